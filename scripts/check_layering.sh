@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Fails when an include points the wrong way (DESIGN: wire ← core ← media ← channel ← main; io is
+# injected; common includes nothing of ours), or when something below io/ reaches for the clock,
+# sockets, libuv, random or the environment.
+set -u
+cd "$(dirname "$0")/.."
+bad=0
+
+# forbid FOLDER PATTERN: no file below FOLDER may include a path that matches PATTERN.
+forbid() {
+  local hits
+  hits=$(grep -rnE "^ *#include [\"<]($2)" --include='*.h' --include='*.cpp' "$1" 2>/dev/null)
+  if [ -n "$hits" ]; then
+    printf 'layering: %s must not include %s\n%s\n' "$1" "$2" "$hits"
+    bad=1
+  fi
+}
+forbid common '(worker|controller|proto)/'
+forbid worker/wire '(worker/(core|media|channel|io)|controller|proto)/'
+forbid worker/core '(worker/(media|channel|io)|controller|proto)/'
+forbid worker/media '(worker/(channel|io)|controller|proto)/'
+forbid worker/channel '(worker/io|controller)/'
+forbid worker/io '(worker/channel|controller)/'
+forbid controller 'worker/'
+forbid worker 'controller/'
+for layer in wire core media channel; do
+  forbid worker/$layer '(uv\.h|sys/time\.h|unistd\.h|random)'
+  hits=$(grep -rnE '\buv_|clock_gettime|std::chrono::(steady|system|high_resolution)_clock::now|\brand\(|random_device|getenv' \
+    --include='*.h' --include='*.cpp' worker/$layer 2>/dev/null)
+  if [ -n "$hits" ]; then
+    printf 'layering: clock, random, environment or libuv below io/\n%s\n' "$hits"
+    bad=1
+  fi
+done
+[ $bad -eq 0 ] && echo 'layering: ok'
+exit $bad

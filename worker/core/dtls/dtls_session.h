@@ -1,0 +1,102 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/status.h"
+#include "common/units.h"
+#include "worker/core/environment.h"
+#include "worker/core/srtp/srtp_types.h"
+
+namespace sluice {
+
+/// The values are the wire enums of the router protocol (FBS.WebRtcTransport).
+enum class DtlsRole : uint8_t { kAuto = 0, kClient = 1, kServer = 2 };
+enum class DtlsState : uint8_t {
+  kNew = 0,
+  kConnecting = 1,
+  kConnected = 2,
+  kFailed = 3,
+  kClosed = 4
+};
+enum class FingerprintAlgorithm : uint8_t {
+  kSha1 = 0,
+  kSha224 = 1,
+  kSha256 = 2,
+  kSha384 = 3,
+  kSha512 = 4
+};
+
+struct DtlsFingerprint {
+  FingerprintAlgorithm algorithm = FingerprintAlgorithm::kSha256;
+  std::string value;  ///< hex pairs with colons; ours upper case, theirs in any case
+};
+
+/// Our certificate, its key and the OpenSSL context made of them: one per worker.
+class DtlsContext {
+ public:
+  /// A self-signed ECDSA P-256 certificate, made now.
+  static Result<std::shared_ptr<DtlsContext>> Generate();
+  /// From PEM files; the error names the file and what is wrong with it.
+  static Result<std::shared_ptr<DtlsContext>> FromFiles(const std::string& certificate_file,
+                                                        const std::string& private_key_file);
+  virtual ~DtlsContext() = default;
+  /// In the order sha-1, 224, 256, 384, 512.
+  virtual const std::vector<DtlsFingerprint>& fingerprints() const = 0;
+};
+
+/// What a session tells its owner; called synchronously from OnDatagram, Start or the timer.
+/// The owner may not destroy the session from here.
+class DtlsEvents {
+ public:
+  virtual ~DtlsEvents() = default;
+  /// One datagram of DTLS records for the selected tuple, at most DtlsSession::kMtu bytes.
+  virtual void SendDtls(std::span<const uint8_t> datagram) = 0;
+  /// kConnecting, kFailed, kClosed. (kConnected comes as OnDtlsConnected.)
+  virtual void OnDtlsState(DtlsState state) = 0;
+  /// The handshake ended and the fingerprint matched. Keys by exporter (RFC 5764 §4.2).
+  virtual void OnDtlsConnected(const SrtpMasterKey& local, const SrtpMasterKey& remote,
+                               const std::string& remote_certificate_pem) = 0;
+  /// Application data (SCTP packets).
+  virtual void OnDtlsApplicationData(std::span<const uint8_t> data) = 0;
+};
+
+/// One DTLS-SRTP association (RFC 6347, 5764, 8842) over OpenSSL memory BIOs.
+///
+/// Owned by WebRtcTransport. Floor DTLS 1.2; MTU 1200; SRTP profiles offered and preferred:
+/// AES-128-GCM, AES-256-GCM, CM-SHA1-80. Both sides must show a certificate; only its fingerprint
+/// is checked, during the handshake when it is known by then, else as soon as it is. Behaviour:
+/// router-protocol §5.4 (and its do-not-copy list 3, 15: a role change after ICE is up must work,
+/// fingerprints compare without case). Retransmission runs on the injected clock: first 100 ms,
+/// doubling, at most 4 s, failed after ~30 s. OpenSSL's buffers are released once connected.
+class DtlsSession {
+ public:
+  static constexpr size_t kMtu = 1200;  // bytes of UDP payload; IPv6 minimum link minus overhead
+
+  static std::unique_ptr<DtlsSession> Create(std::shared_ptr<DtlsContext> context,
+                                             Environment& environment, DtlsEvents& events);
+  virtual ~DtlsSession() = default;
+
+  /// Starts in `role` (client or server); the caller has a validated tuple. A second Start with the
+  /// other role, before connected, resets and starts again.
+  virtual void Start(DtlsRole role) = 0;
+  virtual bool started() const = 0;
+  /// What the peer's certificate must hash to. May come after the handshake has begun.
+  virtual void SetRemoteFingerprint(const DtlsFingerprint& fingerprint) = 0;
+  /// A datagram whose first byte is 20…63. Malformed records are counted and dropped.
+  virtual void OnDatagram(std::span<const uint8_t> datagram) = 0;
+  /// Sends application data once connected; false otherwise.
+  virtual bool SendApplicationData(std::span<const uint8_t> data) = 0;
+  /// Sends close_notify when connected. State becomes kClosed without an event.
+  virtual void Close() = 0;
+
+  virtual DtlsState state() const = 0;
+  virtual DtlsRole role() const = 0;  ///< local role; kAuto before Start
+};
+
+}  // namespace sluice

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "common/rtp_types.h"
+#include "common/status.h"
+#include "worker/core/srtp/srtp_types.h"
+
+namespace sluice {
+
+/// Encrypts the RTP of a whole worker (core/srtp/): picks the fastest engine that the CPU has
+/// (ipsec-mb, else OpenSSL EVP) and batches jobs over a loop turn. One per worker; outlives every
+/// SrtpSender made from it.
+class SrtpEngine {
+ public:
+  enum class Kind : uint8_t { kAuto, kIpsecMb, kOpenSsl, kLibsrtp };
+
+  /// kAuto probes; another kind fails with UnsupportedError where it cannot run.
+  static Result<std::unique_ptr<SrtpEngine>> Create(Kind kind = Kind::kAuto);
+  virtual ~SrtpEngine() = default;
+
+  virtual Kind kind() const = 0;
+  /// Finishes every started encryption: their output is valid afterwards. Called before the
+  /// writers flush; cheap when nothing is pending.
+  virtual void Flush() = 0;
+};
+
+/// Protects outgoing SRTP and SRTCP of one transport (RFC 3711, RFC 7714).
+///
+/// RTP goes through the engine, out of place from the shared plaintext; SRTCP through libsrtp2.
+/// Keeps the rollover counter per SSRC (at most kMaxSsrcs). Never encrypts two different plaintexts
+/// under one nonce: see ProtectRtp.
+class SrtpSender {
+ public:
+  static constexpr size_t kMaxSsrcs = 4096;
+
+  static Result<std::unique_ptr<SrtpSender>> Create(const SrtpMasterKey& key, SrtpEngine& engine);
+  virtual ~SrtpSender() = default;
+
+  /// `packet` starts with the finished RTP header (`header_size` bytes, extensions included) and has
+  /// room for `payload` and kMaxSrtpTag bytes after it. Writes the ciphertext of `payload` (which
+  /// may already stand at packet + header_size) and the tag there, now or at the engine's Flush();
+  /// until then `payload` and `packet` must stay as they are. Returns the size of the whole SRTP
+  /// packet; 0 when refused: SSRC table full, or an AEAD index that was used before with a packet
+  /// that differs cannot be ruled out (`retransmission` promises the same bytes as the first time).
+  virtual size_t ProtectRtp(uint8_t* packet, size_t header_size, std::span<const uint8_t> payload,
+                            bool retransmission = false) = 0;
+
+  /// In place: `packet` holds `size` bytes of RTCP and room for kMaxSrtcpTrailer more. Returns the
+  /// new size, 0 on failure.
+  virtual size_t ProtectRtcp(uint8_t* packet, size_t size) = 0;
+
+  virtual size_t tag_length() const = 0;
+  /// Forgets an SSRC that is no longer sent. Its nonces stay used: a later reuse continues.
+  virtual void RemoveSsrc(Ssrc ssrc) = 0;
+};
+
+enum class SrtpUnprotectError : uint8_t { kTooShort, kAuthFailed, kReplayed, kOther };
+
+/// Unprotects incoming SRTP and SRTCP of one transport with libsrtp2; replay window 1024.
+/// No state is kept for an SSRC before a packet of it has authenticated; at most kMaxSsrcs are kept.
+class SrtpReceiver {
+ public:
+  static constexpr size_t kReplayWindow = 1024;  // packets
+  static constexpr size_t kMaxSsrcs = 256;       // simulcast with RTX of some producers uses < 20
+
+  static Result<std::unique_ptr<SrtpReceiver>> Create(const SrtpMasterKey& key);
+  virtual ~SrtpReceiver() = default;
+
+  /// In place. Returns the size of the plain packet, or 0 and `error` (counted by kind). Lengths are
+  /// checked here before libsrtp is called.
+  virtual size_t UnprotectRtp(uint8_t* packet, size_t size, SrtpUnprotectError* error) = 0;
+  virtual size_t UnprotectRtcp(uint8_t* packet, size_t size, SrtpUnprotectError* error) = 0;
+  /// Drops the stream state of an SSRC.
+  virtual void RemoveSsrc(Ssrc ssrc) = 0;
+};
+
+}  // namespace sluice

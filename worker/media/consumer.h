@@ -1,0 +1,93 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/status.h"
+#include "worker/core/environment.h"
+#include "worker/media/engine_events.h"
+#include "worker/media/options.h"
+#include "worker/media/producer.h"
+#include "worker/media/reports.h"
+#include "worker/media/routed_packet.h"
+#include "worker/media/rtp_egress.h"
+#include "worker/wire/rtcp.h"
+
+namespace sluice {
+
+/// A media stream that goes out (router-protocol §5.13): takes the turn's packets of one producer,
+/// lets its LayerSelector choose, rewrites SSRC, sequence, timestamp and picture id so that the
+/// receiver sees one continuous stream, and writes them into the egress arena.
+///
+/// Owned by the transport, attached to the producer while both live. Active only while the transport
+/// is connected and neither it nor the producer is paused; inactive it costs nothing per packet.
+class Consumer {
+ public:
+  /// Checks the parameters (§5.13: TypeErrors name the field) and attaches to `producer`.
+  /// UnsupportedError for simulcast, SVC and pipe in this version.
+  static Result<std::unique_ptr<Consumer>> Create(const ConsumeOptions& options, Producer& producer,
+                                                  RtpEgress& egress, Environment& environment,
+                                                  EngineEvents& events);
+  ~Consumer();
+
+  const std::string& id() const;
+  const std::string& producer_id() const;
+  MediaKind kind() const;
+  const RtpParameters& rtp_parameters() const;
+  Ssrc ssrc() const;
+  std::optional<Ssrc> rtx_ssrc() const;
+  ConsumeReport Report() const;
+
+  /// The packets of one turn, in receive order. Only called while active.
+  void OnPackets(std::span<const RoutedPacket> packets, Timestamp now);
+
+  // From the transport
+  void OnTransportConnected();
+  void OnTransportDisconnected();
+  // From the producer
+  void OnProducerPaused();
+  void OnProducerResumed();
+  /// The producer is going: emits the close event; unusable afterwards. The transport deletes it.
+  void OnProducerClosed();
+  bool producer_closed() const;
+  /// A stream of the producer appeared or changed its score.
+  void OnProducerScore();
+
+  // RTCP from the receiver
+  void OnReportBlock(const rtcp::ReportBlock& block, Timestamp now);
+  void OnNack(std::span<const rtcp::NackItem> items, Timestamp now);
+  void OnPli(Timestamp now);
+  void OnFir(Timestamp now);
+
+  /// SR + SDES of this stream when a report is due and it has sent in the last 2000 ms (§5.12).
+  struct SenderReport {
+    rtcp::SenderInfo info;
+    std::string cname;
+  };
+  std::optional<SenderReport> MakeSenderReport(Timestamp now);
+  float fraction_lost() const;  ///< 0…1, from the last RR
+  Duration round_trip_time() const;
+
+  void Pause();
+  void Resume();
+  bool active() const;
+  std::optional<ConsumerLayers> SetPreferredLayers(const ConsumerLayers& layers);
+  Status SetPriority(uint8_t priority);
+  void RequestKeyFrame();
+  void EnableTraces(TraceMask traces);
+
+  ConsumerDump Dump() const;
+  std::vector<RtpStreamStats> GetStats(Timestamp now);
+  /// Bytes held, for the memory report of the benchmark.
+  size_t MemoryUsage() const;
+
+ private:
+  struct Impl;
+  explicit Consumer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,136 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/rtp_parameters.h"
+#include "common/socket_address.h"
+#include "common/units.h"
+#include "worker/core/dtls/dtls_session.h"
+#include "worker/core/srtp/srtp_types.h"
+
+/// What both pipe protocols ask of the engine, as plain values. The codecs of `channel/` have checked
+/// presence and wire types; meaning (ranges, combinations, existing ids) is checked by `media/`.
+namespace sluice {
+
+/// Where to listen (router-protocol §5.1).
+struct ListenInfo {
+  TransportProtocol protocol = TransportProtocol::kUdp;
+  std::string ip;                 ///< literal address to bind
+  std::string announced_address;  ///< what candidates show instead; "" = ip
+  bool expose_internal_ip = false;
+  uint16_t port = 0;  ///< 0 = from port_range, else the worker's range
+  uint16_t port_min = 0;
+  uint16_t port_max = 0;
+  bool ipv6_only = false;
+  bool udp_reuse_port = false;
+  uint32_t send_buffer_size = 0;  ///< bytes, 0 = system default
+  uint32_t recv_buffer_size = 0;  ///< bytes, 0 = system default
+};
+
+/// Common to all transport classes (FBS.Transport.Options).
+struct TransportOptions {
+  bool direct = false;
+  std::optional<uint64_t> initial_available_outgoing_bitrate;  ///< bps
+  bool enable_sctp = false;
+  uint32_t max_send_message_size = 0;
+  uint32_t max_receive_message_size = 0;
+  uint32_t sctp_send_buffer_size = 0;
+  uint32_t sctp_per_stream_send_queue_limit = 0;
+  uint32_t sctp_max_receiver_window_buffer_size = 0;
+  uint32_t sctp_default_stream_buffered_amount_low_threshold = 0;
+  bool is_data_channel = false;
+};
+
+struct WebRtcTransportOptions {
+  TransportOptions base;
+  std::vector<ListenInfo> listen_infos;  ///< own sockets; or:
+  std::string webrtc_server_id;          ///< "" = own sockets
+  bool enable_udp = true;
+  bool enable_tcp = true;
+  bool prefer_udp = false;
+  bool prefer_tcp = false;
+  uint8_t ice_consent_timeout = 30;  ///< seconds; 0 = off, else clamped to 10…60
+};
+
+struct PlainTransportOptions {
+  TransportOptions base;
+  ListenInfo listen_info;
+  std::optional<ListenInfo> rtcp_listen_info;
+  bool rtcp_mux = true;
+  bool comedia = false;
+  bool enable_srtp = false;
+  std::optional<SrtpProfile> srtp_crypto_suite;
+};
+
+struct SrtpParameters {
+  SrtpProfile crypto_suite = SrtpProfile::kAesCm128HmacSha1_80;
+  std::string key_base64;
+};
+
+struct PlainConnectOptions {
+  std::string ip;  ///< "" = absent
+  std::optional<uint16_t> port;
+  std::optional<uint16_t> rtcp_port;
+  std::optional<SrtpParameters> srtp_parameters;
+};
+
+struct DtlsParameters {
+  DtlsRole role = DtlsRole::kAuto;
+  std::vector<DtlsFingerprint> fingerprints;
+};
+
+struct ConsumerLayers {
+  uint8_t spatial_layer = 0;
+  std::optional<uint8_t> temporal_layer;
+};
+
+struct ProduceOptions {
+  std::string producer_id;
+  MediaKind kind = MediaKind::kAudio;
+  RtpParameters rtp_parameters;
+  RtpMapping rtp_mapping;
+  bool paused = false;
+  uint32_t key_frame_request_delay = 0;  ///< ms, 0 = off
+  bool enable_packet_id_extension = false;
+};
+
+struct ConsumeOptions {
+  std::string consumer_id;
+  std::string producer_id;
+  MediaKind kind = MediaKind::kAudio;
+  RtpParameters rtp_parameters;
+  RtpType type = RtpType::kSimple;
+  std::vector<RtpEncodingParameters> consumable_rtp_encodings;
+  bool paused = false;
+  std::optional<ConsumerLayers> preferred_layers;
+  bool ignore_dtx = false;
+};
+
+struct AudioLevelObserverOptions {
+  uint16_t max_entries = 1;
+  int8_t threshold = -80;    ///< dBov
+  uint16_t interval = 1000;  ///< ms, clamped 250…5000
+};
+
+/// Trace event sets are bit masks of `1 << wire value`.
+enum class TransportTraceType : uint8_t { kProbation = 0, kBwe = 1 };
+enum class ProducerTraceType : uint8_t {
+  kKeyFrame = 0,
+  kFir = 1,
+  kNack = 2,
+  kPli = 3,
+  kRtp = 4,
+  kSr = 5
+};
+enum class ConsumerTraceType : uint8_t { kKeyFrame = 0, kFir = 1, kNack = 2, kPli = 3, kRtp = 4 };
+using TraceMask = uint32_t;
+template <typename E>
+constexpr TraceMask TraceBit(E type) {
+  return TraceMask{1} << static_cast<uint8_t>(type);
+}
+
+}  // namespace sluice

@@ -1,0 +1,120 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/rtp_parameters.h"
+#include "common/status.h"
+#include "worker/core/environment.h"
+#include "worker/core/packet_buffer.h"
+#include "worker/media/engine_events.h"
+#include "worker/media/options.h"
+#include "worker/media/reports.h"
+#include "worker/media/routed_packet.h"
+#include "worker/wire/rtcp.h"
+#include "worker/wire/rtp_packet.h"
+
+namespace sluice {
+
+class Consumer;
+class RetransmissionStore;
+
+/// What a producer needs of the transport that owns it.
+class ProducerHost {
+ public:
+  virtual ~ProducerHost() = default;
+  /// RTCP towards the sender of the media (NACK, PLI, FIR), at once.
+  virtual void SendRtcpToProducer(std::span<const uint8_t> compound) = 0;
+  /// The producer has packets for DeliverTurn(): it is called once at the end of this turn.
+  virtual void ScheduleDelivery(class Producer& producer) = 0;
+  /// A packet of an encoding announced by RID or MID only told us this SSRC.
+  virtual void OnSsrcLearned(class Producer& producer, Ssrc ssrc) = 0;
+};
+
+/// What listens to a producer beside its consumers (audio level observers).
+class ProducerObserver {
+ public:
+  virtual ~ProducerObserver() = default;
+  virtual void OnAudioLevel(const std::string& producer_id, uint8_t level) = 0;
+  virtual void OnProducerPaused(const std::string& producer_id) = 0;
+  virtual void OnProducerResumed(const std::string& producer_id) = 0;
+};
+
+/// A media stream that comes in (router-protocol §5.10, §5.11): takes RTP of its transport, keeps
+/// receive state per encoding (stats, NACK list, RTX unwrapping, score, capture clock), parses each
+/// packet once and hands the packets of a loop turn to its active consumers together.
+///
+/// Owned by the transport; consumers attach through the router. Holds one RetransmissionStore per
+/// encoding, shared by all its consumers.
+class Producer {
+ public:
+  /// Checks the parameters (§5.9, §5.10: TypeErrors name the field); does not register SSRCs.
+  static Result<std::unique_ptr<Producer>> Create(const ProduceOptions& options, ProducerHost& host,
+                                                  Environment& environment, EngineEvents& events);
+  ~Producer();
+
+  const std::string& id() const;
+  MediaKind kind() const;
+  RtpType type() const;
+  bool paused() const;
+  const RtpParameters& rtp_parameters() const;
+  const RtpMapping& rtp_mapping() const;
+
+  /// What became of a packet.
+  enum class ReceiveResult : uint8_t { kDiscarded, kMedia, kRetransmission };
+  /// One decrypted packet of this producer: `packet` views the first bytes of `buffer`.
+  ReceiveResult OnRtp(const PacketRef& buffer, RtpPacket& packet, Timestamp received_at);
+  /// Gives the packets of this turn to every active consumer (consumer-major), then forgets them.
+  void DeliverTurn(Timestamp now);
+
+  // RTCP
+  void OnSenderReport(const rtcp::SenderInfo& report, Timestamp now);
+  void OnDlrr(const rtcp::DlrrItem& item, Timestamp now);
+  /// Appends one block per receive stream and its RTX stream; updates their stats.
+  void FillReportBlocks(std::vector<rtcp::ReportBlock>* out, Timestamp now);
+  bool HasSsrc(Ssrc ssrc) const;  ///< media or RTX, announced or learned
+  std::vector<Ssrc> ReceiveSsrcs() const;
+
+  void Pause();
+  void Resume();
+  /// For the encoding with `mapped_ssrc`, throttled (§5.10: pending 1000 ms, keyFrameRequestDelay).
+  /// `forced` skips the throttle.
+  void RequestKeyFrame(Ssrc mapped_ssrc, bool forced = false);
+  void EnableTraces(TraceMask traces);
+
+  // Consumers. Attached ones are told of pause, resume and close; active ones get packets.
+  void AttachConsumer(Consumer& consumer);
+  void DetachConsumer(Consumer& consumer);
+  void SetConsumerActive(Consumer& consumer, bool active);
+  const std::vector<Consumer*>& consumers() const;
+
+  void AddObserver(ProducerObserver& observer);
+  void RemoveObserver(ProducerObserver& observer);
+
+  // What consumers ask.
+  /// Null before the encoding's first packet, and when the codec has no NACK.
+  RetransmissionStore* retransmission_store(uint8_t encoding_index) const;
+  /// 0…10; 0 for an encoding never seen.
+  uint8_t encoding_score(uint8_t encoding_index) const;
+  std::vector<uint8_t> encoding_scores() const;
+  DataRate encoding_bitrate(uint8_t encoding_index, Timestamp now) const;
+  /// Maps an RTP timestamp of the encoding to the sender's NTP time, from its sender reports
+  /// (capture clock); nullopt before one has come.
+  std::optional<NtpTime> CaptureTime(uint8_t encoding_index, RtpTimestamp timestamp) const;
+  const RtpStreamStats* LastStats(uint8_t encoding_index) const;
+
+  ProducerDump Dump() const;
+  std::vector<RtpStreamStats> GetStats(Timestamp now);
+  /// Stats of one encoding, for the consumer that forwards it; nullopt when never seen.
+  std::optional<RtpStreamStats> GetEncodingStats(uint8_t encoding_index, Timestamp now);
+
+ private:
+  struct Impl;
+  explicit Producer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,319 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/rtp_parameters.h"
+#include "common/units.h"
+#include "worker/core/dtls/dtls_session.h"
+#include "worker/core/ice/ice_lite_agent.h"
+#include "worker/media/options.h"
+
+/// Dumps and stats of the object graph as plain values; meaning of each field: router-protocol §4.
+/// Optional fields are absent on the wire. Timestamps are monotonic milliseconds.
+namespace sluice {
+
+struct TupleReport {
+  std::string local_address;  ///< announced address if given, else bind ip
+  uint16_t local_port = 0;
+  std::string remote_ip;  ///< "" = unknown
+  uint16_t remote_port = 0;
+  TransportProtocol protocol = TransportProtocol::kUdp;
+};
+
+// --- RTP streams (§4.4, §4.5) ---
+
+struct RtpStreamParams {
+  uint32_t encoding_idx = 0;
+  uint32_t ssrc = 0;
+  uint8_t payload_type = 0;
+  std::string mime_type;  ///< canonical case
+  uint32_t clock_rate = 0;
+  std::string rid;  ///< "" = none
+  std::string cname;
+  std::optional<uint32_t> rtx_ssrc;
+  std::optional<uint8_t> rtx_payload_type;
+  bool use_nack = false;
+  bool use_pli = false;
+  bool use_fir = false;
+  bool use_in_band_fec = false;
+  bool use_dtx = false;
+  uint8_t spatial_layers = 1;
+  uint8_t temporal_layers = 1;
+};
+
+struct RtxStreamDump {
+  uint32_t ssrc = 0;
+  uint8_t payload_type = 0;
+  std::string mime_type;
+  uint32_t clock_rate = 0;
+  std::string rrid;
+  std::string cname;
+};
+
+struct RtpStreamDump {
+  RtpStreamParams params;
+  uint8_t score = 10;
+  std::optional<RtxStreamDump> rtx;
+};
+
+struct RtpStreamStats {
+  enum class Direction : uint8_t { kReceive, kSend };
+  Direction direction = Direction::kReceive;
+  int64_t timestamp_ms = 0;
+  uint32_t ssrc = 0;
+  MediaKind kind = MediaKind::kAudio;
+  std::string mime_type;
+  int32_t packets_lost = 0;
+  uint8_t fraction_lost = 0;
+  uint32_t jitter = 0;  ///< RTP timestamp units
+  uint64_t packets_discarded = 0;
+  uint64_t packets_retransmitted = 0;
+  uint64_t packets_repaired = 0;
+  uint64_t nack_count = 0;
+  uint64_t nack_packet_count = 0;
+  uint64_t pli_count = 0;
+  uint64_t fir_count = 0;
+  std::string rid;  ///< "" = none
+  std::optional<uint32_t> rtx_ssrc;
+  uint64_t rtx_packets_discarded = 0;
+  float round_trip_time_ms = 0;  ///< 0 = unknown
+  uint8_t score = 10;
+  uint64_t packet_count = 0;
+  uint64_t byte_count = 0;
+  uint64_t bitrate = 0;  ///< bps
+  std::vector<std::pair<std::string, uint64_t>> bitrate_by_layer;  ///< "s.t" → bps; receive only
+};
+
+// --- producer and consumer ---
+
+struct ProducerScoreEntry {
+  uint32_t encoding_idx = 0;
+  uint32_t ssrc = 0;
+  std::string rid;  ///< "" = none
+  uint8_t score = 0;
+};
+
+struct ConsumerScore {
+  uint8_t score = 10;
+  uint8_t producer_score = 0;
+  std::vector<uint8_t> producer_scores;
+  friend bool operator==(const ConsumerScore&, const ConsumerScore&) = default;
+};
+
+struct VideoOrientation {
+  bool camera = false;
+  bool flip = false;
+  uint16_t rotation = 0;  ///< degrees: 0, 90, 180, 270
+  friend bool operator==(const VideoOrientation&, const VideoOrientation&) = default;
+};
+
+struct ProducerDump {
+  std::string id;
+  MediaKind kind = MediaKind::kAudio;
+  RtpType type = RtpType::kSimple;
+  RtpParameters rtp_parameters;
+  RtpMapping rtp_mapping;
+  std::vector<RtpStreamDump> rtp_streams;
+  TraceMask traces = 0;
+  bool paused = false;
+};
+
+struct ConsumerDump {
+  std::string id;
+  RtpType type = RtpType::kSimple;
+  std::string producer_id;
+  MediaKind kind = MediaKind::kAudio;
+  RtpParameters rtp_parameters;
+  std::vector<RtpEncodingParameters> consumable_rtp_encodings;
+  std::vector<uint8_t> supported_codec_payload_types;  ///< ascending
+  TraceMask traces = 0;
+  bool paused = false;
+  bool producer_paused = false;
+  uint8_t priority = 1;
+  std::vector<RtpStreamDump> rtp_streams;
+  int16_t preferred_spatial_layer = -1;
+  int16_t target_spatial_layer = -1;
+  int16_t current_spatial_layer = -1;
+  int16_t preferred_temporal_layer = -1;
+  int16_t target_temporal_layer = -1;
+  int16_t current_temporal_layer = -1;
+};
+
+struct ProduceReport {
+  RtpType type = RtpType::kSimple;
+};
+
+struct ConsumeReport {
+  bool paused = false;
+  bool producer_paused = false;
+  ConsumerScore score;
+  std::optional<ConsumerLayers> preferred_layers;
+};
+
+// --- transports (§4.2, §4.3) ---
+
+struct TransportDump {
+  std::string id;
+  bool direct = false;
+  std::vector<std::string> producer_ids;
+  std::vector<std::string> consumer_ids;
+  std::vector<std::pair<uint32_t, std::string>> ssrc_consumer_ids;
+  std::vector<std::pair<uint32_t, std::string>> rtx_ssrc_consumer_ids;
+  std::optional<uint8_t> mid_extension_id;
+  std::optional<uint8_t> rid_extension_id;
+  std::optional<uint8_t> rrid_extension_id;
+  std::optional<uint8_t> abs_send_time_extension_id;
+  std::optional<uint8_t> transport_wide_cc_extension_id;
+  std::vector<std::pair<uint32_t, std::string>> listener_ssrcs;
+  std::vector<std::pair<std::string, std::string>> listener_mids;
+  std::vector<std::pair<std::string, std::string>> listener_rids;
+  uint32_t max_send_message_size = 0;
+  uint32_t max_receive_message_size = 0;
+  TraceMask traces = 0;
+};
+
+struct TransportStats {
+  std::string transport_id;
+  int64_t timestamp_ms = 0;
+  uint64_t bytes_received = 0;
+  uint64_t recv_bitrate = 0;
+  uint64_t bytes_sent = 0;
+  uint64_t send_bitrate = 0;
+  uint64_t rtp_bytes_received = 0;
+  uint64_t rtp_recv_bitrate = 0;
+  uint64_t rtp_bytes_sent = 0;
+  uint64_t rtp_send_bitrate = 0;
+  uint64_t rtx_bytes_received = 0;
+  uint64_t rtx_recv_bitrate = 0;
+  uint64_t rtx_bytes_sent = 0;
+  uint64_t rtx_send_bitrate = 0;
+  uint64_t probation_bytes_sent = 0;
+  uint64_t probation_send_bitrate = 0;
+  std::optional<uint64_t> available_outgoing_bitrate;
+  std::optional<uint64_t> available_incoming_bitrate;
+  std::optional<uint64_t> max_incoming_bitrate;
+  std::optional<uint64_t> max_outgoing_bitrate;
+  std::optional<uint64_t> min_outgoing_bitrate;
+  std::optional<double> rtp_packet_loss_received;
+  std::optional<double> rtp_packet_loss_sent;
+};
+
+struct IceCandidateReport {
+  std::string foundation;
+  uint32_t priority = 0;
+  std::string address;
+  TransportProtocol protocol = TransportProtocol::kUdp;
+  uint16_t port = 0;
+};
+
+struct WebRtcTransportDump {
+  TransportDump base;
+  IceCredentials ice_parameters;
+  std::vector<IceCandidateReport> ice_candidates;
+  IceState ice_state = IceState::kNew;
+  std::optional<TupleReport> ice_selected_tuple;
+  DtlsRole dtls_role = DtlsRole::kAuto;
+  std::vector<DtlsFingerprint> dtls_fingerprints;
+  DtlsState dtls_state = DtlsState::kNew;
+};
+
+struct WebRtcTransportStats {
+  TransportStats base;
+  IceState ice_state = IceState::kNew;
+  std::optional<TupleReport> ice_selected_tuple;
+  DtlsState dtls_state = DtlsState::kNew;
+};
+
+struct PlainTransportDump {
+  TransportDump base;
+  bool rtcp_mux = true;
+  bool comedia = false;
+  TupleReport tuple;
+  std::optional<TupleReport> rtcp_tuple;
+  std::optional<SrtpParameters> srtp_parameters;
+};
+
+struct PlainTransportStats {
+  TransportStats base;
+  bool rtcp_mux = true;
+  bool comedia = false;
+  TupleReport tuple;
+  std::optional<TupleReport> rtcp_tuple;
+};
+
+struct PlainConnectReport {
+  std::optional<TupleReport> tuple;  ///< only when a remote is known
+  std::optional<TupleReport> rtcp_tuple;
+  std::optional<SrtpParameters> srtp_parameters;
+};
+
+// --- worker, server, router (§4.1) ---
+
+struct WorkerDump {
+  uint32_t pid = 0;
+  std::vector<std::string> webrtc_server_ids;
+  std::vector<std::string> router_ids;
+  std::vector<std::string> request_handler_ids;
+  std::vector<std::string> notification_handler_ids;
+};
+
+struct WebRtcServerDump {
+  std::string id;
+  std::vector<SocketAddress> udp_sockets;
+  std::vector<SocketAddress> tcp_servers;
+  std::vector<std::string> transport_ids;
+  std::vector<std::pair<std::string, std::string>> local_ice_ufrags;  ///< ufrag → transport id
+};
+
+struct RouterDump {
+  std::string id;
+  std::vector<std::string> transport_ids;
+  std::vector<std::string> rtp_observer_ids;
+  std::vector<std::pair<std::string, std::vector<std::string>>> producer_consumer_ids;
+  std::vector<std::pair<std::string, std::string>> consumer_producer_ids;
+  std::vector<std::pair<std::string, std::vector<std::string>>> producer_observer_ids;
+};
+
+/// One RTP packet in a trace (§4.7).
+struct RtpPacketReport {
+  uint8_t payload_type = 0;
+  uint16_t sequence_number = 0;
+  uint32_t timestamp = 0;
+  bool marker = false;
+  uint32_t ssrc = 0;
+  bool is_key_frame = false;
+  uint64_t size = 0;
+  uint64_t payload_size = 0;
+  uint8_t spatial_layer = 0;
+  uint8_t temporal_layer = 0;
+  std::string mid;
+  std::string rid;
+  std::string rrid;
+  std::optional<uint16_t> wide_sequence_number;
+};
+
+struct SenderReportReport {
+  uint32_t ssrc = 0;
+  NtpTime ntp;
+  uint32_t rtp_timestamp = 0;
+  uint32_t packet_count = 0;
+  uint32_t octet_count = 0;
+};
+
+/// One trace event of a producer or consumer; `type` picks what else is set.
+struct TraceReport {
+  enum class Type : uint8_t { kKeyFrame = 0, kFir = 1, kNack = 2, kPli = 3, kRtp = 4, kSr = 5 };
+  Type type = Type::kRtp;
+  int64_t timestamp_ms = 0;
+  bool incoming = true;
+  bool is_rtx = false;                         // kKeyFrame, kRtp
+  std::optional<RtpPacketReport> rtp_packet;   // kKeyFrame, kRtp
+  uint32_t ssrc = 0;                           // kFir, kPli
+  std::optional<SenderReportReport> sender_report;  // kSr
+};
+
+}  // namespace sluice

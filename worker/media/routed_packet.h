@@ -1,0 +1,46 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "common/rtp_parameters.h"
+#include "common/rtp_types.h"
+#include "common/units.h"
+#include "worker/core/packet_buffer.h"
+#include "worker/wire/payload_descriptor.h"
+
+namespace sluice {
+
+/// Header-extension values that travel from a producer to its consumers, with the router's ids
+/// (RtpExtensionUri + 1; router-protocol §5.10). Each hop's own (MID, RID, abs-send-time,
+/// transport-cc) are not among them: the consumer writes those itself.
+struct RoutedExtensions {
+  static constexpr size_t kMaxBytes = 48;  // all forwarded elements but the dependency descriptor
+  /// Finished one-byte-form elements (id/length byte and value), in the canonical order.
+  std::array<uint8_t, kMaxBytes> elements;
+  uint8_t size = 0;
+  /// `1 << RtpExtensionUri` of each element in `elements`.
+  uint16_t present = 0;
+  /// AV1 dependency descriptor, in the packet's own bytes; empty when absent.
+  std::span<const uint8_t> dependency_descriptor;
+};
+
+/// One packet as it travels from a producer to its consumers and into the retransmission store: the
+/// received bytes, decrypted and unchanged, and what was read from them once.
+struct RoutedPacket {
+  PacketRef buffer;  ///< keeps `payload` alive
+  std::span<const uint8_t> payload;
+  ExtendedSeqNumber sequence;  ///< of the producer's stream (after RTX unwrapping)
+  RtpTimestamp timestamp;
+  PayloadType payload_type;  ///< mapped to the router's
+  Ssrc mapped_ssrc;          ///< of the producer encoding
+  uint8_t encoding_index = 0;
+  bool marker = false;
+  bool is_recovered = false;  ///< came as RTX
+  PayloadInfo info;
+  RoutedExtensions extensions;
+  Timestamp received_at;
+};
+
+}  // namespace sluice
