@@ -8,11 +8,11 @@
 
 #include "common/status.h"
 #include "worker/core/environment.h"
+#include "worker/core/rtp/routed_packet.h"
 #include "worker/media/engine_events.h"
 #include "worker/media/options.h"
 #include "worker/media/producer.h"
 #include "worker/media/reports.h"
-#include "worker/media/routed_packet.h"
 #include "worker/media/rtp_egress.h"
 #include "worker/wire/rtcp.h"
 
@@ -22,8 +22,9 @@ namespace sluice {
 /// lets its LayerSelector choose, rewrites SSRC, sequence, timestamp and picture id so that the
 /// receiver sees one continuous stream, and writes them into the egress arena.
 ///
-/// Owned by the transport, attached to the producer while both live. Active only while the transport
-/// is connected and neither it nor the producer is paused; inactive it costs nothing per packet.
+/// Owned by the transport, attached to the producer while both live. Active only while the
+/// transport is connected and neither it nor the producer is paused; inactive it costs nothing per
+/// packet.
 class Consumer {
  public:
   /// Checks the parameters (§5.13: TypeErrors name the field) and attaches to `producer`.

@@ -10,10 +10,10 @@
 #include "common/status.h"
 #include "worker/core/environment.h"
 #include "worker/core/packet_buffer.h"
+#include "worker/core/rtp/routed_packet.h"
 #include "worker/media/engine_events.h"
 #include "worker/media/options.h"
 #include "worker/media/reports.h"
-#include "worker/media/routed_packet.h"
 #include "worker/wire/rtcp.h"
 #include "worker/wire/rtp_packet.h"
 

@@ -22,12 +22,14 @@ struct RoutedExtensions {
   uint8_t size = 0;
   /// `1 << RtpExtensionUri` of each element in `elements`.
   uint16_t present = 0;
-  /// AV1 dependency descriptor, in the packet's own bytes; empty when absent.
+  /// AV1 dependency descriptor, in the packet's own bytes (kept alive by RoutedPacket::buffer);
+  /// empty when absent. Not counted in `present`.
   std::span<const uint8_t> dependency_descriptor;
 };
 
-/// One packet as it travels from a producer to its consumers and into the retransmission store: the
-/// received bytes, decrypted and unchanged, and what was read from them once.
+/// One packet as it travels from a producer to its consumers and into the RetransmissionStore: the
+/// received bytes, decrypted and unchanged, and what was read from them once. Whatever all
+/// consumers need of a packet is worked out here by the producer, not by each of them.
 struct RoutedPacket {
   PacketRef buffer;  ///< keeps `payload` alive
   std::span<const uint8_t> payload;
