@@ -1,0 +1,63 @@
+#pragma once
+
+#include <boost/json/fwd.hpp>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "common/rtp_parameters.h"
+#include "common/status.h"
+#include "controller/ortc/capabilities.h"
+
+/// The ORTC algorithms of the room API: pure functions, no state, no random (the caller draws the
+/// SSRCs). Errors name the field, the value and what would be right; TypeError = malformed input,
+/// UnsupportedError = well-formed but not possible with these capabilities.
+namespace sluice {
+
+/// Base SSRCs are drawn from here, so that base + count never wraps.
+inline constexpr uint32_t kFirstRandomSsrc = 100'000'000;
+inline constexpr uint32_t kLastRandomSsrc = 999'999'999;
+
+// ---- JSON ⇄ structs (normalising: defaults filled in, types checked)
+
+/// A peer's or router's capabilities as JSON (the `rtpCapabilities` object).
+Result<RtpCapabilities> ParseRtpCapabilities(const boost::json::value& json);
+/// A producer's `rtpParameters`. Header extensions with a URI that we do not know are left out.
+/// Empty or missing encodings become one empty encoding.
+Result<RtpParameters> ParseRtpParameters(const boost::json::value& json);
+/// "audio" or "video"; anything else is TypeError `invalid kind "x"`.
+Result<MediaKind> ParseMediaKind(std::string_view text);
+
+boost::json::value ToJson(const RtpCapabilities& capabilities);
+boost::json::value ToJson(const RtpParameters& parameters);
+/// "audio" or "video".
+std::string_view ToString(MediaKind kind);
+
+// ---- Algorithms (letters: room API §5.6)
+
+/// A. What a router with these media codecs offers: payload types allocated, RTX added to video,
+/// all supported header extensions. UnsupportedError for a codec that we do not know.
+Result<RtpCapabilities> MakeRouterRtpCapabilities(std::vector<RtpCodecCapability> media_codecs);
+
+/// B. How a producer's payload types and SSRCs map to the router's. Mapped SSRCs are consecutive
+/// from `first_mapped_ssrc` (draw from kFirstRandomSsrc..kLastRandomSsrc).
+Result<RtpMapping> GetProducerRtpMapping(const RtpParameters& parameters,
+                                         const RtpCapabilities& router_capabilities,
+                                         uint32_t first_mapped_ssrc);
+
+/// C. What consumers of that producer can choose from.
+RtpParameters GetConsumableRtpParameters(MediaKind kind, const RtpParameters& parameters,
+                                         const RtpCapabilities& router_capabilities,
+                                         const RtpMapping& mapping);
+
+/// D. True when a peer with `capabilities` can consume it.
+bool CanConsume(const RtpParameters& consumable, const RtpCapabilities& capabilities);
+
+/// E. (and F when `pipe`) Parameters of a consumer, with `mid` left empty: it is the transport's
+/// to number. SSRCs are consecutive from `first_ssrc`; RTX SSRCs follow as §5.6 E.5 says.
+/// UnsupportedError `no compatible media codecs`.
+Result<RtpParameters> GetConsumerRtpParameters(const RtpParameters& consumable,
+                                               const RtpCapabilities& capabilities, bool pipe,
+                                               bool enable_rtx, uint32_t first_ssrc);
+
+}  // namespace sluice
