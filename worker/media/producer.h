@@ -20,7 +20,9 @@
 namespace sluice {
 
 class Consumer;
+class Producer;
 class RetransmissionStore;
+class SenderClock;
 
 /// What a producer needs of the transport that owns it.
 class ProducerHost {
@@ -29,9 +31,12 @@ class ProducerHost {
   /// RTCP towards the sender of the media (NACK, PLI, FIR), at once.
   virtual void SendRtcpToProducer(std::span<const uint8_t> compound) = 0;
   /// The producer has packets for DeliverTurn(): it is called once at the end of this turn.
-  virtual void ScheduleDelivery(class Producer& producer) = 0;
+  virtual void ScheduleDelivery(Producer& producer) = 0;
   /// A packet of an encoding announced by RID or MID only told us this SSRC.
-  virtual void OnSsrcLearned(class Producer& producer, Ssrc ssrc) = 0;
+  virtual void OnSsrcLearned(Producer& producer, Ssrc ssrc) = 0;
+  /// The clock of the sender with this CNAME, one per CNAME of a router, so that its audio and its
+  /// video are placed on our time line by the same offset. The router keeps a weak_ptr.
+  virtual std::shared_ptr<SenderClock> ClockOf(const std::string& cname) = 0;
 };
 
 /// What listens to a producer beside its consumers (audio level observers).
@@ -101,10 +106,10 @@ class Producer {
   uint8_t encoding_score(uint8_t encoding_index) const;
   std::vector<uint8_t> encoding_scores() const;
   DataRate encoding_bitrate(uint8_t encoding_index, Timestamp now) const;
-  /// Maps an RTP timestamp of the encoding to the sender's NTP time, from its sender reports
-  /// (capture clock); nullopt before one has come.
+  /// When the sample with this RTP timestamp was captured, on OUR NTP time line: from the sender's
+  /// last report, its clock's offset and the codec's clock rate. nullopt before a report has come
+  /// and when the last one is too old. Base sender reports on it: it keeps lip sync.
   std::optional<NtpTime> CaptureTime(uint8_t encoding_index, RtpTimestamp timestamp) const;
-  const RtpStreamStats* LastStats(uint8_t encoding_index) const;
 
   ProducerDump Dump() const;
   std::vector<RtpStreamStats> GetStats(Timestamp now);

@@ -40,6 +40,12 @@ struct RoutedPacket {
   uint8_t encoding_index = 0;
   bool marker = false;
   bool is_recovered = false;  ///< came as RTX
+  /// Carries no payload: not forwarded and not stored, but it used up a sequence number, so that the
+  /// consumer's numbering must close the gap. `payload` and `extensions` are empty.
+  bool padding_only = false;
+  /// The sender's numbering restarted with this packet: `sequence` jumped ahead (it never goes back)
+  /// by a distance that means nothing. The consumer goes on with its own next number.
+  bool restarted = false;
   PayloadInfo info;
   RoutedExtensions extensions;
   Timestamp received_at;

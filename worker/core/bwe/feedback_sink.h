@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace sluice {
+
+/// Takes the RTCP that the receive side of a transport makes on its own: transport-cc feedback and
+/// REMB. Implemented by the transport core, which drops it while not connected. Must not delete the
+/// caller from inside the call.
+class FeedbackSink {
+ public:
+  virtual ~FeedbackSink() = default;
+  /// One RTCP packet, plaintext, ≤ rtcp::Builder::kMaxCompound bytes, to be sent at once.
+  virtual void SendFeedback(std::span<const uint8_t> rtcp) = 0;
+};
+
+}  // namespace sluice

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "common/rtp_types.h"
+#include "common/units.h"
+#include "worker/core/bwe/feedback_sink.h"
+#include "worker/core/environment.h"
+
+namespace sluice {
+
+/// Tells the sender when its packets arrived (draft-holmer-rmcat-transport-wide-cc-extensions-01):
+/// every 100 ms in which packets came, one feedback (or several, where one does not hold all) from
+/// the first number not reported yet to the newest. A packet that comes after its number was
+/// reported as lost, but within the arrival memory, is reported again with what follows it.
+///
+/// Owned by a transport whose producers negotiated transport-cc; fed with every RTP packet that
+/// carries the extension. Idle (no timer) while nothing arrives.
+class TransportFeedbackGenerator {
+ public:
+  static constexpr Duration kInterval = Duration::Millis(100);       // router-protocol §5.14
+  static constexpr Duration kArrivalMemory = Duration::Millis(500);  // router-protocol §5.14
+  /// Numbers remembered: 500 ms of 75 Mbit/s in 1200-byte packets.
+  static constexpr int64_t kMaxWindow = 4096;
+  /// Numbers in one feedback: at worst 2 bytes of delta and 2/7 of a chunk each, in 1292 bytes.
+  static constexpr size_t kMaxStatuses = 500;
+  /// Packets in a row from behind the window that make us believe the sender began anew.
+  static constexpr int kRestartAfter = 16;
+
+  TransportFeedbackGenerator(Environment& environment, FeedbackSink& sink);
+
+  /// A packet of `media` with transport-wide number `sequence` came at `received_at`.
+  void OnPacket(uint16_t sequence, Ssrc media, Timestamp received_at);
+
+  uint64_t feedbacks_sent() const { return feedbacks_sent_; }
+  /// Packets too old for the window: not reported.
+  uint64_t ignored() const { return ignored_; }
+
+ private:
+  static constexpr int64_t kNotReceived = -1;
+  static constexpr size_t kInitialWindow = 256;  // 100 ms of 24 Mbit/s and room for losses
+
+  void Restart(int64_t sequence);
+  void Grow(int64_t span);
+  void DropOld(Timestamp now);
+  void SendFeedback();
+  /// Sends one feedback that begins at `from`; returns the number after its last one.
+  int64_t SendOne(int64_t from);
+  int64_t& Slot(int64_t sequence) {
+    return arrivals_[static_cast<size_t>(sequence) & (arrivals_.size() - 1)];
+  }
+
+  FeedbackSink& sink_;
+  std::unique_ptr<Timer> timer_;
+  SeqNumberUnwrapper unwrapper_;
+  std::vector<int64_t> arrivals_;  ///< µs or kNotReceived; a ring over begin_ … end_ − 1
+  int64_t begin_ = 0;
+  int64_t end_ = 0;
+  int64_t next_report_ = 0;  ///< the next feedback begins here
+  Ssrc media_;
+  uint8_t feedback_count_ = 0;
+  int behind_in_row_ = 0;
+  uint64_t feedbacks_sent_ = 0;
+  uint64_t ignored_ = 0;
+};
+
+}  // namespace sluice
