@@ -32,19 +32,23 @@ struct RoutedExtensions {
 /// consumers need of a packet is worked out here by the producer, not by each of them.
 struct RoutedPacket {
   PacketRef buffer;  ///< keeps `payload` alive
+  /// Empty for a padding-only packet: consumers get it to close the gap in their numbering, the
+  /// RetransmissionStore need not.
   std::span<const uint8_t> payload;
-  ExtendedSeqNumber sequence;  ///< of the producer's stream (after RTX unwrapping)
+  /// Of the producer's stream (after RTX unwrapping). When the sender restarts its numbers this
+  /// moves on, past every number given before: it never falls far behind the newest.
+  ExtendedSeqNumber sequence;
   RtpTimestamp timestamp;
   PayloadType payload_type;  ///< mapped to the router's
   Ssrc mapped_ssrc;          ///< of the producer encoding
   uint8_t encoding_index = 0;
   bool marker = false;
   bool is_recovered = false;  ///< came as RTX
-  /// Carries no payload: not forwarded and not stored, but it used up a sequence number, so that the
-  /// consumer's numbering must close the gap. `payload` and `extensions` are empty.
+  /// Carries no payload: not forwarded and not stored, but it used up a sequence number, so that
+  /// the consumer's numbering must close the gap. `payload` and `extensions` are empty.
   bool padding_only = false;
-  /// The sender's numbering restarted with this packet: `sequence` jumped ahead (it never goes back)
-  /// by a distance that means nothing. The consumer goes on with its own next number.
+  /// The sender's numbering restarted with this packet: `sequence` jumped ahead (it never goes
+  /// back) by a distance that means nothing. The consumer goes on with its own next number.
   bool restarted = false;
   PayloadInfo info;
   RoutedExtensions extensions;

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "common/units.h"
+
+namespace sluice {
+
+/// Bitrate over a sliding window, in a fixed ring of time slots: no allocation, O(1) per update.
+/// Resolution is window / kSlots (100 ms for the 2500 ms of an RTP stream, router-protocol §4.5).
+class RateWindow {
+ public:
+  static constexpr size_t kSlots = 25;
+
+  explicit RateWindow(Duration window = Duration::Millis(2500))
+      : slot_us_(window.us() / static_cast<int64_t>(kSlots)) {}
+
+  void Add(size_t bytes, Timestamp now) {
+    Advance(now);
+    slots_[static_cast<size_t>(current_) % kSlots] += static_cast<uint32_t>(bytes);
+    total_ += bytes;
+  }
+  /// Mean over the whole window, also while the stream is younger than that.
+  DataRate Rate(Timestamp now) {
+    Advance(now);
+    const int64_t window_us = slot_us_ * static_cast<int64_t>(kSlots);
+    return DataRate::BitsPerSecond(static_cast<int64_t>(total_ * 8) * 1'000'000 / window_us);
+  }
+
+ private:
+  /// Clears the slots between the last update and `now`. A clock that steps back changes nothing.
+  void Advance(Timestamp now) {
+    const int64_t slot = now.us() / slot_us_;
+    if (slot <= current_) return;
+    if (slot - current_ >= static_cast<int64_t>(kSlots)) {
+      slots_.fill(0);
+      total_ = 0;
+    } else {
+      for (int64_t i = current_ + 1; i <= slot; ++i) {
+        uint32_t& bytes = slots_[static_cast<size_t>(i) % kSlots];
+        total_ -= bytes;
+        bytes = 0;
+      }
+    }
+    current_ = slot;
+  }
+
+  int64_t slot_us_;
+  int64_t current_ = 0;
+  uint64_t total_ = 0;
+  std::array<uint32_t, kSlots> slots_{};
+};
+
+}  // namespace sluice
