@@ -9,8 +9,6 @@
 #include <string>
 #include <string_view>
 
-#include "absl/strings/match.h"
-
 namespace sluice {
 namespace {
 
@@ -48,16 +46,22 @@ constexpr KnownCodec kKnownCodecs[] = {
 
 constexpr uint8_t kMaxPayloadType = 127;  // RFC 3550 §5.1: 7 bits
 
+bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : int{c}; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&lower](char x, char y) { return lower(x) == lower(y); });
+}
+
 const KnownCodec* FindCodec(std::string_view mime_type, bool* is_video) {
   const size_t slash = mime_type.find('/');
   if (slash == std::string_view::npos) return nullptr;
   const std::string_view type = mime_type.substr(0, slash);
   const std::string_view subtype = mime_type.substr(slash + 1);
-  const bool audio = absl::EqualsIgnoreCase(type, "audio");
-  *is_video = absl::EqualsIgnoreCase(type, "video");
+  const bool audio = EqualsIgnoreCase(type, "audio");
+  *is_video = EqualsIgnoreCase(type, "video");
   if (!audio && !*is_video) return nullptr;
   for (const KnownCodec& known : kKnownCodecs) {
-    if (!absl::EqualsIgnoreCase(subtype, known.subtype)) continue;
+    if (!EqualsIgnoreCase(subtype, known.subtype)) continue;
     return (audio ? known.audio : known.video) ? &known : nullptr;
   }
   return nullptr;
@@ -187,7 +191,9 @@ bool IsMediaCodec(const RtpCodecParameters& codec) {
 }
 
 bool IsRtxCodec(const RtpCodecParameters& codec) {
-  return absl::EndsWithIgnoreCase(codec.mime_type, "/rtx");
+  const std::string_view mime_type = codec.mime_type;
+  const size_t slash = mime_type.find('/');
+  return slash != std::string_view::npos && EqualsIgnoreCase(mime_type.substr(slash), "/rtx");
 }
 
 Status CheckRtpParameters(RtpParameters* parameters) {
