@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -10,6 +11,7 @@
 #include "common/units.h"
 #include "worker/core/environment.h"
 #include "worker/core/packet_writer.h"
+#include "worker/wire/stun.h"
 
 namespace sluice {
 
@@ -40,14 +42,16 @@ class IceEvents {
 };
 
 struct IceStats {
-  uint64_t requests = 0;           ///< authenticated and answered with success
-  uint64_t malformed = 0;          ///< STUN that did not parse or answered 400
-  uint64_t unauthorized = 0;       ///< answered 401
-  uint64_t role_conflicts = 0;     ///< answered 487
-  uint64_t unknown_attributes = 0; ///< answered 420
-  uint64_t ignored = 0;            ///< responses and indications
-  uint64_t tuples_evicted = 0;     ///< dropped at kMaxTuples
-  uint64_t bytes_sent = 0;         ///< STUN answers
+  uint64_t requests = 0;            ///< authenticated and answered with success
+  uint64_t malformed = 0;           ///< STUN that did not parse or answered 400
+  uint64_t unauthorized = 0;        ///< answered 401
+  uint64_t role_conflicts = 0;      ///< answered 487
+  uint64_t unknown_attributes = 0;  ///< answered 420
+  uint64_t ignored = 0;             ///< responses and indications
+  uint64_t throttled = 0;           ///< dropped unchecked: too many failures from that network
+  uint64_t unanswered = 0;          ///< errors whose answer would have been larger than the request
+  uint64_t tuples_evicted = 0;      ///< dropped at kMaxTuples
+  uint64_t bytes_sent = 0;          ///< STUN answers
 };
 
 /// Answers STUN binding requests for one transport (RFC 8445 §2.5 lite, §7.3; RFC 8489).
@@ -89,12 +93,77 @@ class IceLiteAgent {
   const IceStats& stats() const { return stats_; }
 
  private:
-  // Filled in by the implementation.
+  /// Caps what a flood of requests with our ufrag and a wrong password costs (attacks 17): an HMAC
+  /// each, until a network has failed kFailuresPerWindow times within a window; what else it sends
+  /// from tuples that are not ours is dropped unchecked. Networks (IPv4 address, IPv6 /64) share
+  /// kBuckets by a hash with a random key, so spoofed sources cost no memory.
+  class FailureThrottle {
+   public:
+    static constexpr size_t kBuckets = 64;  // 128 bytes; one attacker shadows 1/64 of the networks
+    static constexpr uint16_t kFailuresPerWindow = 16;  // ≤ 1024 HMACs/s a transport: < 1 ms of CPU
+    static constexpr Duration kWindow = Duration::Seconds(1);
+
+    explicit FailureThrottle(uint64_t hash_key) : hash_key_(hash_key) {}
+    bool Blocks(const IpAddress& source, Timestamp now);
+    void OnFailure(const IpAddress& source, Timestamp now);
+
+   private:
+    void Roll(Timestamp now);
+    size_t Bucket(const IpAddress& source) const;
+
+    uint64_t hash_key_;
+    Timestamp window_start_;
+    std::array<uint16_t, kBuckets> failures_{};
+  };
+
+  /// A credential pair as a request picked it by its USERNAME.
+  enum class Generation : uint8_t { kCurrent, kRetiring };
+
+  /// Error code to answer with; 0 when the request is well-formed, authentic and acceptable.
+  uint16_t Check(const StunMessage& request, const NetworkPath& from, Timestamp now,
+                 Generation* generation);
+  std::optional<Generation> GenerationOf(const StunMessage& request) const;
+  const StunIntegrityKey& KeyOf(Generation generation);
+  void CountError(uint16_t code);
+
+  void AnswerError(const StunMessage& request, uint16_t code, size_t request_size,
+                   const NetworkPath& to);
+  void AnswerSuccess(const StunMessage& request, Generation generation, const NetworkPath& to);
+  void Send(std::span<const uint8_t> answer, const NetworkPath& to);
+
+  bool TakeNomination(const StunMessage& request);
+  void OnValidCheck(const NetworkPath& from, bool nominated);
+  void AddPath(const NetworkPath& path);
+  void EvictOldest();
+  void Select(const NetworkPath& path);
+  void SetState(IceState state);
+  void Disconnect();
+  void Retire();
+
+  void RenewConsent(Timestamp now);
+  void OnConsentTimer(Timestamp now);
+
+  NetworkPath* Find(const FiveTuple& tuple);
+
+  Environment& environment_;
+  IceEvents& events_;
+  const Duration consent_timeout_;
+
   IceCredentials local_;
   std::optional<IceCredentials> retiring_;
+  // Key schedules, made at the first check of each password.
+  std::optional<StunIntegrityKey> local_key_;
+  std::optional<StunIntegrityKey> retiring_key_;
+
   IceState state_ = IceState::kNew;
   std::optional<NetworkPath> selected_;
-  std::vector<NetworkPath> paths_;
+  std::vector<NetworkPath> paths_;  // newest first
+  uint32_t last_nomination_ = 0;    // 0 = none yet: a peer's first value is 1 or more
+
+  std::unique_ptr<Timer> consent_timer_;  // null when consent is off
+  Timestamp last_consent_;
+
+  std::unique_ptr<FailureThrottle> throttle_;  // made at the first failure
   IceStats stats_;
 };
 

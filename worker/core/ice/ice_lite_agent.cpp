@@ -1,0 +1,376 @@
+#include "worker/core/ice/ice_lite_agent.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "common/log.h"
+
+namespace sluice {
+namespace {
+
+// STUN error codes (RFC 8489 §14.8, RFC 8445 §7.3.1.1).
+constexpr uint16_t kBadRequest = 400;
+constexpr uint16_t kUnauthorized = 401;
+constexpr uint16_t kUnknownAttribute = 420;
+constexpr uint16_t kRoleConflict = 487;
+/// Not on the wire: the request was dropped unchecked.
+constexpr uint16_t kThrottled = 1;
+
+/// Largest answer: header 20, XOR-MAPPED-ADDRESS 24 (IPv6), MESSAGE-INTEGRITY 24, FINGERPRINT 8; an
+/// error with its longest reason or eight unknown attributes is smaller than 128, too.
+constexpr size_t kMaxAnswer = 128;
+
+constexpr size_t kCredentialLength = 32;  // characters; 165 bits of randomness
+
+const char* Reason(uint16_t code) {
+  switch (code) {
+    case kBadRequest:
+      return "Bad Request";
+    case kUnauthorized:
+      return "Unauthorized";
+    case kUnknownAttribute:
+      return "Unknown Attribute";
+    default:
+      return "Role Conflict";
+  }
+}
+
+std::string RandomText(Environment& environment) {
+  static constexpr std::string_view kAlphabet = "0123456789abcdefghijklmnopqrstuvwxyz";
+  // Bytes from here on are thrown away: they would make the first characters likelier.
+  static constexpr uint8_t kUnbiased = 256 / kAlphabet.size() * kAlphabet.size();
+  std::string text;
+  text.reserve(kCredentialLength);
+  std::array<uint8_t, kCredentialLength> bytes{};
+  while (text.size() < kCredentialLength) {
+    environment.RandomBytes(bytes);
+    for (const uint8_t byte : bytes) {
+      if (byte >= kUnbiased || text.size() == kCredentialLength) continue;
+      text.push_back(kAlphabet[byte % kAlphabet.size()]);
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+IceCredentials IceCredentials::Generate(Environment& environment) {
+  IceCredentials credentials;
+  credentials.username_fragment = RandomText(environment);
+  credentials.password = RandomText(environment);
+  return credentials;
+}
+
+// ---- FailureThrottle --------------------------------------------------------------------------
+
+void IceLiteAgent::FailureThrottle::Roll(Timestamp now) {
+  if (now - window_start_ < kWindow) return;
+  window_start_ = now;
+  failures_.fill(0);
+}
+
+size_t IceLiteAgent::FailureThrottle::Bucket(const IpAddress& source) const {
+  constexpr size_t kNetworkBytes = 8;  // all of IPv4, the /64 of IPv6
+  uint64_t network = 0;
+  std::memcpy(&network, source.bytes().data(), kNetworkBytes);
+  // Multiply-shift with a secret odd factor: who does not know it cannot aim at a bucket.
+  const uint64_t mixed = (network ^ (network >> 32)) * (hash_key_ | 1);
+  return static_cast<size_t>(mixed >> 58);
+}
+
+bool IceLiteAgent::FailureThrottle::Blocks(const IpAddress& source, Timestamp now) {
+  static_assert(kBuckets == size_t{1} << (64 - 58));
+  Roll(now);
+  return failures_[Bucket(source)] >= kFailuresPerWindow;
+}
+
+void IceLiteAgent::FailureThrottle::OnFailure(const IpAddress& source, Timestamp now) {
+  Roll(now);
+  uint16_t& failures = failures_[Bucket(source)];
+  failures = static_cast<uint16_t>(std::min<int>(failures + 1, kFailuresPerWindow));
+}
+
+// ---- Requests ---------------------------------------------------------------------------------
+
+IceLiteAgent::IceLiteAgent(IceCredentials local, Duration consent_timeout, Environment& environment,
+                           IceEvents& events)
+    : environment_(environment),
+      events_(events),
+      consent_timeout_(consent_timeout),
+      local_(std::move(local)) {
+  if (consent_timeout_ > Duration::Zero()) {
+    consent_timer_ = environment_.CreateTimer([this](Timestamp now) { OnConsentTimer(now); });
+  }
+}
+
+IceLiteAgent::~IceLiteAgent() = default;
+
+void IceLiteAgent::OnStun(std::span<const uint8_t> datagram, const NetworkPath& from,
+                          Timestamp now) {
+  const std::optional<StunMessage> message = StunMessage::Parse(datagram);
+  if (!message) {
+    ++stats_.malformed;
+    return;
+  }
+  if (message->message_class() != StunClass::kRequest) {
+    ++stats_.ignored;
+    return;
+  }
+  Generation generation = Generation::kCurrent;
+  const uint16_t error = Check(*message, from, now, &generation);
+  if (error == kThrottled) return;
+  if (error != 0) {
+    CountError(error);
+    AnswerError(*message, error, datagram.size(), from);
+    return;
+  }
+  ++stats_.requests;
+  // The answer leaves before what the events send (a ClientHello), as the peer expects it.
+  AnswerSuccess(*message, generation, from);
+  if (generation == Generation::kCurrent && retiring_) Retire();
+  const bool nominated = TakeNomination(*message);
+  OnValidCheck(from, nominated);
+  RenewConsent(now);
+}
+
+uint16_t IceLiteAgent::Check(const StunMessage& request, const NetworkPath& from, Timestamp now,
+                             Generation* generation) {
+  if (request.method() != kStunMethodBinding) return kBadRequest;
+  if (!request.has_fingerprint()) return kBadRequest;
+  if (!request.priority()) return kBadRequest;
+  if (!request.username() || !request.has_message_integrity()) return kBadRequest;
+
+  const std::optional<Generation> found = GenerationOf(request);
+  if (!found) return kUnauthorized;
+  const IpAddress& source = from.tuple.remote.ip;
+  const bool known = Find(from.tuple) != nullptr;
+  if (!known && throttle_ && throttle_->Blocks(source, now)) {
+    ++stats_.throttled;
+    return kThrottled;
+  }
+  if (!request.CheckIntegrity(KeyOf(*found))) {
+    if (!throttle_) {
+      uint64_t hash_key = 0;
+      environment_.RandomBytes({reinterpret_cast<uint8_t*>(&hash_key), sizeof(hash_key)});
+      throttle_ = std::make_unique<FailureThrottle>(hash_key);
+    }
+    throttle_->OnFailure(source, now);
+    return kUnauthorized;
+  }
+  *generation = *found;
+  if (!request.unknown_attributes().empty()) return kUnknownAttribute;  // RFC 8489 §6.3.1
+  // We are always controlled (RFC 8445 §6.1.1), so a peer that is, too, must change sides.
+  if (request.ice_controlled().value_or(0) != 0) return kRoleConflict;
+  return 0;
+}
+
+std::optional<IceLiteAgent::Generation> IceLiteAgent::GenerationOf(
+    const StunMessage& request) const {
+  const std::string_view username = *request.username();
+  const size_t colon = username.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const std::string_view ours = username.substr(0, colon);
+  if (ours == local_.username_fragment) return Generation::kCurrent;
+  if (retiring_ && ours == retiring_->username_fragment) return Generation::kRetiring;
+  return std::nullopt;
+}
+
+const StunIntegrityKey& IceLiteAgent::KeyOf(Generation generation) {
+  const bool current = generation == Generation::kCurrent;
+  std::optional<StunIntegrityKey>& key = current ? local_key_ : retiring_key_;
+  if (!key) key.emplace(current ? local_.password : retiring_->password);
+  return *key;
+}
+
+void IceLiteAgent::CountError(uint16_t code) {
+  switch (code) {
+    case kBadRequest:
+      ++stats_.malformed;
+      break;
+    case kUnauthorized:
+      ++stats_.unauthorized;
+      break;
+    case kUnknownAttribute:
+      ++stats_.unknown_attributes;
+      break;
+    default:
+      ++stats_.role_conflicts;
+      break;
+  }
+}
+
+// ---- Answers ----------------------------------------------------------------------------------
+
+void IceLiteAgent::AnswerError(const StunMessage& request, uint16_t code, size_t request_size,
+                               const NetworkPath& to) {
+  // The reason phrase is for people: it goes first where the answer would outgrow the request.
+  for (const bool with_reason : {true, false}) {
+    std::array<uint8_t, kMaxAnswer> buffer{};
+    StunWriter writer(buffer, StunClass::kError, request.method(), request.transaction_id());
+    writer.AddErrorCode(code, with_reason ? Reason(code) : "");
+    if (code == kUnknownAttribute) writer.AddUnknownAttributes(request.unknown_attributes());
+    const size_t size = writer.FinishWithFingerprint();
+    if (size == 0 || size > request_size) continue;
+    Send({buffer.data(), size}, to);
+    return;
+  }
+  ++stats_.unanswered;
+}
+
+void IceLiteAgent::AnswerSuccess(const StunMessage& request, Generation generation,
+                                 const NetworkPath& to) {
+  std::array<uint8_t, kMaxAnswer> buffer{};
+  StunWriter writer(buffer, StunClass::kSuccess, request.method(), request.transaction_id());
+  writer.AddXorMappedAddress(to.tuple.remote);
+  const size_t size = writer.FinishWithIntegrity(KeyOf(generation));
+  if (size != 0) Send({buffer.data(), size}, to);
+}
+
+void IceLiteAgent::Send(std::span<const uint8_t> answer, const NetworkPath& to) {
+  if (to.writer == nullptr) return;
+  uint8_t* slot = to.writer->Reserve(answer.size());
+  if (slot == nullptr) return;  // closed or full: counted by the writer
+  std::copy(answer.begin(), answer.end(), slot);
+  to.writer->Commit(answer.size(), to.tuple.remote);
+  stats_.bytes_sent += answer.size();
+}
+
+// ---- Tuples and states ------------------------------------------------------------------------
+
+bool IceLiteAgent::TakeNomination(const StunMessage& request) {
+  bool nominated = request.use_candidate();
+  const std::optional<uint32_t> value = request.nomination();
+  if (value && *value > last_nomination_) {
+    last_nomination_ = *value;
+    nominated = true;
+  }
+  return nominated;
+}
+
+void IceLiteAgent::OnValidCheck(const NetworkPath& from, bool nominated) {
+  if (NetworkPath* known = Find(from.tuple)) {
+    known->writer = from.writer;
+    if (selected_ && *selected_ == from) selected_->writer = from.writer;
+  } else {
+    AddPath(from);
+  }
+  const bool live = state_ == IceState::kConnected || state_ == IceState::kCompleted;
+  if (nominated || !live) Select(from);
+  if (nominated) {
+    SetState(IceState::kCompleted);
+  } else if (!live) {
+    SetState(IceState::kConnected);
+  }
+}
+
+void IceLiteAgent::AddPath(const NetworkPath& path) {
+  if (paths_.size() >= kMaxTuples) EvictOldest();
+  paths_.insert(paths_.begin(), path);
+  events_.OnIcePathAdded(path.tuple);
+}
+
+void IceLiteAgent::EvictOldest() {
+  for (auto it = paths_.rbegin(); it != paths_.rend(); ++it) {
+    if (selected_ && *it == *selected_) continue;
+    const FiveTuple tuple = it->tuple;
+    paths_.erase(std::next(it).base());
+    ++stats_.tuples_evicted;
+    events_.OnIcePathRemoved(tuple);
+    return;
+  }
+}
+
+bool IceLiteAgent::OnNonStun(const FiveTuple& tuple) {
+  const NetworkPath* path = Find(tuple);
+  if (path == nullptr) return false;
+  if (state_ == IceState::kConnected) Select(*path);
+  return true;
+}
+
+void IceLiteAgent::OnPathClosed(const FiveTuple& tuple) {
+  const auto it = std::find_if(paths_.begin(), paths_.end(),
+                               [&](const NetworkPath& path) { return path.tuple == tuple; });
+  if (it == paths_.end()) return;
+  const FiveTuple closed = it->tuple;  // `tuple` may live in what is erased now
+  paths_.erase(it);
+  const bool was_selected = selected_ && selected_->tuple == closed;
+  if (was_selected) selected_.reset();
+  events_.OnIcePathRemoved(closed);
+  if (!was_selected) return;
+  if (paths_.empty()) {
+    Disconnect();
+  } else {
+    Select(paths_.front());
+  }
+}
+
+void IceLiteAgent::Select(const NetworkPath& path) {
+  if (selected_ && *selected_ == path) return;
+  selected_ = path;
+  SLUICE_DEBUG(kIce, "ICE selects {}", path.tuple.remote.ToString());
+  events_.OnIceSelectedPath(*selected_);
+}
+
+void IceLiteAgent::SetState(IceState state) {
+  if (state_ == state) return;
+  state_ = state;
+  events_.OnIceState(state);
+}
+
+void IceLiteAgent::Disconnect() {
+  if (consent_timer_) consent_timer_->Stop();
+  selected_.reset();
+  last_nomination_ = 0;
+  std::vector<NetworkPath> forgotten;
+  forgotten.swap(paths_);
+  for (const NetworkPath& path : forgotten) events_.OnIcePathRemoved(path.tuple);
+  SetState(IceState::kDisconnected);
+}
+
+// ---- Restart and consent ----------------------------------------------------------------------
+
+const IceCredentials& IceLiteAgent::Restart(Timestamp now) {
+  if (retiring_) Retire();
+  retiring_ = std::move(local_);
+  retiring_key_ = std::move(local_key_);
+  local_ = IceCredentials::Generate(environment_);
+  local_key_.reset();
+  const bool live = state_ == IceState::kConnected || state_ == IceState::kCompleted;
+  if (live) RenewConsent(now);
+  return local_;
+}
+
+void IceLiteAgent::Retire() {
+  const std::string username_fragment = std::move(retiring_->username_fragment);
+  retiring_.reset();
+  retiring_key_.reset();
+  last_nomination_ = 0;  // a new generation of checks may count from one again
+  events_.OnIceUfragRetired(username_fragment);
+}
+
+void IceLiteAgent::RenewConsent(Timestamp now) {
+  if (!consent_timer_) return;
+  last_consent_ = now;
+  // An armed timer is left alone: it looks at last_consent_ when it fires.
+  if (!consent_timer_->armed()) consent_timer_->Start(consent_timeout_);
+}
+
+void IceLiteAgent::OnConsentTimer(Timestamp now) {
+  const Duration idle = now - last_consent_;
+  if (idle < consent_timeout_) {
+    consent_timer_->Start(consent_timeout_ - idle);
+    return;
+  }
+  SLUICE_WARN(kIce, "ICE consent expired: no valid check for {} ms", idle.ms());
+  Disconnect();
+}
+
+NetworkPath* IceLiteAgent::Find(const FiveTuple& tuple) {
+  for (NetworkPath& path : paths_) {
+    if (path.tuple == tuple) return &path;
+  }
+  return nullptr;
+}
+
+}  // namespace sluice
