@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -15,11 +16,17 @@ namespace sluice {
 class RtpPacket {
  public:
   static constexpr size_t kFixedHeader = 12;
-  /// Elements that are indexed; further ones are ignored (RFC 8285 sets no limit, senders use < 12).
+  /// Elements that are indexed; further ones are ignored (RFC 8285 sets no limit, senders use <
+  /// 12).
   static constexpr size_t kMaxExtensions = 16;
+  /// "Defined by profile" words of the two forms (RFC 8285 §4.2, §4.3); the low four bits of the
+  /// second one are the application's.
+  static constexpr uint16_t kOneByteProfile = 0xBEDE;
+  static constexpr uint16_t kTwoByteProfile = 0x1000;
+  static constexpr uint16_t kTwoByteProfileMask = 0xFFF0;
 
-  /// nullopt when the bytes are not one well-formed RTP packet: version, CSRC list, extension length,
-  /// padding (zero or beyond the payload) and element lengths are all checked.
+  /// nullopt when the bytes are not one well-formed RTP packet: version, CSRC list, extension
+  /// length, padding (zero or beyond the payload) and element lengths are all checked.
   static std::optional<RtpPacket> Parse(std::span<uint8_t> bytes);
 
   bool marker() const { return (bytes_[1] & 0x80) != 0; }
@@ -46,7 +53,8 @@ class RtpPacket {
   }
 
   /// Value bytes of the first element with `id`; empty data() == nullptr when there is none. A
-  /// one-byte-form element of length 0 cannot exist; a two-byte-form one yields size 0, data() != null.
+  /// one-byte-form element of length 0 cannot exist; a two-byte-form one yields size 0, data() !=
+  /// null.
   std::span<uint8_t> Extension(uint8_t id) const;
   size_t extension_count() const { return extension_count_; }
 
@@ -56,6 +64,12 @@ class RtpPacket {
     uint8_t length = 0;
     uint16_t offset = 0;
   };
+
+  /// Index the elements of a block that starts at `offset`; false when one runs past its end.
+  bool IndexExtensions(uint16_t profile, size_t offset, std::span<const uint8_t> block);
+  bool IndexOneByteElements(size_t offset, std::span<const uint8_t> block);
+  bool IndexTwoByteElements(size_t offset, std::span<const uint8_t> block);
+  void AddExtension(uint8_t id, uint8_t length, size_t offset);
 
   uint32_t Read32(size_t at) const {
     return static_cast<uint32_t>(bytes_[at]) << 24 | static_cast<uint32_t>(bytes_[at + 1]) << 16 |
@@ -73,11 +87,14 @@ class RtpPacket {
 /// element allows it (id 1…14, 1…16 bytes), else two-byte form; padded to 32 bits.
 class RtpExtensionWriter {
  public:
-  static constexpr size_t kMaxBlock = 256;  // bytes; elements that do not fit are refused
+  /// Bytes of the whole block; the router writes well under 100.
+  static constexpr size_t kMaxBlock = 256;
 
-  /// False when it does not fit or id/length are out of range (id 1…255, length ≤ 255).
+  /// False, and nothing added, when it does not fit or id/length are out of range (id 1…255,
+  /// length ≤ 255).
   bool Add(uint8_t id, std::span<const uint8_t> value);
-  /// Writes profile word, length and elements to `out`; returns the size, 0 when there are none.
+  /// Writes profile word, length and elements to `out`; returns the size, 0 when there are none
+  /// or `out` is shorter than Size().
   size_t Write(std::span<uint8_t> out) const;
   /// Size that Write() will need.
   size_t Size() const;
@@ -92,6 +109,7 @@ class RtpExtensionWriter {
   size_t count_ = 0;
   std::array<uint8_t, kMaxBlock> values_{};
   size_t used_ = 0;
+  bool two_byte_ = false;
 };
 
 // Values of the header extensions that the router reads or writes. Parsers return nullopt on a
@@ -122,8 +140,8 @@ std::optional<uint16_t> ParseTransportSequence(std::span<const uint8_t> value);
 
 /// abs-capture-time: NTP of the capture, and the capturer's clock minus ours where known.
 struct AbsCaptureTime {
-  uint64_t capture_ntp = 0;               ///< UQ32.32
-  std::optional<int64_t> clock_offset;    ///< Q32.32
+  uint64_t capture_ntp = 0;             ///< UQ32.32
+  std::optional<int64_t> clock_offset;  ///< Q32.32
 };
 std::optional<AbsCaptureTime> ParseAbsCaptureTime(std::span<const uint8_t> value);
 

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -21,7 +23,9 @@ inline constexpr uint16_t kStunMethodBinding = 0x001;
 class StunMessage {
  public:
   static constexpr size_t kHeader = 20;
-  static constexpr size_t kMaxUsername = 513;  // bytes, RFC 8489 §14.3
+  static constexpr size_t kMaxUsername = 513;  // bytes, RFC 5389 §15.3 (RFC 8489 §14.3: 508)
+  /// Unknown attributes that are remembered: a 420 with more of them helps nobody.
+  static constexpr size_t kMaxUnknown = 8;
 
   /// Quick test for the demultiplexer (RFC 7983 and the cookie); true does not mean well-formed.
   static bool LooksLikeStun(std::span<const uint8_t> datagram);
@@ -51,7 +55,10 @@ class StunMessage {
   bool CheckIntegrity(const class StunIntegrityKey& key) const;
 
  private:
-  friend class StunIntegrityKey;
+  /// Takes in one attribute whose bytes start at `offset`; false when its value is malformed.
+  bool AddAttribute(uint16_t type, size_t offset, std::span<const uint8_t> value);
+  void AddUnknown(uint16_t type);
+
   std::span<const uint8_t> bytes_;
   StunClass class_ = StunClass::kRequest;
   uint16_t method_ = 0;
@@ -66,7 +73,7 @@ class StunMessage {
   std::optional<uint32_t> nomination_;
   std::optional<SocketAddress> xor_mapped_address_;
   std::optional<uint16_t> error_code_;
-  std::array<uint16_t, 8> unknown_{};
+  std::array<uint16_t, kMaxUnknown> unknown_{};
   size_t unknown_count_ = 0;
 };
 
@@ -86,8 +93,9 @@ class StunIntegrityKey {
   std::array<uint32_t, 5> outer_{};
 };
 
-/// Writes one message into `out`. Each Add returns false when it would not fit; Finish… returns the
-/// size, 0 on overflow.
+/// Writes one message into `out`. Each Add returns false when it would not fit (no Add or Finish
+/// succeeds after that) or when its argument cannot be written; Finish… returns the size, 0 on
+/// overflow.
 class StunWriter {
  public:
   StunWriter(std::span<uint8_t> out, StunClass message_class, uint16_t method,
@@ -95,7 +103,7 @@ class StunWriter {
 
   bool AddXorMappedAddress(const SocketAddress& address);
   bool AddErrorCode(uint16_t code, std::string_view reason);
-  bool AddUnknownAttributes(std::span<const uint16_t> types);
+  bool AddUnknownAttributes(std::span<const uint16_t> types);  // ≤ StunMessage::kMaxUnknown
   // For the client half in tests and the load generator:
   bool AddUsername(std::string_view username);
   bool AddPriority(uint32_t priority);
@@ -111,6 +119,10 @@ class StunWriter {
   size_t FinishWithFingerprint();
 
  private:
+  bool AddU32(uint16_t type, uint32_t value);
+  bool AddU64(uint16_t type, uint64_t value);
+  void SetLength(size_t message_size);
+
   std::span<uint8_t> out_;
   size_t size_ = 0;
   bool overflow_ = false;
