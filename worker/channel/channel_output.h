@@ -1,0 +1,15 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace sluice {
+
+/// Takes the finished bytes that a channel sends to its controller. Copies them; never calls back.
+class ChannelOutput {
+ public:
+  virtual ~ChannelOutput() = default;
+  virtual void Write(std::span<const uint8_t> bytes) = 0;
+};
+
+}  // namespace sluice

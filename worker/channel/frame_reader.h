@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace sluice {
+
+/// Cuts a byte stream into the frames of the router protocol: uint32 little-endian length, then
+/// that many bytes (router-protocol §1.4). Frames may be split over reads or share one.
+class FrameReader {
+ public:
+  static constexpr size_t kPrefix = 4;
+  static constexpr size_t kMaxPayload = 8'388'604;  // bytes; the library's own limit
+
+  /// Gets a whole frame, prefix included, in memory that is 8-byte aligned at the prefix: what a
+  /// FlatBuffers verifier of a size-prefixed buffer wants. Valid during the call.
+  using OnFrame = std::function<void(std::span<const uint8_t> frame)>;
+
+  explicit FrameReader(OnFrame on_frame) : on_frame_(std::move(on_frame)) {}
+
+  /// False when a frame announced more than kMaxPayload bytes: the stream is beyond repair, nothing
+  /// is read any more. Empty frames are skipped.
+  bool OnBytes(std::span<const uint8_t> bytes);
+
+  size_t buffered() const { return frame_.size(); }
+
+ private:
+  OnFrame on_frame_;
+  std::vector<uint8_t> frame_;  // the frame being collected, prefix first
+  bool broken_ = false;
+};
+
+}  // namespace sluice

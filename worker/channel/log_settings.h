@@ -1,0 +1,15 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "common/log.h"
+
+namespace sluice {
+
+/// "debug", "warn", "error" or "none" in any case (router-protocol §1.2).
+std::optional<LogLevel> ParseLogLevel(std::string_view text);
+/// A tag by its name ("ice"); kNone for one that we do not know.
+LogTag ParseLogTag(std::string_view text);
+
+}  // namespace sluice

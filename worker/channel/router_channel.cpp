@@ -1,0 +1,256 @@
+#include "worker/channel/router_channel.h"
+
+#include <fmt/format.h>
+
+#include "proto/envelope_generated.h"
+#include "worker/channel/router_encode.h"
+#include "worker/channel/router_methods.h"
+#include "worker/media/engine.h"
+
+namespace sluice {
+
+namespace {
+
+namespace rp = router_protocol;
+using FBS::Notification::Event;
+using NotificationBody = FBS::Notification::Body;
+
+/// Nesting and table counts of honest messages are two orders below (deepest: rtpParameters of a
+/// consume request).
+constexpr flatbuffers::uoffset_t kMaxDepth = 64;
+constexpr flatbuffers::uoffset_t kMaxTables = 100'000;
+constexpr size_t kBuilderSize = 4096;  // bytes; grows when a dump needs more
+
+flatbuffers::Verifier MakeVerifier(std::span<const uint8_t> frame) {
+  return flatbuffers::Verifier(frame.data(), frame.size(), kMaxDepth, kMaxTables);
+}
+
+}  // namespace
+
+RouterChannel::RouterChannel(ChannelOutput& output, ProcessInfo& process)
+    : output_(output),
+      process_(process),
+      reader_([this](std::span<const uint8_t> frame) { OnFrame(frame); }),
+      builder_(kBuilderSize),
+      log_builder_(kBuilderSize) {}
+
+RouterChannel::~RouterChannel() = default;
+
+void RouterChannel::OnBytes(std::span<const uint8_t> bytes) {
+  if (reader_.OnBytes(bytes)) return;
+  SLUICE_ERROR("a frame announced more than {} bytes; closing the channel",
+               FrameReader::kMaxPayload);
+  process_.RequestClose();
+}
+
+void RouterChannel::NotifyRunning() {
+  Notify(std::to_string(process_.pid()), Event::WORKER_RUNNING);
+}
+
+void RouterChannel::OnFrame(std::span<const uint8_t> frame) {
+  flatbuffers::Verifier verifier = MakeVerifier(frame);
+  if (!verifier.VerifySizePrefixedBuffer<FBS::Message::Message>(nullptr)) {
+    RejectFrame(frame);
+    return;
+  }
+  const auto* message = FBS::Message::GetSizePrefixedMessage(frame.data());
+  if (const auto* request = message->data_as_Request()) {
+    OnRequest(*request);
+  } else if (const auto* notification = message->data_as_Notification()) {
+    OnNotification(*notification);
+  } else {
+    ++rejected_frames_;
+    SLUICE_ERROR("ignored a message of type {}; the worker takes requests and notifications",
+                 static_cast<int>(message->data_type()));
+  }
+}
+
+void RouterChannel::RejectFrame(std::span<const uint8_t> frame) {
+  ++rejected_frames_;
+  SLUICE_ERROR("dropped a frame of {} bytes that is not a well-formed message", frame.size());
+  flatbuffers::Verifier verifier = MakeVerifier(frame);
+  if (!verifier.VerifySizePrefixedBuffer<Sluice::Envelope::Message>(nullptr)) return;
+  const auto* envelope = flatbuffers::GetSizePrefixedRoot<Sluice::Envelope::Message>(frame.data());
+  if (envelope->data_type() != static_cast<uint8_t>(FBS::Message::Body::Request)) return;
+  SendError(envelope->data()->id(), "Error", "the request is not well-formed");
+}
+
+void RouterChannel::OnRequest(const FBS::Request::Request& request) {
+  builder_.Clear();
+  rp::MethodContext context{*engine_, process_, builder_};
+  const Result<rp::Reply> reply = rp::RunMethod(request, context);
+  if (!reply.ok()) {
+    SLUICE_ERROR("{} of '{}' failed: {}", FBS::Request::EnumNameMethod(request.method()),
+                 request.handler_id()->string_view(), std::string(reply.status().message()));
+    SendError(request.id(), ErrorClassName(reply.status()), std::string(reply.status().message()));
+    return;
+  }
+  const auto response =
+      FBS::Response::CreateResponse(builder_, request.id(), true, reply->type, reply->body);
+  SendMessage(FBS::Message::Body::Response, response.Union());
+}
+
+void RouterChannel::OnNotification(const FBS::Notification::Notification& notification) {
+  switch (notification.event()) {
+    case Event::WORKER_CLOSE:
+      process_.RequestClose();
+      return;
+    case Event::PRODUCER_SEND:
+      if (const auto* body = notification.body_as_Producer_SendNotification()) {
+        engine_->ProducerSend(notification.handler_id()->str(),
+                              {body->data()->data(), body->data()->size()});
+        return;
+      }
+      break;
+    default:
+      break;
+  }
+  SLUICE_ERROR("ignored notification {} for '{}': unknown event, missing body or not supported",
+               static_cast<int>(notification.event()), notification.handler_id()->string_view());
+}
+
+void RouterChannel::SendError(uint32_t id, std::string_view error_class, std::string_view reason) {
+  builder_.Clear();
+  const auto error = builder_.CreateString(error_class.data(), error_class.size());
+  const auto text = builder_.CreateString(reason.data(), reason.size());
+  const auto response =
+      FBS::Response::CreateResponse(builder_, id, false, FBS::Response::Body::NONE, 0, error, text);
+  SendMessage(FBS::Message::Body::Response, response.Union());
+}
+
+void RouterChannel::Notify(const std::string& handler_id, Event event, NotificationBody type,
+                           flatbuffers::Offset<void> body) {
+  const auto id = builder_.CreateString(handler_id);
+  const auto notification = FBS::Notification::CreateNotification(builder_, id, event, type, body);
+  SendMessage(FBS::Message::Body::Notification, notification.Union());
+}
+
+void RouterChannel::SendMessage(FBS::Message::Body type, flatbuffers::Offset<void> data) {
+  builder_.FinishSizePrefixed(FBS::Message::CreateMessage(builder_, type, data));
+  if (builder_.GetSize() > FrameReader::kMaxPayload + FrameReader::kPrefix) {
+    SLUICE_ERROR("a message of {} bytes is over the frame limit and was not sent",
+                 builder_.GetSize());
+  } else {
+    output_.Write({builder_.GetBufferPointer(), builder_.GetSize()});
+  }
+  builder_.Clear();
+}
+
+void RouterChannel::WriteLog(LogLevel level, std::string_view line) {
+  std::string text;
+  text.reserve(line.size() + 1);
+  text.push_back(level == LogLevel::kError ? 'E' : level == LogLevel::kWarn ? 'W' : 'D');
+  text.append(line);
+  log_builder_.Clear();
+  const auto log = FBS::Log::CreateLog(log_builder_, log_builder_.CreateString(text));
+  log_builder_.FinishSizePrefixed(
+      FBS::Message::CreateMessage(log_builder_, FBS::Message::Body::Log, log.Union()));
+  output_.Write({log_builder_.GetBufferPointer(), log_builder_.GetSize()});
+}
+
+void RouterChannel::OnIceSelectedTuple(const std::string& transport_id, const TupleReport& tuple) {
+  const auto body = FBS::WebRtcTransport::CreateIceSelectedTupleChangeNotification(
+      builder_, rp::Encode(builder_, tuple));
+  Notify(transport_id, Event::WEBRTCTRANSPORT_ICE_SELECTED_TUPLE_CHANGE,
+         NotificationBody::WebRtcTransport_IceSelectedTupleChangeNotification, body.Union());
+}
+
+void RouterChannel::OnIceState(const std::string& transport_id, IceState state) {
+  const auto body = FBS::WebRtcTransport::CreateIceStateChangeNotification(
+      builder_, static_cast<FBS::WebRtcTransport::IceState>(state));
+  Notify(transport_id, Event::WEBRTCTRANSPORT_ICE_STATE_CHANGE,
+         NotificationBody::WebRtcTransport_IceStateChangeNotification, body.Union());
+}
+
+void RouterChannel::OnDtlsState(const std::string& transport_id, DtlsState state,
+                                const std::string& remote_certificate_pem) {
+  flatbuffers::Offset<flatbuffers::String> certificate;
+  if (!remote_certificate_pem.empty()) {
+    certificate = builder_.CreateString(remote_certificate_pem);
+  }
+  const auto body = FBS::WebRtcTransport::CreateDtlsStateChangeNotification(
+      builder_, static_cast<FBS::WebRtcTransport::DtlsState>(state), certificate);
+  Notify(transport_id, Event::WEBRTCTRANSPORT_DTLS_STATE_CHANGE,
+         NotificationBody::WebRtcTransport_DtlsStateChangeNotification, body.Union());
+}
+
+void RouterChannel::OnPlainTuple(const std::string& transport_id, const TupleReport& tuple) {
+  const auto body =
+      FBS::PlainTransport::CreateTupleNotification(builder_, rp::Encode(builder_, tuple));
+  Notify(transport_id, Event::PLAINTRANSPORT_TUPLE,
+         NotificationBody::PlainTransport_TupleNotification, body.Union());
+}
+
+void RouterChannel::OnPlainRtcpTuple(const std::string& transport_id, const TupleReport& tuple) {
+  const auto body =
+      FBS::PlainTransport::CreateRtcpTupleNotification(builder_, rp::Encode(builder_, tuple));
+  Notify(transport_id, Event::PLAINTRANSPORT_RTCP_TUPLE,
+         NotificationBody::PlainTransport_RtcpTupleNotification, body.Union());
+}
+
+void RouterChannel::OnProducerScore(const std::string& producer_id,
+                                    const std::vector<ProducerScoreEntry>& scores) {
+  const auto body = rp::Encode(builder_, scores);
+  Notify(producer_id, Event::PRODUCER_SCORE, NotificationBody::Producer_ScoreNotification,
+         body.Union());
+}
+
+void RouterChannel::OnProducerVideoOrientation(const std::string& producer_id,
+                                               const VideoOrientation& orientation) {
+  const auto body = FBS::Producer::CreateVideoOrientationChangeNotification(
+      builder_, orientation.camera, orientation.flip, orientation.rotation);
+  Notify(producer_id, Event::PRODUCER_VIDEO_ORIENTATION_CHANGE,
+         NotificationBody::Producer_VideoOrientationChangeNotification, body.Union());
+}
+
+void RouterChannel::OnProducerTrace(const std::string& producer_id, const TraceReport& trace) {
+  const auto body = rp::EncodeProducerTrace(builder_, trace);
+  Notify(producer_id, Event::PRODUCER_TRACE, NotificationBody::Producer_TraceNotification,
+         body.Union());
+}
+
+void RouterChannel::OnConsumerProducerPause(const std::string& consumer_id) {
+  Notify(consumer_id, Event::CONSUMER_PRODUCER_PAUSE);
+}
+
+void RouterChannel::OnConsumerProducerResume(const std::string& consumer_id) {
+  Notify(consumer_id, Event::CONSUMER_PRODUCER_RESUME);
+}
+
+void RouterChannel::OnConsumerProducerClose(const std::string& consumer_id) {
+  Notify(consumer_id, Event::CONSUMER_PRODUCER_CLOSE);
+}
+
+void RouterChannel::OnConsumerScore(const std::string& consumer_id, const ConsumerScore& score) {
+  const auto body = FBS::Consumer::CreateScoreNotification(builder_, rp::Encode(builder_, score));
+  Notify(consumer_id, Event::CONSUMER_SCORE, NotificationBody::Consumer_ScoreNotification,
+         body.Union());
+}
+
+void RouterChannel::OnConsumerLayers(const std::string& consumer_id,
+                                     const std::optional<ConsumerLayers>& layers) {
+  const auto current =
+      layers ? rp::Encode(builder_, *layers) : flatbuffers::Offset<FBS::Consumer::ConsumerLayers>();
+  const auto body = FBS::Consumer::CreateLayersChangeNotification(builder_, current);
+  Notify(consumer_id, Event::CONSUMER_LAYERS_CHANGE,
+         NotificationBody::Consumer_LayersChangeNotification, body.Union());
+}
+
+void RouterChannel::OnConsumerTrace(const std::string& consumer_id, const TraceReport& trace) {
+  const auto body = rp::EncodeConsumerTrace(builder_, trace);
+  Notify(consumer_id, Event::CONSUMER_TRACE, NotificationBody::Consumer_TraceNotification,
+         body.Union());
+}
+
+void RouterChannel::OnAudioLevelVolumes(
+    const std::string& observer_id, const std::vector<std::pair<std::string, int8_t>>& volumes) {
+  const auto body = rp::EncodeVolumes(builder_, volumes);
+  Notify(observer_id, Event::AUDIOLEVELOBSERVER_VOLUMES,
+         NotificationBody::AudioLevelObserver_VolumesNotification, body.Union());
+}
+
+void RouterChannel::OnAudioLevelSilence(const std::string& observer_id) {
+  Notify(observer_id, Event::AUDIOLEVELOBSERVER_SILENCE);
+}
+
+}  // namespace sluice

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "common/log.h"
+#include "proto/message_generated.h"
+#include "worker/channel/channel_output.h"
+#include "worker/channel/frame_reader.h"
+#include "worker/channel/process_info.h"
+#include "worker/media/engine_events.h"
+
+namespace sluice {
+
+class Engine;
+
+/// The router protocol on the pipe (DESIGN §4, router-protocol §1): FlatBuffers frames ⇄ the
+/// engine's typed commands and events. Frames are handled one after the other; every request gets
+/// exactly one response, in request order, after the notifications that it caused.
+///
+/// Owned by main; also the process's log sink while the pipe lives. A frame passes the verifier
+/// before anything in it is read; one that fails is logged, counted, and answered when its id can
+/// be made out.
+class RouterChannel final : public EngineEvents, public LogSink {
+ public:
+  RouterChannel(ChannelOutput& output, ProcessInfo& process);
+  ~RouterChannel() override;
+
+  /// Must be called before the first OnBytes: the engine needs the channel as its EngineEvents
+  /// first.
+  void SetEngine(Engine* engine) { engine_ = engine; }
+
+  /// Bytes from the controller.
+  void OnBytes(std::span<const uint8_t> bytes);
+  /// WORKER_RUNNING: start is complete.
+  void NotifyRunning();
+
+  uint64_t rejected_frames() const { return rejected_frames_; }
+
+  // LogSink: one Log frame, first character the level (router-protocol §1.8).
+  void WriteLog(LogLevel level, std::string_view line) override;
+
+  // EngineEvents
+  void OnIceSelectedTuple(const std::string& transport_id, const TupleReport& tuple) override;
+  void OnIceState(const std::string& transport_id, IceState state) override;
+  void OnDtlsState(const std::string& transport_id, DtlsState state,
+                   const std::string& remote_certificate_pem) override;
+  void OnPlainTuple(const std::string& transport_id, const TupleReport& tuple) override;
+  void OnPlainRtcpTuple(const std::string& transport_id, const TupleReport& tuple) override;
+  void OnProducerScore(const std::string& producer_id,
+                       const std::vector<ProducerScoreEntry>& scores) override;
+  void OnProducerVideoOrientation(const std::string& producer_id,
+                                  const VideoOrientation& orientation) override;
+  void OnProducerTrace(const std::string& producer_id, const TraceReport& trace) override;
+  void OnConsumerProducerPause(const std::string& consumer_id) override;
+  void OnConsumerProducerResume(const std::string& consumer_id) override;
+  void OnConsumerProducerClose(const std::string& consumer_id) override;
+  void OnConsumerScore(const std::string& consumer_id, const ConsumerScore& score) override;
+  void OnConsumerLayers(const std::string& consumer_id,
+                        const std::optional<ConsumerLayers>& layers) override;
+  void OnConsumerTrace(const std::string& consumer_id, const TraceReport& trace) override;
+  void OnAudioLevelVolumes(const std::string& observer_id,
+                           const std::vector<std::pair<std::string, int8_t>>& volumes) override;
+  void OnAudioLevelSilence(const std::string& observer_id) override;
+
+ private:
+  void OnFrame(std::span<const uint8_t> frame);
+  void OnRequest(const FBS::Request::Request& request);
+  void OnNotification(const FBS::Notification::Notification& notification);
+  /// Answers a frame that failed the verifier when its id is readable.
+  void RejectFrame(std::span<const uint8_t> frame);
+  void SendError(uint32_t id, std::string_view error_class, std::string_view reason);
+  /// Sends a notification; `body` has been built in builder_.
+  void Notify(const std::string& handler_id, FBS::Notification::Event event,
+              FBS::Notification::Body type = FBS::Notification::Body::NONE,
+              flatbuffers::Offset<void> body = 0);
+  void SendMessage(FBS::Message::Body type, flatbuffers::Offset<void> data);
+
+  ChannelOutput& output_;
+  ProcessInfo& process_;
+  Engine* engine_ = nullptr;
+  FrameReader reader_;
+  flatbuffers::FlatBufferBuilder builder_;
+  flatbuffers::FlatBufferBuilder log_builder_;  // a log line may come while builder_ is in use
+  uint64_t rejected_frames_ = 0;
+};
+
+}  // namespace sluice

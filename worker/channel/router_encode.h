@@ -1,0 +1,42 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "proto/message_generated.h"
+#include "worker/media/reports.h"
+
+/// The engine's plain reports → FlatBuffers of the router protocol. Field rules: router-protocol
+/// §4.
+namespace sluice::router_protocol {
+
+using Builder = flatbuffers::FlatBufferBuilder;
+template <typename T>
+using Offset = flatbuffers::Offset<T>;
+
+Offset<FBS::Worker::DumpResponse> Encode(Builder& b, const WorkerDump& dump);
+Offset<FBS::WebRtcServer::DumpResponse> Encode(Builder& b, const WebRtcServerDump& dump);
+Offset<FBS::Router::DumpResponse> Encode(Builder& b, const RouterDump& dump);
+Offset<FBS::WebRtcTransport::DumpResponse> Encode(Builder& b, const WebRtcTransportDump& dump);
+Offset<FBS::WebRtcTransport::GetStatsResponse> Encode(Builder& b,
+                                                      const WebRtcTransportStats& stats);
+Offset<FBS::PlainTransport::DumpResponse> Encode(Builder& b, const PlainTransportDump& dump);
+Offset<FBS::PlainTransport::GetStatsResponse> Encode(Builder& b, const PlainTransportStats& stats);
+Offset<FBS::PlainTransport::ConnectResponse> Encode(Builder& b, const PlainConnectReport& report);
+Offset<FBS::Transport::ConsumeResponse> Encode(Builder& b, const ConsumeReport& report);
+Offset<FBS::Transport::Tuple> Encode(Builder& b, const TupleReport& tuple);
+Offset<FBS::Producer::DumpResponse> Encode(Builder& b, const ProducerDump& dump);
+Offset<FBS::Consumer::DumpResponse> Encode(Builder& b, const ConsumerDump& dump);
+Offset<FBS::Consumer::ConsumerScore> Encode(Builder& b, const ConsumerScore& score);
+Offset<FBS::Consumer::ConsumerLayers> Encode(Builder& b, const ConsumerLayers& layers);
+Offset<flatbuffers::Vector<Offset<FBS::RtpStream::Stats>>> Encode(
+    Builder& b, const std::vector<RtpStreamStats>& stats);
+Offset<FBS::Producer::ScoreNotification> Encode(Builder& b,
+                                                const std::vector<ProducerScoreEntry>& scores);
+Offset<FBS::Producer::TraceNotification> EncodeProducerTrace(Builder& b, const TraceReport& trace);
+Offset<FBS::Consumer::TraceNotification> EncodeConsumerTrace(Builder& b, const TraceReport& trace);
+Offset<FBS::AudioLevelObserver::VolumesNotification> EncodeVolumes(
+    Builder& b, const std::vector<std::pair<std::string, int8_t>>& volumes);
+
+}  // namespace sluice::router_protocol

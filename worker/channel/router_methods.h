@@ -1,0 +1,29 @@
+#pragma once
+
+#include "common/status.h"
+#include "proto/message_generated.h"
+#include "worker/channel/process_info.h"
+#include "worker/media/engine.h"
+
+namespace sluice::router_protocol {
+
+/// Body of an accepted response; NONE when there is nothing to say.
+struct Reply {
+  FBS::Response::Body type = FBS::Response::Body::NONE;
+  flatbuffers::Offset<void> body;
+};
+
+/// What a method works with. `builder` is where it builds its reply; the engine has emitted its
+/// notifications by then.
+struct MethodContext {
+  Engine& engine;
+  ProcessInfo& process;
+  flatbuffers::FlatBufferBuilder& builder;
+};
+
+/// Runs one request of the router protocol (§2). Every request gets exactly one Result: TypeError
+/// for a missing or wrong body, Error for a method that we do not know, UnsupportedError for one
+/// that this version does not offer (SCTP, pipe and direct transports, active speaker observer).
+Result<Reply> RunMethod(const FBS::Request::Request& request, MethodContext& context);
+
+}  // namespace sluice::router_protocol
