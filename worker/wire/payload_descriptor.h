@@ -7,7 +7,8 @@
 
 namespace sluice {
 
-/// Codecs whose payload header we look into; everything else is kOther (opaque, every packet passes).
+/// Codecs whose payload header we look into; everything else is kOther (opaque, every packet
+/// passes).
 enum class CodecKind : uint8_t { kOther, kOpus, kVp8, kVp9, kH264, kH265, kAv1 };
 
 /// From a MIME type ("video/VP8"), case-insensitive.
@@ -20,11 +21,11 @@ bool HasKeyFrames(CodecKind codec);
 /// VPS/SPS or IRAP NAL), AV1 (AV1 RTP spec §4.4: N bit of the aggregation header, OBU sequence
 /// header).
 struct PayloadInfo {
-  bool key_frame = false;      ///< this packet begins (or for H264/H265: carries) a key frame
-  bool start_of_frame = false; ///< first packet of a frame, where the codec tells
+  bool key_frame = false;       ///< this packet begins (or for H264/H265: carries) a key frame
+  bool start_of_frame = false;  ///< first packet of a frame, where the codec tells
   uint8_t spatial_layer = 0;
   uint8_t temporal_layer = 0;
-  bool layer_sync = false;     ///< temporal switching point (VP8 Y, VP9 U)
+  bool layer_sync = false;  ///< temporal switching point (VP8 Y, VP9 U)
   // VP8 continuity fields: value and byte offset in the payload, for rewriting. 0 offset = absent.
   std::optional<uint16_t> picture_id;
   uint8_t picture_id_offset = 0;
@@ -33,8 +34,8 @@ struct PayloadInfo {
   uint8_t tl0_picture_index_offset = 0;
 };
 
-/// nullopt when the descriptor is malformed or truncated: such a packet is forwarded as opaque, never
-/// as a key frame. kOther and kOpus give an empty PayloadInfo.
+/// nullopt when the descriptor is malformed or truncated: such a packet is forwarded as opaque,
+/// never as a key frame. kOther and kOpus give an empty PayloadInfo.
 std::optional<PayloadInfo> ParsePayload(CodecKind codec, std::span<const uint8_t> payload);
 
 /// Overwrites picture id and TL0PICIDX of a VP8 payload at the offsets of `info`.

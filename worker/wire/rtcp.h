@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -27,12 +28,12 @@ enum class PacketType : uint8_t {
 };
 
 struct ReportBlock {
-  Ssrc ssrc;                      ///< whose stream is reported on
-  uint8_t fraction_lost = 0;      ///< 1/256
-  int32_t cumulative_lost = 0;    ///< 24-bit signed
+  Ssrc ssrc;                    ///< whose stream is reported on
+  uint8_t fraction_lost = 0;    ///< 1/256
+  int32_t cumulative_lost = 0;  ///< 24-bit signed
   uint32_t extended_highest_seq = 0;
-  uint32_t jitter = 0;            ///< RTP timestamp units
-  uint32_t last_sr = 0;           ///< compact NTP
+  uint32_t jitter = 0;               ///< RTP timestamp units
+  uint32_t last_sr = 0;              ///< compact NTP
   uint32_t delay_since_last_sr = 0;  ///< 1/65536 s
 };
 
@@ -93,15 +94,19 @@ class Visitor {
   virtual void OnUnknown(uint8_t /*type*/, uint8_t /*format*/) {}
 };
 
-/// True for a datagram that the demultiplexer takes for RTCP: version 2, type 192…223 (RFC 5761 §4).
+/// True for a datagram that the demultiplexer takes for RTCP: version 2, type 192…223 (RFC 5761
+/// §4).
 bool LooksLikeRtcp(std::span<const uint8_t> datagram);
 
-/// Walks a compound (or reduced-size) packet. Stops at the first malformed packet and returns false;
-/// what came before it has been visited. Never reads past a packet's own length.
+/// Walks a compound (or reduced-size) packet. Stops at the first malformed packet and returns
+/// false; what came before it has been visited. Never reads past a packet's own length,
+/// and visits nothing of a packet that turns out malformed.
 bool Parse(std::span<const uint8_t> compound, Visitor& visitor);
 
 /// Appends packets to a compound in a caller's buffer. Each Add returns false, and leaves the
-/// compound as it was, when the packet does not fit in `limit` bytes.
+/// compound as it was, when the packet does not fit or a value has no encoding (too many blocks or
+/// items, an empty list, a CNAME not of 1…255 bytes, a negative rate, a transport-cc delta beyond
+/// ±8 s). Bytes behind size() may have been written to.
 class Builder {
  public:
   static constexpr size_t kMaxCompound = 1292;  // bytes, router-protocol §8
@@ -109,7 +114,7 @@ class Builder {
   explicit Builder(std::span<uint8_t> out);
 
   bool AddSenderReport(const SenderInfo& info, std::span<const ReportBlock> blocks);  // ≤ 31 blocks
-  bool AddReceiverReport(Ssrc sender, std::span<const ReportBlock> blocks);           // ≤ 31 blocks
+  bool AddReceiverReport(Ssrc sender, std::span<const ReportBlock> blocks);  // ≤ 31 blocks
   bool AddSdesCname(Ssrc ssrc, std::string_view cname);
   bool AddBye(Ssrc ssrc);
   bool AddReceiverReferenceTime(Ssrc sender, NtpTime ntp);
@@ -127,6 +132,10 @@ class Builder {
   void Reset() { size_ = 0; }
 
  private:
+  /// Appends one packet: header, what `write_body(writer)` writes, zeros up to a whole word.
+  template <typename WriteBody>
+  bool Append(PacketType type, size_t count_or_format, WriteBody write_body);
+
   std::span<uint8_t> out_;
   size_t size_ = 0;
 };

@@ -1,0 +1,77 @@
+#include "worker/wire/bounded_reader.h"
+#include "worker/wire/descriptors.h"
+
+namespace sluice {
+namespace {
+
+constexpr uint8_t kObuSequenceHeader = 1;  // AV1 §6.2.2
+constexpr uint8_t kObuTemporalDelimiter = 2;
+constexpr int kMaxLeb128 = 8;  // bytes, AV1 §4.10.5
+
+/// AV1's variable-length integer; fails the reader when it has no end within eight bytes.
+uint64_t ReadLeb128(BoundedReader& reader) {
+  uint64_t value = 0;
+  for (int i = 0; i < kMaxLeb128; ++i) {
+    const uint8_t byte = reader.ReadU8();
+    value |= static_cast<uint64_t>(byte & 0x7f) << (7 * i);
+    if ((byte & 0x80) == 0) return value;
+  }
+  reader.Fail();
+  return 0;
+}
+
+struct ObuHeader {
+  uint8_t type = 0;
+  uint8_t temporal_id = 0;
+  uint8_t spatial_id = 0;
+};
+
+/// nullopt when it is truncated or its forbidden bit is set (AV1 §5.3).
+std::optional<ObuHeader> ParseObuHeader(std::span<const uint8_t> obu) {
+  BoundedReader reader(obu);
+  const uint8_t first = reader.ReadU8();
+  ObuHeader header;
+  header.type = first >> 3 & 0x0f;
+  if ((first & 0x04) != 0) {
+    const uint8_t extension = reader.ReadU8();
+    header.temporal_id = static_cast<uint8_t>(extension >> 5);
+    header.spatial_id = extension >> 3 & 0x03;
+  }
+  if (!reader.ok() || (first & 0x80) != 0) return std::nullopt;
+  return header;
+}
+
+}  // namespace
+
+std::optional<PayloadInfo> ParseAv1(std::span<const uint8_t> payload) {
+  BoundedReader reader(payload);
+  const uint8_t aggregation = reader.ReadU8();
+  const bool continues = (aggregation & 0x80) != 0;     // Z
+  const int element_count = aggregation >> 4 & 0x03;    // W; 0: each element has its length
+  const bool new_sequence = (aggregation & 0x08) != 0;  // N
+  if (!reader.ok() || reader.empty() || (continues && new_sequence)) return std::nullopt;
+
+  PayloadInfo info;
+  info.start_of_frame = !continues;
+  info.key_frame = new_sequence;
+  bool first_header = true;
+  for (int i = 1; !reader.empty(); ++i) {
+    const bool last = i == element_count;  // has no length of its own
+    const auto obu = reader.ReadBytes(last ? reader.remaining() : ReadLeb128(reader));
+    if (!reader.ok()) return std::nullopt;
+    const bool continuation = i == 1 && continues;
+    if (continuation || obu.empty()) continue;
+    const auto header = ParseObuHeader(obu);
+    if (!header) return std::nullopt;
+    if (header->type == kObuTemporalDelimiter || !first_header) continue;
+    first_header = false;
+    info.temporal_layer = header->temporal_id;
+    info.spatial_layer = header->spatial_id;
+    // Encoders write a sequence header in front of key frames only, and some packetisers leave the
+    // N bit at 0.
+    if (header->type == kObuSequenceHeader && !continues) info.key_frame = true;
+  }
+  return info;
+}
+
+}  // namespace sluice

@@ -1,0 +1,65 @@
+#include "worker/wire/bounded_reader.h"
+#include "worker/wire/descriptors.h"
+
+namespace sluice {
+namespace {
+
+/// References that one flexible-mode descriptor may list (RFC 9628 §4.2).
+constexpr int kMaxReferences = 3;
+
+/// Layer indices, and TL0PICIDX outside flexible mode.
+void ReadLayerIndices(BoundedReader& reader, bool flexible, PayloadInfo& info) {
+  const uint8_t layers = reader.ReadU8();
+  info.temporal_layer = static_cast<uint8_t>(layers >> 5);
+  info.layer_sync = (layers & 0x10) != 0;
+  info.spatial_layer = static_cast<uint8_t>(layers >> 1 & 0x07);
+  if (!flexible) reader.Skip(1);
+}
+
+void SkipReferences(BoundedReader& reader) {
+  for (int i = 0; i < kMaxReferences; ++i) {
+    const bool more = (reader.ReadU8() & 0x01) != 0;
+    if (!more) return;
+  }
+  reader.Fail();  // a fourth was announced
+}
+
+void SkipScalabilityStructure(BoundedReader& reader) {
+  const uint8_t head = reader.ReadU8();
+  const size_t spatial_layers = size_t{1} + (head >> 5);
+  const bool has_sizes = (head & 0x10) != 0;
+  const bool has_pictures = (head & 0x08) != 0;
+  if (has_sizes) reader.Skip(spatial_layers * 4);
+  if (!has_pictures) return;
+  const size_t pictures = reader.ReadU8();
+  for (size_t i = 0; i < pictures && reader.ok(); ++i) {
+    const size_t references = reader.ReadU8() >> 2 & 0x03;
+    reader.Skip(references);
+  }
+}
+
+}  // namespace
+
+std::optional<PayloadInfo> ParseVp9(std::span<const uint8_t> payload) {
+  BoundedReader reader(payload);
+  PayloadInfo info;
+  const uint8_t first = reader.ReadU8();
+  const bool has_picture_id = (first & 0x80) != 0;
+  const bool inter_predicted = (first & 0x40) != 0;
+  const bool has_layers = (first & 0x20) != 0;
+  const bool flexible = (first & 0x10) != 0;
+  const bool start_of_frame = (first & 0x08) != 0;
+  const bool has_structure = (first & 0x02) != 0;
+  if (has_picture_id && (reader.ReadU8() & 0x80) != 0) reader.Skip(1);  // 15-bit form
+  if (has_layers) ReadLayerIndices(reader, flexible, info);
+  if (flexible && inter_predicted) SkipReferences(reader);
+  if (has_structure) SkipScalabilityStructure(reader);
+  if (!reader.ok() || reader.empty()) return std::nullopt;
+  info.start_of_frame = start_of_frame;
+  // A frame of an upper spatial layer predicts from the layer below, so a key picture starts with
+  // the lowest one.
+  info.key_frame = start_of_frame && !inter_predicted && info.spatial_layer == 0;
+  return info;
+}
+
+}  // namespace sluice
