@@ -17,9 +17,7 @@ enum class SrtpProfile : uint8_t {
   kAesCm128HmacSha1_32 = 3,  // RFC 3711, DTLS 0x0002; its SRTCP tag is 80 bits
 };
 
-constexpr size_t SrtpKeyLength(SrtpProfile p) {
-  return p == SrtpProfile::kAeadAes256Gcm ? 32 : 16;
-}
+constexpr size_t SrtpKeyLength(SrtpProfile p) { return p == SrtpProfile::kAeadAes256Gcm ? 32 : 16; }
 constexpr size_t SrtpSaltLength(SrtpProfile p) {
   return p <= SrtpProfile::kAeadAes128Gcm ? 12 : 14;
 }
