@@ -43,9 +43,12 @@ class ProducerHost {
 class ProducerObserver {
  public:
   virtual ~ProducerObserver() = default;
-  virtual void OnAudioLevel(const std::string& producer_id, uint8_t level) = 0;
-  virtual void OnProducerPaused(const std::string& producer_id) = 0;
-  virtual void OnProducerResumed(const std::string& producer_id) = 0;
+  /// `level`: 0…127, −dBov (RFC 6464), of one packet.
+  virtual void OnAudioLevel(Producer& producer, uint8_t level) = 0;
+  virtual void OnProducerPaused(Producer& producer) = 0;
+  virtual void OnProducerResumed(Producer& producer) = 0;
+  /// The producer is going and has forgotten this observer.
+  virtual void OnProducerClosed(Producer& producer) = 0;
 };
 
 /// A media stream that comes in (router-protocol §5.10, §5.11): takes RTP of its transport, keeps

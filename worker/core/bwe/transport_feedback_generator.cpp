@@ -1,0 +1,124 @@
+#include "worker/core/bwe/transport_feedback_generator.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "worker/wire/rtcp.h"
+
+namespace sluice {
+namespace {
+
+constexpr int64_t kReferenceUnitUs = 64'000;    // draft §3.1: reference time in multiples of 64 ms
+constexpr int64_t kReferenceModulus = 1 << 24;  // 24 bits
+// Leave an eighth of the 16-bit circle: beyond that nobody knows what is ahead and what behind.
+constexpr int64_t kMaxJump = 1 << 13;
+
+}  // namespace
+
+TransportFeedbackGenerator::TransportFeedbackGenerator(Environment& environment, FeedbackSink& sink)
+    : sink_(sink), timer_(environment.CreateTimer([this](Timestamp now) {
+        DropOld(now);
+        SendFeedback();
+      })) {}
+
+void TransportFeedbackGenerator::OnPacket(uint16_t sequence, Ssrc media, Timestamp received_at) {
+  media_ = media;
+  const int64_t extended = unwrapper_.Peek(SeqNumber(sequence)).value();
+  if (arrivals_.empty() || extended >= end_ + kMaxJump) {
+    Restart(sequence);
+    return OnPacket(sequence, media, received_at);
+  }
+  if (extended < begin_) {
+    // Before the first number we saw, or before the memory: too late to tell anything useful.
+    ++ignored_;
+    if (++behind_in_row_ >= kRestartAfter) Restart(sequence);
+    return;
+  }
+  behind_in_row_ = 0;
+  unwrapper_.Unwrap(SeqNumber(sequence));
+  if (extended >= end_) {
+    DropOld(received_at);
+    if (extended + 1 - begin_ > kMaxWindow) begin_ = extended + 1 - kMaxWindow;
+    next_report_ = std::max(next_report_, begin_);
+    Grow(extended + 1 - begin_);
+    for (end_ = std::max(end_, begin_); end_ <= extended; ++end_) Slot(end_) = kNotReceived;
+  }
+  int64_t& arrival = Slot(extended);
+  if (arrival != kNotReceived) return;  // a duplicate tells nothing new
+  arrival = received_at.us();
+  next_report_ = std::min(next_report_, extended);
+  if (!timer_->armed()) timer_->Start(kInterval);
+}
+
+void TransportFeedbackGenerator::Restart(int64_t sequence) {
+  unwrapper_.Reset();
+  unwrapper_.Unwrap(SeqNumber(static_cast<uint16_t>(sequence)));
+  if (arrivals_.empty()) arrivals_.assign(kInitialWindow, kNotReceived);
+  begin_ = end_ = next_report_ = sequence;
+  behind_in_row_ = 0;
+}
+
+void TransportFeedbackGenerator::Grow(int64_t span) {
+  size_t size = arrivals_.size();
+  if (static_cast<size_t>(span) <= size) return;
+  while (size < static_cast<size_t>(span)) size *= 2;
+  std::vector<int64_t> bigger(size, kNotReceived);
+  for (int64_t i = begin_; i < end_; ++i) {
+    bigger[static_cast<size_t>(i) & (size - 1)] = Slot(i);
+  }
+  arrivals_ = std::move(bigger);
+}
+
+void TransportFeedbackGenerator::DropOld(Timestamp now) {
+  const int64_t oldest = (now - kArrivalMemory).us();
+  // Only what has been reported may go; a loss goes when a packet after it does.
+  const int64_t limit = std::min(next_report_, end_);
+  for (int64_t sequence = begin_; sequence < limit; ++sequence) {
+    const int64_t arrival = Slot(sequence);
+    if (arrival == kNotReceived) continue;
+    if (arrival > oldest) break;
+    begin_ = sequence + 1;
+  }
+}
+
+void TransportFeedbackGenerator::SendFeedback() {
+  while (next_report_ < end_) next_report_ = SendOne(next_report_);
+}
+
+int64_t TransportFeedbackGenerator::SendOne(int64_t from) {
+  int64_t first_received = from;
+  while (first_received < end_ && Slot(first_received) == kNotReceived) ++first_received;
+  if (first_received == end_) return end_;  // cannot be: the newest number is of a received packet
+
+  const int64_t to = std::min(end_, from + static_cast<int64_t>(kMaxStatuses));
+  const int64_t reference = Slot(first_received) / kReferenceUnitUs;
+  rtcp::TransportFeedback feedback;
+  feedback.sender = Ssrc(0);  // router-protocol §5.14
+  feedback.media = media_;
+  feedback.base_sequence = static_cast<uint16_t>(from);
+  feedback.feedback_count = feedback_count_;
+  // The field is signed on the wire; only differences of it mean anything.
+  auto wrapped = static_cast<int32_t>(reference % kReferenceModulus);
+  if (wrapped >= kReferenceModulus / 2) wrapped -= static_cast<int32_t>(kReferenceModulus);
+  feedback.reference_time = wrapped;
+  feedback.packets.reserve(static_cast<size_t>(to - from));
+  for (int64_t sequence = from; sequence < to; ++sequence) {
+    const int64_t arrival = Slot(sequence);
+    rtcp::TransportPacketStatus status;
+    status.sequence = static_cast<uint16_t>(sequence);
+    status.received = arrival != kNotReceived;
+    if (status.received) status.arrival_us = arrival - reference * kReferenceUnitUs;
+    feedback.packets.push_back(status);
+  }
+  std::array<uint8_t, rtcp::Builder::kMaxCompound> bytes;
+  rtcp::Builder builder(bytes);
+  if (builder.AddTransportFeedback(feedback)) {
+    ++feedback_count_;
+    ++feedbacks_sent_;
+    sink_.SendFeedback(builder.packet());
+  }
+  return to;
+}
+
+}  // namespace sluice

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <bitset>
+#include <cstddef>
+#include <cstdint>
+
+#include "common/rtp_types.h"
+
+namespace sluice {
+
+/// Decides which sequence numbers of a receive stream to believe (RFC 3550 A.1, with the limits of
+/// router-protocol §5.11), unwraps them, and tells duplicates, which must never be forwarded:
+/// a consumer would encrypt two packets under one nonce.
+class SequenceTracker {
+ public:
+  static constexpr int kMaxDropout = 3000;   // a jump ahead of this or more is not believed
+  static constexpr int kMaxMisorder = 1500;  // nor is a packet this far behind or more
+  /// Extended numbers start here, so that packets reordered before the first stay positive.
+  static constexpr int64_t kFirstCycle = 1 << 16;
+
+  enum class Verdict : uint8_t {
+    kNewest,     ///< ahead of everything seen
+    kLate,       ///< reordered or repaired: behind the newest, seen for the first time
+    kDuplicate,  ///< seen before
+    kDiscarded,  ///< too far away
+  };
+  struct Outcome {
+    Verdict verdict = Verdict::kDiscarded;
+    /// The sender began anew: `sequence` is in a cycle of its own, past all numbers before.
+    bool restarted = false;
+    ExtendedSeqNumber sequence;  ///< low 16 bits are the number on the wire; unset if discarded
+    bool accepted() const { return verdict == Verdict::kNewest || verdict == Verdict::kLate; }
+  };
+
+  /// `may_restart`: two numbers in a row that are too far away, but follow each other, restart the
+  /// stream. Not for repaired packets: their order says nothing.
+  Outcome OnPacket(SeqNumber sequence, bool may_restart = true);
+
+  bool started() const { return newest_ != 0; }
+  ExtendedSeqNumber newest() const { return ExtendedSeqNumber(newest_); }
+
+ private:
+  static constexpr size_t kSeenBits = 2048;  // kMaxMisorder, rounded up to a power of two
+
+  Outcome Start(SeqNumber sequence, bool restarted);
+  void AdvanceTo(int64_t extended);
+
+  int64_t newest_ = 0;  ///< 0: nothing yet
+  uint32_t expected_bad_ = kNoBad;
+  std::bitset<kSeenBits> seen_;  ///< ring over the last kSeenBits extended numbers
+
+  static constexpr uint32_t kNoBad = 1 << 16;  // no 16-bit number equals it
+};
+
+}  // namespace sluice

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "common/rtp_parameters.h"
+#include "common/units.h"
+#include "worker/core/rtp/routed_packet.h"
+#include "worker/wire/rtp_packet.h"
+
+namespace sluice {
+
+/// Reads the header extensions of a producer's packets by the ids that it negotiated, and renumbers
+/// those that travel on to consumers (router-protocol §5.10) — once per packet, for all of them.
+class ExtensionRouter {
+ public:
+  /// `add_packet_id`: gives packets that have no packet id one
+  /// (enableMediasoupPacketIdHeaderExtension).
+  ExtensionRouter(const RtpParameters& parameters, MediaKind kind, bool add_packet_id);
+
+  /// Value of one extension of `packet`; data() == nullptr when it is absent or not negotiated.
+  std::span<const uint8_t> Value(const RtpPacket& packet, RtpExtensionUri uri) const;
+
+  /// Fills `out` with the elements that consumers get, in the canonical order. `clock_offset`: our
+  /// clock minus the sender's, which goes into abs-capture-time.
+  void Route(const RtpPacket& packet, std::optional<Duration> clock_offset, RoutedExtensions* out);
+
+ private:
+  void RouteAbsCaptureTime(const RtpPacket& packet, std::optional<Duration> clock_offset,
+                           RoutedExtensions* out) const;
+  /// Copies an extension whose value has exactly `length` bytes; false when it is absent.
+  bool Copy(const RtpPacket& packet, RtpExtensionUri uri, size_t length,
+            RoutedExtensions* out) const;
+
+  std::array<uint8_t, kRtpExtensionUriCount> ids_{};  ///< the sender's; 0 = not negotiated
+  MediaKind kind_;
+  bool add_packet_id_;
+  uint32_t next_packet_id_ = 0;
+};
+
+}  // namespace sluice
