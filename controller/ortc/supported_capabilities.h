@@ -1,0 +1,12 @@
+#pragma once
+
+#include "controller/ortc/capabilities.h"
+
+namespace sluice {
+
+/// Everything that a worker can route: codecs with their default parameters and feedback, and
+/// header extensions with the ids that the router uses (room API §6, plus H265, which the worker
+/// forwards).
+const RtpCapabilities& SupportedRtpCapabilities();
+
+}  // namespace sluice

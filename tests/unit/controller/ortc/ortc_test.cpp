@@ -1,0 +1,319 @@
+#include "controller/ortc/ortc.h"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
+#include <catch2/catch.hpp>
+
+#include "controller/ortc/supported_capabilities.h"
+
+namespace sluice {
+
+namespace {
+
+namespace json = boost::json;
+
+constexpr uint32_t kMappedSsrc = 500'000'000;
+constexpr uint32_t kConsumerSsrc = 600'000'000;
+
+RtpCodecCapability Media(MediaKind kind, const char* mime_type, uint32_t clock_rate,
+                         uint8_t channels = 1, Parameters parameters = {}) {
+  return {kind, mime_type, std::nullopt, clock_rate, channels, std::move(parameters), {}};
+}
+
+std::vector<RtpCodecCapability> DefaultMediaCodecs() {
+  return {
+      Media(MediaKind::kAudio, "audio/opus", 48000, 2),
+      Media(MediaKind::kVideo, "video/VP8", 90000, 1, {{"x-google-start-bitrate", 1000}}),
+      Media(MediaKind::kVideo, "video/VP9", 90000, 1, {{"profile-id", 2}}),
+      Media(MediaKind::kVideo, "video/H264", 90000, 1,
+            {{"packetization-mode", 1}, {"profile-level-id", std::string("4d0032")}}),
+      Media(MediaKind::kVideo, "video/h264", 90000, 1,
+            {{"packetization-mode", 1}, {"profile-level-id", std::string("42e01f")}}),
+  };
+}
+
+RtpCapabilities Router() { return *MakeRouterRtpCapabilities(DefaultMediaCodecs()); }
+
+RtpParameters Parse(const char* text) {
+  auto parameters = ParseRtpParameters(json::parse(text));
+  INFO(parameters.status().ToString());
+  REQUIRE(parameters.ok());
+  return *parameters;
+}
+
+/// What Chromium sends when it produces one VP8 stream.
+const char* kChromiumVideo = R"({
+  "mid": "1",
+  "codecs": [
+    {"mimeType": "video/VP8", "payloadType": 96, "clockRate": 90000, "parameters": {},
+     "rtcpFeedback": [{"type": "nack"}, {"type": "nack", "parameter": "pli"}]},
+    {"mimeType": "video/rtx", "payloadType": 97, "clockRate": 90000, "parameters": {"apt": 96}}],
+  "headerExtensions": [
+    {"uri": "urn:ietf:params:rtp-hdrext:sdes:mid", "id": 4},
+    {"uri": "urn:not:known", "id": 9},
+    {"uri": "urn:3gpp:video-orientation", "id": 13}],
+  "encodings": [{"ssrc": 1111, "rtx": {"ssrc": 1112}, "dtx": false, "maxBitrate": 900000}],
+  "rtcp": {"cname": "abc", "reducedSize": true}
+})";
+
+/// What an ffmpeg broadcaster sends (room API §3.3).
+const char* kFfmpegVideo = R"({
+  "codecs": [{"mimeType": "video/vp8", "payloadType": 101, "clockRate": 90000}],
+  "encodings": [{"ssrc": 2222}]
+})";
+
+}  // namespace
+
+TEST_CASE("Router capabilities: payload types, RTX and overlaid parameters") {
+  const RtpCapabilities router = Router();
+  struct Case {
+    const char* mime_type;
+    int payload_type;
+  };
+  const Case expected[] = {{"audio/opus", 100}, {"video/VP8", 101},  {"video/rtx", 102},
+                           {"video/VP9", 103},  {"video/rtx", 104},  {"video/H264", 105},
+                           {"video/rtx", 106},  {"video/H264", 107}, {"video/rtx", 108}};
+  REQUIRE(router.codecs.size() == std::size(expected));
+  for (size_t i = 0; i < std::size(expected); ++i) {
+    CHECK(router.codecs[i].mime_type == expected[i].mime_type);
+    CHECK(router.codecs[i].preferred_payload_type == expected[i].payload_type);
+  }
+  CHECK(router.codecs[2].parameters.at("apt") == ParameterValue(101));
+  CHECK(router.codecs[5].parameters.at("level-asymmetry-allowed") == ParameterValue(1));
+  CHECK(router.codecs[5].parameters.at("profile-level-id") ==
+        ParameterValue(std::string("4d0032")));
+  CHECK(router.header_extensions.size() == 18);
+}
+
+TEST_CASE("Router capabilities: refusals name the codec") {
+  auto refused = MakeRouterRtpCapabilities({Media(MediaKind::kAudio, "audio/foo", 48000, 2)});
+  CHECK(std::string(ErrorClassName(refused.status())) == "UnsupportedError");
+  CHECK(std::string(refused.status().message()).find("audio/foo") != std::string::npos);
+
+  RtpCodecCapability opus = Media(MediaKind::kAudio, "audio/opus", 48000, 2);
+  RtpCodecCapability vp8 = Media(MediaKind::kVideo, "video/VP8", 90000);
+  opus.preferred_payload_type = 111;
+  vp8.preferred_payload_type = 111;
+  CHECK(std::string(ErrorClassName(MakeRouterRtpCapabilities({opus, vp8}).status())) ==
+        "TypeError");
+
+  std::vector<RtpCodecCapability> many(20, Media(MediaKind::kVideo, "video/VP8", 90000));
+  CHECK(std::string(MakeRouterRtpCapabilities(many).status().message())
+            .find("cannot allocate more dynamic codec payload types") == 0);
+}
+
+TEST_CASE("Every supported codec makes a router") {
+  for (const RtpCodecCapability& codec : SupportedRtpCapabilities().codecs) {
+    INFO(codec.mime_type << " " << codec.clock_rate);
+    CHECK(MakeRouterRtpCapabilities({codec}).ok());
+  }
+}
+
+TEST_CASE("A browser's producer maps to the router's payload types") {
+  const RtpParameters parameters = Parse(kChromiumVideo);
+  CHECK(parameters.header_extensions.size() == 2);  // the unknown URI is left out
+  auto mapping = GetProducerRtpMapping(parameters, Router(), kMappedSsrc);
+  REQUIRE(mapping.ok());
+  REQUIRE(mapping->codecs.size() == 2);
+  CHECK(mapping->codecs[0].payload_type == 96);
+  CHECK(mapping->codecs[0].mapped_payload_type == 101);
+  CHECK(mapping->codecs[1].mapped_payload_type == 102);
+  REQUIRE(mapping->encodings.size() == 1);
+  CHECK(mapping->encodings[0].ssrc == 1111u);
+  CHECK(mapping->encodings[0].mapped_ssrc == kMappedSsrc);
+}
+
+TEST_CASE("A broadcaster's bare parameters map, whatever the case of the MIME type") {
+  const RtpParameters parameters = Parse(kFfmpegVideo);
+  const RtpCapabilities router = Router();
+  auto mapping = GetProducerRtpMapping(parameters, router, kMappedSsrc);
+  REQUIRE(mapping.ok());
+  const RtpParameters consumable =
+      GetConsumableRtpParameters(MediaKind::kVideo, parameters, router, *mapping);
+  REQUIRE(consumable.codecs.size() == 2);  // the router adds its RTX
+  CHECK(consumable.codecs[0].mime_type == "video/VP8");
+  CHECK(consumable.codecs[0].payload_type == 101);
+  CHECK(consumable.codecs[1].mime_type == "video/rtx");
+  CHECK(consumable.encodings[0].ssrc == kMappedSsrc);
+}
+
+TEST_CASE("Producer mapping refuses what the router lacks") {
+  struct Case {
+    const char* codecs;
+    const char* error_class;
+    const char* message;
+  };
+  const Case cases[] = {
+      {R"([{"mimeType":"video/AV1","payloadType":45,"clockRate":90000}])", "UnsupportedError",
+       "unsupported codec [mimeType:video/AV1, payloadType:45]"},
+      {R"([{"mimeType":"video/H264","payloadType":45,"clockRate":90000,
+           "parameters":{"packetization-mode":0,"profile-level-id":"42e01f"}}])",
+       "UnsupportedError", "unsupported codec"},
+      {R"([{"mimeType":"video/H264","payloadType":45,"clockRate":90000,
+           "parameters":{"packetization-mode":1,"profile-level-id":"64001f"}}])",
+       "UnsupportedError", "unsupported codec"},
+      {R"([{"mimeType":"video/VP9","payloadType":45,"clockRate":90000}])", "UnsupportedError",
+       "unsupported codec"},
+      {R"([{"mimeType":"video/VP8","payloadType":96,"clockRate":90000},
+          {"mimeType":"video/rtx","payloadType":97,"clockRate":90000,"parameters":{"apt":95}}])",
+       "TypeError", "missing media codec found for RTX PT 97"},
+  };
+  for (const Case& c : cases) {
+    INFO(c.codecs);
+    const RtpParameters parameters =
+        Parse((std::string(R"({"codecs":)") + c.codecs + R"(,"encodings":[{"ssrc":1}]})").c_str());
+    const auto mapping = GetProducerRtpMapping(parameters, Router(), kMappedSsrc);
+    REQUIRE_FALSE(mapping.ok());
+    CHECK(std::string(ErrorClassName(mapping.status())) == c.error_class);
+    CHECK(std::string(mapping.status().message()).find(c.message) == 0);
+  }
+}
+
+TEST_CASE("Consumer parameters: codecs, extensions, feedback and encoding") {
+  const RtpCapabilities router = Router();
+  const RtpParameters parameters = Parse(kChromiumVideo);
+  const RtpParameters consumable =
+      GetConsumableRtpParameters(MediaKind::kVideo, parameters, router,
+                                 *GetProducerRtpMapping(parameters, router, kMappedSsrc));
+  REQUIRE(CanConsume(consumable, router));
+
+  auto consumer = GetConsumerRtpParameters(consumable, router, false, true, kConsumerSsrc);
+  REQUIRE(consumer.ok());
+  REQUIRE(consumer->codecs.size() == 2);
+  CHECK(consumer->codecs[0].payload_type == 101);
+  REQUIRE(consumer->encodings.size() == 1);
+  CHECK(consumer->encodings[0].ssrc == kConsumerSsrc);
+  CHECK(consumer->encodings[0].rtx_ssrc == kConsumerSsrc + 1);
+  CHECK(consumer->encodings[0].max_bitrate == 900'000u);
+  for (const RtcpFeedback& feedback : consumer->codecs[0].rtcp_feedback) {
+    CHECK(feedback.type != "goog-remb");  // transport-cc is negotiated
+  }
+  for (const auto& extension : consumer->header_extensions) {
+    CHECK(extension.uri != RtpExtensionUri::kRtpStreamId);
+    CHECK(extension.uri != RtpExtensionUri::kAbsCaptureTime);  // the producer does not send it
+  }
+
+  auto without_rtx = GetConsumerRtpParameters(consumable, router, false, false, kConsumerSsrc);
+  REQUIRE(without_rtx.ok());
+  CHECK(without_rtx->codecs.size() == 1);
+  CHECK_FALSE(without_rtx->encodings[0].rtx_ssrc);
+  for (const RtcpFeedback& feedback : without_rtx->codecs[0].rtcp_feedback) {
+    CHECK_FALSE(feedback == RtcpFeedback{"nack", ""});
+  }
+}
+
+TEST_CASE("Consumer feedback falls back with the extensions that the peer has") {
+  const RtpCapabilities router = Router();
+  const RtpParameters parameters = Parse(kChromiumVideo);
+  const RtpParameters consumable =
+      GetConsumableRtpParameters(MediaKind::kVideo, parameters, router,
+                                 *GetProducerRtpMapping(parameters, router, kMappedSsrc));
+  const auto feedback_without = [&](std::initializer_list<RtpExtensionUri> removed) {
+    RtpCapabilities peer = router;
+    std::erase_if(peer.header_extensions, [&](const RtpHeaderExtension& e) {
+      return std::any_of(removed.begin(), removed.end(),
+                         [&](RtpExtensionUri uri) { return e.uri == ToString(uri); });
+    });
+    const auto consumer = GetConsumerRtpParameters(consumable, peer, false, true, kConsumerSsrc);
+    std::string types;
+    for (const auto& f : consumer->codecs[0].rtcp_feedback) {
+      if (f.type == "goog-remb" || f.type == "transport-cc") types += f.type;
+    }
+    return types;
+  };
+  CHECK(feedback_without({}) == "transport-cc");
+  CHECK(feedback_without({RtpExtensionUri::kTransportWideCc}) == "goog-remb");
+  CHECK(
+      feedback_without({RtpExtensionUri::kTransportWideCc, RtpExtensionUri::kAbsSendTime}).empty());
+}
+
+TEST_CASE("A shared extension listed once, as video, still serves audio") {
+  const RtpCapabilities router = Router();
+  const RtpParameters parameters = Parse(
+      R"({"codecs":[{"mimeType":"audio/opus","payloadType":111,"clockRate":48000,"channels":2}],
+          "encodings":[{"ssrc":5}]})");
+  const RtpParameters consumable =
+      GetConsumableRtpParameters(MediaKind::kAudio, parameters, router,
+                                 *GetProducerRtpMapping(parameters, router, kMappedSsrc));
+  RtpCapabilities peer = router;
+  std::erase_if(peer.header_extensions,
+                [](const RtpHeaderExtension& e) { return e.kind == MediaKind::kAudio; });
+  const auto consumer = GetConsumerRtpParameters(consumable, peer, false, false, kConsumerSsrc);
+  REQUIRE(consumer.ok());
+  CHECK(std::any_of(consumer->header_extensions.begin(), consumer->header_extensions.end(),
+                    [](const auto& e) { return e.uri == RtpExtensionUri::kMid; }));
+}
+
+TEST_CASE("A peer without the codec cannot consume") {
+  const RtpCapabilities router = Router();
+  const RtpParameters parameters = Parse(kFfmpegVideo);
+  const RtpParameters consumable =
+      GetConsumableRtpParameters(MediaKind::kVideo, parameters, router,
+                                 *GetProducerRtpMapping(parameters, router, kMappedSsrc));
+  RtpCapabilities peer = router;
+  std::erase_if(peer.codecs,
+                [](const RtpCodecCapability& c) { return c.mime_type == "video/VP8"; });
+  CHECK_FALSE(CanConsume(consumable, peer));
+  const auto consumer = GetConsumerRtpParameters(consumable, peer, false, true, kConsumerSsrc);
+  CHECK(std::string(consumer.status().message()) == "no compatible media codecs");
+  CHECK_FALSE(CanConsume(consumable, RtpCapabilities{}));
+}
+
+TEST_CASE("Parsing names the field that is wrong") {
+  struct Case {
+    const char* text;
+    const char* message;
+  };
+  const Case cases[] = {
+      {R"([])", "params is []: expected an object"},
+      {R"({})", "missing params.codecs"},
+      {R"({"codecs":1})", "params.codecs is 1: expected an array"},
+      {R"({"codecs":[{}]})", "missing codec.mimeType"},
+      {R"({"codecs":[{"mimeType":"opus"}]})", "invalid codec.mimeType \"opus\""},
+      {R"({"codecs":[{"mimeType":"video/VP8"}]})", "missing codec.clockRate"},
+      {R"({"codecs":[{"mimeType":"video/VP8","clockRate":90000}]})", "missing codec.payloadType"},
+      {R"({"codecs":[{"mimeType":"video/VP8","clockRate":90000,"payloadType":128}]})",
+       "invalid codec.payloadType 128: expected an integer from 0 to 127"},
+      {R"({"codecs":[{"mimeType":"video/VP8","clockRate":"x","payloadType":1}]})",
+       "invalid codec.clockRate \"x\""},
+      {R"({"codecs":[{"mimeType":"video/rtx","clockRate":90000,"payloadType":1,
+          "parameters":{"apt":"96"}}]})",
+       "invalid codec apt parameter"},
+      {R"({"codecs":[{"mimeType":"video/VP8","clockRate":90000,"payloadType":1,
+          "parameters":{"a":{}}}]})",
+       "invalid codec parameter [key:a, value:{}]"},
+      {R"({"codecs":[],"headerExtensions":[{"id":1}]})", "missing ext.uri"},
+      {R"({"codecs":[],"headerExtensions":[{"uri":"x"}]})", "missing ext.id"},
+      {R"({"codecs":[],"encodings":[{"ssrc":"1"}]})", "invalid encoding.ssrc \"1\""},
+      {R"({"codecs":[],"encodings":[{"rtx":{}}]})", "missing encoding.rtx.ssrc"},
+      {R"({"codecs":[],"encodings":[{"ssrc":4294967296}]})", "invalid encoding.ssrc 4294967296"},
+      {R"({"codecs":[],"rtcp":{"cname":7}})", "invalid rtcp.cname 7"},
+  };
+  for (const Case& c : cases) {
+    INFO(c.text);
+    const auto parsed = ParseRtpParameters(json::parse(c.text));
+    REQUIRE_FALSE(parsed.ok());
+    INFO(parsed.status().ToString());
+    CHECK(std::string(parsed.status().message()).find(c.message) == 0);
+    CHECK(std::string(ErrorClassName(parsed.status())) == "TypeError");
+  }
+  CHECK_FALSE(ParseMediaKind("depth").ok());
+}
+
+TEST_CASE("Missing encodings become one empty encoding") {
+  CHECK(Parse(R"({"codecs":[]})").encodings.size() == 1);
+}
+
+TEST_CASE("Capabilities and parameters survive JSON") {
+  const RtpCapabilities router = Router();
+  auto again = ParseRtpCapabilities(ToJson(router));
+  REQUIRE(again.ok());
+  CHECK(ToJson(*again) == ToJson(router));
+
+  const RtpParameters parameters = Parse(kChromiumVideo);
+  auto parsed = ParseRtpParameters(ToJson(parameters));
+  REQUIRE(parsed.ok());
+  CHECK(ToJson(*parsed) == ToJson(parameters));
+}
+
+}  // namespace sluice
