@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Builds everything and runs every test. Stages, in order; name some to run only those:
+#   format   clang-format of all C++ files
+#   unit     g++ release build with warnings as errors; unit, simulation and integration tests
+#   asan     the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
+#   fuzz     clang build with warnings as errors; every fuzz target for a fixed number of runs
+#   tidy     clang-tidy of all sources
+#   meson    the Meson build of the same source lists
+#   web      type check and build of the web app
+#   e2e      real clients: Chromium, ffmpeg, GStreamer, aiortc, the Node library
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+all_stages=(format unit asan fuzz tidy meson web e2e)
+case "${1:-}" in
+  -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
+esac
+stages=("$@")
+[ ${#stages[@]} -gt 0 ] || stages=("${all_stages[@]}")
+for stage in "${stages[@]}"; do
+  [[ " ${all_stages[*]} " == *" $stage "* ]] || {
+    echo "test: unknown stage '$stage'; one of: ${all_stages[*]}" >&2
+    exit 2
+  }
+done
+
+jobs=$(nproc)
+# One cache for every build folder: paths inside the tree do not count.
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+
+sources() { git ls-files -co --exclude-standard -- '*.h' '*.cpp'; }
+
+stage_format() { sources | xargs clang-format-14 --dry-run -Werror; }
+
+stage_unit() {
+  cmake --preset release -DSLUICE_WERROR=ON >/dev/null
+  cmake --build --preset release -j "$jobs"
+  ctest --test-dir build/release --output-on-failure -j "$jobs"
+}
+
+stage_asan() {
+  cmake --preset asan -DSLUICE_WERROR=ON >/dev/null
+  cmake --build --preset asan -j "$jobs"
+  ctest --test-dir build/asan --output-on-failure -j "$jobs"
+}
+
+stage_fuzz() { scripts/fuzz.sh; }
+
+stage_tidy() {
+  cmake --preset release -DSLUICE_WERROR=ON >/dev/null
+  cmake --build --preset release --target sluice_proto_headers
+  scripts/tidy.sh
+}
+
+stage_meson() {
+  [ -f build/meson/build.ninja ] || meson setup build/meson --buildtype=debugoptimized >/dev/null
+  meson compile -C build/meson
+  build/meson/sluice-worker --version
+  build/meson/sluice --version
+}
+
+stage_web() { (cd web && npm run --silent check && npm run --silent build); }
+
+stage_e2e() {
+  cmake --preset release -DSLUICE_WERROR=ON >/dev/null
+  cmake --build --preset release -j "$jobs" --target sluice sluice-worker
+  [ -f web/dist/index.html ] || stage_web
+  (cd tests/e2e && npm test)
+}
+
+scripts/bootstrap.sh
+passed=0
+for stage in "${stages[@]}"; do
+  echo "=== $stage"
+  start=$SECONDS
+  "stage_$stage" || { echo "test: stage $stage failed"; echo "$passed passed, 1 failed"; exit 1; }
+  echo "=== $stage: $((SECONDS - start)) s"
+  passed=$((passed + 1))
+done
+echo "test: every stage passed (${stages[*]}), $SECONDS s"
+echo "$passed passed, 0 failed"
