@@ -55,8 +55,9 @@ std::optional<PayloadInfo> ParseAv1(std::span<const uint8_t> payload) {
   info.start_of_frame = !continues;
   info.key_frame = new_sequence;
   bool first_header = true;
-  for (int i = 1; !reader.empty(); ++i) {
+  for (int i = 1; !reader.empty() || i <= element_count; ++i) {
     const bool last = i == element_count;  // has no length of its own
+    if (reader.empty()) return std::nullopt;
     const auto obu = reader.ReadBytes(last ? reader.remaining() : ReadLeb128(reader));
     if (!reader.ok()) return std::nullopt;
     const bool continuation = i == 1 && continues;

@@ -19,8 +19,8 @@ constexpr uint8_t kFuB = 29;
 // several slices. Every packetiser that repeats its parameter sets sends the SPS first.
 bool IsKey(uint8_t nal_header) { return (nal_header & 0x1f) == kSps; }
 
-/// The units of a STAP or MTAP: a 16-bit size before each, counting `prefix` bytes of MTAP fields
-/// (DOND, timestamp offset) that come before the NAL where there are any.
+/// The units of a STAP or MTAP. Before each come its 16-bit size and `prefix` bytes of MTAP fields
+/// (order number and timestamp offset) that the size does not count.
 bool ParseAggregate(BoundedReader& reader, size_t prefix, PayloadInfo& info) {
   if (reader.empty()) return false;
   while (!reader.empty()) {

@@ -17,9 +17,9 @@ CodecKind CodecKindFromMimeType(std::string_view mime_type);
 bool HasKeyFrames(CodecKind codec);
 
 /// What forwarding needs to know of one payload, read from its descriptor: VP8 (RFC 7741 §4.2), VP9
-/// (RFC 9628 §4.2), H264 (RFC 6184: SPS inside single NAL, STAP-A or FU-A start), H265 (RFC 7798:
-/// VPS/SPS or IRAP NAL), AV1 (AV1 RTP spec §4.4: N bit of the aggregation header, OBU sequence
-/// header).
+/// (RFC 9628 §4.2), H264 (RFC 6184: SPS in a single NAL, an aggregate or the start of a fragment),
+/// H265 (RFC 7798: VPS, SPS or first slice of an IRAP picture), AV1 (AV1 RTP spec §4.4: N bit of
+/// the aggregation header, or a sequence header OBU).
 struct PayloadInfo {
   bool key_frame = false;       ///< this packet begins (or for H264/H265: carries) a key frame
   bool start_of_frame = false;  ///< first packet of a frame, where the codec tells
