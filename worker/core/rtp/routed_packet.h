@@ -32,12 +32,8 @@ struct RoutedExtensions {
 /// consumers need of a packet is worked out here by the producer, not by each of them.
 struct RoutedPacket {
   PacketRef buffer;  ///< keeps `payload` alive
-  /// Empty for a padding-only packet: consumers get it to close the gap in their numbering, the
-  /// RetransmissionStore need not.
   std::span<const uint8_t> payload;
-  /// Of the producer's stream (after RTX unwrapping). When the sender restarts its numbers this
-  /// moves on, past every number given before: it never falls far behind the newest.
-  ExtendedSeqNumber sequence;
+  ExtendedSeqNumber sequence;  ///< of the producer's stream (after RTX unwrapping)
   RtpTimestamp timestamp;
   PayloadType payload_type;  ///< mapped to the router's
   Ssrc mapped_ssrc;          ///< of the producer encoding

@@ -1,0 +1,181 @@
+#include "worker/core/rtp/rtp_header_writer.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace sluice {
+
+namespace {
+
+constexpr uint8_t kVersion2 = 0x80;
+constexpr uint8_t kExtensionBit = 0x10;
+constexpr uint8_t kMarkerBit = 0x80;
+constexpr uint8_t kMaxOneByteId = 14;      // RFC 8285 §4.2: 15 is reserved
+constexpr size_t kMaxOneByteLength = 16;   // bytes
+constexpr size_t kMaxTwoByteLength = 255;  // bytes
+constexpr uint16_t kOneByteProfile = 0xBEDE;
+constexpr uint16_t kTwoByteProfile = 0x1000;
+
+void Store16(uint8_t* at, uint16_t value) {
+  at[0] = static_cast<uint8_t>(value >> 8);
+  at[1] = static_cast<uint8_t>(value);
+}
+void Store32(uint8_t* at, uint32_t value) {
+  Store16(at, static_cast<uint16_t>(value >> 16));
+  Store16(at + 2, static_cast<uint16_t>(value));
+}
+uint8_t OneByteHead(uint8_t id, size_t length) {
+  return static_cast<uint8_t>(id << 4 | static_cast<uint8_t>(length - 1));
+}
+
+/// Writes id and length in the wanted form.
+uint8_t* WriteHead(uint8_t* at, uint8_t id, size_t length, bool two_byte) {
+  if (!two_byte) {
+    *at = OneByteHead(id, length);
+    return at + 1;
+  }
+  at[0] = id;
+  at[1] = static_cast<uint8_t>(length);
+  return at + 2;
+}
+
+uint8_t Id(const ExtensionIds& ids, RtpExtensionUri uri) { return ids[static_cast<size_t>(uri)]; }
+
+}  // namespace
+
+RtpHeaderWriter::RtpHeaderWriter(Ssrc ssrc, std::string_view mid, const ExtensionIds& ids)
+    : ids_(ids) {
+  abs_send_time_id_ = Id(ids, RtpExtensionUri::kAbsSendTime);
+  transport_sequence_id_ = Id(ids, RtpExtensionUri::kTransportWideCc);
+  dependency_descriptor_id_ = Id(ids, RtpExtensionUri::kDependencyDescriptor);
+  const uint8_t mid_id = Id(ids, RtpExtensionUri::kMid);
+  if (mid_id != 0) mid_size_ = static_cast<uint8_t>(std::min(mid.size(), kMaxMid));
+  always_two_byte_ =
+      mid_size_ > kMaxOneByteLength ||
+      std::any_of(ids.begin(), ids.end(), [](uint8_t id) { return id > kMaxOneByteId; });
+  for (size_t uri = 0; uri < ids.size(); ++uri) {
+    if (ids[uri] == uri + 1) verbatim_ = static_cast<uint16_t>(verbatim_ | 1u << uri);
+  }
+  if (always_two_byte_) verbatim_ = 0;
+
+  template_[0] = kVersion2;
+  Store32(&template_[8], ssrc.value());
+  const bool any = std::any_of(ids.begin(), ids.end(), [](uint8_t id) { return id != 0; });
+  if (!any) return;
+  template_[0] |= kExtensionBit;
+  Store16(&template_[kFixedHeader], always_two_byte_ ? kTwoByteProfile : kOneByteProfile);
+  uint8_t* at = &template_[kFixedHeader + kExtensionHeader];
+  if (mid_size_ > 0) {
+    at = WriteHead(at, mid_id, mid_size_, always_two_byte_);
+    std::memcpy(at, mid.data(), mid_size_);
+    at += mid_size_;
+  }
+  template_size_ = static_cast<uint8_t>(at - template_.data());
+}
+
+size_t RtpHeaderWriter::Write(uint8_t* out, const Fields& fields,
+                              const RoutedExtensions& extensions) const {
+  std::memcpy(out, template_.data(), template_.size());  // constant size: three vector moves
+  out[1] = static_cast<uint8_t>((fields.marker ? kMarkerBit : 0) | fields.payload_type.value());
+  Store16(out + 2, fields.sequence.value());
+  Store32(out + 4, fields.timestamp.value());
+  if (template_size_ == kFixedHeader) return kFixedHeader;
+
+  const bool descriptor =
+      dependency_descriptor_id_ != 0 && !extensions.dependency_descriptor.empty();
+  const bool two_byte = always_two_byte_ ||
+                        (descriptor && extensions.dependency_descriptor.size() > kMaxOneByteLength);
+  if (two_byte) return WriteTwoByteForm(out, fields, extensions);
+
+  uint8_t* at = out + template_size_;
+  if ((extensions.present & ~verbatim_) == 0) [[likely]] {
+    std::memcpy(at, extensions.elements.data(), extensions.elements.size());
+    at += extensions.size;
+  } else {
+    at = WriteElements(at, extensions, false);
+  }
+  if (descriptor) {
+    const auto value = extensions.dependency_descriptor;
+    *at++ = OneByteHead(dependency_descriptor_id_, value.size());
+    std::memcpy(at, value.data(), value.size());
+    at += value.size();
+  }
+  if (abs_send_time_id_ != 0) {
+    Store32(at, fields.abs_send_time);  // the top byte is the element's head
+    *at = OneByteHead(abs_send_time_id_, 3);
+    at += 4;
+  }
+  if (transport_sequence_id_ != 0) {
+    *at = OneByteHead(transport_sequence_id_, 2);
+    Store16(at + 1, fields.transport_sequence);
+    at += 3;
+  }
+  return Finish(out, at);
+}
+
+size_t RtpHeaderWriter::WriteTwoByteForm(uint8_t* out, const Fields& fields,
+                                         const RoutedExtensions& extensions) const {
+  uint8_t* at = out + kFixedHeader + kExtensionHeader;
+  Store16(out + kFixedHeader, kTwoByteProfile);
+  if (mid_size_ > 0) {
+    const size_t head = always_two_byte_ ? 2 : 1;
+    const uint8_t* value = &template_[kFixedHeader + kExtensionHeader + head];
+    at = WriteHead(at, Id(ids_, RtpExtensionUri::kMid), mid_size_, true);
+    std::memcpy(at, value, mid_size_);
+    at += mid_size_;
+  }
+  at = WriteElements(at, extensions, true);
+  const auto descriptor = extensions.dependency_descriptor;
+  if (dependency_descriptor_id_ != 0 && !descriptor.empty() &&
+      descriptor.size() <= kMaxTwoByteLength) {
+    at = WriteHead(at, dependency_descriptor_id_, descriptor.size(), true);
+    std::memcpy(at, descriptor.data(), descriptor.size());
+    at += descriptor.size();
+  }
+  if (abs_send_time_id_ != 0) {
+    at = WriteHead(at, abs_send_time_id_, 3, true);
+    at[0] = static_cast<uint8_t>(fields.abs_send_time >> 16);
+    Store16(at + 1, static_cast<uint16_t>(fields.abs_send_time));
+    at += 3;
+  }
+  if (transport_sequence_id_ != 0) {
+    at = WriteHead(at, transport_sequence_id_, 2, true);
+    Store16(at, fields.transport_sequence);
+    at += 2;
+  }
+  return Finish(out, at);
+}
+
+/// Copies the forwarded elements that were negotiated, with the consumer's ids.
+uint8_t* RtpHeaderWriter::WriteElements(uint8_t* at, const RoutedExtensions& extensions,
+                                        bool two_byte) const {
+  const size_t size = std::min<size_t>(extensions.size, extensions.elements.size());
+  for (size_t pos = 0; pos < size;) {
+    const uint8_t head = extensions.elements[pos++];
+    const size_t length = static_cast<size_t>(head & 0x0f) + 1;
+    if (pos + length > size) break;
+    const size_t uri = static_cast<size_t>(head >> 4) - 1;
+    const uint8_t id = uri < ids_.size() ? ids_[uri] : 0;
+    if (id != 0) {
+      at = WriteHead(at, id, length, two_byte);
+      std::memcpy(at, &extensions.elements[pos], length);
+      at += length;
+    }
+    pos += length;
+  }
+  return at;
+}
+
+/// Pads the block to 32 bits and writes its length; drops it when it is empty.
+size_t RtpHeaderWriter::Finish(uint8_t* out, uint8_t* end) const {
+  uint8_t* const block = out + kFixedHeader + kExtensionHeader;
+  if (end == block) {
+    out[0] = kVersion2;
+    return kFixedHeader;
+  }
+  while ((end - block) % 4 != 0) *end++ = 0;
+  Store16(out + kFixedHeader + 2, static_cast<uint16_t>((end - block) / 4));
+  return static_cast<size_t>(end - out);
+}
+
+}  // namespace sluice

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "common/rtp_parameters.h"
+#include "common/rtp_types.h"
+#include "worker/core/rtp/routed_packet.h"
+
+namespace sluice {
+
+/// What a consumer negotiated of header extensions: its own ids, 0 = not negotiated. The index is
+/// RtpExtensionUri.
+using ExtensionIds = std::array<uint8_t, kRtpExtensionUriCount>;
+
+/// Writes the RTP headers of one outgoing SSRC straight into the egress slot: fixed header (RFC
+/// 3550 §5.1), then MID, the forwarded elements that the receiver negotiated, abs-send-time and the
+/// transport-wide sequence number (RFC 8285 one-byte form; two-byte form where an id or a value
+/// needs it). What does not change between packets is prepared once.
+///
+/// The bytes are a function of the arguments alone: the same arguments give the same bytes.
+class RtpHeaderWriter {
+ public:
+  static constexpr size_t kMaxMid = 32;  // bytes; RFC 8843 §15 asks for 1…16
+
+  /// `mid` (at most kMaxMid bytes, "" = none) is written when `ids` has one for it.
+  RtpHeaderWriter(Ssrc ssrc, std::string_view mid, const ExtensionIds& ids);
+
+  /// What changes from packet to packet, beside the forwarded extensions.
+  struct Fields {
+    PayloadType payload_type;
+    bool marker = false;
+    SeqNumber sequence;
+    RtpTimestamp timestamp;
+    uint32_t abs_send_time = 0;       ///< 24 bits; written when negotiated
+    uint16_t transport_sequence = 0;  ///< written when negotiated
+  };
+
+  /// Bytes that Write() may touch for a packet with `extensions`.
+  size_t MaxSize(const RoutedExtensions& extensions) const {
+    return kFixedMax + extensions.dependency_descriptor.size();
+  }
+  /// Returns the header's size, a multiple of 4, at most MaxSize().
+  size_t Write(uint8_t* out, const Fields& fields, const RoutedExtensions& extensions) const;
+
+  bool writes_abs_send_time() const { return abs_send_time_id_ != 0; }
+  bool writes_transport_sequence() const { return transport_sequence_id_ != 0; }
+
+ private:
+  static constexpr size_t kFixedHeader = 12;
+  static constexpr size_t kExtensionHeader = 4;
+  /// Header and block without the dependency descriptor's value: MID 2 + 32, forwarded elements in
+  /// two-byte form (one byte more for each, and the shortest has two), descriptor's head 2,
+  /// abs-send-time 5, transport sequence 4, padding 3.
+  static constexpr size_t kFixedMax = kFixedHeader + kExtensionHeader + 2 + kMaxMid +
+                                      RoutedExtensions::kMaxBytes * 3 / 2 + 2 + 5 + 4 + 3;
+
+  uint8_t* WriteElements(uint8_t* at, const RoutedExtensions& extensions, bool two_byte) const;
+  size_t WriteTwoByteForm(uint8_t* out, const Fields& fields,
+                          const RoutedExtensions& extensions) const;
+  size_t Finish(uint8_t* out, uint8_t* end) const;
+
+  /// Fixed header, profile word and MID element in the form that this consumer usually needs.
+  std::array<uint8_t, kFixedHeader + kExtensionHeader + 2 + kMaxMid> template_{};
+  uint8_t template_size_ = kFixedHeader;
+  uint8_t abs_send_time_id_ = 0;
+  uint8_t transport_sequence_id_ = 0;
+  uint8_t dependency_descriptor_id_ = 0;
+  uint8_t mid_size_ = 0;
+  /// One-byte form cannot be used: an id above 14 or a MID of more than 16 bytes.
+  bool always_two_byte_ = false;
+  /// Bits of RoutedExtensions::present whose elements go out as they are.
+  uint16_t verbatim_ = 0;
+  ExtensionIds ids_;
+};
+
+}  // namespace sluice

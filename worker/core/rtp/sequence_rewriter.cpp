@@ -1,0 +1,71 @@
+#include "worker/core/rtp/sequence_rewriter.h"
+
+#include <algorithm>
+
+namespace sluice {
+
+void SequenceRewriter::Start(ExtendedSeqNumber first, const RewriteOffsets& offsets,
+                             bool leave_gap) {
+  // Intervals that nothing was sent from give their numbers back; own_first stays ascending.
+  while (count_ > 0 && At(count_ - 1).own_first >= next_own_) --count_;
+  if (leave_gap) ++next_own_;
+  session_ = 0;
+  newest_ = first.value() - 1;
+  Push({first.value(), next_own_, offsets});
+}
+
+void SequenceRewriter::ClearHistory() {
+  session_ = 0;
+  count_ = 0;
+}
+
+void SequenceRewriter::Skip(ExtendedSeqNumber sequence) {
+  const int64_t skipped = sequence.value();
+  if (session_ == 0 || skipped <= newest_ || skipped - newest_ > kMaxGap) return;
+  Interval& last = At(count_ - 1);
+  newest_ = skipped;
+  if (skipped == last.first) {  // a run of skipped packets needs one interval
+    ++last.first;
+    return;
+  }
+  Push({skipped + 1, skipped - last.first + last.own_first, last.offsets});
+}
+
+void SequenceRewriter::Push(const Interval& interval) {
+  if (count_ == kMaxIntervals) {
+    begin_ = (begin_ + 1) % kMaxIntervals;
+    --count_;
+  }
+  At(count_++) = interval;
+  session_ = std::min(session_ + 1, count_);
+}
+
+SequenceRewriter::Mapped SequenceRewriter::MapLate(int64_t sequence) const {
+  // Walk back through the running source; the interval after says where this one ends.
+  for (size_t back = 1; back < session_; ++back) {
+    const Interval& next = At(count_ - back);
+    const Interval& interval = At(count_ - back - 1);
+    if (sequence < interval.first) continue;
+    const int64_t own = sequence - interval.first + interval.own_first;
+    if (own >= next.own_first) return {};  // was skipped
+    return {&interval, own, false};
+  }
+  return {};
+}
+
+std::optional<SequenceRewriter::Origin> SequenceRewriter::Find(SeqNumber own) const {
+  const int64_t last_sent = next_own_ - 1;
+  const int64_t number = last_sent + Distance(own, SeqNumber(static_cast<uint16_t>(last_sent)));
+  if (count_ == 0 || number > last_sent || number < At(0).own_first) return std::nullopt;
+  size_t low = 0;
+  size_t high = count_;  // the interval is in [low, high)
+  while (high - low > 1) {
+    const size_t middle = (low + high) / 2;
+    (At(middle).own_first <= number ? low : high) = middle;
+  }
+  const Interval& interval = At(low);
+  return Origin{ExtendedSeqNumber(number - interval.own_first + interval.first), number,
+                interval.offsets};
+}
+
+}  // namespace sluice
