@@ -18,6 +18,21 @@
 
 namespace sluice {
 
+/// Packets and requests of one consumer that came to nothing, by reason.
+struct ConsumerCounters {
+  uint64_t unsupported_payload = 0;  ///< payload type that the consumer did not negotiate
+  uint64_t dtx_dropped = 0;          ///< silence, as ignoreDtx asks
+  uint64_t too_late = 0;             ///< from before the start of its source
+  uint64_t refused = 0;              ///< the transport had no room
+  uint64_t nack_limited = 0;         ///< NACKed numbers not looked at: too many of late
+  uint64_t nack_unknown = 0;         ///< never sent, or forgotten
+  uint64_t nack_missing = 0;         ///< not in the retransmission store (any more, or yet)
+  uint64_t nack_too_soon = 0;        ///< sent again less than a round trip ago
+  uint64_t nack_over_budget = 0;     ///< retransmission credit used up
+  uint64_t nack_not_repeatable = 0;  ///< no RTX, and a transport-wide number in every packet
+  uint64_t key_frame_requests_throttled = 0;
+};
+
 /// A media stream that goes out (router-protocol §5.13): takes the turn's packets of one producer,
 /// lets its LayerSelector choose, rewrites SSRC, sequence, timestamp and picture id so that the
 /// receiver sees one continuous stream, and writes them into the egress arena.
@@ -82,6 +97,7 @@ class Consumer {
 
   ConsumerDump Dump() const;
   std::vector<RtpStreamStats> GetStats(Timestamp now);
+  const ConsumerCounters& counters() const;
   /// Bytes held, for the memory report of the benchmark.
   size_t MemoryUsage() const;
 

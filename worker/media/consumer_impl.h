@@ -1,0 +1,85 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "worker/media/consumer.h"
+#include "worker/media/consumer_settings.h"
+#include "worker/media/layer_selector.h"
+#include "worker/media/send_stream.h"
+
+namespace sluice {
+
+/// Private to consumer*.cpp: state and decisions of a Consumer. What goes on the wire is made by
+/// its SendStream.
+struct Consumer::Impl {
+  /// Packets kept while a key frame is awaited: those that overtook its first packet (§5.13).
+  static constexpr size_t kMaxAwaiting = 30;
+  /// Between two requests of one receiver: it repeats what it needs, the source's throttle follows.
+  static constexpr Duration kMinKeyFrameInterval = Duration::Millis(250);
+  /// After which an unanswered request for the first key frame is repeated.
+  static constexpr Duration kKeyFrameRetry = Duration::Millis(1000);
+  /// Least time between two sender reports (router-protocol §5.12: 1000 ms / 1.15).
+  static constexpr Duration kMinReportInterval = Duration::Micros(869'565);
+  /// A stream silent for longer sends no report.
+  static constexpr Duration kMaxReportSilence = Duration::Millis(2000);
+
+  Impl(const ConsumeOptions& options, ConsumerSettings resolved,
+       std::unique_ptr<LayerSelector> chosen, Producer& source, RtpEgress& rtp_egress,
+       Environment& world, EngineEvents& listener);
+
+  // consumer.cpp
+  bool ShouldBeActive() const {
+    return producer != nullptr && transport_connected && !paused && !producer_paused;
+  }
+  void UpdateActive();
+  void AskForKeyFrame(Timestamp now);
+  void OnKeyFrameRequest(TraceReport::Type type, ConsumerTraceType bit, Timestamp now);
+  void EmitScore();
+  ConsumerScore Score() const;
+
+  // consumer_forwarding.cpp
+  void Forward(const RoutedPacket& packet, Timestamp now);
+  void Send(const RoutedPacket& packet, bool payload_may_go);
+  void Await(const RoutedPacket& packet, Timestamp now);
+  void SendAwaited(const RoutedPacket& first);
+  /// False when this receiver has asked for too much of late.
+  bool Repair(SeqNumber own, Timestamp now);
+  void TracePacket(const RoutedPacket& packet, bool is_rtx);
+
+  // Touched for every packet, first.
+  std::unique_ptr<LayerSelector> selector;
+  TraceMask traces = 0;
+  bool active = false;
+  bool ignore_dtx = false;
+  ConsumerSettings settings;
+  ConsumerCounters counters;
+  SendStream stream;
+
+  Consumer* self = nullptr;
+  Producer* producer;  ///< null once closed
+  RtpEgress& egress;
+  Environment& environment;
+  EngineEvents& events;
+  const std::string id;
+  const std::string producer_id;
+  const MediaKind kind;
+  const std::vector<RtpEncodingParameters> consumable_encodings;
+
+  bool transport_connected = false;
+  bool paused = false;
+  bool producer_paused = false;
+  uint8_t priority = 1;  // router-protocol §2.6: the library's "unset"
+
+  std::vector<RoutedPacket> awaiting;
+  Timestamp key_frame_asked_at;
+  Timestamp reported_at;
+  uint64_t nack_count = 0;
+  uint64_t nack_packet_count = 0;
+  uint64_t pli_count = 0;
+  uint64_t fir_count = 0;
+};
+
+}  // namespace sluice

@@ -1,0 +1,125 @@
+#include "worker/media/consumer_impl.h"
+#include "worker/media/rtp_parameters_check.h"
+
+// Dumps, stats and memory of a Consumer.
+namespace sluice {
+
+namespace {
+
+constexpr size_t kMapNodeBytes = 40;  // red-black node without its value, libstdc++
+
+size_t HeapBytes(const std::string& text) {
+  return text.capacity() > std::string().capacity() ? text.capacity() + 1 : 0;
+}
+
+size_t HeapBytes(const Parameters& parameters) {
+  return parameters.size() * (kMapNodeBytes + sizeof(Parameters::value_type));
+}
+
+size_t HeapBytes(const RtpEncodingParameters& encoding) {
+  return HeapBytes(encoding.rid) + HeapBytes(encoding.scalability_mode);
+}
+
+size_t HeapBytes(const RtpParameters& parameters) {
+  size_t bytes = HeapBytes(parameters.mid) + HeapBytes(parameters.msid) +
+                 HeapBytes(parameters.rtcp.cname) +
+                 parameters.codecs.capacity() * sizeof(RtpCodecParameters) +
+                 parameters.header_extensions.capacity() * sizeof(RtpHeaderExtensionParameters) +
+                 parameters.encodings.capacity() * sizeof(RtpEncodingParameters);
+  for (const RtpCodecParameters& codec : parameters.codecs) {
+    bytes += HeapBytes(codec.mime_type) + HeapBytes(codec.parameters) +
+             codec.rtcp_feedback.capacity() * sizeof(RtcpFeedback);
+    for (const RtcpFeedback& feedback : codec.rtcp_feedback) {
+      bytes += HeapBytes(feedback.type) + HeapBytes(feedback.parameter);
+    }
+  }
+  for (const RtpHeaderExtensionParameters& extension : parameters.header_extensions) {
+    bytes += HeapBytes(extension.parameters);
+  }
+  for (const RtpEncodingParameters& encoding : parameters.encodings) bytes += HeapBytes(encoding);
+  return bytes;
+}
+
+}  // namespace
+
+ConsumerDump Consumer::Dump() const {
+  const Impl& impl = *impl_;
+  ConsumerDump dump;
+  dump.id = impl.id;
+  dump.type = impl.settings.type;
+  dump.producer_id = impl.producer_id;
+  dump.kind = impl.kind;
+  dump.rtp_parameters = impl.settings.rtp_parameters;
+  dump.consumable_rtp_encodings = impl.consumable_encodings;
+  for (uint8_t type = 0; type < impl.settings.payload_types.size(); ++type) {
+    if (impl.settings.payload_types[type]) dump.supported_codec_payload_types.push_back(type);
+  }
+  dump.traces = impl.traces;
+  dump.paused = impl.paused;
+  dump.producer_paused = impl.producer_paused;
+  dump.priority = impl.priority;
+
+  RtpStreamDump stream;
+  stream.params = impl.settings.stream;
+  stream.score = impl.stream.statistics().score();
+  if (impl.settings.uses_rtx) {
+    RtxStreamDump rtx;
+    rtx.ssrc = *impl.settings.stream.rtx_ssrc;
+    rtx.payload_type = *impl.settings.stream.rtx_payload_type;
+    const RtpCodecParameters* codec =
+        RtxCodecOf(impl.settings.rtp_parameters, impl.settings.stream.payload_type);
+    rtx.mime_type = codec->mime_type;
+    rtx.clock_rate = codec->clock_rate;
+    rtx.cname = impl.settings.stream.cname;
+    stream.rtx = std::move(rtx);
+  }
+  dump.rtp_streams.push_back(std::move(stream));
+  return dump;
+}
+
+std::vector<RtpStreamStats> Consumer::GetStats(Timestamp now) {
+  Impl& impl = *impl_;
+  SendStatistics& sent = impl.stream.statistics();
+  RtpStreamStats stats;
+  stats.direction = RtpStreamStats::Direction::kSend;
+  stats.timestamp_ms = now.ms();
+  stats.ssrc = impl.settings.stream.ssrc;
+  stats.kind = impl.kind;
+  stats.mime_type = impl.settings.stream.mime_type;
+  stats.packets_lost = sent.packets_lost();
+  stats.fraction_lost = sent.fraction_lost();
+  stats.jitter = sent.jitter();
+  stats.packets_discarded = impl.counters.too_late;
+  stats.packets_retransmitted = sent.retransmitted();
+  stats.packets_repaired = sent.repaired();
+  stats.nack_count = impl.nack_count;
+  stats.nack_packet_count = impl.nack_packet_count;
+  stats.pli_count = impl.pli_count;
+  stats.fir_count = impl.fir_count;
+  if (impl.settings.uses_rtx) stats.rtx_ssrc = impl.settings.stream.rtx_ssrc;
+  stats.round_trip_time_ms = static_cast<float>(sent.round_trip_time().us()) / 1000.0F;
+  stats.score = sent.score();
+  stats.packet_count = sent.packets();
+  stats.byte_count = sent.bytes();
+  stats.bitrate = static_cast<uint64_t>(sent.Bitrate(now).bps());
+
+  std::vector<RtpStreamStats> all{std::move(stats)};
+  if (impl.producer == nullptr) return all;
+  auto source = impl.producer->GetEncodingStats(impl.selector->current_encoding(), now);
+  if (source) all.push_back(*std::move(source));
+  return all;
+}
+
+size_t Consumer::MemoryUsage() const {
+  const Impl& impl = *impl_;
+  size_t bytes = sizeof(Consumer) + sizeof(Impl) + sizeof(void*) * 4;  // selector
+  bytes += HeapBytes(impl.id) + HeapBytes(impl.producer_id);
+  bytes += HeapBytes(impl.settings.rtp_parameters) + HeapBytes(impl.settings.stream.mime_type);
+  bytes += impl.consumable_encodings.capacity() * sizeof(RtpEncodingParameters);
+  for (const auto& encoding : impl.consumable_encodings) bytes += HeapBytes(encoding);
+  bytes += impl.awaiting.capacity() * sizeof(RoutedPacket);
+  bytes += impl.stream.guard().HeapBytes();
+  return bytes;
+}
+
+}  // namespace sluice

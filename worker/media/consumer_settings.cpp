@@ -1,0 +1,73 @@
+#include "worker/media/consumer_settings.h"
+
+#include <fmt/format.h>
+
+#include "worker/media/layer_selector.h"
+#include "worker/media/rtp_parameters_check.h"
+
+namespace sluice {
+
+namespace {
+
+Status CheckEncodings(const RtpParameters& parameters, const ConsumeOptions& options) {
+  const RtpEncodingParameters& encoding = parameters.encodings[0];
+  if (!encoding.ssrc) {
+    return TypeError("rtpParameters.encodings[0].ssrc is missing: a consumer needs one");
+  }
+  if (options.consumable_rtp_encodings.empty()) {
+    return TypeError("consumableRtpEncodings is empty: one is needed");
+  }
+  for (size_t i = 0; i < options.consumable_rtp_encodings.size(); ++i) {
+    if (options.consumable_rtp_encodings[i].ssrc.value_or(0) != 0) continue;
+    return TypeError(fmt::format("consumableRtpEncodings[{}].ssrc is missing or 0", i));
+  }
+  if (parameters.encodings.size() > 1) {
+    return TypeError(fmt::format(
+        "rtpParameters.encodings has {} elements: a consumer that is not a pipe sends one",
+        parameters.encodings.size()));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options) {
+  ConsumerSettings settings;
+  settings.rtp_parameters = options.rtp_parameters;
+  RtpParameters& parameters = settings.rtp_parameters;
+  SLUICE_RETURN_IF_ERROR(CheckRtpParameters(&parameters));
+  settings.type = ConsumerTypeOf(options);
+  if (settings.type != RtpType::kPipe) {
+    SLUICE_RETURN_IF_ERROR(CheckEncodings(parameters, options));
+  }
+  if (parameters.mid.size() > RtpHeaderWriter::kMaxMid) {
+    return TypeError(fmt::format("rtpParameters.mid \"{}\" is longer than {} bytes", parameters.mid,
+                                 RtpHeaderWriter::kMaxMid));
+  }
+  const RtpCodecParameters& codec = *CodecOf(parameters, parameters.encodings[0]);
+  const bool is_video = codec.mime_type.starts_with("video/");
+  if (is_video != (options.kind == MediaKind::kVideo)) {
+    return TypeError(fmt::format("rtpParameters.codecs has {} as media codec, but kind is {}",
+                                 codec.mime_type, is_video ? "audio" : "video"));
+  }
+  settings.codec = CodecKindFromMimeType(codec.mime_type);
+  settings.stream = StreamParamsOf(parameters, 0);
+  if (!options.consumable_rtp_encodings.empty()) {
+    settings.mapped_ssrc = Ssrc(options.consumable_rtp_encodings[0].ssrc.value_or(0));
+  }
+  for (const RtpCodecParameters& each : parameters.codecs) {
+    if (IsMediaCodec(each)) settings.payload_types.set(each.payload_type);
+  }
+  for (const RtpHeaderExtensionParameters& extension : parameters.header_extensions) {
+    uint8_t& id = settings.extension_ids[static_cast<size_t>(extension.uri)];
+    if (id == 0) id = extension.id;  // the first of each kind wins (§5.9)
+  }
+  settings.uses_rtx = settings.stream.rtx_ssrc && settings.stream.rtx_payload_type;
+  const bool transport_sequence =
+      settings.extension_ids[static_cast<size_t>(RtpExtensionUri::kTransportWideCc)] != 0;
+  settings.plain_retransmission =
+      settings.stream.use_nack && !settings.uses_rtx && !transport_sequence;
+  return settings;
+}
+
+}  // namespace sluice

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <bitset>
+#include <cstdint>
+#include <optional>
+
+#include "common/rtp_parameters.h"
+#include "common/rtp_types.h"
+#include "common/status.h"
+#include "worker/core/rtp/rtp_header_writer.h"
+#include "worker/media/options.h"
+#include "worker/media/reports.h"
+#include "worker/wire/payload_descriptor.h"
+
+namespace sluice {
+
+/// What the parameters of a consumer come down to; fixed for its life.
+struct ConsumerSettings {
+  RtpType type = RtpType::kSimple;
+  RtpParameters rtp_parameters;  ///< checked and in canonical form
+  RtpStreamParams stream;        ///< of the one encoding
+  CodecKind codec = CodecKind::kOther;
+  Ssrc mapped_ssrc;  ///< of the producer's encoding, for key-frame requests
+  ExtensionIds extension_ids{};
+  std::bitset<128> payload_types;  ///< of media codecs: others are not forwarded
+  bool uses_rtx = false;
+  /// Retransmission repeats the packet itself, bit by bit: what is written into it must follow from
+  /// the stored packet alone (RFC 7714 §8: a nonce must never serve two plaintexts).
+  bool plain_retransmission = false;
+};
+
+/// Checks the parameters (router-protocol §5.9, §5.13). TypeErrors name the field; UnsupportedError
+/// for what this version cannot forward.
+Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options);
+
+}  // namespace sluice

@@ -1,0 +1,162 @@
+#include "worker/media/send_stream.h"
+
+#include <cstring>
+
+#include "worker/wire/payload_descriptor.h"
+#include "worker/wire/rtp_packet.h"
+
+namespace sluice {
+
+namespace {
+
+constexpr size_t kOriginalSequence = 2;  // bytes before the payload of an RTX packet, RFC 4588 §4
+constexpr uint16_t kShortPictureIdMask = 0x7f;
+constexpr uint16_t kLongPictureIdMask = 0x7fff;
+
+void PatchVp8(std::span<uint8_t> payload, const PayloadInfo& info, const RewriteOffsets& offsets) {
+  const uint16_t mask = info.picture_id_long ? kLongPictureIdMask : kShortPictureIdMask;
+  const auto picture_id =
+      static_cast<uint16_t>((info.picture_id.value_or(0) + offsets.picture_id) & mask);
+  const auto tl0 =
+      static_cast<uint8_t>(info.tl0_picture_index.value_or(0) + offsets.tl0_picture_index);
+  RewriteVp8(payload, info, picture_id, tl0);
+}
+
+}  // namespace
+
+SendStream::SendStream(const ConsumerSettings& settings, SeqNumber first_own, SeqNumber first_rtx,
+                       RtpEgress& egress)
+    : egress_(egress),
+      patches_vp8_(settings.codec == CodecKind::kVp8),
+      has_key_frames_(HasKeyFrames(settings.codec)),
+      uses_rtx_(settings.uses_rtx),
+      repeats_bytes_(settings.plain_retransmission),
+      rtx_payload_type_(settings.stream.rtx_payload_type.value_or(0)),
+      ssrc_(settings.stream.ssrc),
+      rtx_ssrc_(settings.stream.rtx_ssrc.value_or(0)),
+      next_rtx_(first_rtx.value()),
+      writer_(ssrc_, settings.rtp_parameters.mid, settings.extension_ids),
+      continuity_(settings.stream.clock_rate),
+      rewriter_(first_own),
+      rtx_writer_(rtx_ssrc_, settings.rtp_parameters.mid, settings.extension_ids) {}
+
+void SendStream::BeginTurn(Timestamp now) {
+  if (writer_.writes_abs_send_time()) abs_send_time_ = AbsSendTimeFromMicros(now.us());
+}
+
+void SendStream::EndTurn(Timestamp now) {
+  if (turn_packets_ == 0) return;
+  statistics_.OnMediaSent(turn_packets_, turn_bytes_, turn_payload_bytes_, now);
+  guard_.OnMediaSent(turn_bytes_);
+  turn_packets_ = 0;
+  turn_bytes_ = 0;
+  turn_payload_bytes_ = 0;
+}
+
+void SendStream::Start(const RoutedPacket& packet) {
+  // A number left out tells the receiver that the frame it holds will not be completed.
+  const bool leave_gap = has_key_frames_ && continuity_.sent_any() && !continuity_.last_marker();
+  rewriter_.Start(packet.sequence, continuity_.OffsetsFor(packet), leave_gap);
+}
+
+void SendStream::Renumber(const RoutedPacket& packet) {
+  rewriter_.Start(packet.sequence, continuity_.OffsetsFor(packet), false);
+}
+
+void SendStream::Stop() {
+  rewriter_.ClearHistory();
+  guard_.Clear();
+}
+
+SendStream::Outcome SendStream::Send(const RoutedPacket& packet, bool payload_may_go) {
+  const SequenceRewriter::Mapped mapped = rewriter_.Map(packet.sequence);
+  if (!mapped) return Outcome::kTooLate;
+  const RewriteOffsets& offsets = mapped.interval->offsets;
+  if (mapped.newest) continuity_.OnSent(packet, offsets);
+  std::span<const uint8_t> payload = packet.payload;
+  uint8_t* slot = egress_.BeginRtp(writer_.MaxSize(packet.extensions) + payload.size());
+  if (slot == nullptr) return Outcome::kRefused;
+
+  RtpHeaderWriter::Fields fields;
+  fields.payload_type = packet.payload_type;
+  fields.marker = packet.marker;
+  fields.sequence = SeqNumber(static_cast<uint16_t>(mapped.own));
+  fields.timestamp = RtpTimestamp(packet.timestamp.value() + offsets.timestamp);
+  fields.abs_send_time = AbsSendTime(packet, abs_send_time_);
+  Write(slot, packet, writer_, fields);
+  last_sent_.ssrc = ssrc_;
+  const size_t header_size = last_sent_.header_size;
+
+  const bool patch = NeedsPatch(packet, offsets);
+  if (patch || payload_may_go) {
+    uint8_t* copy = slot + header_size;
+    std::memcpy(copy, payload.data(), payload.size());
+    if (patch) PatchVp8({copy, payload.size()}, packet.info, offsets);
+    payload = {copy, payload.size()};
+  }
+  egress_.EndRtp(slot, header_size, payload, RtpClass::kMedia);
+  ++turn_packets_;
+  turn_bytes_ += header_size + payload.size();
+  turn_payload_bytes_ += payload.size();
+  last_sent_.payload_size = payload.size();
+  return Outcome::kSent;
+}
+
+SendStream::Outcome SendStream::Resend(const SequenceRewriter::Origin& origin,
+                                       const RoutedPacket& packet, Timestamp now) {
+  const RtpHeaderWriter& writer = uses_rtx_ ? rtx_writer_ : writer_;
+  const size_t prefix = uses_rtx_ ? kOriginalSequence : 0;
+  const std::span<const uint8_t> payload = packet.payload;
+  uint8_t* slot = egress_.BeginRtp(writer.MaxSize(packet.extensions) + prefix + payload.size());
+  if (slot == nullptr) return Outcome::kRefused;
+
+  RtpHeaderWriter::Fields fields;
+  fields.payload_type = uses_rtx_ ? rtx_payload_type_ : packet.payload_type;
+  fields.marker = packet.marker;
+  const SeqNumber own(static_cast<uint16_t>(origin.own));
+  fields.sequence = uses_rtx_ ? SeqNumber(next_rtx_++) : own;
+  fields.timestamp = RtpTimestamp(packet.timestamp.value() + origin.offsets.timestamp);
+  if (writer.writes_abs_send_time()) {
+    fields.abs_send_time = AbsSendTime(packet, AbsSendTimeFromMicros(now.us()));
+  }
+  Write(slot, packet, writer, fields);
+  last_sent_.ssrc = uses_rtx_ ? rtx_ssrc_ : ssrc_;
+  const size_t header_size = last_sent_.header_size;
+
+  // Copied: the store may let go of the packet before the turn ends.
+  uint8_t* copy = slot + header_size;
+  if (uses_rtx_) {
+    copy[0] = static_cast<uint8_t>(own.value() >> 8);
+    copy[1] = static_cast<uint8_t>(own.value());
+  }
+  if (!payload.empty()) std::memcpy(copy + prefix, payload.data(), payload.size());
+  if (NeedsPatch(packet, origin.offsets)) {
+    PatchVp8({copy + prefix, payload.size()}, packet.info, origin.offsets);
+  }
+  egress_.EndRtp(slot, header_size, {copy, prefix + payload.size()}, RtpClass::kRetransmission,
+                 !uses_rtx_);
+  last_sent_.payload_size = prefix + payload.size();
+  statistics_.OnResent(guard_.MarkSent(own, now));
+  return Outcome::kSent;
+}
+
+void SendStream::Write(uint8_t* slot, const RoutedPacket& packet, const RtpHeaderWriter& writer,
+                       RtpHeaderWriter::Fields fields) {
+  last_sent_.transport_sequence.reset();
+  if (writer.writes_transport_sequence()) {
+    fields.transport_sequence = egress_.NextTransportSequence();
+    last_sent_.transport_sequence = fields.transport_sequence;
+  }
+  last_sent_.header_size = writer.Write(slot, fields, packet.extensions);
+  last_sent_.payload_type = fields.payload_type.value();
+  last_sent_.sequence = fields.sequence;
+  last_sent_.timestamp = fields.timestamp;
+}
+
+/// Where retransmission repeats the bytes, the time must follow from the packet; else it is now.
+uint32_t SendStream::AbsSendTime(const RoutedPacket& packet, uint32_t now_value) const {
+  if (!repeats_bytes_ || !writer_.writes_abs_send_time()) return now_value;
+  return AbsSendTimeFromMicros(packet.received_at.us());
+}
+
+}  // namespace sluice

@@ -1,0 +1,111 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "common/rtp_types.h"
+#include "common/units.h"
+#include "worker/core/rtp/resend_guard.h"
+#include "worker/core/rtp/routed_packet.h"
+#include "worker/core/rtp/rtp_header_writer.h"
+#include "worker/core/rtp/send_statistics.h"
+#include "worker/core/rtp/sequence_rewriter.h"
+#include "worker/core/rtp/stream_continuity.h"
+#include "worker/media/consumer_settings.h"
+#include "worker/media/rtp_egress.h"
+
+namespace sluice {
+
+/// One outgoing RTP stream and its retransmission stream: turns chosen packets of a producer into
+/// the consumer's own, writes them into the egress arena and counts them.
+///
+/// Owned by a Consumer, which decides what is sent. Nothing here allocates but the resend marks,
+/// once.
+class SendStream {
+ public:
+  /// A packet as it went out, for traces.
+  struct Sent {
+    uint8_t payload_type = 0;
+    Ssrc ssrc;
+    SeqNumber sequence;
+    RtpTimestamp timestamp;
+    size_t header_size = 0;
+    size_t payload_size = 0;
+    std::optional<uint16_t> transport_sequence;
+  };
+  enum class Outcome : uint8_t {
+    kSent,
+    kTooLate,  ///< from before the start of the source, skipped, or too old
+    kRefused,  ///< the transport had no room
+  };
+
+  /// `first_own` and `first_rtx` are the first sequence numbers of the two streams.
+  SendStream(const ConsumerSettings& settings, SeqNumber first_own, SeqNumber first_rtx,
+             RtpEgress& egress);
+
+  /// To be called before the first Send() of a turn, and after the last.
+  void BeginTurn(Timestamp now);
+  void EndTurn(Timestamp now);
+
+  /// A source starts with `packet` (see SequenceRewriter::Start); Send() it next.
+  void Start(const RoutedPacket& packet);
+  /// The running source has renumbered itself from `packet` on.
+  void Renumber(const RoutedPacket& packet);
+  bool IsJump(const RoutedPacket& packet) const { return rewriter_.IsJump(packet.sequence); }
+  /// Closes the gap that a packet which is not sent would leave.
+  void Skip(const RoutedPacket& packet) { rewriter_.Skip(packet.sequence); }
+  /// `payload_may_go`: the packet's bytes may be released before the turn ends, so they are copied.
+  Outcome Send(const RoutedPacket& packet, bool payload_may_go = false);
+  /// Nothing is sent before the next Start(), and nothing sent so far is sent again.
+  void Stop();
+
+  /// The producer packet behind a number of ours, and how it was rewritten.
+  std::optional<SequenceRewriter::Origin> Find(SeqNumber own) const { return rewriter_.Find(own); }
+  /// Sends it again: as RTX (RFC 4588), or byte for byte. Not for consumers that can do neither.
+  Outcome Resend(const SequenceRewriter::Origin& origin, const RoutedPacket& packet, Timestamp now);
+  /// Bytes that Resend() will send, about.
+  size_t ResendSize(const RoutedPacket& packet) const {
+    return writer_.MaxSize(packet.extensions) + packet.payload.size();
+  }
+
+  const StreamContinuity& continuity() const { return continuity_; }
+  const SendStatistics& statistics() const { return statistics_; }
+  SendStatistics& statistics() { return statistics_; }
+  ResendGuard& guard() { return guard_; }
+  const ResendGuard& guard() const { return guard_; }
+  const Sent& last_sent() const { return last_sent_; }
+
+ private:
+  void Write(uint8_t* slot, const RoutedPacket& packet, const RtpHeaderWriter& writer,
+             RtpHeaderWriter::Fields fields);
+  uint32_t AbsSendTime(const RoutedPacket& packet, uint32_t now_value) const;
+  bool NeedsPatch(const RoutedPacket& packet, const RewriteOffsets& offsets) const {
+    return patches_vp8_ && (offsets.picture_id | offsets.tl0_picture_index) != 0 &&
+           (packet.info.picture_id || packet.info.tl0_picture_index);
+  }
+
+  RtpEgress& egress_;
+  const bool patches_vp8_;
+  const bool has_key_frames_;
+  const bool uses_rtx_;
+  const bool repeats_bytes_;  ///< ConsumerSettings::plain_retransmission
+  const PayloadType rtx_payload_type_;
+  const Ssrc ssrc_;
+  const Ssrc rtx_ssrc_;
+  uint16_t next_rtx_;
+  uint32_t abs_send_time_ = 0;  ///< of this turn
+  uint32_t turn_packets_ = 0;
+  size_t turn_bytes_ = 0;
+  size_t turn_payload_bytes_ = 0;
+  RtpHeaderWriter writer_;
+  StreamContinuity continuity_;
+  Sent last_sent_;
+  SequenceRewriter rewriter_;
+  SendStatistics statistics_;
+  ResendGuard guard_;
+  RtpHeaderWriter rtx_writer_;
+};
+
+}  // namespace sluice
