@@ -1,0 +1,14 @@
+#pragma once
+
+#include "worker/media/extension_router.h"
+#include "worker/media/reports.h"
+#include "worker/wire/payload_descriptor.h"
+#include "worker/wire/rtp_packet.h"
+
+namespace sluice {
+
+/// What a trace shows of a packet that a producer received (router-protocol §4.7).
+RtpPacketReport DescribePacket(const RtpPacket& packet, const PayloadInfo& info,
+                               const ExtensionRouter& extensions);
+
+}  // namespace sluice

@@ -1,0 +1,515 @@
+#include "worker/media/producer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "common/log.h"
+#include "worker/core/rtp/retransmission_store.h"
+#include "worker/core/rtp/sender_clock.h"
+#include "worker/media/consumer.h"
+#include "worker/media/extension_router.h"
+#include "worker/media/packet_trace.h"
+#include "worker/media/producer_check.h"
+#include "worker/media/receive_stream.h"
+#include "worker/media/rtp_parameters_check.h"
+#include "worker/wire/payload_descriptor.h"
+
+namespace sluice {
+namespace {
+
+/// Packets of one turn; more than a socket's receive buffer holds of one sender.
+constexpr size_t kMaxTurnPackets = 2048;
+constexpr size_t kPayloadTypes = 128;  // RFC 3550 §5.1: 7 bits
+/// A round trip longer than that is a broken DLRR.
+constexpr Duration kMaxRoundTrip = Duration::Seconds(10);
+
+}  // namespace
+
+struct Producer::Impl final : public ReceiveStreamEvents {
+  /// What a payload type of the sender means here.
+  struct PayloadEntry {
+    bool mapped = false;
+    PayloadType to;
+    CodecKind codec = CodecKind::kOther;
+  };
+
+  Impl(Producer& producer_in, const ProduceOptions& options, RtpParameters parameters,
+       ProducerHost& host_in, Environment& environment_in, EngineEvents& events_in)
+      : producer(producer_in),
+        id(options.producer_id),
+        kind(options.kind),
+        rtp_parameters(std::move(parameters)),
+        rtp_mapping(options.rtp_mapping),
+        host(host_in),
+        environment(environment_in),
+        events(events_in),
+        extensions(rtp_parameters, kind, options.enable_packet_id_extension),
+        paused(options.paused) {
+    for (const RtpCodecMapping& codec : rtp_mapping.codecs) {
+      PayloadEntry& entry = payloads[codec.payload_type];
+      entry.mapped = true;
+      entry.to = PayloadType(codec.mapped_payload_type);
+    }
+    for (const RtpCodecParameters& codec : rtp_parameters.codecs) {
+      payloads[codec.payload_type].codec = CodecKindFromMimeType(codec.mime_type);
+    }
+    auto clock = host.ClockOf(rtp_parameters.rtcp.cname);
+    const auto key_frame_delay = Duration::Millis(options.key_frame_request_delay);
+    for (size_t i = 0; i < rtp_parameters.encodings.size(); ++i) {
+      streams.push_back(std::make_unique<ReceiveStream>(
+          StreamParamsOf(rtp_parameters, i), kind, Ssrc(rtp_mapping.encodings[i].mapped_ssrc),
+          key_frame_delay, clock, environment, *this));
+    }
+  }
+
+  // Receiving
+  ReceiveResult OnRtp(const PacketRef& buffer, RtpPacket& packet, Timestamp received_at);
+  ReceiveResult OnMedia(ReceiveStream& stream, size_t index, const PacketRef& buffer,
+                        RtpPacket& packet, Timestamp received_at);
+  ReceiveResult OnRetransmission(ReceiveStream& stream, size_t index, const PacketRef& buffer,
+                                 RtpPacket& packet, Timestamp received_at);
+  void Process(ReceiveStream& stream, size_t index, const PacketRef& buffer,
+               const RtpPacket& packet, const SequenceTracker::Outcome& outcome, bool repaired,
+               Timestamp received_at);
+  void Route(ReceiveStream& stream, size_t index, const PacketRef& buffer, const RtpPacket& packet,
+             const SequenceTracker::Outcome& outcome, bool repaired, const PayloadInfo& info,
+             Timestamp received_at);
+  void ReadAudioLevel(const RtpPacket& packet);
+  void ReadVideoOrientation(const RtpPacket& packet);
+  void StartStream(ReceiveStream& stream, bool key_frame_codec, bool key_frame, Timestamp now);
+
+  // ReceiveStreamEvents
+  void OnStreamScore() override;
+  void OnStreamRequest(ProducerTraceType trace, Ssrc ssrc,
+                       std::span<const uint8_t> compound) override;
+
+  void EmitScore();
+  void TellConsumersOfScore();
+  void TracePacket(const RtpPacket& packet, const PayloadInfo& info, bool repaired, Timestamp now);
+  bool Traces(ProducerTraceType type) const { return (traces & TraceBit(type)) != 0; }
+  ReceiveStream* StreamAt(uint8_t index) const {
+    return index < streams.size() && streams[index]->started() ? streams[index].get() : nullptr;
+  }
+
+  Producer& producer;
+  const std::string id;
+  const MediaKind kind;
+  const RtpParameters rtp_parameters;
+  const RtpMapping rtp_mapping;
+  ProducerHost& host;
+  Environment& environment;
+  EngineEvents& events;
+  std::array<PayloadEntry, kPayloadTypes> payloads{};
+  ExtensionRouter extensions;
+  std::vector<std::unique_ptr<ReceiveStream>> streams;  ///< one per encoding
+  bool paused;
+  TraceMask traces = 0;
+  std::optional<VideoOrientation> orientation;
+
+  std::vector<Consumer*> consumers;
+  std::vector<Consumer*> active_consumers;
+  std::vector<ProducerObserver*> observers;
+
+  /// What came in this turn. Kept after delivery until the next turn's first packet: encryption
+  /// that was put off to the end of the turn still reads the buffers.
+  std::vector<RoutedPacket> turn_packets;
+  bool delivery_scheduled = false;
+  uint64_t dropped_over_turn_limit = 0;
+};
+
+// ---- Receiving
+// -----------------------------------------------------------------------------------
+
+Producer::ReceiveResult Producer::Impl::OnRtp(const PacketRef& buffer, RtpPacket& packet,
+                                              Timestamp received_at) {
+  const Ssrc ssrc = packet.ssrc();
+  if (ssrc.value() == 0) return ReceiveResult::kDiscarded;  // 0 stands for "none" in parameters
+  for (size_t i = 0; i < streams.size(); ++i) {
+    ReceiveStream& stream = *streams[i];
+    if (stream.ssrc() == ssrc) return OnMedia(stream, i, buffer, packet, received_at);
+    if (stream.rtx_ssrc() == ssrc) return OnRetransmission(stream, i, buffer, packet, received_at);
+  }
+  // The transport matched it by MID or RID. One encoding: there is nothing to choose.
+  ReceiveStream& stream = *streams.front();
+  if (!stream.LearnSsrc(packet)) return ReceiveResult::kDiscarded;
+  SLUICE_DEBUG(kRtp, "producer {} learned ssrc {}", id, ssrc.value());
+  host.OnSsrcLearned(producer, ssrc);
+  if (stream.ssrc() == ssrc) return OnMedia(stream, 0, buffer, packet, received_at);
+  return OnRetransmission(stream, 0, buffer, packet, received_at);
+}
+
+Producer::ReceiveResult Producer::Impl::OnMedia(ReceiveStream& stream, size_t index,
+                                                const PacketRef& buffer, RtpPacket& packet,
+                                                Timestamp received_at) {
+  if (!payloads[packet.payload_type().value()].mapped) return ReceiveResult::kDiscarded;
+  // A stream is known by its media: comfort noise and the like do not start one.
+  if (!stream.started() && packet.payload_type().value() != stream.params().payload_type) {
+    return ReceiveResult::kDiscarded;
+  }
+  const auto outcome = stream.OnMedia(packet, received_at);
+  if (!outcome.accepted()) return ReceiveResult::kDiscarded;
+  Process(stream, index, buffer, packet, outcome, /*repaired=*/false, received_at);
+  return ReceiveResult::kMedia;
+}
+
+Producer::ReceiveResult Producer::Impl::OnRetransmission(ReceiveStream& stream, size_t index,
+                                                         const PacketRef& buffer, RtpPacket& packet,
+                                                         Timestamp received_at) {
+  const auto repaired = stream.OnRetransmission(packet, received_at);
+  if (repaired && payloads[repaired->packet.payload_type().value()].mapped) {
+    Process(stream, index, buffer, repaired->packet, repaired->outcome, /*repaired=*/true,
+            received_at);
+  }
+  return ReceiveResult::kRetransmission;
+}
+
+void Producer::Impl::Process(ReceiveStream& stream, size_t index, const PacketRef& buffer,
+                             const RtpPacket& packet, const SequenceTracker::Outcome& outcome,
+                             bool repaired, Timestamp received_at) {
+  const CodecKind codec = payloads[packet.payload_type().value()].codec;
+  const auto payload = packet.payload();
+  PayloadInfo info;
+  if (!payload.empty()) info = ParsePayload(codec, payload).value_or(PayloadInfo{});
+
+  const bool first = !stream.tracked();
+  stream.Track(outcome, packet, repaired, info.key_frame, info.temporal_layer, received_at);
+  if (first) StartStream(stream, HasKeyFrames(codec), info.key_frame, received_at);
+
+  if (kind == MediaKind::kVideo && packet.extension_count() > 0) ReadVideoOrientation(packet);
+  if (paused) return;
+  if (kind == MediaKind::kAudio && !observers.empty()) ReadAudioLevel(packet);
+  if (traces != 0) TracePacket(packet, info, repaired, received_at);
+  if (!active_consumers.empty()) {
+    Route(stream, index, buffer, packet, outcome, repaired, info, received_at);
+  }
+}
+
+void Producer::Impl::Route(ReceiveStream& stream, size_t index, const PacketRef& buffer,
+                           const RtpPacket& packet, const SequenceTracker::Outcome& outcome,
+                           bool repaired, const PayloadInfo& info, Timestamp received_at) {
+  if (!delivery_scheduled) {
+    turn_packets.clear();
+    delivery_scheduled = true;
+    host.ScheduleDelivery(producer);
+  }
+  if (turn_packets.size() == kMaxTurnPackets) {
+    ++dropped_over_turn_limit;
+    return;
+  }
+  RoutedPacket& routed = turn_packets.emplace_back();
+  routed.buffer = buffer;
+  routed.payload = packet.payload();
+  routed.sequence = outcome.sequence;
+  routed.timestamp = packet.timestamp();
+  routed.payload_type = payloads[packet.payload_type().value()].to;
+  routed.mapped_ssrc = stream.mapped_ssrc();
+  routed.encoding_index = static_cast<uint8_t>(index);
+  routed.marker = packet.marker();
+  routed.is_recovered = repaired;
+  routed.padding_only = routed.payload.empty();
+  routed.restarted = outcome.restarted;
+  routed.info = info;
+  routed.received_at = received_at;
+  if (routed.padding_only) return;
+  extensions.Route(packet, stream.clock_offset(), &routed.extensions);
+  if (stream.store() != nullptr) stream.store()->Add(routed);
+}
+
+void Producer::Impl::ReadAudioLevel(const RtpPacket& packet) {
+  const auto level = ParseAudioLevel(extensions.Value(packet, RtpExtensionUri::kAudioLevel));
+  if (!level) return;
+  for (size_t i = 0; i < observers.size(); ++i) observers[i]->OnAudioLevel(producer, level->level);
+}
+
+void Producer::Impl::ReadVideoOrientation(const RtpPacket& packet) {
+  const auto value =
+      ParseVideoOrientation(extensions.Value(packet, RtpExtensionUri::kVideoOrientation));
+  if (!value) return;
+  const VideoOrientation now{value->camera, value->flip, value->rotation};
+  if (orientation == now) return;
+  orientation = now;
+  events.OnProducerVideoOrientation(id, now);
+}
+
+void Producer::Impl::StartStream(ReceiveStream& stream, bool key_frame_codec, bool key_frame,
+                                 Timestamp now) {
+  EmitScore();
+  TellConsumersOfScore();
+  if (key_frame_codec && !key_frame) stream.RequestKeyFrame(now, /*forced=*/true);
+}
+
+// ---- Events
+// --------------------------------------------------------------------------------------
+
+void Producer::Impl::OnStreamScore() {
+  // Consumers first (router-protocol §3).
+  TellConsumersOfScore();
+  EmitScore();
+}
+
+void Producer::Impl::OnStreamRequest(ProducerTraceType trace, Ssrc ssrc,
+                                     std::span<const uint8_t> compound) {
+  host.SendRtcpToProducer(compound);
+  if (!Traces(trace) || paused) return;
+  TraceReport report;
+  report.type = static_cast<TraceReport::Type>(trace);
+  report.timestamp_ms = environment.Now().ms();
+  report.incoming = false;
+  report.ssrc = ssrc.value();
+  events.OnProducerTrace(id, report);
+}
+
+void Producer::Impl::EmitScore() {
+  std::vector<ProducerScoreEntry> entries;
+  for (const auto& stream : streams) {
+    if (!stream->started()) continue;
+    entries.push_back(ProducerScoreEntry{stream->params().encoding_idx, stream->ssrc().value(),
+                                         stream->params().rid, stream->score()});
+  }
+  events.OnProducerScore(id, entries);
+}
+
+void Producer::Impl::TellConsumersOfScore() {
+  for (size_t i = 0; i < consumers.size(); ++i) consumers[i]->OnProducerScore();
+}
+
+void Producer::Impl::TracePacket(const RtpPacket& packet, const PayloadInfo& info, bool repaired,
+                                 Timestamp now) {
+  // A key frame packet is traced once, as such (router-protocol §3).
+  const bool as_key_frame = info.key_frame && Traces(ProducerTraceType::kKeyFrame);
+  if (!as_key_frame && !Traces(ProducerTraceType::kRtp)) return;
+  TraceReport report;
+  report.type = as_key_frame ? TraceReport::Type::kKeyFrame : TraceReport::Type::kRtp;
+  report.timestamp_ms = now.ms();
+  report.is_rtx = repaired;
+  report.rtp_packet = DescribePacket(packet, info, extensions);
+  events.OnProducerTrace(id, report);
+}
+
+// ---- The public face
+// -----------------------------------------------------------------------------
+
+Result<std::unique_ptr<Producer>> Producer::Create(const ProduceOptions& options,
+                                                   ProducerHost& host, Environment& environment,
+                                                   EngineEvents& events) {
+  RtpParameters parameters = options.rtp_parameters;
+  SLUICE_RETURN_IF_ERROR(CheckProduceOptions(options, &parameters));
+  std::unique_ptr<Producer> producer(new Producer(nullptr));
+  producer->impl_ =
+      std::make_unique<Impl>(*producer, options, std::move(parameters), host, environment, events);
+  return producer;
+}
+
+Producer::Producer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Producer::~Producer() {
+  while (!impl_->observers.empty()) {
+    ProducerObserver* observer = impl_->observers.back();
+    impl_->observers.pop_back();
+    observer->OnProducerClosed(*this);
+  }
+  // Who owns the consumers has closed them already, or closes them now that they know.
+  const std::vector<Consumer*> consumers = std::exchange(impl_->consumers, {});
+  impl_->active_consumers.clear();
+  for (Consumer* consumer : consumers) consumer->OnProducerClosed();
+}
+
+const std::string& Producer::id() const { return impl_->id; }
+MediaKind Producer::kind() const { return impl_->kind; }
+// One encoding with several temporal layers is SVC to the protocol's reference; here all its layers
+// are forwarded as they come until layers can be dropped, and saying SVC would promise that.
+RtpType Producer::type() const { return RtpType::kSimple; }
+bool Producer::paused() const { return impl_->paused; }
+const RtpParameters& Producer::rtp_parameters() const { return impl_->rtp_parameters; }
+const RtpMapping& Producer::rtp_mapping() const { return impl_->rtp_mapping; }
+
+Producer::ReceiveResult Producer::OnRtp(const PacketRef& buffer, RtpPacket& packet,
+                                        Timestamp received_at) {
+  return impl_->OnRtp(buffer, packet, received_at);
+}
+
+void Producer::DeliverTurn(Timestamp now) {
+  if (!impl_->delivery_scheduled) return;
+  impl_->delivery_scheduled = false;
+  if (impl_->paused || impl_->turn_packets.empty()) return;
+  const auto& active = impl_->active_consumers;
+  for (size_t i = 0; i < active.size(); ++i) active[i]->OnPackets(impl_->turn_packets, now);
+}
+
+void Producer::OnSenderReport(const rtcp::SenderInfo& report, Timestamp now) {
+  for (const auto& stream : impl_->streams) {
+    if (stream->ssrc() == report.ssrc || stream->rtx_ssrc() == report.ssrc) {
+      stream->OnSenderReport(report, now);
+    }
+  }
+  if (!impl_->Traces(ProducerTraceType::kSr) || impl_->paused) return;
+  TraceReport trace;
+  trace.type = TraceReport::Type::kSr;
+  trace.timestamp_ms = now.ms();
+  trace.ssrc = report.ssrc.value();
+  trace.sender_report =
+      SenderReportReport{report.ssrc.value(), report.ntp, report.rtp_timestamp.value(),
+                         report.packet_count, report.octet_count};
+  impl_->events.OnProducerTrace(impl_->id, trace);
+}
+
+void Producer::OnDlrr(const rtcp::DlrrItem& item, Timestamp now) {
+  if (item.last_rr == 0) return;  // none was received (RFC 3611 §4.5)
+  const NtpTime ntp = NtpTime::FromMicros(impl_->environment.NtpNow().ToMicros() +
+                                          (now - impl_->environment.Now()).us());
+  // Compact NTP wraps every 18 hours; a negative result is a peer that makes numbers up.
+  const auto compact =
+      static_cast<int32_t>(ntp.Compact() - item.last_rr - item.delay_since_last_rr);
+  if (compact < 0) return;
+  const auto round_trip = Duration::Micros(int64_t{compact} * 1'000'000 / 65536);
+  if (round_trip > kMaxRoundTrip) return;
+  for (const auto& stream : impl_->streams) stream->OnRoundTrip(round_trip);
+}
+
+void Producer::FillReportBlocks(std::vector<rtcp::ReportBlock>* out, Timestamp now) {
+  for (const auto& stream : impl_->streams) {
+    const size_t at = out->size();
+    stream->FillReportBlocks(out, now);
+    if (out->size() == at || !stream->params().use_in_band_fec) continue;
+    // The worst receiver decides how much FEC the sender puts in (router-protocol §5.12).
+    float worst = 0;
+    for (const Consumer* consumer : impl_->consumers) {
+      worst = std::max(worst, consumer->fraction_lost());
+    }
+    const auto fraction = static_cast<uint8_t>(std::min(255.0F, worst * 256.0F));
+    (*out)[at].fraction_lost = std::max((*out)[at].fraction_lost, fraction);
+  }
+}
+
+bool Producer::HasSsrc(Ssrc ssrc) const {
+  const std::vector<Ssrc> all = ReceiveSsrcs();
+  return std::find(all.begin(), all.end(), ssrc) != all.end();
+}
+
+std::vector<Ssrc> Producer::ReceiveSsrcs() const {
+  std::vector<Ssrc> ssrcs;
+  for (const auto& stream : impl_->streams) {
+    if (stream->ssrc().value() != 0) ssrcs.push_back(stream->ssrc());
+    if (stream->rtx_ssrc().value() != 0) ssrcs.push_back(stream->rtx_ssrc());
+  }
+  return ssrcs;
+}
+
+void Producer::Pause() {
+  if (std::exchange(impl_->paused, true)) return;
+  for (const auto& stream : impl_->streams) stream->OnPause();
+  for (size_t i = 0; i < impl_->consumers.size(); ++i) impl_->consumers[i]->OnProducerPaused();
+  for (size_t i = 0; i < impl_->observers.size(); ++i) impl_->observers[i]->OnProducerPaused(*this);
+}
+
+void Producer::Resume() {
+  if (!std::exchange(impl_->paused, false)) return;
+  for (size_t i = 0; i < impl_->consumers.size(); ++i) impl_->consumers[i]->OnProducerResumed();
+  for (size_t i = 0; i < impl_->observers.size(); ++i) {
+    impl_->observers[i]->OnProducerResumed(*this);
+  }
+  for (const auto& stream : impl_->streams) {
+    stream->RequestKeyFrame(impl_->environment.Now(), /*forced=*/true);
+  }
+}
+
+void Producer::RequestKeyFrame(Ssrc mapped_ssrc, bool forced) {
+  if (impl_->paused) return;  // Resume asks
+  for (const auto& stream : impl_->streams) {
+    if (stream->mapped_ssrc() == mapped_ssrc) {
+      stream->RequestKeyFrame(impl_->environment.Now(), forced);
+    }
+  }
+}
+
+void Producer::EnableTraces(TraceMask traces) { impl_->traces = traces; }
+
+void Producer::AttachConsumer(Consumer& consumer) {
+  auto& all = impl_->consumers;
+  if (std::find(all.begin(), all.end(), &consumer) == all.end()) all.push_back(&consumer);
+}
+
+void Producer::DetachConsumer(Consumer& consumer) {
+  std::erase(impl_->consumers, &consumer);
+  std::erase(impl_->active_consumers, &consumer);
+}
+
+void Producer::SetConsumerActive(Consumer& consumer, bool active) {
+  auto& all = impl_->active_consumers;
+  if (!active) {
+    std::erase(all, &consumer);
+  } else if (std::find(all.begin(), all.end(), &consumer) == all.end()) {
+    all.push_back(&consumer);
+  }
+}
+
+const std::vector<Consumer*>& Producer::consumers() const { return impl_->consumers; }
+
+void Producer::AddObserver(ProducerObserver& observer) {
+  auto& all = impl_->observers;
+  if (std::find(all.begin(), all.end(), &observer) == all.end()) all.push_back(&observer);
+}
+
+void Producer::RemoveObserver(ProducerObserver& observer) {
+  std::erase(impl_->observers, &observer);
+}
+
+RetransmissionStore* Producer::retransmission_store(uint8_t encoding_index) const {
+  const ReceiveStream* stream = impl_->StreamAt(encoding_index);
+  return stream == nullptr ? nullptr : stream->store();
+}
+
+uint8_t Producer::encoding_score(uint8_t encoding_index) const {
+  const ReceiveStream* stream = impl_->StreamAt(encoding_index);
+  return stream == nullptr ? 0 : stream->score();
+}
+
+std::vector<uint8_t> Producer::encoding_scores() const {
+  std::vector<uint8_t> scores;
+  for (const auto& stream : impl_->streams) scores.push_back(stream->score());
+  return scores;
+}
+
+DataRate Producer::encoding_bitrate(uint8_t encoding_index, Timestamp now) const {
+  ReceiveStream* stream = impl_->StreamAt(encoding_index);
+  return stream == nullptr ? DataRate::Zero() : stream->Bitrate(now);
+}
+
+std::optional<NtpTime> Producer::CaptureTime(uint8_t encoding_index, RtpTimestamp timestamp) const {
+  const ReceiveStream* stream = impl_->StreamAt(encoding_index);
+  return stream == nullptr ? std::nullopt : stream->CaptureTime(timestamp);
+}
+
+ProducerDump Producer::Dump() const {
+  ProducerDump dump;
+  dump.id = impl_->id;
+  dump.kind = impl_->kind;
+  dump.type = type();
+  dump.rtp_parameters = impl_->rtp_parameters;
+  dump.rtp_mapping = impl_->rtp_mapping;
+  for (const auto& stream : impl_->streams) {
+    if (stream->started()) dump.rtp_streams.push_back(stream->Dump());
+  }
+  dump.traces = impl_->traces;
+  dump.paused = impl_->paused;
+  return dump;
+}
+
+std::vector<RtpStreamStats> Producer::GetStats(Timestamp now) {
+  std::vector<RtpStreamStats> stats;
+  for (const auto& stream : impl_->streams) {
+    if (stream->started()) stats.push_back(stream->Stats(now));
+  }
+  return stats;
+}
+
+std::optional<RtpStreamStats> Producer::GetEncodingStats(uint8_t encoding_index, Timestamp now) {
+  ReceiveStream* stream = impl_->StreamAt(encoding_index);
+  if (stream == nullptr) return std::nullopt;
+  return stream->Stats(now);
+}
+
+}  // namespace sluice

@@ -1,0 +1,290 @@
+#include "worker/media/receive_stream.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <utility>
+
+#include "worker/core/rtp/rtx.h"
+#include "worker/wire/payload_descriptor.h"
+
+namespace sluice {
+namespace {
+
+constexpr size_t kNackItemsPerPacket = 250;  // 4 bytes each: within rtcp::Builder::kMaxCompound
+
+/// Our time of day at `now` of this loop turn.
+NtpTime NtpAt(const Environment& environment, Timestamp now) {
+  return NtpTime::FromMicros(environment.NtpNow().ToMicros() + (now - environment.Now()).us());
+}
+
+}  // namespace
+
+ReceiveStream::ReceiveStream(const RtpStreamParams& params, MediaKind kind, Ssrc mapped_ssrc,
+                             Duration key_frame_delay, std::shared_ptr<SenderClock> clock,
+                             Environment& environment, ReceiveStreamEvents& events)
+    : params_(params),
+      kind_(kind),
+      mapped_ssrc_(mapped_ssrc),
+      clock_(std::move(clock)),
+      environment_(environment),
+      events_(events),
+      statistics_(params.clock_rate),
+      nack_timer_(environment.CreateTimer([this](Timestamp now) { SendNacks(now); })),
+      key_frame_requester_(environment, key_frame_delay, *this),
+      rate_(params.use_dtx ? kDtxRateWindow : kRateWindow) {
+  if (params_.temporal_layers > 1) {
+    layer_rates_.assign(std::min<size_t>(params_.temporal_layers, kMaxTemporalLayers),
+                        RateWindow(kRateWindow));
+  }
+}
+
+ReceiveStream::~ReceiveStream() = default;
+
+bool ReceiveStream::LearnSsrc(const RtpPacket& packet) {
+  const uint8_t payload_type = packet.payload_type().value();
+  if (payload_type == params_.payload_type) {
+    if (params_.ssrc != 0) return false;
+    params_.ssrc = packet.ssrc().value();
+    return true;
+  }
+  if (payload_type != params_.rtx_payload_type || params_.rtx_ssrc || !started()) return false;
+  params_.rtx_ssrc = packet.ssrc().value();
+  return true;
+}
+
+SequenceTracker::Outcome ReceiveStream::OnMedia(const RtpPacket& packet, Timestamp received_at) {
+  const bool first = !started();
+  const auto outcome = statistics_.OnPacket(packet.sequence_number(), packet.timestamp(),
+                                            packet.size(), received_at);
+  if (first && params_.use_nack) {
+    store_ = std::make_unique<RetransmissionStore>(kind_ == MediaKind::kVideo
+                                                       ? RetransmissionStore::kVideoMaxAge
+                                                       : RetransmissionStore::kAudioMaxAge);
+  }
+  // The RTP clock of a new run has nothing to do with the last report.
+  if (outcome.restarted) last_report_.reset();
+  return outcome;
+}
+
+std::optional<ReceiveStream::Repaired> ReceiveStream::OnRetransmission(RtpPacket& packet,
+                                                                       Timestamp received_at) {
+  if (packet.payload_type().value() != params_.rtx_payload_type) return std::nullopt;
+  if (!rtx_statistics_) rtx_statistics_.emplace(params_.clock_rate);
+  const auto rtx_outcome = rtx_statistics_->OnPacket(packet.sequence_number(), packet.timestamp(),
+                                                     packet.size(), received_at);
+  if (!rtx_outcome.accepted() || !started()) return std::nullopt;
+  auto original = UnwrapRtx(packet, PayloadType(params_.payload_type), ssrc());
+  if (!original) return std::nullopt;
+  ++retransmitted_;
+  const auto outcome = statistics_.OnRepaired(original->sequence_number(), original->size());
+  if (!outcome.accepted()) return std::nullopt;
+  return Repaired{*original, outcome};
+}
+
+void ReceiveStream::Track(const SequenceTracker::Outcome& outcome, const RtpPacket& packet,
+                          bool repaired, bool key_frame, uint8_t temporal_layer, Timestamp now) {
+  tracked_ = true;
+  rate_.Add(packet.size(), now);
+  if (!layer_rates_.empty()) {
+    layer_rates_[std::min<size_t>(temporal_layer, layer_rates_.size() - 1)].Add(packet.size(), now);
+  }
+  if (key_frame) key_frame_requester_.OnKeyFrame();
+  if (!params_.use_nack) return;
+
+  const bool filled = nack_.OnPacket(outcome.sequence, key_frame, outcome.restarted, now);
+  if (filled || repaired) {
+    ++repaired_;
+    // Without RTX the sender repeats the packet itself: whatever fills a hole that we asked for.
+    if (!repaired) ++retransmitted_;
+  }
+  if (outcome.verdict == SequenceTracker::Verdict::kNewest) SendNacks(now);
+  if (nack_.TakeKeyFrameNeed()) RequestKeyFrame(now, /*forced=*/false);
+}
+
+void ReceiveStream::SendNacks(Timestamp now) {
+  nack_due_.clear();
+  nack_.TakeDue(now, &nack_due_);
+  if (!nack_due_.empty()) {
+    const std::vector<rtcp::NackItem> items = rtcp::PackNackItems(nack_due_);
+    nack_packet_count_ += nack_due_.size();
+    for (size_t at = 0; at < items.size(); at += kNackItemsPerPacket) {
+      const size_t count = std::min(kNackItemsPerPacket, items.size() - at);
+      std::array<uint8_t, rtcp::Builder::kMaxCompound> bytes;
+      rtcp::Builder builder(bytes);
+      if (!builder.AddNack(ssrc(), ssrc(), std::span(items).subspan(at, count))) break;
+      ++nack_count_;
+      events_.OnStreamRequest(ProducerTraceType::kNack, ssrc(), builder.packet());
+    }
+  }
+  ArmNackTimer(now);
+}
+
+void ReceiveStream::ArmNackTimer(Timestamp now) {
+  const auto due = nack_.NextDue(now);
+  if (!due) return nack_timer_->Stop();
+  // Not moved for every packet: an early wake-up only looks and arms again.
+  if (nack_timer_->armed() && nack_timer_at_ <= *due) return;
+  nack_timer_at_ = *due;
+  nack_timer_->Start(*due - now);
+}
+
+void ReceiveStream::RequestKeyFrame(Timestamp now, bool forced) {
+  if (kind_ != MediaKind::kVideo || !started()) return;
+  if (!params_.use_pli && !params_.use_fir) return;
+  if (forced) {
+    key_frame_requester_.ForceRequest(now);
+  } else {
+    key_frame_requester_.Request(now);
+  }
+}
+
+void ReceiveStream::SendKeyFrameRequest() {
+  std::array<uint8_t, 64> bytes;
+  rtcp::Builder builder(bytes);
+  // The sender SSRC is the media's: some senders look for the stream under that name
+  // (router-protocol §5.10).
+  if (params_.use_pli) {
+    ++pli_count_;
+    if (builder.AddPli(ssrc(), ssrc())) {
+      events_.OnStreamRequest(ProducerTraceType::kPli, ssrc(), builder.packet());
+    }
+    return;
+  }
+  ++fir_count_;
+  if (builder.AddFir(ssrc(), ssrc(), ++fir_sequence_)) {
+    events_.OnStreamRequest(ProducerTraceType::kFir, ssrc(), builder.packet());
+  }
+}
+
+void ReceiveStream::OnPause() {
+  nack_.ClearHoles();
+  nack_timer_->Stop();
+  statistics_.ResetJitter();
+}
+
+void ReceiveStream::OnSenderReport(const rtcp::SenderInfo& report, Timestamp now) {
+  if (report.ssrc != ssrc()) {
+    if (rtx_statistics_ && report.ssrc == rtx_ssrc()) rtx_statistics_->OnSenderReport(report, now);
+    return;
+  }
+  statistics_.OnSenderReport(report, now);
+  if (!started()) return;
+  if (!report.ntp.IsZero()) {  // zero: the sender has no clock (RFC 3550 §6.4.1)
+    const NtpTime arrival = NtpAt(environment_, now);
+    clock_->AddReport(report.ntp, arrival);
+    last_report_ = LastReport{report.ntp, report.rtp_timestamp,
+                              Duration::Micros(arrival.ToMicros() - report.ntp.ToMicros())};
+  }
+  AddScoreSample();
+}
+
+void ReceiveStream::AddScoreSample() {
+  const auto interval = statistics_.TakeInterval();
+  const uint64_t repaired = repaired_ - std::exchange(scored_repaired_, repaired_);
+  const uint64_t retransmitted =
+      retransmitted_ - std::exchange(scored_retransmitted_, retransmitted_);
+  // Without RTX a repaired packet has arrived as itself and is not among the lost.
+  const bool separate = params_.rtx_ssrc.has_value();
+  const uint8_t sample = ScoreHistory::Sample(
+      interval.expected, interval.lost, separate ? repaired : 0, separate ? retransmitted : 0);
+  if (score_.Add(sample)) events_.OnStreamScore();
+}
+
+void ReceiveStream::OnRoundTrip(Duration round_trip) {
+  round_trip_ms_ = static_cast<float>(round_trip.us()) / 1000.0F;
+  nack_.SetRoundTrip(round_trip);
+}
+
+void ReceiveStream::FillReportBlocks(std::vector<rtcp::ReportBlock>* out, Timestamp now) {
+  if (!started()) return;
+  out->push_back(statistics_.MakeReportBlock(ssrc(), now));
+  if (rtx_statistics_ && rtx_statistics_->started()) {
+    out->push_back(rtx_statistics_->MakeReportBlock(rtx_ssrc(), now));
+  }
+}
+
+std::optional<Duration> ReceiveStream::clock_offset() const {
+  if (!last_report_) return std::nullopt;
+  const auto shared = clock_->offset();
+  // Streams that share a CNAME but not a clock: each is left with its own.
+  if (!shared || std::llabs((*shared - last_report_->difference).us()) > SenderClock::kStep.us()) {
+    return last_report_->difference;
+  }
+  return shared;
+}
+
+std::optional<NtpTime> ReceiveStream::CaptureTime(RtpTimestamp timestamp) const {
+  const auto offset = clock_offset();
+  if (!offset) return std::nullopt;
+  const auto units = static_cast<int32_t>(timestamp.value() - last_report_->rtp_timestamp.value());
+  const int64_t since_us = int64_t{units} * 1'000'000 / params_.clock_rate;
+  if (std::llabs(since_us) > kMaxExtrapolation.us()) return std::nullopt;
+  const int64_t capture_us = last_report_->ntp.ToMicros() + offset->us() + since_us;
+  if (std::llabs(capture_us - environment_.NtpNow().ToMicros()) > kMaxCaptureSkew.us()) {
+    return std::nullopt;
+  }
+  return NtpTime::FromMicros(capture_us);
+}
+
+RtpStreamDump ReceiveStream::Dump() const {
+  RtpStreamDump dump;
+  dump.params = params_;
+  dump.score = score();
+  if (params_.rtx_ssrc && params_.rtx_payload_type) {
+    RtxStreamDump rtx;
+    rtx.ssrc = *params_.rtx_ssrc;
+    rtx.payload_type = *params_.rtx_payload_type;
+    rtx.mime_type = kind_ == MediaKind::kVideo ? "video/rtx" : "audio/rtx";
+    rtx.clock_rate = params_.clock_rate;
+    rtx.rrid = params_.rid;
+    rtx.cname = params_.cname;
+    dump.rtx = rtx;
+  }
+  return dump;
+}
+
+RtpStreamStats ReceiveStream::Stats(Timestamp now) {
+  RtpStreamStats stats;
+  stats.direction = RtpStreamStats::Direction::kReceive;
+  stats.timestamp_ms = now.ms();
+  stats.ssrc = params_.ssrc;
+  stats.kind = kind_;
+  stats.mime_type = params_.mime_type;
+  stats.packets_lost = static_cast<int32_t>(std::min<int64_t>(statistics_.lost(), INT32_MAX));
+  stats.fraction_lost = statistics_.fraction_lost();
+  stats.jitter = statistics_.jitter();
+  stats.packets_discarded = statistics_.discarded();
+  stats.packets_retransmitted = retransmitted_;
+  stats.packets_repaired = repaired_;
+  stats.nack_count = nack_count_;
+  stats.nack_packet_count = nack_packet_count_;
+  stats.pli_count = pli_count_;
+  stats.fir_count = fir_count_;
+  stats.rid = params_.rid;
+  stats.rtx_ssrc = params_.rtx_ssrc;
+  stats.rtx_packets_discarded = rtx_statistics_ ? rtx_statistics_->discarded() : 0;
+  stats.round_trip_time_ms = round_trip_ms_;
+  stats.score = score();
+  stats.packet_count = statistics_.packets();
+  stats.byte_count = statistics_.bytes();
+  stats.bitrate = static_cast<uint64_t>(rate_.Rate(now).bps());
+  stats.bitrate_by_layer = BitrateByLayer(now);
+  return stats;
+}
+
+std::vector<std::pair<std::string, uint64_t>> ReceiveStream::BitrateByLayer(Timestamp now) {
+  std::vector<std::pair<std::string, uint64_t>> layers;
+  uint64_t sum = 0;
+  for (size_t i = 0; i < layer_rates_.size(); ++i) {
+    const auto own = static_cast<uint64_t>(layer_rates_[i].Rate(now).bps());
+    sum += own;
+    // Cumulative, but a layer that is silent itself shows 0 (router-protocol §4.5).
+    layers.emplace_back(fmt::format("0.{}", i), own == 0 ? 0 : sum);
+  }
+  return layers;
+}
+
+}  // namespace sluice
