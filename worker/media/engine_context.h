@@ -1,0 +1,29 @@
+#pragma once
+
+#include <memory>
+
+#include "worker/core/dtls/dtls_session.h"
+#include "worker/core/environment.h"
+#include "worker/core/packet_buffer.h"
+#include "worker/core/srtp/srtp_session.h"
+#include "worker/media/engine_events.h"
+#include "worker/media/object_table.h"
+#include "worker/media/socket_factory.h"
+#include "worker/media/turn_queue.h"
+
+namespace sluice {
+
+/// What every object of the graph shares: the outside world, the id table and the turn's queue. One
+/// per engine; outlives the objects.
+struct EngineContext {
+  Environment& environment;
+  SocketFactory& sockets;
+  PacketBufferPool& buffers;
+  SrtpEngine& srtp;
+  std::shared_ptr<DtlsContext> dtls;
+  EngineEvents& events;
+  ObjectTable objects;
+  TurnQueue turn;
+};
+
+}  // namespace sluice

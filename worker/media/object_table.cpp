@@ -1,0 +1,52 @@
+#include "worker/media/object_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace sluice {
+namespace {
+
+const char* ClassName(const ObjectTable::Object& object) {
+  static constexpr std::array<const char*, std::variant_size_v<ObjectTable::Object>> kNames = {
+      "a router",   "a WebRtcServer", "a WebRtcTransport",      "a PlainTransport",
+      "a producer", "a consumer",     "an audio level observer"};
+  return kNames[object.index()];
+}
+
+}  // namespace
+
+Status ObjectTable::CheckFree(const std::string& id) const {
+  const Object* object = Find(id);
+  if (object == nullptr) return absl::OkStatus();
+  return Error(fmt::format("id '{}' is already in use by {}; ids are unique in a worker", id,
+                           ClassName(*object)));
+}
+
+void ObjectTable::Register(const std::string& id, const Object& object) {
+  entries_[id] = Entry{object, next_serial_++};
+}
+
+Status ObjectTable::WrongId(const std::string& id, const char* wanted) const {
+  const Object* object = Find(id);
+  if (object == nullptr) return NotFoundError(fmt::format("there is no object with id '{}'", id));
+  return Error(fmt::format("'{}' is {}, not {}", id, ClassName(*object), wanted));
+}
+
+std::vector<ObjectTable::Listed> ObjectTable::List() const {
+  std::vector<std::pair<uint64_t, Listed>> sorted;
+  sorted.reserve(entries_.size());
+  for (const auto& [id, entry] : entries_) {
+    sorted.emplace_back(entry.serial, Listed{id, entry.object});
+  }
+  std::sort(sorted.begin(), sorted.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<Listed> list;
+  list.reserve(sorted.size());
+  for (auto& [serial, listed] : sorted) list.push_back(std::move(listed));
+  return list;
+}
+
+}  // namespace sluice

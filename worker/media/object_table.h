@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "common/status.h"
+
+namespace sluice {
+
+class AudioLevelObserver;
+class Consumer;
+class PlainTransport;
+class Producer;
+class Router;
+class TransportCore;
+class WebRtcServer;
+class WebRtcTransport;
+
+/// A producer or consumer together with the transport that owns it.
+struct ProducerEntry {
+  Producer* producer = nullptr;
+  TransportCore* transport = nullptr;
+};
+struct ConsumerEntry {
+  Consumer* consumer = nullptr;
+  TransportCore* transport = nullptr;
+};
+struct AudioLevelObserverEntry {
+  AudioLevelObserver* observer = nullptr;
+  Router* router = nullptr;
+};
+
+/// Every object of a worker by its id: one flat table whatever the class (router-protocol §1.6).
+/// Owns nothing; each object's owner registers it and takes it out.
+class ObjectTable {
+ public:
+  using Object = std::variant<Router*, WebRtcServer*, WebRtcTransport*, PlainTransport*,
+                              ProducerEntry, ConsumerEntry, AudioLevelObserverEntry>;
+
+  /// Error when the id is in use by any object.
+  Status CheckFree(const std::string& id) const;
+  /// The id must be free.
+  void Register(const std::string& id, const Object& object);
+  void Unregister(const std::string& id) { entries_.erase(id); }
+
+  const Object* Find(const std::string& id) const {
+    const auto it = entries_.find(id);
+    return it == entries_.end() ? nullptr : &it->second.object;
+  }
+  /// Null when there is no such id or it names another class.
+  template <typename T>
+  const T* FindAs(const std::string& id) const {
+    const Object* object = Find(id);
+    return object == nullptr ? nullptr : std::get_if<T>(object);
+  }
+  /// What an id that FindAs<…> did not yield deserves: NotFoundError, or Error when it names an
+  /// object of another class (§1.7). `wanted` is the class that was asked for ("a router").
+  Status WrongId(const std::string& id, const char* wanted) const;
+
+  struct Listed {
+    std::string id;
+    Object object;
+  };
+  /// All objects in the order of their creation.
+  std::vector<Listed> List() const;
+
+ private:
+  struct Entry {
+    Object object;
+    uint64_t serial = 0;
+  };
+  absl::flat_hash_map<std::string, Entry> entries_;
+  uint64_t next_serial_ = 0;
+};
+
+}  // namespace sluice

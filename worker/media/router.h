@@ -1,0 +1,72 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "common/status.h"
+#include "worker/media/engine_context.h"
+#include "worker/media/options.h"
+#include "worker/media/reports.h"
+#include "worker/media/transport.h"
+
+namespace sluice {
+
+class SenderClock;
+
+/// One room's worth of media (router-protocol §2.2, §4.1): owns its transports and observers, knows
+/// every producer of theirs, so that a consumer on any transport can attach to it.
+///
+/// Owned by the engine.
+class Router {
+ public:
+  Router(std::string id, EngineContext& context);
+  /// Deletes everything below it and tells nobody (§2.8).
+  ~Router();
+  Router(const Router&) = delete;
+  Router& operator=(const Router&) = delete;
+
+  const std::string& id() const { return id_; }
+
+  /// `object` is what the id table shall hold for it.
+  void AddTransport(std::unique_ptr<Transport> transport, const ObjectTable::Object& object);
+  /// With the notifications of §2.8. NotFoundError when it is not one of this router's.
+  Status CloseTransport(const std::string& transport_id);
+
+  // Called by TransportCore.
+  void AddProducer(Producer& producer);
+  void RemoveProducer(Producer& producer);
+  /// Null when no transport of this router has it.
+  Producer* FindProducer(const std::string& id) const;
+  /// One clock per CNAME, alive while a producer holds it.
+  std::shared_ptr<SenderClock> ClockOf(const std::string& cname);
+
+  // Observers (§2.7).
+  Status CreateAudioLevelObserver(const std::string& observer_id,
+                                  const AudioLevelObserverOptions& options);
+  Status CloseObserver(const std::string& observer_id);
+  Status AddProducerToObserver(AudioLevelObserver& observer, const std::string& producer_id);
+  Status RemoveProducerFromObserver(AudioLevelObserver& observer, const std::string& producer_id);
+
+  RouterDump Dump() const;
+
+ private:
+  struct ObserverEntry {
+    std::string id;
+    std::unique_ptr<AudioLevelObserver> observer;
+    std::vector<Producer*> producers;
+  };
+  ObserverEntry* FindObserver(const AudioLevelObserver& observer);
+  static void DetachFromObserver(ObserverEntry* entry, Producer& producer);
+  void CloseObserverEntry(ObserverEntry* entry);
+
+  const std::string id_;
+  EngineContext& context_;
+  std::vector<std::unique_ptr<Transport>> transports_;  // in the order of creation
+  std::vector<Producer*> producers_;                    // likewise
+  std::vector<ObserverEntry> observers_;
+  absl::flat_hash_map<std::string, std::weak_ptr<SenderClock>> clocks_;
+};
+
+}  // namespace sluice

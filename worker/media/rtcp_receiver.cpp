@@ -1,0 +1,99 @@
+#include "worker/media/rtcp_receiver.h"
+
+#include "common/log.h"
+#include "worker/media/consumer.h"
+#include "worker/media/producer.h"
+#include "worker/media/transport_core.h"
+
+namespace sluice {
+namespace {
+
+/// Probation packets carry it; receivers may report on it.
+constexpr Ssrc kProbationSsrc{1234};
+
+}  // namespace
+
+bool RtcpReceiver::OnCompound(std::span<const uint8_t> compound, Timestamp now) {
+  now_ = now;
+  const bool well_formed = rtcp::Parse(compound, *this);
+  FlushNack();
+  return well_formed;
+}
+
+void RtcpReceiver::OnSenderReport(const rtcp::SenderInfo& info) {
+  Producer* producer = core_.listener().FindBySsrc(info.ssrc);
+  if (producer != nullptr) producer->OnSenderReport(info, now_);
+}
+
+void RtcpReceiver::OnReportBlock(Ssrc /*reporter*/, const rtcp::ReportBlock& block) {
+  // A block on an RTX SSRC is no news of the media stream; unknown ones end up here, too.
+  Consumer* consumer = core_.FindConsumer(block.ssrc);
+  if (consumer != nullptr) consumer->OnReportBlock(block, now_);
+}
+
+void RtcpReceiver::OnReceiverReferenceTime(Ssrc reporter, NtpTime ntp) {
+  const Reference reference{reporter, ntp.Compact(), now_};
+  for (size_t i = 0; i < reference_count_; ++i) {
+    if (references_[i].reporter != reporter) continue;
+    references_[i] = reference;
+    return;
+  }
+  if (reference_count_ < kMaxReferences) references_[reference_count_++] = reference;
+}
+
+std::vector<rtcp::DlrrItem> RtcpReceiver::TakeDlrrItems(Timestamp now) {
+  std::vector<rtcp::DlrrItem> items;
+  items.reserve(reference_count_);
+  for (size_t i = 0; i < reference_count_; ++i) {
+    const Reference& reference = references_[i];
+    const int64_t held_us = (now - reference.received_at).us();
+    // Units of 1/65536 s (RFC 3611 §4.5).
+    const auto delay = static_cast<uint32_t>((held_us << 16) / 1'000'000);
+    items.push_back({reference.reporter, reference.last_rr, delay});
+  }
+  reference_count_ = 0;
+  return items;
+}
+
+void RtcpReceiver::OnDlrr(Ssrc /*reporter*/, const rtcp::DlrrItem& item) {
+  if (item.ssrc == reporter_ssrc_) {
+    for (const auto& producer : core_.producers()) producer->OnDlrr(item, now_);
+    return;
+  }
+  Producer* producer = core_.listener().FindBySsrc(item.ssrc);
+  if (producer != nullptr) producer->OnDlrr(item, now_);
+}
+
+void RtcpReceiver::OnNack(Ssrc media, const rtcp::NackItem& item) {
+  if (media != nack_media_ || nack_items_.size() >= kMaxNackBatch) FlushNack();
+  nack_media_ = media;
+  nack_items_.push_back(item);
+}
+
+void RtcpReceiver::FlushNack() {
+  if (nack_items_.empty()) return;
+  if (Consumer* consumer = Find(nack_media_, "NACK")) consumer->OnNack(nack_items_, now_);
+  nack_items_.clear();
+}
+
+void RtcpReceiver::OnPli(Ssrc media) {
+  if (Consumer* consumer = Find(media, "PLI")) consumer->OnPli(now_);
+}
+
+void RtcpReceiver::OnFir(Ssrc media, uint8_t /*sequence*/) {
+  if (Consumer* consumer = Find(media, "FIR")) consumer->OnFir(now_);
+}
+
+void RtcpReceiver::OnUnknown(uint8_t type, uint8_t format) {
+  SLUICE_DEBUG(kRtcp, "RTCP packet of type {} format {} ignored", type, format);
+}
+
+Consumer* RtcpReceiver::Find(Ssrc media, const char* what) const {
+  Consumer* consumer = core_.FindConsumer(media);
+  if (consumer == nullptr && media != kProbationSsrc) {
+    SLUICE_DEBUG(kRtcp, "{} for unknown SSRC {} ignored", what, media.value());
+  }
+  return consumer;
+}
+
+}  // namespace sluice

@@ -1,0 +1,116 @@
+#include "worker/media/rtp_listener.h"
+
+#include <fmt/format.h>
+
+#include <string_view>
+
+#include "absl/strings/string_view.h"
+
+namespace sluice {
+
+void ReceiveExtensionIds::Update(const RtpParameters& parameters) {
+  for (const RtpHeaderExtensionParameters& extension : parameters.header_extensions) {
+    switch (extension.uri) {
+      case RtpExtensionUri::kMid:
+        mid = extension.id;
+        break;
+      case RtpExtensionUri::kRtpStreamId:
+        rid = extension.id;
+        break;
+      case RtpExtensionUri::kRepairedRtpStreamId:
+        rrid = extension.id;
+        break;
+      case RtpExtensionUri::kAbsSendTime:
+        abs_send_time = extension.id;
+        break;
+      case RtpExtensionUri::kTransportWideCc:
+        transport_cc = extension.id;
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+Status RtpListener::Add(Producer& producer, const RtpParameters& parameters) {
+  const Status status = AddAll(producer, parameters);
+  if (!status.ok()) Remove(producer);
+  return status;
+}
+
+Status RtpListener::AddAll(Producer& producer, const RtpParameters& parameters) {
+  for (size_t i = 0; i < parameters.encodings.size(); ++i) {
+    const RtpEncodingParameters& encoding = parameters.encodings[i];
+    if (encoding.ssrc) {
+      SLUICE_RETURN_IF_ERROR(
+          AddSsrc(*encoding.ssrc, producer, fmt::format("encodings[{}].ssrc", i)));
+    }
+    if (encoding.rtx_ssrc) {
+      SLUICE_RETURN_IF_ERROR(
+          AddSsrc(*encoding.rtx_ssrc, producer, fmt::format("encodings[{}].rtx.ssrc", i)));
+    }
+  }
+  if (!parameters.mid.empty() && !mids_.try_emplace(parameters.mid, &producer).second) {
+    return Error(
+        fmt::format("rtpParameters.mid '{}' is already used by another producer of this "
+                    "transport; give each producer a mid of its own",
+                    parameters.mid));
+  }
+  for (size_t i = 0; i < parameters.encodings.size(); ++i) {
+    const std::string& rid = parameters.encodings[i].rid;
+    if (rid.empty()) continue;
+    if (rids_.try_emplace(rid, &producer).second) continue;
+    // With a MID the packets are told apart by that; the older entry stays.
+    if (!parameters.mid.empty()) continue;
+    return Error(
+        fmt::format("rtpParameters.encodings[{}].rid '{}' is already used by another "
+                    "producer of this transport; use another rid or give a mid",
+                    i, rid));
+  }
+  return absl::OkStatus();
+}
+
+Status RtpListener::AddSsrc(uint32_t ssrc, Producer& producer, const std::string& field) {
+  if (ssrcs_.size() >= kMaxSsrcs) {
+    return Error(fmt::format("rtpParameters.{} {}: this transport already receives {} SSRCs", field,
+                             ssrc, kMaxSsrcs));
+  }
+  if (ssrcs_.try_emplace(ssrc, &producer).second) return absl::OkStatus();
+  return Error(
+      fmt::format("rtpParameters.{} {} is already used on this transport; each SSRC may "
+                  "be announced once",
+                  field, ssrc));
+}
+
+void RtpListener::Remove(const Producer& producer) {
+  const auto is_its = [&](const auto& entry) { return entry.second == &producer; };
+  absl::erase_if(ssrcs_, is_its);
+  absl::erase_if(mids_, is_its);
+  absl::erase_if(rids_, is_its);
+}
+
+bool RtpListener::Learn(Ssrc ssrc, Producer& producer) {
+  const auto it = ssrcs_.find(ssrc.value());
+  if (it != ssrcs_.end()) return it->second == &producer;
+  if (ssrcs_.size() >= kMaxSsrcs) return false;
+  ssrcs_.emplace(ssrc.value(), &producer);
+  return true;
+}
+
+Producer* RtpListener::FindByExtension(const RtpPacket& packet,
+                                       const ReceiveExtensionIds& ids) const {
+  const auto read = [&](uint8_t id) {
+    return id == 0 ? std::nullopt : ParseSdesItem(packet.Extension(id));
+  };
+  if (const std::optional<std::string_view> mid = read(ids.mid)) {
+    const auto it = mids_.find(absl::string_view(mid->data(), mid->size()));
+    return it == mids_.end() ? nullptr : it->second;
+  }
+  std::optional<std::string_view> rid = read(ids.rid);
+  if (!rid) rid = read(ids.rrid);
+  if (!rid) return nullptr;
+  const auto it = rids_.find(absl::string_view(rid->data(), rid->size()));
+  return it == rids_.end() ? nullptr : it->second;
+}
+
+}  // namespace sluice

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "common/rtp_parameters.h"
+#include "common/rtp_types.h"
+#include "common/status.h"
+#include "worker/wire/rtp_packet.h"
+
+namespace sluice {
+
+class Producer;
+
+/// Ids of the header extensions that a transport's senders use; 0 = unknown. Every producer that
+/// has one overwrites it (router-protocol §4.2): producers of one transport must agree.
+struct ReceiveExtensionIds {
+  uint8_t mid = 0;
+  uint8_t rid = 0;
+  uint8_t rrid = 0;
+  uint8_t abs_send_time = 0;
+  uint8_t transport_cc = 0;
+
+  void Update(const RtpParameters& parameters);
+};
+
+/// Which producer of a transport a packet belongs to (router-protocol §5.10): by SSRC, else by MID,
+/// else by RID where the packet carries no MID.
+///
+/// Owned by TransportCore. Never touches the producers: they are names here.
+class RtpListener {
+ public:
+  /// SSRCs of one transport: 100 producers of three encodings with RTX. Bounds what learning adds.
+  static constexpr size_t kMaxSsrcs = 1024;
+
+  /// Registers every SSRC and RTX SSRC of the encodings, then the MID, then the RIDs. Error when
+  /// an SSRC or the MID is taken, or a RID is taken and there is no MID; nothing is registered
+  /// then.
+  Status Add(Producer& producer, const RtpParameters& parameters);
+  /// Forgets everything of the producer, what was learned included.
+  void Remove(const Producer& producer);
+  /// Adds an SSRC that a packet told us. False when it belongs to another producer or the table is
+  /// full.
+  bool Learn(Ssrc ssrc, Producer& producer);
+
+  Producer* FindBySsrc(Ssrc ssrc) const {
+    const auto it = ssrcs_.find(ssrc.value());
+    return it == ssrcs_.end() ? nullptr : it->second;
+  }
+  /// Null when no rule matches.
+  Producer* Find(const RtpPacket& packet, const ReceiveExtensionIds& ids) const {
+    if (Producer* producer = FindBySsrc(packet.ssrc())) return producer;
+    return FindByExtension(packet, ids);
+  }
+
+  const absl::flat_hash_map<uint32_t, Producer*>& ssrcs() const { return ssrcs_; }
+  const absl::flat_hash_map<std::string, Producer*>& mids() const { return mids_; }
+  const absl::flat_hash_map<std::string, Producer*>& rids() const { return rids_; }
+
+ private:
+  Producer* FindByExtension(const RtpPacket& packet, const ReceiveExtensionIds& ids) const;
+  Status AddSsrc(uint32_t ssrc, Producer& producer, const std::string& field);
+  Status AddAll(Producer& producer, const RtpParameters& parameters);
+
+  absl::flat_hash_map<uint32_t, Producer*> ssrcs_;
+  absl::flat_hash_map<std::string, Producer*> mids_;
+  absl::flat_hash_map<std::string, Producer*> rids_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,115 @@
+// Settings, dump and stats of TransportCore (router-protocol §2.3, §4.2, §4.3).
+#include <fmt/format.h>
+
+#include "worker/media/transport_core.h"
+
+namespace sluice {
+namespace {
+
+Status CheckUpperBound(const char* field, uint64_t bps) {
+  if (bps <= TransportCore::kMaxBitrate) return absl::OkStatus();
+  return TypeError(fmt::format("{} {}: at most {} bps", field, bps, TransportCore::kMaxBitrate));
+}
+
+Status CheckOutgoing(const char* field, uint64_t bps) {
+  SLUICE_RETURN_IF_ERROR(CheckUpperBound(field, bps));
+  if (bps == 0 || bps >= TransportCore::kMinOutgoingBitrate) return absl::OkStatus();
+  return TypeError(fmt::format("{} {}: 0 (no limit) or at least {} bps", field, bps,
+                               TransportCore::kMinOutgoingBitrate));
+}
+
+std::optional<uint8_t> KnownId(uint8_t id) {
+  return id == 0 ? std::nullopt : std::optional<uint8_t>(id);
+}
+
+std::optional<uint64_t> IfPositive(uint64_t bps) {
+  return bps == 0 ? std::nullopt : std::optional<uint64_t>(bps);
+}
+
+}  // namespace
+
+Status TransportCore::SetMaxIncomingBitrate(uint64_t bps) {
+  SLUICE_RETURN_IF_ERROR(CheckUpperBound("maxIncomingBitrate", bps));
+  max_incoming_bitrate_ = bps;
+  context_.turn.AfterResponse(this, [this](Timestamp now) {
+    if (remb_limiter_ == nullptr) return;
+    remb_limiter_->SetMaxIncomingBitrate(
+        DataRate::BitsPerSecond(static_cast<int64_t>(max_incoming_bitrate_)), now);
+  });
+  return absl::OkStatus();
+}
+
+Status TransportCore::SetMaxOutgoingBitrate(uint64_t bps) {
+  SLUICE_RETURN_IF_ERROR(CheckOutgoing("maxOutgoingBitrate", bps));
+  if (bps > 0 && bps < min_outgoing_bitrate_) {
+    return TypeError(fmt::format("maxOutgoingBitrate {}: at least minOutgoingBitrate, {} bps", bps,
+                                 min_outgoing_bitrate_));
+  }
+  max_outgoing_bitrate_ = bps;
+  return absl::OkStatus();
+}
+
+Status TransportCore::SetMinOutgoingBitrate(uint64_t bps) {
+  SLUICE_RETURN_IF_ERROR(CheckOutgoing("minOutgoingBitrate", bps));
+  if (max_outgoing_bitrate_ > 0 && bps > max_outgoing_bitrate_) {
+    return TypeError(fmt::format("minOutgoingBitrate {}: at most maxOutgoingBitrate, {} bps", bps,
+                                 max_outgoing_bitrate_));
+  }
+  min_outgoing_bitrate_ = bps;
+  return absl::OkStatus();
+}
+
+TransportDump TransportCore::Dump() const {
+  TransportDump dump;
+  dump.id = id_;
+  for (const auto& producer : producers_) dump.producer_ids.push_back(producer->id());
+  for (const auto& consumer : consumers_) {
+    dump.consumer_ids.push_back(consumer->id());
+    dump.ssrc_consumer_ids.emplace_back(consumer->ssrc().value(), consumer->id());
+    if (const std::optional<Ssrc> rtx = consumer->rtx_ssrc()) {
+      dump.rtx_ssrc_consumer_ids.emplace_back(rtx->value(), consumer->id());
+    }
+  }
+  dump.mid_extension_id = KnownId(extension_ids_.mid);
+  dump.rid_extension_id = KnownId(extension_ids_.rid);
+  dump.rrid_extension_id = KnownId(extension_ids_.rrid);
+  dump.abs_send_time_extension_id = KnownId(extension_ids_.abs_send_time);
+  dump.transport_wide_cc_extension_id = KnownId(extension_ids_.transport_cc);
+  for (const auto& [ssrc, producer] : listener_.ssrcs()) {
+    dump.listener_ssrcs.emplace_back(ssrc, producer->id());
+  }
+  for (const auto& [mid, producer] : listener_.mids()) {
+    dump.listener_mids.emplace_back(mid, producer->id());
+  }
+  for (const auto& [rid, producer] : listener_.rids()) {
+    dump.listener_rids.emplace_back(rid, producer->id());
+  }
+  dump.max_send_message_size = options_.max_send_message_size;
+  dump.max_receive_message_size = options_.max_receive_message_size;
+  dump.traces = traces_;
+  return dump;
+}
+
+TransportStats TransportCore::GetStats(Timestamp now) {
+  TransportStats stats;
+  stats.transport_id = id_;
+  stats.timestamp_ms = now.ms();
+  const auto fill = [now](ByteRate& rate, uint64_t* bytes, uint64_t* bps) {
+    *bytes = rate.bytes();
+    *bps = rate.BitsPerSecond(now);
+  };
+  fill(received_, &stats.bytes_received, &stats.recv_bitrate);
+  fill(sent_, &stats.bytes_sent, &stats.send_bitrate);
+  fill(rtp_received_, &stats.rtp_bytes_received, &stats.rtp_recv_bitrate);
+  fill(rtp_sent_, &stats.rtp_bytes_sent, &stats.rtp_send_bitrate);
+  fill(rtx_received_, &stats.rtx_bytes_received, &stats.rtx_recv_bitrate);
+  fill(rtx_sent_, &stats.rtx_bytes_sent, &stats.rtx_send_bitrate);
+  // No receive-side estimator runs: it exists to limit and to feed back only.
+  if (remb_limiter_ != nullptr) stats.available_incoming_bitrate = 0;
+  stats.max_incoming_bitrate = IfPositive(max_incoming_bitrate_);
+  stats.max_outgoing_bitrate = IfPositive(max_outgoing_bitrate_);
+  stats.min_outgoing_bitrate = IfPositive(min_outgoing_bitrate_);
+  return stats;
+}
+
+}  // namespace sluice

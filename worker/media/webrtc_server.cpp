@@ -1,0 +1,107 @@
+#include "worker/media/webrtc_server.h"
+
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/string_view.h"
+#include "common/log.h"
+#include "worker/media/datagram_kind.h"
+#include "worker/media/transport_core.h"
+#include "worker/media/webrtc_transport.h"
+#include "worker/wire/stun.h"
+
+namespace sluice {
+
+Result<std::unique_ptr<WebRtcServer>> WebRtcServer::Create(std::string id,
+                                                           const std::vector<ListenInfo>& infos,
+                                                           EngineContext& context) {
+  if (infos.empty()) return TypeError("listenInfos is empty; give at least one address");
+  std::unique_ptr<WebRtcServer> server(new WebRtcServer(std::move(id)));
+  Result<std::vector<ListenPoint>> points = OpenListenPoints(infos, context.sockets, *server);
+  if (!points.ok()) return points.status();
+  server->points_ = *std::move(points);
+  return server;
+}
+
+WebRtcServer::~WebRtcServer() = default;
+
+// ---- Registration -----------------------------------------------------------------------------
+
+void WebRtcServer::RemoveTransport(WebRtcTransport& transport) {
+  const auto is_its = [&](const auto& entry) { return entry.second == &transport; };
+  absl::erase_if(ufrags_, is_its);
+  absl::erase_if(tuples_, is_its);
+  std::erase(transports_, &transport);
+}
+
+void WebRtcServer::AddUfrag(const std::string& username_fragment, WebRtcTransport& transport) {
+  ufrags_[username_fragment] = &transport;
+}
+
+void WebRtcServer::AddTuple(const FiveTuple& tuple, WebRtcTransport& transport) {
+  const auto [it, added] = tuples_.try_emplace(tuple, &transport);
+  // The first owner stays: the demultiplexer never gives a known tuple to another transport.
+  if (!added && it->second != &transport) ++counters_.tuple_conflicts;
+}
+
+void WebRtcServer::RemoveTuple(const FiveTuple& tuple, const WebRtcTransport& transport) {
+  const auto it = tuples_.find(tuple);
+  if (it != tuples_.end() && it->second == &transport) tuples_.erase(it);
+}
+
+// ---- Demultiplexing ---------------------------------------------------------------------------
+
+void WebRtcServer::OnDatagram(PacketRef buffer, size_t size, const NetworkPath& from,
+                              Timestamp received_at) {
+  const auto known = tuples_.find(from.tuple);
+  if (known != tuples_.end()) {
+    known->second->OnDatagram(std::move(buffer), size, from, received_at);
+    return;
+  }
+  const std::span<const uint8_t> datagram(buffer.data(), size);
+  if (ClassifyDatagram(datagram) != DatagramKind::kStun) {
+    ++counters_.unknown_tuple;
+    return;
+  }
+  WebRtcTransport* transport = FindByUfrag(datagram);
+  if (transport == nullptr) {
+    ++counters_.unknown_ufrag;
+    SLUICE_DEBUG(kIce, "server {}: STUN from {} for no transport of ours", id_,
+                 from.tuple.remote.ToString());
+    return;
+  }
+  transport->OnDatagram(std::move(buffer), size, from, received_at);
+}
+
+WebRtcTransport* WebRtcServer::FindByUfrag(std::span<const uint8_t> datagram) const {
+  const std::optional<StunMessage> message = StunMessage::Parse(datagram);
+  if (!message || !message->username()) return nullptr;
+  const std::string_view username = *message->username();
+  const std::string_view ufrag = username.substr(0, username.find(':'));
+  const auto it = ufrags_.find(absl::string_view(ufrag.data(), ufrag.size()));
+  return it == ufrags_.end() ? nullptr : it->second;
+}
+
+void WebRtcServer::OnPathClosed(const NetworkPath& path) {
+  const auto known = tuples_.find(path.tuple);
+  if (known != tuples_.end()) known->second->OnPathClosed(path);
+}
+
+WebRtcServerDump WebRtcServer::Dump() const {
+  WebRtcServerDump dump;
+  dump.id = id_;
+  for (const ListenPoint& point : points_) {
+    const bool udp = point.socket->protocol() == TransportProtocol::kUdp;
+    (udp ? dump.udp_sockets : dump.tcp_servers).push_back(point.socket->local_address());
+  }
+  for (const WebRtcTransport* transport : transports_) {
+    dump.transport_ids.push_back(transport->id());
+  }
+  for (const auto& [ufrag, transport] : ufrags_) {
+    dump.local_ice_ufrags.emplace_back(ufrag, transport->id());
+  }
+  return dump;
+}
+
+}  // namespace sluice

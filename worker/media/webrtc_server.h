@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "common/socket_address.h"
+#include "common/status.h"
+#include "worker/media/engine_context.h"
+#include "worker/media/ice_candidates.h"
+#include "worker/media/socket_factory.h"
+
+namespace sluice {
+
+class WebRtcTransport;
+
+/// One set of UDP and TCP ports for all WebRtcTransports that use it (router-protocol §5.2).
+///
+/// A datagram goes to the transport that owns its full 5-tuple; STUN from an unknown tuple to the
+/// transport whose ufrag its USERNAME begins with; anything else is counted and dropped. It keeps
+/// nothing about sources that no transport has authenticated.
+///
+/// Owned by the engine; its transports register themselves and leave before it dies.
+class WebRtcServer final : public DatagramHandler {
+ public:
+  struct Counters {
+    uint64_t unknown_tuple = 0;    ///< not STUN, from a tuple of no transport
+    uint64_t unknown_ufrag = 0;    ///< STUN that names no transport of ours, or none at all
+    uint64_t tuple_conflicts = 0;  ///< a tuple that a transport validated while another holds it
+  };
+
+  /// Opens every listen info; TypeError for none or a bad one, Error when a port cannot be had.
+  static Result<std::unique_ptr<WebRtcServer>> Create(std::string id,
+                                                      const std::vector<ListenInfo>& infos,
+                                                      EngineContext& context);
+  ~WebRtcServer() override;
+
+  const std::string& id() const { return id_; }
+  std::span<const ListenPoint> listen_points() const { return points_; }
+  const std::vector<WebRtcTransport*>& transports() const { return transports_; }
+  const Counters& counters() const { return counters_; }
+  WebRtcServerDump Dump() const;
+
+  // Called by its transports.
+  void AddTransport(WebRtcTransport& transport) { transports_.push_back(&transport); }
+  /// Forgets its ufrags and tuples, too.
+  void RemoveTransport(WebRtcTransport& transport);
+  void AddUfrag(const std::string& username_fragment, WebRtcTransport& transport);
+  void RemoveUfrag(const std::string& username_fragment) { ufrags_.erase(username_fragment); }
+  void AddTuple(const FiveTuple& tuple, WebRtcTransport& transport);
+  void RemoveTuple(const FiveTuple& tuple, const WebRtcTransport& transport);
+
+  // DatagramHandler
+  void OnDatagram(PacketRef buffer, size_t size, const NetworkPath& from,
+                  Timestamp received_at) override;
+  void OnPathClosed(const NetworkPath& path) override;
+
+ private:
+  explicit WebRtcServer(std::string id) : id_(std::move(id)) {}
+  WebRtcTransport* FindByUfrag(std::span<const uint8_t> datagram) const;
+
+  const std::string id_;
+  std::vector<WebRtcTransport*> transports_;
+  absl::flat_hash_map<FiveTuple, WebRtcTransport*> tuples_;
+  absl::flat_hash_map<std::string, WebRtcTransport*> ufrags_;
+  Counters counters_;
+  std::vector<ListenPoint> points_;  // last: sockets close first
+};
+
+}  // namespace sluice

@@ -1,0 +1,262 @@
+#include "worker/media/webrtc_transport.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "common/log.h"
+#include "worker/media/datagram_kind.h"
+#include "worker/media/webrtc_server.h"
+
+namespace sluice {
+namespace {
+
+/// router-protocol §5.3: 0 switches the consent check off.
+Duration ConsentTimeout(uint8_t seconds) {
+  constexpr int kShortest = 10;
+  constexpr int kLongest = 60;
+  if (seconds == 0) return Duration::Zero();
+  return Duration::Seconds(std::clamp<int>(seconds, kShortest, kLongest));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<WebRtcTransport>> WebRtcTransport::Create(
+    const std::string& id, const WebRtcTransportOptions& options, WebRtcServer* server,
+    Router& router, EngineContext& context) {
+  SLUICE_RETURN_IF_ERROR(TransportCore::CheckOptions(options.base));
+  if (server == nullptr && options.listen_infos.empty()) {
+    return TypeError("listenInfos is empty; give at least one address or a WebRtcServer");
+  }
+  std::unique_ptr<WebRtcTransport> transport(
+      new WebRtcTransport(id, options, server, router, context));
+  if (server == nullptr) {
+    Result<std::vector<ListenPoint>> points =
+        OpenListenPoints(options.listen_infos, context.sockets, *transport);
+    if (!points.ok()) return points.status();
+    transport->points_ = *std::move(points);
+  }
+  transport->candidates_ = MakeCandidates(transport->listen_points(), transport->candidate_policy_);
+  if (transport->candidates_.empty()) {
+    return TypeError(
+        "enableUdp and enableTcp leave no ICE candidate of the WebRtcServer's sockets");
+  }
+  return transport;
+}
+
+WebRtcTransport::WebRtcTransport(const std::string& id, const WebRtcTransportOptions& options,
+                                 WebRtcServer* server, Router& router, EngineContext& context)
+    : context_(context),
+      server_(server),
+      core_(id, options.base, /*encrypted=*/true, router, context),
+      ice_(IceCredentials::Generate(context.environment),
+           ConsentTimeout(options.ice_consent_timeout), context.environment, *this),
+      dtls_(DtlsSession::Create(context.dtls, context.environment, *this)) {
+  if (server_ == nullptr) return;
+  candidate_policy_ = {options.enable_udp, options.enable_tcp, options.prefer_udp,
+                       options.prefer_tcp};
+  server_->AddTransport(*this);
+  server_->AddUfrag(ice_.credentials().username_fragment, *this);
+}
+
+WebRtcTransport::~WebRtcTransport() {
+  dtls_->Close();
+  core_.SetConnected(false);
+  core_.SetPaths({}, {});
+  // The sockets may close with encryptions under way into their arena.
+  context_.srtp.Flush();
+  if (server_ != nullptr) server_->RemoveTransport(*this);
+  closing_ = true;
+  points_.clear();
+}
+
+// ---- Commands ---------------------------------------------------------------------------------
+
+Result<DtlsRole> WebRtcTransport::Connect(const DtlsParameters& parameters) {
+  if (connect_called_) {
+    return Error("connect was called before on this transport; it can be called once");
+  }
+  if (parameters.fingerprints.empty()) {
+    return TypeError(
+        "dtlsParameters.fingerprints is empty; give the peer's certificate fingerprint");
+  }
+  connect_called_ = true;
+  dtls_role_ = parameters.role == DtlsRole::kClient ? DtlsRole::kServer : DtlsRole::kClient;
+  dtls_->SetRemoteFingerprint(parameters.fingerprints.front());
+  // A peer that was faster than this command, as our client: the handshake stands as it is.
+  if (dtls_state_ == DtlsState::kConnected) dtls_role_ = dtls_->role();
+  if (ice_up()) StartDtls();
+  return dtls_role_;
+}
+
+IceCredentials WebRtcTransport::RestartIce() {
+  const IceCredentials& credentials = ice_.Restart(context_.environment.Now());
+  if (server_ != nullptr) server_->AddUfrag(credentials.username_fragment, *this);
+  return credentials;
+}
+
+WebRtcTransportDump WebRtcTransport::Dump() const {
+  WebRtcTransportDump dump;
+  dump.base = core_.Dump();
+  dump.ice_parameters = ice_.credentials();
+  dump.ice_candidates = candidates_;
+  dump.ice_state = ice_state_;
+  if (selected_) dump.ice_selected_tuple = MakeTupleReport(selected_.tuple, listen_points());
+  dump.dtls_role = dtls_role_;
+  dump.dtls_fingerprints = context_.dtls->fingerprints();
+  dump.dtls_state = dtls_state_;
+  return dump;
+}
+
+WebRtcTransportStats WebRtcTransport::GetStats(Timestamp now) {
+  WebRtcTransportStats stats;
+  stats.base = core_.GetStats(now);
+  stats.ice_state = ice_state_;
+  if (selected_) stats.ice_selected_tuple = MakeTupleReport(selected_.tuple, listen_points());
+  stats.dtls_state = dtls_state_;
+  return stats;
+}
+
+// ---- Datagrams --------------------------------------------------------------------------------
+
+void WebRtcTransport::OnDatagram(PacketRef buffer, size_t size, const NetworkPath& from,
+                                 Timestamp received_at) {
+  core_.CountReceived(size, received_at);
+  const DatagramKind kind = ClassifyDatagram({buffer.data(), size});
+  if (kind == DatagramKind::kStun) {
+    OnStun(buffer, size, from, received_at);
+    return;
+  }
+  if (kind == DatagramKind::kUnknown) {
+    ++core_.counters().unclassified;
+    return;
+  }
+  if (!TakesFrom(from)) {
+    ++core_.counters().wrong_source;
+    return;
+  }
+  if (kind == DatagramKind::kDtls) {
+    dtls_->OnDatagram({buffer.data(), size});
+    return;
+  }
+  if (dtls_state_ != DtlsState::kConnected) {
+    ++core_.counters().not_ready;
+    return;
+  }
+  if (kind == DatagramKind::kRtp) {
+    std::optional<RtpPacket> packet = core_.OpenRtp(buffer, size);
+    if (packet) core_.RouteRtp(buffer, *packet, received_at);
+    return;
+  }
+  const std::span<const uint8_t> compound = core_.OpenRtcp(buffer, size);
+  if (!compound.empty()) core_.RouteRtcp(compound, received_at);
+}
+
+void WebRtcTransport::OnStun(const PacketRef& buffer, size_t size, const NetworkPath& from,
+                             Timestamp now) {
+  const uint64_t sent_before = ice_.stats().bytes_sent;
+  ice_.OnStun({buffer.data(), size}, from, now);
+  core_.CountSent(static_cast<size_t>(ice_.stats().bytes_sent - sent_before));
+}
+
+bool WebRtcTransport::TakesFrom(const NetworkPath& from) {
+  if (selected_ && from == selected_) return true;
+  return ice_.OnNonStun(from.tuple);
+}
+
+void WebRtcTransport::OnPathClosed(const NetworkPath& path) {
+  if (!closing_) ice_.OnPathClosed(path.tuple);
+}
+
+// ---- ICE --------------------------------------------------------------------------------------
+
+bool WebRtcTransport::ice_up() const {
+  return selected_ && (ice_state_ == IceState::kConnected || ice_state_ == IceState::kCompleted);
+}
+
+void WebRtcTransport::OnIceSelectedPath(const NetworkPath& path) {
+  selected_ = path;
+  core_.SetPaths(path, path);
+  context_.events.OnIceSelectedTuple(id(), MakeTupleReport(path.tuple, listen_points()));
+}
+
+void WebRtcTransport::OnIceState(IceState state) {
+  ice_state_ = state;
+  if (state == IceState::kDisconnected) {
+    selected_ = {};
+    core_.SetPaths({}, {});
+  }
+  context_.events.OnIceState(id(), state);
+  if (ice_up()) StartDtls();
+  UpdateConnected();
+}
+
+void WebRtcTransport::OnIcePathAdded(const FiveTuple& tuple) {
+  if (server_ != nullptr) server_->AddTuple(tuple, *this);
+}
+
+void WebRtcTransport::OnIcePathRemoved(const FiveTuple& tuple) {
+  if (server_ != nullptr) server_->RemoveTuple(tuple, *this);
+}
+
+void WebRtcTransport::OnIceUfragRetired(const std::string& username_fragment) {
+  if (server_ != nullptr) server_->RemoveUfrag(username_fragment);
+}
+
+std::span<const ListenPoint> WebRtcTransport::listen_points() const {
+  return server_ != nullptr ? server_->listen_points() : std::span<const ListenPoint>(points_);
+}
+
+// ---- DTLS -------------------------------------------------------------------------------------
+
+void WebRtcTransport::StartDtls() {
+  if (dtls_state_ == DtlsState::kConnected || dtls_state_ == DtlsState::kFailed ||
+      dtls_state_ == DtlsState::kClosed) {
+    return;
+  }
+  // Before connect() we wait as server: most peers begin as soon as ICE is up.
+  if (dtls_role_ == DtlsRole::kAuto) dtls_role_ = DtlsRole::kServer;
+  if (dtls_->started() && dtls_->role() == dtls_role_) return;
+  dtls_->Start(dtls_role_);
+}
+
+void WebRtcTransport::SendDtls(std::span<const uint8_t> datagram) {
+  if (!selected_) return;  // ICE is down: the handshake's timer sends it again
+  uint8_t* slot = selected_.writer->Reserve(datagram.size());
+  if (slot == nullptr) {
+    ++core_.counters().send_refused;
+    return;
+  }
+  std::memcpy(slot, datagram.data(), datagram.size());
+  selected_.writer->Commit(datagram.size(), selected_.tuple.remote);
+  core_.CountSent(datagram.size());
+}
+
+void WebRtcTransport::OnDtlsState(DtlsState state) {
+  dtls_state_ = state;
+  context_.events.OnDtlsState(id(), state, "");
+  UpdateConnected();
+}
+
+void WebRtcTransport::OnDtlsConnected(const SrtpMasterKey& local, const SrtpMasterKey& remote,
+                                      const std::string& remote_certificate_pem) {
+  const Status status = core_.InstallSrtp(local, remote);
+  if (!status.ok()) {
+    SLUICE_ERROR("transport {}: SRTP with the keys of DTLS: {}", id(), status.ToString());
+    OnDtlsState(DtlsState::kFailed);
+    return;
+  }
+  dtls_state_ = DtlsState::kConnected;
+  context_.events.OnDtlsState(id(), DtlsState::kConnected, remote_certificate_pem);
+  UpdateConnected();
+}
+
+void WebRtcTransport::OnDtlsApplicationData(std::span<const uint8_t> /*data*/) {
+  ++core_.counters().unclassified;  // SCTP, which we did not offer
+}
+
+void WebRtcTransport::UpdateConnected() {
+  core_.SetConnected(ice_up() && dtls_state_ == DtlsState::kConnected);
+}
+
+}  // namespace sluice
