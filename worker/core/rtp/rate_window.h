@@ -32,7 +32,9 @@ class RateWindow {
  private:
   /// Clears the slots between the last update and `now`. A clock that steps back changes nothing.
   void Advance(Timestamp now) {
+    if (now.us() < slot_end_us_) return;  // spares most packets the division
     const int64_t slot = now.us() / slot_us_;
+    slot_end_us_ = (slot + 1) * slot_us_;
     if (slot <= current_) return;
     if (slot - current_ >= static_cast<int64_t>(kSlots)) {
       slots_.fill(0);
@@ -49,6 +51,7 @@ class RateWindow {
 
   int64_t slot_us_;
   int64_t current_ = 0;
+  int64_t slot_end_us_ = 0;
   uint64_t total_ = 0;
   std::array<uint32_t, kSlots> slots_{};
 };
