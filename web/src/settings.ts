@@ -1,0 +1,69 @@
+/** What the page's address asks for, and what the join form fills in. */
+
+export type Mode = 'live' | 'call' | 'meet';
+
+export interface Settings {
+  roomId: string;
+  displayName: string;
+  mode: Mode;
+  /** False: watch only. */
+  publish: boolean;
+  peerId: string;
+  /** ICE over TCP only. */
+  forceTcp: boolean;
+  /** Preferred video codec, such as "vp8" or "h264"; "" = the room's first. */
+  codec: string;
+  /** Show the statistics of each tile from the start. */
+  info: boolean;
+  /** Join at once, without the form. */
+  join: boolean;
+}
+
+const flag = (value: string | null, fallback: boolean): boolean =>
+  value === null ? fallback : value !== 'false' && value !== '0';
+
+export function randomId(length = 8): string {
+  const letters = 'abcdefghijklmnopqrstuvwxyz0123456789';
+  const bytes = crypto.getRandomValues(new Uint8Array(length));
+  return Array.from(bytes, (byte) => letters[byte % letters.length]).join('');
+}
+
+function parseMode(text: string | null): Mode {
+  return text === 'live' || text === 'call' || text === 'meet' ? text : 'meet';
+}
+
+export function readSettings(address = window.location.href): Settings {
+  const query = new URL(address).searchParams;
+  const mode = parseMode(query.get('mode') ?? query.get('roomId'));
+  return {
+    roomId: query.get('roomId') ?? query.get('room') ?? '',
+    displayName: query.get('displayName') ?? localStorage.getItem('sluice.name') ?? '',
+    mode,
+    publish: flag(query.get('publish') ?? query.get('produce'), mode !== 'live'),
+    peerId: query.get('peerId') ?? randomId(),
+    forceTcp: flag(query.get('forceTcp'), false),
+    codec: flag(query.get('forceH264'), false) ? 'h264' : (query.get('codec') ?? '').toLowerCase(),
+    info: flag(query.get('info'), false),
+    join: flag(query.get('join'), false),
+  };
+}
+
+/** The address that leads another person to the same room. */
+export function inviteLink(settings: Settings): string {
+  const url = new URL(window.location.href);
+  url.search = new URLSearchParams({ roomId: settings.roomId, mode: settings.mode }).toString();
+  return url.toString();
+}
+
+/** Where the controller's WebSocket is: the page's own host. */
+export function socketUrl(settings: Settings): string {
+  const url = new URL(window.location.href);
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+  url.pathname = '/protoo';
+  url.hash = '';
+  url.search = new URLSearchParams({
+    roomId: settings.roomId,
+    peerId: settings.peerId,
+  }).toString();
+  return url.toString();
+}
