@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdlib>
+#include <vector>
+
+#include "worker/wire/payload_descriptor.h"
+
+namespace sluice {
+
+/// Parses `data` as a payload of `codec`, and rewrites it as VP8 would be.
+inline int FuzzDescriptor(CodecKind codec, const uint8_t* data, size_t size) {
+  std::vector<uint8_t> payload(data, data + size);
+  const auto info = ParsePayload(codec, payload);
+  if (!info) return 0;
+  if (payload.empty()) abort();  // there was nothing to read
+  if (info->picture_id_offset >= size || info->tl0_picture_index_offset >= size) abort();
+  if (codec != CodecKind::kVp8) return 0;
+  RewriteVp8(payload, *info, 0x1234, 0x56);
+  const auto again = ParsePayload(codec, payload);
+  if (!again || again->key_frame != info->key_frame ||
+      again->picture_id.has_value() != info->picture_id.has_value()) {
+    abort();
+  }
+  if (again->picture_id && *again->picture_id != (info->picture_id_long ? 0x1234 : 0x34)) abort();
+  if (again->tl0_picture_index && *again->tl0_picture_index != 0x56) abort();
+  return 0;
+}
+
+}  // namespace sluice
