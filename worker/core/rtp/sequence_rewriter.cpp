@@ -40,7 +40,7 @@ void SequenceRewriter::Push(const Interval& interval) {
   session_ = std::min(session_ + 1, count_);
 }
 
-SequenceRewriter::Mapped SequenceRewriter::MapLate(int64_t sequence) const {
+SequenceRewriter::Mapped SequenceRewriter::MapLate(int64_t sequence) {
   // Walk back through the running source; the interval after says where this one ends.
   for (size_t back = 1; back < session_; ++back) {
     const Interval& next = At(count_ - back);
@@ -48,7 +48,9 @@ SequenceRewriter::Mapped SequenceRewriter::MapLate(int64_t sequence) const {
     if (sequence < interval.first) continue;
     const int64_t own = sequence - interval.first + interval.own_first;
     if (own >= next.own_first) return {};  // was skipped
-    return {&interval, own, false};
+    const bool newest = own >= next_own_;  // only skipped packets have come after it
+    if (newest) next_own_ = own + 1;
+    return {&interval, own, newest};
   }
   return {};
 }

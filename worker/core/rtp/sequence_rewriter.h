@@ -98,7 +98,7 @@ class SequenceRewriter {
   const Interval& At(size_t i) const { return intervals_[(begin_ + i) % kMaxIntervals]; }
   Interval& At(size_t i) { return intervals_[(begin_ + i) % kMaxIntervals]; }
   void Push(const Interval& interval);
-  Mapped MapLate(int64_t sequence) const;
+  Mapped MapLate(int64_t sequence);
 
   int64_t next_own_;
   int64_t newest_ = 0;  ///< newest producer number handled in this session

@@ -1,0 +1,95 @@
+#include "worker/core/rtp/stream_continuity.h"
+
+#include <catch2/catch.hpp>
+#include <random>
+
+namespace sluice {
+namespace {
+
+constexpr Timestamp kStart = Timestamp::Millis(1'000'000);
+constexpr uint32_t kClock = 90'000;
+
+RoutedPacket Packet(uint32_t timestamp, Timestamp at, uint8_t encoding = 0) {
+  RoutedPacket packet;
+  packet.timestamp = RtpTimestamp(timestamp);
+  packet.received_at = at;
+  packet.encoding_index = encoding;
+  return packet;
+}
+
+RoutedPacket Vp8(uint32_t timestamp, Timestamp at, uint16_t picture_id, uint8_t tl0) {
+  RoutedPacket packet = Packet(timestamp, at);
+  packet.info.picture_id = picture_id;
+  packet.info.picture_id_offset = 2;
+  packet.info.picture_id_long = true;
+  packet.info.tl0_picture_index = tl0;
+  packet.info.tl0_picture_index_offset = 4;
+  return packet;
+}
+
+TEST_CASE("continuity: the first source passes unchanged") {
+  const StreamContinuity continuity(kClock);
+  CHECK(continuity.OffsetsFor(Vp8(4'000'000'000u, kStart, 77, 3)) == RewriteOffsets{});
+}
+
+TEST_CASE("continuity: the same clock keeps its time over a pause, also over the wrap") {
+  StreamContinuity continuity(kClock);
+  continuity.OnSent(Packet(0xFFFFFF00u, kStart), {});
+  const RoutedPacket next = Packet(0xFFFFFF00u + 20 * kClock, kStart + Duration::Seconds(20));
+  CHECK(continuity.OffsetsFor(next).timestamp == 0);
+}
+
+TEST_CASE(
+    "continuity: a clock that restarted is moved behind what was sent, by the time that passed") {
+  StreamContinuity continuity(kClock);
+  continuity.OnSent(Packet(5'000'000, kStart), {});
+  SECTION("backwards") {
+    const RoutedPacket next = Packet(100, kStart + Duration::Seconds(2));
+    const uint32_t offset = continuity.OffsetsFor(next).timestamp;
+    CHECK(100 + offset == 5'000'000 + 2 * kClock);
+  }
+  SECTION("far ahead") {
+    const RoutedPacket next = Packet(5'000'000 + 3600 * kClock, kStart);
+    const uint32_t offset = continuity.OffsetsFor(next).timestamp;
+    CHECK(next.timestamp.value() + offset == 5'000'000 + kClock * 33 / 1000);
+  }
+  SECTION("another source") {
+    const RoutedPacket next = Packet(5'000'100, kStart + Duration::Seconds(1), 1);
+    const RewriteOffsets offsets = continuity.OffsetsFor(next);
+    CHECK(offsets.source == 1);
+    CHECK(next.timestamp.value() + offsets.timestamp == 5'000'000 + kClock);
+  }
+}
+
+TEST_CASE("continuity: VP8 picture id and TL0PICIDX go on by one, over their wraps") {
+  StreamContinuity continuity(kClock);
+  continuity.OnSent(Vp8(0, kStart, 0x7fff, 255), {});
+  const RoutedPacket next = Vp8(90'000, kStart + Duration::Seconds(1), 500, 9);
+  RewriteOffsets offsets = continuity.OffsetsFor(next);
+  CHECK(((500 + offsets.picture_id) & 0x7fff) == 0);
+  CHECK(static_cast<uint8_t>(9 + offsets.tl0_picture_index) == 0);
+  continuity.OnSent(next, offsets);
+  const RoutedPacket again = Vp8(180'000, kStart + Duration::Seconds(2), 3, 200);
+  offsets = continuity.OffsetsFor(again);
+  CHECK(((3 + offsets.picture_id) & 0x7fff) == 1);
+  CHECK(static_cast<uint8_t>(200 + offsets.tl0_picture_index) == 1);
+}
+
+TEST_CASE("continuity: time never goes back over any restart") {
+  std::mt19937 random(7);
+  StreamContinuity continuity(kClock);
+  Timestamp now = kStart;
+  continuity.OnSent(Packet(static_cast<uint32_t>(random()), now), {});
+  for (int i = 0; i < 1000; ++i) {
+    now = now + Duration::Millis(static_cast<int64_t>(random() % 60'000));
+    const RoutedPacket next =
+        Packet(static_cast<uint32_t>(random()), now, static_cast<uint8_t>(random() % 2));
+    const RtpTimestamp before = continuity.last_timestamp();
+    const RewriteOffsets offsets = continuity.OffsetsFor(next);
+    continuity.OnSent(next, offsets);
+    REQUIRE(IsNewer(continuity.last_timestamp(), before));
+  }
+}
+
+}  // namespace
+}  // namespace sluice
