@@ -1,0 +1,164 @@
+#include "worker/io/channel_pipe.h"
+
+#include <csignal>
+
+#include "tests/unit/io/io_test.h"
+
+namespace sluice {
+namespace {
+
+using test::Bytes;
+using test::MakeLoop;
+using test::Pattern;
+using test::RunUntil;
+
+/// A socket pair for each direction, as Node makes them, or one for both.
+struct World : ChannelPipeListener {
+  explicit World(bool one_socket = false) : loop(MakeLoop()) {
+    signal(SIGPIPE, SIG_IGN);
+    int pair[2];
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    worker_in = Fd(pair[0]);
+    peer_out = Fd(pair[1]);
+    if (!one_socket) {
+      REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+      worker_out = Fd(pair[0]);
+      peer_in = Fd(pair[1]);
+    }
+    const int write_fd = one_socket ? worker_in.get() : worker_out.get();
+    auto opened = ChannelPipe::Open(*loop, worker_in.get(), write_fd, *this);
+    REQUIRE(opened.ok());
+    pipe = std::move(*opened);
+    loop->SetTurnEnd([this](Timestamp) { pipe->Flush(); });
+  }
+  void OnPipeBytes(std::span<const uint8_t> bytes) override {
+    got.insert(got.end(), bytes.begin(), bytes.end());
+    if (on_bytes) on_bytes();
+  }
+  void OnPipeClosed(const std::string& reason) override { closed.push_back(reason); }
+
+  Bytes ReadPeer() {
+    const int fd = peer_in.valid() ? peer_in.get() : peer_out.get();
+    Bytes all;
+    Bytes buffer(100'000);
+    for (;;) {
+      const ssize_t n = recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
+      if (n <= 0) return all;
+      all.insert(all.end(), buffer.begin(), buffer.begin() + n);
+    }
+  }
+
+  std::unique_ptr<Loop> loop;
+  Fd worker_in, worker_out, peer_in, peer_out;
+  std::unique_ptr<ChannelPipe> pipe;
+  Bytes got;
+  std::vector<std::string> closed;
+  std::function<void()> on_bytes;
+};
+
+TEST_CASE("requests come in and what they cause leaves in the same turn") {
+  World world(GENERATE(false, true));
+  world.on_bytes = [&] {
+    world.pipe->Write(Pattern(3, 7));
+    world.pipe->Write(Pattern(4, 8));
+  };
+  REQUIRE(write(world.peer_out.get(), "early", 5) == 5);  // waits until reading starts
+  world.pipe->StartReading();
+  REQUIRE(RunUntil(*world.loop, [&] { return world.got.size() == 5; }));
+  Bytes expected = Pattern(3, 7);
+  const Bytes second = Pattern(4, 8);
+  expected.insert(expected.end(), second.begin(), second.end());
+  CHECK(world.ReadPeer() == expected);
+}
+
+TEST_CASE("the end of the stream closes the pipe, after what was written before it") {
+  World world;
+  REQUIRE(write(world.peer_out.get(), "last", 4) == 4);
+  world.peer_out = Fd();
+  world.pipe->StartReading();
+  REQUIRE(RunUntil(*world.loop, [&] { return !world.closed.empty(); }));
+  CHECK(world.got.size() == 4);
+  CHECK(world.closed == std::vector<std::string>{"closed by the other side"});
+}
+
+TEST_CASE("a broken output closes the pipe: no deaf process") {
+  World world;
+  world.pipe->StartReading();
+  world.peer_in = Fd();
+  world.pipe->Write(Pattern(10, 1));
+  world.pipe->Flush();
+  REQUIRE(world.closed.size() == 1);
+  CHECK_THAT(world.closed[0], Catch::Contains("writing"));
+  world.pipe->Write(Pattern(10, 1));
+  world.pipe->Flush();
+  CHECK(world.closed.size() == 1);
+}
+
+TEST_CASE("a slow reader stops the reading of requests until it has caught up") {
+  World world;
+  world.pipe->StartReading();
+  const Bytes chunk = Pattern(100'000, 3);
+  size_t written = 0;
+  while (world.pipe->backlog() < ChannelPipe::kPauseReading) {
+    world.pipe->Write(chunk);
+    world.pipe->Flush();
+    written += chunk.size();
+  }
+  Bytes received;
+  const auto read_some = [&] {
+    const Bytes part = world.ReadPeer();
+    received.insert(received.end(), part.begin(), part.end());
+  };
+  // One writable event with too little room notices that the limit is passed.
+  Bytes part(20'000);
+  REQUIRE(recv(world.peer_in.get(), part.data(), part.size(), 0) > 0);
+  received.insert(received.end(), part.begin(), part.end());
+  REQUIRE(write(world.peer_out.get(), "request", 7) == 7);
+  auto tick = world.loop->CreateTimer([](Timestamp) {});
+  for (int i = 0; i < 5; ++i) {
+    tick->Start(Duration::Millis(1));
+    world.loop->RunOnce();
+  }
+  REQUIRE(RunUntil(*world.loop, [&] {
+    read_some();
+    tick->Start(Duration::Millis(1));
+    return received.size() >= written && world.got.size() == 7;
+  }));
+  Bytes expected;
+  while (expected.size() < written) expected.insert(expected.end(), chunk.begin(), chunk.end());
+  CHECK(received == expected);
+  CHECK(world.closed.empty());
+}
+
+TEST_CASE("a reader that has stopped for good closes the pipe") {
+  World world;
+  const Bytes chunk(size_t{1} << 20);
+  for (size_t i = 0; i < 80 && world.closed.empty(); ++i) {
+    world.pipe->Write(chunk);
+    world.pipe->Flush();
+  }
+  REQUIRE(world.closed.size() == 1);
+  CHECK_THAT(world.closed[0], Catch::Contains("stopped reading"));
+}
+
+TEST_CASE("descriptors that are not open, or not a pipe, are refused") {
+  auto loop = MakeLoop();
+  World world;
+  CHECK_FALSE(ChannelPipe::Open(*loop, 999, 999, world).ok());
+  const auto refused = ChannelPipe::Open(*loop, world.worker_in.get(), 998, world);
+  REQUIRE_FALSE(refused.ok());
+  CHECK_THAT(std::string(refused.status().message()), Catch::Contains("998"));
+}
+
+TEST_CASE("the rest is written at the end, and a stuck reader does not hold up the exit") {
+  World world;
+  world.pipe->Write(Pattern(1000, 1));
+  world.pipe->Drain(Duration::Millis(1));
+  CHECK(world.ReadPeer() == Pattern(1000, 1));
+  world.pipe->Write(Bytes(size_t{4} << 20));
+  world.pipe->Drain(Duration::Millis(1));
+  CHECK(world.pipe->backlog() == 0);
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,246 @@
+#include "tests/unit/io/io_test.h"
+#include "worker/io/socket_factory_uv.h"
+#include "worker/io/tcp_frame_reader.h"
+#include "worker/io/tcp_listener.h"
+
+namespace sluice {
+namespace {
+
+using test::Bytes;
+using test::Collector;
+using test::MakeLoop;
+using test::Pattern;
+using test::Peer;
+using test::RunUntil;
+using test::Send;
+
+Bytes Frame(const Bytes& packet) {
+  Bytes frame = {static_cast<uint8_t>(packet.size() >> 8), static_cast<uint8_t>(packet.size())};
+  frame.insert(frame.end(), packet.begin(), packet.end());
+  return frame;
+}
+
+Bytes operator+(Bytes a, const Bytes& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+std::vector<Bytes> ReadInPieces(const Bytes& stream, size_t piece) {
+  TcpFrameReader reader;
+  std::vector<Bytes> packets;
+  for (size_t at = 0; at < stream.size(); at += piece) {
+    // A buffer of its own: what stays behind must have been copied.
+    const Bytes part(stream.begin() + static_cast<ptrdiff_t>(at),
+                     stream.begin() + static_cast<ptrdiff_t>(std::min(at + piece, stream.size())));
+    reader.Push(part);
+    while (const auto packet = reader.Next()) packets.emplace_back(packet->begin(), packet->end());
+  }
+  CHECK_FALSE(reader.has_partial());
+  CHECK_FALSE(reader.broken());
+  return packets;
+}
+
+TEST_CASE("frames come out the same however the stream is cut") {
+  const std::vector<Bytes> packets = {Pattern(1, 1), Pattern(20, 2), Pattern(300, 3), Pattern(1, 4),
+                                      Pattern(65'534, 5)};
+  Bytes stream;
+  for (const Bytes& packet : packets) stream = stream + Frame({}) + Frame(packet) + Frame({});
+  for (const size_t piece : {1u, 2u, 3u, 7u, 64u, 1000u, 65'536u, 1'000'000u}) {
+    CHECK(ReadInPieces(stream, piece) == packets);
+  }
+}
+
+TEST_CASE("a frame that cannot fit breaks the stream") {
+  TcpFrameReader reader;
+  const Bytes stream = Frame(Pattern(3, 1)) + Bytes{0xff, 0xff, 0x00};
+  reader.Push(stream);
+  REQUIRE(reader.Next());
+  CHECK_FALSE(reader.Next());
+  CHECK(reader.broken());
+  // The same when the length comes in two halves.
+  TcpFrameReader split;
+  const Bytes half = {0xff};
+  split.Push(half);
+  CHECK_FALSE(split.Next());
+  CHECK(split.has_partial());
+  split.Push(half);
+  CHECK_FALSE(split.Next());
+  CHECK(split.broken());
+}
+
+struct World {
+  World()
+      : loop(MakeLoop()),
+        sockets(*loop, buffers, std::move(*SendStrategy::Create(SendStrategy::Kind::kAuto)), {}) {
+    loop->SetTurnEnd([this](Timestamp) { sockets.egress().Flush(); });
+    ListenInfo info;
+    info.protocol = TransportProtocol::kTcp;
+    info.ip = "127.0.0.1";
+    auto socket = sockets.Open(info, handler);
+    REQUIRE(socket.ok());
+    listener.reset(static_cast<TcpListener*>(socket->release()));
+  }
+  /// A peer whose first packet has arrived.
+  std::unique_ptr<Peer> Connect(const Bytes& first = Pattern(4, 1)) {
+    auto peer = std::make_unique<Peer>(SOCK_STREAM);
+    REQUIRE(peer->Connect(listener->local_address()));
+    REQUIRE(peer->Write(Frame(first)));
+    const size_t before = handler.received.size();
+    REQUIRE(RunUntil(*loop, [&] { return handler.received.size() > before; }));
+    return peer;
+  }
+  const TcpStats& stats() const { return sockets.tcp_stats(); }
+
+  std::unique_ptr<Loop> loop;
+  PacketBufferPool buffers;
+  UvSocketFactory sockets;
+  Collector handler;
+  std::unique_ptr<TcpListener> listener;
+};
+
+TEST_CASE("a connection carries packets both ways and is told when it ends") {
+  World world;
+  CHECK(world.listener->writer() == nullptr);
+  auto peer = world.Connect(Pattern(500, 3));
+  const auto& received = world.handler.received[0];
+  CHECK(received.bytes == Pattern(500, 3));
+  CHECK(received.path.tuple ==
+        FiveTuple{TransportProtocol::kTcp, world.listener->local_address(), peer->address()});
+  Send(*received.path.writer, Pattern(70, 8), peer->address());
+  Send(*received.path.writer, Pattern(1300, 9), peer->address());
+  world.sockets.egress().Flush();
+  Bytes got;
+  for (const Bytes& part : peer->ReceiveAll()) got = got + part;
+  CHECK(got == Frame(Pattern(70, 8)) + Frame(Pattern(1300, 9)));
+  peer->Close();
+  REQUIRE(RunUntil(*world.loop, [&] { return !world.handler.closed.empty(); }));
+  CHECK(world.handler.closed.size() == 1);
+  CHECK(world.handler.closed[0] == received.path.tuple);
+  CHECK(world.listener->connection_count() == 0);
+}
+
+TEST_CASE("a frame that cannot fit closes its connection only") {
+  World world;
+  auto good = world.Connect();
+  auto bad = world.Connect();
+  REQUIRE(bad->Write(Bytes{0xff, 0xff, 1, 2, 3}));
+  REQUIRE(RunUntil(*world.loop, [&] { return world.handler.closed.size() == 1; }));
+  CHECK(world.handler.closed[0].remote == bad->address());
+  CHECK(world.stats().closed_framing == 1);
+  REQUIRE(good->Write(Frame(Pattern(9, 9))));
+  CHECK(RunUntil(*world.loop, [&] { return world.handler.received.size() == 3; }));
+}
+
+TEST_CASE("a handler may destroy the listener from both calls") {
+  World world;
+  auto peer = world.Connect();
+  SECTION("in OnDatagram") {
+    world.handler.on_datagram = [&] { world.listener.reset(); };
+    REQUIRE(peer->Write(Frame(Pattern(9, 9)) + Frame(Pattern(9, 9))));
+    REQUIRE(RunUntil(*world.loop, [&] { return world.listener == nullptr; }));
+    CHECK(world.handler.received.size() == 2);
+  }
+  SECTION("in OnPathClosed") {
+    world.handler.on_closed = [&] { world.listener.reset(); };
+    peer->Close();
+    REQUIRE(RunUntil(*world.loop, [&] { return world.listener == nullptr; }));
+  }
+  SECTION("in OnPathClosed of the sweep") {
+    world.handler.on_closed = [&] { world.listener.reset(); };
+    auto other = world.Connect();
+    world.listener->CloseIdle(world.loop->Now() + TcpListener::kIdleTimeout);
+    CHECK(world.listener == nullptr);
+    CHECK(world.handler.closed.size() == 1);
+  }
+  world.loop->RunReady();
+}
+
+TEST_CASE("silent, slow and idle connections are closed, live ones stay") {
+  World world;
+  auto live = world.Connect();
+  auto slow = world.Connect();
+  REQUIRE(slow->Write(Bytes{0, 50, 1, 2}));
+  Peer silent(SOCK_STREAM);
+  REQUIRE(silent.Connect(world.listener->local_address()));
+  REQUIRE(RunUntil(*world.loop, [&] { return world.listener->connection_count() == 3; }));
+  // One more packet on another connection: by then the slow one's bytes have been read.
+  REQUIRE(live->Write(Frame(Pattern(1, 1))));
+  REQUIRE(RunUntil(*world.loop, [&] { return world.handler.received.size() == 3; }));
+  const Timestamp now = world.loop->Now();
+  world.listener->CloseIdle(now + TcpListener::kFirstPacketTimeout - Duration::Seconds(5));
+  CHECK(world.listener->connection_count() == 3);
+  world.listener->CloseIdle(now + TcpListener::kFirstPacketTimeout);
+  CHECK(world.listener->connection_count() == 1);
+  REQUIRE(world.handler.closed.size() == 1);  // nobody had heard of the silent one
+  CHECK(world.handler.closed[0].remote == slow->address());
+  world.listener->CloseIdle(now + TcpListener::kIdleTimeout);
+  CHECK(world.listener->connection_count() == 0);
+  CHECK(world.stats().closed_idle == 3);
+}
+
+TEST_CASE("silent connections over the limit push out the oldest silent one") {
+  World world;
+  auto live = world.Connect();
+  std::vector<std::unique_ptr<Peer>> silent;
+  for (size_t i = 0; i < TcpListener::kMaxSilent + 3; ++i) {
+    silent.push_back(std::make_unique<Peer>(SOCK_STREAM));
+    REQUIRE(silent.back()->Connect(world.listener->local_address()));
+    REQUIRE(RunUntil(*world.loop, [&] { return world.stats().accepted == i + 2; }));
+  }
+  CHECK(world.listener->connection_count() == TcpListener::kMaxSilent + 1);
+  CHECK(world.stats().evicted_silent == 3);
+  CHECK(world.handler.closed.empty());
+}
+
+TEST_CASE("a peer that does not read costs bounded memory and loses whole packets only") {
+  World world;
+  auto peer = world.Connect();
+  PacketWriter& writer = *world.handler.received[0].path.writer;
+  const Bytes packet = Pattern(1200, 1);
+  size_t refused = 0;
+  for (size_t i = 0; i < 20'000; ++i) {
+    uint8_t* out = writer.Reserve(packet.size());
+    if (out == nullptr) {
+      ++refused;
+    } else {
+      std::copy(packet.begin(), packet.end(), out);
+      writer.Commit(packet.size(), {});
+    }
+    if (i % 100 == 99) world.sockets.egress().Flush();
+  }
+  CHECK(refused > 0);
+  CHECK(world.stats().backlog_dropped > 0);
+  // Now it reads: every frame that was let in is whole.
+  TcpFrameReader reader;
+  size_t whole = 0;
+  bool intact = true;
+  const size_t expected = world.stats().packets_sent;
+  REQUIRE(RunUntil(*world.loop, [&] {
+    for (const Bytes& part : peer->ReceiveAll()) {
+      reader.Push(part);
+      while (const auto got = reader.Next()) {
+        ++whole;
+        intact = intact && std::equal(got->begin(), got->end(), packet.begin(), packet.end());
+      }
+    }
+    // Keeps the loop turning while only the peer has something to do.
+    if (whole < expected) world.loop->CreateTimer([](Timestamp) {})->Start(Duration::Millis(1));
+    return whole == expected;
+  }));
+  CHECK(intact);
+  CHECK(peer->Write(Frame(packet)));
+}
+
+TEST_CASE("a peer that resets is noticed") {
+  World world;
+  auto peer = world.Connect();
+  const linger abort{1, 0};
+  setsockopt(peer->fd(), SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+  peer->Close();
+  Send(*world.handler.received[0].path.writer, Pattern(10, 1), {});
+  world.sockets.egress().Flush();
+  CHECK(RunUntil(*world.loop, [&] { return world.handler.closed.size() == 1; }));
+}
+
+}  // namespace
+}  // namespace sluice

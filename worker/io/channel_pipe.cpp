@@ -1,0 +1,181 @@
+#include "worker/io/channel_pipe.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "worker/io/clock.h"
+
+namespace sluice {
+
+namespace {
+bool WouldBlock(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
+
+/// The part of `bytes` that the kernel took; an errno when it failed, 0 when it did not.
+struct WriteOutcome {
+  size_t written = 0;
+  int error = 0;
+};
+
+WriteOutcome WriteSome(int fd, std::span<const uint8_t> bytes) {
+  WriteOutcome outcome;
+  while (outcome.written < bytes.size()) {
+    const auto rest = bytes.subspan(outcome.written);
+    const ssize_t n = write(fd, rest.data(), rest.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      if (!WouldBlock(errno)) outcome.error = errno;
+      return outcome;
+    }
+    outcome.written += static_cast<size_t>(n);
+  }
+  return outcome;
+}
+
+Status SetNonBlocking(int fd) {
+  const int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
+    return Error(fmt::format("file descriptor {} is not usable: {}", fd, std::strerror(errno)));
+  }
+  return absl::OkStatus();
+}
+}  // namespace
+
+class ChannelPipe::End final : public FdListener {
+ public:
+  explicit End(ChannelPipe& pipe) : pipe_(pipe) {}
+  Status Open(Loop& loop, int fd) {
+    SLUICE_RETURN_IF_ERROR(SetNonBlocking(fd));
+    auto watcher = FdWatcher::Create(loop, fd, *this);
+    if (!watcher.ok()) return watcher.status();
+    watcher_ = std::move(*watcher);
+    return absl::OkStatus();
+  }
+  void Watch(bool readable, bool writable) { watcher_->Watch(readable, writable); }
+
+ private:
+  void OnReadable() override { pipe_.OnReadable(); }
+  void OnWritable() override { pipe_.OnWritable(); }
+  void OnPollError() override { pipe_.OnPollError(); }
+
+  ChannelPipe& pipe_;
+  std::unique_ptr<FdWatcher> watcher_;
+};
+
+Result<std::unique_ptr<ChannelPipe>> ChannelPipe::Open(Loop& loop, int read_fd, int write_fd,
+                                                       ChannelPipeListener& listener) {
+  std::unique_ptr<ChannelPipe> pipe(new ChannelPipe(read_fd, write_fd, listener));
+  SLUICE_RETURN_IF_ERROR(pipe->read_end_->Open(loop, read_fd));
+  if (pipe->write_end_) SLUICE_RETURN_IF_ERROR(pipe->write_end_->Open(loop, write_fd));
+  return pipe;
+}
+
+ChannelPipe::ChannelPipe(int read_fd, int write_fd, ChannelPipeListener& listener)
+    : read_fd_(read_fd), write_fd_(write_fd), listener_(listener) {
+  read_end_ = std::make_unique<End>(*this);
+  if (write_fd != read_fd) write_end_ = std::make_unique<End>(*this);
+}
+
+ChannelPipe::~ChannelPipe() = default;
+
+void ChannelPipe::StartReading() {
+  started_ = true;
+  UpdateWatch();
+}
+
+void ChannelPipe::Write(std::span<const uint8_t> bytes) {
+  if (closed_) return;
+  if (written_ > 0 && written_ >= output_.size() / 2) {
+    output_.erase(output_.begin(), output_.begin() + static_cast<ptrdiff_t>(written_));
+    written_ = 0;
+  }
+  output_.insert(output_.end(), bytes.begin(), bytes.end());
+}
+
+void ChannelPipe::Flush() {
+  if (closed_ || blocked_ || backlog() == 0) {
+    if (backlog() > kMaxBacklog) Close("the other side has stopped reading");
+    return;
+  }
+  OnWritable();
+}
+
+void ChannelPipe::OnWritable() {
+  if (closed_) return;
+  const auto outcome = WriteSome(write_fd_, std::span<const uint8_t>(output_).subspan(written_));
+  written_ += outcome.written;
+  if (outcome.error != 0) {
+    return Close(fmt::format("writing to the other side failed: {}", std::strerror(outcome.error)));
+  }
+  blocked_ = backlog() > 0;
+  if (!blocked_) {
+    written_ = 0;
+    output_.clear();
+    if (output_.capacity() > kPauseReading) output_ = {};
+  }
+  if (backlog() >= kPauseReading) paused_ = true;
+  if (backlog() <= kResumeReading) paused_ = false;
+  UpdateWatch();
+}
+
+void ChannelPipe::UpdateWatch() {
+  const bool readable = started_ && !paused_ && !closed_;
+  const bool writable = blocked_ && !closed_;
+  read_end_->Watch(readable, writable && !write_end_);
+  if (write_end_) write_end_->Watch(false, writable);
+}
+
+void ChannelPipe::OnReadable() {
+  for (int i = 0; i < kMaxReadsPerTurn && !closed_; ++i) {
+    const ssize_t got = read(read_fd_, input_.data(), input_.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && WouldBlock(errno)) return;
+    if (got < 0) {
+      return Close(fmt::format("reading from the other side failed: {}", std::strerror(errno)));
+    }
+    if (got == 0) return Close("closed by the other side");
+    listener_.OnPipeBytes(std::span<const uint8_t>(input_).first(static_cast<size_t>(got)));
+    if (static_cast<size_t>(got) < input_.size()) return;
+  }
+}
+
+/// The other side is gone; what it wrote before still counts.
+void ChannelPipe::OnPollError() {
+  if (started_) OnReadable();
+  Close("the connection to the other side is broken");
+}
+
+void ChannelPipe::Close(const std::string& reason) {
+  if (closed_) return;
+  closed_ = true;
+  UpdateWatch();
+  listener_.OnPipeClosed(reason);
+}
+
+void ChannelPipe::Drain(Duration timeout) {
+  if (!closed_)
+    WriteBlocking(write_fd_, std::span<const uint8_t>(output_).subspan(written_), timeout);
+  output_.clear();
+  written_ = 0;
+}
+
+bool WriteBlocking(int fd, std::span<const uint8_t> bytes, Duration timeout) {
+  const Timestamp deadline = ReadMonotonicClock() + timeout;
+  for (;;) {
+    const auto outcome = WriteSome(fd, bytes);
+    if (outcome.error != 0) return false;
+    bytes = bytes.subspan(outcome.written);
+    if (bytes.empty()) return true;
+    const Duration left = deadline - ReadMonotonicClock();
+    if (left <= Duration::Zero()) return false;
+    pollfd wait{fd, POLLOUT, 0};
+    poll(&wait, 1, static_cast<int>(left.ms()) + 1);
+  }
+}
+
+}  // namespace sluice

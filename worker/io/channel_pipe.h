@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "worker/io/fd_watcher.h"
+
+namespace sluice {
+
+/// Hears from a ChannelPipe.
+class ChannelPipeListener {
+ public:
+  virtual ~ChannelPipeListener() = default;
+  /// Bytes as they come, framing and all.
+  virtual void OnPipeBytes(std::span<const uint8_t> bytes) = 0;
+  /// The pipe is of no more use: the other side closed it (`reason` "closed by the other side"), or
+  /// reading or writing failed, or the other side has stopped reading. Called once, and nothing
+  /// after it. A worker that cannot answer must go: a deaf process helps nobody.
+  virtual void OnPipeClosed(const std::string& reason) = 0;
+};
+
+/// The two descriptors between a worker and its controller: requests come in on one, responses,
+/// notifications and logs go out on the other (or on the same, when it is one socket).
+///
+/// What a turn writes leaves at its end, in one write. When the other side is slow to read, no more
+/// requests are read until it has caught up; when more than kMaxBacklog waits, the pipe closes.
+class ChannelPipe final {
+ public:
+  static constexpr size_t kReadSize = 65'536;               // bytes of one read
+  static constexpr int kMaxReadsPerTurn = 16;               // 1 MiB of requests, then media again
+  static constexpr size_t kPauseReading = size_t{4} << 20;  // bytes; the peer's frames end at 8 MiB
+  static constexpr size_t kResumeReading = size_t{1} << 20;
+  static constexpr size_t kMaxBacklog = size_t{64} << 20;  // minutes of notifications
+
+  /// The descriptors stay the caller's, and open. `write_fd` may equal `read_fd`. Error: one of
+  /// them is not open, or is neither a pipe nor a socket.
+  static Result<std::unique_ptr<ChannelPipe>> Open(Loop& loop, int read_fd, int write_fd,
+                                                   ChannelPipeListener& listener);
+  ~ChannelPipe();
+
+  /// Starts to hand out what comes in.
+  void StartReading();
+  /// Queues `bytes`. Dropped when the pipe is closed.
+  void Write(std::span<const uint8_t> bytes);
+  /// Writes what is queued, as far as the other side takes it. The turn end calls it.
+  void Flush();
+  /// For the end of the process: writes the rest, waiting at most `timeout` for a slow reader.
+  void Drain(Duration timeout);
+
+  size_t backlog() const { return output_.size() - written_; }
+  bool closed() const { return closed_; }
+
+ private:
+  class End;  // one watched descriptor
+  ChannelPipe(int read_fd, int write_fd, ChannelPipeListener& listener);
+  void OnReadable();
+  void OnWritable();
+  void OnPollError();
+  void Close(const std::string& reason);
+  void UpdateWatch();
+
+  int read_fd_;
+  int write_fd_;
+  ChannelPipeListener& listener_;
+  std::unique_ptr<End> read_end_;
+  std::unique_ptr<End> write_end_;  // null when it is one socket
+  std::vector<uint8_t> input_ = std::vector<uint8_t>(kReadSize);
+  std::vector<uint8_t> output_;
+  size_t written_ = 0;
+  bool started_ = false;
+  bool paused_ = false;   // reading waits for the output to drain
+  bool blocked_ = false;  // the last write did not take everything
+  bool closed_ = false;
+};
+
+/// Writes all of `bytes` to `fd`, waiting for a slow reader at most `timeout` in all. False when
+/// that did not succeed. For a process that has no loop yet, or no more.
+bool WriteBlocking(int fd, std::span<const uint8_t> bytes, Duration timeout);
+
+}  // namespace sluice

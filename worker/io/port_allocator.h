@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "common/socket_address.h"
+#include "common/status.h"
+#include "worker/core/environment.h"
+#include "worker/io/fd.h"
+#include "worker/media/options.h"
+
+namespace sluice {
+
+/// Ports from which to choose, both ends included.
+struct PortRange {
+  uint16_t min = 0;
+  uint16_t max = 0;  ///< 0 (then min is 0 too): any port that the kernel has free
+};
+
+/// Which ports of the ranges in use are taken: one table per protocol, address and range
+/// (router-protocol §5.1). Needed beside bind(), which lets sockets with udpReusePort share a port.
+class PortReservations {
+ public:
+  using Key = std::tuple<TransportProtocol, IpAddress, uint16_t, uint16_t>;
+  struct Table {
+    std::vector<bool> taken;
+    size_t count = 0;
+  };
+
+ private:
+  friend class PortReservation;
+  friend class PortAllocator;
+  std::map<Key, Table> tables_;
+};
+
+/// One reserved port; gives it back when destroyed. Empty for fixed ports.
+class PortReservation {
+ public:
+  PortReservation() = default;
+  PortReservation(std::shared_ptr<PortReservations> all, PortReservations::Key key, uint16_t port);
+  PortReservation(PortReservation&&) = default;
+  PortReservation& operator=(PortReservation&& other) noexcept;
+  ~PortReservation();
+
+ private:
+  void Release();
+  std::shared_ptr<PortReservations> all_;
+  PortReservations::Key key_;
+  uint16_t port_ = 0;
+};
+
+/// A socket that is bound (TCP: listening), non-blocking, with its options set.
+struct BoundSocket {
+  PortReservation reservation;  // destroyed after `fd`
+  Fd fd;
+  SocketAddress address;
+};
+
+/// Opens sockets by the rules of router-protocol §5.1: `portRange`, else a fixed `port`, else the
+/// worker's range. In a range: random start, then every port in turn; busy ones are skipped.
+class PortAllocator {
+ public:
+  static constexpr int kBacklog = 512;  // connections that wait for accept (router-protocol §5.1)
+
+  PortAllocator(Environment& environment, PortRange worker_range);
+
+  /// TypeError: `ip` is no literal address, max < min, a buffer size over 2^31 − 1. Error: port
+  /// busy, range full, address not on this host, no descriptors left. Texts name protocol, address
+  /// and port or range.
+  Result<BoundSocket> Open(const ListenInfo& info);
+
+ private:
+  Result<BoundSocket> OpenInRange(const ListenInfo& info, const IpAddress& ip, PortRange range);
+
+  Environment& environment_;
+  PortRange worker_range_;
+  std::shared_ptr<PortReservations> reservations_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <memory>
+
+#include "worker/io/fd.h"
+#include "worker/io/fd_watcher.h"
+#include "worker/io/port_allocator.h"
+#include "worker/io/udp_receiver.h"
+#include "worker/io/udp_writer.h"
+#include "worker/media/socket_factory.h"
+
+namespace sluice {
+
+/// A bound UDP socket. Reads until it is empty, but at most kMaxBatchesPerTurn batches a turn, so
+/// that one flooded socket does not keep the others waiting.
+class UdpSocket final : public ServerSocket, private FdListener {
+ public:
+  static constexpr size_t kMaxBatchesPerTurn = 8;  // × 64 datagrams: some 2 ms of work
+
+  /// The references outlive it.
+  static Result<std::unique_ptr<UdpSocket>> Create(Loop& loop, Egress& egress,
+                                                   UdpReceiver& receiver, BoundSocket socket,
+                                                   DatagramHandler& handler);
+  ~UdpSocket() override;
+
+  const SocketAddress& local_address() const override { return socket_.address; }
+  TransportProtocol protocol() const override { return TransportProtocol::kUdp; }
+  PacketWriter* writer() override { return writer_.get(); }
+
+ private:
+  UdpSocket(UdpReceiver& receiver, BoundSocket socket, DatagramHandler& handler);
+  void OnReadable() override;
+  void OnWritable() override;
+  void OnPollError() override;
+  /// False when the handler destroyed the socket.
+  bool DeliverBatch(size_t count);
+
+  UdpReceiver& receiver_;
+  DatagramHandler& handler_;
+  BoundSocket socket_;
+  std::unique_ptr<FdWatcher> watcher_;
+  std::unique_ptr<UdpWriter> writer_;
+  bool* destroyed_ = nullptr;  // set by the destructor while a batch is being delivered
+};
+
+}  // namespace sluice
