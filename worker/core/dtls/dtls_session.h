@@ -50,6 +50,15 @@ class DtlsContext {
   virtual const std::vector<DtlsFingerprint>& fingerprints() const = 0;
 };
 
+/// Counters of one session, kept over a role change.
+struct DtlsStats {
+  uint64_t malformed_records = 0;  ///< not DTLS 1.x, cut short, or of a type that has no business
+  uint64_t ignored_datagrams = 0;  ///< before Start, or after the end
+  uint64_t dropped_application_data =
+      0;                         ///< records before the handshake was verified, in the clear
+  uint64_t retransmissions = 0;  ///< flights sent again
+};
+
 /// What a session tells its owner; called synchronously from OnDatagram, Start or the timer.
 /// The owner may not destroy the session from here.
 class DtlsEvents {
@@ -77,6 +86,8 @@ class DtlsEvents {
 class DtlsSession {
  public:
   static constexpr size_t kMtu = 1200;  // bytes of UDP payload; IPv6 minimum link minus overhead
+  /// Largest application data that fits: less record header 13, explicit nonce 8, tag 16.
+  static constexpr size_t kMaxApplicationData = kMtu - 37;
 
   static std::unique_ptr<DtlsSession> Create(std::shared_ptr<DtlsContext> context,
                                              Environment& environment, DtlsEvents& events);
@@ -90,13 +101,14 @@ class DtlsSession {
   virtual void SetRemoteFingerprint(const DtlsFingerprint& fingerprint) = 0;
   /// A datagram whose first byte is 20…63. Malformed records are counted and dropped.
   virtual void OnDatagram(std::span<const uint8_t> datagram) = 0;
-  /// Sends application data once connected; false otherwise.
+  /// Sends 1…kMaxApplicationData bytes once connected; false otherwise.
   virtual bool SendApplicationData(std::span<const uint8_t> data) = 0;
   /// Sends close_notify when connected. State becomes kClosed without an event.
   virtual void Close() = 0;
 
   virtual DtlsState state() const = 0;
   virtual DtlsRole role() const = 0;  ///< local role; kAuto before Start
+  virtual const DtlsStats& stats() const = 0;
 };
 
 }  // namespace sluice
