@@ -1,0 +1,236 @@
+#include "worker/media/engine.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+#include "tests/unit/media/engine_fixture.h"
+#include "worker/media/transport_core.h"
+
+namespace sluice {
+namespace {
+
+std::string ClassOf(const Status& status) { return status.ok() ? "ok" : ErrorClassName(status); }
+
+using Lines = std::vector<std::string>;
+
+/// Router r: transport a produces audio "pa" and video "pv"; a and b consume both.
+struct GraphFixture : EngineFixture {
+  GraphFixture() {
+    REQUIRE(engine->CreateRouter("r").ok());
+    AddSender("r", "a", Address("192.0.2.1", 5000));
+    AddSender("r", "b", Address("192.0.2.2", 5000));
+    REQUIRE(engine->Produce("a", audio).ok());
+    REQUIRE(engine->Produce("a", video).ok());
+    REQUIRE(engine->Consume("a", samples::ConsumerOf(audio, "aa", 10)).ok());
+    REQUIRE(engine->Consume("b", samples::ConsumerOf(audio, "ba", 10)).ok());
+    REQUIRE(engine->Consume("a", samples::ConsumerOf(video, "av", 20)).ok());
+    REQUIRE(engine->Consume("b", samples::ConsumerOf(video, "bv", 20)).ok());
+    events.Take();
+  }
+  const ProduceOptions audio = samples::Audio("pa", 1);
+  const ProduceOptions video = samples::Video("pv", 2, 3);
+};
+
+TEST_CASE_METHOD(EngineFixture, "ids are unique in a worker whatever the class", "[engine]") {
+  REQUIRE(engine->CreateRouter("r").ok());
+  REQUIRE(engine->CreateRouter("r2").ok());
+  CHECK(ClassOf(engine->CreateRouter("r")) == "Error");
+  REQUIRE(engine->CreateWebRtcServer("s", {Listen()}).ok());
+  CHECK(ClassOf(engine->CreateWebRtcServer("r", {Listen()})) == "Error");
+  CHECK(ClassOf(engine->CreateRouter("s")) == "Error");
+  AddComedia("r", "t");
+  PlainTransportOptions plain;
+  plain.listen_info = Listen();
+  CHECK(ClassOf(engine->CreatePlainTransport("r2", "t", plain).status()) == "Error");
+  CHECK(ClassOf(engine->Produce("t", samples::Audio("t", 1)).status()) == "Error");
+  REQUIRE(engine->Produce("t", samples::Audio("p", 1)).ok());
+  CHECK(ClassOf(engine->CreateAudioLevelObserver("r", "p", {})) == "Error");
+  auto consume = samples::ConsumerOf(samples::Audio("p", 1), "p", 10);
+  CHECK(ClassOf(engine->Consume("t", consume).status()) == "Error");
+}
+
+TEST_CASE_METHOD(EngineFixture, "unknown ids are NotFoundErrors, wrong classes Errors",
+                 "[engine]") {
+  REQUIRE(engine->CreateRouter("r").ok());
+  AddComedia("r", "t");
+  CHECK(ClassOf(engine->CloseRouter("x")) == "NotFoundError");
+  CHECK(ClassOf(engine->CloseRouter("t")) == "Error");
+  CHECK(ClassOf(engine->DumpRouter("t").status()) == "Error");
+  CHECK(ClassOf(engine->CloseTransport("r", "x")) == "NotFoundError");
+  CHECK(ClassOf(engine->Produce("x", samples::Audio("p", 1)).status()) == "NotFoundError");
+  CHECK(ClassOf(engine->DumpProducer("x").status()) == "NotFoundError");
+  CHECK(ClassOf(engine->DumpProducer("t").status()) == "Error");
+  CHECK(ClassOf(engine->PauseConsumer("x")) == "NotFoundError");
+  CHECK(ClassOf(engine->RestartIce("t").status()) == "Error");
+  CHECK(ClassOf(engine->ConnectWebRtcTransport("t", {}).status()) == "Error");
+  CHECK(ClassOf(engine->CloseProducer("t", "x")) == "NotFoundError");
+  CHECK(ClassOf(engine->CloseConsumer("t", "x")) == "NotFoundError");
+  CHECK(ClassOf(engine->CloseWebRtcServer("x")) == "NotFoundError");
+  CHECK(ClassOf(engine->CloseRtpObserver("r", "x")) == "NotFoundError");
+  CHECK(ClassOf(engine->PauseRtpObserver("x")) == "NotFoundError");
+  const auto consume = samples::ConsumerOf(samples::Audio("gone", 1), "c", 10);
+  CHECK(ClassOf(engine->Consume("t", consume).status()) == "NotFoundError");
+  CHECK(engine->FindProducer("t") == nullptr);
+  engine->ProducerSend("x", {});
+}
+
+TEST_CASE_METHOD(EngineFixture, "a producer of another router is not found", "[engine]") {
+  REQUIRE(engine->CreateRouter("r1").ok());
+  REQUIRE(engine->CreateRouter("r2").ok());
+  AddComedia("r1", "t1");
+  AddComedia("r2", "t2");
+  REQUIRE(engine->Produce("t1", samples::Audio("p", 1)).ok());
+  const auto consume = samples::ConsumerOf(samples::Audio("p", 1), "c", 10);
+  CHECK(ClassOf(engine->Consume("t2", consume).status()) == "NotFoundError");
+  REQUIRE(engine->CreateAudioLevelObserver("r2", "o", {}).ok());
+  CHECK(ClassOf(engine->AddProducerToObserver("o", "p")) == "NotFoundError");
+}
+
+TEST_CASE_METHOD(EngineFixture, "a refused producer leaves nothing behind", "[engine]") {
+  REQUIRE(engine->CreateRouter("r").ok());
+  AddComedia("r", "t");
+  REQUIRE(engine->Produce("t", samples::Video("p", 1, 2)).ok());
+  CHECK(ClassOf(engine->Produce("t", samples::Video("q", 9, 2)).status()) == "Error");
+  CHECK(engine->FindProducer("q") == nullptr);
+  const TransportDump dump = engine->DumpPlainTransport("t")->base;
+  CHECK(dump.producer_ids == Lines{"p"});
+  CHECK(dump.listener_ssrcs.size() == 2);
+  CHECK(engine->DumpRouter("r")->producer_consumer_ids.size() == 1);
+}
+
+TEST_CASE_METHOD(GraphFixture, "closing a producer closes its consumers everywhere", "[engine]") {
+  REQUIRE(engine->CloseProducer("a", "pv").ok());
+  CHECK(events.Take() == Lines{"close av", "close bv"});
+  CHECK(ClassOf(engine->DumpProducer("pv").status()) == "NotFoundError");
+  CHECK(ClassOf(engine->DumpConsumer("av").status()) == "NotFoundError");
+  CHECK(ClassOf(engine->DumpConsumer("bv").status()) == "NotFoundError");
+  CHECK(engine->DumpConsumer("ba").ok());
+  CHECK(ClassOf(engine->CloseProducer("a", "pv")) == "NotFoundError");
+  // Its SSRCs and those of its consumers are free again.
+  REQUIRE(engine->Produce("a", video).ok());
+  REQUIRE(engine->Consume("b", samples::ConsumerOf(video, "bv", 20)).ok());
+}
+
+TEST_CASE_METHOD(GraphFixture, "closing a consumer tells nobody", "[engine]") {
+  REQUIRE(engine->CloseConsumer("b", "bv").ok());
+  CHECK(events.Take().empty());
+  CHECK(engine->DumpRouter("r")->consumer_producer_ids.size() == 3);
+  CHECK(ClassOf(engine->CloseConsumer("a", "ba")) == "NotFoundError");  // not of this transport
+}
+
+TEST_CASE_METHOD(GraphFixture, "closing a transport closes its producers, then its consumers",
+                 "[engine]") {
+  SECTION("of the producers") {
+    REQUIRE(engine->CloseTransport("r", "a").ok());
+    CHECK(events.Take() == Lines{"close aa", "close ba", "close av", "close bv"});
+    CHECK(engine->Dump().request_handler_ids == Lines{"r", "b"});
+  }
+  SECTION("of consumers only") {
+    REQUIRE(engine->CloseTransport("r", "b").ok());
+    CHECK(events.Take().empty());
+    CHECK(engine->DumpRouter("r")->consumer_producer_ids.size() == 2);
+  }
+  CHECK(network.open_sockets() == 1);
+}
+
+TEST_CASE_METHOD(GraphFixture, "closing a router is silent and frees every id", "[engine]") {
+  REQUIRE(engine->CreateAudioLevelObserver("r", "o", {}).ok());
+  REQUIRE(engine->AddProducerToObserver("o", "pa").ok());
+  REQUIRE(engine->CloseRouter("r").ok());
+  CHECK(events.Take().empty());
+  CHECK(engine->Dump().request_handler_ids.empty());
+  CHECK(network.open_sockets() == 0);
+  REQUIRE(engine->CreateRouter("pa").ok());
+  environment.AdvanceBy(Duration::Seconds(5));
+}
+
+TEST_CASE_METHOD(GraphFixture, "destroying the engine in the middle of a turn is clean",
+                 "[engine]") {
+  const SocketAddress local = LocalOf(engine->DumpPlainTransport("a")->tuple);
+  const auto packet = samples::Rtp(samples::kVp8, 2, 1, 1, samples::Vp8Payload(true, 1), true);
+  Deliver(packet, local, Address("192.0.2.1", 5000));
+  REQUIRE(engine->SetMaxIncomingBitrate("a", 500'000).ok());
+  SECTION("the producer with packets waiting") { REQUIRE(engine->CloseProducer("a", "pv").ok()); }
+  SECTION("its transport") { REQUIRE(engine->CloseTransport("r", "a").ok()); }
+  SECTION("a consumer of it") { REQUIRE(engine->CloseConsumer("b", "bv").ok()); }
+  SECTION("its router") { REQUIRE(engine->CloseRouter("r").ok()); }
+  SECTION("everything") {
+    engine.reset();
+    engine = std::make_unique<Engine>(
+        EngineDependencies{environment, network, pool, *srtp, SharedDtls(), events});
+  }
+  environment.EndTurn();
+  environment.AdvanceBy(Duration::Seconds(3));
+}
+
+TEST_CASE_METHOD(GraphFixture, "dumps list what there is", "[engine]") {
+  const WorkerDump worker = engine->Dump();
+  CHECK(worker.router_ids == Lines{"r"});
+  CHECK(worker.request_handler_ids == Lines{"r", "a", "b", "pa", "pv", "aa", "ba", "av", "bv"});
+  CHECK(worker.notification_handler_ids == Lines{"a", "b", "pa", "pv"});
+
+  REQUIRE(engine->CreateAudioLevelObserver("r", "o", {}).ok());
+  REQUIRE(engine->AddProducerToObserver("o", "pa").ok());
+  REQUIRE(engine->AddProducerToObserver("o", "pa").ok());  // twice is accepted
+  CHECK(ClassOf(engine->AddProducerToObserver("o", "pv")) == "TypeError");
+  RouterDump router = *engine->DumpRouter("r");
+  CHECK(router.transport_ids == Lines{"a", "b"});
+  CHECK(router.rtp_observer_ids == Lines{"o"});
+  REQUIRE(router.producer_consumer_ids.size() == 2);
+  CHECK(router.producer_consumer_ids[0] == std::pair<std::string, Lines>("pa", {"aa", "ba"}));
+  REQUIRE(router.producer_observer_ids.size() == 2);
+  CHECK(router.producer_observer_ids[0] == std::pair<std::string, Lines>("pa", {"o"}));
+  CHECK(router.producer_observer_ids[1] == std::pair<std::string, Lines>("pv", {}));
+  REQUIRE(engine->CloseProducer("a", "pa").ok());
+  router = *engine->DumpRouter("r");
+  CHECK(router.producer_observer_ids.size() == 1);
+  REQUIRE(engine->RemoveProducerFromObserver("o", "pv").ok());  // of a non-member
+
+  const TransportDump a = engine->DumpPlainTransport("a")->base;
+  CHECK(a.id == "a");
+  CHECK(a.producer_ids == Lines{"pv"});
+  CHECK(a.consumer_ids == Lines{"av"});
+  CHECK(a.ssrc_consumer_ids == std::vector<std::pair<uint32_t, std::string>>{{20, "av"}});
+  CHECK(a.rtx_ssrc_consumer_ids == std::vector<std::pair<uint32_t, std::string>>{{21, "av"}});
+}
+
+TEST_CASE_METHOD(GraphFixture, "an SSRC is sent once per transport", "[engine]") {
+  const auto again = samples::ConsumerOf(audio, "again", 20);
+  CHECK(ClassOf(engine->Consume("b", again).status()) == "Error");
+  const auto rtx = samples::ConsumerOf(audio, "again", 21);
+  CHECK(ClassOf(engine->Consume("b", rtx).status()) == "Error");
+  CHECK(engine->FindConsumer("again") == nullptr);
+}
+
+TEST_CASE_METHOD(GraphFixture, "pause and resume reach the consumers before the response",
+                 "[engine]") {
+  REQUIRE(engine->PauseProducer("pv").ok());
+  CHECK(events.Take() == Lines{"pause av", "pause bv"});
+  REQUIRE(engine->Consume("b", samples::ConsumerOf(video, "late", 30)).ok());
+  CHECK(events.Take() == Lines{"pause late"});
+  REQUIRE(engine->ResumeProducer("pv").ok());
+  CHECK(events.Take() == Lines{"resume av", "resume bv", "resume late"});
+}
+
+TEST_CASE_METHOD(GraphFixture, "bitrate limits follow their rules", "[engine]") {
+  const uint64_t too_much = TransportCore::kMaxBitrate + 1;
+  CHECK(ClassOf(engine->SetMaxIncomingBitrate("a", too_much)) == "TypeError");
+  CHECK(ClassOf(engine->SetMaxOutgoingBitrate("a", too_much)) == "TypeError");
+  CHECK(ClassOf(engine->SetMinOutgoingBitrate("a", too_much)) == "TypeError");
+  CHECK(ClassOf(engine->SetMaxOutgoingBitrate("a", 29'999)) == "TypeError");
+  CHECK(ClassOf(engine->SetMinOutgoingBitrate("a", 29'999)) == "TypeError");
+  CHECK(engine->SetMaxIncomingBitrate("a", 1).ok());
+  CHECK(engine->SetMinOutgoingBitrate("a", 100'000).ok());
+  CHECK(ClassOf(engine->SetMaxOutgoingBitrate("a", 99'999)) == "TypeError");
+  CHECK(engine->SetMaxOutgoingBitrate("a", 200'000).ok());
+  CHECK(ClassOf(engine->SetMinOutgoingBitrate("a", 200'001)) == "TypeError");
+  const TransportStats stats = engine->GetPlainTransportStats("a")->base;
+  CHECK(stats.max_incoming_bitrate == 1U);
+  CHECK(stats.max_outgoing_bitrate == 200'000U);
+  CHECK(stats.min_outgoing_bitrate == 100'000U);
+  CHECK(engine->SetMaxOutgoingBitrate("a", 0).ok());
+  CHECK_FALSE(engine->GetPlainTransportStats("a")->base.max_outgoing_bitrate);
+}
+
+}  // namespace
+}  // namespace sluice

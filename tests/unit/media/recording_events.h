@@ -1,0 +1,74 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "worker/media/engine_events.h"
+
+namespace sluice {
+
+/// Writes down every event as one line: "name id [value]".
+class RecordingEvents final : public EngineEvents {
+ public:
+  std::vector<std::string> lines;
+
+  std::vector<std::string> Take() { return std::exchange(lines, {}); }
+  size_t Count(const std::string& line) const {
+    size_t count = 0;
+    for (const std::string& l : lines) count += l == line ? 1 : 0;
+    return count;
+  }
+
+  void OnIceSelectedTuple(const std::string& id, const TupleReport& tuple) override {
+    Add("tuple", id, fmt::format("{}:{}", tuple.remote_ip, tuple.remote_port));
+  }
+  void OnIceState(const std::string& id, IceState state) override {
+    static constexpr const char* kNames[] = {"new", "connected", "completed", "disconnected"};
+    Add("ice", id, kNames[static_cast<int>(state)]);
+  }
+  void OnDtlsState(const std::string& id, DtlsState state, const std::string&) override {
+    static constexpr const char* kNames[] = {"new", "connecting", "connected", "failed", "closed"};
+    Add("dtls", id, kNames[static_cast<int>(state)]);
+  }
+  void OnPlainTuple(const std::string& id, const TupleReport& tuple) override {
+    Add("plain-tuple", id, fmt::format("{}:{}", tuple.remote_ip, tuple.remote_port));
+  }
+  void OnPlainRtcpTuple(const std::string& id, const TupleReport& tuple) override {
+    Add("plain-rtcp-tuple", id, fmt::format("{}:{}", tuple.remote_ip, tuple.remote_port));
+  }
+  void OnProducerScore(const std::string& id, const std::vector<ProducerScoreEntry>&) override {
+    if (record_scores) Add("producer-score", id, "");
+  }
+  void OnProducerVideoOrientation(const std::string& id, const VideoOrientation&) override {
+    Add("orientation", id, "");
+  }
+  void OnProducerTrace(const std::string&, const TraceReport&) override {}
+  void OnConsumerProducerPause(const std::string& id) override { Add("pause", id, ""); }
+  void OnConsumerProducerResume(const std::string& id) override { Add("resume", id, ""); }
+  void OnConsumerProducerClose(const std::string& id) override { Add("close", id, ""); }
+  void OnConsumerScore(const std::string& id, const ConsumerScore&) override {
+    if (record_scores) Add("consumer-score", id, "");
+  }
+  void OnConsumerLayers(const std::string& id, const std::optional<ConsumerLayers>&) override {
+    Add("layers", id, "");
+  }
+  void OnConsumerTrace(const std::string&, const TraceReport&) override {}
+  void OnAudioLevelVolumes(const std::string& id,
+                           const std::vector<std::pair<std::string, int8_t>>&) override {
+    Add("volumes", id, "");
+  }
+  void OnAudioLevelSilence(const std::string& id) override { Add("silence", id, ""); }
+
+  bool record_scores = false;
+
+ private:
+  void Add(const char* name, const std::string& id, const std::string& value) {
+    lines.push_back(value.empty() ? fmt::format("{} {}", name, id)
+                                  : fmt::format("{} {} {}", name, id, value));
+  }
+};
+
+}  // namespace sluice
