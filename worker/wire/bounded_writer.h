@@ -43,11 +43,8 @@ class BoundedWriter {
     return claimed;
   }
   void WriteBigEndian(uint64_t value, size_t size) {
-    size_t shift = size * 8;
-    for (uint8_t& byte : Claim(size)) {
-      shift -= 8;
-      byte = static_cast<uint8_t>(value >> shift);
-    }
+    const auto claimed = Claim(size);
+    for (size_t i = claimed.size(); i-- > 0; value >>= 8) claimed[i] = static_cast<uint8_t>(value);
   }
 
   std::span<uint8_t> out_;
