@@ -136,6 +136,7 @@ export class Session {
         rtpCapabilities: device.recvRtpCapabilities,
       });
       this.#everJoined = true;
+      performance.mark('sluice:joined');
       this.view.joined();
       for (const peer of peers as RemotePeer[]) this.view.peerJoined(peer);
     } catch (error) {

@@ -61,7 +61,12 @@ export class Tile {
       if (old.kind === track.kind) this.stream.removeTrack(old);
     }
     this.stream.addTrack(track);
-    if (track.kind === 'video') this.setVideoShown(true);
+    if (track.kind === 'video') {
+      this.setVideoShown(true);
+      if (!this.local) {
+        this.video.requestVideoFrameCallback(() => performance.mark('sluice:first-frame'));
+      }
+    }
     this.#play(this.local);
   }
 

@@ -1,0 +1,88 @@
+// Show 1: ffmpeg publishes through the REST broadcaster API, browsers see and hear it.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Browser } from './lib/chromium.mjs';
+import { Sluice } from './lib/sluice.mjs';
+import { waitFor } from './lib/wait.mjs';
+
+const sourceRate = 30;
+let sluice;
+let browser;
+let broadcast;
+
+before(async () => {
+  sluice = await Sluice.start('broadcast-controller');
+  browser = await Browser.launch();
+  broadcast = sluice.broadcast('demo', { env: { SLUICE_RATE: String(sourceRate) } });
+});
+after(async () => {
+  await broadcast?.stop();
+  await browser?.close();
+  await sluice?.stop();
+});
+
+const onlyPeer = (remotes) => Object.entries(remotes)[0];
+
+test('two viewers decode the broadcast at its rate, in its size, with sound', async () => {
+  const viewers = [];
+  for (const name of ['Ann', 'Ben']) {
+    viewers.push(
+      await browser.join(sluice.url, { roomId: 'demo', mode: 'live', displayName: name, info: 'true' }),
+    );
+  }
+  for (const [index, viewer] of viewers.entries()) {
+    const [peerId, first] = onlyPeer(await viewer.waitForMedia(1));
+    assert.equal(first.name, 'Broadcast');
+    assert.deepEqual([first.width, first.height], [640, 360]);
+    assert.equal(first.codec, 'video/VP8');
+    const rate = await viewer.frameRate(peerId, 4 * sourceRate);
+    assert.ok(Math.abs(rate - sourceRate) < 1.5, `decoded ${rate} fps of ${sourceRate}`);
+    const later = (await viewer.remotes())[peerId];
+    assert.ok(later.audioEnergy > first.audioEnergy, 'audio energy grows');
+    await viewer.screenshot(`broadcast-viewer-${index + 1}`);
+  }
+  await Promise.all(viewers.map((viewer) => viewer.close()));
+});
+
+test('a late viewer of a source that ignores PLI sees video at its next key frame', async () => {
+  const viewer = await browser.join(sluice.url, { roomId: 'demo', mode: 'live', displayName: 'Late' });
+  await viewer.waitForMedia(1, { minFrames: 1 });
+  const { firstFrame, joined } = await timeToFirstFrame(viewer);
+  // The source makes one each second; the rest is connecting and decoding.
+  assert.ok(firstFrame - joined < 2500, `first frame ${firstFrame - joined} ms after joining`);
+  await viewer.close();
+});
+
+test('a late viewer of a source that answers PLI sees video within a second of joining', async () => {
+  const publisher = await browser.join(sluice.url, {
+    roomId: 'pli', mode: 'live', publish: 'true', displayName: 'Host',
+  });
+  const early = await browser.join(sluice.url, { roomId: 'pli', mode: 'live', displayName: 'Early' });
+  await early.waitForMedia(1, { audio: false, minFrames: 30 });
+  const late = await browser.join(sluice.url, { roomId: 'pli', mode: 'live', displayName: 'Late' });
+  await late.waitForMedia(1, { audio: false, minFrames: 1 });
+  const { firstFrame, joined } = await timeToFirstFrame(late);
+  assert.ok(firstFrame - joined < 1000, `first frame ${firstFrame - joined} ms after joining`);
+  for (const member of [late, early, publisher]) await member.close();
+});
+
+test('stopping the broadcast removes it from the room', async () => {
+  const viewer = await browser.join(sluice.url, { roomId: 'demo', mode: 'live', displayName: 'Eve' });
+  await viewer.waitForMedia(1);
+  await broadcast.stop();
+  await waitFor('the tile to go', async () => Object.keys(await viewer.remotes()).length === 0);
+  await viewer.screenshot('broadcast-ended');
+  await viewer.close();
+});
+
+/** ms on the page's clock: when the room was joined, and when the first video frame was shown. */
+async function timeToFirstFrame(viewer) {
+  return await waitFor('marks of the page', () =>
+    viewer.page.evaluate(() => {
+      const mark = (name) => performance.getEntriesByName(name)[0]?.startTime;
+      const joined = mark('sluice:joined');
+      const firstFrame = mark('sluice:first-frame');
+      return joined !== undefined && firstFrame !== undefined ? { joined, firstFrame } : undefined;
+    }),
+  );
+}

@@ -1,0 +1,53 @@
+// Show 5: with 5 % random loss and 40 ms delay a viewer's video keeps its frame rate thanks to RTX.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Browser } from './lib/chromium.mjs';
+import { TestNetwork } from './lib/netns.mjs';
+import { Sluice } from './lib/sluice.mjs';
+import { waitFor } from './lib/wait.mjs';
+
+const sourceRate = 30;
+const watched = 25; // seconds of video that are judged
+let network;
+let sluice;
+let broadcast;
+let browser;
+
+before(async () => {
+  network = new TestNetwork('loss');
+  sluice = await Sluice.start('loss-controller', { command: network.server, host: network.serverIp });
+  broadcast = sluice.broadcast('loss', { name: 'loss-broadcast', command: network.server, env: { SLUICE_RATE: String(sourceRate) } });
+  browser = await Browser.launch({ executablePath: network.clientExecutable('/usr/bin/chromium') });
+});
+after(async () => {
+  await broadcast?.stop();
+  await browser?.close();
+  await sluice?.stop();
+  network?.destroy();
+});
+
+test('5 % loss and 40 ms delay: frame rate kept, frozen under 2 % of the time', async () => {
+  const viewer = await browser.join(sluice.secureUrl, { roomId: 'loss', mode: 'live', displayName: 'Viewer', info: 'true' });
+  const [peerId] = Object.keys(await viewer.waitForMedia(1, { minFrames: 60 }));
+  network.impair({ loss: 5, delay: 40 });
+  const first = (await viewer.remotes())[peerId];
+  const last = await waitFor(
+    `${watched} s of video`,
+    async () => {
+      const now = (await viewer.remotes())[peerId];
+      return now.at - first.at >= watched * 1000 ? now : undefined;
+    },
+    { timeout: 90_000, interval: 500 },
+  );
+  const seconds = (last.at - first.at) / 1000;
+  const rate = (last.framesDecoded - first.framesDecoded) / seconds;
+  const frozen = (last.freezeDuration - first.freezeDuration) / seconds;
+  const summary = `decoded ${rate.toFixed(2)} fps of ${sourceRate}, frozen ${(frozen * 100).toFixed(2)} % of ${seconds.toFixed(1)} s, ` +
+    `${last.nackCount - first.nackCount} NACKs, ${last.retransmitted - first.retransmitted} packets by RTX`;
+  console.log(summary);
+  await viewer.screenshot('loss');
+  assert.ok(last.retransmitted > first.retransmitted, 'RTX was used');
+  assert.ok(rate > 0.95 * sourceRate, summary);
+  assert.ok(frozen < 0.02, summary);
+  await viewer.close();
+});

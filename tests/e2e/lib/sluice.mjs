@@ -1,0 +1,88 @@
+import path from 'node:path';
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import { Child, freePort } from './process.mjs';
+import { controllerBin, root } from './paths.mjs';
+import { waitFor } from './wait.mjs';
+
+/** A controller with its workers, on ports of its own. */
+export class Sluice {
+  static async start(name, { args = [], env = {}, command = [], host = '127.0.0.1' } = {}) {
+    const [https, http, rtc] = [await freePort(), await freePort(), await freePort()];
+    const state = mkdtempSync(path.join(os.tmpdir(), 'sluice-state-'));
+    const argv = [
+      ...command,
+      controllerBin,
+      '--listenIp', host,
+      '--listenPort', String(https),
+      '--plainListenIp', host,
+      '--plainListenPort', String(http),
+      '--rtcIp', host,
+      '--rtcPort', String(rtc),
+      '--stateDir', state,
+      '--webRoot', path.join(root, 'web/dist'),
+      ...args,
+    ];
+    const child = new Child(name, argv[0], argv.slice(1), { env: { ...process.env, ...env } });
+    const sluice = new Sluice(child, host, https, http, state);
+    await waitFor(
+      'the controller to answer',
+      async () => {
+        if (child.exit) throw new Error(`controller exited: ${JSON.stringify(child.exit)}`);
+        // A host of another namespace cannot be asked from here: then its own words count.
+        if (host !== '127.0.0.1') return child.output.includes('listening');
+        return (await fetch(`${sluice.url}/`)).ok;
+      },
+      { describe: () => child.output },
+    );
+    return sluice;
+  }
+
+  constructor(child, host, https, http, state) {
+    this.child = child;
+    this.url = `http://${host}:${http}`;
+    this.secureUrl = `https://${host}:${https}`;
+    this.state = state;
+  }
+
+  get output() {
+    return this.child.output;
+  }
+
+  /** REST call; returns {status, body} with the body parsed where it is JSON. */
+  async rest(method, route, body) {
+    const reply = await fetch(`${this.url}${route}`, {
+      method,
+      headers: body === undefined ? {} : { 'content-type': 'application/json' },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    const text = await reply.text();
+    let parsed = text;
+    try {
+      parsed = JSON.parse(text);
+    } catch {
+      // an error page or an empty body
+    }
+    return { status: reply.status, body: parsed };
+  }
+
+  /** Publishes with scripts/broadcast.sh until stop(). */
+  broadcast(room, { name = 'broadcast', file, env = {}, command = [] } = {}) {
+    const argv = [...command, path.join(root, 'scripts/broadcast.sh'), room, ...(file ? [file] : [])];
+    return new Child(name, argv[0], argv.slice(1), {
+      env: {
+        ...process.env,
+        SLUICE_URL: this.url,
+        SLUICE_SIZE: '640x360',
+        SLUICE_BITRATE: '800k',
+        ...env,
+      },
+    });
+  }
+
+  async stop() {
+    const exit = await this.child.stop();
+    rmSync(this.state, { recursive: true, force: true });
+    return exit;
+  }
+}
