@@ -1,6 +1,6 @@
 #pragma once
 
-#include <sys/time.h>
+#include <sys/select.h>  // timeval
 
 #include <cstdint>
 #include <span>
