@@ -1,0 +1,397 @@
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/unit/producer/producer_fixture.h"
+#include "worker/core/rtp/retransmission_store.h"
+
+namespace sluice {
+namespace {
+
+using samples::Rtp;
+using Result = Producer::ReceiveResult;
+
+constexpr uint32_t kSsrc = 1111;
+constexpr uint32_t kRtxSsrc = 2222;
+
+std::vector<uint8_t> VideoPacket(int sequence, bool key_frame = false) {
+  return Rtp(samples::kVp8, kSsrc, static_cast<uint16_t>(sequence),
+             static_cast<uint32_t>(sequence) * 3000,
+             samples::Vp8Payload(key_frame, static_cast<uint16_t>(sequence & 0x7fff)));
+}
+
+std::vector<uint8_t> RtxPacket(int rtx_sequence, int original) {
+  std::vector<uint8_t> payload = {static_cast<uint8_t>(original >> 8),
+                                  static_cast<uint8_t>(original)};
+  const auto media = samples::Vp8Payload(false, static_cast<uint16_t>(original & 0x7fff));
+  payload.insert(payload.end(), media.begin(), media.end());
+  return Rtp(samples::kVp8Rtx, kRtxSsrc, static_cast<uint16_t>(rtx_sequence),
+             static_cast<uint32_t>(original) * 3000, payload);
+}
+
+std::vector<uint8_t> PaddingPacket(int sequence) {
+  auto packet = Rtp(samples::kVp8, kSsrc, static_cast<uint16_t>(sequence), 0, {0, 0, 0, 4});
+  packet[0] |= 0x20;
+  return packet;
+}
+
+/// A video producer with viewers.
+class VideoBed {
+ public:
+  explicit VideoBed(int viewers = 1, ProduceOptions options = samples::Video("p", kSsrc, kRtxSsrc))
+      : producer(bed.Produce(options)) {
+    for (int i = 0; i < viewers; ++i) {
+      egresses.push_back(std::make_unique<RecordingEgress>(sent));
+      auto consumer = Consumer::Create(samples::ConsumerOf(options, "c" + std::to_string(i),
+                                                           7000 + static_cast<uint32_t>(i) * 2),
+                                       *producer, *egresses.back(), bed.environment, bed.events);
+      REQUIRE(consumer.ok());
+      consumers.push_back(*std::move(consumer));
+    }
+  }
+  Result Receive(const std::vector<uint8_t>& packet) { return bed.Receive(*producer, packet); }
+  RtpStreamStats Stats() { return producer->GetStats(bed.environment.Now()).at(0); }
+
+  ProducerBed bed;
+  std::unique_ptr<Producer> producer;
+  std::vector<RecordingEgress::Sent> sent;
+  std::vector<std::unique_ptr<RecordingEgress>> egresses;
+  std::vector<std::unique_ptr<Consumer>> consumers;
+};
+
+TEST_CASE("packets of a turn go to each consumer together, in order") {
+  VideoBed f(2);
+  for (int i = 0; i < 3; ++i) CHECK(f.Receive(VideoPacket(i, i == 0)) == Result::kMedia);
+  CHECK(f.sent.empty());
+  CHECK(f.bed.scheduled.size() == 1);
+  f.bed.EndTurn();
+  REQUIRE(f.sent.size() == 6);
+  for (size_t i = 0; i < 6; ++i) {
+    CHECK(f.sent[i].egress == f.egresses[i / 3].get());
+    if (i % 3 > 0) CHECK(f.sent[i].sequence == static_cast<uint16_t>(f.sent[i - 1].sequence + 1));
+  }
+  f.sent.clear();
+  f.bed.EndTurn();
+  CHECK(f.sent.empty());
+}
+
+TEST_CASE("a paused consumer costs nothing, a detached one gets nothing") {
+  VideoBed f(1);
+  f.Receive(VideoPacket(0, true));
+  f.bed.EndTurn();
+  f.consumers[0]->Pause();
+  f.Receive(VideoPacket(1));
+  CHECK(f.bed.scheduled.empty());
+  f.consumers.clear();
+  CHECK(f.producer->consumers().empty());
+}
+
+TEST_CASE("a new stream is announced and asks for a key frame unless it starts with one") {
+  VideoBed f;
+  SECTION("starting with a key frame") {
+    f.Receive(VideoPacket(5, true));
+    CHECK(f.bed.plis.empty());
+  }
+  SECTION("starting in the middle") {
+    f.Receive(VideoPacket(5));
+    CHECK(f.bed.plis == std::vector<uint32_t>{kSsrc});
+  }
+  REQUIRE(f.bed.events.scores.size() == 1);
+  CHECK(f.bed.events.scores[0].at(0).score == 10);
+  CHECK(f.bed.events.order == std::vector<std::string>{"producer", "consumer"});
+  CHECK(f.producer->encoding_scores() == std::vector<uint8_t>{10});
+}
+
+TEST_CASE("before media there are no stats, no score and no streams") {
+  VideoBed f;
+  CHECK(f.producer->GetStats(f.bed.environment.Now()).empty());
+  CHECK(f.producer->encoding_score(0) == 0);
+  CHECK(f.producer->encoding_score(9) == 0);
+  CHECK(f.producer->retransmission_store(0) == nullptr);
+  CHECK(f.producer->Dump().rtp_streams.empty());
+  f.producer->RequestKeyFrame(Ssrc(kSsrc + 5'000'000));
+  CHECK(f.bed.plis.empty());
+}
+
+TEST_CASE("key-frame requests use what the sender understands") {
+  ProduceOptions options = samples::Video("p", kSsrc);
+  auto& feedback = options.rtp_parameters.codecs[0].rtcp_feedback;
+  size_t plis = 0;
+  size_t firs = 0;
+  SECTION("PLI") { plis = 1; }
+  SECTION("FIR") {
+    feedback = {{"ccm", "fir"}};
+    firs = 1;
+  }
+  SECTION("nothing") { feedback.clear(); }
+  VideoBed f(1, options);
+  f.Receive(VideoPacket(5));
+  CHECK(f.bed.plis.size() == plis);
+  CHECK(f.bed.firs.size() == firs);
+  CHECK(f.Stats().pli_count == plis);
+  CHECK(f.Stats().fir_count == firs);
+}
+
+TEST_CASE("requests of many consumers become one to the sender") {
+  VideoBed f(3);
+  f.Receive(VideoPacket(1, true));
+  for (int i = 0; i < 50; ++i) f.producer->RequestKeyFrame(Ssrc(kSsrc + 5'000'000));
+  f.producer->RequestKeyFrame(Ssrc(4242));
+  CHECK(f.bed.plis.size() == 1);
+  f.Receive(VideoPacket(2, true));
+  f.bed.AdvanceBy(5000);
+  CHECK(f.bed.plis.size() == 1);
+}
+
+TEST_CASE("what cannot be a packet of the stream is discarded and counted") {
+  VideoBed f;
+  CHECK(f.Receive(Rtp(50, kSsrc, 1, 1, {1, 2, 3})) == Result::kDiscarded);  // unknown payload type
+  CHECK(f.Receive(Rtp(samples::kVp8, 9999, 1, 1, {1})) == Result::kDiscarded);  // unknown SSRC
+  CHECK(f.Receive(Rtp(samples::kVp8, 0, 1, 1, {1})) == Result::kDiscarded);
+  CHECK(f.Receive(Rtp(samples::kVp8Rtx, kSsrc, 1, 1, {1, 2, 3})) == Result::kDiscarded);
+  CHECK(f.bed.events.scores.empty());
+  f.Receive(VideoPacket(100, true));
+  CHECK(f.Receive(VideoPacket(100)) == Result::kDiscarded);   // duplicate
+  CHECK(f.Receive(VideoPacket(9000)) == Result::kDiscarded);  // too far
+  CHECK(f.Stats().packets_discarded == 2);
+  CHECK(f.Stats().packet_count == 1);
+}
+
+TEST_CASE("padding is counted and only closes a gap in the consumers' numbers") {
+  VideoBed f;
+  f.Receive(VideoPacket(1, true));
+  CHECK(f.Receive(PaddingPacket(2)) == Result::kMedia);
+  CHECK(f.Receive(PaddingPacket(3)) == Result::kMedia);
+  f.Receive(VideoPacket(4));
+  f.bed.EndTurn();
+  REQUIRE(f.sent.size() == 2);
+  CHECK(f.sent[1].sequence == static_cast<uint16_t>(f.sent[0].sequence + 1));
+  CHECK(f.Stats().packet_count == 4);
+  CHECK(f.producer->retransmission_store(0)->size() == 2);
+}
+
+TEST_CASE("a hole is asked for and the RTX packet that fills it goes on as media") {
+  VideoBed f;
+  f.Receive(VideoPacket(1, true));
+  f.Receive(VideoPacket(4));
+  f.bed.EndTurn();
+  CHECK(f.bed.nacked.empty());
+  f.bed.AdvanceBy(10);
+  CHECK(f.bed.nacked == std::vector<int>{2, 3});
+  f.sent.clear();
+
+  CHECK(f.Receive(RtxPacket(500, 2)) == Result::kRetransmission);
+  f.bed.EndTurn();
+  REQUIRE(f.sent.size() == 1);
+  f.bed.AdvanceBy(200);
+  CHECK(f.bed.nacked == std::vector<int>{2, 3, 3, 3});
+  CHECK(f.Stats().packets_retransmitted == 1);
+  CHECK(f.Stats().packets_repaired == 1);
+  CHECK(f.Stats().packets_lost == 2);
+  CHECK(f.Stats().nack_count == 3);
+  CHECK(f.Stats().nack_packet_count == 4);
+
+  // The original comes after all: once is enough.
+  f.sent.clear();
+  CHECK(f.Receive(VideoPacket(2)) == Result::kDiscarded);
+  f.bed.EndTurn();
+  CHECK(f.sent.empty());
+}
+
+TEST_CASE("RTX that brings nothing new is not forwarded") {
+  VideoBed f;
+  CHECK(f.Receive(RtxPacket(500, 2)) == Result::kRetransmission);  // before any media
+  f.Receive(VideoPacket(1, true));
+  f.Receive(VideoPacket(2));
+  f.bed.EndTurn();
+  f.sent.clear();
+  f.Receive(RtxPacket(501, 2));                                      // there already
+  f.Receive(RtxPacket(502, 40000));                                  // never heard of
+  f.Receive(Rtp(samples::kVp8Rtx, kRtxSsrc, 503, 1, {}));            // empty: a probe
+  f.Receive(Rtp(samples::kVp8Rtx, kRtxSsrc, 504, 1, {0, 3}));        // OSN alone
+  f.Receive(Rtp(samples::kVp8, kRtxSsrc, 505, 1, {0, 3, 1, 2, 3}));  // wrong payload type
+  f.bed.EndTurn();
+  CHECK(f.sent.empty());
+  CHECK(f.Stats().packet_count == 2);
+}
+
+TEST_CASE("a loss too large for NACK asks for a key frame") {
+  VideoBed f;
+  f.Receive(VideoPacket(1, true));
+  f.Receive(VideoPacket(2000));
+  CHECK(f.bed.plis.size() == 1);
+  CHECK(f.bed.nacked.empty());
+}
+
+TEST_CASE("a sender that restarts its numbers is followed without a gap") {
+  VideoBed f;
+  f.Receive(VideoPacket(1, true));
+  f.Receive(VideoPacket(2));
+  CHECK(f.Receive(VideoPacket(30000)) == Result::kDiscarded);
+  CHECK(f.Receive(VideoPacket(30001, true)) == Result::kMedia);
+  f.Receive(VideoPacket(30002));
+  f.bed.EndTurn();
+  REQUIRE(f.sent.size() == 4);
+  for (size_t i = 1; i < 4; ++i) {
+    CHECK(f.sent[i].sequence == static_cast<uint16_t>(f.sent[i - 1].sequence + 1));
+  }
+}
+
+TEST_CASE("a stream announced by MID only teaches its SSRCs once") {
+  ProduceOptions options = samples::Video("p", kSsrc);
+  options.rtp_parameters.mid = "v";
+  options.rtp_parameters.encodings[0].ssrc.reset();
+  options.rtp_mapping.encodings[0].ssrc.reset();
+  VideoBed f(1, options);
+  CHECK_FALSE(f.producer->HasSsrc(Ssrc(kSsrc)));
+  CHECK(f.Receive(RtxPacket(1, 1)) == Result::kDiscarded);  // no media yet
+  CHECK(f.Receive(VideoPacket(1, true)) == Result::kMedia);
+  CHECK(f.Receive(RtxPacket(1, 1)) == Result::kRetransmission);
+  CHECK(f.bed.learned == std::vector<uint32_t>{kSsrc, kRtxSsrc});
+  CHECK(f.producer->HasSsrc(Ssrc(kSsrc)));
+  CHECK(f.producer->HasSsrc(Ssrc(kRtxSsrc)));
+  CHECK(f.Receive(Rtp(samples::kVp8, 777, 1, 1, {1})) == Result::kDiscarded);
+  CHECK(f.bed.learned.size() == 2);
+}
+
+TEST_CASE("a paused producer counts and asks, but forwards and traces nothing") {
+  VideoBed f;
+  f.producer->EnableTraces(TraceBit(ProducerTraceType::kRtp) | TraceBit(ProducerTraceType::kPli));
+  f.Receive(VideoPacket(1, true));
+  f.producer->Pause();
+  f.bed.EndTurn();
+  CHECK(f.sent.empty());
+  CHECK_FALSE(f.consumers[0]->active());
+  const size_t traced = f.bed.events.traces.size();
+  f.Receive(VideoPacket(2));
+  f.Receive(VideoPacket(4));
+  f.bed.AdvanceBy(10);
+  CHECK(f.bed.nacked == std::vector<int>{3});
+  CHECK(f.Stats().packet_count == 3);
+  f.producer->RequestKeyFrame(Ssrc(kSsrc + 5'000'000));
+  CHECK(f.bed.plis.empty());
+  CHECK(f.bed.events.traces.size() == traced);
+
+  f.producer->Resume();
+  CHECK(f.consumers[0]->active());
+  CHECK_FALSE(f.bed.plis.empty());
+  std::vector<rtcp::ReportBlock> blocks;
+  f.producer->FillReportBlocks(&blocks, f.bed.environment.Now());
+  CHECK(blocks.size() == 1);
+}
+
+TEST_CASE("a packet is traced once: a key frame as such, PLI not as NACK") {
+  VideoBed f;
+  TraceMask all = 0;
+  for (int type = 0; type <= 5; ++type) all |= 1u << type;
+  f.producer->EnableTraces(all);
+  f.Receive(VideoPacket(1));
+  f.Receive(VideoPacket(2, true));
+  rtcp::SenderInfo report;
+  report.ssrc = Ssrc(kSsrc);
+  report.ntp = NtpTime{100, 0};
+  f.producer->OnSenderReport(report, f.bed.environment.Now());
+  std::vector<TraceReport::Type> types;
+  for (const TraceReport& trace : f.bed.events.traces) types.push_back(trace.type);
+  CHECK(types == std::vector<TraceReport::Type>{TraceReport::Type::kPli, TraceReport::Type::kRtp,
+                                                TraceReport::Type::kKeyFrame,
+                                                TraceReport::Type::kSr});
+  const auto& key_frame = f.bed.events.traces[2];
+  CHECK(key_frame.incoming);
+  CHECK(key_frame.rtp_packet->is_key_frame);
+  CHECK(key_frame.rtp_packet->sequence_number == 2);
+  CHECK(key_frame.rtp_packet->size == 212);
+  CHECK_FALSE(f.bed.events.traces[0].incoming);
+}
+
+TEST_CASE("video orientation is reported at first sight and at each change") {
+  ProduceOptions options = samples::Video("p", kSsrc);
+  options.rtp_parameters.header_extensions.push_back(
+      {RtpExtensionUri::kVideoOrientation, 4, false, {}});
+  VideoBed f(1, options);
+  const std::vector<int> values = {1, 1, 0x0B, 0x0B};
+  for (size_t i = 0; i < values.size(); ++i) {
+    f.Receive(samples::WithExtension(VideoPacket(static_cast<int>(i), i == 0), 4,
+                                     {static_cast<uint8_t>(values[i])}));
+  }
+  REQUIRE(f.bed.events.orientations.size() == 2);
+  CHECK(f.bed.events.orientations[0].rotation == 90);
+  CHECK(f.bed.events.orientations[1].rotation == 270);
+  CHECK(f.bed.events.orientations[1].camera);
+}
+
+TEST_CASE("loss lowers the score: consumers hear it before the protocol") {
+  VideoBed f;
+  rtcp::SenderInfo report;
+  report.ssrc = Ssrc(kSsrc);
+  report.ntp = NtpTime{100, 0};
+  for (int i = 0; i < 100; ++i) f.Receive(VideoPacket(i, i == 0));
+  f.producer->OnSenderReport(report, f.bed.environment.Now());
+  CHECK(f.bed.events.scores.size() == 1);  // 10 still
+  f.bed.events.order.clear();
+  for (int i = 100; i < 200; i += 2) f.Receive(VideoPacket(i));
+  f.producer->OnSenderReport(report, f.bed.environment.Now());
+  REQUIRE(f.bed.events.scores.size() == 2);
+  CHECK(f.bed.events.scores[1].at(0).score == 4);  // (1·10 + 2·1) / 3
+  CHECK(f.bed.events.order == std::vector<std::string>{"consumer", "producer"});
+}
+
+TEST_CASE("the round trip comes from DLRR and spaces the NACKs") {
+  VideoBed f;
+  f.Receive(VideoPacket(1, true));
+  f.bed.Dlrr(*f.producer, /*ago_ms=*/350, /*held_ms=*/50);
+  CHECK(f.Stats().round_trip_time_ms == Approx(300).margin(1));
+  f.bed.Dlrr(*f.producer, /*ago_ms=*/50, /*held_ms=*/350);  // negative: made up
+  CHECK(f.Stats().round_trip_time_ms == Approx(300).margin(1));
+  f.Receive(VideoPacket(3));
+  f.bed.AdvanceBy(300);
+  CHECK(f.bed.nacked.size() == 1);
+  f.bed.AdvanceBy(20);
+  CHECK(f.bed.nacked.size() == 2);
+}
+
+TEST_CASE("report blocks cover media and RTX") {
+  VideoBed f;
+  std::vector<rtcp::ReportBlock> blocks;
+  f.producer->FillReportBlocks(&blocks, f.bed.environment.Now());
+  CHECK(blocks.empty());
+  f.Receive(VideoPacket(1, true));
+  f.Receive(VideoPacket(3));
+  f.Receive(RtxPacket(10, 2));
+  f.producer->FillReportBlocks(&blocks, f.bed.environment.Now());
+  REQUIRE(blocks.size() == 2);
+  CHECK(blocks[0].ssrc == Ssrc(kSsrc));
+  CHECK(blocks[0].cumulative_lost == 1);
+  CHECK(blocks[1].ssrc == Ssrc(kRtxSsrc));
+}
+
+TEST_CASE("bitrates are of the whole window and, with temporal layers, by layer") {
+  ProduceOptions options = samples::Video("p", kSsrc);
+  options.rtp_parameters.encodings[0].scalability_mode = "L1T2";
+  VideoBed f(1, options);
+  CHECK(f.producer->type() == RtpType::kSimple);
+  for (int i = 0; i < 250; ++i) {
+    f.Receive(VideoPacket(i, i == 0));
+    f.bed.AdvanceBy(10);
+  }
+  const auto stats = f.Stats();
+  const uint64_t exact = 212 * 8 * 100;  // 100 packets a second
+  CHECK(stats.bitrate == Approx(static_cast<double>(exact)).epsilon(0.05));
+  REQUIRE(stats.bitrate_by_layer.size() == 2);
+  CHECK(stats.bitrate_by_layer[0].first == "0.0");
+  CHECK(stats.bitrate_by_layer[0].second == stats.bitrate);
+  CHECK(stats.bitrate_by_layer[1].second == 0);
+  CHECK(f.producer->encoding_bitrate(0, f.bed.environment.Now()).bps() ==
+        static_cast<int64_t>(stats.bitrate));
+}
+
+TEST_CASE("closing a producer tells its consumers") {
+  VideoBed f(2);
+  f.Receive(VideoPacket(1, true));
+  f.producer.reset();
+  CHECK(f.consumers[0]->producer_closed());
+  CHECK(f.consumers[1]->producer_closed());
+}
+
+}  // namespace
+}  // namespace sluice
