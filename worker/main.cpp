@@ -1,1 +1,119 @@
-int main() { return 0; }
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <span>
+#include <string>
+
+#include "common/log.h"
+#include "worker/channel/router_channel.h"
+#include "worker/io/channel_pipe.h"
+#include "worker/process/options.h"
+#include "worker/process/worker_process.h"
+
+/// sluice-worker: process side of router-protocol §1.1–1.4 and §1.8.
+namespace sluice {
+namespace {
+
+constexpr int kExitStartFailed = 1;
+constexpr int kExitSettings = 42;  // the library turns it into a TypeError
+
+bool IsOpen(int fd) { return fcntl(fd, F_GETFD) >= 0; }
+
+/// Where log lines go while there is no channel.
+class StderrLog final : public LogSink {
+ public:
+  void WriteLog(LogLevel level, std::string_view line) override {
+    std::fprintf(stderr, "sluice-worker: %s: %.*s\n", std::string(ToString(level)).c_str(),
+                 static_cast<int>(line.size()), line.data());
+  }
+};
+
+/// One Log frame on the pipe, for a process that ends before it has a loop.
+class LastWords final : private ChannelOutput, private ProcessInfo {
+ public:
+  void Say(const std::string& text) {
+    RouterChannel channel(*this, *this);
+    channel.WriteLog(LogLevel::kError, text);
+  }
+
+ private:
+  void Write(std::span<const uint8_t> bytes) override {
+    WriteBlocking(WorkerProcess::kResponseFd, bytes, Duration::Millis(200));
+  }
+  uint32_t pid() const override { return static_cast<uint32_t>(getpid()); }
+  ResourceUsage GetResourceUsage() const override { return {}; }
+  void RequestClose() override {}
+};
+
+/// A wrong setting is told twice: to a person on stderr, to the controller as a log frame.
+int FailSettings(const std::string& text) {
+  std::fprintf(stderr, "sluice-worker: %s\n", text.c_str());
+  if (IsOpen(WorkerProcess::kResponseFd)) LastWords().Say(text);
+  return kExitSettings;
+}
+
+bool IsSettingsError(const Status& status) {
+  return status.code() == absl::StatusCode::kInvalidArgument ||
+         status.code() == absl::StatusCode::kUnimplemented;
+}
+
+void IgnoreSignals() {
+  for (const int number : {SIGPIPE, SIGHUP, SIGALRM, SIGUSR1, SIGUSR2}) {
+    std::signal(number, SIG_IGN);
+  }
+}
+
+/// A transport with its own ports takes a descriptor or two: use all that the system grants.
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int RunWorker(const WorkerOptions& options) {
+  for (const int fd : {WorkerProcess::kRequestFd, WorkerProcess::kResponseFd}) {
+    if (IsOpen(fd)) continue;
+    return FailSettings("file descriptor " + std::to_string(fd) +
+                        " is not open; this program is started by a controller, see --help");
+  }
+  auto process = WorkerProcess::Create(options);
+  if (!process.ok()) {
+    const std::string text(process.status().message());
+    if (IsSettingsError(process.status())) return FailSettings(text);
+    std::fprintf(stderr, "sluice-worker: cannot start: %s\n", text.c_str());
+    return kExitStartFailed;
+  }
+  (*process)->Run();
+  return 0;
+}
+
+int Main(std::span<const char* const> arguments) {
+  IgnoreSignals();
+  RaiseDescriptorLimit();
+  StderrLog stderr_log;
+  Log::SetSink(&stderr_log);
+  const auto options = ParseWorkerOptions(arguments);
+  if (!options.ok()) return FailSettings(std::string(options.status().message()));
+  if (options->help) {
+    std::fputs(WorkerHelp().c_str(), stdout);
+    return 0;
+  }
+  if (options->version) {
+    std::printf("sluice-worker %s\n", kWorkerVersion);
+    return 0;
+  }
+  Log::SetLevel(options->log_level);
+  Log::SetTags(options->log_tags);
+  return RunWorker(*options);
+}
+
+}  // namespace
+}  // namespace sluice
+
+int main(int argc, char** argv) {
+  return sluice::Main(std::span<const char* const>(argv, static_cast<size_t>(argc)).subspan(1));
+}

@@ -1,0 +1,105 @@
+#include "worker/process/options.h"
+
+#include <unistd.h>
+#include <catch2/catch.hpp>
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+namespace sluice {
+namespace {
+
+Result<WorkerOptions> Parse(const std::vector<const char*>& arguments) {
+  return ParseWorkerOptions(arguments);
+}
+
+/// The error for `arguments`: one line that has all of `parts`.
+void CheckError(const std::vector<const char*>& arguments, const std::vector<const char*>& parts) {
+  const auto options = Parse(arguments);
+  REQUIRE_FALSE(options.ok());
+  const std::string text(options.status().message());
+  CHECK(text.find('\n') == std::string::npos);
+  for (const char* part : parts) CHECK_THAT(text, Catch::Contains(part));
+}
+
+/// A file that exists for the length of a test.
+struct TemporaryFile {
+  TemporaryFile() { close(mkstemp(path)); }
+  ~TemporaryFile() { std::remove(path); }
+  char path[32] = "/tmp/sluice-options-XXXXXX";
+};
+
+TEST_CASE("no options give the defaults") {
+  const auto options = Parse({});
+  REQUIRE(options.ok());
+  CHECK(options->log_level == LogLevel::kError);
+  CHECK(options->log_tags == 0);
+  CHECK(options->rtc_ports.min == 10'000);
+  CHECK(options->rtc_ports.max == 59'999);
+  CHECK(options->writer == SendStrategy::Kind::kAuto);
+}
+
+TEST_CASE("the library's command line is understood") {
+  const TemporaryFile file;
+  const std::string certificate = std::string("--dtlsCertificateFile=") + file.path;
+  const std::string key = std::string("--dtlsPrivateKeyFile=") + file.path;
+  const auto options =
+      Parse({"--logLevel=DEBUG", "--logTag=ice", "--logTags=dtls", "--logTag", "rtp",
+             "--logTag=nonsense", "--rtcMinPort=0", "--rtcMaxPort=9999", certificate.c_str(),
+             key.c_str(), "--libwebrtcFieldTrials=A/Enabled/B/x/", "positional", "-", "#1"});
+  REQUIRE(options.ok());
+  CHECK(options->log_level == LogLevel::kDebug);
+  CHECK(options->log_tags ==
+        (static_cast<uint16_t>(LogTag::kIce) | static_cast<uint16_t>(LogTag::kDtls) |
+         static_cast<uint16_t>(LogTag::kRtp)));
+  CHECK(options->rtc_ports.min == 0);
+  CHECK(options->rtc_ports.max == 9999);
+  CHECK(options->dtls_certificate_file == file.path);
+  CHECK(options->field_trials == "A/Enabled/B/x/");
+}
+
+TEST_CASE("wrong options name the option, the value and what is right") {
+  CheckError({"--logLevel=chicken"}, {"--logLevel", "chicken", "debug, warn, error, none"});
+  CheckError({"--rtcMinPort=65536", "--rtcMaxPort=65537"}, {"--rtcMinPort", "65536", "65535"});
+  CheckError({"--rtcMaxPort=12x"}, {"--rtcMaxPort", "12x", "65535"});
+  CheckError({"--rtcMaxPort=-5"}, {"--rtcMaxPort", "-5"});
+  CheckError({"--rtcMinPort=1000", "--rtcMaxPort=999"}, {"--rtcMaxPort", "999", "1000"});
+  CheckError({"--chicken=1"}, {"--chicken", "unknown", "--help"});
+  CheckError({"-x"}, {"-x", "unknown"});
+  CheckError({"--logLevel"}, {"--logLevel", "value is missing"});
+  CheckError({"--logLevel="}, {"--logLevel", "value is missing"});
+  CheckError({"--logLevel", "--logTag=ice"}, {"--logLevel", "value is missing"});
+  CheckError({"--dtlsCertificateFile=/nowhere/cert.pem"}, {"--dtlsCertificateFile", "/nowhere"});
+  CheckError({"--dtlsPrivateKeyFile=/tmp"}, {"--dtlsPrivateKeyFile", "/tmp", "regular file"});
+  CheckError({"--writer=pigeon"}, {"--writer", "pigeon", "auto, gso, sendmmsg, sendto"});
+  CheckError({"--srtpEngine=x"}, {"--srtpEngine", "ipsecmb, openssl, libsrtp"});
+  CheckError({"--protocol=x"}, {"--protocol", "router"});
+  CheckError({"--protocol=room"}, {"--protocol", "room", "router"});
+  const TemporaryFile file;
+  const std::string certificate = std::string("--dtlsCertificateFile=") + file.path;
+  CheckError({certificate.c_str()}, {"--dtlsCertificateFile", "--dtlsPrivateKeyFile"});
+}
+
+TEST_CASE("malformed field trials are a settings error") {
+  for (const char* text : {"A", "A/", "A/B", "/B/", "A//", "A/B/C/", "A/B//D/", "/"}) {
+    const std::string option = std::string("--libwebrtcFieldTrials=") + text;
+    CheckError({option.c_str()}, {"--libwebrtcFieldTrials", text, "Name/Value/"});
+  }
+}
+
+TEST_CASE("help lists every option, whatever else is wrong after it") {
+  const auto options = Parse({"--help", "--nonsense"});
+  REQUIRE(options.ok());
+  CHECK(options->help);
+  CHECK(Parse({"--version"})->version);
+  for (const char* name :
+       {"--logLevel=", "--logTag=", "--logTags=", "--rtcMinPort=", "--rtcMaxPort=",
+        "--dtlsCertificateFile=", "--dtlsPrivateKeyFile=", "--libwebrtcFieldTrials=", "--writer=",
+        "--srtpEngine=", "--protocol=", "--help", "--version"}) {
+    CHECK_THAT(WorkerHelp(), Catch::Contains(name));
+  }
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,254 @@
+#include "worker/process/options.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <optional>
+#include <string_view>
+
+#include "worker/channel/log_settings.h"
+
+namespace sluice {
+
+namespace {
+
+Status SetLogLevel(std::string_view value, WorkerOptions& options) {
+  const auto level = ParseLogLevel(value);
+  if (!level) {
+    return TypeError(
+        fmt::format("--logLevel: \"{}\" is not one of debug, warn, error, none", value));
+  }
+  options.log_level = *level;
+  return absl::OkStatus();
+}
+
+Status AddLogTag(std::string_view value, WorkerOptions& options) {
+  options.log_tags |= static_cast<uint16_t>(ParseLogTag(value));  // an unknown one adds nothing
+  return absl::OkStatus();
+}
+
+Status ParsePort(std::string_view option, std::string_view value, uint16_t* port) {
+  uint32_t number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc() || end != value.data() + value.size() || number > 65'535) {
+    return TypeError(fmt::format("{}: \"{}\" is not a port number from 0 to 65535", option, value));
+  }
+  *port = static_cast<uint16_t>(number);
+  return absl::OkStatus();
+}
+
+Status SetMinPort(std::string_view value, WorkerOptions& options) {
+  return ParsePort("--rtcMinPort", value, &options.rtc_ports.min);
+}
+
+Status SetMaxPort(std::string_view value, WorkerOptions& options) {
+  return ParsePort("--rtcMaxPort", value, &options.rtc_ports.max);
+}
+
+/// The file must be there and readable; whether it is PEM shows when it is loaded.
+Status CheckFile(std::string_view option, const std::string& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) {
+    return TypeError(fmt::format("{}: cannot find \"{}\": {}", option, path, std::strerror(errno)));
+  }
+  if (!S_ISREG(info.st_mode)) {
+    return TypeError(fmt::format("{}: \"{}\" is not a regular file", option, path));
+  }
+  if (access(path.c_str(), R_OK) != 0) {
+    return TypeError(fmt::format("{}: cannot read \"{}\": {}", option, path, std::strerror(errno)));
+  }
+  return absl::OkStatus();
+}
+
+Status SetCertificateFile(std::string_view value, WorkerOptions& options) {
+  options.dtls_certificate_file = value;
+  return CheckFile("--dtlsCertificateFile", options.dtls_certificate_file);
+}
+
+Status SetPrivateKeyFile(std::string_view value, WorkerOptions& options) {
+  options.dtls_private_key_file = value;
+  return CheckFile("--dtlsPrivateKeyFile", options.dtls_private_key_file);
+}
+
+/// "Name/Value/Name/Value/": no empty part, every part closed by a slash.
+Status SetFieldTrials(std::string_view value, WorkerOptions& options) {
+  const auto slashes = std::count(value.begin(), value.end(), '/');
+  const bool closed = value.empty() || value.back() == '/';
+  const bool has_empty_part =
+      value.find("//") != std::string_view::npos || (!value.empty() && value.front() == '/');
+  if (!closed || has_empty_part || slashes % 2 != 0) {
+    return TypeError(fmt::format(
+        "--libwebrtcFieldTrials: \"{}\" does not have the form Name/Value/Name/Value/", value));
+  }
+  options.field_trials = value;
+  return absl::OkStatus();
+}
+
+Status SetWriter(std::string_view value, WorkerOptions& options) {
+  using Kind = SendStrategy::Kind;
+  for (const Kind kind : {Kind::kAuto, Kind::kGso, Kind::kSendmmsg, Kind::kSendto}) {
+    if (value != ToString(kind)) continue;
+    options.writer = kind;
+    return absl::OkStatus();
+  }
+  return TypeError(
+      fmt::format("--writer: \"{}\" is not one of auto, gso, sendmmsg, sendto", value));
+}
+
+Status SetSrtpEngine(std::string_view value, WorkerOptions& options) {
+  using Kind = SrtpEngine::Kind;
+  constexpr std::array<std::pair<std::string_view, Kind>, 4> kKinds = {{
+      {"auto", Kind::kAuto},
+      {"ipsecmb", Kind::kIpsecMb},
+      {"openssl", Kind::kOpenSsl},
+      {"libsrtp", Kind::kLibsrtp},
+  }};
+  for (const auto& [name, kind] : kKinds) {
+    if (value != name) continue;
+    options.srtp_engine = kind;
+    return absl::OkStatus();
+  }
+  return TypeError(
+      fmt::format("--srtpEngine: \"{}\" is not one of auto, ipsecmb, openssl, libsrtp", value));
+}
+
+Status SetProtocol(std::string_view value, WorkerOptions& /*options*/) {
+  if (value == "auto" || value == "router") return absl::OkStatus();
+  if (value == "room") {
+    return UnsupportedError("--protocol: this build does not speak \"room\"; use router");
+  }
+  return TypeError(fmt::format("--protocol: \"{}\" is not one of auto, router, room", value));
+}
+
+struct OptionSpec {
+  std::string_view name;
+  std::string_view placeholder;
+  std::string_view help;
+  Status (*apply)(std::string_view value, WorkerOptions& options);
+};
+
+constexpr std::array<OptionSpec, 11> kOptions = {{
+    {"logLevel", "LEVEL", "debug, warn, error (default) or none", SetLogLevel},
+    {"logTag", "TAG",
+     "a subject of debug and warn lines; repeatable: info ice dtls rtp\n"
+     "srtp rtcp rtx bwe score simulcast svc sctp message",
+     AddLogTag},
+    {"logTags", "TAG", "the same as --logTag", AddLogTag},
+    {"rtcMinPort", "PORT", "lowest port for media, where no other is asked for (10000)",
+     SetMinPort},
+    {"rtcMaxPort", "PORT", "highest port for media (59999)", SetMaxPort},
+    {"dtlsCertificateFile", "PATH",
+     "DTLS certificate in PEM, with --dtlsPrivateKeyFile; without them\n"
+     "one is made at start",
+     SetCertificateFile},
+    {"dtlsPrivateKeyFile", "PATH", "its private key in PEM", SetPrivateKeyFile},
+    {"libwebrtcFieldTrials", "TRIALS", "Name/Value/...; checked, and without effect",
+     SetFieldTrials},
+    {"writer", "KIND",
+     "how datagrams are sent: gso, sendmmsg, sendto, or auto (default):\n"
+     "the first of these that the system can do",
+     SetWriter},
+    {"srtpEngine", "KIND",
+     "who encrypts: ipsecmb, openssl, libsrtp, or auto (default): the\n"
+     "first of these that the CPU can do",
+     SetSrtpEngine},
+    {"protocol", "NAME", "protocol on the pipe: router, or auto (default): the same", SetProtocol},
+}};
+
+const OptionSpec* FindOption(std::string_view name) {
+  const auto* found = std::find_if(kOptions.begin(), kOptions.end(),
+                                   [&](const OptionSpec& spec) { return spec.name == name; });
+  return found == kOptions.end() ? nullptr : found;
+}
+
+bool IsOption(std::string_view argument) { return argument.size() > 1 && argument[0] == '-'; }
+
+/// What holds between options.
+Status CheckTogether(const WorkerOptions& options) {
+  if (options.rtc_ports.max < options.rtc_ports.min) {
+    return TypeError(fmt::format("--rtcMaxPort: {} is less than --rtcMinPort {}",
+                                 options.rtc_ports.max, options.rtc_ports.min));
+  }
+  if (options.dtls_certificate_file.empty() != options.dtls_private_key_file.empty()) {
+    const bool has_key = options.dtls_certificate_file.empty();
+    return TypeError(fmt::format("{} is given without {}; give both or neither",
+                                 has_key ? "--dtlsPrivateKeyFile" : "--dtlsCertificateFile",
+                                 has_key ? "--dtlsCertificateFile" : "--dtlsPrivateKeyFile"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Result<WorkerOptions> ParseWorkerOptions(std::span<const char* const> arguments) {
+  WorkerOptions options;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const std::string_view argument = arguments[i];
+    if (!IsOption(argument)) continue;
+    if (argument == "--") break;
+    if (argument == "--help" || argument == "-h") {
+      options.help = true;
+      return options;
+    }
+    if (argument == "--version") {
+      options.version = true;
+      return options;
+    }
+    const size_t equals = argument.find('=');
+    const std::string_view name = argument.substr(0, equals);
+    const OptionSpec* spec = name.substr(0, 2) == "--" ? FindOption(name.substr(2)) : nullptr;
+    if (spec == nullptr) {
+      return TypeError(fmt::format("{}: unknown option; --help lists those there are", name));
+    }
+    std::optional<std::string_view> value;
+    if (equals != std::string_view::npos) {
+      value = argument.substr(equals + 1);
+    } else if (i + 1 < arguments.size() && !IsOption(arguments[i + 1])) {
+      value = arguments[++i];
+    }
+    if (!value || value->empty()) {
+      return TypeError(
+          fmt::format("{}: a value is missing; write {}={}", name, name, spec->placeholder));
+    }
+    SLUICE_RETURN_IF_ERROR(spec->apply(*value, options));
+  }
+  SLUICE_RETURN_IF_ERROR(CheckTogether(options));
+  return options;
+}
+
+std::string WorkerHelp() {
+  constexpr size_t kTextColumn = 34;
+  std::string help =
+      "Usage: sluice-worker [--OPTION=VALUE]...\n"
+      "Media worker of Sluice. A controller starts it and talks to it over file descriptors 3\n"
+      "(requests) and 4 (answers): `sluice`, or an application that uses the mediasoup Node\n"
+      "library with MEDIASOUP_WORKER_BIN set to this program.\n\n";
+  const auto add = [&](std::string left, std::string_view text) {
+    left.resize(std::max(kTextColumn, left.size() + 1), ' ');
+    help += left;
+    for (const char c : text) {
+      help += c;
+      if (c == '\n') help.append(kTextColumn, ' ');
+    }
+    help += '\n';
+  };
+  for (const OptionSpec& spec : kOptions) {
+    add(fmt::format("  --{}={}", spec.name, spec.placeholder), spec.help);
+  }
+  add("  --help", "prints this");
+  add("  --version", "prints the version");
+  help +=
+      "\nExit status: 0 after an orderly close (asked for by the controller, SIGINT, SIGTERM, or "
+      "the\n"
+      "controller is gone), 42 when an option is wrong or 3 or 4 is not open, 1 when the start\n"
+      "fails otherwise. SIGHUP, SIGPIPE, SIGALRM, SIGUSR1 and SIGUSR2 are ignored.\n";
+  return help;
+}
+
+}  // namespace sluice

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "common/log.h"
+#include "common/status.h"
+#include "worker/core/srtp/srtp_session.h"
+#include "worker/io/port_allocator.h"
+#include "worker/io/send_strategy.h"
+
+namespace sluice {
+
+inline constexpr const char* kWorkerVersion = "0.1.0";
+
+/// The command line of sluice-worker (router-protocol §1.2, and options of our own).
+struct WorkerOptions {
+  LogLevel log_level = LogLevel::kError;
+  uint16_t log_tags = 0;  ///< LogTag bits
+  PortRange rtc_ports{10'000, 59'999};
+  std::string dtls_certificate_file;  ///< both files or neither
+  std::string dtls_private_key_file;
+  /// Accepted and checked; names no switch that we have.
+  std::string field_trials = "WebRTC-Bwe-AlrLimitedBackoff/Enabled/";
+  SendStrategy::Kind writer = SendStrategy::Kind::kAuto;
+  SrtpEngine::Kind srtp_engine = SrtpEngine::Kind::kAuto;
+  bool help = false;
+  bool version = false;
+};
+
+/// Reads the arguments after the program's name. `--name=value` and `--name value`; `--logTag` may
+/// be repeated; arguments that are no options are ignored. An error is one line that names the
+/// option, its value and what would be right.
+Result<WorkerOptions> ParseWorkerOptions(std::span<const char* const> arguments);
+
+/// What --help prints.
+std::string WorkerHelp();
+
+}  // namespace sluice
