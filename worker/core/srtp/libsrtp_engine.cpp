@@ -146,9 +146,9 @@ class LibsrtpReceiver final : public SrtpReceiver {
   using Function = srtp_err_status_t (*)(srtp_t, void*, int*);
   struct Known {};
 
-  /// libsrtp 2.5 makes a stream of its template only after a packet has authenticated (measured: its
-  /// its heap stays the same over a million forged SSRCs), but without bound; so the bound is kept
-  /// here.
+  /// libsrtp 2.5 makes a stream of its template only after a packet has authenticated (measured:
+  /// its its heap stays the same over a million forged SSRCs), but without bound; so the bound is
+  /// kept here.
   size_t Unprotect(Function function, Ssrc ssrc, uint8_t* packet, size_t size,
                    SrtpUnprotectError* error) {
     const bool known = known_.Find(ssrc) != nullptr;

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 
@@ -54,11 +56,34 @@ struct alignas(16) SrtpIv {
   std::array<uint8_t, 16> bytes;
 };
 
-/// GCM nonce of SRTP (RFC 7714 §8.1), in the first 12 bytes. `index` is ROC‖SEQ.
-SrtpIv GcmRtpIv(const uint8_t* salt, Ssrc ssrc, uint64_t index);
-/// GCM nonce of SRTCP (RFC 7714 §9.1). `index` has 31 bits.
-SrtpIv GcmRtcpIv(const uint8_t* salt, Ssrc ssrc, uint32_t index);
-/// First counter block of AES-CM (RFC 3711 §4.1.1), SRTP and SRTCP alike.
-SrtpIv CounterIv(const uint8_t* salt, Ssrc ssrc, uint64_t index);
+/// `high` and `low` as 16 big-endian bytes, XORed with `salt_size` bytes of salt. In registers: a
+/// byte-wise version made a GCM packet 156 ns instead of 145, by failed store forwarding.
+inline SrtpIv SaltedIv(uint64_t high, uint64_t low, const uint8_t* salt, size_t salt_size) {
+  const auto big = [](uint64_t v) {
+    return std::endian::native == std::endian::little ? __builtin_bswap64(v) : v;
+  };
+  uint64_t salt_high = 0;
+  uint64_t salt_low = 0;
+  std::memcpy(&salt_high, salt, 8);
+  std::memcpy(&salt_low, salt + 8, salt_size - 8);
+  const uint64_t words[2] = {big(high) ^ salt_high, big(low) ^ salt_low};
+  SrtpIv iv;
+  std::memcpy(iv.bytes.data(), words, sizeof(words));
+  return iv;
+}
+
+/// GCM nonce of SRTP (RFC 7714 §8.1) in the first 12 bytes: 00 00 SSRC ROC SEQ. `index` is ROC‖SEQ.
+inline SrtpIv GcmRtpIv(const uint8_t* salt, Ssrc ssrc, uint64_t index) {
+  return SaltedIv(static_cast<uint64_t>(ssrc.value()) << 16 | index >> 32, index << 32, salt, 12);
+}
+/// GCM nonce of SRTCP (RFC 7714 §9.1): 00 00 SSRC 00 00 index. `index` has 31 bits.
+inline SrtpIv GcmRtcpIv(const uint8_t* salt, Ssrc ssrc, uint32_t index) {
+  return SaltedIv(static_cast<uint64_t>(ssrc.value()) << 16, static_cast<uint64_t>(index) << 32,
+                  salt, 12);
+}
+/// First counter block of AES-CM (RFC 3711 §4.1.1), SRTP and SRTCP alike: 00×4 SSRC index 00 00.
+inline SrtpIv CounterIv(const uint8_t* salt, Ssrc ssrc, uint64_t index) {
+  return SaltedIv(ssrc.value(), index << 16, salt, 14);
+}
 
 }  // namespace sluice
