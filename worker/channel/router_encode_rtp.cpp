@@ -101,7 +101,7 @@ Offset<rp::RtpMapping> EncodeMapping(Builder& b, const RtpMapping& mapping) {
 Offset<FBS::RtpStream::Dump> EncodeStreamDump(Builder& b, const RtpStreamDump& dump) {
   const RtpStreamParams& p = dump.params;
   const auto mime_type = b.CreateString(p.mime_type);
-  const auto rid = OptionalText(b, p.rid);
+  const auto rid = b.CreateString(p.rid);  // the library reads its length: never absent
   const auto cname = b.CreateString(p.cname);
   const auto params = FBS::RtpStream::CreateParams(
       b, p.encoding_idx, p.ssrc, p.payload_type, mime_type, p.clock_rate, rid, cname,
@@ -110,7 +110,7 @@ Offset<FBS::RtpStream::Dump> EncodeStreamDump(Builder& b, const RtpStreamDump& d
   Offset<FBS::RtxStream::RtxDump> rtx;
   if (dump.rtx) {
     const auto rtx_mime_type = b.CreateString(dump.rtx->mime_type);
-    const auto rrid = OptionalText(b, dump.rtx->rrid);
+    const auto rrid = b.CreateString(dump.rtx->rrid);
     const auto rtx_cname = b.CreateString(dump.rtx->cname);
     rtx = FBS::RtxStream::CreateRtxDump(
         b, FBS::RtxStream::CreateParams(b, dump.rtx->ssrc, dump.rtx->payload_type, rtx_mime_type,
