@@ -1,0 +1,118 @@
+#include "controller/ops/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <utility>
+
+#include "controller/ops/logging.h"
+
+namespace sluice {
+
+namespace {
+
+constexpr const char* kVersion = "sluice 0.1.0";
+constexpr const char* kAbout =
+    "Sluice: a WebRTC SFU. Serves the web app, the REST broadcaster API and protoo over WebSocket, "
+    "and runs the media workers.";
+constexpr const char* kFooter =
+    "Each option can also be set by the environment (SLUICE_ and its name in upper case, with _ "
+    "for -) or in the config file (name = value, TOML). Flags win over the environment, the "
+    "environment over the file.";
+
+struct Given {
+  std::string value;
+  std::string from;  ///< for errors: "--https-port", "SLUICE_HTTPS_PORT", "sluice.toml: https-port"
+};
+using GivenValues = std::map<std::string, Given>;
+
+/// One line: CLI11's messages may have several.
+std::string OneLine(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+Status ReadFile(const std::string& path, GivenValues* given) {
+  std::ifstream stream(path);
+  if (!stream) return TypeError("option config \"" + path + "\" must be a readable TOML file");
+  std::vector<CLI::ConfigItem> items;
+  try {
+    items = CLI::ConfigTOML().from_config(stream);
+  } catch (const CLI::Error& error) {
+    return TypeError("config file \"" + path + "\": " + OneLine(error.what()));
+  }
+  for (const CLI::ConfigItem& item : items) {
+    const std::string name = item.fullname();
+    const bool known = std::any_of(Options().begin(), Options().end(),
+                                   [&](const Option& option) { return option.name == name; });
+    if (!known) {
+      return TypeError("config file \"" + path + "\": unknown option \"" + name +
+                       "\"; sluice --help lists them");
+    }
+    std::string value;
+    for (const std::string& part : item.inputs) value += (value.empty() ? "" : ",") + part;
+    given->emplace(name, Given{value, path + ": " + name});
+  }
+  return absl::OkStatus();
+}
+
+Status Apply(const GivenValues& given, Config* config) {
+  for (const Option& option : Options()) {
+    const auto it = given.find(option.name);
+    if (it == given.end()) continue;
+    const Status set = option.set(*config, it->second.value);
+    if (!set.ok()) {
+      return TypeError("option " + it->second.from + " \"" + it->second.value +
+                       "\": " + std::string(Reason(set)));
+    }
+  }
+  return CheckConfig(*config);
+}
+
+}  // namespace
+
+Result<CommandLine> ReadCommandLine(
+    const std::vector<std::string>& arguments,
+    const std::function<std::optional<std::string>(const std::string&)>& environment) {
+  CommandLine result;
+  CLI::App app(kAbout, "sluice");
+  app.footer(kFooter);
+  app.set_version_flag("--version", kVersion);
+  std::string config_path;
+  app.add_option("--config", config_path, "config file (TOML) [SLUICE_CONFIG]")->type_name("FILE");
+  std::map<std::string, std::string> flags;
+  for (const Option& option : Options()) {
+    app.add_option("--" + option.name, flags[option.name],
+                   option.help + " [" + option.environment() + "]")
+        ->type_name(option.value)
+        ->default_str(option.show(result.config));
+  }
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  try {
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    result.print = app.help();
+    return result;
+  } catch (const CLI::CallForVersion&) {
+    result.print = std::string(kVersion) + "\n";
+    return result;
+  } catch (const CLI::Error& error) {
+    return TypeError(OneLine(error.what()) + "; sluice --help lists the options");
+  }
+
+  GivenValues given;
+  for (const Option& option : Options()) {
+    if (app.count("--" + option.name) > 0) {
+      given[option.name] = {flags[option.name], "--" + option.name};
+    } else if (const auto value = environment(option.environment())) {
+      given[option.name] = {*value, option.environment()};
+    }
+  }
+  if (config_path.empty()) config_path = environment("SLUICE_CONFIG").value_or("");
+  if (!config_path.empty()) SLUICE_RETURN_IF_ERROR(ReadFile(config_path, &given));
+  SLUICE_RETURN_IF_ERROR(Apply(given, &result.config));
+  return result;
+}
+
+}  // namespace sluice

@@ -1,0 +1,278 @@
+#include "controller/ops/config.h"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <limits>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "common/socket_address.h"
+
+namespace sluice {
+
+namespace {
+
+constexpr int64_t kMaxPort = 65'535;
+constexpr int64_t kMaxWorkers = 256;
+constexpr int64_t kMaxBitrate = 1'000'000'000;
+constexpr int64_t kMaxCount = 1'000'000;
+constexpr int64_t kMaxBytes = 256 * 1024 * 1024;
+constexpr int64_t kMinBytes = 1024;
+
+std::optional<int64_t> ParseInteger(std::string_view text) {
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+template <typename T>
+Option Integer(std::string name, std::string value, std::string help, T Config::*field, int64_t min,
+               int64_t max) {
+  return {std::move(name), std::move(value), std::move(help),
+          [field](const Config& config) { return std::to_string(config.*field); },
+          [field, min, max](Config& config, const std::string& text) {
+            const std::optional<int64_t> number = ParseInteger(text);
+            if (!number || *number < min || *number > max) {
+              return TypeError("must be an integer from " + std::to_string(min) + " to " +
+                               std::to_string(max));
+            }
+            config.*field = static_cast<T>(*number);
+            return Status();
+          }};
+}
+
+Option Port(std::string name, std::string help, uint16_t Config::*field) {
+  return Integer(std::move(name), "PORT", std::move(help), field, 0, kMaxPort);
+}
+
+Option Text(std::string name, std::string value, std::string help, std::string Config::*field) {
+  return {std::move(name), std::move(value), std::move(help),
+          [field](const Config& config) { return config.*field; },
+          [field](Config& config, const std::string& text) {
+            config.*field = text;
+            return Status();
+          }};
+}
+
+Option Ip(std::string name, std::string help, std::string Config::*field) {
+  Option option = Text(std::move(name), "IP", std::move(help), field);
+  option.set = [field](Config& config, const std::string& text) {
+    if (!IpAddress::Parse(text)) {
+      return TypeError("must be an IPv4 or IPv6 address, such as 127.0.0.1 or ::");
+    }
+    config.*field = text;
+    return Status();
+  };
+  return option;
+}
+
+Option Choice(std::string name, std::string help, std::string Config::*field,
+              std::vector<std::string> choices) {
+  std::string listed;
+  for (const std::string& choice : choices) listed += (listed.empty() ? "" : ", ") + choice;
+  Option option = Text(std::move(name), "LEVEL", help + " (" + listed + ")", field);
+  option.set = [field, choices, listed](Config& config, const std::string& text) {
+    if (std::find(choices.begin(), choices.end(), text) == choices.end()) {
+      return TypeError("must be one of " + listed);
+    }
+    config.*field = text;
+    return Status();
+  };
+  return option;
+}
+
+Option Boolean(std::string name, std::string help, bool Config::*field) {
+  return {std::move(name), "true|false", std::move(help),
+          [field](const Config& config) { return config.*field ? "true" : "false"; },
+          [field](Config& config, const std::string& text) {
+            if (text != "true" && text != "false") return TypeError("must be true or false");
+            config.*field = text == "true";
+            return Status();
+          }};
+}
+
+Option Codecs() {
+  Option option = Text("media-codecs", "LIST",
+                       "codecs of the rooms, in order of preference: kind/name/clock[/channels]"
+                       "[;parameter=value]..., separated by commas",
+                       &Config::media_codecs);
+  option.set = [](Config& config, const std::string& text) {
+    const auto parsed = ParseMediaCodecs(text);
+    if (!parsed.ok()) return parsed.status();
+    config.media_codecs = text;
+    return Status();
+  };
+  return option;
+}
+
+std::vector<Option> MakeOptions() {
+  return {
+      Integer("workers", "N", "media workers; 0 = one per CPU core", &Config::workers, 0,
+              kMaxWorkers),
+      Ip("listen-ip", "address for HTTPS and WSS", &Config::listen_ip),
+      Port("https-port", "port for HTTPS and WSS; 0 = off", &Config::https_port),
+      Ip("http-ip", "address for plain HTTP and WS", &Config::http_ip),
+      Port("http-port", "port for plain HTTP and WS; 0 = off", &Config::http_port),
+      Text("announced-address", "ADDRESS",
+           "address that clients reach this machine by for media; empty = found out",
+           &Config::announced_address),
+      Ip("rtc-ip", "address that media is received on", &Config::rtc_ip),
+      Port("rtc-port",
+           "UDP and TCP port for WebRTC media, plus the worker's index; 0 = ports of the range",
+           &Config::rtc_port),
+      Port("rtc-min-port", "first port of the range for WebRTC transports", &Config::rtc_min_port),
+      Port("rtc-max-port", "last port of the range for WebRTC transports", &Config::rtc_max_port),
+      Port("plain-min-port", "first port of the range for plain RTP", &Config::plain_min_port),
+      Port("plain-max-port", "last port of the range for plain RTP", &Config::plain_max_port),
+      Text("tls-cert", "FILE",
+           "TLS certificate chain (PEM); empty = self-signed, kept in state-dir",
+           &Config::tls_cert),
+      Text("tls-key", "FILE", "TLS private key (PEM) of tls-cert", &Config::tls_key),
+      Text("state-dir", "DIR", "where the self-signed certificate is kept", &Config::state_dir),
+      Codecs(),
+      Integer("initial-outgoing-bitrate", "BPS", "first estimate of what a client can receive",
+              &Config::initial_outgoing_bitrate, 0, kMaxBitrate),
+      Integer("max-incoming-bitrate", "BPS",
+              "most that a WebRTC transport may send to us; 0 = no limit",
+              &Config::max_incoming_bitrate, 0, kMaxBitrate),
+      Integer("max-rooms", "N", "rooms at the same time", &Config::max_rooms, 1, kMaxCount),
+      Integer("max-peers-per-room", "N", "peers in one room", &Config::max_peers_per_room, 1,
+              kMaxCount),
+      Integer("max-broadcasters-per-room", "N", "broadcasters in one room",
+              &Config::max_broadcasters_per_room, 1, kMaxCount),
+      Boolean("keep-broadcast-rooms", "whether a room with broadcasters outlives its last peer",
+              &Config::keep_broadcast_rooms),
+      Integer("max-connections", "N", "HTTP and WebSocket connections at the same time",
+              &Config::max_connections, 1, kMaxCount),
+      Integer("max-body", "BYTES", "longest body of an HTTP request", &Config::max_body, kMinBytes,
+              kMaxBytes),
+      Integer("max-websocket-message", "BYTES", "longest WebSocket message received",
+              &Config::max_websocket_message, kMinBytes, kMaxBytes),
+      Integer("max-websocket-queue", "BYTES",
+              "most that may wait for a slow WebSocket client before it is cut off",
+              &Config::max_websocket_queue, kMinBytes, kMaxBytes),
+      Text("worker-bin", "FILE", "media worker program; empty = sluice-worker next to this program",
+           &Config::worker_bin),
+      Choice("worker-log-level", "how much the media workers log", &Config::worker_log_level,
+             {"debug", "warn", "error", "none"}),
+      Text("worker-log-tags", "TAGS",
+           "subjects of worker logs, separated by commas: info, ice, dtls, rtp, srtp, rtcp, rtx, "
+           "bwe, score, simulcast, svc, sctp, message",
+           &Config::worker_log_tags),
+      Text("web-root", "DIR", "built web app; empty = web/dist of the source tree",
+           &Config::web_root),
+      Choice("log-level", "how much this program logs", &Config::log_level,
+             {"debug", "info", "warn", "error", "off"}),
+  };
+}
+
+std::vector<std::string> Split(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  size_t start = 0;
+  while (start <= text.size()) {
+    const size_t end = std::min(text.find(separator, start), text.size());
+    std::string part = text.substr(start, end - start);
+    while (!part.empty() && part.front() == ' ') part.erase(0, 1);
+    while (!part.empty() && part.back() == ' ') part.pop_back();
+    parts.push_back(std::move(part));
+    start = end + 1;
+  }
+  return parts;
+}
+
+/// Numbers stay numbers (packetization-mode=1), the rest is text (profile-level-id=42e01f).
+ParameterValue ParseParameterValue(const std::string& text) {
+  const std::optional<int64_t> number = ParseInteger(text);
+  if (number && *number >= std::numeric_limits<int32_t>::min() &&
+      *number <= std::numeric_limits<int32_t>::max()) {
+    return static_cast<int32_t>(*number);
+  }
+  return text;
+}
+
+Result<RtpCodecCapability> ParseMediaCodec(const std::string& text) {
+  const std::vector<std::string> parts = Split(text, ';');
+  const std::vector<std::string> type = Split(parts.front(), '/');
+  const bool audio = type.front() == "audio";
+  constexpr int64_t kMaxChannels = 255;
+  const auto clock = type.size() >= 3 ? ParseInteger(type[2]) : std::nullopt;
+  const auto channels = type.size() == 4 ? ParseInteger(type[3]) : std::optional<int64_t>(1);
+  const bool good = (audio || type.front() == "video") && type.size() >= 3 && type.size() <= 4 &&
+                    !type[1].empty() && clock && *clock > 0 &&
+                    *clock <= std::numeric_limits<uint32_t>::max() && channels && *channels > 0 &&
+                    *channels <= kMaxChannels;
+  if (!good) {
+    return TypeError("codec \"" + parts.front() +
+                     "\" must look like audio/opus/48000/2 or video/VP8/90000");
+  }
+  RtpCodecCapability codec;
+  codec.kind = audio ? MediaKind::kAudio : MediaKind::kVideo;
+  codec.mime_type = type[0] + "/" + type[1];
+  codec.clock_rate = static_cast<uint32_t>(*clock);
+  codec.channels = static_cast<uint8_t>(*channels);
+  for (size_t i = 1; i < parts.size(); ++i) {
+    const size_t equals = parts[i].find('=');
+    if (equals == 0 || equals == std::string::npos) {
+      return TypeError("codec parameter \"" + parts[i] + "\" must look like name=value");
+    }
+    codec.parameters[parts[i].substr(0, equals)] = ParseParameterValue(parts[i].substr(equals + 1));
+  }
+  return codec;
+}
+
+}  // namespace
+
+std::string Option::environment() const {
+  std::string variable = "SLUICE_";
+  for (const char c : name) {
+    variable += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  }
+  return variable;
+}
+
+const std::vector<Option>& Options() {
+  static const std::vector<Option> options = MakeOptions();
+  return options;
+}
+
+Status CheckConfig(const Config& config) {
+  if (config.tls_cert.empty() != config.tls_key.empty()) {
+    return TypeError(
+        "options tls-cert and tls-key go together: give both, or none for a self-signed one");
+  }
+  if (config.rtc_max_port < config.rtc_min_port || config.rtc_min_port == 0) {
+    return TypeError("option rtc-max-port \"" + std::to_string(config.rtc_max_port) +
+                     "\" must not be below rtc-min-port \"" + std::to_string(config.rtc_min_port) +
+                     "\", and both must be from 1 to 65535");
+  }
+  if (config.plain_max_port < config.plain_min_port || config.plain_min_port == 0) {
+    return TypeError("option plain-max-port \"" + std::to_string(config.plain_max_port) +
+                     "\" must not be below plain-min-port \"" +
+                     std::to_string(config.plain_min_port) +
+                     "\", and both must be from 1 to 65535");
+  }
+  if (config.https_port == 0 && config.http_port == 0) {
+    return TypeError("options https-port and http-port are both 0: at least one must listen");
+  }
+  if (config.rtc_port != 0 && config.rtc_port + config.workers > kMaxPort) {
+    return TypeError("option rtc-port \"" + std::to_string(config.rtc_port) +
+                     "\" leaves no room for " + std::to_string(config.workers) +
+                     " workers below 65536");
+  }
+  return absl::OkStatus();
+}
+
+Result<std::vector<RtpCodecCapability>> ParseMediaCodecs(const std::string& text) {
+  std::vector<RtpCodecCapability> codecs;
+  for (const std::string& entry : Split(text, ',')) {
+    Result<RtpCodecCapability> codec = ParseMediaCodec(entry);
+    if (!codec.ok()) return codec.status();
+    codecs.push_back(*std::move(codec));
+  }
+  return codecs;
+}
+
+}  // namespace sluice

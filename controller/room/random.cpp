@@ -1,0 +1,55 @@
+#include "controller/room/random.h"
+
+#include <openssl/rand.h>
+
+#include <array>
+#include <cstdlib>
+
+#include "controller/ortc/ortc.h"
+
+namespace sluice {
+
+namespace {
+void Fill(unsigned char* bytes, int size) {
+  // Ids and keys must not be guessable: without a random source nothing safe can be served.
+  if (RAND_bytes(bytes, size) != 1) std::abort();
+}
+}  // namespace
+
+std::string MakeUuid() {
+  std::array<unsigned char, 16> bytes{};
+  Fill(bytes.data(), static_cast<int>(bytes.size()));
+  bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0f) | 0x40);  // version 4 (RFC 4122 §4.4)
+  bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3f) | 0x80);  // variant 1
+  constexpr const char* kHex = "0123456789abcdef";
+  std::string text;
+  text.reserve(36);
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+    text += kHex[bytes[i] >> 4];
+    text += kHex[bytes[i] & 0x0f];
+  }
+  return text;
+}
+
+uint32_t RandomBelow(uint32_t bound) {
+  if (bound == 0) return 0;
+  std::array<unsigned char, 8> bytes{};
+  Fill(bytes.data(), static_cast<int>(bytes.size()));
+  uint64_t value = 0;
+  for (const unsigned char byte : bytes) value = value << 8 | byte;
+  return static_cast<uint32_t>(value % bound);
+}
+
+uint32_t RandomSsrcBase() {
+  return kFirstRandomSsrc + RandomBelow(kLastRandomSsrc - kFirstRandomSsrc + 1);
+}
+
+std::string RandomText(size_t length) {
+  constexpr const char* kAlphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
+  std::string text;
+  for (size_t i = 0; i < length; ++i) text += kAlphabet[RandomBelow(36)];
+  return text;
+}
+
+}  // namespace sluice

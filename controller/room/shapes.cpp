@@ -1,0 +1,104 @@
+#include "controller/room/shapes.h"
+
+#include <boost/json/array.hpp>
+#include <utility>
+
+#include "controller/ortc/ortc.h"
+
+namespace sluice {
+
+namespace json = boost::json;
+
+namespace {
+std::string_view ToString(DtlsRole role) {
+  switch (role) {
+    case DtlsRole::kClient:
+      return "client";
+    case DtlsRole::kServer:
+      return "server";
+    case DtlsRole::kAuto:
+      break;
+  }
+  return "auto";
+}
+}  // namespace
+
+std::string_view ToString(RtpType type) {
+  switch (type) {
+    case RtpType::kSimulcast:
+      return "simulcast";
+    case RtpType::kSvc:
+      return "svc";
+    case RtpType::kPipe:
+      return "pipe";
+    case RtpType::kSimple:
+      break;
+  }
+  return "simple";
+}
+
+json::object ToJson(const IceParameters& parameters) {
+  return {{"usernameFragment", parameters.username_fragment},
+          {"password", parameters.password},
+          {"iceLite", parameters.ice_lite}};
+}
+
+json::object ToJson(const WebRtcTransportInfo& info) {
+  json::array candidates;
+  for (const IceCandidate& candidate : info.ice_candidates) {
+    const bool tcp = candidate.protocol == TransportProtocol::kTcp;
+    json::object entry{{"foundation", candidate.foundation},
+                       {"priority", candidate.priority},
+                       {"ip", candidate.address},
+                       {"address", candidate.address},
+                       {"protocol", tcp ? "tcp" : "udp"},
+                       {"port", candidate.port},
+                       {"type", "host"}};
+    if (tcp) entry["tcpType"] = "passive";
+    candidates.push_back(std::move(entry));
+  }
+  json::array fingerprints;
+  for (const DtlsFingerprint& fingerprint : info.dtls_parameters.fingerprints) {
+    fingerprints.push_back(
+        json::object{{"algorithm", fingerprint.algorithm}, {"value", fingerprint.value}});
+  }
+  return {{"id", info.id},
+          {"iceParameters", ToJson(info.ice_parameters)},
+          {"iceCandidates", std::move(candidates)},
+          {"dtlsParameters", json::object{{"role", ToString(info.dtls_parameters.role)},
+                                          {"fingerprints", std::move(fingerprints)}}}};
+}
+
+json::object ToJson(const PlainTransportInfo& info) {
+  json::object object{{"id", info.id}, {"ip", info.address}, {"port", info.port}};
+  if (info.rtcp_port) object["rtcpPort"] = *info.rtcp_port;
+  return object;
+}
+
+json::object ToJson(const ConsumerScore& score) {
+  json::array producer_scores;
+  for (const uint8_t value : score.producer_scores) producer_scores.push_back(value);
+  return {{"score", score.score},
+          {"producerScore", score.producer_score},
+          {"producerScores", std::move(producer_scores)}};
+}
+
+json::object DescribeParticipant(const Participant& participant) {
+  return {{"id", participant.id},
+          {"displayName", participant.display_name},
+          {"device", participant.device}};
+}
+
+json::object NewConsumerData(const Consumer& consumer) {
+  const Producer& producer = *consumer.producer;
+  return {{"peerId", producer.owner_id},
+          {"producerId", producer.id},
+          {"id", consumer.id},
+          {"kind", ToString(producer.kind)},
+          {"rtpParameters", ToJson(consumer.parameters)},
+          {"type", ToString(producer.type)},
+          {"appData", producer.app_data},
+          {"producerPaused", producer.paused}};
+}
+
+}  // namespace sluice

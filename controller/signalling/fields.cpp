@@ -1,0 +1,252 @@
+#include "controller/signalling/fields.h"
+
+#include <algorithm>
+#include <array>
+#include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
+#include <cmath>
+
+#include "controller/ortc/ortc.h"
+
+namespace sluice {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::array<std::string_view, 5> kFingerprintAlgorithms = {"sha-1", "sha-224", "sha-256",
+                                                                    "sha-384", "sha-512"};
+/// Only the first is used; browsers send one or two.
+constexpr size_t kMaxFingerprints = 16;
+/// sha-512: 64 bytes as hex with colons.
+constexpr size_t kMaxFingerprintLength = 64 * 3;
+
+bool IsAbsent(const json::value* value) { return value == nullptr || value->is_null(); }
+
+std::string Quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
+
+std::string Name(std::string_view prefix, std::string_view name) {
+  return std::string(prefix) + std::string(name);
+}
+
+std::string_view KindOf(const json::value& value) {
+  switch (value.kind()) {
+    case json::kind::null:
+      return "null";
+    case json::kind::bool_:
+      return "a boolean";
+    case json::kind::int64:
+    case json::kind::uint64:
+    case json::kind::double_:
+      return "a number";
+    case json::kind::string:
+      return "a string";
+    case json::kind::array:
+      return "an array";
+    case json::kind::object:
+      return "an object";
+  }
+  return "something else";
+}
+
+Status WrongKind(std::string_view prefix, std::string_view name, std::string_view wanted,
+                 const json::value& got) {
+  return TypeError(Name(prefix, name) + " must be " + std::string(wanted) + ", not " +
+                   std::string(KindOf(got)));
+}
+
+Status TooLong(std::string_view prefix, std::string_view name, size_t length, size_t max) {
+  return TypeError(Name(prefix, name) + " has " + std::to_string(length) + " bytes, at most " +
+                   std::to_string(max) + " are allowed");
+}
+
+bool IsIdCharacter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+         std::string_view("-_.~@:+").find(c) != std::string_view::npos;
+}
+
+std::optional<int64_t> AsInteger(const json::value& value) {
+  if (value.is_int64()) return value.get_int64();
+  if (value.is_double()) {
+    const double number = value.get_double();
+    constexpr double kLimit = 9.0e15;  // integers are exact below 2^53
+    if (std::floor(number) == number && std::abs(number) < kLimit) {
+      return static_cast<int64_t>(number);
+    }
+  }
+  return std::nullopt;
+}
+
+bool IsHexWithColons(std::string_view text) {
+  if (text.empty() || text.size() % 3 != 2) return false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool colon = i % 3 == 2;
+    if (colon ? text[i] != ':' : std::isxdigit(static_cast<unsigned char>(text[i])) == 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Result<DtlsFingerprint> ReadFingerprint(const json::value& value, std::string_view prefix) {
+  if (!value.is_object())
+    return WrongKind(prefix, "dtlsParameters.fingerprints[]", "an object", value);
+  const std::string where = Name(prefix, "dtlsParameters.fingerprints[].");
+  Result<std::string> algorithm = RequiredString(value.get_object(), "algorithm", where);
+  if (!algorithm.ok()) return algorithm.status();
+  if (std::find(kFingerprintAlgorithms.begin(), kFingerprintAlgorithms.end(), *algorithm) ==
+      kFingerprintAlgorithms.end()) {
+    return TypeError(where + "algorithm " + Quoted(*algorithm) +
+                     " is not one of sha-1, sha-224, sha-256, sha-384, sha-512");
+  }
+  Result<std::string> text =
+      RequiredString(value.get_object(), "value", where, kMaxFingerprintLength);
+  if (!text.ok()) return text.status();
+  if (!IsHexWithColons(*text)) {
+    return TypeError(where + "value " + Quoted(*text) + " is not hex bytes separated by colons");
+  }
+  return DtlsFingerprint{*std::move(algorithm), *std::move(text)};
+}
+
+}  // namespace
+
+Status CheckId(std::string_view field, std::string_view value) {
+  const bool good = !value.empty() && value.size() <= kMaxIdLength && value != "." &&
+                    value != ".." && std::all_of(value.begin(), value.end(), IsIdCharacter);
+  if (good) return absl::OkStatus();
+  constexpr size_t kShown = 80;  // enough to recognise it in an error
+  std::string shown;
+  for (const char c : value.substr(0, kShown)) {
+    shown += std::isprint(static_cast<unsigned char>(c)) != 0 ? c : '?';
+  }
+  return TypeError("invalid " + std::string(field) + " " + Quoted(shown) + ": 1 to " +
+                   std::to_string(kMaxIdLength) + " letters, digits or - _ . ~ @ : + are allowed");
+}
+
+Result<json::value> ParseJson(std::string_view text) {
+  json::parse_options options;
+  options.max_depth = kMaxJsonDepth;
+  json::error_code error;
+  json::value value = json::parse({text.data(), text.size()}, error, {}, options);
+  if (error) return Error("not JSON: " + error.message());
+  return value;
+}
+
+Result<std::string> RequiredString(const json::object& object, std::string_view name,
+                                   std::string_view prefix, size_t max) {
+  const json::value* value = object.if_contains({name.data(), name.size()});
+  if (IsAbsent(value) || !value->is_string() || value->get_string().empty()) {
+    return TypeError("missing " + Name(prefix, name));
+  }
+  const json::string& text = value->get_string();
+  if (text.size() > max) return TooLong(prefix, name, text.size(), max);
+  return std::string(text.data(), text.size());
+}
+
+Result<std::string> OptionalString(const json::object& object, std::string_view name,
+                                   std::string_view prefix, size_t max) {
+  const json::value* value = object.if_contains({name.data(), name.size()});
+  if (IsAbsent(value)) return std::string();
+  if (!value->is_string()) return WrongKind(prefix, name, "a string", *value);
+  const json::string& text = value->get_string();
+  if (text.size() > max) return TooLong(prefix, name, text.size(), max);
+  return std::string(text.data(), text.size());
+}
+
+Result<bool> OptionalBool(const json::object& object, std::string_view name,
+                          std::string_view prefix, bool fallback) {
+  const json::value* value = object.if_contains({name.data(), name.size()});
+  if (IsAbsent(value)) return fallback;
+  if (!value->is_bool()) return WrongKind(prefix, name, "a boolean", *value);
+  return value->get_bool();
+}
+
+Result<json::object> OptionalObject(const json::object& object, std::string_view name,
+                                    std::string_view prefix) {
+  const json::value* value = object.if_contains({name.data(), name.size()});
+  if (IsAbsent(value)) return json::object();
+  if (!value->is_object()) return WrongKind(prefix, name, "an object", *value);
+  return value->get_object();
+}
+
+Result<std::optional<RtpCapabilities>> OptionalCapabilities(const json::object& object,
+                                                            std::string_view prefix) {
+  const json::value* value = object.if_contains("rtpCapabilities");
+  const bool falsy = IsAbsent(value) || (value->is_bool() && !value->get_bool()) ||
+                     (value->is_string() && value->get_string().empty()) ||
+                     (value->is_int64() && value->get_int64() == 0);
+  if (falsy) return std::optional<RtpCapabilities>();
+  if (!value->is_object()) return TypeError("wrong " + Name(prefix, "rtpCapabilities"));
+  Result<RtpCapabilities> capabilities = ParseRtpCapabilities(*value);
+  if (!capabilities.ok()) return capabilities.status();
+  return std::optional<RtpCapabilities>(*std::move(capabilities));
+}
+
+Result<int64_t> RequiredInteger(const json::object& object, std::string_view name,
+                                std::string_view prefix, int64_t min, int64_t max) {
+  const json::value* value = object.if_contains({name.data(), name.size()});
+  if (IsAbsent(value)) return TypeError("missing " + Name(prefix, name));
+  const std::optional<int64_t> number = AsInteger(*value);
+  if (!number || *number < min || *number > max) {
+    return TypeError(Name(prefix, name) + " must be an integer from " + std::to_string(min) +
+                     " to " + std::to_string(max));
+  }
+  return *number;
+}
+
+Result<DtlsParameters> ReadDtlsParameters(const json::object& object, std::string_view prefix) {
+  const json::value* value = object.if_contains("dtlsParameters");
+  if (IsAbsent(value)) return TypeError("missing " + Name(prefix, "dtlsParameters"));
+  if (!value->is_object()) return WrongKind(prefix, "dtlsParameters", "an object", *value);
+  const json::object& dtls = value->get_object();
+
+  DtlsParameters parameters;
+  Result<std::string> role = OptionalString(dtls, "role", Name(prefix, "dtlsParameters."));
+  if (!role.ok()) return role.status();
+  if (*role == "client") {
+    parameters.role = DtlsRole::kClient;
+  } else if (*role == "server") {
+    parameters.role = DtlsRole::kServer;
+  } else if (!role->empty() && *role != "auto") {
+    return TypeError(Name(prefix, "dtlsParameters.role ") + Quoted(*role) +
+                     " is not auto, client or server");
+  }
+  const json::value* list = dtls.if_contains("fingerprints");
+  if (IsAbsent(list) || !list->is_array() || list->get_array().empty()) {
+    return TypeError("missing " + Name(prefix, "dtlsParameters.fingerprints"));
+  }
+  if (list->get_array().size() > kMaxFingerprints) {
+    return TypeError(Name(prefix, "dtlsParameters.fingerprints") + " has more than " +
+                     std::to_string(kMaxFingerprints) + " entries");
+  }
+  for (const json::value& entry : list->get_array()) {
+    Result<DtlsFingerprint> fingerprint = ReadFingerprint(entry, prefix);
+    if (!fingerprint.ok()) return fingerprint.status();
+    parameters.fingerprints.push_back(*std::move(fingerprint));
+  }
+  return parameters;
+}
+
+Status CheckSctpStreamParameters(const json::object& object) {
+  const json::value* value = object.if_contains("sctpStreamParameters");
+  if (IsAbsent(value)) return TypeError("missing sctpStreamParameters");
+  if (!value->is_object()) return WrongKind("", "sctpStreamParameters", "an object", *value);
+  const json::object& stream = value->get_object();
+  constexpr int64_t kMaxStream = 65'535;
+  if (IsAbsent(stream.if_contains("streamId"))) return TypeError("missing params.streamId");
+  const auto id = RequiredInteger(stream, "streamId", "params.", 0, kMaxStream);
+  if (!id.ok()) return id.status();
+  const bool lifetime = !IsAbsent(stream.if_contains("maxPacketLifeTime"));
+  const bool retransmits = !IsAbsent(stream.if_contains("maxRetransmits"));
+  if (lifetime && retransmits) {
+    return TypeError("cannot provide both maxPacketLifeTime and maxRetransmits");
+  }
+  const Result<bool> ordered = OptionalBool(stream, "ordered", "params.", false);
+  if (!ordered.ok()) return ordered.status();
+  if (*ordered && (lifetime || retransmits)) {
+    return TypeError("cannot be ordered with maxPacketLifeTime or maxRetransmits");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace sluice

@@ -1,0 +1,113 @@
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "controller/http/http_types.h"
+#include "controller/room/room_registry.h"
+
+namespace sluice {
+
+/// Decides on WebSocket connections of protoo clients (room-api §1.1).
+class ProtooGateway {
+ public:
+  ProtooGateway(const asio::any_io_executor& executor, RoomRegistry* rooms)
+      : executor_(executor), rooms_(rooms) {}
+
+  /// 403 without the sub-protocol, 400 without (valid) roomId and peerId; makes the room.
+  Task<UpgradeDecision> Upgrade(HttpRequest request);
+
+ private:
+  asio::any_io_executor executor_;
+  RoomRegistry* rooms_;
+};
+
+/// One protoo client: turns its requests into room operations and the room's notifications and
+/// requests into messages (room-api §1.2–§2). Shared by the socket, the room and requests in
+/// flight; ends when the socket does.
+class ProtooSession : public WebSocketEvents,
+                      public PeerLink,
+                      public std::enable_shared_from_this<ProtooSession> {
+ public:
+  /// Requests of the client that may be unanswered; its library sends a handful at once.
+  static constexpr size_t kMaxClientRequests = 256;
+  /// Requests of ours that may be unanswered: newConsumer for a big room.
+  static constexpr size_t kMaxServerRequests = 4'096;
+
+  ProtooSession(const asio::any_io_executor& executor, std::shared_ptr<Room> room,
+                std::string peer_id);
+  ~ProtooSession() override;
+
+  void OnOpen(std::shared_ptr<WebSocketLink> link) override;
+  void OnText(std::string_view text) override;
+  void OnClosed() override;
+
+  void Notify(std::string_view method, boost::json::object data) override;
+  Task<Result<boost::json::value>> Request(std::string method, boost::json::object data) override;
+  void Close(uint16_t code, std::string_view reason) override;
+
+ private:
+  struct ServerRequest;
+  /// What a handler wants sent, and what shall happen right after it was queued.
+  struct Reply {
+    boost::json::value data = boost::json::object();
+    std::function<void()> then;
+  };
+  /// The session's room and peer as they were when the request arrived.
+  struct Context {
+    std::shared_ptr<Room> room;
+    std::shared_ptr<Participant> peer;
+    boost::json::object data;
+  };
+  using Handler = Task<Result<Reply>> (*)(Context);
+  struct Method {
+    Handler handler;
+    bool needs_join;
+  };
+  static const std::map<std::string, Method, std::less<>>& Methods();
+
+  void Send(const boost::json::object& message);
+  void SendError(const boost::json::value& id, int code, std::string_view reason);
+  void OnRequest(const boost::json::object& message);
+  void OnResponse(const boost::json::object& message);
+  Task<void> Handle(boost::json::value id, const Method* method, Context context);
+
+  static Task<Result<Reply>> GetRouterRtpCapabilities(Context context);
+  static Task<Result<Reply>> Join(Context context);
+  static Task<Result<Reply>> CreateWebRtcTransport(Context context);
+  static Task<Result<Reply>> ConnectWebRtcTransport(Context context);
+  static Task<Result<Reply>> RestartIce(Context context);
+  static Task<Result<Reply>> Produce(Context context);
+  static Task<Result<Reply>> CloseProducer(Context context);
+  static Task<Result<Reply>> PauseProducer(Context context);
+  static Task<Result<Reply>> ResumeProducer(Context context);
+  static Task<Result<Reply>> PauseConsumer(Context context);
+  static Task<Result<Reply>> ResumeConsumer(Context context);
+  static Task<Result<Reply>> SetConsumerPreferredLayers(Context context);
+  static Task<Result<Reply>> SetConsumerPriority(Context context);
+  static Task<Result<Reply>> RequestConsumerKeyFrame(Context context);
+  static Task<Result<Reply>> ProduceData(Context context);
+  static Task<Result<Reply>> ChangeDisplayName(Context context);
+  static Task<Result<Reply>> GetTransportStats(Context context);
+  static Task<Result<Reply>> GetProducerStats(Context context);
+  static Task<Result<Reply>> GetConsumerStats(Context context);
+  static Task<Result<Reply>> GetDataProducerStats(Context context);
+  static Task<Result<Reply>> GetDataConsumerStats(Context context);
+  static Task<Result<Reply>> RefuseThrottle(Context context);
+
+  asio::any_io_executor executor_;
+  std::shared_ptr<Room> room_;
+  std::string peer_id_;
+  std::shared_ptr<Participant> peer_;
+  std::shared_ptr<WebSocketLink> link_;
+  size_t client_requests_ = 0;
+  std::map<uint32_t, std::shared_ptr<ServerRequest>> server_requests_;
+};
+
+}  // namespace sluice

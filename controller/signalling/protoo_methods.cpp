@@ -1,0 +1,292 @@
+// The client → server requests of protoo (room-api §2.2).
+
+#include <boost/json/array.hpp>
+#include <utility>
+
+#include "controller/ortc/ortc.h"
+#include "controller/room/shapes.h"
+#include "controller/signalling/fields.h"
+#include "controller/signalling/protoo.h"
+
+namespace sluice {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr int64_t kMaxLayer = 255;     // one byte on the wire
+constexpr int64_t kMaxPriority = 255;  // one byte on the wire
+
+/// The object of `objects` that the request names in `field`.
+template <typename T>
+Result<std::shared_ptr<T>> Find(const std::map<std::string, std::shared_ptr<T>>& objects,
+                                const json::object& data, std::string_view field,
+                                std::string_view what) {
+  const Result<std::string> id = RequiredString(data, field, "");
+  if (!id.ok()) return id.status();
+  const auto it = objects.find(*id);
+  if (it == objects.end()) {
+    return Error(std::string(what) + " with id \"" + *id + "\" not found");
+  }
+  return it->second;
+}
+
+Result<std::shared_ptr<Transport>> FindTransport(const Participant& peer,
+                                                 const json::object& data) {
+  return Find(peer.transports, data, "transportId", "transport");
+}
+Result<std::shared_ptr<Producer>> FindProducer(const Participant& peer, const json::object& data) {
+  return Find(peer.producers, data, "producerId", "producer");
+}
+Result<std::shared_ptr<Consumer>> FindConsumer(const Participant& peer, const json::object& data) {
+  return Find(peer.consumers, data, "consumerId", "consumer");
+}
+
+}  // namespace
+
+const std::map<std::string, ProtooSession::Method, std::less<>>& ProtooSession::Methods() {
+  static const std::map<std::string, Method, std::less<>> methods = {
+      {"getRouterRtpCapabilities", {&GetRouterRtpCapabilities, false}},
+      {"join", {&Join, false}},
+      {"createWebRtcTransport", {&CreateWebRtcTransport, false}},
+      {"connectWebRtcTransport", {&ConnectWebRtcTransport, false}},
+      {"restartIce", {&RestartIce, false}},
+      {"produce", {&Produce, true}},
+      {"closeProducer", {&CloseProducer, true}},
+      {"pauseProducer", {&PauseProducer, true}},
+      {"resumeProducer", {&ResumeProducer, true}},
+      {"pauseConsumer", {&PauseConsumer, true}},
+      {"resumeConsumer", {&ResumeConsumer, true}},
+      {"setConsumerPreferredLayers", {&SetConsumerPreferredLayers, true}},
+      {"setConsumerPriority", {&SetConsumerPriority, true}},
+      {"requestConsumerKeyFrame", {&RequestConsumerKeyFrame, true}},
+      {"produceData", {&ProduceData, true}},
+      {"changeDisplayName", {&ChangeDisplayName, true}},
+      {"getTransportStats", {&GetTransportStats, false}},
+      {"getProducerStats", {&GetProducerStats, false}},
+      {"getConsumerStats", {&GetConsumerStats, false}},
+      {"getDataProducerStats", {&GetDataProducerStats, false}},
+      {"getDataConsumerStats", {&GetDataConsumerStats, false}},
+      {"applyNetworkThrottle", {&RefuseThrottle, false}},
+      {"resetNetworkThrottle", {&RefuseThrottle, false}},
+  };
+  return methods;
+}
+
+Task<Result<ProtooSession::Reply>> ProtooSession::GetRouterRtpCapabilities(Context context) {
+  co_return Reply{ToJson(context.room->capabilities()), {}};
+}
+
+Task<Result<ProtooSession::Reply>> ProtooSession::Join(Context context) {
+  Result<std::string> name = OptionalString(context.data, "displayName", "");
+  if (!name.ok()) co_return name.status();
+  Result<json::object> device = OptionalObject(context.data, "device", "");
+  if (!device.ok()) co_return device.status();
+  Result<std::optional<RtpCapabilities>> capabilities = OptionalCapabilities(context.data, "");
+  if (!capabilities.ok()) co_return capabilities.status();
+  const Status joined = context.room->Join(context.peer, *std::move(name), *std::move(device),
+                                           *std::move(capabilities));
+  if (!joined.ok()) co_return joined;
+  Reply reply;
+  reply.data = json::object{{"peers", context.room->DescribeOthers(*context.peer)}};
+  reply.then = [room = context.room, peer = context.peer] { room->AnnounceJoin(peer); };
+  co_return reply;
+}
+
+Task<Result<ProtooSession::Reply>> ProtooSession::CreateWebRtcTransport(Context context) {
+  Room::TransportRequest request;
+  const Result<bool> force_tcp = OptionalBool(context.data, "forceTcp", "", false);
+  if (!force_tcp.ok()) co_return force_tcp.status();
+  const Result<bool> producing = OptionalBool(context.data, "producing", "", false);
+  if (!producing.ok()) co_return producing.status();
+  const Result<bool> consuming = OptionalBool(context.data, "consuming", "", false);
+  if (!consuming.ok()) co_return consuming.status();
+  request.force_tcp = *force_tcp;
+  request.producing = *producing;
+  request.consuming = *consuming;
+  const Result<WebRtcTransportInfo> info =
+      co_await context.room->CreateWebRtcTransport(context.peer, request);
+  if (!info.ok()) co_return info.status();
+  co_return Reply{ToJson(*info), {}};
+}
+
+Task<Result<ProtooSession::Reply>> ProtooSession::ConnectWebRtcTransport(Context context) {
+  const auto transport = FindTransport(*context.peer, context.data);
+  if (!transport.ok()) co_return transport.status();
+  Result<DtlsParameters> remote = ReadDtlsParameters(context.data, "");
+  if (!remote.ok()) co_return remote.status();
+  const Status connected = co_await context.room->ConnectTransport(*transport, *std::move(remote));
+  if (!connected.ok()) co_return connected;
+  co_return Reply{};
+}
+
+Task<Result<ProtooSession::Reply>> ProtooSession::RestartIce(Context context) {
+  const auto transport = FindTransport(*context.peer, context.data);
+  if (!transport.ok()) co_return transport.status();
+  const Result<IceParameters> parameters = co_await context.room->RestartIce(*transport);
+  if (!parameters.ok()) co_return parameters.status();
+  co_return Reply{ToJson(*parameters), {}};
+}
+
+Task<Result<ProtooSession::Reply>> ProtooSession::Produce(Context context) {
+  const auto transport = FindTransport(*context.peer, context.data);
+  if (!transport.ok()) co_return transport.status();
+  const Result<std::string> kind_text = OptionalString(context.data, "kind", "");
+  if (!kind_text.ok()) co_return kind_text.status();
+  const Result<MediaKind> kind = ParseMediaKind(*kind_text);
+  if (!kind.ok()) co_return kind.status();
+  const json::value* rtp = context.data.if_contains("rtpParameters");
+  if (!rtp || !rtp->is_object()) co_return TypeError("missing rtpParameters");
+  Result<RtpParameters> parameters = ParseRtpParameters(*rtp);
+  if (!parameters.ok()) co_return parameters.status();
+  Result<json::object> app_data = OptionalObject(context.data, "appData", "");
+  if (!app_data.ok()) co_return app_data.status();
+  (*app_data)["peerId"] = context.peer->id;
+  const Result<std::shared_ptr<Producer>> producer = co_await context.room->Produce(
+      context.peer, *transport, *kind, *std::move(parameters), *std::move(app_data));
+  if (!producer.ok()) co_return producer.status();
+  Reply reply;
+  reply.data = json::object{{"id", (*producer)->id}};
+  reply.then = [room = context.room, peer = context.peer, made = *producer] {
+    room->AnnounceProducer(peer, made);
+  };
+  co_return reply;
+}
+
+Task<Result<ProtooSession::Reply>> ProtooSession::CloseProducer(Context context) {
+  const auto producer = FindProducer(*context.peer, context.data);
+  if (!producer.ok()) co_return producer.status();
+  const Status closed = co_await context.room->CloseProducer(context.peer, *producer);
+  if (!closed.ok()) co_return closed;
+  co_return Reply{};
+}
+
+Task<Result<ProtooSession::Reply>> ProtooSession::PauseProducer(Context context) {
+  const auto producer = FindProducer(*context.peer, context.data);
+  if (!producer.ok()) co_return producer.status();
+  const Status paused = co_await context.room->PauseProducer(*producer);
+  if (!paused.ok()) co_return paused;
+  co_return Reply{};
+}
+
+Task<Result<ProtooSession::Reply>> ProtooSession::ResumeProducer(Context context) {
+  const auto producer = FindProducer(*context.peer, context.data);
+  if (!producer.ok()) co_return producer.status();
+  const Status resumed = co_await context.room->ResumeProducer(*producer);
+  if (!resumed.ok()) co_return resumed;
+  co_return Reply{};
+}
+
+Task<Result<ProtooSession::Reply>> ProtooSession::PauseConsumer(Context context) {
+  const auto consumer = FindConsumer(*context.peer, context.data);
+  if (!consumer.ok()) co_return consumer.status();
+  const Status paused = co_await context.room->worker()->PauseConsumer((*consumer)->id);
+  if (!paused.ok()) co_return paused;
+  co_return Reply{};
+}
+
+Task<Result<ProtooSession::Reply>> ProtooSession::ResumeConsumer(Context context) {
+  const auto consumer = FindConsumer(*context.peer, context.data);
+  if (!consumer.ok()) co_return consumer.status();
+  const Status resumed = co_await context.room->worker()->ResumeConsumer((*consumer)->id);
+  if (!resumed.ok()) co_return resumed;
+  co_return Reply{};
+}
+
+Task<Result<ProtooSession::Reply>> ProtooSession::SetConsumerPreferredLayers(Context context) {
+  const auto consumer = FindConsumer(*context.peer, context.data);
+  if (!consumer.ok()) co_return consumer.status();
+  const json::value* spatial_value = context.data.if_contains("spatialLayer");
+  if (!spatial_value || !spatial_value->is_number()) {
+    co_return TypeError("spatialLayer must be a number");
+  }
+  const auto spatial = RequiredInteger(context.data, "spatialLayer", "", 0, kMaxLayer);
+  if (!spatial.ok()) co_return spatial.status();
+  ConsumerLayers layers;
+  layers.spatial = static_cast<uint8_t>(*spatial);
+  const json::value* temporal_value = context.data.if_contains("temporalLayer");
+  if (temporal_value && !temporal_value->is_null()) {
+    const auto temporal = RequiredInteger(context.data, "temporalLayer", "", 0, kMaxLayer);
+    if (!temporal.ok()) co_return temporal.status();
+    layers.temporal = static_cast<uint8_t>(*temporal);
+  }
+  const Status set = co_await context.room->worker()->SetPreferredLayers((*consumer)->id, layers);
+  if (!set.ok()) co_return set;
+  co_return Reply{};
+}
+
+Task<Result<ProtooSession::Reply>> ProtooSession::SetConsumerPriority(Context context) {
+  const auto consumer = FindConsumer(*context.peer, context.data);
+  if (!consumer.ok()) co_return consumer.status();
+  const auto priority = RequiredInteger(context.data, "priority", "", 0, kMaxPriority);
+  if (!priority.ok()) co_return TypeError("priority must be a positive number (1 to 255)");
+  const Status set = co_await context.room->worker()->SetPriority((*consumer)->id,
+                                                                  static_cast<uint8_t>(*priority));
+  if (!set.ok()) co_return set;
+  co_return Reply{};
+}
+
+Task<Result<ProtooSession::Reply>> ProtooSession::RequestConsumerKeyFrame(Context context) {
+  const auto consumer = FindConsumer(*context.peer, context.data);
+  if (!consumer.ok()) co_return consumer.status();
+  const Status asked = co_await context.room->worker()->RequestKeyFrame((*consumer)->id);
+  if (!asked.ok()) co_return asked;
+  co_return Reply{};
+}
+
+Task<Result<ProtooSession::Reply>> ProtooSession::ProduceData(Context context) {
+  const auto transport = FindTransport(*context.peer, context.data);
+  if (!transport.ok()) co_return transport.status();
+  if (Status stream = CheckSctpStreamParameters(context.data); !stream.ok()) co_return stream;
+  co_return Error("SCTP not enabled and not a direct Transport");
+}
+
+Task<Result<ProtooSession::Reply>> ProtooSession::ChangeDisplayName(Context context) {
+  Result<std::string> name = RequiredString(context.data, "displayName", "", kMaxNameLength);
+  if (!name.ok()) co_return name.status();
+  context.room->ChangeDisplayName(context.peer, *std::move(name));
+  co_return Reply{};
+}
+
+Task<Result<ProtooSession::Reply>> ProtooSession::GetTransportStats(Context context) {
+  const auto transport = FindTransport(*context.peer, context.data);
+  if (!transport.ok()) co_return transport.status();
+  Result<json::array> stats = co_await context.room->worker()->TransportStats((*transport)->id);
+  if (!stats.ok()) co_return stats.status();
+  co_return Reply{*std::move(stats), {}};
+}
+
+Task<Result<ProtooSession::Reply>> ProtooSession::GetProducerStats(Context context) {
+  const auto producer = FindProducer(*context.peer, context.data);
+  if (!producer.ok()) co_return producer.status();
+  Result<json::array> stats = co_await context.room->worker()->ProducerStats((*producer)->id);
+  if (!stats.ok()) co_return stats.status();
+  co_return Reply{*std::move(stats), {}};
+}
+
+Task<Result<ProtooSession::Reply>> ProtooSession::GetConsumerStats(Context context) {
+  const auto consumer = FindConsumer(*context.peer, context.data);
+  if (!consumer.ok()) co_return consumer.status();
+  Result<json::array> stats = co_await context.room->worker()->ConsumerStats((*consumer)->id);
+  if (!stats.ok()) co_return stats.status();
+  co_return Reply{*std::move(stats), {}};
+}
+
+Task<Result<ProtooSession::Reply>> ProtooSession::GetDataProducerStats(Context context) {
+  const Result<std::string> id = RequiredString(context.data, "dataProducerId", "");
+  if (!id.ok()) co_return id.status();
+  co_return Error("dataProducer with id \"" + *id + "\" not found");
+}
+
+Task<Result<ProtooSession::Reply>> ProtooSession::GetDataConsumerStats(Context context) {
+  const Result<std::string> id = RequiredString(context.data, "dataConsumerId", "");
+  if (!id.ok()) co_return id.status();
+  co_return Error("dataConsumer with id \"" + *id + "\" not found");
+}
+
+/// Answered by Handle() with 403: there is no throttle secret in this server.
+Task<Result<ProtooSession::Reply>> ProtooSession::RefuseThrottle(Context /*context*/) {
+  co_return Error("network throttling is not enabled on this server");
+}
+
+}  // namespace sluice

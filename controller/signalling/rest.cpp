@@ -1,0 +1,335 @@
+#include "controller/signalling/rest.h"
+
+#include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
+#include <optional>
+#include <utility>
+
+#include "controller/ops/logging.h"
+#include "controller/ortc/ortc.h"
+#include "controller/room/shapes.h"
+#include "controller/signalling/fields.h"
+
+namespace sluice {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::string_view kPrefix = "body.";
+/// Longest data channel label or protocol.
+constexpr size_t kMaxLabelLength = 256;
+
+std::vector<std::string> SplitPath(std::string_view path) {
+  std::vector<std::string> segments;
+  size_t start = 0;
+  while (start < path.size()) {
+    if (path[start] == '/') {
+      ++start;
+      continue;
+    }
+    const size_t end = std::min(path.find('/', start), path.size());
+    segments.push_back(PercentDecode(path.substr(start, end - start)));
+    start = end;
+  }
+  return segments;
+}
+
+enum class Route {
+  kNone,
+  kRoom,
+  kBroadcasters,
+  kBroadcaster,
+  kTransports,
+  kConnect,
+  kProducers,
+  kConsume,
+  kConsumeData,
+  kProduceData,
+};
+
+Route MatchRoute(const std::vector<std::string>& path) {
+  if (path.size() < 2 || path[0] != "rooms") return Route::kNone;
+  if (path.size() == 2) return Route::kRoom;
+  if (path[2] != "broadcasters") return Route::kNone;
+  if (path.size() == 3) return Route::kBroadcasters;
+  if (path.size() == 4) return Route::kBroadcaster;
+  if (path[4] != "transports") return Route::kNone;
+  if (path.size() == 5) return Route::kTransports;
+  if (path.size() == 7) {
+    if (path[6] == "connect") return Route::kConnect;
+    if (path[6] == "producers") return Route::kProducers;
+    if (path[6] == "consume") return Route::kConsume;
+  }
+  if (path.size() == 8 && path[7] == "data") {
+    if (path[6] == "consume") return Route::kConsumeData;
+    if (path[6] == "produce") return Route::kProduceData;
+  }
+  return Route::kNone;
+}
+
+std::string_view AllowedMethod(Route route) {
+  switch (route) {
+    case Route::kNone:
+      return "";
+    case Route::kRoom:
+      return "GET,HEAD";
+    case Route::kBroadcaster:
+      return "DELETE";
+    default:
+      return "POST";
+  }
+}
+
+bool Allows(Route route, std::string_view method) {
+  if (route == Route::kRoom) return method == "GET" || method == "HEAD";
+  return route != Route::kNone && method == AllowedMethod(route);
+}
+
+HttpResponse JsonResponse(const json::value& value) {
+  HttpResponse response;
+  response.content_type = "application/json; charset=utf-8";
+  response.body = json::serialize(value);
+  return response;
+}
+
+HttpResponse OptionsResponse(Route route) {
+  HttpResponse response;
+  response.content_type = "text/html; charset=utf-8";
+  response.body = std::string(AllowedMethod(route));
+  response.headers.emplace_back("Allow", response.body);
+  return response;
+}
+
+Status NoSuch(std::string_view what, const std::string& id) {
+  return Error(std::string(what) + " with id \"" + id + "\" does not exist");
+}
+
+/// The body of a request: {} when there is none or it is not declared as JSON.
+Result<json::object> ReadBody(const HttpRequest& request) {
+  if (request.body.empty() || request.content_type != "application/json") return json::object();
+  Result<json::value> value = ParseJson(request.body);
+  if (!value.ok()) return value.status();
+  if (value->is_object()) return std::move(value->get_object());
+  if (value->is_array()) return json::object();
+  return Error("body must be a JSON object");
+}
+
+}  // namespace
+
+/// One request on its way through the routes.
+struct RestApi::Call {
+  HttpRequest request;
+  std::vector<std::string> path;
+  Route route = Route::kNone;
+  json::object body;
+  std::shared_ptr<Room> room;
+  std::shared_ptr<Participant> broadcaster;
+  std::shared_ptr<Transport> transport;
+};
+
+HttpResponse ErrorResponse(const Status& status) {
+  HttpResponse response;
+  response.status = status.code() == absl::StatusCode::kInvalidArgument ? 400 : 500;
+  const std::string message(Reason(status));
+  response.content_type = "text/html; charset=utf-8";
+  response.body = std::string(ErrorClassName(status)) + ": " + message;
+  // A reason phrase is one line of printable characters (RFC 9112 §4).
+  constexpr size_t kMaxReason = 200;
+  for (const char c : message.substr(0, kMaxReason)) {
+    const auto byte = static_cast<unsigned char>(c);
+    response.reason += byte >= 0x20 && byte < 0x7f ? c : '?';
+  }
+  return response;
+}
+
+bool RestApi::Owns(std::string_view path) { return MatchRoute(SplitPath(path)) != Route::kNone; }
+
+Task<HttpResponse> RestApi::Respond(HttpRequest request) {
+  Call call;
+  call.path = SplitPath(request.path);
+  call.route = MatchRoute(call.path);
+  if (call.route != Route::kNone && request.method == "OPTIONS") {
+    co_return OptionsResponse(call.route);
+  }
+  if (!Allows(call.route, request.method)) co_return CannotRespond(request);
+
+  Result<json::object> body = ReadBody(request);
+  if (!body.ok()) {
+    HttpResponse response = ErrorResponse(TypeError(std::string(Reason(body.status()))));
+    response.body = "SyntaxError: " + std::string(Reason(body.status()));
+    co_return response;
+  }
+  call.body = *std::move(body);
+  call.request = std::move(request);
+  if (Status valid = CheckId("roomId", call.path[1]); !valid.ok()) co_return ErrorResponse(valid);
+  Result<std::shared_ptr<Room>> room = co_await rooms_->GetOrCreate(call.path[1]);
+  if (!room.ok()) co_return ErrorResponse(room.status());
+  call.room = *std::move(room);
+  co_return co_await Dispatch(std::move(call));
+}
+
+Task<HttpResponse> RestApi::Dispatch(Call call) {
+  if (call.route == Route::kRoom) co_return JsonResponse(ToJson(call.room->capabilities()));
+  if (call.route == Route::kBroadcasters) co_return CreateBroadcaster(call);
+
+  call.broadcaster = call.room->FindBroadcaster(call.path[3]);
+  if (!call.broadcaster) co_return ErrorResponse(NoSuch("broadcaster", call.path[3]));
+  if (call.route == Route::kBroadcaster) co_return co_await DeleteBroadcaster(std::move(call));
+  if (call.route == Route::kTransports) co_return co_await CreateTransport(std::move(call));
+  co_return co_await DispatchTransport(std::move(call));
+}
+
+Task<HttpResponse> RestApi::DispatchTransport(Call call) {
+  const bool consuming = call.route == Route::kConsume || call.route == Route::kConsumeData;
+  if (consuming && !call.broadcaster->capabilities) {
+    co_return ErrorResponse(Error("broadcaster does not have rtpCapabilities"));
+  }
+  const auto transport = call.broadcaster->transports.find(call.path[5]);
+  if (transport == call.broadcaster->transports.end()) {
+    co_return ErrorResponse(NoSuch("transport", call.path[5]));
+  }
+  call.transport = transport->second;
+  switch (call.route) {
+    case Route::kConnect:
+      co_return co_await Connect(std::move(call));
+    case Route::kProducers:
+      co_return co_await Produce(std::move(call));
+    case Route::kConsume:
+      co_return co_await Consume(std::move(call));
+    case Route::kConsumeData:
+      co_return ConsumeData(call);
+    default:
+      co_return ProduceData(call);
+  }
+}
+
+HttpResponse RestApi::CreateBroadcaster(const Call& call) {
+  Result<std::string> id = RequiredString(call.body, "id", kPrefix);
+  if (!id.ok()) return ErrorResponse(id.status());
+  if (Status valid = CheckId("body.id", *id); !valid.ok()) return ErrorResponse(valid);
+  Result<std::string> name = RequiredString(call.body, "displayName", kPrefix, kMaxNameLength);
+  if (!name.ok()) return ErrorResponse(name.status());
+  const json::value* device_value = call.body.if_contains("device");
+  if (!device_value || !device_value->is_object()) {
+    return ErrorResponse(TypeError("missing body.device.name"));
+  }
+  const json::object& given = device_value->get_object();
+  Result<std::string> device_name = RequiredString(given, "name", "body.device.", kMaxNameLength);
+  if (!device_name.ok()) return ErrorResponse(device_name.status());
+  Result<std::string> version = OptionalString(given, "version", "body.device.");
+  if (!version.ok()) return ErrorResponse(version.status());
+  Result<std::optional<RtpCapabilities>> capabilities = OptionalCapabilities(call.body, kPrefix);
+  if (!capabilities.ok()) return ErrorResponse(capabilities.status());
+
+  json::object device{{"flag", "broadcaster"}, {"name", *device_name}};
+  if (!version->empty()) device["version"] = *version;
+  const Result<std::shared_ptr<Participant>> broadcaster = call.room->CreateBroadcaster(
+      *id, *std::move(name), std::move(device), *std::move(capabilities));
+  if (!broadcaster.ok()) return ErrorResponse(broadcaster.status());
+  return JsonResponse(json::object{{"peers", call.room->DescribePeersFor(**broadcaster)}});
+}
+
+Task<HttpResponse> RestApi::DeleteBroadcaster(Call call) {
+  co_await call.room->DeleteBroadcaster(call.broadcaster);
+  HttpResponse response;
+  response.content_type = "text/html; charset=utf-8";
+  response.body = "broadcaster deleted";
+  co_return response;
+}
+
+Task<HttpResponse> RestApi::CreateTransport(Call call) {
+  const json::value* type = call.body.if_contains("type");
+  const bool is_string = type && type->is_string();
+  if (is_string && type->get_string() == "webrtc") {
+    const Result<WebRtcTransportInfo> info =
+        co_await call.room->CreateWebRtcTransport(call.broadcaster, Room::TransportRequest{});
+    if (!info.ok()) co_return ErrorResponse(info.status());
+    co_return JsonResponse(ToJson(*info));
+  }
+  if (!is_string || type->get_string() != "plain")
+    co_return ErrorResponse(TypeError("invalid type"));
+  const Result<bool> rtcp_mux = OptionalBool(call.body, "rtcpMux", kPrefix, false);
+  if (!rtcp_mux.ok()) co_return ErrorResponse(rtcp_mux.status());
+  const Result<bool> comedia = OptionalBool(call.body, "comedia", kPrefix, true);
+  if (!comedia.ok()) co_return ErrorResponse(comedia.status());
+  const Result<PlainTransportInfo> info =
+      co_await call.room->CreatePlainTransport(call.broadcaster, *rtcp_mux, *comedia);
+  if (!info.ok()) co_return ErrorResponse(info.status());
+  co_return JsonResponse(ToJson(*info));
+}
+
+Task<HttpResponse> RestApi::Connect(Call call) {
+  if (call.transport->plain) {
+    co_return ErrorResponse(
+        Error("transport with id \"" + call.transport->id + "\" is not a WebRtcTransport"));
+  }
+  Result<DtlsParameters> remote = ReadDtlsParameters(call.body, kPrefix);
+  if (!remote.ok()) co_return ErrorResponse(remote.status());
+  const Status connected = co_await call.room->ConnectTransport(call.transport, *std::move(remote));
+  if (!connected.ok()) co_return ErrorResponse(connected);
+  HttpResponse response;
+  response.content_type = "application/json; charset=utf-8";
+  co_return response;
+}
+
+Task<HttpResponse> RestApi::Produce(Call call) {
+  const json::value* kind_value = call.body.if_contains("kind");
+  const std::string kind_text = kind_value && kind_value->is_string()
+                                    ? std::string(kind_value->get_string().c_str())
+                                    : std::string("undefined");
+  const Result<MediaKind> kind = ParseMediaKind(kind_text);
+  if (!kind.ok()) co_return ErrorResponse(kind.status());
+  const json::value* rtp = call.body.if_contains("rtpParameters");
+  if (!rtp || !rtp->is_object()) co_return ErrorResponse(TypeError("missing body.rtpParameters"));
+  Result<RtpParameters> parameters = ParseRtpParameters(*rtp);
+  if (!parameters.ok()) co_return ErrorResponse(parameters.status());
+  const Result<std::shared_ptr<Producer>> producer = co_await call.room->Produce(
+      call.broadcaster, call.transport, *kind, *std::move(parameters), json::object());
+  if (!producer.ok()) co_return ErrorResponse(producer.status());
+  call.room->AnnounceProducer(call.broadcaster, *producer);
+  co_return JsonResponse(json::object{{"id", (*producer)->id}});
+}
+
+Task<HttpResponse> RestApi::Consume(Call call) {
+  const auto wanted = call.request.query.find("producerId");
+  if (wanted == call.request.query.end() || wanted->second.empty()) {
+    co_return ErrorResponse(TypeError("missing producerId"));
+  }
+  const std::shared_ptr<Producer> producer = call.room->FindProducer(wanted->second);
+  if (!producer) {
+    co_return ErrorResponse(NotFoundError("Producer with id \"" + wanted->second + "\" not found"));
+  }
+  Room::ConsumerRequest request;
+  request.paused = false;
+  request.enable_rtx = producer->kind == MediaKind::kVideo;
+  request.ignore_dtx = false;
+  const Result<std::shared_ptr<Consumer>> consumer =
+      co_await call.room->Consume(call.broadcaster, call.transport, producer, request);
+  if (!consumer.ok()) co_return ErrorResponse(consumer.status());
+  co_return JsonResponse(json::object{{"id", (*consumer)->id},
+                                      {"producerId", producer->id},
+                                      {"kind", ToString(producer->kind)},
+                                      {"rtpParameters", ToJson((*consumer)->parameters)},
+                                      {"type", ToString(producer->type)}});
+}
+
+HttpResponse RestApi::ConsumeData(const Call& call) {
+  const Result<std::string> id = RequiredString(call.body, "dataProducerId", "");
+  if (!id.ok()) return ErrorResponse(id.status());
+  // No data producer can exist while SCTP is not enabled.
+  return ErrorResponse(NotFoundError("DataProducer with id \"" + *id + "\" not found"));
+}
+
+HttpResponse RestApi::ProduceData(const Call& call) {
+  for (const std::string_view field : {"label", "protocol"}) {
+    const Result<std::string> text = OptionalString(call.body, field, kPrefix, kMaxLabelLength);
+    if (!text.ok()) return ErrorResponse(text.status());
+  }
+  if (Status stream = CheckSctpStreamParameters(call.body); !stream.ok()) {
+    return ErrorResponse(stream);
+  }
+  return ErrorResponse(Error("SCTP not enabled and not a direct Transport"));
+}
+
+}  // namespace sluice

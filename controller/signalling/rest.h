@@ -1,0 +1,44 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <string>
+#include <vector>
+
+#include "controller/http/http_types.h"
+#include "controller/room/room_registry.h"
+
+namespace sluice {
+
+/// The REST broadcaster API (room-api §3): nine routes under /rooms, each one call of a room
+/// operation. Stateless: everything lives in the rooms.
+class RestApi {
+ public:
+  explicit RestApi(RoomRegistry* rooms) : rooms_(rooms) {}
+
+  /// True when the path is one of ours (whatever the method).
+  static bool Owns(std::string_view path);
+
+  Task<HttpResponse> Respond(HttpRequest request);
+
+ private:
+  struct Call;
+
+  Task<HttpResponse> Dispatch(Call call);
+  Task<HttpResponse> DispatchTransport(Call call);
+  HttpResponse CreateBroadcaster(const Call& call);
+  Task<HttpResponse> DeleteBroadcaster(Call call);
+  Task<HttpResponse> CreateTransport(Call call);
+  Task<HttpResponse> Connect(Call call);
+  Task<HttpResponse> Produce(Call call);
+  Task<HttpResponse> Consume(Call call);
+  HttpResponse ConsumeData(const Call& call);
+  HttpResponse ProduceData(const Call& call);
+
+  RoomRegistry* rooms_;
+};
+
+/// An error as the API shows it: 400 for a TypeError, 500 otherwise; the message as the reason
+/// phrase, "<Class>: <message>" as the body.
+HttpResponse ErrorResponse(const Status& status);
+
+}  // namespace sluice

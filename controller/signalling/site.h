@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+
+#include "controller/http/http_types.h"
+#include "controller/http/static_files.h"
+#include "controller/signalling/protoo.h"
+#include "controller/signalling/rest.h"
+
+namespace sluice {
+
+/// What every listener serves: the REST API under /rooms, protoo on any WebSocket, else the web
+/// app.
+class Site : public HttpService {
+ public:
+  Site(const asio::any_io_executor& executor, RoomRegistry* rooms, std::string web_root)
+      : rest_(rooms), protoo_(executor, rooms), files_(std::move(web_root)) {}
+
+  Task<HttpResponse> Respond(HttpRequest request) override;
+  Task<UpgradeDecision> Upgrade(HttpRequest request) override;
+
+ private:
+  RestApi rest_;
+  ProtooGateway protoo_;
+  StaticFiles files_;
+};
+
+}  // namespace sluice

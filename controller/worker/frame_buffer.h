@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace sluice {
+
+/// Cuts a byte stream into frames: uint32 little-endian length, then that many bytes
+/// (router-protocol §1.4). A frame that claims more than the maximum breaks the stream for good.
+class FrameBuffer {
+ public:
+  static constexpr size_t kPrefix = 4;
+  static constexpr size_t kMaxFrame = 8'388'608;  ///< bytes with the prefix (router-protocol §1.4)
+
+  void Append(std::span<const uint8_t> bytes);
+
+  /// The next whole frame with its length prefix, in memory of its own (aligned for FlatBuffers);
+  /// nullopt when more bytes are needed or the stream is broken. Empty frames are skipped.
+  std::optional<std::vector<uint8_t>> Next();
+
+  /// True after a length above the maximum: nothing more can be read.
+  bool broken() const { return broken_; }
+
+ private:
+  std::vector<uint8_t> bytes_;
+  size_t start_ = 0;  ///< first byte not yet handed out
+  bool broken_ = false;
+};
+
+}  // namespace sluice

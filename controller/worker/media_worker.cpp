@@ -1,0 +1,377 @@
+#include "controller/worker/media_worker.h"
+
+#include <spdlog/spdlog.h>
+
+#include <utility>
+#include <vector>
+
+#include "controller/ops/logging.h"
+#include "controller/worker/event_decoding.h"
+#include "controller/worker/rtp_encoding.h"
+#include "controller/worker/worker_channel.h"
+
+namespace sluice {
+
+namespace {
+
+using FBS::Request::Method;
+using flatbuffers::FlatBufferBuilder;
+using flatbuffers::Offset;
+using Kind = FBS::Request::Body;
+
+/// Makes a RequestBody of a finished table.
+template <typename T>
+RequestBody Finish(Kind type, Offset<T> table) {
+  return {type, table.Union()};
+}
+
+Offset<FBS::Transport::ListenInfo> EncodeListen(FlatBufferBuilder& builder,
+                                                const ListenAddress& listen) {
+  const bool fixed = listen.port != 0;
+  const auto range = FBS::Transport::CreatePortRange(builder, fixed ? 0 : listen.min_port,
+                                                     fixed ? 0 : listen.max_port);
+  const auto flags = FBS::Transport::CreateSocketFlags(builder);
+  return FBS::Transport::CreateListenInfoDirect(
+      builder,
+      listen.protocol == TransportProtocol::kTcp ? FBS::Transport::Protocol::TCP
+                                                 : FBS::Transport::Protocol::UDP,
+      listen.ip.c_str(),
+      listen.announced_address.empty() ? nullptr : listen.announced_address.c_str(), false,
+      listen.port, range, flags);
+}
+
+std::vector<Offset<FBS::Transport::ListenInfo>> EncodeListens(
+    FlatBufferBuilder& builder, const std::vector<ListenAddress>& listens) {
+  std::vector<Offset<FBS::Transport::ListenInfo>> encoded;
+  for (const ListenAddress& listen : listens) encoded.push_back(EncodeListen(builder, listen));
+  return encoded;
+}
+
+Offset<FBS::Transport::Options> EncodeBaseOptions(FlatBufferBuilder& builder,
+                                                  uint32_t initial_outgoing_bitrate) {
+  flatbuffers::Optional<uint64_t> bitrate;
+  if (initial_outgoing_bitrate > 0) bitrate = initial_outgoing_bitrate;
+  return FBS::Transport::CreateOptions(builder, /*direct=*/false, bitrate);
+}
+
+FBS::RtpParameters::MediaKind EncodeKind(MediaKind kind) {
+  return kind == MediaKind::kAudio ? FBS::RtpParameters::MediaKind::AUDIO
+                                   : FBS::RtpParameters::MediaKind::VIDEO;
+}
+
+Result<FBS::WebRtcTransport::FingerprintAlgorithm> EncodeAlgorithm(const std::string& name) {
+  using FBS::WebRtcTransport::FingerprintAlgorithm;
+  if (name == "sha-1") return FingerprintAlgorithm::SHA1;
+  if (name == "sha-224") return FingerprintAlgorithm::SHA224;
+  if (name == "sha-256") return FingerprintAlgorithm::SHA256;
+  if (name == "sha-384") return FingerprintAlgorithm::SHA384;
+  if (name == "sha-512") return FingerprintAlgorithm::SHA512;
+  return TypeError("dtlsParameters.fingerprints[].algorithm \"" + name +
+                   "\" is not one of sha-1, sha-224, sha-256, sha-384, sha-512");
+}
+
+}  // namespace
+
+MediaWorker::MediaWorker(int index, std::shared_ptr<WorkerChannel> channel)
+    : index_(index), channel_(std::move(channel)) {}
+
+MediaWorker::~MediaWorker() = default;
+
+bool MediaWorker::alive() const { return !channel_->closed(); }
+
+void MediaWorker::Subscribe(const std::string& id, EventHandler handler) {
+  handlers_[id] = std::make_shared<EventHandler>(std::move(handler));
+}
+
+void MediaWorker::Unsubscribe(const std::string& id) { handlers_.erase(id); }
+
+void MediaWorker::Dispatch(const FBS::Notification::Notification& notification) {
+  const auto it = handlers_.find(notification.handler_id()->str());
+  if (it == handlers_.end()) return;
+  const std::shared_ptr<EventHandler> handler = it->second;  // survives its own Unsubscribe
+  if (const auto event = DecodeEvent(notification)) (*handler)(*event);
+}
+
+Task<Result<WorkerResponse>> MediaWorker::Ask(Method method, std::string handler_id, Body body) {
+  return channel_->Request(method, std::move(handler_id), std::move(body));
+}
+
+Task<Status> MediaWorker::Call(Method method, std::string handler_id, Body body) {
+  const std::shared_ptr<WorkerChannel> channel = channel_;
+  const Result<WorkerResponse> response =
+      co_await channel->Request(method, std::move(handler_id), std::move(body));
+  co_return response.status();
+}
+
+Task<Status> MediaWorker::CreateWebRtcServer(std::string id, std::vector<ListenAddress> listen) {
+  return Call(Method::WORKER_CREATE_WEBRTCSERVER, "", [id, listen](FlatBufferBuilder& builder) {
+    const auto infos = EncodeListens(builder, listen);
+    return Finish(Kind::Worker_CreateWebRtcServerRequest,
+                  FBS::Worker::CreateCreateWebRtcServerRequestDirect(builder, id.c_str(), &infos));
+  });
+}
+
+Task<Status> MediaWorker::CreateRouter(std::string id) {
+  return Call(Method::WORKER_CREATE_ROUTER, "", [id](FlatBufferBuilder& builder) {
+    return Finish(Kind::Worker_CreateRouterRequest,
+                  FBS::Worker::CreateCreateRouterRequestDirect(builder, id.c_str()));
+  });
+}
+
+Task<Status> MediaWorker::CloseRouter(std::string id) {
+  return Call(Method::WORKER_CLOSE_ROUTER, "", [id](FlatBufferBuilder& builder) {
+    return Finish(Kind::Worker_CloseRouterRequest,
+                  FBS::Worker::CreateCloseRouterRequestDirect(builder, id.c_str()));
+  });
+}
+
+Task<Status> MediaWorker::CreateAudioLevelObserver(std::string router_id, std::string id,
+                                                   uint16_t max_entries, int8_t threshold,
+                                                   uint16_t interval_ms) {
+  return Call(Method::ROUTER_CREATE_AUDIOLEVELOBSERVER, std::move(router_id),
+              [=](FlatBufferBuilder& builder) {
+                const auto options = FBS::AudioLevelObserver::CreateAudioLevelObserverOptions(
+                    builder, max_entries, threshold, interval_ms);
+                return Finish(Kind::Router_CreateAudioLevelObserverRequest,
+                              FBS::Router::CreateCreateAudioLevelObserverRequestDirect(
+                                  builder, id.c_str(), options));
+              });
+}
+
+Task<Status> MediaWorker::AddToObserver(std::string observer_id, std::string producer_id) {
+  return Call(Method::RTPOBSERVER_ADD_PRODUCER, std::move(observer_id),
+              [producer_id](FlatBufferBuilder& builder) {
+                return Finish(
+                    Kind::RtpObserver_AddProducerRequest,
+                    FBS::RtpObserver::CreateAddProducerRequestDirect(builder, producer_id.c_str()));
+              });
+}
+
+Task<Result<WebRtcTransportInfo>> MediaWorker::CreateWebRtcTransport(
+    std::string router_id, std::string id, WebRtcTransportOptions options) {
+  const bool with_server = !options.webrtc_server_id.empty();
+  Body body = [id, options, with_server](FlatBufferBuilder& builder) {
+    namespace fbs = FBS::WebRtcTransport;
+    const auto base = EncodeBaseOptions(builder, options.initial_outgoing_bitrate);
+    Offset<void> listen;
+    if (with_server) {
+      listen = fbs::CreateListenServerDirect(builder, options.webrtc_server_id.c_str()).Union();
+    } else {
+      const auto infos = EncodeListens(builder, options.listen);
+      listen = fbs::CreateListenIndividualDirect(builder, &infos).Union();
+    }
+    const auto encoded = fbs::CreateWebRtcTransportOptions(
+        builder, base, with_server ? fbs::Listen::ListenServer : fbs::Listen::ListenIndividual,
+        listen, options.enable_udp, options.enable_tcp, options.prefer_udp, /*prefer_tcp=*/false,
+        options.ice_consent_timeout);
+    return Finish(
+        Kind::Router_CreateWebRtcTransportRequest,
+        FBS::Router::CreateCreateWebRtcTransportRequestDirect(builder, id.c_str(), encoded));
+  };
+  const Result<WorkerResponse> response =
+      co_await Ask(with_server ? Method::ROUTER_CREATE_WEBRTCTRANSPORT_WITH_SERVER
+                               : Method::ROUTER_CREATE_WEBRTCTRANSPORT,
+                   std::move(router_id), std::move(body));
+  if (!response.ok()) co_return response.status();
+  co_return DecodeWebRtcTransport(*response->message);
+}
+
+Task<Result<PlainTransportInfo>> MediaWorker::CreatePlainTransport(std::string router_id,
+                                                                   std::string id,
+                                                                   PlainTransportOptions options) {
+  Body body = [id, options](FlatBufferBuilder& builder) {
+    const auto base = EncodeBaseOptions(builder, 0);
+    const auto listen = EncodeListen(builder, options.listen);
+    const auto encoded = FBS::PlainTransport::CreatePlainTransportOptions(
+        builder, base, listen, /*rtcp_listen_info=*/{}, options.rtcp_mux, options.comedia);
+    return Finish(
+        Kind::Router_CreatePlainTransportRequest,
+        FBS::Router::CreateCreatePlainTransportRequestDirect(builder, id.c_str(), encoded));
+  };
+  const Result<WorkerResponse> response =
+      co_await Ask(Method::ROUTER_CREATE_PLAINTRANSPORT, std::move(router_id), std::move(body));
+  if (!response.ok()) co_return response.status();
+  co_return DecodePlainTransport(*response->message);
+}
+
+Task<Status> MediaWorker::ConnectWebRtcTransport(std::string id, DtlsParameters remote) {
+  for (const DtlsFingerprint& fingerprint : remote.fingerprints) {
+    const auto algorithm = EncodeAlgorithm(fingerprint.algorithm);
+    if (!algorithm.ok()) co_return algorithm.status();
+  }
+  Body body = [remote](FlatBufferBuilder& builder) {
+    namespace fbs = FBS::WebRtcTransport;
+    std::vector<Offset<fbs::Fingerprint>> fingerprints;
+    for (const DtlsFingerprint& fingerprint : remote.fingerprints) {
+      fingerprints.push_back(fbs::CreateFingerprintDirect(
+          builder, *EncodeAlgorithm(fingerprint.algorithm), fingerprint.value.c_str()));
+    }
+    const auto parameters = fbs::CreateDtlsParametersDirect(
+        builder, &fingerprints, static_cast<fbs::DtlsRole>(remote.role));
+    return Finish(Kind::WebRtcTransport_ConnectRequest,
+                  fbs::CreateConnectRequest(builder, parameters));
+  };
+  co_return co_await Call(Method::WEBRTCTRANSPORT_CONNECT, std::move(id), std::move(body));
+}
+
+Task<Result<IceParameters>> MediaWorker::RestartIce(std::string id) {
+  Body none;
+  const Result<WorkerResponse> response =
+      co_await Ask(Method::TRANSPORT_RESTART_ICE, std::move(id), std::move(none));
+  if (!response.ok()) co_return response.status();
+  const auto* body = response->message->body_as_Transport_RestartIceResponse();
+  if (!body) co_return Error("the worker answered without ICE parameters");
+  co_return IceParameters{body->username_fragment()->str(), body->password()->str(),
+                          body->ice_lite()};
+}
+
+Task<Status> MediaWorker::SetMaxIncomingBitrate(std::string id, uint64_t bps) {
+  return Call(Method::TRANSPORT_SET_MAX_INCOMING_BITRATE, std::move(id),
+              [bps](FlatBufferBuilder& builder) {
+                return Finish(Kind::Transport_SetMaxIncomingBitrateRequest,
+                              FBS::Transport::CreateSetMaxIncomingBitrateRequest(builder, bps));
+              });
+}
+
+Task<Status> MediaWorker::EnableBandwidthTrace(std::string id) {
+  return Call(Method::TRANSPORT_ENABLE_TRACE_EVENT, std::move(id), [](FlatBufferBuilder& builder) {
+    const std::vector<FBS::Transport::TraceEventType> events{FBS::Transport::TraceEventType::BWE};
+    return Finish(Kind::Transport_EnableTraceEventRequest,
+                  FBS::Transport::CreateEnableTraceEventRequestDirect(builder, &events));
+  });
+}
+
+Task<Status> MediaWorker::CloseTransport(std::string router_id, std::string id) {
+  return Call(Method::ROUTER_CLOSE_TRANSPORT, std::move(router_id),
+              [id](FlatBufferBuilder& builder) {
+                return Finish(Kind::Router_CloseTransportRequest,
+                              FBS::Router::CreateCloseTransportRequestDirect(builder, id.c_str()));
+              });
+}
+
+Task<Result<RtpType>> MediaWorker::Produce(std::string transport_id, std::string producer_id,
+                                           MediaKind kind, RtpParameters parameters,
+                                           RtpMapping mapping) {
+  Body body = [producer_id, kind, parameters, mapping](FlatBufferBuilder& builder) {
+    const auto rtp = Encode(builder, parameters);
+    const auto map = Encode(builder, mapping);
+    return Finish(Kind::Transport_ProduceRequest,
+                  FBS::Transport::CreateProduceRequestDirect(builder, producer_id.c_str(),
+                                                             EncodeKind(kind), rtp, map));
+  };
+  const Result<WorkerResponse> response =
+      co_await Ask(Method::TRANSPORT_PRODUCE, std::move(transport_id), std::move(body));
+  if (!response.ok()) co_return response.status();
+  const auto* answer = response->message->body_as_Transport_ProduceResponse();
+  if (!answer) co_return Error("the worker answered without a producer type");
+  co_return static_cast<RtpType>(answer->type());
+}
+
+Task<Status> MediaWorker::CloseProducer(std::string transport_id, std::string producer_id) {
+  return Call(Method::TRANSPORT_CLOSE_PRODUCER, std::move(transport_id),
+              [producer_id](FlatBufferBuilder& builder) {
+                return Finish(
+                    Kind::Transport_CloseProducerRequest,
+                    FBS::Transport::CreateCloseProducerRequestDirect(builder, producer_id.c_str()));
+              });
+}
+
+Task<Status> MediaWorker::PauseProducer(std::string id) {
+  return Call(Method::PRODUCER_PAUSE, std::move(id), {});
+}
+
+Task<Status> MediaWorker::ResumeProducer(std::string id) {
+  return Call(Method::PRODUCER_RESUME, std::move(id), {});
+}
+
+Task<Result<ConsumeResult>> MediaWorker::Consume(std::string transport_id, ConsumeOptions options) {
+  Body body = [options](FlatBufferBuilder& builder) {
+    const auto rtp = Encode(builder, options.parameters);
+    const auto encodings = Encode(builder, options.consumable_encodings);
+    return Finish(
+        Kind::Transport_ConsumeRequest,
+        FBS::Transport::CreateConsumeRequestDirect(
+            builder, options.consumer_id.c_str(), options.producer_id.c_str(),
+            EncodeKind(options.kind), rtp, static_cast<FBS::RtpParameters::Type>(options.type),
+            &encodings, options.paused, /*preferred_layers=*/{}, options.ignore_dtx));
+  };
+  const Result<WorkerResponse> response =
+      co_await Ask(Method::TRANSPORT_CONSUME, std::move(transport_id), std::move(body));
+  if (!response.ok()) co_return response.status();
+  const auto* answer = response->message->body_as_Transport_ConsumeResponse();
+  if (!answer) co_return Error("the worker answered without a consumer");
+  co_return ConsumeResult{answer->paused(), answer->producer_paused(),
+                          DecodeScore(*answer->score())};
+}
+
+Task<Status> MediaWorker::CloseConsumer(std::string transport_id, std::string consumer_id) {
+  return Call(Method::TRANSPORT_CLOSE_CONSUMER, std::move(transport_id),
+              [consumer_id](FlatBufferBuilder& builder) {
+                return Finish(
+                    Kind::Transport_CloseConsumerRequest,
+                    FBS::Transport::CreateCloseConsumerRequestDirect(builder, consumer_id.c_str()));
+              });
+}
+
+Task<Status> MediaWorker::PauseConsumer(std::string id) {
+  return Call(Method::CONSUMER_PAUSE, std::move(id), {});
+}
+
+Task<Status> MediaWorker::ResumeConsumer(std::string id) {
+  return Call(Method::CONSUMER_RESUME, std::move(id), {});
+}
+
+Task<Status> MediaWorker::SetPreferredLayers(std::string consumer_id, ConsumerLayers layers) {
+  return Call(Method::CONSUMER_SET_PREFERRED_LAYERS, std::move(consumer_id),
+              [layers](FlatBufferBuilder& builder) {
+                flatbuffers::Optional<uint8_t> temporal;
+                if (layers.temporal) temporal = *layers.temporal;
+                const auto encoded =
+                    FBS::Consumer::CreateConsumerLayers(builder, layers.spatial, temporal);
+                return Finish(Kind::Consumer_SetPreferredLayersRequest,
+                              FBS::Consumer::CreateSetPreferredLayersRequest(builder, encoded));
+              });
+}
+
+Task<Status> MediaWorker::SetPriority(std::string consumer_id, uint8_t priority) {
+  return Call(Method::CONSUMER_SET_PRIORITY, std::move(consumer_id),
+              [priority](FlatBufferBuilder& builder) {
+                return Finish(Kind::Consumer_SetPriorityRequest,
+                              FBS::Consumer::CreateSetPriorityRequest(builder, priority));
+              });
+}
+
+Task<Status> MediaWorker::RequestKeyFrame(std::string consumer_id) {
+  return Call(Method::CONSUMER_REQUEST_KEY_FRAME, std::move(consumer_id), {});
+}
+
+Task<Result<boost::json::array>> MediaWorker::TransportStats(std::string id) {
+  Body none;
+  const Result<WorkerResponse> response =
+      co_await Ask(Method::TRANSPORT_GET_STATS, std::move(id), std::move(none));
+  if (!response.ok()) co_return response.status();
+  co_return DecodeTransportStats(*response->message);
+}
+
+Task<Result<boost::json::array>> MediaWorker::ProducerStats(std::string id) {
+  Body none;
+  const Result<WorkerResponse> response =
+      co_await Ask(Method::PRODUCER_GET_STATS, std::move(id), std::move(none));
+  if (!response.ok()) co_return response.status();
+  co_return DecodeStreamStats(*response->message);
+}
+
+Task<Result<boost::json::array>> MediaWorker::ConsumerStats(std::string id) {
+  Body none;
+  const Result<WorkerResponse> response =
+      co_await Ask(Method::CONSUMER_GET_STATS, std::move(id), std::move(none));
+  if (!response.ok()) co_return response.status();
+  co_return DecodeStreamStats(*response->message);
+}
+
+Task<void> LogFailure(std::shared_ptr<MediaWorker> worker, Task<Status> call, const char* what) {
+  const Status status = co_await std::move(call);
+  if (!status.ok() && worker->alive()) spdlog::debug("{}: {}", what, Reason(status));
+}
+
+}  // namespace sluice

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <boost/json/array.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "common/status.h"
+#include "controller/worker/task.h"
+#include "controller/worker/worker_types.h"
+
+namespace FBS::Notification {
+struct Notification;
+}
+namespace FBS::Request {
+enum class Method : uint8_t;
+}
+namespace flatbuffers {
+class FlatBufferBuilder;
+}
+
+namespace sluice {
+
+class WorkerChannel;
+struct RequestBody;
+struct WorkerResponse;
+
+/// The calls that rooms make to one media worker, typed (router-protocol §2). Shared by the rooms
+/// on it; when the worker dies every call in flight fails with kUnavailable and so does each later
+/// one, and the owner (WorkerPool) makes a new MediaWorker.
+///
+/// Object ids are the caller's (UUIDs), so that it can subscribe to an object's notifications
+/// before the object exists and miss none.
+class MediaWorker : public std::enable_shared_from_this<MediaWorker> {
+ public:
+  using EventHandler = std::function<void(const WorkerEvent&)>;
+
+  MediaWorker(int index, std::shared_ptr<WorkerChannel> channel);
+  ~MediaWorker();
+
+  int index() const { return index_; }
+  bool alive() const;
+  /// "" when its transports have sockets of their own.
+  const std::string& webrtc_server_id() const { return webrtc_server_id_; }
+  void set_webrtc_server_id(std::string id) { webrtc_server_id_ = std::move(id); }
+
+  /// Routes notifications of object `id` to `handler` until Unsubscribe. The handler may call
+  /// anything here, Unsubscribe of itself included.
+  void Subscribe(const std::string& id, EventHandler handler);
+  void Unsubscribe(const std::string& id);
+  void Dispatch(const FBS::Notification::Notification& notification);
+
+  Task<Status> CreateWebRtcServer(std::string id, std::vector<ListenAddress> listen);
+  Task<Status> CreateRouter(std::string id);
+  Task<Status> CloseRouter(std::string id);
+  Task<Status> CreateAudioLevelObserver(std::string router_id, std::string id, uint16_t max_entries,
+                                        int8_t threshold, uint16_t interval_ms);
+  Task<Status> AddToObserver(std::string observer_id, std::string producer_id);
+
+  Task<Result<WebRtcTransportInfo>> CreateWebRtcTransport(std::string router_id, std::string id,
+                                                          WebRtcTransportOptions options);
+  Task<Result<PlainTransportInfo>> CreatePlainTransport(std::string router_id, std::string id,
+                                                        PlainTransportOptions options);
+  Task<Status> ConnectWebRtcTransport(std::string id, DtlsParameters remote);
+  Task<Result<IceParameters>> RestartIce(std::string id);
+  Task<Status> SetMaxIncomingBitrate(std::string id, uint64_t bps);
+  Task<Status> EnableBandwidthTrace(std::string id);
+  Task<Status> CloseTransport(std::string router_id, std::string id);
+
+  Task<Result<RtpType>> Produce(std::string transport_id, std::string producer_id, MediaKind kind,
+                                RtpParameters parameters, RtpMapping mapping);
+  Task<Status> CloseProducer(std::string transport_id, std::string producer_id);
+  Task<Status> PauseProducer(std::string id);
+  Task<Status> ResumeProducer(std::string id);
+
+  Task<Result<ConsumeResult>> Consume(std::string transport_id, ConsumeOptions options);
+  Task<Status> CloseConsumer(std::string transport_id, std::string consumer_id);
+  Task<Status> PauseConsumer(std::string id);
+  Task<Status> ResumeConsumer(std::string id);
+  Task<Status> SetPreferredLayers(std::string consumer_id, ConsumerLayers layers);
+  Task<Status> SetPriority(std::string consumer_id, uint8_t priority);
+  Task<Status> RequestKeyFrame(std::string consumer_id);
+
+  /// Stats as the room API shows them (§2.5): arrays of flat objects.
+  Task<Result<boost::json::array>> TransportStats(std::string id);
+  Task<Result<boost::json::array>> ProducerStats(std::string id);
+  Task<Result<boost::json::array>> ConsumerStats(std::string id);
+
+  /// Rooms placed here, for least-loaded placement. Kept by RoomRegistry.
+  int room_count = 0;
+
+ private:
+  using Body = std::function<RequestBody(flatbuffers::FlatBufferBuilder&)>;
+
+  Task<Status> Call(FBS::Request::Method method, std::string handler_id, Body body);
+  Task<Result<WorkerResponse>> Ask(FBS::Request::Method method, std::string handler_id, Body body);
+
+  int index_;
+  std::string webrtc_server_id_;
+  std::shared_ptr<WorkerChannel> channel_;
+  std::unordered_map<std::string, std::shared_ptr<EventHandler>> handlers_;
+};
+
+/// Runs a call whose failure changes nothing any more: it is logged, unless the worker has died.
+Task<void> LogFailure(std::shared_ptr<MediaWorker> worker, Task<Status> call, const char* what);
+
+}  // namespace sluice

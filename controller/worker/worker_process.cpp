@@ -1,0 +1,177 @@
+#include "controller/worker/worker_process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "controller/worker/gate.h"
+
+extern char** environ;
+
+namespace sluice {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+/// The worker checks only that the variable exists; the protocol it speaks is that of this version.
+constexpr const char* kProtocolVersion = "MEDIASOUP_VERSION=3.27.1";
+constexpr int kWorkerReadFd = 3;
+constexpr int kWorkerWriteFd = 4;
+/// Duplicates land above the descriptors that the child gets.
+constexpr int kFirstSafeFd = 10;
+
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int fd = -1) : fd_(fd) {}
+  FileDescriptor(FileDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~FileDescriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  int get() const { return fd_; }
+  int Release() { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
+Status SystemError(const std::string& what, int error) {
+  return Error(what + ": " + std::strerror(error));
+}
+
+struct Pipe {
+  FileDescriptor ours;
+  FileDescriptor theirs;
+};
+
+Result<Pipe> MakePipe() {
+  std::array<int, 2> fds{};
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) != 0) {
+    return SystemError("cannot make the pipe to a worker", errno);
+  }
+  Pipe pipe{FileDescriptor(fds[0]), FileDescriptor(fds[1])};
+  const int moved = fcntl(pipe.theirs.get(), F_DUPFD_CLOEXEC, kFirstSafeFd);
+  if (moved < 0) return SystemError("cannot make the pipe to a worker", errno);
+  pipe.theirs = FileDescriptor(moved);
+  return pipe;
+}
+
+std::string DescribeExit(int status) {
+  if (WIFSIGNALED(status)) {
+    const int number = WTERMSIG(status);
+    return "signal " + std::to_string(number) + " (" + strsignal(number) + ")";
+  }
+  return "exit code " + std::to_string(WEXITSTATUS(status));
+}
+
+class ProcessHandle : public WorkerHandle {
+ public:
+  explicit ProcessHandle(pid_t pid) : pid_(pid) {}
+
+  ~ProcessHandle() override {
+    if (reaped_) return;
+    Kill();
+    int status = 0;
+    waitpid(pid_, &status, 0);  // immediate: SIGKILL cannot be put off
+  }
+
+  void Kill() override {
+    if (!reaped_) kill(pid_, SIGKILL);
+  }
+
+  Task<std::string> WaitForExit() override {
+    constexpr milliseconds kStep{10};
+    constexpr int kStepsBeforeKill = 100;
+    for (int step = 0;; ++step) {
+      int status = 0;
+      const pid_t result = waitpid(pid_, &status, WNOHANG);
+      if (result == pid_) {
+        reaped_ = true;
+        co_return DescribeExit(status);
+      }
+      if (result < 0) {
+        reaped_ = true;
+        co_return "unknown end (" + std::string(std::strerror(errno)) + ")";
+      }
+      if (step == kStepsBeforeKill) Kill();
+      co_await Delay(kStep);
+    }
+  }
+
+ private:
+  pid_t pid_;
+  bool reaped_ = false;
+};
+
+/// posix_spawn with the pipe on 3 and 4 and nothing else of ours open; 0 or an errno.
+int SpawnWorker(const std::string& binary, const std::vector<std::string>& arguments,
+                int their_read, int their_write, pid_t* pid) {
+  std::vector<char*> argv{const_cast<char*>(binary.c_str())};
+  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  std::vector<char*> env;
+  for (char** entry = environ; *entry; ++entry) {
+    if (std::strncmp(*entry, "MEDIASOUP_VERSION=", 18) != 0) env.push_back(*entry);
+  }
+  env.push_back(const_cast<char*>(kProtocolVersion));
+  env.push_back(nullptr);
+
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, their_read, kWorkerReadFd);
+  posix_spawn_file_actions_adddup2(&actions, their_write, kWorkerWriteFd);
+  // Listening sockets must not live on in workers: Asio opens them without close-on-exec.
+  posix_spawn_file_actions_addclosefrom_np(&actions, kWorkerWriteFd + 1);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t defaults;
+  sigfillset(&defaults);
+  sigset_t none;
+  sigemptyset(&none);
+  posix_spawnattr_setsigdefault(&attributes, &defaults);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+  const int error =
+      posix_spawn(pid, binary.c_str(), &actions, &attributes, argv.data(), env.data());
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&actions);
+  return error;
+}
+
+}  // namespace
+
+ProcessLauncher::ProcessLauncher(const asio::any_io_executor& executor, Options options)
+    : executor_(executor), options_(std::move(options)) {}
+
+Result<LaunchedWorker> ProcessLauncher::Launch(int /*index*/) {
+  Result<Pipe> to_worker = MakePipe();
+  if (!to_worker.ok()) return to_worker.status();
+  Result<Pipe> from_worker = MakePipe();
+  if (!from_worker.ok()) return from_worker.status();
+  pid_t pid = 0;
+  const int error = SpawnWorker(options_.binary, options_.arguments, to_worker->theirs.get(),
+                                from_worker->theirs.get(), &pid);
+  if (error != 0) return SystemError("cannot start " + options_.binary, error);
+  LaunchedWorker launched;
+  launched.read_fd = from_worker->ours.Release();
+  launched.write_fd = to_worker->ours.Release();
+  launched.ready_id = std::to_string(pid);
+  launched.handle = std::make_unique<ProcessHandle>(pid);
+  return launched;
+}
+
+}  // namespace sluice

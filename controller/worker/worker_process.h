@@ -1,0 +1,54 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/status.h"
+#include "controller/worker/task.h"
+
+namespace sluice {
+
+/// A started worker, whatever it runs in. Owned by WorkerPool.
+class WorkerHandle {
+ public:
+  virtual ~WorkerHandle() = default;
+  /// Ends it now.
+  virtual void Kill() = 0;
+  /// How it ended ("signal 9 (Killed)", "exit code 42"), waiting at most about a second for it to
+  /// do so and killing it after that.
+  virtual Task<std::string> WaitForExit() = 0;
+};
+
+struct LaunchedWorker {
+  int read_fd = -1;   ///< the worker's messages
+  int write_fd = -1;  ///< ours to it
+  /// Handler id of the WORKER_RUNNING notification: the pid in decimal.
+  std::string ready_id;
+  std::unique_ptr<WorkerHandle> handle;
+};
+
+/// How WorkerPool starts workers: processes, or doubles in tests.
+class WorkerLauncher {
+ public:
+  virtual ~WorkerLauncher() = default;
+  virtual Result<LaunchedWorker> Launch(int index) = 0;
+};
+
+/// Starts `sluice-worker` processes with the pipe on descriptors 3 and 4 (router-protocol §1.1).
+class ProcessLauncher : public WorkerLauncher {
+ public:
+  struct Options {
+    std::string binary;
+    std::vector<std::string> arguments;  ///< "--name=value"
+  };
+  ProcessLauncher(const asio::any_io_executor& executor, Options options);
+  Result<LaunchedWorker> Launch(int index) override;
+
+ private:
+  asio::any_io_executor executor_;
+  Options options_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,160 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/rtp_parameters.h"
+#include "common/socket_address.h"
+
+/// What the controller says to and hears from a media worker, as plain values.
+/// Meanings: router-protocol §2 (requests) and §3 (notifications).
+namespace sluice {
+
+/// One address that a worker shall listen on.
+struct ListenAddress {
+  TransportProtocol protocol = TransportProtocol::kUdp;
+  std::string ip;                 ///< literal
+  std::string announced_address;  ///< "" = announce `ip`
+  uint16_t port = 0;              ///< fixed port; 0 = choose from the range
+  uint16_t min_port = 0;          ///< range, both ends 0 = the worker's own
+  uint16_t max_port = 0;
+};
+
+struct IceParameters {
+  std::string username_fragment;
+  std::string password;
+  bool ice_lite = true;
+};
+
+struct IceCandidate {
+  std::string foundation;
+  uint32_t priority = 0;
+  std::string address;
+  TransportProtocol protocol = TransportProtocol::kUdp;
+  uint16_t port = 0;
+};
+
+struct DtlsFingerprint {
+  std::string algorithm;  ///< "sha-1", "sha-224", "sha-256", "sha-384" or "sha-512"
+  std::string value;      ///< upper-case hex with colons
+};
+
+enum class DtlsRole : uint8_t { kAuto, kClient, kServer };
+
+struct DtlsParameters {
+  DtlsRole role = DtlsRole::kAuto;
+  std::vector<DtlsFingerprint> fingerprints;
+};
+
+struct WebRtcTransportOptions {
+  std::string webrtc_server_id;       ///< "" = own sockets on `listen`
+  std::vector<ListenAddress> listen;  ///< used without a server
+  bool enable_udp = true;
+  bool enable_tcp = true;
+  bool prefer_udp = true;
+  uint32_t initial_outgoing_bitrate = 0;  ///< bps; 0 = the worker's default
+  uint8_t ice_consent_timeout = 20;       ///< seconds
+};
+
+struct WebRtcTransportInfo {
+  std::string id;
+  IceParameters ice_parameters;
+  std::vector<IceCandidate> ice_candidates;
+  DtlsParameters dtls_parameters;
+};
+
+struct PlainTransportOptions {
+  ListenAddress listen;
+  bool rtcp_mux = false;
+  bool comedia = true;
+};
+
+struct PlainTransportInfo {
+  std::string id;
+  std::string address;
+  uint16_t port = 0;
+  std::optional<uint16_t> rtcp_port;  ///< absent with rtcp-mux
+};
+
+struct ConsumerScore {
+  uint8_t score = 0;           ///< 0..10, of what we send
+  uint8_t producer_score = 0;  ///< of the producer stream sent now
+  std::vector<uint8_t> producer_scores;
+};
+
+struct ConsumerLayers {
+  uint8_t spatial = 0;
+  std::optional<uint8_t> temporal;
+};
+
+struct ConsumeOptions {
+  std::string consumer_id;
+  std::string producer_id;
+  MediaKind kind = MediaKind::kAudio;
+  RtpParameters parameters;
+  RtpType type = RtpType::kSimple;
+  std::vector<RtpEncodingParameters> consumable_encodings;
+  bool paused = false;
+  bool ignore_dtx = false;
+};
+
+struct ConsumeResult {
+  bool paused = false;
+  bool producer_paused = false;
+  ConsumerScore score;
+};
+
+struct ProducerStreamScore {
+  uint32_t encoding_index = 0;
+  uint32_t ssrc = 0;
+  std::string rid;
+  uint8_t score = 0;
+};
+
+// ---- Notifications
+
+enum class IceState : uint8_t { kNew, kConnected, kCompleted, kDisconnected };
+enum class DtlsState : uint8_t { kNew, kConnecting, kConnected, kFailed, kClosed };
+
+struct IceStateChanged {
+  IceState state = IceState::kNew;
+};
+struct DtlsStateChanged {
+  DtlsState state = DtlsState::kNew;
+};
+struct ProducerScoreChanged {
+  std::vector<ProducerStreamScore> scores;
+};
+struct ConsumerScoreChanged {
+  ConsumerScore score;
+};
+struct ConsumerLayersChanged {
+  std::optional<ConsumerLayers> layers;
+};
+struct ConsumerProducerPaused {};
+struct ConsumerProducerResumed {};
+struct ConsumerProducerClosed {};
+/// Loudest producers of an audio level observer; an empty list is silence.
+struct AudioVolumes {
+  struct Entry {
+    std::string producer_id;
+    int volume = 0;  ///< dBov, -127..0
+  };
+  std::vector<Entry> entries;
+};
+/// Downlink estimate of a transport (bps).
+struct BandwidthEstimate {
+  uint64_t desired = 0;
+  uint64_t effective_desired = 0;
+  uint64_t available = 0;
+};
+
+using WorkerEvent =
+    std::variant<IceStateChanged, DtlsStateChanged, ProducerScoreChanged, ConsumerScoreChanged,
+                 ConsumerLayersChanged, ConsumerProducerPaused, ConsumerProducerResumed,
+                 ConsumerProducerClosed, AudioVolumes, BandwidthEstimate>;
+
+}  // namespace sluice
