@@ -42,7 +42,10 @@ class SimulatedLinks::UdpSocket final : public ServerSocket {
         writer_(network, [this](const Outgoing& d) { network_.SendUdp(address_, d); }) {
     network_.listening_[{TransportProtocol::kUdp, address_}] = this;
   }
-  ~UdpSocket() override { network_.listening_.erase({TransportProtocol::kUdp, address_}); }
+  ~UdpSocket() override {
+    writer_.Flush();  // a goodbye that was committed in this turn still leaves
+    network_.listening_.erase({TransportProtocol::kUdp, address_});
+  }
 
   const SocketAddress& local_address() const override { return address_; }
   TransportProtocol protocol() const override { return TransportProtocol::kUdp; }

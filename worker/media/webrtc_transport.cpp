@@ -165,7 +165,9 @@ bool WebRtcTransport::TakesFrom(const NetworkPath& from) {
 }
 
 void WebRtcTransport::OnPathClosed(const NetworkPath& path) {
-  if (!closing_) ice_.OnPathClosed(path.tuple);
+  if (closing_) return;
+  context_.srtp.Flush();  // what it began for this connection ends before the writer does
+  ice_.OnPathClosed(path.tuple);
 }
 
 // ---- ICE --------------------------------------------------------------------------------------
