@@ -40,7 +40,7 @@ Consumer::Impl::Impl(const ConsumeOptions& options, ConsumerSettings resolved,
       paused(options.paused),
       producer_paused(source.paused()) {}
 
-void Consumer::Impl::UpdateActive() {
+void Consumer::Impl::UpdateActive(bool source_asks) {
   const bool should = ShouldBeActive();
   if (should == active) return;
   active = should;
@@ -52,7 +52,12 @@ void Consumer::Impl::UpdateActive() {
   }
   selector->Restart();
   producer->SetConsumerActive(*self, true);
-  if (selector->awaits_key_frame()) AskForKeyFrame(environment.Now());
+  if (!selector->awaits_key_frame()) return;
+  if (source_asks) {
+    key_frame_asked_at = environment.Now();
+  } else {
+    AskForKeyFrame(environment.Now());
+  }
 }
 
 void Consumer::Impl::AskForKeyFrame(Timestamp now) {
@@ -155,7 +160,7 @@ void Consumer::OnProducerPaused() {
 void Consumer::OnProducerResumed() {
   if (!impl_->producer_paused || impl_->producer == nullptr) return;
   impl_->producer_paused = false;
-  impl_->UpdateActive();
+  impl_->UpdateActive(/*source_asks=*/true);
   impl_->events.OnConsumerProducerResume(impl_->id);
 }
 

@@ -34,7 +34,8 @@ struct Consumer::Impl {
   bool ShouldBeActive() const {
     return producer != nullptr && transport_connected && !paused && !producer_paused;
   }
-  void UpdateActive();
+  /// `source_asks`: the producer itself asks for the key frame that activation needs.
+  void UpdateActive(bool source_asks = false);
   void AskForKeyFrame(Timestamp now);
   void OnKeyFrameRequest(TraceReport::Type type, ConsumerTraceType bit, Timestamp now);
   void EmitScore();

@@ -32,9 +32,10 @@ RtpType ConsumerTypeOf(const ConsumeOptions& options) {
   if (options.type == RtpType::kPipe) return RtpType::kPipe;
   if (options.consumable_rtp_encodings.size() > 1) return RtpType::kSimulcast;
   if (!options.consumable_rtp_encodings.empty()) {
+    // Temporal layers alone are forwarded as they come, as Producer::type() says.
     const ScalabilityMode mode =
         ParseScalabilityMode(options.consumable_rtp_encodings[0].scalability_mode);
-    if (mode.spatial_layers > 1 || mode.temporal_layers > 1) return RtpType::kSvc;
+    if (mode.spatial_layers > 1) return RtpType::kSvc;
   }
   return RtpType::kSimple;
 }
@@ -49,7 +50,8 @@ Result<std::unique_ptr<LayerSelector>> CreateLayerSelector(RtpType type, CodecKi
           "this version, consume a producer with one encoding");
     case RtpType::kSvc:
       return UnsupportedError(
-          "consumableRtpEncodings[0].scalabilityMode has several layers: SVC consumers are not "
+          "consumableRtpEncodings[0].scalabilityMode has several spatial layers: SVC consumers are "
+          "not "
           "supported by this version, consume a producer without scalabilityMode");
     case RtpType::kPipe:
       return UnsupportedError("type pipe is not supported by this version");

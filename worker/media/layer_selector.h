@@ -43,7 +43,7 @@ class LayerSelector {
 };
 
 /// What type of consumer an application asks for (§5.13): pipe if it says so, else by the encodings
-/// that can be consumed.
+/// that can be consumed (one encoding with temporal layers only is simple).
 RtpType ConsumerTypeOf(const ConsumeOptions& options);
 
 /// UnsupportedError for the types that this version cannot forward.
