@@ -164,25 +164,27 @@ Status ListenTls(const Config& config, HttpServer* server) {
   }
   const auto context = LoadTls(files);
   if (!context.ok()) return context.status();
-  return server->Listen(config.listen_ip, config.https_port, *context).status();
+  return server->Listen(config.listen_ip, config.listen_port, *context).status();
 }
 
 /// Starts what is configured; a listener that cannot start is logged. False when none could.
 bool StartListeners(const Config& config, HttpServer* server) {
   bool any = false;
-  if (config.https_port != 0) {
+  if (config.listen_port != 0) {
     const Status tls = ListenTls(config, server);
     if (tls.ok()) {
-      spdlog::info("serving https and wss on {} port {}", config.listen_ip, config.https_port);
+      spdlog::info("listening: https and wss on {} port {}", config.listen_ip, config.listen_port);
       any = true;
     } else {
       spdlog::error("no https: {}", Reason(tls));
     }
   }
-  if (config.http_port != 0) {
-    const Status plain = server->Listen(config.http_ip, config.http_port, nullptr).status();
+  if (config.plain_listen_port != 0) {
+    const Status plain =
+        server->Listen(config.plain_listen_ip, config.plain_listen_port, nullptr).status();
     if (plain.ok()) {
-      spdlog::info("serving http and ws on {} port {}", config.http_ip, config.http_port);
+      spdlog::info("listening: http and ws on {} port {}", config.plain_listen_ip,
+                   config.plain_listen_port);
       any = true;
     } else {
       spdlog::error("no plain http: {}", Reason(plain));
@@ -243,7 +245,7 @@ int main(int argc, char** argv) {
   sluice::InitLogging(command->config.log_level);
   sluice::FillDefaults(&command->config);
   if (access(command->config.worker_bin.c_str(), X_OK) != 0) {
-    std::fprintf(stderr, "sluice: option worker-bin \"%s\": must be an executable file\n",
+    std::fprintf(stderr, "sluice: option workerBin \"%s\": must be an executable file\n",
                  command->config.worker_bin.c_str());
     return sluice::kExitUsage;
   }

@@ -104,12 +104,12 @@ Result<std::shared_ptr<asio::ssl::context>> LoadTls(const TlsFiles& files) {
                        asio::ssl::context::no_tlsv1_1);
   context->use_certificate_chain_file(files.certificate, error);
   if (error) {
-    return Error("tls-cert \"" + files.certificate +
+    return Error("tlsCert \"" + files.certificate +
                  "\" is not a readable PEM certificate: " + error.message());
   }
   context->use_private_key_file(files.key, asio::ssl::context::pem, error);
   if (error) {
-    return Error("tls-key \"" + files.key +
+    return Error("tlsKey \"" + files.key +
                  "\" is not a readable PEM key of that certificate: " + error.message());
   }
   return context;
@@ -118,11 +118,11 @@ Result<std::shared_ptr<asio::ssl::context>> LoadTls(const TlsFiles& files) {
 Result<TlsFiles> EnsureSelfSigned(const std::string& directory,
                                   const std::vector<std::string>& addresses) {
   const fs::path folder(directory);
-  const TlsFiles files{(folder / "tls-cert.pem").string(), (folder / "tls-key.pem").string()};
+  const TlsFiles files{(folder / "tlsCert.pem").string(), (folder / "tlsKey.pem").string()};
   std::error_code error;
   if (fs::exists(files.certificate, error) && fs::exists(files.key, error)) return files;
   fs::create_directories(folder, error);
-  if (error) return Error("state-dir \"" + directory + "\" cannot be made: " + error.message());
+  if (error) return Error("stateDir \"" + directory + "\" cannot be made: " + error.message());
 
   const KeyPtr key(EVP_EC_gen("P-256"));
   if (!key) return Error("cannot make a TLS key");

@@ -17,13 +17,14 @@ constexpr const char* kAbout =
     "Sluice: a WebRTC SFU. Serves the web app, the REST broadcaster API and protoo over WebSocket, "
     "and runs the media workers.";
 constexpr const char* kFooter =
-    "Each option can also be set by the environment (SLUICE_ and its name in upper case, with _ "
-    "for -) or in the config file (name = value, TOML). Flags win over the environment, the "
+    "Each option can also be set by the environment variable shown behind it or in the config file "
+    "(name = value, TOML). Flags win over the environment, the "
     "environment over the file.";
 
 struct Given {
   std::string value;
-  std::string from;  ///< for errors: "--https-port", "SLUICE_HTTPS_PORT", "sluice.toml: https-port"
+  std::string
+      from;  ///< for errors: "--listenPort", "SLUICE_LISTEN_PORT", "sluice.toml: listenPort"
 };
 using GivenValues = std::map<std::string, Given>;
 

@@ -95,7 +95,7 @@ Option Boolean(std::string name, std::string help, bool Config::*field) {
 }
 
 Option Codecs() {
-  Option option = Text("media-codecs", "LIST",
+  Option option = Text("mediaCodecs", "LIST",
                        "codecs of the rooms, in order of preference: kind/name/clock[/channels]"
                        "[;parameter=value]..., separated by commas",
                        &Config::media_codecs);
@@ -110,61 +110,60 @@ Option Codecs() {
 
 std::vector<Option> MakeOptions() {
   return {
-      Integer("workers", "N", "media workers; 0 = one per CPU core", &Config::workers, 0,
+      Integer("numWorkers", "N", "media workers; 0 = one per CPU core", &Config::workers, 0,
               kMaxWorkers),
-      Ip("listen-ip", "address for HTTPS and WSS", &Config::listen_ip),
-      Port("https-port", "port for HTTPS and WSS; 0 = off", &Config::https_port),
-      Ip("http-ip", "address for plain HTTP and WS", &Config::http_ip),
-      Port("http-port", "port for plain HTTP and WS; 0 = off", &Config::http_port),
-      Text("announced-address", "ADDRESS",
+      Ip("listenIp", "address for HTTPS and WSS", &Config::listen_ip),
+      Port("listenPort", "port for HTTPS and WSS; 0 = off", &Config::listen_port),
+      Ip("plainListenIp", "address for plain HTTP and WS", &Config::plain_listen_ip),
+      Port("plainListenPort", "port for plain HTTP and WS; 0 = off", &Config::plain_listen_port),
+      Text("announcedAddress", "ADDRESS",
            "address that clients reach this machine by for media; empty = found out",
            &Config::announced_address),
-      Ip("rtc-ip", "address that media is received on", &Config::rtc_ip),
-      Port("rtc-port",
+      Ip("rtcIp", "address that media is received on", &Config::rtc_ip),
+      Port("rtcPort",
            "UDP and TCP port for WebRTC media, plus the worker's index; 0 = ports of the range",
            &Config::rtc_port),
-      Port("rtc-min-port", "first port of the range for WebRTC transports", &Config::rtc_min_port),
-      Port("rtc-max-port", "last port of the range for WebRTC transports", &Config::rtc_max_port),
-      Port("plain-min-port", "first port of the range for plain RTP", &Config::plain_min_port),
-      Port("plain-max-port", "last port of the range for plain RTP", &Config::plain_max_port),
-      Text("tls-cert", "FILE",
-           "TLS certificate chain (PEM); empty = self-signed, kept in state-dir",
+      Port("rtcMinPort", "first port of the range for WebRTC transports", &Config::rtc_min_port),
+      Port("rtcMaxPort", "last port of the range for WebRTC transports", &Config::rtc_max_port),
+      Port("plainMinPort", "first port of the range for plain RTP", &Config::plain_min_port),
+      Port("plainMaxPort", "last port of the range for plain RTP", &Config::plain_max_port),
+      Text("tlsCert", "FILE", "TLS certificate chain (PEM); empty = self-signed, kept in stateDir",
            &Config::tls_cert),
-      Text("tls-key", "FILE", "TLS private key (PEM) of tls-cert", &Config::tls_key),
-      Text("state-dir", "DIR", "where the self-signed certificate is kept", &Config::state_dir),
+      Text("tlsKey", "FILE", "TLS private key (PEM) of tlsCert", &Config::tls_key),
+      Text("stateDir", "DIR", "where the self-signed certificate is kept", &Config::state_dir),
       Codecs(),
-      Integer("initial-outgoing-bitrate", "BPS", "first estimate of what a client can receive",
+      Integer("initialOutgoingBitrate", "BPS", "first estimate of what a client can receive",
               &Config::initial_outgoing_bitrate, 0, kMaxBitrate),
-      Integer("max-incoming-bitrate", "BPS",
+      Integer("maxIncomingBitrate", "BPS",
               "most that a WebRTC transport may send to us; 0 = no limit",
               &Config::max_incoming_bitrate, 0, kMaxBitrate),
-      Integer("max-rooms", "N", "rooms at the same time", &Config::max_rooms, 1, kMaxCount),
-      Integer("max-peers-per-room", "N", "peers in one room", &Config::max_peers_per_room, 1,
+      Integer("maxRooms", "N", "rooms at the same time", &Config::max_rooms, 1, kMaxCount),
+      Integer("maxPeersPerRoom", "N", "peers in one room", &Config::max_peers_per_room, 1,
               kMaxCount),
-      Integer("max-broadcasters-per-room", "N", "broadcasters in one room",
+      Integer("maxBroadcastersPerRoom", "N", "broadcasters in one room",
               &Config::max_broadcasters_per_room, 1, kMaxCount),
-      Boolean("keep-broadcast-rooms", "whether a room with broadcasters outlives its last peer",
+      Boolean("keepBroadcastRooms", "whether a room with broadcasters outlives its last peer",
               &Config::keep_broadcast_rooms),
-      Integer("max-connections", "N", "HTTP and WebSocket connections at the same time",
+      Integer("maxConnections", "N", "HTTP and WebSocket connections at the same time",
               &Config::max_connections, 1, kMaxCount),
-      Integer("max-body", "BYTES", "longest body of an HTTP request", &Config::max_body, kMinBytes,
+      Integer("maxBody", "BYTES", "longest body of an HTTP request", &Config::max_body, kMinBytes,
               kMaxBytes),
-      Integer("max-websocket-message", "BYTES", "longest WebSocket message received",
+      Integer("maxWebsocketMessage", "BYTES", "longest WebSocket message received",
               &Config::max_websocket_message, kMinBytes, kMaxBytes),
-      Integer("max-websocket-queue", "BYTES",
+      Integer("maxWebsocketQueue", "BYTES",
               "most that may wait for a slow WebSocket client before it is cut off",
               &Config::max_websocket_queue, kMinBytes, kMaxBytes),
-      Text("worker-bin", "FILE", "media worker program; empty = sluice-worker next to this program",
+      Text("workerBin", "FILE", "media worker program; empty = sluice-worker next to this program",
            &Config::worker_bin),
-      Choice("worker-log-level", "how much the media workers log", &Config::worker_log_level,
+      Choice("workerLogLevel", "how much the media workers log", &Config::worker_log_level,
              {"debug", "warn", "error", "none"}),
-      Text("worker-log-tags", "TAGS",
+      Text("workerLogTags", "TAGS",
            "subjects of worker logs, separated by commas: info, ice, dtls, rtp, srtp, rtcp, rtx, "
            "bwe, score, simulcast, svc, sctp, message",
            &Config::worker_log_tags),
-      Text("web-root", "DIR", "built web app; empty = web/dist of the source tree",
+      Text("webRoot", "DIR", "built web app; empty = web/dist of the source tree",
            &Config::web_root),
-      Choice("log-level", "how much this program logs", &Config::log_level,
+      Choice("logLevel", "how much this program logs", &Config::log_level,
              {"debug", "info", "warn", "error", "off"}),
   };
 }
@@ -228,7 +227,9 @@ Result<RtpCodecCapability> ParseMediaCodec(const std::string& text) {
 std::string Option::environment() const {
   std::string variable = "SLUICE_";
   for (const char c : name) {
-    variable += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isupper(byte) != 0) variable += '_';
+    variable += static_cast<char>(std::toupper(byte));
   }
   return variable;
 }
@@ -241,24 +242,24 @@ const std::vector<Option>& Options() {
 Status CheckConfig(const Config& config) {
   if (config.tls_cert.empty() != config.tls_key.empty()) {
     return TypeError(
-        "options tls-cert and tls-key go together: give both, or none for a self-signed one");
+        "options tlsCert and tlsKey go together: give both, or none for a self-signed one");
   }
   if (config.rtc_max_port < config.rtc_min_port || config.rtc_min_port == 0) {
-    return TypeError("option rtc-max-port \"" + std::to_string(config.rtc_max_port) +
-                     "\" must not be below rtc-min-port \"" + std::to_string(config.rtc_min_port) +
+    return TypeError("option rtcMaxPort \"" + std::to_string(config.rtc_max_port) +
+                     "\" must not be below rtcMinPort \"" + std::to_string(config.rtc_min_port) +
                      "\", and both must be from 1 to 65535");
   }
   if (config.plain_max_port < config.plain_min_port || config.plain_min_port == 0) {
-    return TypeError("option plain-max-port \"" + std::to_string(config.plain_max_port) +
-                     "\" must not be below plain-min-port \"" +
+    return TypeError("option plainMaxPort \"" + std::to_string(config.plain_max_port) +
+                     "\" must not be below plainMinPort \"" +
                      std::to_string(config.plain_min_port) +
                      "\", and both must be from 1 to 65535");
   }
-  if (config.https_port == 0 && config.http_port == 0) {
-    return TypeError("options https-port and http-port are both 0: at least one must listen");
+  if (config.listen_port == 0 && config.plain_listen_port == 0) {
+    return TypeError("options listenPort and plainListenPort are both 0: at least one must listen");
   }
   if (config.rtc_port != 0 && config.rtc_port + config.workers > kMaxPort) {
-    return TypeError("option rtc-port \"" + std::to_string(config.rtc_port) +
+    return TypeError("option rtcPort \"" + std::to_string(config.rtc_port) +
                      "\" leaves no room for " + std::to_string(config.workers) +
                      " workers below 65536");
   }

@@ -15,10 +15,10 @@ namespace sluice {
 struct Config {
   int workers = 0;  ///< 0 = one per CPU core
   std::string listen_ip = "0.0.0.0";
-  uint16_t https_port = 4443;  ///< 0 = off
-  std::string http_ip = "127.0.0.1";
-  uint16_t http_port = 3000;      ///< 0 = off
-  std::string announced_address;  ///< "" = found out
+  uint16_t listen_port = 4443;  ///< 0 = off
+  std::string plain_listen_ip = "127.0.0.1";
+  uint16_t plain_listen_port = 3000;  ///< 0 = off
+  std::string announced_address;      ///< "" = found out
   std::string rtc_ip = "0.0.0.0";
   uint16_t rtc_port = 44444;  ///< + worker index; 0 = each transport gets ports of the range
   uint16_t rtc_min_port = 40000;
@@ -55,14 +55,14 @@ struct Config {
 
 /// One row of the table: flag --name, environment SLUICE_NAME, config file key name.
 struct Option {
-  std::string name;   ///< "https-port"
+  std::string name;   ///< "listenPort"
   std::string value;  ///< placeholder in --help: "PORT"
   std::string help;
   std::function<std::string(const Config&)> show;
   /// Checks and stores; TypeError says what is right, without naming the option.
   std::function<Status(Config&, const std::string&)> set;
 
-  std::string environment() const;  ///< "SLUICE_HTTPS_PORT"
+  std::string environment() const;  ///< "SLUICE_LISTEN_PORT"
 };
 
 const std::vector<Option>& Options();
