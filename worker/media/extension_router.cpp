@@ -26,11 +26,12 @@ void WriteBigEndian64(uint64_t value, uint8_t* out) {
   for (int i = 7; i >= 0; --i, value >>= 8) out[i] = static_cast<uint8_t>(value);
 }
 
-/// Q32.32 seconds.
-int64_t ToFixedPoint(Duration duration) {
+/// Q32.32 seconds. A sender may claim any time of day, so this wraps, as the field does.
+uint64_t ToFixedPoint(Duration duration) {
   const int64_t seconds = duration.us() / 1'000'000;
   const int64_t rest_us = duration.us() % 1'000'000;
-  return seconds * (int64_t{1} << 32) + rest_us * (int64_t{1} << 32) / 1'000'000;
+  return (static_cast<uint64_t>(seconds) << 32) +
+         static_cast<uint64_t>(rest_us * (int64_t{1} << 32) / 1'000'000);
 }
 
 }  // namespace
@@ -90,8 +91,8 @@ void ExtensionRouter::RouteAbsCaptureTime(const RtpPacket& packet,
     return;
   }
   // An intermediate system adds what its clock is ahead of the sender's; wraps as Q32.32 does.
-  const uint64_t offset = static_cast<uint64_t>(capture->clock_offset.value_or(0)) +
-                          static_cast<uint64_t>(ToFixedPoint(*clock_offset));
+  const uint64_t offset =
+      static_cast<uint64_t>(capture->clock_offset.value_or(0)) + ToFixedPoint(*clock_offset);
   WriteBigEndian64(offset, routed.data() + kCaptureTimeSize);
   Append(RtpExtensionUri::kAbsCaptureTime, routed, out);
 }
