@@ -214,6 +214,20 @@ TEST_CASE("media over TCP, and the loss of the connection", "[sim]") {
   CHECK(call.Connected("view"));
 }
 
+TEST_CASE("after a close_notify nothing more is sent", "[sim]") {
+  VideoCall call;
+  auto viewer = call.View("view", 3000);
+  call.environment.AdvanceBy(Duration::Seconds(2));
+  call.events.Take();
+  viewer.peer->CloseDtls();
+  call.environment.AdvanceBy(Duration::Millis(100));
+  CHECK(call.events.Count("dtls view closed") == 1);
+  const auto sent = call.engine->GetWebRtcTransportStats("view")->base.rtp_bytes_sent;
+  call.environment.AdvanceBy(Duration::Seconds(2));
+  CHECK(call.engine->GetWebRtcTransportStats("view")->base.rtp_bytes_sent == sent);
+  CHECK(call.Ice("view") == IceState::kCompleted);
+}
+
 TEST_CASE("a viewer that asks for a key frame gets one from the source", "[sim]") {
   VideoCall call;
   auto viewer = call.View("view", 3000);

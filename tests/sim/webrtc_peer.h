@@ -45,6 +45,8 @@ class WebRtcPeer final : private DtlsEvents, private DatagramHandler {
   void ResumeChecks() { SendCheck(); }
   /// Another address of ours (a NAT's rebinding, another interface); checks go on from there.
   void MoveTo(const SocketAddress& address);
+  /// Sends close_notify.
+  void CloseDtls() { dtls_->Close(); }
   /// Closes the TCP connection.
   void HangUp() { connection_.reset(); }
 

@@ -35,10 +35,14 @@ struct EngineDependencies {
 };
 
 /// The object graph of a worker behind typed commands: what the codecs of `channel/` call, one
-/// method per command of the router protocol (§2). Ids share one flat table per worker; an id that is
-/// taken is an Error, an unknown one a NotFoundError. A method returns after all notifications that
-/// it causes "before the response" have been emitted; what the protocol does after the response is
-/// done at the end of the turn.
+/// method per command of the router protocol (§2). Ids share one flat table per worker; an id that
+/// is taken is an Error, an unknown one a NotFoundError. A method returns after all notifications
+/// that it causes "before the response" have been emitted; what the protocol does after the
+/// response is done at the end of the turn.
+///
+/// Not in this version, answered with an UnsupportedError: transports with enableSctp, simulcast
+/// and SVC, pipe and direct transports. Events only serialise, so nothing is closed from inside
+/// one; a command may close anything at any point of a turn.
 class Engine {
  public:
   explicit Engine(EngineDependencies dependencies);
@@ -115,8 +119,7 @@ class Engine {
   Status PauseRtpObserver(const std::string& observer_id);
   Status ResumeRtpObserver(const std::string& observer_id);
   Status AddProducerToObserver(const std::string& observer_id, const std::string& producer_id);
-  Status RemoveProducerFromObserver(const std::string& observer_id,
-                                    const std::string& producer_id);
+  Status RemoveProducerFromObserver(const std::string& observer_id, const std::string& producer_id);
 
   /// PRODUCER_SEND and the like: a packet handed in as if its transport had received it.
   void ProducerSend(const std::string& producer_id, std::span<const uint8_t> rtp_packet);

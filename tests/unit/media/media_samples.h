@@ -116,8 +116,8 @@ inline std::vector<uint8_t> Rtp(uint8_t payload_type, uint32_t ssrc, uint16_t se
 /// Adds one one-byte-form header extension to a packet of Rtp().
 inline std::vector<uint8_t> WithExtension(std::vector<uint8_t> packet, uint8_t id,
                                           const std::vector<uint8_t>& value) {
-  std::vector<uint8_t> block = {0xBE, 0xDE, 0, 0,
-                                static_cast<uint8_t>(id << 4 | (value.size() - 1))};
+  std::vector<uint8_t> block = {
+      0xBE, 0xDE, 0, 0, static_cast<uint8_t>((id << 4) + static_cast<int>(value.size()) - 1)};
   block.insert(block.end(), value.begin(), value.end());
   while (block.size() % 4 != 0) block.push_back(0);
   block[3] = static_cast<uint8_t>((block.size() - 4) / 4);

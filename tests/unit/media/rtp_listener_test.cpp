@@ -37,7 +37,7 @@ struct Packet {
     std::vector<uint8_t> block = {0xBE, 0xDE, 0, 0};
     const auto add = [&](uint8_t id, const std::string& text) {
       if (text.empty()) return;
-      block.push_back(static_cast<uint8_t>(id << 4 | (text.size() - 1)));
+      block.push_back(static_cast<uint8_t>((id << 4) + static_cast<int>(text.size()) - 1));
       block.insert(block.end(), text.begin(), text.end());
     };
     add(1, mid);

@@ -1,0 +1,221 @@
+// RTCP of a transport in both directions (RtcpReceiver, RtcpReporter).
+#include <catch2/catch.hpp>
+
+#include "tests/unit/media/engine_fixture.h"
+#include "worker/media/plain_transport.h"
+#include "worker/media/transport_core.h"
+#include "worker/wire/rtcp.h"
+
+namespace sluice {
+namespace {
+
+constexpr uint32_t kSsrc = 1111;
+constexpr uint32_t kRtx = 1112;
+constexpr Ssrc kPeer{77};  // RTCP SSRC of the remote ends
+
+/// Everything of the compounds it is shown.
+struct Collected final : rtcp::Visitor {
+  void OnSenderReport(const rtcp::SenderInfo& info) override { senders.push_back(info); }
+  void OnReportBlock(Ssrc from, const rtcp::ReportBlock& block) override {
+    reporter = from;
+    blocks.push_back(block);
+  }
+  void OnSdesCname(Ssrc, std::string_view text) override { cnames.emplace_back(text); }
+  void OnReceiverReferenceTime(Ssrc from, NtpTime ntp) override {
+    reference_from = from;
+    references.push_back(ntp);
+  }
+  void OnDlrr(Ssrc, const rtcp::DlrrItem& item) override { dlrr.push_back(item); }
+  void OnRemb(DataRate rate, std::span<const Ssrc>) override { rembs.push_back(rate); }
+
+  std::vector<rtcp::SenderInfo> senders;
+  std::vector<rtcp::ReportBlock> blocks;
+  std::vector<std::string> cnames;
+  std::vector<NtpTime> references;
+  std::vector<rtcp::DlrrItem> dlrr;
+  std::vector<DataRate> rembs;
+  Ssrc reporter, reference_from;
+};
+
+struct RtcpFixture : EngineFixture {
+  RtcpFixture() {
+    REQUIRE(engine->CreateRouter("r").ok());
+    in = LocalOf(AddComedia("r", "in").tuple);
+    out = LocalOf(AddSender("r", "out", viewer).tuple);
+    REQUIRE(engine->Produce("in", video).ok());
+    REQUIRE(engine->Consume("out", samples::ConsumerOf(video, "c", 3000)).ok());
+  }
+  void SendMedia(int count) {
+    for (int i = 0; i < count; ++i) {
+      const auto payload = samples::Vp8Payload(/*key_frame=*/sequence == 100, 1);
+      Deliver(samples::Rtp(samples::kVp8, kSsrc, sequence, 9000, payload), in, publisher);
+      ++sequence;
+    }
+    environment.EndTurn();
+  }
+  template <typename Build>
+  void SendRtcp(const SocketAddress& to, const SocketAddress& from, Build build) {
+    std::vector<uint8_t> bytes(rtcp::Builder::kMaxCompound);
+    rtcp::Builder builder(bytes);
+    build(builder);
+    bytes.resize(builder.size());
+    Deliver(bytes, to, from);
+  }
+  /// What was sent to `remote` since the last call, as RTCP; the media packets are counted.
+  Collected Collect(const SocketAddress& remote) {
+    Collected collected;
+    media = rtx = 0;
+    for (SentDatagram& sent : network.TakeSent()) {
+      if (sent.tuple.remote != remote) continue;
+      if (rtcp::LooksLikeRtcp(sent.bytes)) {
+        CHECK(rtcp::Parse(sent.bytes, collected));
+        continue;
+      }
+      const auto packet = RtpPacket::Parse(sent.bytes);
+      REQUIRE(packet);
+      ++(packet->ssrc() == Ssrc(3000) ? media : rtx);
+      if (packet->ssrc() == Ssrc(3000)) last_sent = packet->sequence_number();
+    }
+    return collected;
+  }
+
+  const ProduceOptions video = samples::Video("v", kSsrc, kRtx);
+  const SocketAddress publisher = Address("192.0.2.1", 5000);
+  const SocketAddress viewer = Address("192.0.2.8", 6000);
+  SocketAddress in, out;
+  uint16_t sequence = 100;
+  int media = 0, rtx = 0;
+  SeqNumber last_sent;
+};
+
+TEST_CASE_METHOD(RtcpFixture, "receivers get SR and SDES, senders RR and our reference time",
+                 "[transport_rtcp]") {
+  environment.AdvanceBy(Duration::Millis(100));
+  SendMedia(10);
+  Collect(viewer);
+  environment.AdvanceBy(Duration::Millis(510));
+  auto sent = network.TakeSent();
+  Collected to_viewer, to_publisher;
+  for (const auto& datagram : sent) {
+    CHECK(datagram.bytes.size() <= rtcp::Builder::kMaxCompound);
+    CHECK(rtcp::Parse(datagram.bytes, datagram.tuple.remote == viewer ? to_viewer : to_publisher));
+  }
+  REQUIRE(to_viewer.senders.size() == 1);
+  CHECK(to_viewer.senders[0].ssrc == Ssrc(3000));
+  CHECK(to_viewer.senders[0].packet_count == 10);
+  CHECK(to_viewer.cnames == std::vector<std::string>{"cname-v"});
+  CHECK(to_viewer.references.empty());
+  REQUIRE_FALSE(to_publisher.blocks.empty());
+  CHECK(to_publisher.blocks[0].ssrc == Ssrc(kSsrc));
+  CHECK(to_publisher.references.size() == 1);
+  CHECK(to_publisher.reference_from == to_publisher.reporter);
+
+  // Each further second or so, with at most 1.5 s between two.
+  environment.AdvanceBy(Duration::Millis(1600));
+  Collected next;
+  for (const auto& datagram : network.TakeSent()) {
+    if (datagram.tuple.remote == publisher) rtcp::Parse(datagram.bytes, next);
+  }
+  CHECK(next.references.size() == 1);
+}
+
+TEST_CASE_METHOD(RtcpFixture, "nothing is reported while nothing flows", "[transport_rtcp]") {
+  environment.AdvanceBy(Duration::Seconds(5));
+  CHECK(network.TakeSent().empty());
+}
+
+TEST_CASE_METHOD(RtcpFixture, "a peer's reference time is answered once, by DLRR",
+                 "[transport_rtcp]") {
+  environment.AdvanceBy(Duration::Millis(100));
+  SendMedia(1);
+  const NtpTime theirs{1234, 0x80000000};
+  SendRtcp(out, viewer, [&](rtcp::Builder& builder) {
+    builder.AddReceiverReport(kPeer, {});
+    builder.AddReceiverReferenceTime(kPeer, theirs);
+  });
+  environment.AdvanceBy(Duration::Millis(400));
+  const Collected collected = Collect(viewer);
+  REQUIRE(collected.dlrr.size() == 1);
+  CHECK(collected.dlrr[0].ssrc == kPeer);
+  CHECK(collected.dlrr[0].last_rr == theirs.Compact());
+  // Held from 100 ms to 500 ms: 0.4 s in 1/65536 s.
+  CHECK(collected.dlrr[0].delay_since_last_rr == 26'214);
+  SendMedia(1);
+  environment.AdvanceBy(Duration::Millis(1600));
+  CHECK(Collect(viewer).dlrr.empty());
+}
+
+TEST_CASE_METHOD(RtcpFixture, "DLRR gives the round trip of what we receive", "[transport_rtcp]") {
+  environment.AdvanceBy(Duration::Millis(100));
+  SendMedia(1);
+  Collect(publisher);
+  environment.AdvanceBy(Duration::Millis(500));  // connected with its first packet
+  const Collected ours = Collect(publisher);
+  REQUIRE(ours.references.size() == 1);
+  environment.AdvanceBy(Duration::Millis(80));
+  SendRtcp(in, publisher, [&](rtcp::Builder& builder) {
+    builder.AddReceiverReport(kPeer, {});
+    const rtcp::DlrrItem item{ours.reference_from, ours.references[0].Compact(), 65'536 / 50};
+    builder.AddDlrr(kPeer, {&item, 1});
+  });
+  const auto stats = engine->GetProducerStats("v");
+  REQUIRE(stats->size() == 1);
+  CHECK((*stats)[0].round_trip_time_ms == Approx(60).margin(1));  // 80 ms less 20 ms held
+}
+
+TEST_CASE_METHOD(RtcpFixture, "a NACK packet reaches its consumer as one", "[transport_rtcp]") {
+  SendMedia(30);
+  Collect(viewer);
+  REQUIRE(media == 30);
+  SendRtcp(out, viewer, [&](rtcp::Builder& builder) {
+    builder.AddReceiverReport(kPeer, {});
+    const rtcp::NackItem items[] = {{last_sent + -20, 0}, {last_sent + -3, 0x0003}};
+    builder.AddNack(kPeer, Ssrc(3000), items);
+    builder.AddNack(kPeer, Ssrc(9999), items);  // nobody's
+  });
+  environment.EndTurn();
+  Collect(viewer);
+  CHECK(rtx == 4);
+  CHECK(media == 0);
+  const auto stats = engine->GetConsumerStats("c");
+  REQUIRE_FALSE(stats->empty());
+  CHECK((*stats)[0].nack_count == 1);
+  CHECK((*stats)[0].nack_packet_count == 4);
+  CHECK(engine->GetPlainTransportStats("out")->base.rtx_bytes_sent > 0);
+}
+
+TEST_CASE_METHOD(RtcpFixture, "malformed RTCP is counted; what came before it counts",
+                 "[transport_rtcp]") {
+  SendMedia(1);
+  std::vector<uint8_t> bytes(100);
+  rtcp::Builder builder(bytes);
+  builder.AddPli(kPeer, Ssrc(3000));
+  bytes.resize(builder.size());
+  bytes.insert(bytes.end(), {0x80, 201, 0xFF, 0xFF});  // length past the end
+  Deliver(bytes, out, viewer);
+  CHECK(engine->FindPlainTransport("out")->core().counters().malformed_rtcp == 1);
+  CHECK((*engine->GetConsumerStats("c"))[0].pli_count == 1);
+}
+
+TEST_CASE_METHOD(RtcpFixture, "maxIncomingBitrate goes to the sender as REMB, after the response",
+                 "[transport_rtcp]") {
+  auto remb = samples::Video("w", 5555);
+  remb.rtp_parameters.codecs[0].rtcp_feedback.push_back({"goog-remb", ""});
+  remb.rtp_parameters.header_extensions = {{RtpExtensionUri::kAbsSendTime, 3, false, {}}};
+  REQUIRE(engine->Produce("in", remb).ok());
+  environment.EndTurn();
+  SendMedia(1);
+  network.TakeSent();
+  REQUIRE(engine->SetMaxIncomingBitrate("in", 300'000).ok());
+  CHECK(Collect(publisher).rembs.empty());
+  environment.AdvanceBy(Duration::Millis(1600));
+  SendMedia(1);
+  const auto rembs = Collect(publisher).rembs;
+  REQUIRE_FALSE(rembs.empty());
+  CHECK(rembs.back().bps() <= 300'000);
+  CHECK(rembs.back().bps() > 299'000);
+  CHECK(engine->GetPlainTransportStats("in")->base.available_incoming_bitrate == 0U);
+}
+
+}  // namespace
+}  // namespace sluice
