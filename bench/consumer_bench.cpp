@@ -1,0 +1,279 @@
+// What a consumer costs per packet beside encryption and sockets: one producer's turn of packets
+// through OnPackets of many consumers into an egress that drops them. Prints the minimum over
+// repetitions (the machine's noise only adds), the cost of a retransmission, and the memory held.
+//
+//   consumer_bench [repetitions]
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bench/silent_events.h"
+#include "tests/sim/virtual_environment.h"
+#include "worker/core/packet_buffer.h"
+#include "worker/core/rtp/sender_clock.h"
+#include "worker/media/consumer.h"
+#include "worker/media/producer.h"
+#include "worker/media/send_stream.h"
+#include "worker/wire/rtp_packet.h"
+
+namespace sluice {
+namespace {
+
+constexpr size_t kConsumers = 200;
+constexpr size_t kBurst = 9;         // packets in a turn: one video frame
+constexpr size_t kPayload = 1160;    // bytes
+constexpr uint32_t kSourceSsrc = 1;  // of the producer
+constexpr uint8_t kSourcePayloadType = 96;
+constexpr uint8_t kRouterPayloadType = 101;
+constexpr uint8_t kRtxPayloadType = 102;
+constexpr Duration kFrame = Duration::Millis(33);
+
+/// Memory that all transports of a worker write their packets to.
+struct Arena {
+  std::vector<uint8_t> bytes = std::vector<uint8_t>(256 * 1024);
+  size_t at = 0;
+};
+
+/// Takes packets and drops them; slots follow each other as in the egress arena.
+class NullEgress final : public RtpEgress {
+ public:
+  explicit NullEgress(Arena& arena) : arena_(arena) {}
+  bool connected() const override { return true; }
+  uint8_t* BeginRtp(size_t capacity) override {
+    if (arena_.at + capacity > arena_.bytes.size()) arena_.at = 0;
+    return arena_.bytes.data() + arena_.at;
+  }
+  void EndRtp(uint8_t* slot, size_t header_size, std::span<const uint8_t> payload, RtpClass,
+              bool) override {
+    last_sequence = static_cast<uint16_t>(slot[2] << 8 | slot[3]);
+    arena_.at += (header_size + payload.size() + 63) / 64 * 64;
+    ++packets;
+  }
+  uint16_t NextTransportSequence() override { return next_++; }
+  void SendRtcp(std::span<const uint8_t>) override {}
+
+  uint64_t packets = 0;
+  uint16_t last_sequence = 0;
+
+ private:
+  Arena& arena_;
+  uint16_t next_ = 0;
+};
+
+struct Scenario {
+  const char* name;
+  bool video;
+  bool extensions;  ///< MID and abs-send-time; transport-cc too for video
+  bool patched;     ///< VP8 picture ids have moved: the payload is copied
+};
+constexpr Scenario kScenarios[] = {
+    {"audio, no extensions", false, false, false},
+    {"audio, mid + abs-send-time", false, true, false},
+    {"video, mid + abs-send-time + transport-cc", true, true, false},
+    {"the same after a pause (payload copied)", true, true, true},
+};
+
+class Room final : public ProducerHost {
+ public:
+  explicit Room(const Scenario& scenario) : scenario_(scenario) {
+    CreateProducer();
+    for (size_t i = 0; i < kConsumers; ++i) {
+      egresses_.push_back(std::make_unique<NullEgress>(arena_));
+      CreateConsumer(static_cast<uint32_t>(1000 + 2 * i), *egresses_.back());
+    }
+    Turn();
+    if (scenario.patched) {
+      for (auto& consumer : consumers) consumer->Pause();
+      picture_id_ = static_cast<uint16_t>(picture_id_ + 100);
+      for (auto& consumer : consumers) consumer->Resume();
+    }
+    key_frame_ = true;
+    Turn();
+    key_frame_ = false;
+  }
+  ~Room() override { consumers.clear(); }
+
+  void SendRtcpToProducer(std::span<const uint8_t>) override {}
+  void ScheduleDelivery(Producer&) override {}
+  void OnSsrcLearned(Producer&, Ssrc) override {}
+  std::shared_ptr<SenderClock> ClockOf(const std::string&) override { return clock_; }
+
+  /// Receives a frame (not measured) and forwards it; nanoseconds of the forwarding.
+  double Turn() {
+    environment.AdvanceBy(kFrame);
+    for (size_t i = 0; i < kBurst; ++i) Receive(i);
+    const auto start = std::chrono::steady_clock::now();
+    producer->DeliverTurn(environment.Now());
+    const std::chrono::duration<double, std::nano> spent = std::chrono::steady_clock::now() - start;
+    return spent.count();
+  }
+  uint64_t sent() const {
+    uint64_t all = 0;
+    for (const auto& egress : egresses_) all += egress->packets;
+    return all;
+  }
+  uint16_t last_sequence(size_t consumer) const { return egresses_[consumer]->last_sequence; }
+
+  VirtualEnvironment environment;
+  std::unique_ptr<Producer> producer;
+  std::vector<std::unique_ptr<Consumer>> consumers;
+
+ private:
+  RtpCodecParameters Codec(uint8_t payload_type) const {
+    RtpCodecParameters codec;
+    codec.mime_type = scenario_.video ? "video/VP8" : "audio/opus";
+    codec.clock_rate = scenario_.video ? 90'000 : 48'000;
+    codec.channels = scenario_.video ? 1 : 2;
+    codec.payload_type = payload_type;
+    codec.rtcp_feedback = {{"nack", ""}, {"nack", "pli"}, {"ccm", "fir"}, {"transport-cc", ""}};
+    return codec;
+  }
+  MediaKind Kind() const { return scenario_.video ? MediaKind::kVideo : MediaKind::kAudio; }
+
+  template <typename T>
+  static T Must(Result<T> result) {
+    if (result.ok()) return *std::move(result);
+    std::fprintf(stderr, "%s\n", std::string(result.status().message()).c_str());
+    std::exit(1);
+  }
+
+  void CreateProducer() {
+    ProduceOptions options;
+    options.producer_id = "producer";
+    options.kind = Kind();
+    options.rtp_parameters.codecs = {Codec(kSourcePayloadType)};
+    options.rtp_parameters.rtcp.cname = "bench";
+    options.rtp_parameters.encodings.resize(1);
+    options.rtp_parameters.encodings[0].ssrc = kSourceSsrc;
+    options.rtp_mapping.codecs = {{kSourcePayloadType, kRouterPayloadType}};
+    options.rtp_mapping.encodings = {{"", kSourceSsrc, kSourceSsrc}};
+    producer = Must(Producer::Create(options, *this, environment, events_));
+  }
+
+  void CreateConsumer(uint32_t ssrc, RtpEgress& egress) {
+    ConsumeOptions options;
+    options.consumer_id = "7d444840-9dc0-11d1-b245-5ffdce74fad2";  // as long as a real one
+    options.producer_id = "producer";
+    options.kind = Kind();
+    options.rtp_parameters.codecs = {Codec(kRouterPayloadType)};
+    options.rtp_parameters.rtcp.cname = "bench";
+    options.rtp_parameters.encodings.resize(1);
+    options.rtp_parameters.encodings[0].ssrc = ssrc;
+    if (scenario_.video) {
+      RtpCodecParameters rtx;
+      rtx.mime_type = "video/rtx";
+      rtx.clock_rate = 90'000;
+      rtx.payload_type = kRtxPayloadType;
+      rtx.parameters["apt"] = int32_t{kRouterPayloadType};
+      options.rtp_parameters.codecs.push_back(rtx);
+      options.rtp_parameters.encodings[0].rtx_ssrc = ssrc + 1;
+    }
+    if (scenario_.extensions) {
+      options.rtp_parameters.mid = "0";
+      Add(RtpExtensionUri::kMid, &options);
+      Add(RtpExtensionUri::kAbsSendTime, &options);
+      if (scenario_.video) Add(RtpExtensionUri::kTransportWideCc, &options);
+    }
+    options.consumable_rtp_encodings.resize(1);
+    options.consumable_rtp_encodings[0].ssrc = kSourceSsrc;
+    consumers.push_back(Must(Consumer::Create(options, *producer, egress, environment, events_)));
+  }
+  static void Add(RtpExtensionUri uri, ConsumeOptions* options) {
+    RtpHeaderExtensionParameters extension;
+    extension.uri = uri;
+    extension.id = static_cast<uint8_t>(static_cast<uint8_t>(uri) + 1);
+    options->rtp_parameters.header_extensions.push_back(extension);
+  }
+
+  void Receive(size_t index) {
+    const uint16_t sequence = sequence_++;
+    const auto timestamp =
+        static_cast<uint32_t>(environment.Now().us() * (scenario_.video ? 90 : 48) / 1000);
+    const bool last = index + 1 == kBurst;
+    if (index == 0) ++picture_id_;
+    const uint8_t header[] = {
+        0x80, static_cast<uint8_t>((last ? 0x80 : 0) | kSourcePayloadType),
+        static_cast<uint8_t>(sequence >> 8), static_cast<uint8_t>(sequence),
+        static_cast<uint8_t>(timestamp >> 24), static_cast<uint8_t>(timestamp >> 16),
+        static_cast<uint8_t>(timestamp >> 8), static_cast<uint8_t>(timestamp), 0, 0, 0, kSourceSsrc,
+        // VP8 descriptor with a 15-bit picture id, then its payload header
+        static_cast<uint8_t>(index == 0 ? 0x90 : 0x80), 0x80,
+        static_cast<uint8_t>(0x80 | (picture_id_ >> 8 & 0x7f)), static_cast<uint8_t>(picture_id_),
+        static_cast<uint8_t>(key_frame_ ? 0x10 : 0x11)};
+    const size_t size = RtpPacket::kFixedHeader + kPayload;
+    PacketRef buffer = pool_.Allocate(size);
+    std::copy(std::begin(header), std::end(header), buffer.data());
+    auto packet = RtpPacket::Parse({buffer.data(), size});
+    producer->OnRtp(buffer, *packet, environment.Now());
+  }
+
+  const Scenario scenario_;
+  bench::SilentEvents events_;
+  PacketBufferPool pool_;
+  std::shared_ptr<SenderClock> clock_ = std::make_shared<SenderClock>();
+  Arena arena_;
+  std::vector<std::unique_ptr<NullEgress>> egresses_;
+  uint16_t sequence_ = 0;
+  uint16_t picture_id_ = 0;
+  bool key_frame_ = true;
+};
+
+void MeasureForwarding(const Scenario& scenario, int repetitions) {
+  Room room(scenario);
+  double best = std::numeric_limits<double>::max();
+  const uint64_t before = room.sent();
+  for (int i = 0; i < repetitions; ++i) best = std::min(best, room.Turn());
+  const auto expected = static_cast<uint64_t>(repetitions) * kConsumers * kBurst;
+  if (room.sent() - before != expected) {
+    std::fprintf(stderr, "%s: packets were not forwarded\n", scenario.name);
+    std::exit(1);
+  }
+  std::printf("  %-44s %6.1f ns/packet  %5zu bytes/consumer\n", scenario.name,
+              best / (kConsumers * kBurst), room.consumers[0]->MemoryUsage());
+}
+
+void MeasureRepair(int repetitions) {
+  Room room(kScenarios[2]);
+  double best = std::numeric_limits<double>::max();
+  for (int i = 0; i < repetitions; ++i) {
+    room.Turn();
+    room.Turn();  // earns more credit than is spent
+    std::vector<rtcp::NackItem> items(kConsumers);
+    for (size_t c = 0; c < kConsumers; ++c) {
+      items[c] = {SeqNumber(room.last_sequence(c)) + (1 - static_cast<int>(kBurst)), 0xFF};
+    }
+    const uint64_t before = room.sent();
+    const auto start = std::chrono::steady_clock::now();
+    for (size_t c = 0; c < kConsumers; ++c) {
+      room.consumers[c]->OnNack({&items[c], 1}, room.environment.Now());
+    }
+    const std::chrono::duration<double, std::nano> spent = std::chrono::steady_clock::now() - start;
+    best = std::min(best, spent.count());
+    if (room.sent() - before != kConsumers * kBurst) {
+      std::fprintf(stderr, "repair: packets were not sent again\n");
+      std::exit(1);
+    }
+  }
+  std::printf("  %-44s %6.1f ns/packet  %5zu bytes/consumer\n", "retransmission as RTX (NACK of 9)",
+              best / (kConsumers * kBurst), room.consumers[0]->MemoryUsage());
+}
+
+}  // namespace
+}  // namespace sluice
+
+int main(int argc, char** argv) {
+  const int repetitions = argc > 1 ? std::max(1, std::atoi(argv[1])) : 2000;
+  std::printf("consumer: %zu consumers, turns of %zu packets of %zu bytes, minimum of %d turns\n",
+              sluice::kConsumers, sluice::kBurst, sluice::kPayload, repetitions);
+  for (const auto& scenario : sluice::kScenarios) sluice::MeasureForwarding(scenario, repetitions);
+  sluice::MeasureRepair(repetitions);
+  std::printf("  sizes: SendStream %zu (SequenceRewriter %zu, SendStatistics %zu)\n",
+              sizeof(sluice::SendStream), sizeof(sluice::SequenceRewriter),
+              sizeof(sluice::SendStatistics));
+  return 0;
+}
