@@ -125,7 +125,7 @@ bool Consumer::Impl::Repair(SeqNumber own, Timestamp now) {
     ++counters.nack_too_soon;
     return true;
   }
-  if (!guard.Spend(stream.ResendSize(*packet))) {
+  if (!guard.HasCredit()) {
     ++counters.nack_over_budget;
     return true;
   }

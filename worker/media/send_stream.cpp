@@ -136,6 +136,7 @@ SendStream::Outcome SendStream::Resend(const SequenceRewriter::Origin& origin,
   egress_.EndRtp(slot, header_size, {copy, prefix + payload.size()}, RtpClass::kRetransmission,
                  !uses_rtx_);
   last_sent_.payload_size = prefix + payload.size();
+  guard_.Spend(header_size + last_sent_.payload_size);
   statistics_.OnResent(guard_.MarkSent(own, now));
   return Outcome::kSent;
 }

@@ -65,10 +65,6 @@ class SendStream {
   std::optional<SequenceRewriter::Origin> Find(SeqNumber own) const { return rewriter_.Find(own); }
   /// Sends it again: as RTX (RFC 4588), or byte for byte. Not for consumers that can do neither.
   Outcome Resend(const SequenceRewriter::Origin& origin, const RoutedPacket& packet, Timestamp now);
-  /// Bytes that Resend() will send, about.
-  size_t ResendSize(const RoutedPacket& packet) const {
-    return writer_.MaxSize(packet.extensions) + packet.payload.size();
-  }
 
   const StreamContinuity& continuity() const { return continuity_; }
   const SendStatistics& statistics() const { return statistics_; }

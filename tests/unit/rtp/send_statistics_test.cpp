@@ -125,13 +125,15 @@ TEST_CASE("resend guard: once per round trip, within the credit and the look-ups
   CHECK_FALSE(guard.SentRecently(SeqNumber(1234 + 256), kStart, round_trip));
 
   int64_t spent = 0;
-  while (guard.Spend(1000)) spent += 1000;
-  CHECK(spent == ResendGuard::kInitialCredit / 1000 * 1000);
+  for (; guard.HasCredit(); spent += 1000) guard.Spend(1000);
+  CHECK(spent == (ResendGuard::kInitialCredit + 999) / 1000 * 1000);
   guard.OnMediaSent(10'000);
-  CHECK(guard.Spend(10'000));
+  CHECK(guard.HasCredit());
   for (int i = 0; i < 1000; ++i) guard.OnMediaSent(10'000);
-  CHECK_FALSE(guard.Spend(ResendGuard::kMaxCredit + 1));
-  CHECK(guard.Spend(ResendGuard::kMaxCredit));
+  guard.Spend(ResendGuard::kMaxCredit - 1);
+  CHECK(guard.HasCredit());
+  guard.Spend(1);
+  CHECK_FALSE(guard.HasCredit());
 
   uint32_t allowed = 0;
   for (int i = 0; i < 10'000; ++i) allowed += guard.AllowLookup(kStart) ? 1u : 0u;

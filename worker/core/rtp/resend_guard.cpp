@@ -20,12 +20,6 @@ bool ResendGuard::SentRecently(SeqNumber own, Timestamp now, Duration round_trip
   return Duration::Millis(age) < std::max(round_trip, kMinResendInterval);
 }
 
-bool ResendGuard::Spend(size_t bytes) {
-  if (credit_ < static_cast<int64_t>(bytes)) return false;
-  credit_ -= static_cast<int64_t>(bytes);
-  return true;
-}
-
 bool ResendGuard::MarkSent(SeqNumber own, Timestamp now) {
   if (!marks_) marks_ = std::make_unique<Marks>();
   Mark& mark = (*marks_)[own.value() % marks_->size()];

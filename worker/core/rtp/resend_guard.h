@@ -38,8 +38,9 @@ class ResendGuard {
   bool AllowLookup(Timestamp now);
   /// True when `own` was sent again less than a round trip ago.
   bool SentRecently(SeqNumber own, Timestamp now, Duration round_trip) const;
-  /// Takes `bytes` of credit; false when there is too little.
-  bool Spend(size_t bytes);
+  bool HasCredit() const { return credit_ > 0; }
+  /// Takes what a retransmission has cost; the last one may overdraw the credit.
+  void Spend(size_t bytes) { credit_ -= static_cast<int64_t>(bytes); }
   /// Notes that `own` is sent again now; true when it is for the first time.
   bool MarkSent(SeqNumber own, Timestamp now);
   void Clear() { marks_.reset(); }
