@@ -118,7 +118,7 @@ Result<std::shared_ptr<asio::ssl::context>> LoadTls(const TlsFiles& files) {
 Result<TlsFiles> EnsureSelfSigned(const std::string& directory,
                                   const std::vector<std::string>& addresses) {
   const fs::path folder(directory);
-  const TlsFiles files{(folder / "tlsCert.pem").string(), (folder / "tlsKey.pem").string()};
+  const TlsFiles files{(folder / "tls-cert.pem").string(), (folder / "tls-key.pem").string()};
   std::error_code error;
   if (fs::exists(files.certificate, error) && fs::exists(files.key, error)) return files;
   fs::create_directories(folder, error);

@@ -271,7 +271,7 @@ void Room::Close() {
 
 void Room::OnWorkerDied() {
   if (closed_) return;
-  spdlog::warn("room {}: its worker died; {} peers shall reconnect, {} broadcasters are gone", id_,
+  spdlog::warn("room {}: its media ended; {} peers shall reconnect, {} broadcasters are gone", id_,
                peers_.size(), broadcasters_.size());
   closed_ = true;
   const auto self = shared_from_this();

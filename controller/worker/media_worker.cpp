@@ -162,7 +162,7 @@ Task<Result<WebRtcTransportInfo>> MediaWorker::CreateWebRtcTransport(
     }
     const auto encoded = fbs::CreateWebRtcTransportOptions(
         builder, base, with_server ? fbs::Listen::ListenServer : fbs::Listen::ListenIndividual,
-        listen, options.enable_udp, options.enable_tcp, options.prefer_udp, /*prefer_tcp=*/false,
+        listen, options.enable_udp, options.enable_tcp, /*prefer_udp=*/false, /*prefer_tcp=*/false,
         options.ice_consent_timeout);
     return Finish(
         Kind::Router_CreateWebRtcTransportRequest,

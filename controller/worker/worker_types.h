@@ -54,7 +54,6 @@ struct WebRtcTransportOptions {
   std::vector<ListenAddress> listen;  ///< used without a server
   bool enable_udp = true;
   bool enable_tcp = true;
-  bool prefer_udp = true;
   uint32_t initial_outgoing_bitrate = 0;  ///< bps; 0 = the worker's default
   uint8_t ice_consent_timeout = 20;       ///< seconds
 };

@@ -1,0 +1,275 @@
+#include "tests/unit/controller/fake_worker.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/write.hpp>
+#include <utility>
+
+namespace sluice::test {
+
+using FBS::Request::Method;
+using flatbuffers::FlatBufferBuilder;
+using flatbuffers::Offset;
+
+namespace {
+
+constexpr uint16_t kRtpPort = 40'000;
+
+Offset<FBS::Transport::Dump> MakeBase(FlatBufferBuilder& builder, const char* id) {
+  namespace fbs = FBS::Transport;
+  const std::vector<Offset<flatbuffers::String>> none;
+  const std::vector<Offset<FBS::Common::Uint32String>> no_ssrcs;
+  const std::vector<Offset<FBS::Common::StringString>> no_strings;
+  const std::vector<fbs::TraceEventType> no_events;
+  const auto listener = fbs::CreateRtpListenerDirect(builder, &no_ssrcs, &no_strings, &no_strings);
+  const auto extensions = fbs::CreateRecvRtpHeaderExtensions(builder);
+  return fbs::CreateDumpDirect(builder, id, false, &none, &none, &no_ssrcs, &no_ssrcs, &none, &none,
+                               extensions, listener, 0, 0, {}, {}, {}, {}, &no_events);
+}
+
+Offset<void> MakeWebRtc(FlatBufferBuilder& builder, const char* id) {
+  namespace fbs = FBS::WebRtcTransport;
+  const auto base = MakeBase(builder, id);
+  const auto ice = fbs::CreateIceParametersDirect(builder, "ufrag", "password", true);
+  const std::vector<Offset<fbs::IceCandidate>> candidates = {fbs::CreateIceCandidateDirect(
+      builder, "udpcandidate", 1'076'302'079, "127.0.0.1", FBS::Transport::Protocol::UDP, 44'444)};
+  const std::vector<Offset<fbs::Fingerprint>> fingerprints = {
+      fbs::CreateFingerprintDirect(builder, fbs::FingerprintAlgorithm::SHA256, "AA:BB")};
+  const auto dtls = fbs::CreateDtlsParametersDirect(builder, &fingerprints, fbs::DtlsRole::AUTO);
+  return fbs::CreateDumpResponse(builder, base, fbs::IceRole::CONTROLLED, ice,
+                                 builder.CreateVector(candidates), fbs::IceState::NEW, {}, dtls,
+                                 fbs::DtlsState::NEW)
+      .Union();
+}
+
+Offset<void> MakePlain(FlatBufferBuilder& builder, const char* id, bool rtcp_mux) {
+  const auto base = MakeBase(builder, id);
+  const auto tuple = FBS::Transport::CreateTupleDirect(builder, "127.0.0.1", kRtpPort);
+  Offset<FBS::Transport::Tuple> rtcp;
+  if (!rtcp_mux) {
+    rtcp = FBS::Transport::CreateTupleDirect(builder, "127.0.0.1", kRtpPort + 1);
+  }
+  return FBS::PlainTransport::CreateDumpResponse(builder, base, rtcp_mux, true, tuple, rtcp)
+      .Union();
+}
+
+Offset<FBS::Consumer::ConsumerScore> MakeScore(FlatBufferBuilder& builder) {
+  const std::vector<uint8_t> scores = {10};
+  return FBS::Consumer::CreateConsumerScoreDirect(builder, 10, 10, &scores);
+}
+
+class FakeHandle : public WorkerHandle {
+ public:
+  explicit FakeHandle(std::shared_ptr<FakeWorker> worker) : worker_(std::move(worker)) {}
+  void Kill() override { worker_->Die(); }
+  Task<std::string> WaitForExit() override { co_return "signal 9 (Killed)"; }
+
+ private:
+  std::shared_ptr<FakeWorker> worker_;
+};
+
+}  // namespace
+
+FakeWorker::FakeWorker(const asio::any_io_executor& executor, int read_fd, int write_fd)
+    : read_(executor, read_fd), write_(executor, write_fd), chunk_(64 * 1024) {}
+
+void FakeWorker::Start(const std::string& ready_id) {
+  if (!ready_id.empty()) Notify(ready_id, FBS::Notification::Event::WORKER_RUNNING);
+  ReadSome();
+}
+
+void FakeWorker::Die() {
+  boost::system::error_code ignored;
+  read_.close(ignored);
+  write_.close(ignored);
+}
+
+void FakeWorker::ReadSome() {
+  read_.async_read_some(
+      asio::buffer(chunk_),
+      [self = shared_from_this()](const boost::system::error_code& error, size_t size) {
+        if (error) {
+          self->Die();
+          return;
+        }
+        self->frames_.Append(std::span(self->chunk_.data(), size));
+        while (auto frame = self->frames_.Next()) self->OnFrame(*frame);
+        if (self->read_.is_open()) self->ReadSome();
+      });
+}
+
+void FakeWorker::SendRaw(const std::vector<uint8_t>& bytes) {
+  boost::system::error_code ignored;
+  asio::write(write_, asio::buffer(bytes), ignored);
+}
+
+void FakeWorker::SendMessage(FlatBufferBuilder& builder, FBS::Message::Body type,
+                             Offset<void> body) {
+  builder.FinishSizePrefixed(FBS::Message::CreateMessage(builder, type, body));
+  boost::system::error_code ignored;
+  asio::write(write_, asio::buffer(builder.GetBufferPointer(), builder.GetSize()), ignored);
+}
+
+void FakeWorker::Notify(const std::string& handler_id, FBS::Notification::Event event) {
+  FlatBufferBuilder builder;
+  const auto body = FBS::Notification::CreateNotificationDirect(builder, handler_id.c_str(), event);
+  SendMessage(builder, FBS::Message::Body::Notification, body.Union());
+}
+
+void FakeWorker::NotifyVolume(const std::string& observer, const std::string& producer_id,
+                              int8_t volume) {
+  FlatBufferBuilder builder;
+  const std::vector<Offset<FBS::AudioLevelObserver::Volume>> volumes = {
+      FBS::AudioLevelObserver::CreateVolumeDirect(builder, producer_id.c_str(), volume)};
+  const auto list = FBS::AudioLevelObserver::CreateVolumesNotificationDirect(builder, &volumes);
+  const auto body = FBS::Notification::CreateNotificationDirect(
+      builder, observer.c_str(), FBS::Notification::Event::AUDIOLEVELOBSERVER_VOLUMES,
+      FBS::Notification::Body::AudioLevelObserver_VolumesNotification, list.Union());
+  SendMessage(builder, FBS::Message::Body::Notification, body.Union());
+}
+
+void FakeWorker::NotifyIceState(const std::string& transport_id,
+                                FBS::WebRtcTransport::IceState state) {
+  FlatBufferBuilder builder;
+  const auto change = FBS::WebRtcTransport::CreateIceStateChangeNotification(builder, state);
+  const auto body = FBS::Notification::CreateNotificationDirect(
+      builder, transport_id.c_str(), FBS::Notification::Event::WEBRTCTRANSPORT_ICE_STATE_CHANGE,
+      FBS::Notification::Body::WebRtcTransport_IceStateChangeNotification, change.Union());
+  SendMessage(builder, FBS::Message::Body::Notification, body.Union());
+}
+
+size_t FakeWorker::Count(Method method) const {
+  return static_cast<size_t>(
+      std::count_if(received.begin(), received.end(),
+                    [&](const Received& request) { return request.method == method; }));
+}
+
+void FakeWorker::CloseConsumersOf(const std::string& producer_id) {
+  const auto [first, last] = consumers_.equal_range(producer_id);
+  for (auto it = first; it != last; ++it) {
+    Notify(it->second, FBS::Notification::Event::CONSUMER_PRODUCER_CLOSE);
+  }
+  consumers_.erase(first, last);
+}
+
+void FakeWorker::OnFrame(const std::vector<uint8_t>& frame) {
+  flatbuffers::Verifier verifier(frame.data(), frame.size());
+  if (!verifier.VerifySizePrefixedBuffer<FBS::Message::Message>(nullptr)) return;
+  const auto* message = flatbuffers::GetSizePrefixedRoot<FBS::Message::Message>(frame.data());
+  if (const auto* notification = message->data_as_Notification()) {
+    if (notification->event() == FBS::Notification::Event::WORKER_CLOSE) Die();
+    return;
+  }
+  const auto* request = message->data_as_Request();
+  if (!request) return;
+  received.push_back({request->method(), request->handler_id()->str()});
+  if (!mute) Answer(*request);
+}
+
+void FakeWorker::Answer(const FBS::Request::Request& request) {
+  FlatBufferBuilder builder;
+  if (refuse.contains(request.method())) {
+    const auto body = FBS::Response::CreateResponseDirect(builder, request.id(), false, {}, {},
+                                                          "TypeError", "refused by the test");
+    SendMessage(builder, FBS::Message::Body::Response, body.Union());
+    return;
+  }
+  FBS::Response::Body type = FBS::Response::Body::NONE;
+  Offset<void> body;
+  switch (request.method()) {
+    case Method::ROUTER_CREATE_AUDIOLEVELOBSERVER:
+      observer_id =
+          request.body_as_Router_CreateAudioLevelObserverRequest()->rtp_observer_id()->str();
+      break;
+    case Method::ROUTER_CREATE_WEBRTCTRANSPORT:
+    case Method::ROUTER_CREATE_WEBRTCTRANSPORT_WITH_SERVER: {
+      const auto* create = request.body_as_Router_CreateWebRtcTransportRequest();
+      transport_ids.push_back(create->transport_id()->str());
+      type = FBS::Response::Body::WebRtcTransport_DumpResponse;
+      body = MakeWebRtc(builder, create->transport_id()->c_str());
+      break;
+    }
+    case Method::ROUTER_CREATE_PLAINTRANSPORT: {
+      const auto* create = request.body_as_Router_CreatePlainTransportRequest();
+      transport_ids.push_back(create->transport_id()->str());
+      type = FBS::Response::Body::PlainTransport_DumpResponse;
+      body = MakePlain(builder, create->transport_id()->c_str(), create->options()->rtcp_mux());
+      break;
+    }
+    case Method::TRANSPORT_PRODUCE:
+      producers_.emplace(request.handler_id()->str(),
+                         request.body_as_Transport_ProduceRequest()->producer_id()->str());
+      type = FBS::Response::Body::Transport_ProduceResponse;
+      body =
+          FBS::Transport::CreateProduceResponse(builder, FBS::RtpParameters::Type::SIMPLE).Union();
+      break;
+    case Method::TRANSPORT_CONSUME: {
+      const auto* consume = request.body_as_Transport_ConsumeRequest();
+      consumers_.emplace(consume->producer_id()->str(), consume->consumer_id()->str());
+      consumer_ids.push_back(consume->consumer_id()->str());
+      type = FBS::Response::Body::Transport_ConsumeResponse;
+      body = FBS::Transport::CreateConsumeResponse(builder, consume->paused(), false,
+                                                   MakeScore(builder))
+                 .Union();
+      break;
+    }
+    case Method::TRANSPORT_CLOSE_PRODUCER:
+      CloseConsumersOf(request.body_as_Transport_CloseProducerRequest()->producer_id()->str());
+      break;
+    case Method::ROUTER_CLOSE_TRANSPORT: {
+      const auto [first, last] = producers_.equal_range(
+          request.body_as_Router_CloseTransportRequest()->transport_id()->str());
+      for (auto it = first; it != last; ++it) CloseConsumersOf(it->second);
+      producers_.erase(first, last);
+      break;
+    }
+    case Method::TRANSPORT_RESTART_ICE:
+      type = FBS::Response::Body::Transport_RestartIceResponse;
+      body = FBS::Transport::CreateRestartIceResponseDirect(builder, "ufrag2", "password2", true)
+                 .Union();
+      break;
+    default:
+      break;
+  }
+  const auto response =
+      FBS::Response::CreateResponseDirect(builder, request.id(), true, type, body);
+  SendMessage(builder, FBS::Message::Body::Response, response.Union());
+}
+
+Result<LaunchedWorker> FakeLauncher::Launch(int /*index*/) {
+  if (failures_left > 0) {
+    --failures_left;
+    return Error("no such program");
+  }
+  std::array<int, 2> to_worker{};
+  std::array<int, 2> from_worker{};
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, to_worker.data()) != 0 ||
+      socketpair(AF_UNIX, SOCK_STREAM, 0, from_worker.data()) != 0) {
+    return Error("no socket pair");
+  }
+  const std::string ready_id = "fake-" + std::to_string(workers.size());
+  auto worker = std::make_shared<FakeWorker>(executor_, to_worker[1], from_worker[1]);
+  workers.push_back(worker);
+  worker->Start(start_silent ? "" : ready_id);
+  LaunchedWorker launched;
+  launched.read_fd = from_worker[0];
+  launched.write_fd = to_worker[0];
+  launched.ready_id = ready_id;
+  launched.handle = std::make_unique<FakeHandle>(worker);
+  return launched;
+}
+
+bool RunUntil(asio::io_context& context, const std::function<bool()>& done) {
+  constexpr int kMaxEvents = 10'000;
+  constexpr std::chrono::seconds kNeverReached{5};  // only a failing test waits this long
+  context.restart();
+  for (int event = 0; event < kMaxEvents && !done(); ++event) {
+    if (context.run_one_for(kNeverReached) == 0) break;
+  }
+  return done();
+}
+
+}  // namespace sluice::test

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "controller/worker/frame_buffer.h"
+#include "controller/worker/worker_process.h"
+#include "proto/message_generated.h"
+
+namespace sluice::test {
+
+/// A media worker in this process: speaks the frames of the router protocol over socket pairs,
+/// accepts every request with a plausible body and keeps just enough state to send the
+/// notifications that a real one causes.
+class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
+ public:
+  struct Received {
+    FBS::Request::Method method;
+    std::string handler_id;
+  };
+
+  FakeWorker(const asio::any_io_executor& executor, int read_fd, int write_fd);
+
+  void Start(const std::string& ready_id);
+  /// Ends like a killed process: both pipes close.
+  void Die();
+  void SendRaw(const std::vector<uint8_t>& bytes);
+  void Notify(const std::string& handler_id, FBS::Notification::Event event);
+  void NotifyVolume(const std::string& observer_id, const std::string& producer_id, int8_t volume);
+  void NotifyIceState(const std::string& transport_id, FBS::WebRtcTransport::IceState state);
+
+  size_t Count(FBS::Request::Method method) const;
+
+  std::vector<Received> received;
+  std::set<FBS::Request::Method> refuse;  ///< answered with a TypeError
+  bool mute = false;                      ///< requests are read and not answered
+  std::string observer_id;
+  std::vector<std::string> transport_ids;
+  std::vector<std::string> consumer_ids;
+
+ private:
+  void ReadSome();
+  void OnFrame(const std::vector<uint8_t>& frame);
+  void Answer(const FBS::Request::Request& request);
+  void SendMessage(flatbuffers::FlatBufferBuilder& builder, FBS::Message::Body type,
+                   flatbuffers::Offset<void> body);
+  void CloseConsumersOf(const std::string& producer_id);
+
+  asio::posix::stream_descriptor read_;
+  asio::posix::stream_descriptor write_;
+  FrameBuffer frames_;
+  std::vector<uint8_t> chunk_;
+  std::multimap<std::string, std::string> consumers_;  ///< producer → consumer
+  std::multimap<std::string, std::string> producers_;  ///< transport → producer
+};
+
+/// Launches FakeWorkers; `workers.back()` is the newest.
+class FakeLauncher : public WorkerLauncher {
+ public:
+  explicit FakeLauncher(const asio::any_io_executor& executor) : executor_(executor) {}
+  Result<LaunchedWorker> Launch(int index) override;
+
+  std::vector<std::shared_ptr<FakeWorker>> workers;
+  int failures_left = 0;  ///< launches that fail before one works
+  bool start_silent = false;
+
+ private:
+  asio::any_io_executor executor_;
+};
+
+/// Runs the loop until `done`, for a bounded number of events; false when it never came.
+bool RunUntil(asio::io_context& context, const std::function<bool()>& done);
+
+}  // namespace sluice::test

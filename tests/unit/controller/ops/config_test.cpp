@@ -1,0 +1,95 @@
+#include "controller/ops/config.h"
+
+#include <catch2/catch.hpp>
+#include <cstdio>
+#include <fstream>
+#include <map>
+
+#include "controller/ops/command_line.h"
+#include "controller/ops/logging.h"
+
+namespace sluice {
+namespace {
+
+using Variables = std::map<std::string, std::string>;
+
+Result<CommandLine> Read(const std::vector<std::string>& arguments,
+                         const Variables& variables = {}) {
+  return ReadCommandLine(arguments, [&](const std::string& name) -> std::optional<std::string> {
+    const auto it = variables.find(name);
+    if (it == variables.end()) return std::nullopt;
+    return it->second;
+  });
+}
+
+std::string ErrorOf(const std::vector<std::string>& arguments, const Variables& variables = {}) {
+  const auto result = Read(arguments, variables);
+  REQUIRE_FALSE(result.ok());
+  return std::string(Reason(result.status()));
+}
+
+TEST_CASE("no arguments give the defaults") {
+  const auto result = Read({});
+  REQUIRE(result.ok());
+  CHECK(result->config.listen_port == 4443);
+  CHECK(result->config.plain_listen_port == 3000);
+  CHECK(result->config.plain_listen_ip == "127.0.0.1");
+  CHECK(ParseMediaCodecs(result->config.media_codecs)->size() == 5);
+}
+
+TEST_CASE("flags win over the environment, the environment over the file") {
+  const std::string path = "sluice-config-test.toml";
+  std::ofstream(path) << "listenPort = 1\nrtcPort = 2\nnumWorkers = 3\n";
+  const auto result = Read({"--listenPort", "11", "--config", path},
+                           {{"SLUICE_LISTEN_PORT", "21"}, {"SLUICE_RTC_PORT", "22"}});
+  std::remove(path.c_str());
+  REQUIRE(result.ok());
+  CHECK(result->config.listen_port == 11);
+  CHECK(result->config.rtc_port == 22);
+  CHECK(result->config.workers == 3);
+}
+
+TEST_CASE("a wrong value is one line with option, value and what is right") {
+  CHECK(ErrorOf({"--listenPort", "abc"}) ==
+        "option --listenPort \"abc\": must be an integer from 0 to 65535");
+  CHECK(ErrorOf({}, {{"SLUICE_LOG_LEVEL", "loud"}}) ==
+        "option SLUICE_LOG_LEVEL \"loud\": must be one of debug, info, warn, error, off");
+  CHECK(ErrorOf({"--rtcIp", "here"}).find("must be an IPv4 or IPv6 address") != std::string::npos);
+  CHECK(ErrorOf({"--mediaCodecs", "opus"}).find("audio/opus/48000/2") != std::string::npos);
+  CHECK(ErrorOf({"--tlsCert", "x.pem"}).find("tlsKey") != std::string::npos);
+  CHECK(ErrorOf({"--bogus", "1"}).find("--bogus") != std::string::npos);
+  CHECK(ErrorOf({"--config", "/nonexistent.toml"}).find("/nonexistent.toml") != std::string::npos);
+}
+
+TEST_CASE("every option rejects or accepts any text without failing otherwise") {
+  for (const Option& option : Options()) {
+    for (const char* text : {"", "x", "-1", "99999999999999999999", "true", "1", "::"}) {
+      Config config;
+      const Status status = option.set(config, text);
+      INFO(option.name << " = " << text);
+      CHECK((status.ok() || status.code() == absl::StatusCode::kInvalidArgument));
+    }
+  }
+}
+
+TEST_CASE("help lists every option with its variable") {
+  const auto result = Read({"--help"});
+  REQUIRE(result.ok());
+  REQUIRE(result->print.has_value());
+  for (const Option& option : Options()) {
+    CHECK(result->print->find("--" + option.name) != std::string::npos);
+    CHECK(result->print->find(option.environment()) != std::string::npos);
+  }
+}
+
+TEST_CASE("media codecs keep numbers and texts apart") {
+  const auto codecs =
+      ParseMediaCodecs("video/H264/90000;packetization-mode=1;profile-level-id=42e01f");
+  REQUIRE(codecs.ok());
+  const Parameters& parameters = codecs->front().parameters;
+  CHECK(std::get<int32_t>(parameters.at("packetization-mode")) == 1);
+  CHECK(std::get<std::string>(parameters.at("profile-level-id")) == "42e01f");
+}
+
+}  // namespace
+}  // namespace sluice

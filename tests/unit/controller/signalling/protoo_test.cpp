@@ -1,0 +1,205 @@
+#include "controller/signalling/protoo.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+#include "tests/unit/controller/signalling/room_fixture.h"
+
+namespace sluice {
+namespace {
+
+namespace json = boost::json;
+using FBS::Request::Method;
+using test::FakeClient;
+using test::RoomFixture;
+
+bool Has(const FakeClient& client, std::string_view method) {
+  return client.Last(method) != nullptr;
+}
+
+size_t PositionOf(const FakeClient& client, const std::string& name) {
+  const auto names = client.Names();
+  return static_cast<size_t>(std::find(names.begin(), names.end(), name) - names.begin());
+}
+
+/// Accepts the newest newConsumer.
+void Accept(FakeClient& client) {
+  const json::object* offer = client.Last("newConsumer");
+  client.session->OnText(R"({"response":true,"ok":true,"data":{},"id":)" +
+                         std::to_string(offer->at("id").to_number<int>()) + "}");
+}
+
+TEST_CASE_METHOD(RoomFixture, "protoo: refused handshakes") {
+  struct Row {
+    std::string target, protocol;
+    int status;
+  };
+  const std::vector<Row> rows = {{"/?roomId=r&peerId=p", "", 403},
+                                 {"/?roomId=r&peerId=p", "chat", 403},
+                                 {"/?roomId=r", "protoo", 400},
+                                 {"/?roomId=a/b&peerId=p", "protoo", 400}};
+  for (const Row& row : rows) {
+    HttpRequest request;
+    ParseTarget(row.target, &request);
+    request.websocket_protocols = row.protocol;
+    std::optional<UpgradeDecision> decision;
+    const auto upgrade = [](ProtooGateway* gate, HttpRequest asked,
+                            std::optional<UpgradeDecision>* out) -> Task<void> {
+      *out = co_await gate->Upgrade(std::move(asked));
+    };
+    Spawn(context.get_executor(), upgrade(&gateway, request, &decision));
+    REQUIRE(Until([&] { return decision.has_value(); }));
+    CHECK_FALSE(decision->session);
+    CHECK(decision->rejection.status == row.status);
+  }
+}
+
+TEST_CASE_METHOD(RoomFixture, "protoo: message shapes and errors") {
+  FakeClient client = Connect("r", "p");
+  REQUIRE(client.Names() == std::vector<std::string>{"mediasoup-version"});
+  CHECK(client.socket->messages[0].at("notification").as_bool());
+
+  CHECK(Ask(client, "getRouterRtpCapabilities").at("data").as_object().contains("codecs"));
+  CHECK(Ask(client, "dance").at("errorReason") == "unknown request.method \"dance\"");
+  CHECK(Ask(client, "produce").at("errorReason") == "Peer not yet joined");
+  CHECK(Ask(client, "produce").at("errorCode") == 500);
+  CHECK(Ask(client, "applyNetworkThrottle").at("errorCode") == 403);
+  CHECK(Ask(client, "restartIce").at("errorReason") == "missing transportId");
+  CHECK(Ask(client, "restartIce", R"({"transportId":"t"})").at("errorReason") ==
+        "transport with id \"t\" not found");
+  CHECK(Ask(client, "join", R"({"displayName":7})").at("errorReason") ==
+        "displayName must be a string, not a number");
+  Join(client);
+  CHECK(Ask(client, "join").at("errorReason") == "Peer already joined");
+  CHECK(Ask(client, "setConsumerPriority", R"({"consumerId":"c"})").at("errorReason") ==
+        "consumer with id \"c\" not found");
+
+  const size_t before = client.socket->messages.size();
+  for (const char* junk : {"", "{", "[]", "7", R"({"request":true,"method":"join"})",
+                           R"({"request":true,"id":"x","method":"join"})",
+                           R"({"response":true,"id":99,"ok":true})", "{}"}) {
+    client.session->OnText(junk);
+  }
+  client.session->OnText(std::string(10'000, '['));
+  Settle();
+  CHECK(client.socket->messages.size() == before);
+}
+
+TEST_CASE_METHOD(RoomFixture, "protoo: two peers see each other in the order of the spec") {
+  FakeClient first = Connect("r", "first");
+  Join(first);
+  const std::string producer_id = Produce(first);
+  FakeClient second = Connect("r", "second");
+  Join(second);
+  REQUIRE(Until([&] { return Has(second, "newConsumer"); }));
+  CHECK(Has(first, "newPeer"));
+  CHECK(PositionOf(second, "newConsumer") > 3);  // version, two transports, join come first
+
+  const json::object& offer = second.Last("newConsumer")->at("data").as_object();
+  CHECK(offer.at("peerId") == "first");
+  CHECK(offer.at("producerId").as_string() == producer_id);
+  CHECK(offer.at("kind") == "audio");
+  CHECK(offer.at("type") == "simple");
+  CHECK(offer.at("producerPaused") == false);
+  CHECK(offer.at("appData").at("share") == true);
+  CHECK(offer.at("appData").at("peerId") == "first");
+  CHECK(offer.at("rtpParameters").at("mid") == "0");
+  CHECK(launcher.workers.back()->Count(Method::CONSUMER_RESUME) == 0);
+  Accept(second);
+  REQUIRE(Until([&] { return Has(second, "consumerScore"); }));
+  CHECK(launcher.workers.back()->Count(Method::CONSUMER_RESUME) == 1);
+
+  // newPeer comes before newConsumer for that peer's producers.
+  Produce(second);
+  REQUIRE(Until([&] { return Has(first, "newConsumer"); }));
+  CHECK(PositionOf(first, "newPeer") < PositionOf(first, "newConsumer"));
+
+  launcher.workers.back()->NotifyVolume(launcher.workers.back()->observer_id, producer_id, -20);
+  REQUIRE(Until([&] { return Has(second, "activeSpeaker"); }));
+  CHECK(second.Last("activeSpeaker")->at("data") ==
+        json::value({{"peerId", "first"}, {"volume", -20}}));
+
+  CHECK(Ask(first, "changeDisplayName", R"({"displayName":"New"})").contains("ok"));
+  CHECK(second.Last("peerDisplayNameChanged")->at("data").at("oldDisplayName") == "N");
+
+  first.session->OnClosed();
+  REQUIRE(Until([&] { return Has(second, "consumerClosed"); }));
+  CHECK(PositionOf(second, "peerClosed") < PositionOf(second, "consumerClosed"));
+}
+
+TEST_CASE_METHOD(RoomFixture, "protoo: a refused consumer is closed") {
+  FakeClient first = Connect("r", "first");
+  Join(first);
+  Produce(first);
+  FakeClient second = Connect("r", "second");
+  Join(second);
+  REQUIRE(Until([&] { return Has(second, "newConsumer"); }));
+  second.session->OnText(
+      R"({"response":true,"errorCode":403,"errorReason":"I do not want to consume","id":)" +
+      std::to_string(second.Last("newConsumer")->at("id").to_number<int>()) + "}");
+  CHECK(
+      Until([&] { return launcher.workers.back()->Count(Method::TRANSPORT_CLOSE_CONSUMER) == 1; }));
+}
+
+TEST_CASE_METHOD(RoomFixture, "protoo: the same peer id replaces the old one, the room stays") {
+  FakeClient old = Connect("r", "p");
+  Join(old);
+  FakeClient fresh = Connect("r", "p");
+  CHECK(old.socket->close_code == kCloseForGood);
+  old.session->OnClosed();
+  Join(fresh);
+  CHECK(fresh.socket->close_code == 0);
+  CHECK(rooms.size() == 1);
+  fresh.session->OnClosed();
+  Settle();
+  CHECK(rooms.size() == 0);
+}
+
+TEST_CASE_METHOD(RoomFixture, "protoo: a lost transport closes the peer") {
+  FakeClient client = Connect("r", "p");
+  Join(client);
+  launcher.workers.back()->NotifyIceState(launcher.workers.back()->transport_ids.front(),
+                                          FBS::WebRtcTransport::IceState::DISCONNECTED);
+  CHECK(Until([&] { return client.socket->close_code == kCloseForGood; }));
+}
+
+TEST_CASE_METHOD(RoomFixture, "protoo: after a worker's death peers reconnect into a new room") {
+  FakeClient client = Connect("r", "p");
+  Join(client);
+  launcher.workers.back()->Die();
+  REQUIRE(Until([&] { return client.socket->close_code != 0; }));
+  CHECK(client.socket->close_code == kCloseReconnect);
+  client.session->OnClosed();
+  FakeClient again = Connect("r", "p");
+  Join(again);
+  CHECK(launcher.workers.size() == 2);
+  CHECK(launcher.workers.back()->Count(Method::WORKER_CREATE_ROUTER) == 1);
+}
+
+TEST_CASE("protoo: broadcasters keep a room only when configured") {
+  for (const bool keep : {false, true}) {
+    RoomFixture fixture(keep);
+    FakeClient client = fixture.Connect("r", "p");
+    fixture.Join(client);
+    CHECK(fixture
+              .Rest("POST", "/rooms/r/broadcasters",
+                    R"({"id":"b","displayName":"B","device":{"name":"x"}})")
+              .status == 200);
+    CHECK(client.Last("newPeer")->at("data").at("device").at("flag") == "broadcaster");
+    client.session->OnClosed();
+    fixture.Settle();
+    CHECK(fixture.rooms.size() == (keep ? 1u : 0u));
+  }
+}
+
+TEST_CASE_METHOD(RoomFixture, "protoo: pending requests are bounded") {
+  FakeClient client = Connect("r", "p");
+  for (size_t i = 0; i <= ProtooSession::kMaxClientRequests; ++i) {
+    client.Send("createWebRtcTransport");
+  }
+  CHECK(client.Names().back() == "error");
+  Settle();
+}
+
+}  // namespace
+}  // namespace sluice

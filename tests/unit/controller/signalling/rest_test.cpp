@@ -1,0 +1,129 @@
+#include "controller/signalling/rest.h"
+
+#include <boost/json/parse.hpp>
+#include <catch2/catch.hpp>
+
+#include "tests/unit/controller/signalling/room_fixture.h"
+
+namespace sluice {
+namespace {
+
+namespace json = boost::json;
+using test::RoomFixture;
+
+const std::string kBroadcasters = "/rooms/r/broadcasters";
+const std::string kTransports = kBroadcasters + "/b/transports";
+const std::string kValidBroadcaster =
+    R"({"id":"b","displayName":"B","device":{"name":"FFmpeg"},"rtpCapabilities":)" +
+    std::string(test::kOpusCapabilities) + "}";
+
+TEST_CASE_METHOD(RoomFixture, "REST: the table of statuses and bodies") {
+  REQUIRE(Rest("POST", kBroadcasters, kValidBroadcaster).status == 200);
+  const HttpResponse plain = Rest("POST", kTransports, R"({"type":"plain"})");
+  const std::string id = json::parse(plain.body).at("id").as_string().c_str();
+  const std::string transport = kTransports + "/" + id;
+
+  struct Row {
+    std::string method, target, body;
+    int status;
+    std::string expected;
+  };
+  const std::vector<Row> rows = {
+      {"GET", "/rooms/a%2Fb", "", 400, "TypeError: invalid roomId \"a/b\""},
+      {"GET", "/rooms/..", "", 400, "TypeError: invalid roomId \"..\""},
+      {"GET", "/rooms/" + std::string(65, 'x'), "", 400, "TypeError: invalid roomId"},
+      {"GET", "/rooms", "", 404, "Cannot GET /rooms"},
+      {"PUT", "/rooms/r", "", 404, "Cannot PUT /rooms/r"},
+      {"POST", kBroadcasters, "{", 400, "SyntaxError: not JSON"},
+      {"POST", kBroadcasters, "{}", 400, "TypeError: missing body.id"},
+      {"POST", kBroadcasters, R"({"id":7})", 400, "TypeError: missing body.id"},
+      {"POST", kBroadcasters, R"({"id":"a b"})", 400, "TypeError: invalid body.id"},
+      {"POST", kBroadcasters, R"({"id":"c"})", 400, "TypeError: missing body.displayName"},
+      {"POST", kBroadcasters, R"({"id":"c","displayName":"x","device":null})", 400,
+       "TypeError: missing body.device.name"},
+      {"POST", kBroadcasters,
+       R"({"id":"c","displayName":"x","device":{"name":"y"},"rtpCapabilities":"z"})", 400,
+       "TypeError: wrong body.rtpCapabilities"},
+      {"POST", kBroadcasters, kValidBroadcaster, 500,
+       "Error: broadcaster with id \"b\" already exists"},
+      {"DELETE", kBroadcasters + "/nobody", "", 500,
+       "Error: broadcaster with id \"nobody\" does not exist"},
+      {"POST", kTransports, "{}", 400, "TypeError: invalid type"},
+      {"POST", kTransports, R"({"type":"plain","comedia":"yes"})", 400,
+       "TypeError: body.comedia must be a boolean, not a string"},
+      {"POST", kTransports + "/none/connect", "", 500,
+       "Error: transport with id \"none\" does not exist"},
+      {"POST", transport + "/connect", "{}", 500,
+       "Error: transport with id \"" + id + "\" is not a WebRtcTransport"},
+      {"POST", transport + "/producers", R"({"kind":"smell"})", 400,
+       "TypeError: invalid kind \"smell\""},
+      {"POST", transport + "/producers", R"({"kind":"audio"})", 400,
+       "TypeError: missing body.rtpParameters"},
+      {"POST", transport + "/consume", "", 400, "TypeError: missing producerId"},
+      {"POST", transport + "/consume?producerId=p", "", 500,
+       "NotFoundError: Producer with id \"p\" not found"},
+      {"POST", transport + "/consume/data", "{}", 400, "TypeError: missing dataProducerId"},
+      {"POST", transport + "/consume/data", R"({"dataProducerId":"d"})", 500, "NotFoundError: "},
+      {"POST", transport + "/produce/data", R"({"label":"x"})", 400,
+       "TypeError: missing sctpStreamParameters"},
+      {"POST", transport + "/produce/data", R"({"sctpStreamParameters":{"streamId":1}})", 500,
+       "Error: SCTP not enabled and not a direct Transport"},
+  };
+  for (const Row& row : rows) {
+    INFO(row.method << " " << row.target << " " << row.body);
+    const HttpResponse response = Rest(row.method, row.target, row.body);
+    CHECK(response.status == row.status);
+    CHECK(response.body.find(row.expected) != std::string::npos);
+    CHECK(response.content_type == "text/html; charset=utf-8");
+  }
+}
+
+TEST_CASE_METHOD(RoomFixture, "REST: a broadcaster publishes the way ffmpeg.sh does") {
+  const HttpResponse room = Rest("GET", "/rooms/r");
+  CHECK(room.status == 200);
+  CHECK(json::parse(room.body).at("codecs").as_array().size() > 1);
+  CHECK(Rest("POST", kBroadcasters, kValidBroadcaster).body == R"({"peers":[]})");
+
+  const json::value plain =
+      json::parse(Rest("POST", kTransports, R"({"type":"plain","rtcpMux":false})").body);
+  for (const char* key : {"id", "ip", "port", "rtcpPort"}) CHECK(plain.as_object().contains(key));
+  const json::value mux =
+      json::parse(Rest("POST", kTransports, R"({"type":"plain","rtcpMux":true})").body);
+  CHECK_FALSE(mux.as_object().contains("rtcpPort"));
+
+  const std::string transport = kTransports + "/" + plain.at("id").as_string().c_str();
+  const HttpResponse producer =
+      Rest("POST", transport + "/producers",
+           std::string(R"({"kind":"audio","rtpParameters":)") + test::kOpusParameters + "}");
+  CHECK(producer.status == 200);
+  const std::string producer_id = json::parse(producer.body).at("id").as_string().c_str();
+  const HttpResponse consumer = Rest("POST", transport + "/consume?producerId=" + producer_id);
+  CHECK(consumer.status == 200);
+  CHECK(json::parse(consumer.body).at("producerId").as_string() == producer_id);
+
+  const HttpResponse deleted = Rest("DELETE", kBroadcasters + "/b");
+  CHECK(deleted.status == 200);
+  CHECK(deleted.body == "broadcaster deleted");
+  CHECK(Rest("DELETE", kBroadcasters + "/b").status == 500);
+}
+
+TEST_CASE_METHOD(RoomFixture, "REST: webrtc transport and connect") {
+  REQUIRE(Rest("POST", kBroadcasters, kValidBroadcaster).status == 200);
+  const json::value made = json::parse(Rest("POST", kTransports, R"({"type":"webrtc"})").body);
+  CHECK_FALSE(made.as_object().contains("sctpParameters"));
+  CHECK(made.at("iceCandidates").at(0).at("ip") == made.at("iceCandidates").at(0).at("address"));
+  const std::string connect = kTransports + "/" + made.at("id").as_string().c_str() + "/connect";
+  CHECK(Rest("POST", connect, "{}").body == "TypeError: missing body.dtlsParameters");
+  CHECK(Rest("POST", connect,
+             R"({"dtlsParameters":{"fingerprints":[{"algorithm":"md5","value":"AA"}]}})")
+            .body.find("algorithm \"md5\"") != std::string::npos);
+  const HttpResponse good = Rest(
+      "POST", connect,
+      R"({"dtlsParameters":{"role":"client","fingerprints":[{"algorithm":"sha-256","value":"AA:BB"}]}})");
+  CHECK(good.status == 200);
+  CHECK(good.body.empty());
+  CHECK(good.content_type == "application/json; charset=utf-8");
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,138 @@
+#include "tests/unit/controller/signalling/room_fixture.h"
+
+#include <catch2/catch.hpp>
+#include <utility>
+
+namespace sluice::test {
+
+namespace json = boost::json;
+
+namespace {
+
+RoomSettings MakeSettings(bool keep_for_broadcasters) {
+  RoomSettings settings;
+  settings.media_codecs = *ParseMediaCodecs(Config().media_codecs);
+  settings.keep_for_broadcasters = keep_for_broadcasters;
+  settings.plain_listen.ip = "127.0.0.1";
+  return settings;
+}
+
+template <typename T>
+Task<void> Keep(Task<T> task, std::optional<T>* out) {
+  *out = co_await std::move(task);
+}
+
+template <typename T>
+T Await(asio::io_context& context, Task<T> task) {
+  std::optional<T> out;
+  Spawn(context.get_executor(), Keep(std::move(task), &out));
+  REQUIRE(RunUntil(context, [&] { return out.has_value(); }));
+  return *std::move(out);
+}
+
+}  // namespace
+
+std::vector<std::string> FakeClient::Names() const {
+  std::vector<std::string> names;
+  for (const json::object& message : socket->messages) {
+    if (message.contains("response")) {
+      names.emplace_back(message.contains("ok") ? "ok" : "error");
+    } else {
+      names.emplace_back(message.at("method").as_string().c_str());
+    }
+  }
+  return names;
+}
+
+const json::object* FakeClient::Last(std::string_view method) const {
+  for (auto it = socket->messages.rbegin(); it != socket->messages.rend(); ++it) {
+    const json::value* name = it->if_contains("method");
+    if (name && name->as_string() == json::string_view(method.data(), method.size())) return &*it;
+  }
+  return nullptr;
+}
+
+int FakeClient::Send(const std::string& method, const std::string& data) {
+  const int id = next_id++;
+  session->OnText(R"({"request":true,"id":)" + std::to_string(id) + R"(,"method":")" + method +
+                  R"(","data":)" + data + "}");
+  return id;
+}
+
+const json::object* FakeClient::Response(int id) const {
+  for (const json::object& message : socket->messages) {
+    if (message.contains("response") && message.at("id").to_number<int>() == id) return &message;
+  }
+  return nullptr;
+}
+
+RoomFixture::RoomFixture(bool keep_for_broadcasters)
+    : pool(context.get_executor(), &launcher, {1, {}}),
+      rooms(context.get_executor(), &pool, MakeSettings(keep_for_broadcasters), 10),
+      rest(&rooms),
+      gateway(context.get_executor(), &rooms) {
+  pool.set_on_died(
+      [this](const std::shared_ptr<MediaWorker>& worker) { rooms.OnWorkerDied(worker); });
+  pool.Start();
+  REQUIRE(Until([this] { return pool.ready_count() == 1; }));
+}
+
+RoomFixture::~RoomFixture() {
+  rooms.CloseAll();
+  Settle();
+}
+
+void RoomFixture::Settle() {
+  context.restart();
+  context.poll();
+}
+
+HttpResponse RoomFixture::Rest(const std::string& method, const std::string& target,
+                               const std::string& body) {
+  HttpRequest request;
+  request.method = method;
+  ParseTarget(target, &request);
+  request.content_type = "application/json";
+  request.body = body;
+  return Await(context, rest.Respond(std::move(request)));
+}
+
+FakeClient RoomFixture::Connect(const std::string& room_id, const std::string& peer_id) {
+  HttpRequest request;
+  ParseTarget("/?peerId=" + peer_id + "&roomId=" + room_id, &request);
+  request.websocket_protocols = "protoo";
+  const UpgradeDecision decision = Await(context, gateway.Upgrade(std::move(request)));
+  FakeClient client;
+  client.session = std::static_pointer_cast<ProtooSession>(decision.session);
+  REQUIRE(client.session);
+  client.session->OnOpen(client.socket);
+  return client;
+}
+
+json::object RoomFixture::Ask(FakeClient& client, const std::string& method,
+                              const std::string& data) {
+  const int id = client.Send(method, data);
+  REQUIRE(Until([&] { return client.Response(id) != nullptr; }));
+  return *client.Response(id);
+}
+
+void RoomFixture::Join(FakeClient& client) {
+  CHECK(Ask(client, "createWebRtcTransport", R"({"producing":true})").contains("ok"));
+  CHECK(Ask(client, "createWebRtcTransport", R"({"consuming":true})").contains("ok"));
+  CHECK(Ask(client, "join",
+            std::string(R"({"displayName":"N","device":{"name":"d"},"rtpCapabilities":)") +
+                kOpusCapabilities + "}")
+            .contains("ok"));
+}
+
+std::string RoomFixture::Produce(FakeClient& client) {
+  const json::object& made = *client.Response(1);
+  const json::object reply = Ask(
+      client, "produce",
+      R"({"transportId":")" + std::string(made.at("data").at("id").as_string().c_str()) +
+          R"(","kind":"audio","appData":{"share":true},"rtpParameters":)" + kOpusParameters + "}");
+  REQUIRE(reply.contains("ok"));
+  return reply.at("data").at("id").as_string().c_str();
+}
+
+}  // namespace sluice::test

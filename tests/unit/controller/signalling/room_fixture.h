@@ -1,0 +1,78 @@
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "controller/ops/config.h"
+#include "controller/room/room_registry.h"
+#include "controller/signalling/protoo.h"
+#include "controller/signalling/rest.h"
+#include "tests/unit/controller/fake_worker.h"
+
+namespace sluice::test {
+
+/// Capabilities and parameters of a client that does Opus.
+inline constexpr const char* kOpusCapabilities =
+    R"({"codecs":[{"kind":"audio","mimeType":"audio/opus","preferredPayloadType":100,)"
+    R"("clockRate":48000,"channels":2,"parameters":{},"rtcpFeedback":[]}],"headerExtensions":[]})";
+inline constexpr const char* kOpusParameters =
+    R"({"codecs":[{"mimeType":"audio/opus","payloadType":100,"clockRate":48000,"channels":2,)"
+    R"("parameters":{"sprop-stereo":1}}],"encodings":[{"ssrc":1111}]})";
+
+/// A WebSocket that keeps what is sent over it.
+class FakeSocket : public WebSocketLink {
+ public:
+  void Send(std::string text) override { messages.push_back(boost::json::parse(text).as_object()); }
+  void Close(uint16_t code, std::string_view /*reason*/) override { close_code = code; }
+
+  std::vector<boost::json::object> messages;
+  uint16_t close_code = 0;
+};
+
+/// A protoo client on a fake socket.
+struct FakeClient {
+  std::shared_ptr<FakeSocket> socket = std::make_shared<FakeSocket>();
+  std::shared_ptr<ProtooSession> session;
+  int next_id = 1;
+
+  /// Names of what arrived, in order: "method" of requests and notifications, "ok" or "error".
+  std::vector<std::string> Names() const;
+  const boost::json::object* Last(std::string_view method) const;
+  int Send(const std::string& method, const std::string& data = "{}");
+  /// The response to request `id`; nullptr when there is none yet.
+  const boost::json::object* Response(int id) const;
+};
+
+/// Rooms on one fake worker, without sockets.
+class RoomFixture {
+ public:
+  explicit RoomFixture(bool keep_for_broadcasters = false);
+  ~RoomFixture();
+
+  HttpResponse Rest(const std::string& method, const std::string& target,
+                    const std::string& body = "");
+  FakeClient Connect(const std::string& room_id, const std::string& peer_id);
+  /// Sends a request and returns its response.
+  boost::json::object Ask(FakeClient& client, const std::string& method,
+                          const std::string& data = "{}");
+  /// Transports and join, as the reference app does it.
+  void Join(FakeClient& client);
+  /// Produces Opus; the producer's id.
+  std::string Produce(FakeClient& client);
+  bool Until(const std::function<bool()>& done) { return RunUntil(context, done); }
+  /// Runs what is ready.
+  void Settle();
+
+  asio::io_context context{1};
+  FakeLauncher launcher{context.get_executor()};
+  WorkerPool pool;
+  RoomRegistry rooms;
+  RestApi rest;
+  ProtooGateway gateway;
+};
+
+}  // namespace sluice::test
