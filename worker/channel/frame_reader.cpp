@@ -31,6 +31,7 @@ bool FrameReader::OnBytes(std::span<const uint8_t> bytes) {
     } else if (frame_.size() == kPrefix + payload) {
       on_frame_(frame_);
       frame_.clear();
+      if (frame_.capacity() > kKeptCapacity) frame_ = {};
     }
   }
   return !broken_;

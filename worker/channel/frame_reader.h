@@ -13,6 +13,7 @@ class FrameReader {
  public:
   static constexpr size_t kPrefix = 4;
   static constexpr size_t kMaxPayload = 8'388'604;  // bytes; the library's own limit
+  static constexpr size_t kKeptCapacity = 1 << 20;  // bytes kept between frames; honest ones fit
 
   /// Gets a whole frame, prefix included, in memory that is 8-byte aligned at the prefix: what a
   /// FlatBuffers verifier of a size-prefixed buffer wants. Valid during the call.

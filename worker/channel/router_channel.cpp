@@ -20,6 +20,10 @@ using NotificationBody = FBS::Notification::Body;
 constexpr flatbuffers::uoffset_t kMaxDepth = 64;
 constexpr flatbuffers::uoffset_t kMaxTables = 100'000;
 constexpr size_t kBuilderSize = 4096;  // bytes; grows when a dump needs more
+/// Longest reason of an error, bytes: it may quote what the controller sent, which may be a frame
+/// full.
+constexpr size_t kMaxReason = 4096;
+constexpr size_t kMaxInjectedPacket = 65'536;  // bytes of one PRODUCER_SEND (router-protocol §2.5)
 
 flatbuffers::Verifier MakeVerifier(std::span<const uint8_t> frame) {
   return flatbuffers::Verifier(frame.data(), frame.size(), kMaxDepth, kMaxTables);
@@ -37,7 +41,9 @@ RouterChannel::RouterChannel(ChannelOutput& output, ProcessInfo& process)
 RouterChannel::~RouterChannel() = default;
 
 void RouterChannel::OnBytes(std::span<const uint8_t> bytes) {
+  if (broken_) return;
   if (reader_.OnBytes(bytes)) return;
+  broken_ = true;
   SLUICE_ERROR("a frame announced more than {} bytes; closing the channel",
                FrameReader::kMaxPayload);
   process_.RequestClose();
@@ -87,7 +93,10 @@ void RouterChannel::OnRequest(const FBS::Request::Request& request) {
   }
   const auto response =
       FBS::Response::CreateResponse(builder_, request.id(), true, reply->type, reply->body);
-  SendMessage(FBS::Message::Body::Response, response.Union());
+  if (SendMessage(FBS::Message::Body::Response, response.Union())) return;
+  SendError(
+      request.id(), "Error",
+      fmt::format("the response is over the frame limit of {} bytes", FrameReader::kMaxPayload));
 }
 
 void RouterChannel::OnNotification(const FBS::Notification::Notification& notification) {
@@ -97,8 +106,7 @@ void RouterChannel::OnNotification(const FBS::Notification::Notification& notifi
       return;
     case Event::PRODUCER_SEND:
       if (const auto* body = notification.body_as_Producer_SendNotification()) {
-        engine_->ProducerSend(notification.handler_id()->str(),
-                              {body->data()->data(), body->data()->size()});
+        OnProducerSend(notification.handler_id()->str(), *body->data());
         return;
       }
       break;
@@ -109,7 +117,20 @@ void RouterChannel::OnNotification(const FBS::Notification::Notification& notifi
                static_cast<int>(notification.event()), notification.handler_id()->string_view());
 }
 
+void RouterChannel::OnProducerSend(const std::string& producer_id,
+                                   const flatbuffers::Vector<uint8_t>& packet) {
+  if (packet.size() > kMaxInjectedPacket) {
+    SLUICE_ERROR("ignored a packet of {} bytes for producer '{}'; the limit is {}", packet.size(),
+                 producer_id, kMaxInjectedPacket);
+  } else if (engine_->FindProducer(producer_id) == nullptr) {
+    SLUICE_ERROR("ignored a packet for '{}': there is no such producer", producer_id);
+  } else {
+    engine_->ProducerSend(producer_id, {packet.data(), packet.size()});
+  }
+}
+
 void RouterChannel::SendError(uint32_t id, std::string_view error_class, std::string_view reason) {
+  reason = reason.substr(0, kMaxReason);
   builder_.Clear();
   const auto error = builder_.CreateString(error_class.data(), error_class.size());
   const auto text = builder_.CreateString(reason.data(), reason.size());
@@ -125,15 +146,17 @@ void RouterChannel::Notify(const std::string& handler_id, Event event, Notificat
   SendMessage(FBS::Message::Body::Notification, notification.Union());
 }
 
-void RouterChannel::SendMessage(FBS::Message::Body type, flatbuffers::Offset<void> data) {
+bool RouterChannel::SendMessage(FBS::Message::Body type, flatbuffers::Offset<void> data) {
   builder_.FinishSizePrefixed(FBS::Message::CreateMessage(builder_, type, data));
-  if (builder_.GetSize() > FrameReader::kMaxPayload + FrameReader::kPrefix) {
+  const bool fits = builder_.GetSize() <= FrameReader::kMaxPayload + FrameReader::kPrefix;
+  if (fits) {
+    output_.Write({builder_.GetBufferPointer(), builder_.GetSize()});
+  } else {
     SLUICE_ERROR("a message of {} bytes is over the frame limit and was not sent",
                  builder_.GetSize());
-  } else {
-    output_.Write({builder_.GetBufferPointer(), builder_.GetSize()});
   }
   builder_.Clear();
+  return fits;
 }
 
 void RouterChannel::WriteLog(LogLevel level, std::string_view line) {

@@ -69,6 +69,7 @@ class RouterChannel final : public EngineEvents, public LogSink {
   void OnFrame(std::span<const uint8_t> frame);
   void OnRequest(const FBS::Request::Request& request);
   void OnNotification(const FBS::Notification::Notification& notification);
+  void OnProducerSend(const std::string& producer_id, const flatbuffers::Vector<uint8_t>& packet);
   /// Answers a frame that failed the verifier when its id is readable.
   void RejectFrame(std::span<const uint8_t> frame);
   void SendError(uint32_t id, std::string_view error_class, std::string_view reason);
@@ -76,7 +77,8 @@ class RouterChannel final : public EngineEvents, public LogSink {
   void Notify(const std::string& handler_id, FBS::Notification::Event event,
               FBS::Notification::Body type = FBS::Notification::Body::NONE,
               flatbuffers::Offset<void> body = 0);
-  void SendMessage(FBS::Message::Body type, flatbuffers::Offset<void> data);
+  /// False, and nothing sent, when it is over the frame limit.
+  bool SendMessage(FBS::Message::Body type, flatbuffers::Offset<void> data);
 
   ChannelOutput& output_;
   ProcessInfo& process_;
@@ -85,6 +87,7 @@ class RouterChannel final : public EngineEvents, public LogSink {
   flatbuffers::FlatBufferBuilder builder_;
   flatbuffers::FlatBufferBuilder log_builder_;  // a log line may come while builder_ is in use
   uint64_t rejected_frames_ = 0;
+  bool broken_ = false;  // the stream cannot be read any more
 };
 
 }  // namespace sluice

@@ -40,10 +40,14 @@ Result<Reply> Answer(MethodContext& c, rs::Body type, const Result<Report>& repo
 }
 
 template <typename E>
-TraceMask ToMask(const flatbuffers::Vector<E>& events) {
+Result<TraceMask> ToMask(const flatbuffers::Vector<E>& events) {
   TraceMask mask = 0;
   for (const E event : events) {
-    if (static_cast<uint8_t>(event) < 32) mask |= TraceBit(event);
+    if (event > E::MAX) {
+      return TypeError(fmt::format("events[] has {}; known are 0 to {}", static_cast<int>(event),
+                                   static_cast<int>(E::MAX)));
+    }
+    mask |= TraceBit(event);
   }
   return mask;
 }
@@ -206,7 +210,9 @@ Result<Reply> SetMinOutgoingBitrate(const Request& request, MethodContext& c) {
 Result<Reply> EnableTransportTraces(const Request& request, MethodContext& c) {
   const auto* body = request.body_as_Transport_EnableTraceEventRequest();
   if (body == nullptr) return MissingBody(request);
-  return Done(c.engine.EnableTransportTraces(Id(request), ToMask(*body->events())));
+  const auto traces = ToMask(*body->events());
+  if (!traces.ok()) return traces.status();
+  return Done(c.engine.EnableTransportTraces(Id(request), *traces));
 }
 
 Result<Reply> RestartIce(const Request& request, MethodContext& c) {
@@ -295,7 +301,9 @@ Result<Reply> ProducerResume(const Request& request, MethodContext& c) {
 Result<Reply> ProducerTraces(const Request& request, MethodContext& c) {
   const auto* body = request.body_as_Producer_EnableTraceEventRequest();
   if (body == nullptr) return MissingBody(request);
-  return Done(c.engine.EnableProducerTraces(Id(request), ToMask(*body->events())));
+  const auto traces = ToMask(*body->events());
+  if (!traces.ok()) return traces.status();
+  return Done(c.engine.EnableProducerTraces(Id(request), *traces));
 }
 
 Result<Reply> ConsumerDumpMethod(const Request& request, MethodContext& c) {
@@ -344,7 +352,9 @@ Result<Reply> ConsumerRequestKeyFrame(const Request& request, MethodContext& c) 
 Result<Reply> ConsumerTraces(const Request& request, MethodContext& c) {
   const auto* body = request.body_as_Consumer_EnableTraceEventRequest();
   if (body == nullptr) return MissingBody(request);
-  return Done(c.engine.EnableConsumerTraces(Id(request), ToMask(*body->events())));
+  const auto traces = ToMask(*body->events());
+  if (!traces.ok()) return traces.status();
+  return Done(c.engine.EnableConsumerTraces(Id(request), *traces));
 }
 
 // --- observers (§2.7) ---

@@ -19,6 +19,10 @@ const char* ClassName(const ObjectTable::Object& object) {
 }  // namespace
 
 Status ObjectTable::CheckFree(const std::string& id) const {
+  if (id.size() > kMaxIdLength) {
+    return TypeError(fmt::format("id '{}…' is {} bytes long; an id has at most {}",
+                                 id.substr(0, 16), id.size(), kMaxIdLength));
+  }
   const Object* object = Find(id);
   if (object == nullptr) return absl::OkStatus();
   return Error(fmt::format("id '{}' is already in use by {}; ids are unique in a worker", id,

@@ -40,7 +40,10 @@ class ObjectTable {
   using Object = std::variant<Router*, WebRtcServer*, WebRtcTransport*, PlainTransport*,
                               ProducerEntry, ConsumerEntry, AudioLevelObserverEntry>;
 
-  /// Error when the id is in use by any object.
+  /// Bytes of an id. Controllers use UUIDs (36); dumps repeat ids many times over.
+  static constexpr size_t kMaxIdLength = 256;
+
+  /// Error when the id is in use by any object; TypeError when it is too long.
   Status CheckFree(const std::string& id) const;
   /// The id must be free.
   void Register(const std::string& id, const Object& object);

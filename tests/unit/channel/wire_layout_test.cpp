@@ -1,0 +1,119 @@
+// The numbers of the wire (router-protocol tables): field ids, enum and union values. A change in a
+// schema that would part us from other speakers of the protocol fails here.
+#include <catch2/catch.hpp>
+
+#include "proto/message_generated.h"
+
+namespace sluice {
+namespace {
+
+/// Field id of a vtable offset: two bytes each, after the four of the vtable's own header.
+template <typename E>
+constexpr int Field(E vtable_offset) {
+  return (static_cast<int>(vtable_offset) - 4) / 2;
+}
+template <typename E>
+constexpr int Value(E value) {
+  return static_cast<int>(value);
+}
+
+TEST_CASE("the envelope") {
+  using FBS::Message::Body;
+  CHECK(Value(Body::Request) == 1);
+  CHECK(Value(Body::Response) == 2);
+  CHECK(Value(Body::Notification) == 3);
+  CHECK(Value(Body::Log) == 4);
+  CHECK(Field(FBS::Message::Message::VT_DATA_TYPE) == 0);
+  CHECK(Field(FBS::Message::Message::VT_DATA) == 1);
+  using FBS::Request::Request;
+  CHECK(Field(Request::VT_ID) == 0);
+  CHECK(Field(Request::VT_METHOD) == 1);
+  CHECK(Field(Request::VT_HANDLER_ID) == 2);
+  CHECK(Field(Request::VT_BODY_TYPE) == 3);
+  CHECK(Field(Request::VT_BODY) == 4);
+  using FBS::Response::Response;
+  CHECK(Field(Response::VT_ACCEPTED) == 1);
+  CHECK(Field(Response::VT_BODY) == 3);
+  CHECK(Field(Response::VT_ERROR) == 4);
+  CHECK(Field(Response::VT_REASON) == 5);
+  using FBS::Notification::Notification;
+  CHECK(Field(Notification::VT_HANDLER_ID) == 0);
+  CHECK(Field(Notification::VT_EVENT) == 1);
+  CHECK(Field(Notification::VT_BODY_TYPE) == 2);
+}
+
+TEST_CASE("methods, events and bodies") {
+  using M = FBS::Request::Method;
+  CHECK(Value(M::MAX) == 67);
+  CHECK(Value(M::WORKER_DUMP) == 0);
+  CHECK(Value(M::ROUTER_DUMP) == 8);
+  CHECK(Value(M::TRANSPORT_CONNECT) == 20);
+  CHECK(Value(M::TRANSPORT_PRODUCE) == 25);
+  CHECK(Value(M::WEBRTCTRANSPORT_CONNECT) == 36);
+  CHECK(Value(M::CONSUMER_DUMP) == 42);
+  CHECK(Value(M::RTPOBSERVER_REMOVE_PRODUCER) == 67);
+  using E = FBS::Notification::Event;
+  CHECK(Value(E::MAX) == 32);
+  CHECK(Value(E::WORKER_RUNNING) == 4);
+  CHECK(Value(E::PRODUCER_SCORE) == 14);
+  CHECK(Value(E::CONSUMER_PRODUCER_CLOSE) == 19);
+  CHECK(Value(E::AUDIOLEVELOBSERVER_SILENCE) == 31);
+  using RequestBody = FBS::Request::Body;
+  CHECK(Value(RequestBody::MAX) == 39);
+  CHECK(Value(RequestBody::Worker_CreateRouterRequest) == 4);
+  CHECK(Value(RequestBody::Transport_ProduceRequest) == 17);
+  CHECK(Value(RequestBody::WebRtcTransport_ConnectRequest) == 28);
+  using ResponseBody = FBS::Response::Body;
+  CHECK(Value(ResponseBody::MAX) == 33);
+  CHECK(Value(ResponseBody::Transport_ConsumeResponse) == 6);
+  CHECK(Value(ResponseBody::WebRtcTransport_DumpResponse) == 17);
+  using NotificationBody = FBS::Notification::Body;
+  CHECK(Value(NotificationBody::MAX) == 23);
+  CHECK(Value(NotificationBody::Producer_SendNotification) == 4);
+  CHECK(Value(NotificationBody::Consumer_ScoreNotification) == 18);
+}
+
+TEST_CASE("enums of transports and parameters") {
+  CHECK(Value(FBS::Transport::Protocol::UDP) == 1);  // the one enum that does not start at 0
+  CHECK(Value(FBS::Transport::Protocol::TCP) == 2);
+  CHECK(Value(FBS::SrtpParameters::SrtpCryptoSuite::AES_CM_128_HMAC_SHA1_80) == 2);
+  CHECK(Value(FBS::RtpParameters::Type::PIPE) == 3);
+  CHECK(Value(FBS::RtpParameters::Value::Integer32Array) == 5);
+  CHECK(Value(FBS::RtpParameters::RtpHeaderExtensionUri::MediasoupPacketId) == 11);
+  CHECK(Value(FBS::WebRtcTransport::Listen::ListenServer) == 2);
+  CHECK(Value(FBS::WebRtcTransport::DtlsState::CLOSED) == 4);
+  CHECK(Value(FBS::WebRtcTransport::IceState::DISCONNECTED) == 3);
+  CHECK(Value(FBS::Producer::TraceEventType::SR) == 5);
+  CHECK(Value(FBS::RtpStream::StatsData::SendStats) == 3);
+}
+
+TEST_CASE("fields of the larger tables") {
+  using Dump = FBS::Transport::Dump;
+  CHECK(Field(Dump::VT_RTP_LISTENER) == 9);
+  CHECK(Field(Dump::VT_TRACE_EVENT_TYPES) == 16);
+  using Stats = FBS::Transport::Stats;
+  CHECK(Field(Stats::VT_AVAILABLE_OUTGOING_BITRATE) == 17);
+  CHECK(Field(Stats::VT_RTP_PACKET_LOSS_SENT) == 23);
+  using Listen = FBS::Transport::ListenInfo;
+  CHECK(Field(Listen::VT_PORT_RANGE) == 5);
+  CHECK(Field(Listen::VT_RECV_BUFFER_SIZE) == 8);
+  // A union takes two ids: what follows moves by one.
+  using WebRtcOptions = FBS::WebRtcTransport::WebRtcTransportOptions;
+  CHECK(Field(WebRtcOptions::VT_LISTEN) == 2);
+  CHECK(Field(WebRtcOptions::VT_ICE_CONSENT_TIMEOUT) == 7);
+  using WebRtcDump = FBS::WebRtcTransport::DumpResponse;
+  CHECK(Field(WebRtcDump::VT_DTLS_STATE) == 7);
+  using Stream = FBS::RtpStream::Params;
+  CHECK(Field(Stream::VT_RID) == 5);
+  CHECK(Field(Stream::VT_TEMPORAL_LAYERS) == 15);
+  using Base = FBS::RtpStream::BaseStats;
+  CHECK(Field(Base::VT_ROUND_TRIP_TIME) == 17);
+  CHECK(Field(Base::VT_SCORE) == 18);
+  using Consume = FBS::Transport::ConsumeRequest;
+  CHECK(Field(Consume::VT_IGNORE_DTX) == 8);
+  using Consumer = FBS::Consumer::ConsumerDump;
+  CHECK(Field(Consumer::VT_CURRENT_TEMPORAL_LAYER) == 7);
+}
+
+}  // namespace
+}  // namespace sluice
