@@ -1,0 +1,97 @@
+#include "bench/memory_breakdown.h"
+
+#include <malloc.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "bench/must.h"
+#include "worker/core/rtp/retransmission_store.h"
+#include "worker/media/producer.h"
+
+namespace sluice::bench {
+namespace {
+
+constexpr uint64_t kFrameInterval = 1'000'000'000 / 30;  // ns
+constexpr Duration kPlayTime = Duration::Seconds(3);     // fills the retransmission store
+constexpr double kKib = 1024;
+
+size_t HeapInUse() {
+  const struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd;
+}
+
+/// What of a viewer's DTLS step is SRTP: a sender and a receiver, on their own.
+double SrtpSessionBytes() {
+  constexpr SrtpProfile kProfile = SrtpProfile::kAeadAes128Gcm;
+  const SrtpMasterKey key{
+      kProfile, std::vector<uint8_t>(SrtpKeyLength(kProfile) + SrtpSaltLength(kProfile), 7)};
+  const auto engine = Must(SrtpEngine::Create());
+  std::vector<std::unique_ptr<SrtpSender>> senders(MemoryBreakdown::kViewers);
+  std::vector<std::unique_ptr<SrtpReceiver>> receivers(MemoryBreakdown::kViewers);
+  const size_t before = HeapInUse();
+  for (size_t i = 0; i < MemoryBreakdown::kViewers; ++i) {
+    senders[i] = Must(SrtpSender::Create(key, *engine));
+    receivers[i] = Must(SrtpReceiver::Create(key));
+  }
+  return static_cast<double>(HeapInUse() - before) / MemoryBreakdown::kViewers;
+}
+
+}  // namespace
+
+MemoryBreakdown MemoryBreakdown::Measure(const Placement& placement) {
+  MemoryBreakdown memory;
+  const double srtp = SrtpSessionBytes();
+  ForwardingPath path(kBatchedPath, SrtpProfile::kAeadAes128Gcm, kViewers);
+  size_t before = HeapInUse();
+  const auto step = [&](const char* name) {
+    const size_t now = HeapInUse();
+    const double bytes = (static_cast<double>(now) - static_cast<double>(before)) / kViewers;
+    memory.steps.push_back({name, bytes});
+    memory.total_per_viewer += bytes;
+    before = now;
+  };
+  path.CreateTransports();
+  step("WebRTC transport, ICE, RTCP");
+  path.ConnectViewers();
+  step("DTLS, connected");
+  memory.steps.back().bytes_per_viewer -= srtp;
+  memory.steps.push_back({"SRTP sender and receiver", srtp});
+  path.ConsumeAudio();
+  step("audio consumer");
+  path.ConsumeVideo();
+  step("video consumer");
+
+  LoadThread load(path, placement);
+  const size_t pool_before = path.buffers().allocated_bytes();
+  before = HeapInUse();
+  load.StartPaced(kFrameInterval);
+  path.RunUntil([&load] { return load.ready(); });
+  path.Run(kPlayTime);
+  load.Stop();
+  const RetransmissionStore& store = *path.video().retransmission_store(0);
+  memory.store_packets = store.size();
+  memory.store_ring_bytes = store.RingBytes();
+  memory.store_held_bytes = store.HeldBytes();
+  memory.pool_bytes = path.buffers().allocated_bytes();
+  before += memory.pool_bytes - pool_before + memory.store_ring_bytes;
+  step("first use (SSRC state, queues)");
+  return memory;
+}
+
+void MemoryBreakdown::Print() const {
+  std::printf("\nMemory per viewer, bytes of heap (mean of %zu viewers on one port)\n", kViewers);
+  for (const Step& each : steps) {
+    std::printf("  %-32s %8.0f\n", each.name.c_str(), each.bytes_per_viewer);
+  }
+  std::printf("  %-32s %8.0f = %.1f KiB, target %zu KiB: %s\n", "total", total_per_viewer,
+              total_per_viewer / kKib, kTarget / 1024,
+              total_per_viewer < kTarget ? "met" : "MISSED");
+  std::printf(
+      "Shared by all viewers: retransmission store of %zu packets (2 s), %.1f KiB ring + "
+      "%.1f KiB packets; buffer pool %.1f KiB in all\n",
+      store_packets, static_cast<double>(store_ring_bytes) / kKib,
+      static_cast<double>(store_held_bytes) / kKib, static_cast<double>(pool_bytes) / kKib);
+}
+
+}  // namespace sluice::bench
