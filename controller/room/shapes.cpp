@@ -1,5 +1,6 @@
 #include "controller/room/shapes.h"
 
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <utility>
 
@@ -57,8 +58,13 @@ json::object ToJson(const WebRtcTransportInfo& info) {
     if (tcp) entry["tcpType"] = "passive";
     candidates.push_back(std::move(entry));
   }
+  // Clients verify one fingerprint only, most of them the last: that must be one that all know.
+  std::vector<DtlsFingerprint> ordered = info.dtls_parameters.fingerprints;
+  std::stable_partition(ordered.begin(), ordered.end(), [](const DtlsFingerprint& fingerprint) {
+    return fingerprint.algorithm != "sha-256";
+  });
   json::array fingerprints;
-  for (const DtlsFingerprint& fingerprint : info.dtls_parameters.fingerprints) {
+  for (const DtlsFingerprint& fingerprint : ordered) {
     fingerprints.push_back(
         json::object{{"algorithm", fingerprint.algorithm}, {"value", fingerprint.value}});
   }

@@ -31,7 +31,8 @@ test('two viewers decode the broadcast at its rate, in its size, with sound', as
     );
   }
   for (const [index, viewer] of viewers.entries()) {
-    const [peerId, first] = onlyPeer(await viewer.waitForMedia(1));
+    // Past ffmpeg's start, when it catches up with what it is late.
+    const [peerId, first] = onlyPeer(await viewer.waitForMedia(1, { minFrames: 3 * sourceRate }));
     assert.equal(first.name, 'Broadcast');
     assert.deepEqual([first.width, first.height], [640, 360]);
     assert.equal(first.codec, 'video/VP8');

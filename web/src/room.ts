@@ -160,7 +160,12 @@ export class RoomPage implements SessionView {
 
   /** Columns that keep tiles near 16:9 whatever their number; peers without media stay small. */
   #layout(): void {
-    const shown = [...this.tiles.values()];
+    const live = this.settings.mode === 'live';
+    for (const tile of this.tiles.values()) {
+      // Of a broadcast's audience there is nothing to see.
+      tile.root.hidden = live && !tile.local && tile.stream.getTracks().length === 0;
+    }
+    const shown = [...this.tiles.values()].filter((tile) => !tile.root.hidden);
     this.#grid.style.setProperty('--columns', String(Math.ceil(Math.sqrt(shown.length || 1))));
     const others = shown.some((tile) => !tile.local);
     if (others) this.#empty.remove();

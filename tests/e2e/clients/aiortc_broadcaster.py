@@ -114,7 +114,9 @@ def rtp_parameters(section):
 def answer_for(offer, transport):
     """Our half of the session as the server would say it in SDP."""
     ice = transport["iceParameters"]
-    fingerprint = transport["dtlsParameters"]["fingerprints"][-1]
+    fingerprint = next(
+        f for f in transport["dtlsParameters"]["fingerprints"] if f["algorithm"] == "sha-256"
+    )
     lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=ice-lite"]
     mids = " ".join(section.rtp.muxId for section in offer.media)
     lines.append(f"a=group:BUNDLE {mids}")
