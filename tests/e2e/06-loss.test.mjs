@@ -14,7 +14,7 @@ let broadcast;
 let browser;
 
 before(async () => {
-  network = new TestNetwork('loss');
+  network = await TestNetwork.create('loss');
   sluice = await Sluice.start('loss-controller', { command: network.server, host: network.serverIp });
   broadcast = sluice.broadcast('loss', { name: 'loss-broadcast', command: network.server, env: { SLUICE_RATE: String(sourceRate) } });
   browser = await Browser.launch({ executablePath: network.clientExecutable('/usr/bin/chromium') });

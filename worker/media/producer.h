@@ -103,7 +103,7 @@ class Producer {
   void RemoveObserver(ProducerObserver& observer);
 
   // What consumers ask.
-  /// Null before the encoding's first packet, and when the codec has no NACK.
+  /// Null before the encoding's first packet.
   RetransmissionStore* retransmission_store(uint8_t encoding_index) const;
   /// 0…10; 0 for an encoding never seen.
   uint8_t encoding_score(uint8_t encoding_index) const;

@@ -59,7 +59,8 @@ SequenceTracker::Outcome ReceiveStream::OnMedia(const RtpPacket& packet, Timesta
   const bool first = !started();
   const auto outcome = statistics_.OnPacket(packet.sequence_number(), packet.timestamp(),
                                             packet.size(), received_at);
-  if (first && params_.use_nack) {
+  if (first) {
+    // Also for a sender that takes no NACK (ffmpeg): its receivers send theirs to us.
     store_ = std::make_unique<RetransmissionStore>(kind_ == MediaKind::kVideo
                                                        ? RetransmissionStore::kVideoMaxAge
                                                        : RetransmissionStore::kAudioMaxAge);

@@ -1,66 +1,135 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { root } from './paths.mjs';
+import { waitFor } from './wait.mjs';
 
-const ip = (...args) => execFileSync('ip', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+const run = (command, ...args) => execFileSync(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+const ip = (...args) => run('ip', ...args);
+
+/** `tc netem` where the kernel has it. */
+class NetemWire {
+  device = 'eth0';
+
+  constructor(namespaces) {
+    this.namespaces = namespaces;
+    const [a, b] = namespaces;
+    ip('-n', a, 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', b);
+  }
+
+  async ready() {
+    this.impair({ loss: 0, delay: 0 }); // throws where the kernel has no netem
+  }
+
+  impair({ loss, delay }) {
+    for (const namespace of this.namespaces) {
+      run('tc', '-n', namespace, 'qdisc', 'replace', 'dev', 'eth0', 'root', 'netem',
+        'limit', '10000', 'delay', `${delay}ms`, 'loss', 'random', `${loss}%`);
+    }
+  }
+
+  destroy() {}
+}
+
+/** The same in user space: tests/e2e/clients/impaired_wire.py. */
+class UserWire {
+  device = 'wire0';
+
+  constructor(namespaces) {
+    this.process = spawn('/usr/bin/python3', [path.join(root, 'tests/e2e/clients/impaired_wire.py'), ...namespaces], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    this.output = '';
+    this.process.stdout.on('data', (chunk) => (this.output += chunk));
+  }
+
+  async ready() {
+    await waitFor('the wire', () => this.output.includes('ready'));
+  }
+
+  impair({ loss, delay }) {
+    this.process.stdin.write(`${loss} ${delay}\n`);
+  }
+
+  destroy() {
+    this.process.stdin.end();
+  }
+}
 
 /**
- * Two hosts on one wire: network namespaces `server` and `client`, joined by a veth pair that loses
- * and delays what it is told to (tc netem). Needs root.
+ * Two hosts on one wire: network namespaces `server` and `client`, joined by a wire that loses and
+ * delays what it is told to. Needs root.
  */
 export class TestNetwork {
-  constructor(name) {
-    this.serverName = `sluice-${name}-s`;
-    this.clientName = `sluice-${name}-c`;
-    this.serverIp = '10.203.77.1';
-    this.clientIp = '10.203.77.2';
-    this.destroy();
-    ip('netns', 'add', this.serverName);
-    ip('netns', 'add', this.clientName);
-    ip('-n', this.serverName, 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', this.clientName);
-    for (const [namespace, address] of [[this.serverName, this.serverIp], [this.clientName, this.clientIp]]) {
-      ip('-n', namespace, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
-      ip('-n', namespace, 'link', 'set', 'lo', 'up');
-      ip('-n', namespace, 'link', 'set', 'eth0', 'up');
+  serverIp = '10.203.77.1';
+  clientIp = '10.203.77.2';
+
+  static async create(name) {
+    const network = new TestNetwork(name);
+    try {
+      await network.connect(NetemWire);
+    } catch (error) {
+      if (!/qdisc kind is unknown/.test(String(error.stderr ?? error))) throw error;
+      network.destroy();
+      await network.connect(UserWire);
     }
-    this.dir = mkdtempSync(path.join(os.tmpdir(), 'sluice-netns-'));
+    return network;
+  }
+
+  constructor(name) {
+    this.namespaces = [`sluice-${name}-s`, `sluice-${name}-c`];
+  }
+
+  async connect(Wire) {
+    this.#removeNamespaces();
+    for (const namespace of this.namespaces) ip('netns', 'add', namespace);
+    this.wire = new Wire(this.namespaces);
+    await this.wire.ready();
+    for (const [index, address] of [this.serverIp, this.clientIp].entries()) {
+      const namespace = this.namespaces[index];
+      ip('-n', namespace, 'addr', 'add', `${address}/24`, 'dev', this.wire.device);
+      ip('-n', namespace, 'link', 'set', 'lo', 'up');
+      ip('-n', namespace, 'link', 'set', this.wire.device, 'up');
+    }
   }
 
   get server() {
-    return ['ip', 'netns', 'exec', this.serverName];
+    return ['ip', 'netns', 'exec', this.namespaces[0]];
   }
 
   get client() {
-    return ['ip', 'netns', 'exec', this.clientName];
+    return ['ip', 'netns', 'exec', this.namespaces[1]];
   }
 
   /** Both directions: `loss` in percent, `delay` in ms one way. */
-  impair({ loss, delay }) {
-    for (const namespace of [this.serverName, this.clientName]) {
-      execFileSync('tc', [
-        '-n', namespace, 'qdisc', 'replace', 'dev', 'eth0', 'root', 'netem',
-        'limit', '10000', 'delay', `${delay}ms`, 'loss', 'random', `${loss}%`,
-      ]);
-    }
+  impair(impairment) {
+    this.wire.impair(impairment);
   }
 
   /** A program that starts `command` on the client's host: for callers that take a path only. */
   clientExecutable(command) {
+    this.dir ??= mkdtempSync(path.join(os.tmpdir(), 'sluice-netns-'));
     const file = path.join(this.dir, path.basename(command));
     writeFileSync(file, `#!/bin/sh\nexec ${this.client.join(' ')} ${command} "$@"\n`);
     chmodSync(file, 0o755);
     return file;
   }
 
-  destroy() {
-    for (const namespace of [this.serverName, this.clientName]) {
+  #removeNamespaces() {
+    for (const namespace of this.namespaces) {
       try {
         ip('netns', 'del', namespace);
       } catch {
         // was not there
       }
     }
+  }
+
+  destroy() {
+    this.wire?.destroy();
+    this.#removeNamespaces();
     if (this.dir) rmSync(this.dir, { recursive: true, force: true });
+    this.dir = undefined;
   }
 }
