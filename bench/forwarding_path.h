@@ -68,6 +68,9 @@ class ForwardingPath {
   /// Runs the worker for `duration`; adds up what it did.
   PathCounts Run(Duration duration);
 
+  /// Everything since the start.
+  PathCounts Count();
+
   const PathKind& kind() const { return kind_; }
   size_t viewers() const { return viewers_.size(); }
   SendStrategy::Kind writer() { return sockets_.egress().strategy().kind(); }
@@ -92,7 +95,6 @@ class ForwardingPath {
   void CreateProducers();
   void Consume(size_t viewer, bool video);
   void OnTurnEnd(Timestamp now);
-  PathCounts Count();
 
   const PathKind kind_;
   const SrtpProfile profile_;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "bench/must.h"
@@ -16,7 +17,8 @@
 namespace sluice::bench {
 namespace {
 
-constexpr uint32_t kTicksPerFrame = 3000;      // RTP timestamp of 30 fps
+constexpr uint32_t kTicksPerFrame = 3000;  // RTP timestamp of 30 fps
+constexpr int kHighestNice = -20;
 constexpr uint64_t kGiveUpNs = 5'000'000'000;  // a packet that a sink waits for was lost
 
 uint64_t Now(clockid_t clock) {
@@ -27,15 +29,35 @@ uint64_t Now(clockid_t clock) {
 
 }  // namespace
 
-bool PlaceThisThread(int cpu, bool high_priority) {
-  if (cpu >= 0) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(static_cast<size_t>(cpu), &set);
-    if (pthread_setaffinity_np(pthread_self(), sizeof(set), &set) != 0) return false;
+bool RaisePriority() {
+  if (setpriority(PRIO_PROCESS, 0, kHighestNice) != 0) return false;
+  // Where sessions are scheduled as groups, nice counts within the group only; so a group of our
+  // own, unless we lead the shell's job, which must stay in its session.
+  if (setsid() < 0) return true;
+  if (std::FILE* group = std::fopen("/proc/self/autogroup", "w"); group != nullptr) {
+    std::fprintf(group, "%d\n", kHighestNice);
+    std::fclose(group);
   }
-  // Not SCHED_FIFO: a thread that never sleeps would keep the kernel's own threads from delivering.
-  return !high_priority || setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), -20) == 0;
+  return true;
+}
+
+RealtimeScope::RealtimeScope(bool enabled) : enabled_(enabled) {
+  sched_param priority{};
+  priority.sched_priority = 1;
+  if (enabled_) pthread_setschedparam(pthread_self(), SCHED_FIFO, &priority);
+}
+
+RealtimeScope::~RealtimeScope() {
+  const sched_param normal{};
+  if (enabled_) pthread_setschedparam(pthread_self(), SCHED_OTHER, &normal);
+}
+
+bool PinThisThread(int cpu) {
+  if (cpu < 0) return true;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(static_cast<size_t>(cpu), &set);
+  return pthread_setaffinity_np(pthread_self(), sizeof(set), &set) == 0;
 }
 
 LoadThread::LoadThread(ForwardingPath& path, const Placement& placement)
@@ -68,7 +90,7 @@ void LoadThread::Stop() {
 }
 
 void LoadThread::Main(uint64_t interval_ns) {
-  PlaceThisThread(placement_.load_cpu, placement_.high_priority);
+  PinThisThread(placement_.load_cpu);
   Calibrate();
   ready_ = true;
   uint64_t next = Now(CLOCK_MONOTONIC);

@@ -15,10 +15,24 @@ namespace sluice::bench {
 struct Placement {
   int worker_cpu = -1;  ///< -1: not pinned
   int load_cpu = -1;
-  bool high_priority = false;  ///< nice -20, so that other programs are less in the numbers
 };
 /// Pins the calling thread. False when the system does not allow it.
-bool PlaceThisThread(int cpu, bool high_priority);
+bool PinThisThread(int cpu);
+/// Nice -20 for this thread and those that it starts. False when this user may not.
+bool RaisePriority();
+
+/// Real-time priority for the calling thread, which must sleep now and then: a thread that never
+/// does keeps the kernel's own threads from delivering packets.
+class RealtimeScope {
+ public:
+  explicit RealtimeScope(bool enabled);
+  ~RealtimeScope();
+  RealtimeScope(const RealtimeScope&) = delete;
+  RealtimeScope& operator=(const RealtimeScope&) = delete;
+
+ private:
+  const bool enabled_;
+};
 
 /// The other end of a ForwardingPath, on the other core: a source that sends the frames of one
 /// video as bursts of equal packets, and the viewers' sinks.
