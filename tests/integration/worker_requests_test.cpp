@@ -1,0 +1,279 @@
+// sluice-worker as its controller uses it: requests over the real pipe, real sockets, and nothing
+// left behind (router-protocol §1.3, §1.4, §5.1).
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include <fmt/format.h>
+
+#include "tests/integration/worker_program.h"
+#include "tests/unit/channel/request_frames.h"
+#include "tests/unit/media/media_samples.h"
+
+namespace sluice {
+namespace {
+
+using M = FBS::Request::Method;
+using Event = FBS::Notification::Event;
+
+/// What the test needs of one response.
+struct Answer {
+  bool accepted = false;
+  std::string error;
+  std::string reason;
+};
+
+/// The next response; logs and notifications before it are skipped.
+Answer NextAnswer(Worker& worker, uint32_t id) {
+  for (;;) {
+    const std::string frame = worker.ReadFrame();
+    REQUIRE_FALSE(frame.empty());
+    flatbuffers::Verifier verifier(reinterpret_cast<const uint8_t*>(frame.data()), frame.size());
+    REQUIRE(verifier.VerifyBuffer<FBS::Message::Message>(nullptr));
+    const auto* response = FBS::Message::GetMessage(frame.data())->data_as_Response();
+    if (response == nullptr) continue;
+    CHECK(response->id() == id);
+    Answer answer;
+    answer.accepted = response->accepted();
+    if (response->error() != nullptr) answer.error = response->error()->str();
+    if (response->reason() != nullptr) answer.reason = response->reason()->str();
+    return answer;
+  }
+}
+
+Answer Call(Worker& worker, M method, const std::string& handler, const frames::MakeBody& body) {
+  worker.Send(frames::Request(1, method, handler, body));
+  return NextAnswer(worker, 1);
+}
+
+PlainTransportOptions Plain() {
+  PlainTransportOptions options;
+  options.listen_info.ip = "127.0.0.1";
+  options.comedia = true;
+  return options;
+}
+
+WebRtcTransportOptions WebRtc() {
+  WebRtcTransportOptions options;
+  options.listen_infos.resize(2);
+  for (ListenInfo& info : options.listen_infos) info.ip = "127.0.0.1";
+  options.listen_infos[1].protocol = TransportProtocol::kTcp;
+  return options;
+}
+
+/// What `command` prints on stdout; its exit code.
+std::pair<std::string, int> Output(const std::string& command) {
+  FILE* pipe = popen(command.c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  std::string text;
+  std::array<char, 4096> part{};
+  while (const size_t got = fread(part.data(), 1, part.size(), pipe)) text.append(part.data(), got);
+  const int status = pclose(pipe);
+  return {text, WIFEXITED(status) ? WEXITSTATUS(status) : -1};
+}
+
+TEST_CASE("help and version need no controller") {
+  const auto [help, help_code] = Output(SLUICE_WORKER_BIN " --help 3>&- 4>&-");
+  CHECK(help_code == 0);
+  for (const auto* option : {"--logLevel", "--logTag", "--rtcMinPort", "--rtcMaxPort",
+                             "--dtlsCertificateFile", "--dtlsPrivateKeyFile", "--version"}) {
+    CHECK_THAT(help, Catch::Contains(option));
+  }
+  const auto [version, version_code] = Output(SLUICE_WORKER_BIN " --version 3>&- 4>&-");
+  CHECK(version_code == 0);
+  CHECK_THAT(version, Catch::StartsWith("sluice-worker "));
+  CHECK(Lines(version) == 1);
+}
+
+TEST_CASE("WORKER_CLOSE is obeyed, quietly") {
+  Worker worker;
+  worker.AwaitReady();
+  REQUIRE(Call(worker, M::WORKER_CREATE_ROUTER, "", frames::CreateRouter("r")).accepted);
+  REQUIRE(Call(worker, M::ROUTER_CREATE_WEBRTCTRANSPORT, "r",
+               frames::CreateWebRtcTransport("w", WebRtc()))
+              .accepted);
+  worker.Send(frames::Notification(Event::WORKER_CLOSE, ""));
+  SECTION("the controller waits") {}
+  SECTION("the controller is gone at once, as the library does it") {
+    worker.requests = Fd();
+    worker.responses = Fd();
+  }
+  CHECK(worker.Wait() == 0);
+  CHECK(worker.errors.empty());
+}
+
+TEST_CASE("requests written before readiness wait for it") {
+  Worker worker;
+  worker.Send(frames::Request(1, M::WORKER_DUMP, ""));
+  worker.AwaitReady();
+  CHECK(NextAnswer(worker, 1).accepted);
+}
+
+TEST_CASE("garbage between requests changes nothing") {
+  Worker worker;
+  worker.AwaitReady();
+  frames::Bytes garbage = {16, 0, 0, 0};
+  garbage.insert(garbage.end(), 16, 0xff);
+  for (uint32_t id = 1; id <= 50; ++id) {
+    worker.Send(garbage);
+    worker.Send(frames::Bytes(4, 0));  // a frame of length zero
+    worker.Send(frames::Request(id, M::WORKER_DUMP, ""));
+    CHECK(NextAnswer(worker, id).accepted);
+  }
+}
+
+TEST_CASE("sixteen bytes of 0xff end the channel, not in a crash") {
+  Worker worker;
+  worker.AwaitReady();
+  worker.Send(frames::Bytes(16, 0xff));
+  CHECK(worker.Wait() == 0);
+}
+
+/// A UDP port of 127.0.0.1 that is in use while this lives.
+struct BusyPort {
+  BusyPort() : fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    REQUIRE(bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) == 0);
+    REQUIRE(getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
+    number = ntohs(address.sin_port);
+  }
+  Fd fd;
+  uint16_t number = 0;
+};
+
+TEST_CASE("a busy port is an error that names it, and the worker stays") {
+  const BusyPort busy;
+  Worker worker;
+  worker.AwaitReady();
+  REQUIRE(Call(worker, M::WORKER_CREATE_ROUTER, "", frames::CreateRouter("r")).accepted);
+  PlainTransportOptions options = Plain();
+  SECTION("asked for by number") { options.listen_info.port = busy.number; }
+  SECTION("the whole of a range") {
+    options.listen_info.port_min = busy.number;
+    options.listen_info.port_max = busy.number;
+  }
+  const Answer answer = Call(worker, M::ROUTER_CREATE_PLAINTRANSPORT, "r",
+                             frames::CreatePlainTransport("p", options));
+  CHECK(answer.error == "Error");
+  CHECK_THAT(answer.reason, Catch::Contains(std::to_string(busy.number)));
+  CHECK_THAT(answer.reason, Catch::Contains("127.0.0.1"));
+  CHECK(
+      Call(worker, M::ROUTER_CREATE_PLAINTRANSPORT, "r", frames::CreatePlainTransport("p", Plain()))
+          .accepted);
+}
+
+TEST_CASE("the worker's own range runs out with an error, and recovers when ports are freed") {
+  const BusyPort busy;  // its number, free again in a moment, is a range of one
+  Worker worker(
+      {fmt::format("--rtcMinPort={}", busy.number), fmt::format("--rtcMaxPort={}", busy.number)});
+  worker.AwaitReady();
+  REQUIRE(Call(worker, M::WORKER_CREATE_ROUTER, "", frames::CreateRouter("r")).accepted);
+  const auto create = frames::CreatePlainTransport("p", Plain());
+  const Answer full = Call(worker, M::ROUTER_CREATE_PLAINTRANSPORT, "r", create);
+  CHECK(full.error == "Error");
+  CHECK_THAT(full.reason, Catch::Contains(std::to_string(busy.number)));
+  const_cast<BusyPort&>(busy).fd = Fd();
+  CHECK(Call(worker, M::ROUTER_CREATE_PLAINTRANSPORT, "r", create).accepted);
+  CHECK(Call(worker, M::ROUTER_CREATE_PLAINTRANSPORT, "r",
+             frames::CreatePlainTransport("p2", Plain()))
+            .error == "Error");
+  CHECK(Call(worker, M::ROUTER_CLOSE_TRANSPORT, "r", frames::CloseTransport("p")).accepted);
+  CHECK(Call(worker, M::ROUTER_CREATE_PLAINTRANSPORT, "r", create).accepted);
+}
+
+size_t OpenDescriptors(pid_t pid) {
+  const std::filesystem::directory_iterator list(fmt::format("/proc/{}/fd", pid));
+  return static_cast<size_t>(std::distance(begin(list), end(list)));
+}
+
+double ResidentKiB(pid_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/statm", pid));
+  long total = 0;
+  long resident = 0;
+  file >> total >> resident;
+  return static_cast<double>(resident) * static_cast<double>(sysconf(_SC_PAGESIZE)) / 1024;
+}
+
+/// Least-squares slope of `values` over their index.
+double Slope(std::span<const double> values) {
+  const auto n = static_cast<double>(values.size());
+  double sum_x = 0, sum_y = 0, sum_xy = 0, sum_xx = 0;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const auto x = static_cast<double>(i);
+    sum_x += x;
+    sum_y += values[i];
+    sum_xy += x * values[i];
+    sum_xx += x * x;
+  }
+  return (n * sum_xy - sum_x * sum_y) / (n * sum_xx - sum_x * sum_x);
+}
+
+/// Requests that build a call in a router of their own and close it again, by the router alone or
+/// piece by piece; ids count on from `*id`.
+frames::Bytes CreateAndClose(uint32_t* id, bool piecewise) {
+  const ProduceOptions audio = samples::Audio("a", 1000);
+  const ProduceOptions video = samples::Video("v", 1001, 1002);
+  frames::Bytes stream;
+  const auto add = [&](M method, const char* handler, const frames::MakeBody& body) {
+    const frames::Bytes frame = frames::Request((*id)++, method, handler, body);
+    stream.insert(stream.end(), frame.begin(), frame.end());
+  };
+  add(M::WORKER_CREATE_ROUTER, "", frames::CreateRouter("r"));
+  add(M::ROUTER_CREATE_WEBRTCTRANSPORT, "r", frames::CreateWebRtcTransport("w", WebRtc()));
+  add(M::ROUTER_CREATE_PLAINTRANSPORT, "r", frames::CreatePlainTransport("p", Plain()));
+  add(M::TRANSPORT_PRODUCE, "p", frames::Produce(audio));
+  add(M::TRANSPORT_PRODUCE, "p", frames::Produce(video));
+  add(M::TRANSPORT_CONSUME, "w", frames::Consume(samples::ConsumerOf(audio, "ac", 2000)));
+  add(M::TRANSPORT_CONSUME, "w", frames::Consume(samples::ConsumerOf(video, "vc", 2001)));
+  if (piecewise) {
+    add(M::TRANSPORT_CLOSE_CONSUMER, "w", frames::CloseConsumer("ac"));
+    add(M::TRANSPORT_CLOSE_PRODUCER, "p", frames::CloseProducer("v"));
+    add(M::ROUTER_CLOSE_TRANSPORT, "r", frames::CloseTransport("w"));
+    add(M::ROUTER_CLOSE_TRANSPORT, "r", frames::CloseTransport("p"));
+  }
+  add(M::WORKER_CLOSE_ROUTER, "", frames::CloseRouter("r"));
+  return stream;
+}
+
+TEST_CASE("ten thousand calls, made and closed, leave nothing behind") {
+  constexpr size_t kCycles = 10'000;
+  constexpr size_t kCyclesPerSample = 100;
+  constexpr double kMaxGrowthKiB = 1024;  // over 5,000 cycles: 200 bytes of each would show
+  Worker worker;
+  worker.AwaitReady();
+  const size_t descriptors = OpenDescriptors(worker.pid());
+  std::vector<double> resident;
+  for (size_t cycle = 0; cycle < kCycles; ++cycle) {
+    uint32_t next_id = 1;
+    worker.Send(CreateAndClose(&next_id, cycle % 2 == 0));
+    for (uint32_t id = 1; id < next_id; ++id) {
+      const Answer answer = NextAnswer(worker, id);
+      INFO(answer.reason);
+      REQUIRE(answer.accepted);
+    }
+    if (cycle % kCyclesPerSample != 0) continue;
+    // A request later, the turn that closed the sockets has ended.
+    REQUIRE(Call(worker, M::WORKER_DUMP, "", frames::NoBody).accepted);
+    CHECK(OpenDescriptors(worker.pid()) == descriptors);
+    resident.push_back(ResidentKiB(worker.pid()));
+  }
+  const auto second_half = std::span<const double>(resident).subspan(resident.size() / 2);
+  const double growth = Slope(second_half) * static_cast<double>(second_half.size());
+  INFO("resident, KiB: " << resident.front() << " … " << second_half.front() << " … "
+                         << resident.back());
+#ifndef __SANITIZE_ADDRESS__  // which keeps what is freed in quarantine
+  CHECK(growth < kMaxGrowthKiB);
+#else
+  (void)growth;
+#endif
+}
+
+}  // namespace
+}  // namespace sluice
