@@ -66,9 +66,11 @@ void UdpSinks::StartCalibration(uint16_t source_sequence) {
 }
 
 void UdpSinks::Read(Sink& sink) {
+  const bool inspected = sink.sampled && (times_ != nullptr || calibrating_ > 0);
   for (size_t i = 0; i < kBatch; ++i) {
-    // What is not sampled is not copied either: MSG_TRUNC tells its size.
-    pieces_[i] = {bytes_.data() + i * kSampleBytes, sink.sampled ? kSampleBytes : 0};
+    // What nobody looks at is not copied either, as that would take the memory from the worker's
+    // cache; MSG_TRUNC tells its size.
+    pieces_[i] = {bytes_.data() + i * kSampleBytes, inspected ? kSampleBytes : 0};
     msghdr& header = headers_[i].msg_hdr;
     header = {};
     header.msg_iov = &pieces_[i];
@@ -83,7 +85,7 @@ void UdpSinks::Read(Sink& sink) {
     const size_t size = message.msg_len;
     const Arrival arrival = ReadControl(message.msg_hdr, size);
     packets += (size + arrival.segment_size - 1) / arrival.segment_size;
-    if (sink.sampled) {
+    if (inspected) {
       Inspect(sink, bytes_.data() + static_cast<size_t>(i) * kSampleBytes, size, arrival);
     }
   }
