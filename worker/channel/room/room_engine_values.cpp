@@ -1,0 +1,119 @@
+#include "worker/channel/room/room_engine_values.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "worker/channel/room/room_codecs.h"
+
+namespace sluice::room_protocol {
+namespace {
+
+/// Names of codec parameters here and in SDP, where they differ: only those that RFC 7587 and
+/// RFC 6184 define.
+constexpr std::pair<std::string_view, std::string_view> kParameterNames[] = {
+    {"useInbandFec", "useinbandfec"},
+    {"useDtx", "usedtx"},
+    {"packetizationMode", "packetization-mode"},
+    {"profileLevelId", "profile-level-id"},
+    {"levelAsymmetryAllowed", "level-asymmetry-allowed"},
+};
+
+std::string SdpNameOf(const std::string& name) {
+  for (const auto& [ours, sdp] : kParameterNames) {
+    if (name == ours) return std::string(sdp);
+  }
+  return name;
+}
+
+RtpCodecParameters ToEngineCodec(const Codec& codec) {
+  constexpr uint32_t kMaxChannels = std::numeric_limits<uint8_t>::max();
+  RtpCodecParameters out;
+  out.mime_type = codec.name;
+  out.payload_type = codec.payload_type.value_or(0);
+  out.clock_rate = codec.clock_rate;
+  out.channels = IsVideo(codec.name)
+                     ? uint8_t{1}
+                     : static_cast<uint8_t>(std::min(codec.num_channels, kMaxChannels));
+  for (const auto& [name, value] : codec.parameters) out.parameters[SdpNameOf(name)] = value;
+  out.rtcp_feedback = codec.rtcp_feedback;
+  return out;
+}
+
+RtpEncodingParameters ToEngineEncoding(const Encoding& encoding) {
+  RtpEncodingParameters out;
+  if (encoding.ssrc != 0) out.ssrc = encoding.ssrc;
+  if (encoding.rtx && encoding.rtx->ssrc != 0) out.rtx_ssrc = encoding.rtx->ssrc;
+  out.codec_payload_type = encoding.codec_payload_type;
+  return out;
+}
+
+bool HasStream(const RoomRtpParameters& parameters) {
+  return !parameters.encodings.empty() && parameters.encodings.front().ssrc != 0;
+}
+
+/// Of the first encoding's codec.
+MediaKind MediaKindOf(const RoomRtpParameters& parameters) {
+  const auto payload_type = parameters.encodings.front().codec_payload_type;
+  for (const Codec& codec : parameters.codecs) {
+    if (codec.payload_type != payload_type) continue;
+    return IsVideo(codec.name) ? MediaKind::kVideo : MediaKind::kAudio;
+  }
+  return MediaKind::kAudio;  // no such codec: the engine's check says so
+}
+
+}  // namespace
+
+sluice::RtpParameters ToEngineParameters(const RoomRtpParameters& parameters,
+                                         std::string_view fallback_cname) {
+  sluice::RtpParameters out;
+  // No MID: its header extension is not among those of this protocol, so that no packet has one.
+  for (const Codec& codec : parameters.codecs) out.codecs.push_back(ToEngineCodec(codec));
+  if (!parameters.encodings.empty()) {
+    out.encodings.push_back(ToEngineEncoding(parameters.encodings.front()));
+  }
+  for (const HeaderExtensionUse& extension : parameters.header_extensions) {
+    out.header_extensions.push_back(
+        {extension.uri, extension.id, extension.encrypt, extension.parameters});
+  }
+  if (parameters.rtcp) {
+    out.rtcp.cname = parameters.rtcp->cname;
+    out.rtcp.reduced_size = parameters.rtcp->reduced_size;
+  }
+  if (out.rtcp.cname.empty()) out.rtcp.cname = fallback_cname;
+  return out;
+}
+
+std::optional<ProduceOptions> ToProduceOptions(std::string producer_id,
+                                               const RoomRtpParameters& parameters,
+                                               std::string_view fallback_cname) {
+  if (!HasStream(parameters)) return std::nullopt;
+  ProduceOptions options;
+  options.producer_id = std::move(producer_id);
+  options.kind = MediaKindOf(parameters);
+  options.rtp_parameters = ToEngineParameters(parameters, fallback_cname);
+  for (const RtpCodecParameters& codec : options.rtp_parameters.codecs) {
+    if (IsRtx(codec.mime_type)) continue;  // unwrapped before payload types are looked up
+    options.rtp_mapping.codecs.push_back({codec.payload_type, codec.payload_type});
+  }
+  const uint32_t ssrc = parameters.encodings.front().ssrc;
+  options.rtp_mapping.encodings.push_back({/*rid=*/"", ssrc, /*mapped_ssrc=*/ssrc});
+  return options;
+}
+
+std::optional<ConsumeOptions> ToConsumeOptions(std::string consumer_id, std::string producer_id,
+                                               const RoomRtpParameters& sender,
+                                               std::string_view fallback_cname) {
+  if (!HasStream(sender)) return std::nullopt;
+  ConsumeOptions options;
+  options.consumer_id = std::move(consumer_id);
+  options.producer_id = std::move(producer_id);
+  options.kind = MediaKindOf(sender);
+  options.rtp_parameters = ToEngineParameters(sender, fallback_cname);
+  options.type = RtpType::kSimple;
+  RtpEncodingParameters& consumable = options.consumable_rtp_encodings.emplace_back();
+  consumable.ssrc = sender.encodings.front().ssrc;
+  return options;
+}
+
+}  // namespace sluice::room_protocol

@@ -1,0 +1,207 @@
+#include "worker/channel/room/room_rtp_write.h"
+
+#include <algorithm>
+#include <boost/json/serialize.hpp>
+
+#include <cmath>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "worker/channel/room/room_codecs.h"
+
+namespace sluice::room_protocol {
+
+namespace json = boost::json;
+
+namespace {
+
+/// Up to there every integer is a double.
+constexpr double kMaxExactInteger = 9'007'199'254'740'992.0;  // 2^53
+
+json::value WriteParameterValue(const ParameterValue& value) {
+  return std::visit(
+      [](const auto& held) -> json::value {
+        if constexpr (std::is_same_v<std::decay_t<decltype(held)>, std::vector<int32_t>>) {
+          return json::array(held.begin(), held.end());
+        } else {
+          return json::value(held);
+        }
+      },
+      value);
+}
+
+json::object WriteParameters(const Parameters& parameters) {
+  json::object out;
+  for (const auto& [name, value] : parameters) out[name] = WriteParameterValue(value);
+  return out;
+}
+
+json::array WriteFeedback(const std::vector<RtcpFeedback>& feedback) {
+  json::array out;
+  for (const RtcpFeedback& entry : feedback) {
+    json::object& object = out.emplace_back(json::object()).get_object();
+    if (entry.parameter.empty()) {
+      object["parameter"] = nullptr;
+    } else {
+      object["parameter"] = entry.parameter;
+    }
+    object["type"] = entry.type;
+  }
+  return out;
+}
+
+enum class CodecKind : uint8_t { kShown, kHidden };
+
+json::object WriteCodec(const Codec& codec, CodecKind kind) {
+  json::object out;
+  out["clockRate"] = codec.clock_rate;
+  if (kind == CodecKind::kShown) out["kind"] = ToString(codec.kind);
+  if (codec.maxptime != 0) out["maxptime"] = codec.maxptime;
+  out["name"] = codec.name;
+  if (codec.num_channels > 1) out["numChannels"] = codec.num_channels;
+  out["parameters"] = WriteParameters(codec.parameters);
+  if (codec.payload_type) out["payloadType"] = *codec.payload_type;
+  if (codec.ptime != 0) out["ptime"] = codec.ptime;
+  out["rtcpFeedback"] = WriteFeedback(codec.rtcp_feedback);
+  return out;
+}
+
+json::array WriteStrings(const std::vector<std::string>& strings) {
+  return json::array(strings.begin(), strings.end());
+}
+
+json::object WriteEncoding(const Encoding& encoding) {
+  json::object out;
+  out["active"] = encoding.active;
+  out["codecPayloadType"] = encoding.codec_payload_type.value_or(0);
+  if (!encoding.dependency_encoding_ids.empty()) {
+    out["dependencyEncodingIds"] = WriteStrings(encoding.dependency_encoding_ids);
+  }
+  if (!encoding.encoding_id.empty()) out["encodingId"] = encoding.encoding_id;
+  if (encoding.fec) {
+    json::object& fec = out["fec"].emplace_object();
+    fec["mechanism"] = encoding.fec->mechanism;
+    if (encoding.fec->ssrc != 0) fec["ssrc"] = encoding.fec->ssrc;
+  }
+  if (encoding.framerate_scale != 1.0) out["framerateScale"] = encoding.framerate_scale;
+  if (encoding.max_framerate != 0) out["maxFramerate"] = encoding.max_framerate;
+  if (encoding.resolution_scale != 1.0) out["resolutionScale"] = encoding.resolution_scale;
+  if (encoding.rtx) {
+    json::object& rtx = out["rtx"].emplace_object();
+    if (encoding.rtx->ssrc != 0) rtx["ssrc"] = encoding.rtx->ssrc;
+  }
+  if (encoding.ssrc != 0) out["ssrc"] = encoding.ssrc;
+  return out;
+}
+
+json::object WriteRtcp(const Rtcp& rtcp) {
+  json::object out;
+  if (!rtcp.cname.empty()) out["cname"] = rtcp.cname;
+  out["reducedSize"] = rtcp.reduced_size;
+  if (rtcp.ssrc != 0) out["ssrc"] = rtcp.ssrc;
+  return out;
+}
+
+void AppendText(const json::value& value, std::string* out);
+
+void AppendText(const json::object& object, std::string* out) {
+  std::vector<const json::key_value_pair*> members;
+  members.reserve(object.size());
+  for (const json::key_value_pair& member : object) members.push_back(&member);
+  std::sort(members.begin(), members.end(),
+            [](const auto* a, const auto* b) { return a->key() < b->key(); });
+  *out += '{';
+  bool first = true;
+  for (const json::key_value_pair* member : members) {
+    if (!std::exchange(first, false)) *out += ',';
+    *out += json::serialize(member->key());
+    *out += ':';
+    AppendText(member->value(), out);
+  }
+  *out += '}';
+}
+
+void AppendText(const json::array& array, std::string* out) {
+  *out += '[';
+  bool first = true;
+  for (const json::value& element : array) {
+    if (!std::exchange(first, false)) *out += ',';
+    AppendText(element, out);
+  }
+  *out += ']';
+}
+
+void AppendText(const json::value& value, std::string* out) {
+  if (value.is_object()) return AppendText(value.get_object(), out);
+  if (value.is_array()) return AppendText(value.get_array(), out);
+  if (value.is_double()) {
+    const double number = value.get_double();
+    // "2" rather than "2E0": the same number, and what every client writes itself.
+    if (std::trunc(number) == number && std::abs(number) <= kMaxExactInteger) {
+      *out += std::to_string(static_cast<int64_t>(number));
+      return;
+    }
+  }
+  *out += json::serialize(value);
+}
+
+}  // namespace
+
+json::object WriteCapabilities(const RtpCapabilities& capabilities) {
+  json::object out;
+  json::array& codecs = out["codecs"].emplace_array();
+  for (const Codec& codec : capabilities.codecs) {
+    codecs.push_back(WriteCodec(codec, CodecKind::kShown));
+  }
+  out["fecMechanisms"] = WriteStrings(capabilities.fec_mechanisms);
+  json::array& extensions = out["headerExtensions"].emplace_array();
+  for (const HeaderExtension& extension : capabilities.header_extensions) {
+    json::object& object = extensions.emplace_back(json::object()).get_object();
+    object["kind"] = ToString(extension.kind);
+    object["preferredEncrypt"] = extension.preferred_encrypt;
+    object["preferredId"] = extension.preferred_id;
+    object["uri"] = sluice::ToString(extension.uri);
+  }
+  return out;
+}
+
+json::object WriteRtpParameters(const RoomRtpParameters& parameters) {
+  json::object out;
+  json::array& codecs = out["codecs"].emplace_array();
+  for (const Codec& codec : parameters.codecs) {
+    codecs.push_back(WriteCodec(codec, CodecKind::kHidden));
+  }
+  json::array& encodings = out["encodings"].emplace_array();
+  for (const Encoding& encoding : parameters.encodings)
+    encodings.push_back(WriteEncoding(encoding));
+  json::array& extensions = out["headerExtensions"].emplace_array();
+  for (const HeaderExtensionUse& extension : parameters.header_extensions) {
+    json::object& object = extensions.emplace_back(json::object()).get_object();
+    object["encrypt"] = extension.encrypt;
+    object["id"] = extension.id;
+    object["parameters"] = WriteParameters(extension.parameters);
+    object["uri"] = sluice::ToString(extension.uri);
+  }
+  if (!parameters.mux_id.empty()) out["muxId"] = parameters.mux_id;
+  if (parameters.rtcp) out["rtcp"] = WriteRtcp(*parameters.rtcp);
+  out["userParameters"] = parameters.user_parameters;
+  return out;
+}
+
+json::array WriteSupportedPayloadTypes(const RoomRtpParameters& parameters) {
+  json::array out;
+  for (const Codec& codec : parameters.codecs) {
+    if (codec.payload_type) out.push_back(*codec.payload_type);
+  }
+  return out;
+}
+
+std::string SerializeSorted(const json::value& value) {
+  std::string out;
+  AppendText(value, &out);
+  return out;
+}
+
+}  // namespace sluice::room_protocol
