@@ -1,12 +1,10 @@
 // What forwarding costs: one producer to N viewers over SRTP, through the whole worker, batched
 // and plain. See README.md in this folder; --help for the options.
 #include <sched.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
-#include <memory>
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <vector>
@@ -305,6 +303,12 @@ Options ParseOptions(int argc, char** argv) {
       ApplyOption(name, i + 1 < argc ? argv[i + 1] : "", &options);
       ++i;
     }
+  }
+  const bool has_checked =
+      std::count(options.viewers.begin(), options.viewers.end(), kCheckedViewers) > 0 &&
+      options.profiles.front() == SrtpProfile::kAeadAes128Gcm;
+  if (options.check && (!has_checked || !options.only.empty() || !options.memory)) {
+    Refuse("option", "--check", "it needs 200 viewers, GCM, both paths and the memory part");
   }
   return options;
 }
