@@ -21,8 +21,6 @@ constexpr uint16_t kThrottled = 1;
 /// error with its longest reason or eight unknown attributes is smaller than 128, too.
 constexpr size_t kMaxAnswer = 128;
 
-constexpr size_t kCredentialLength = 32;  // characters; 165 bits of randomness
-
 const char* Reason(uint16_t code) {
   switch (code) {
     case kBadRequest:
@@ -36,17 +34,17 @@ const char* Reason(uint16_t code) {
   }
 }
 
-std::string RandomText(Environment& environment) {
+std::string RandomText(Environment& environment, size_t length) {
   static constexpr std::string_view kAlphabet = "0123456789abcdefghijklmnopqrstuvwxyz";
   // Bytes from here on are thrown away: they would make the first characters likelier.
   static constexpr uint8_t kUnbiased = 256 / kAlphabet.size() * kAlphabet.size();
   std::string text;
-  text.reserve(kCredentialLength);
-  std::array<uint8_t, kCredentialLength> bytes{};
-  while (text.size() < kCredentialLength) {
+  text.reserve(length);
+  std::array<uint8_t, IceCredentials::kLength> bytes{};
+  while (text.size() < length) {
     environment.RandomBytes(bytes);
     for (const uint8_t byte : bytes) {
-      if (byte >= kUnbiased || text.size() == kCredentialLength) continue;
+      if (byte >= kUnbiased || text.size() == length) continue;
       text.push_back(kAlphabet[byte % kAlphabet.size()]);
     }
   }
@@ -55,10 +53,10 @@ std::string RandomText(Environment& environment) {
 
 }  // namespace
 
-IceCredentials IceCredentials::Generate(Environment& environment) {
+IceCredentials IceCredentials::Generate(Environment& environment, size_t fragment_length) {
   IceCredentials credentials;
-  credentials.username_fragment = RandomText(environment);
-  credentials.password = RandomText(environment);
+  credentials.username_fragment = RandomText(environment, fragment_length);
+  credentials.password = RandomText(environment, kLength);
   return credentials;
 }
 
@@ -333,8 +331,8 @@ void IceLiteAgent::Disconnect() {
 const IceCredentials& IceLiteAgent::Restart(Timestamp now) {
   if (retiring_) Retire();
   retiring_ = std::move(local_);
-  retiring_key_ = std::move(local_key_);
-  local_ = IceCredentials::Generate(environment_);
+  retiring_key_ = local_key_;
+  local_ = IceCredentials::Generate(environment_, retiring_->username_fragment.size());
   local_key_.reset();
   const bool live = state_ == IceState::kConnected || state_ == IceState::kCompleted;
   if (live) RenewConsent(now);

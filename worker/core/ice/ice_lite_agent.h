@@ -19,8 +19,11 @@ struct IceCredentials {
   std::string username_fragment;  ///< 4..256 ice-chars (RFC 8839 §5.4)
   std::string password;           ///< 22..256 ice-chars
 
-  /// 32 random characters each of [0-9a-z].
-  static IceCredentials Generate(Environment& environment);
+  static constexpr size_t kLength = 32;  ///< characters; 165 bits of randomness
+
+  /// Random characters of [0-9a-z]: kLength for the password, as many for the fragment unless a
+  /// protocol wants it shorter.
+  static IceCredentials Generate(Environment& environment, size_t fragment_length = kLength);
 };
 
 /// The values are the wire enum of the router protocol.
