@@ -14,7 +14,8 @@ namespace {
 constexpr uint32_t kFirstSequenceMin = 1000;
 constexpr uint32_t kFirstSequenceMax = 32'767;
 
-SeqNumber RandomFirstSequence(Environment& environment) {
+SeqNumber FirstSequence(const std::optional<uint16_t>& given, Environment& environment) {
+  if (given) return SeqNumber(*given);
   return SeqNumber(static_cast<uint16_t>(
       kFirstSequenceMin + environment.RandomBelow(kFirstSequenceMax - kFirstSequenceMin + 1)));
 }
@@ -27,7 +28,8 @@ Consumer::Impl::Impl(const ConsumeOptions& options, ConsumerSettings resolved,
     : selector(std::move(chosen)),
       ignore_dtx(options.ignore_dtx && resolved.codec == CodecKind::kOpus),
       settings(std::move(resolved)),
-      stream(settings, RandomFirstSequence(world), RandomFirstSequence(world), rtp_egress),
+      stream(settings, FirstSequence(options.first_sequence, world),
+             FirstSequence(options.first_rtx_sequence, world), rtp_egress),
       producer(&source),
       egress(rtp_egress),
       environment(world),
@@ -128,6 +130,8 @@ std::optional<Ssrc> Consumer::rtx_ssrc() const {
   if (!impl_->settings.uses_rtx) return std::nullopt;
   return Ssrc(*impl_->settings.stream.rtx_ssrc);
 }
+uint16_t Consumer::next_sequence() const { return impl_->stream.next_own().value(); }
+uint16_t Consumer::next_rtx_sequence() const { return impl_->stream.next_rtx().value(); }
 bool Consumer::active() const { return impl_->active; }
 bool Consumer::producer_closed() const { return impl_->producer == nullptr; }
 const ConsumerCounters& Consumer::counters() const { return impl_->counters; }

@@ -56,6 +56,9 @@ class Consumer {
   Ssrc ssrc() const;
   std::optional<Ssrc> rtx_ssrc() const;
   ConsumeReport Report() const;
+  /// Numbers of the next packet, for a consumer that takes over these SSRCs.
+  uint16_t next_sequence() const;
+  uint16_t next_rtx_sequence() const;
 
   /// The packets of one turn, in receive order. Only called while active.
   void OnPackets(std::span<const RoutedPacket> packets, Timestamp now);

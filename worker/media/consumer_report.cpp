@@ -102,6 +102,7 @@ std::vector<RtpStreamStats> Consumer::GetStats(Timestamp now) {
   stats.packet_count = sent.packets();
   stats.byte_count = sent.bytes();
   stats.bitrate = static_cast<uint64_t>(sent.Bitrate(now).bps());
+  stats.newest_timestamp = impl.stream.continuity().last_timestamp().value();
 
   std::vector<RtpStreamStats> all{std::move(stats)};
   if (impl.producer == nullptr) return all;

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "common/rtp_types.h"
 #include "common/status.h"
 #include "worker/core/dtls/dtls_session.h"
 #include "worker/core/environment.h"
@@ -86,7 +88,11 @@ class Engine {
   Result<IceCredentials> RestartIce(const std::string& transport_id);
   Result<ProduceReport> Produce(const std::string& transport_id, const ProduceOptions& options);
   Result<ConsumeReport> Consume(const std::string& transport_id, const ConsumeOptions& options);
-  Status CloseProducer(const std::string& transport_id, const std::string& producer_id);
+  /// `keep_receive_state`: a producer that takes over its SSRCs follows; what it does not take over
+  /// has to be forgotten then.
+  Status CloseProducer(const std::string& transport_id, const std::string& producer_id,
+                       bool keep_receive_state = false);
+  Status ForgetReceiveState(const std::string& transport_id, std::span<const Ssrc> ssrcs);
   Status CloseConsumer(const std::string& transport_id, const std::string& consumer_id);
 
   // Connect (§2.4)

@@ -53,7 +53,8 @@ Result<ConsumeReport> Engine::Consume(const std::string& transport_id,
   return (*transport)->Consume(options);
 }
 
-Status Engine::CloseProducer(const std::string& transport_id, const std::string& producer_id) {
+Status Engine::CloseProducer(const std::string& transport_id, const std::string& producer_id,
+                             bool keep_receive_state) {
   const Result<TransportCore*> transport = impl_->GetTransport(transport_id);
   if (!transport.ok()) return transport.status();
   const auto* entry = impl_->context.objects.FindAs<ProducerEntry>(producer_id);
@@ -61,7 +62,14 @@ Status Engine::CloseProducer(const std::string& transport_id, const std::string&
     return NotFoundError(fmt::format("producerId '{}' names no producer of transport '{}'",
                                      producer_id, transport_id));
   }
-  (*transport)->CloseProducer(*entry->producer);
+  (*transport)->CloseProducer(*entry->producer, keep_receive_state);
+  return absl::OkStatus();
+}
+
+Status Engine::ForgetReceiveState(const std::string& transport_id, std::span<const Ssrc> ssrcs) {
+  const Result<TransportCore*> transport = impl_->GetTransport(transport_id);
+  if (!transport.ok()) return transport.status();
+  (*transport)->ForgetReceiveState(ssrcs);
   return absl::OkStatus();
 }
 

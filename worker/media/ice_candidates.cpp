@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "common/log.h"
+
 namespace sluice {
 namespace {
 
@@ -31,15 +33,22 @@ std::string ListenPoint::PublicAddress() const {
 }
 
 Result<std::vector<ListenPoint>> OpenListenPoints(const std::vector<ListenInfo>& infos,
-                                                  SocketFactory& sockets,
-                                                  DatagramHandler& handler) {
+                                                  SocketFactory& sockets, DatagramHandler& handler,
+                                                  bool skip_failed) {
   std::vector<ListenPoint> points;
   points.reserve(infos.size());
+  Status failure;
   for (const ListenInfo& info : infos) {
     Result<std::unique_ptr<ServerSocket>> socket = sockets.Open(info, handler);
-    if (!socket.ok()) return socket.status();
-    points.push_back({info, *std::move(socket)});
+    if (socket.ok()) {
+      points.push_back({info, *std::move(socket)});
+      continue;
+    }
+    failure = socket.status();
+    if (!skip_failed) return failure;
+    SLUICE_ERROR("a candidate is left out: {}", std::string(failure.message()));
   }
+  if (points.empty() && !failure.ok()) return failure;
   return points;
 }
 
@@ -58,6 +67,7 @@ std::vector<IceCandidateReport> MakeCandidates(std::span<const ListenPoint> poin
     candidate.address = point.PublicAddress();
     candidate.protocol = protocol;
     candidate.port = point.socket->local_address().port;
+    candidate.is_ipv6 = !point.socket->local_address().ip.is_v4();
     candidates.push_back(candidate);
     if (point.info.announced_address.empty() || !point.info.expose_internal_ip) continue;
     candidate.priority -= kInternalPenalty;

@@ -21,9 +21,12 @@ struct ListenPoint {
   std::string PublicAddress() const;
 };
 
-/// Opens one socket per ListenInfo, in order; the first failure closes what was opened.
+/// Opens one socket per ListenInfo, in order; the first failure closes what was opened. With
+/// `skip_failed` a failure is logged and left out instead, and only the last one is an error when
+/// no socket remains.
 Result<std::vector<ListenPoint>> OpenListenPoints(const std::vector<ListenInfo>& infos,
-                                                  SocketFactory& sockets, DatagramHandler& handler);
+                                                  SocketFactory& sockets, DatagramHandler& handler,
+                                                  bool skip_failed = false);
 
 /// Which candidates to make and which protocol to prefer (WebRtcServer transports only).
 struct CandidatePolicy {

@@ -12,8 +12,9 @@
 #include "worker/core/dtls/dtls_session.h"
 #include "worker/core/srtp/srtp_types.h"
 
-/// What both pipe protocols ask of the engine, as plain values. The codecs of `channel/` have checked
-/// presence and wire types; meaning (ranges, combinations, existing ids) is checked by `media/`.
+/// What both pipe protocols ask of the engine, as plain values. The codecs of `channel/` have
+/// checked presence and wire types; meaning (ranges, combinations, existing ids) is checked by
+/// `media/`.
 namespace sluice {
 
 /// Where to listen (router-protocol §5.1).
@@ -54,6 +55,14 @@ struct WebRtcTransportOptions {
   bool prefer_udp = false;
   bool prefer_tcp = false;
   uint8_t ice_consent_timeout = 30;  ///< seconds; 0 = off, else clamped to 10…60
+
+  // What only the room protocol asks for (json-room-protocol §2.1, §2.6).
+  /// A socket that cannot be opened is logged and left out; an error only when none remains.
+  bool skip_failed_listens = false;
+  /// As DTLS client wait until a tuple is nominated.
+  bool dtls_client_awaits_nomination = false;
+  /// Characters of the username fragment, 4…32; 0 = as many as the password has.
+  uint8_t ice_fragment_length = 0;
 };
 
 struct PlainTransportOptions {
@@ -96,6 +105,9 @@ struct ProduceOptions {
   bool paused = false;
   uint32_t key_frame_request_delay = 0;  ///< ms, 0 = off
   bool enable_packet_id_extension = false;
+  /// Packets whose SSRC nobody has announced are this producer's when one of its codecs has their
+  /// payload type (room protocol only, where a transport's payload types tell receivers apart).
+  bool route_by_payload_type = false;
 };
 
 struct ConsumeOptions {
@@ -108,6 +120,10 @@ struct ConsumeOptions {
   bool paused = false;
   std::optional<ConsumerLayers> preferred_layers;
   bool ignore_dtx = false;
+  /// Where an earlier consumer with the same SSRCs stopped (Consumer::next_sequence): the receiver
+  /// sees one stream. Absent: random.
+  std::optional<uint16_t> first_sequence;
+  std::optional<uint16_t> first_rtx_sequence;
 };
 
 struct AudioLevelObserverOptions {

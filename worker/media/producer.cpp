@@ -112,6 +112,7 @@ struct Producer::Impl final : public ReceiveStreamEvents {
   std::vector<Consumer*> consumers;
   std::vector<Consumer*> active_consumers;
   std::vector<ProducerObserver*> observers;
+  ProducerTap* tap = nullptr;
 
   /// What came in this turn. Kept after delivery until the next turn's first packet: encryption
   /// that was put off to the end of the turn still reads the buffers.
@@ -185,6 +186,8 @@ void Producer::Impl::Process(ReceiveStream& stream, size_t index, const PacketRe
   if (!active_consumers.empty()) {
     Route(stream, index, buffer, packet, outcome, repaired, info, received_at);
   }
+  if (tap != nullptr) [[unlikely]]
+    tap->OnProducerPacket(packet);
 }
 
 void Producer::Impl::Route(ReceiveStream& stream, size_t index, const PacketRef& buffer,
@@ -456,6 +459,8 @@ void Producer::AddObserver(ProducerObserver& observer) {
 void Producer::RemoveObserver(ProducerObserver& observer) {
   std::erase(impl_->observers, &observer);
 }
+
+void Producer::SetTap(ProducerTap* tap) { impl_->tap = tap; }
 
 RetransmissionStore* Producer::retransmission_store(uint8_t encoding_index) const {
   const ReceiveStream* stream = impl_->StreamAt(encoding_index);

@@ -51,6 +51,15 @@ class ProducerObserver {
   virtual void OnProducerClosed(Producer& producer) = 0;
 };
 
+/// Wants every packet of a producer as it came: decrypted, a retransmission already unwrapped.
+class ProducerTap {
+ public:
+  virtual ~ProducerTap() = default;
+  /// Called while the packet is being received: neither the producer nor its transport may be
+  /// closed from here.
+  virtual void OnProducerPacket(const RtpPacket& packet) = 0;
+};
+
 /// A media stream that comes in (router-protocol §5.10, §5.11): takes RTP of its transport, keeps
 /// receive state per encoding (stats, NACK list, RTX unwrapping, score, capture clock), parses each
 /// packet once and hands the packets of a loop turn to its active consumers together.
@@ -101,6 +110,8 @@ class Producer {
 
   void AddObserver(ProducerObserver& observer);
   void RemoveObserver(ProducerObserver& observer);
+  /// Null ends it. The tap outlives the producer, or ends before.
+  void SetTap(ProducerTap* tap);
 
   // What consumers ask.
   /// Null before the encoding's first packet.

@@ -88,6 +88,7 @@ std::optional<ReceiveStream::Repaired> ReceiveStream::OnRetransmission(RtpPacket
 void ReceiveStream::Track(const SequenceTracker::Outcome& outcome, const RtpPacket& packet,
                           bool repaired, bool key_frame, uint8_t temporal_layer, Timestamp now) {
   tracked_ = true;
+  if (outcome.verdict == SequenceTracker::Verdict::kNewest) newest_timestamp_ = packet.timestamp();
   rate_.Add(packet.size(), now);
   if (!layer_rates_.empty()) {
     layer_rates_[std::min<size_t>(temporal_layer, layer_rates_.size() - 1)].Add(packet.size(), now);
@@ -273,6 +274,8 @@ RtpStreamStats ReceiveStream::Stats(Timestamp now) {
   stats.byte_count = statistics_.bytes();
   stats.bitrate = static_cast<uint64_t>(rate_.Rate(now).bps());
   stats.bitrate_by_layer = BitrateByLayer(now);
+  stats.newest_timestamp = newest_timestamp_.value();
+  stats.transit = statistics_.transit();
   return stats;
 }
 

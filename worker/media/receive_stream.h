@@ -135,6 +135,7 @@ class ReceiveStream final : private KeyFrameRequestSink {
   std::optional<LastReport> last_report_;
 
   bool tracked_ = false;
+  RtpTimestamp newest_timestamp_;
   uint64_t retransmitted_ = 0;
   uint64_t repaired_ = 0;
   uint64_t nack_count_ = 0;

@@ -84,8 +84,11 @@ struct RtpStreamStats {
   uint8_t score = 10;
   uint64_t packet_count = 0;
   uint64_t byte_count = 0;
-  uint64_t bitrate = 0;  ///< bps
+  uint64_t bitrate = 0;                                            ///< bps
   std::vector<std::pair<std::string, uint64_t>> bitrate_by_layer;  ///< "s.t" → bps; receive only
+  // Room protocol only (json-room-protocol §2.7).
+  uint32_t newest_timestamp = 0;  ///< RTP timestamp of the newest packet
+  uint32_t transit = 0;           ///< RFC 3550 §A.8, RTP timestamp units; receive only
 };
 
 // --- producer and consumer ---
@@ -208,6 +211,7 @@ struct IceCandidateReport {
   std::string address;
   TransportProtocol protocol = TransportProtocol::kUdp;
   uint16_t port = 0;
+  bool is_ipv6 = false;  ///< family of the bound address; `address` may be a name
 };
 
 struct WebRtcTransportDump {
@@ -310,9 +314,9 @@ struct TraceReport {
   Type type = Type::kRtp;
   int64_t timestamp_ms = 0;
   bool incoming = true;
-  bool is_rtx = false;                         // kKeyFrame, kRtp
-  std::optional<RtpPacketReport> rtp_packet;   // kKeyFrame, kRtp
-  uint32_t ssrc = 0;                           // kFir, kPli
+  bool is_rtx = false;                              // kKeyFrame, kRtp
+  std::optional<RtpPacketReport> rtp_packet;        // kKeyFrame, kRtp
+  uint32_t ssrc = 0;                                // kFir, kPli
   std::optional<SenderReportReport> sender_report;  // kSr
 };
 

@@ -32,8 +32,9 @@ void ReceiveExtensionIds::Update(const RtpParameters& parameters) {
   }
 }
 
-Status RtpListener::Add(Producer& producer, const RtpParameters& parameters) {
-  const Status status = AddAll(producer, parameters);
+Status RtpListener::Add(Producer& producer, const RtpParameters& parameters, bool by_payload_type) {
+  Status status = AddAll(producer, parameters);
+  if (status.ok() && by_payload_type) status = AddPayloadTypes(producer, parameters);
   if (!status.ok()) Remove(producer);
   return status;
 }
@@ -70,6 +71,18 @@ Status RtpListener::AddAll(Producer& producer, const RtpParameters& parameters) 
   return absl::OkStatus();
 }
 
+Status RtpListener::AddPayloadTypes(Producer& producer, const RtpParameters& parameters) {
+  for (size_t i = 0; i < parameters.codecs.size(); ++i) {
+    const uint8_t type = parameters.codecs[i].payload_type;
+    if (payload_types_.try_emplace(type, &producer).first->second == &producer) continue;
+    return Error(
+        fmt::format("rtpParameters.codecs[{}].payloadType {} already tells another producer of "
+                    "this transport apart; announce SSRCs, or use other payload types",
+                    i, type));
+  }
+  return absl::OkStatus();
+}
+
 Status RtpListener::AddSsrc(uint32_t ssrc, Producer& producer, const std::string& field) {
   if (ssrcs_.size() >= kMaxSsrcs) {
     return Error(fmt::format("rtpParameters.{} {}: this transport already receives {} SSRCs", field,
@@ -87,6 +100,7 @@ void RtpListener::Remove(const Producer& producer) {
   absl::erase_if(ssrcs_, is_its);
   absl::erase_if(mids_, is_its);
   absl::erase_if(rids_, is_its);
+  absl::erase_if(payload_types_, is_its);
 }
 
 bool RtpListener::Learn(Ssrc ssrc, Producer& producer) {

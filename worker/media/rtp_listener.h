@@ -28,7 +28,7 @@ struct ReceiveExtensionIds {
 };
 
 /// Which producer of a transport a packet belongs to (router-protocol §5.10): by SSRC, else by MID,
-/// else by RID where the packet carries no MID.
+/// else by RID where the packet carries no MID, else by payload type where a producer asked for it.
 ///
 /// Owned by TransportCore. Never touches the producers: they are names here.
 class RtpListener {
@@ -36,10 +36,10 @@ class RtpListener {
   /// SSRCs of one transport: 100 producers of three encodings with RTX. Bounds what learning adds.
   static constexpr size_t kMaxSsrcs = 1024;
 
-  /// Registers every SSRC and RTX SSRC of the encodings, then the MID, then the RIDs. Error when
-  /// an SSRC or the MID is taken, or a RID is taken and there is no MID; nothing is registered
-  /// then.
-  Status Add(Producer& producer, const RtpParameters& parameters);
+  /// Registers every SSRC and RTX SSRC of the encodings, then the MID, then the RIDs, then
+  /// with `by_payload_type` the payload types of the codecs. Error when an SSRC, the MID or a
+  /// payload type is taken, or a RID is taken and there is no MID; nothing is registered then.
+  Status Add(Producer& producer, const RtpParameters& parameters, bool by_payload_type = false);
   /// Forgets everything of the producer, what was learned included.
   void Remove(const Producer& producer);
   /// Adds an SSRC that a packet told us. False when it belongs to another producer or the table is
@@ -53,7 +53,8 @@ class RtpListener {
   /// Null when no rule matches.
   Producer* Find(const RtpPacket& packet, const ReceiveExtensionIds& ids) const {
     if (Producer* producer = FindBySsrc(packet.ssrc())) return producer;
-    return FindByExtension(packet, ids);
+    if (Producer* producer = FindByExtension(packet, ids)) return producer;
+    return FindByPayloadType(packet.payload_type());
   }
 
   const absl::flat_hash_map<uint32_t, Producer*>& ssrcs() const { return ssrcs_; }
@@ -63,11 +64,17 @@ class RtpListener {
  private:
   Producer* FindByExtension(const RtpPacket& packet, const ReceiveExtensionIds& ids) const;
   Status AddSsrc(uint32_t ssrc, Producer& producer, const std::string& field);
+  Producer* FindByPayloadType(PayloadType type) const {
+    const auto it = payload_types_.find(type.value());
+    return it == payload_types_.end() ? nullptr : it->second;
+  }
   Status AddAll(Producer& producer, const RtpParameters& parameters);
+  Status AddPayloadTypes(Producer& producer, const RtpParameters& parameters);
 
   absl::flat_hash_map<uint32_t, Producer*> ssrcs_;
   absl::flat_hash_map<std::string, Producer*> mids_;
   absl::flat_hash_map<std::string, Producer*> rids_;
+  absl::flat_hash_map<uint8_t, Producer*> payload_types_;
 };
 
 }  // namespace sluice

@@ -66,6 +66,8 @@ class SendStream {
   /// Sends it again: as RTX (RFC 4588), or byte for byte. Not for consumers that can do neither.
   Outcome Resend(const SequenceRewriter::Origin& origin, const RoutedPacket& packet, Timestamp now);
 
+  SeqNumber next_own() const { return rewriter_.next_own(); }
+  SeqNumber next_rtx() const { return SeqNumber(next_rtx_); }
   const StreamContinuity& continuity() const { return continuity_; }
   const SendStatistics& statistics() const { return statistics_; }
   SendStatistics& statistics() { return statistics_; }

@@ -315,7 +315,8 @@ Result<ProduceReport> TransportCore::Produce(const ProduceOptions& options) {
       Producer::Create(options, *this, context_.environment, context_.events);
   if (!created.ok()) return created.status();
   Producer& producer = **created;
-  SLUICE_RETURN_IF_ERROR(listener_.Add(producer, producer.rtp_parameters()));
+  SLUICE_RETURN_IF_ERROR(
+      listener_.Add(producer, producer.rtp_parameters(), options.route_by_payload_type));
   producers_.push_back(*std::move(created));
   extension_ids_.Update(producer.rtp_parameters());
   context_.objects.Register(producer.id(), ProducerEntry{&producer, this});
@@ -366,7 +367,7 @@ Result<ConsumeReport> TransportCore::Consume(const ConsumeOptions& options) {
   return consumer.Report();
 }
 
-void TransportCore::CloseProducer(Producer& producer) {
+void TransportCore::CloseProducer(Producer& producer, bool keep_receive_state) {
   const std::vector<Consumer*> consumers = producer.consumers();
   for (Consumer* consumer : consumers) {
     const auto* entry = context_.objects.FindAs<ConsumerEntry>(consumer->id());
@@ -375,17 +376,19 @@ void TransportCore::CloseProducer(Producer& producer) {
     if (entry != nullptr) entry->transport->CloseConsumer(*consumer);
   }
   router_.RemoveProducer(producer);
-  ForgetReceiveSsrcs(producer);
   listener_.Remove(producer);
+  if (!keep_receive_state) ForgetReceiveState(producer.ReceiveSsrcs());
   context_.objects.Unregister(producer.id());
   context_.turn.ForgetProducer(producer);
   context_.srtp.Flush();  // it may read the producer's packets
   Take(&producers_, producer);
 }
 
-void TransportCore::ForgetReceiveSsrcs(const Producer& producer) {
+void TransportCore::ForgetReceiveState(std::span<const Ssrc> ssrcs) {
   if (srtp_receiver_ == nullptr) return;
-  for (const Ssrc ssrc : producer.ReceiveSsrcs()) srtp_receiver_->RemoveSsrc(ssrc);
+  for (const Ssrc ssrc : ssrcs) {
+    if (listener_.FindBySsrc(ssrc) == nullptr) srtp_receiver_->RemoveSsrc(ssrc);
+  }
 }
 
 void TransportCore::CloseConsumer(Consumer& consumer) {

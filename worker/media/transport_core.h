@@ -105,7 +105,11 @@ class TransportCore final : public ProducerHost, public RtpEgress, public Feedba
   Result<ProduceReport> Produce(const ProduceOptions& options);
   Result<ConsumeReport> Consume(const ConsumeOptions& options);
   /// Each consumer of it, wherever it lives, hears OnProducerClosed and is deleted (§2.8).
-  void CloseProducer(Producer& producer);
+  /// `keep_receive_state`: the SRTP state of its SSRCs stays, for a producer that takes them over;
+  /// without it their rollover counters would be lost.
+  void CloseProducer(Producer& producer, bool keep_receive_state = false);
+  /// Drops the SRTP state of those SSRCs that no producer has.
+  void ForgetReceiveState(std::span<const Ssrc> ssrcs);
   void CloseConsumer(Consumer& consumer);
   /// Producers, then consumers, as above.
   void CloseChildren();
@@ -148,7 +152,6 @@ class TransportCore final : public ProducerHost, public RtpEgress, public Feedba
   void FeedCongestionFeedback(const RtpPacket& packet, Timestamp received_at);
   void ChooseCongestionFeedback(const RtpParameters& parameters, Timestamp now);
   Status CheckConsumerSsrcs(const ConsumeOptions& options) const;
-  void ForgetReceiveSsrcs(const Producer& producer);
 
   const std::string id_;
   Router& router_;

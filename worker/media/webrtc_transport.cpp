@@ -11,6 +11,11 @@
 namespace sluice {
 namespace {
 
+IceCredentials MakeCredentials(const WebRtcTransportOptions& options, Environment& environment) {
+  if (options.ice_fragment_length == 0) return IceCredentials::Generate(environment);
+  return IceCredentials::Generate(environment, options.ice_fragment_length);
+}
+
 /// router-protocol §5.3: 0 switches the consent check off.
 Duration ConsentTimeout(uint8_t seconds) {
   constexpr int kShortest = 10;
@@ -31,8 +36,8 @@ Result<std::unique_ptr<WebRtcTransport>> WebRtcTransport::Create(
   std::unique_ptr<WebRtcTransport> transport(
       new WebRtcTransport(id, options, server, router, context));
   if (server == nullptr) {
-    Result<std::vector<ListenPoint>> points =
-        OpenListenPoints(options.listen_infos, context.sockets, *transport);
+    Result<std::vector<ListenPoint>> points = OpenListenPoints(
+        options.listen_infos, context.sockets, *transport, options.skip_failed_listens);
     if (!points.ok()) return points.status();
     transport->points_ = *std::move(points);
   }
@@ -48,8 +53,9 @@ WebRtcTransport::WebRtcTransport(const std::string& id, const WebRtcTransportOpt
                                  WebRtcServer* server, Router& router, EngineContext& context)
     : context_(context),
       server_(server),
+      dtls_client_awaits_nomination_(options.dtls_client_awaits_nomination),
       core_(id, options.base, /*encrypted=*/true, router, context),
-      ice_(IceCredentials::Generate(context.environment),
+      ice_(MakeCredentials(options, context.environment),
            ConsentTimeout(options.ice_consent_timeout), context.environment, *this),
       dtls_(DtlsSession::Create(context.dtls, context.environment, *this)) {
   if (server_ == nullptr) return;
@@ -218,6 +224,10 @@ void WebRtcTransport::StartDtls() {
   }
   // Before connect() we wait as server: most peers begin as soon as ICE is up.
   if (dtls_role_ == DtlsRole::kAuto) dtls_role_ = DtlsRole::kServer;
+  if (dtls_role_ == DtlsRole::kClient && dtls_client_awaits_nomination_ &&
+      ice_state_ != IceState::kCompleted) {
+    return;
+  }
   if (dtls_->started() && dtls_->role() == dtls_role_) return;
   dtls_->Start(dtls_role_);
 }

@@ -82,6 +82,7 @@ class WebRtcTransport final : public Transport,
 
   EngineContext& context_;
   WebRtcServer* const server_;
+  const bool dtls_client_awaits_nomination_;
   std::vector<ListenPoint> points_;  // empty with a server
   std::vector<IceCandidateReport> candidates_;
   CandidatePolicy candidate_policy_;

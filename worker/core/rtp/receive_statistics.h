@@ -45,6 +45,7 @@ class ReceiveStatistics {
   int64_t lost() const;
   uint8_t fraction_lost() const { return fraction_lost_; }  ///< of the last report block, 1/256
   uint32_t jitter() const { return jitter_q4_ >> 4; }       ///< RTP timestamp units
+  uint32_t transit() const { return transit_; }             ///< of the newest packet, likewise
   bool started() const { return tracker_.started(); }
   ExtendedSeqNumber newest() const { return tracker_.newest(); }
 
