@@ -55,10 +55,10 @@ std::string_view ToString(LogLevel level);
 
 }  // namespace sluice
 
-#define SLUICE_LOG_AT(level, tag, ...)                                     \
-  do {                                                                     \
-    if (::sluice::Log::Enabled(level, tag))                                \
-      ::sluice::Log::Write(level, ::fmt::format(__VA_ARGS__));             \
+#define SLUICE_LOG_AT(level, tag, ...)                         \
+  do {                                                         \
+    if (::sluice::Log::Enabled(level, tag))                    \
+      ::sluice::Log::Write(level, ::fmt::format(__VA_ARGS__)); \
   } while (false)
 /// SLUICE_DEBUG(kIce, "tuple {} selected", tuple): never on the per-packet path in release.
 #define SLUICE_DEBUG(tag, ...) \

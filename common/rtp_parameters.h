@@ -69,7 +69,7 @@ struct RtpEncodingParameters {
   std::optional<uint8_t> codec_payload_type;
   std::optional<uint32_t> rtx_ssrc;
   bool dtx = false;
-  std::string scalability_mode;  ///< "" when none
+  std::string scalability_mode;         ///< "" when none
   std::optional<uint64_t> max_bitrate;  ///< bps
 };
 

@@ -94,8 +94,7 @@ struct NtpTime {
   static constexpr NtpTime FromMicros(int64_t us) {
     const auto whole = static_cast<uint64_t>(us / 1'000'000);
     const auto rest = static_cast<uint64_t>(us % 1'000'000);
-    return NtpTime{static_cast<uint32_t>(whole),
-                   static_cast<uint32_t>((rest << 32) / 1'000'000)};
+    return NtpTime{static_cast<uint32_t>(whole), static_cast<uint32_t>((rest << 32) / 1'000'000)};
   }
 };
 

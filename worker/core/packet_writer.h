@@ -10,7 +10,8 @@ namespace sluice {
 
 /// Sends datagrams: one UDP socket, or one accepted TCP connection (which frames them by
 /// RFC 4571). Packets are written straight into its egress arena and leave at the end of the loop
-/// turn, in order of Commit(); neighbours of equal size to one destination leave as one GSO message.
+/// turn, in order of Commit(); neighbours of equal size to one destination leave as one GSO
+/// message.
 ///
 /// Implemented in `io/` (real sockets) and by the simulated link of the tests.
 class PacketWriter {

@@ -40,9 +40,8 @@ class EngineEvents {
   virtual void OnConsumerTrace(const std::string& consumer_id, const TraceReport& trace) = 0;
 
   /// Loudest first: producer id, level in dBov (−127…0).
-  virtual void OnAudioLevelVolumes(
-      const std::string& observer_id,
-      const std::vector<std::pair<std::string, int8_t>>& volumes) = 0;
+  virtual void OnAudioLevelVolumes(const std::string& observer_id,
+                                   const std::vector<std::pair<std::string, int8_t>>& volumes) = 0;
   virtual void OnAudioLevelSilence(const std::string& observer_id) = 0;
 };
 

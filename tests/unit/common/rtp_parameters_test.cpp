@@ -13,10 +13,11 @@ TEST_CASE("Scalability modes") {
     bool valid;
   };
   const Case cases[] = {
-      {"L1T3", 1, 3, false, true},      {"L3T3_KEY", 3, 3, true, true}, {"S2T1", 2, 1, false, true},
-      {"L3T3_KEY_SHIFT", 3, 3, true, true}, {"L12T34", 12, 34, false, true},
-      {"", 1, 1, false, false},         {"L0T1", 1, 1, false, false},   {"LT", 1, 1, false, false},
-      {"X1T1", 1, 1, false, false},     {"L1", 1, 1, false, false},
+      {"L1T3", 1, 3, false, true},     {"L3T3_KEY", 3, 3, true, true},
+      {"S2T1", 2, 1, false, true},     {"L3T3_KEY_SHIFT", 3, 3, true, true},
+      {"L12T34", 12, 34, false, true}, {"", 1, 1, false, false},
+      {"L0T1", 1, 1, false, false},    {"LT", 1, 1, false, false},
+      {"X1T1", 1, 1, false, false},    {"L1", 1, 1, false, false},
   };
   for (const Case& c : cases) {
     INFO(c.text);
