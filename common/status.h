@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace sluice {
 
@@ -18,16 +19,12 @@ using Result = absl::StatusOr<T>;
 ///   UnsupportedError  well-formed, but this build or these capabilities cannot do it
 ///   Error             everything else (state, resources)
 /// Messages name the field, the value and what would be right.
-inline Status TypeError(std::string message) {
-  return absl::InvalidArgumentError(std::move(message));
+inline Status TypeError(absl::string_view message) { return absl::InvalidArgumentError(message); }
+inline Status NotFoundError(absl::string_view message) { return absl::NotFoundError(message); }
+inline Status UnsupportedError(absl::string_view message) {
+  return absl::UnimplementedError(message);
 }
-inline Status NotFoundError(std::string message) { return absl::NotFoundError(std::move(message)); }
-inline Status UnsupportedError(std::string message) {
-  return absl::UnimplementedError(std::move(message));
-}
-inline Status Error(std::string message) {
-  return absl::FailedPreconditionError(std::move(message));
-}
+inline Status Error(absl::string_view message) { return absl::FailedPreconditionError(message); }
 
 /// "TypeError", "NotFoundError", "UnsupportedError" or "Error": the class name on the wire.
 inline const char* ErrorClassName(const Status& status) {
@@ -46,7 +43,7 @@ inline const char* ErrorClassName(const Status& status) {
 
 }  // namespace sluice
 
-#define SLUICE_RETURN_IF_ERROR(expr)                       \
-  do {                                                     \
+#define SLUICE_RETURN_IF_ERROR(expr)                                                        \
+  do {                                                                                      \
     if (::sluice::Status status_macro_ = (expr); !status_macro_.ok()) return status_macro_; \
   } while (false)

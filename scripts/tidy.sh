@@ -8,7 +8,7 @@ build=build/release
 cache=build/tidy-cache
 mkdir -p "$cache"
 # Headers and checks count for every file: hash them once.
-common=$(git ls-files -co --exclude-standard -- '*.h' '*.fbs' .clang-tidy | sort | xargs sha256sum |
+common=$(git ls-files -co --exclude-standard -- '*.h' '*.fbs' '*.clang-tidy' | sort | xargs sha256sum |
   sha256sum | cut -c1-16)
 
 check() {

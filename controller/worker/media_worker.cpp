@@ -104,22 +104,24 @@ Task<Status> MediaWorker::Call(Method method, std::string handler_id, Body body)
 }
 
 Task<Status> MediaWorker::CreateWebRtcServer(std::string id, std::vector<ListenAddress> listen) {
-  return Call(Method::WORKER_CREATE_WEBRTCSERVER, "", [id, listen](FlatBufferBuilder& builder) {
-    const auto infos = EncodeListens(builder, listen);
-    return Finish(Kind::Worker_CreateWebRtcServerRequest,
-                  FBS::Worker::CreateCreateWebRtcServerRequestDirect(builder, id.c_str(), &infos));
-  });
+  return Call(Method::WORKER_CREATE_WEBRTCSERVER, "",
+              [id = std::move(id), listen = std::move(listen)](FlatBufferBuilder& builder) {
+                const auto infos = EncodeListens(builder, listen);
+                return Finish(Kind::Worker_CreateWebRtcServerRequest,
+                              FBS::Worker::CreateCreateWebRtcServerRequestDirect(
+                                  builder, id.c_str(), &infos));
+              });
 }
 
 Task<Status> MediaWorker::CreateRouter(std::string id) {
-  return Call(Method::WORKER_CREATE_ROUTER, "", [id](FlatBufferBuilder& builder) {
+  return Call(Method::WORKER_CREATE_ROUTER, "", [id = std::move(id)](FlatBufferBuilder& builder) {
     return Finish(Kind::Worker_CreateRouterRequest,
                   FBS::Worker::CreateCreateRouterRequestDirect(builder, id.c_str()));
   });
 }
 
 Task<Status> MediaWorker::CloseRouter(std::string id) {
-  return Call(Method::WORKER_CLOSE_ROUTER, "", [id](FlatBufferBuilder& builder) {
+  return Call(Method::WORKER_CLOSE_ROUTER, "", [id = std::move(id)](FlatBufferBuilder& builder) {
     return Finish(Kind::Worker_CloseRouterRequest,
                   FBS::Worker::CreateCloseRouterRequestDirect(builder, id.c_str()));
   });
@@ -129,7 +131,7 @@ Task<Status> MediaWorker::CreateAudioLevelObserver(std::string router_id, std::s
                                                    uint16_t max_entries, int8_t threshold,
                                                    uint16_t interval_ms) {
   return Call(Method::ROUTER_CREATE_AUDIOLEVELOBSERVER, std::move(router_id),
-              [=](FlatBufferBuilder& builder) {
+              [=, id = std::move(id)](FlatBufferBuilder& builder) {
                 const auto options = FBS::AudioLevelObserver::CreateAudioLevelObserverOptions(
                     builder, max_entries, threshold, interval_ms);
                 return Finish(Kind::Router_CreateAudioLevelObserverRequest,
@@ -140,7 +142,7 @@ Task<Status> MediaWorker::CreateAudioLevelObserver(std::string router_id, std::s
 
 Task<Status> MediaWorker::AddToObserver(std::string observer_id, std::string producer_id) {
   return Call(Method::RTPOBSERVER_ADD_PRODUCER, std::move(observer_id),
-              [producer_id](FlatBufferBuilder& builder) {
+              [producer_id = std::move(producer_id)](FlatBufferBuilder& builder) {
                 return Finish(
                     Kind::RtpObserver_AddProducerRequest,
                     FBS::RtpObserver::CreateAddProducerRequestDirect(builder, producer_id.c_str()));
@@ -243,7 +245,7 @@ Task<Status> MediaWorker::EnableBandwidthTrace(std::string id) {
 
 Task<Status> MediaWorker::CloseTransport(std::string router_id, std::string id) {
   return Call(Method::ROUTER_CLOSE_TRANSPORT, std::move(router_id),
-              [id](FlatBufferBuilder& builder) {
+              [id = std::move(id)](FlatBufferBuilder& builder) {
                 return Finish(Kind::Router_CloseTransportRequest,
                               FBS::Router::CreateCloseTransportRequestDirect(builder, id.c_str()));
               });
@@ -269,7 +271,7 @@ Task<Result<RtpType>> MediaWorker::Produce(std::string transport_id, std::string
 
 Task<Status> MediaWorker::CloseProducer(std::string transport_id, std::string producer_id) {
   return Call(Method::TRANSPORT_CLOSE_PRODUCER, std::move(transport_id),
-              [producer_id](FlatBufferBuilder& builder) {
+              [producer_id = std::move(producer_id)](FlatBufferBuilder& builder) {
                 return Finish(
                     Kind::Transport_CloseProducerRequest,
                     FBS::Transport::CreateCloseProducerRequestDirect(builder, producer_id.c_str()));
@@ -306,7 +308,7 @@ Task<Result<ConsumeResult>> MediaWorker::Consume(std::string transport_id, Consu
 
 Task<Status> MediaWorker::CloseConsumer(std::string transport_id, std::string consumer_id) {
   return Call(Method::TRANSPORT_CLOSE_CONSUMER, std::move(transport_id),
-              [consumer_id](FlatBufferBuilder& builder) {
+              [consumer_id = std::move(consumer_id)](FlatBufferBuilder& builder) {
                 return Finish(
                     Kind::Transport_CloseConsumerRequest,
                     FBS::Transport::CreateCloseConsumerRequestDirect(builder, consumer_id.c_str()));

@@ -16,17 +16,18 @@ constexpr size_t kReadChunk = 64 * 1024;
 
 Status ToStatus(const FBS::Response::Response& response) {
   const std::string_view name = response.error() ? response.error()->string_view() : "";
-  std::string reason = response.reason() ? response.reason()->str() : "the worker gave no reason";
-  if (name == "TypeError") return TypeError(std::move(reason));
-  if (name == "NotFoundError") return NotFoundError(std::move(reason));
-  if (name == "UnsupportedError") return UnsupportedError(std::move(reason));
-  return Error(std::move(reason));
+  const std::string reason =
+      response.reason() ? response.reason()->str() : "the worker gave no reason";
+  if (name == "TypeError") return TypeError(reason);
+  if (name == "NotFoundError") return NotFoundError(reason);
+  if (name == "UnsupportedError") return UnsupportedError(reason);
+  return Error(reason);
 }
 
 }  // namespace
 
 void Spawn(const asio::any_io_executor& executor, Task<void> task) {
-  asio::co_spawn(executor, std::move(task), [](std::exception_ptr failure) {
+  asio::co_spawn(executor, std::move(task), [](const std::exception_ptr& failure) {
     if (failure) std::rethrow_exception(failure);
   });
 }

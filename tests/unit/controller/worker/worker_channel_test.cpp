@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 #include <optional>
@@ -14,11 +15,13 @@ namespace {
 
 using FBS::Request::Method;
 
-std::vector<uint8_t> Frame(std::vector<uint8_t> payload) {
+std::vector<uint8_t> Frame(const std::vector<uint8_t>& payload) {
   const auto size = static_cast<uint32_t>(payload.size());
-  std::vector<uint8_t> frame = {static_cast<uint8_t>(size), static_cast<uint8_t>(size >> 8),
-                                static_cast<uint8_t>(size >> 16), static_cast<uint8_t>(size >> 24)};
-  frame.insert(frame.end(), payload.begin(), payload.end());
+  std::vector<uint8_t> frame(FrameBuffer::kPrefix + payload.size());
+  for (size_t i = 0; i < FrameBuffer::kPrefix; ++i) {
+    frame[i] = static_cast<uint8_t>(size >> (8 * i));
+  }
+  std::copy(payload.begin(), payload.end(), frame.begin() + FrameBuffer::kPrefix);
   return frame;
 }
 
