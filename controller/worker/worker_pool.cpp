@@ -24,7 +24,7 @@ milliseconds RespawnBackoff::Next(milliseconds lived) {
 /// One worker of the pool through all its lives.
 class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public ChannelEvents {
  public:
-  Slot(WorkerPool* pool, int index) : pool_(pool), index_(index) {}
+  Slot(WorkerPool* pool, int index) : pool_(pool), index_(index), stop_(pool->executor_) {}
 
   const std::shared_ptr<MediaWorker>& worker() const { return worker_; }
   bool finished() const { return finished_; }
@@ -36,13 +36,14 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
       co_await LiveOnce();
       if (stopping_) break;
       const auto lived = std::chrono::duration_cast<milliseconds>(Clock::now() - started);
-      co_await Delay(backoff_.Next(lived));
+      co_await stop_.Wait(backoff_.Next(lived));
     }
     finished_ = true;
   }
 
   void Stop() {
     stopping_ = true;
+    stop_.Open();
     if (channel_) channel_->Notify(FBS::Notification::Event::WORKER_CLOSE, "");
   }
 
@@ -151,6 +152,7 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
   int index_;
   RespawnBackoff backoff_;
   bool stopping_ = false;
+  Gate stop_;  ///< wakes the back-off
   bool finished_ = false;
   std::string ready_id_;
   std::string end_reason_;

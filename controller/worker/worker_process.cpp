@@ -3,11 +3,16 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -69,6 +74,29 @@ Result<Pipe> MakePipe() {
   return pipe;
 }
 
+/// Logs what a worker writes to `stream` until it ends. Control characters cannot reach a terminal.
+Task<void> LogOutput(asio::posix::stream_descriptor stream, int index,
+                     spdlog::level::level_enum level) {
+  std::array<char, ProcessLauncher::kMaxOutputLine> chunk{};
+  std::string line;
+  const auto flush = [&] {
+    if (!line.empty()) spdlog::log(level, "worker {}: {}", index, line);
+    line.clear();
+  };
+  for (;;) {
+    boost::system::error_code error;
+    const size_t size = co_await stream.async_read_some(
+        asio::buffer(chunk), asio::redirect_error(asio::use_awaitable, error));
+    if (error) break;
+    for (const char c : std::string_view(chunk.data(), size)) {
+      if (c == '\n' || line.size() >= ProcessLauncher::kMaxOutputLine) flush();
+      if (c == '\n' || c == '\r') continue;
+      line += c == '\t' || static_cast<unsigned char>(c) >= ' ' ? c : '?';
+    }
+  }
+  flush();
+}
+
 std::string DescribeExit(int status) {
   if (WIFSIGNALED(status)) {
     const int number = WTERMSIG(status);
@@ -116,9 +144,18 @@ class ProcessHandle : public WorkerHandle {
   bool reaped_ = false;
 };
 
-/// posix_spawn with the pipe on 3 and 4 and nothing else of ours open; 0 or an errno.
+/// A worker's ends of its pipes.
+struct ChildDescriptors {
+  int read;
+  int write;
+  int output;
+  int errors;
+};
+
+/// posix_spawn with the pipe on 3 and 4, output on 1 and 2, and nothing else of ours open; 0 or an
+/// errno.
 int SpawnWorker(const std::string& binary, const std::vector<std::string>& arguments,
-                int their_read, int their_write, pid_t* pid) {
+                const ChildDescriptors& theirs, pid_t* pid) {
   std::vector<char*> argv{const_cast<char*>(binary.c_str())};
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
@@ -132,8 +169,10 @@ int SpawnWorker(const std::string& binary, const std::vector<std::string>& argum
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, their_read, kWorkerReadFd);
-  posix_spawn_file_actions_adddup2(&actions, their_write, kWorkerWriteFd);
+  posix_spawn_file_actions_adddup2(&actions, theirs.output, STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, theirs.errors, STDERR_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, theirs.read, kWorkerReadFd);
+  posix_spawn_file_actions_adddup2(&actions, theirs.write, kWorkerWriteFd);
   // Listening sockets must not live on in workers: Asio opens them without close-on-exec.
   posix_spawn_file_actions_addclosefrom_np(&actions, kWorkerWriteFd + 1);
   posix_spawnattr_t attributes;
@@ -157,15 +196,26 @@ int SpawnWorker(const std::string& binary, const std::vector<std::string>& argum
 ProcessLauncher::ProcessLauncher(const asio::any_io_executor& executor, Options options)
     : executor_(executor), options_(std::move(options)) {}
 
-Result<LaunchedWorker> ProcessLauncher::Launch(int /*index*/) {
+Result<LaunchedWorker> ProcessLauncher::Launch(int index) {
   Result<Pipe> to_worker = MakePipe();
   if (!to_worker.ok()) return to_worker.status();
   Result<Pipe> from_worker = MakePipe();
   if (!from_worker.ok()) return from_worker.status();
+  Result<Pipe> output = MakePipe();
+  if (!output.ok()) return output.status();
+  Result<Pipe> errors = MakePipe();
+  if (!errors.ok()) return errors.status();
   pid_t pid = 0;
-  const int error = SpawnWorker(options_.binary, options_.arguments, to_worker->theirs.get(),
-                                from_worker->theirs.get(), &pid);
+  const int error = SpawnWorker(options_.binary, options_.arguments,
+                                {to_worker->theirs.get(), from_worker->theirs.get(),
+                                 output->theirs.get(), errors->theirs.get()},
+                                &pid);
   if (error != 0) return SystemError("cannot start " + options_.binary, error);
+  using Stream = asio::posix::stream_descriptor;
+  Spawn(executor_,
+        LogOutput(Stream(executor_, output->ours.Release()), index, spdlog::level::info));
+  Spawn(executor_,
+        LogOutput(Stream(executor_, errors->ours.Release()), index, spdlog::level::warn));
   LaunchedWorker launched;
   launched.read_fd = from_worker->ours.Release();
   launched.write_fd = to_worker->ours.Release();

@@ -37,8 +37,12 @@ class WorkerLauncher {
 };
 
 /// Starts `sluice-worker` processes with the pipe on descriptors 3 and 4 (router-protocol §1.1).
+/// What they write to stdout and stderr is logged line by line, as info and warnings.
 class ProcessLauncher : public WorkerLauncher {
  public:
+  /// Longest line of a worker's output that is kept whole; the rest becomes lines of its own.
+  static constexpr size_t kMaxOutputLine = 4'096;
+
   struct Options {
     std::string binary;
     std::vector<std::string> arguments;  ///< "--name=value"

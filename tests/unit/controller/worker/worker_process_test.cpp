@@ -1,0 +1,87 @@
+#include "controller/worker/worker_process.h"
+
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <catch2/catch.hpp>
+#include <optional>
+#include <sstream>
+
+#include "tests/unit/controller/fake_worker.h"
+
+namespace sluice {
+namespace {
+
+/// What is logged while it lives, as "level text" lines.
+class CapturedLog {
+ public:
+  CapturedLog() {
+    auto sink = std::make_shared<spdlog::sinks::ostream_sink_st>(stream_);
+    previous_ = spdlog::default_logger();
+    spdlog::set_default_logger(std::make_shared<spdlog::logger>("test", sink));
+    spdlog::set_pattern("%l %v");
+  }
+  ~CapturedLog() { spdlog::set_default_logger(previous_); }
+  CapturedLog(const CapturedLog&) = delete;
+  CapturedLog& operator=(const CapturedLog&) = delete;
+
+  std::string text() const { return stream_.str(); }
+  bool Has(const std::string& part) const { return text().find(part) != std::string::npos; }
+
+ private:
+  std::ostringstream stream_;
+  std::shared_ptr<spdlog::logger> previous_;
+};
+
+/// Runs a shell script as a worker until it has ended; how it did.
+std::string RunScript(asio::io_context& context, const std::string& script,
+                      const std::function<bool()>& seen) {
+  ProcessLauncher launcher(context.get_executor(), {"/bin/sh", {"-c", script}});
+  LaunchedWorker launched = *launcher.Launch(3);
+  std::optional<std::string> ended;
+  const auto wait = [](WorkerHandle* handle, std::optional<std::string>* out) -> Task<void> {
+    *out = co_await handle->WaitForExit();
+  };
+  Spawn(context.get_executor(), wait(launched.handle.get(), &ended));
+  CHECK(test::RunUntil(context, [&] { return ended.has_value() && seen(); }));
+  close(launched.read_fd);
+  close(launched.write_fd);
+  return ended.value_or("");
+}
+
+TEST_CASE("a worker's output is logged by line, with its index") {
+  const CapturedLog log;
+  asio::io_context context(1);
+  const std::string how = RunScript(context, "echo out; printf 'bad\\033[1m\\nrest' >&2; exit 42",
+                                    [&] { return log.Has("rest") && log.Has("out"); });
+  CHECK(how == "exit code 42");
+  CHECK(log.Has("info worker 3: out\n"));
+  CHECK(log.Has("warning worker 3: bad?[1m\n"));
+  CHECK(log.Has("warning worker 3: rest\n"));
+}
+
+TEST_CASE("a line without end is cut, not kept") {
+  const CapturedLog log;
+  asio::io_context context(1);
+  RunScript(context, "head -c 10000 /dev/zero | tr '\\0' x; echo end",
+            [&] { return log.Has("end"); });
+  const std::string text = log.text();
+  CHECK(std::count(text.begin(), text.end(), '\n') == 3);
+  CHECK(log.Has("worker 3: " + std::string(ProcessLauncher::kMaxOutputLine, 'x') + "\n"));
+}
+
+TEST_CASE("a worker gets its pipe, no other descriptor and no input") {
+  const CapturedLog log;
+  asio::io_context context(1);
+  RunScript(context,
+            "cat; n=0; while [ $n -lt 40 ]; do [ -e /proc/$$/fd/$n ] && printf '%s ' $n; "
+            "n=$((n+1)); done; echo done",
+            [&] { return log.Has("done"); });
+  CHECK(log.Has("0 1 2 3 4 done"));
+}
+
+}  // namespace
+}  // namespace sluice
