@@ -108,6 +108,7 @@ RoomSettings MakeRoomSettings(const Config& config) {
   settings.initial_outgoing_bitrate = config.initial_outgoing_bitrate;
   settings.max_incoming_bitrate = config.max_incoming_bitrate;
   settings.keep_for_broadcasters = config.keep_broadcast_rooms;
+  settings.empty_timeout = std::chrono::seconds(config.empty_room_timeout);
   settings.max_peers = config.max_peers_per_room;
   settings.max_broadcasters = config.max_broadcasters_per_room;
   return settings;
@@ -148,6 +149,11 @@ HttpLimits MakeHttpLimits(const Config& config) {
   limits.max_websocket_message = config.max_websocket_message;
   limits.max_websocket_queue = config.max_websocket_queue;
   limits.max_connections = config.max_connections;
+  limits.max_connections_per_ip = config.max_connections_per_ip;
+  limits.request_time = std::chrono::seconds(config.request_timeout);
+  limits.ping_after = std::chrono::seconds(config.ping_after);
+  limits.pong_within = std::chrono::seconds(config.pong_within);
+  limits.write_time = std::chrono::seconds(config.write_timeout);
   return limits;
 }
 
@@ -193,6 +199,36 @@ bool StartListeners(const Config& config, HttpServer* server) {
   return any;
 }
 
+/// An address that a person can paste: a wildcard becomes the name of this machine to itself.
+std::string Browsable(const std::string& ip) {
+  const std::optional<IpAddress> address = IpAddress::Parse(ip);
+  if (!address) return ip;  // a host name
+  if (address->is_unspecified()) return "localhost";
+  return address->is_v6() ? "[" + ip + "]" : ip;
+}
+
+/// What to do next, for whoever started the program by hand.
+void PrintWelcome(const Config& config) {
+  const std::string host =
+      Browsable(config.announced_address.empty() ? config.listen_ip : config.announced_address);
+  std::string text = "\nSluice is running.\n";
+  std::string ingest;
+  if (config.listen_port != 0) {
+    const std::string url = "https://" + host + ":" + std::to_string(config.listen_port);
+    text += "  open     " + url + "/?roomId=demo&mode=live\n";
+    ingest = url;
+  }
+  if (config.plain_listen_port != 0) {
+    const std::string url = "http://" + Browsable(config.plain_listen_ip) + ":" +
+                            std::to_string(config.plain_listen_port);
+    text += "  or       " + url + "/?roomId=demo&mode=live   (this machine)\n";
+    ingest = url;
+  }
+  text += "  publish  SLUICE_URL=" + ingest + " scripts/broadcast.sh demo\n\n";
+  std::fputs(text.c_str(), stdout);
+  std::fflush(stdout);
+}
+
 Task<void> Shutdown(HttpServer* server, RoomRegistry* rooms, WorkerPool* workers,
                     asio::io_context* context) {
   rooms->CloseAll();
@@ -210,9 +246,12 @@ int Run(const Config& config) {
   RoomRegistry rooms(executor, &workers, MakeRoomSettings(config), config.max_rooms);
   workers.set_on_died(
       [&rooms](const std::shared_ptr<MediaWorker>& worker) { rooms.OnWorkerDied(worker); });
-  Site site(executor, &rooms, config.web_root);
+  ProtooLimits protoo;
+  protoo.requests_per_second = config.max_requests_per_second;
+  Site site(executor, &rooms, config.web_root, std::move(protoo));
   HttpServer server(executor, &site, MakeHttpLimits(config));
   if (!StartListeners(config, &server)) return kExitUsage;
+  PrintWelcome(config);
   workers.Start();
   spdlog::info("media on {}{}, {} workers", config.rtc_ip,
                config.announced_address.empty() ? "" : " announced as " + config.announced_address,

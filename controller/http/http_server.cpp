@@ -14,6 +14,7 @@
 #include <boost/beast/websocket.hpp>
 #include <cctype>
 #include <deque>
+#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -39,6 +40,7 @@ struct HttpServer::State {
   HttpLimits limits;
   bool stopped = false;
   size_t connections = 0;
+  std::map<std::string, size_t> connections_of;  ///< by SourceOf() the client; never 0
   std::vector<std::shared_ptr<tcp::acceptor>> acceptors;
   std::set<beast::tcp_stream*> open;  ///< to close them all in Stop()
 };
@@ -64,6 +66,37 @@ class Registration {
  private:
   std::shared_ptr<HttpServer::State> state_;
   beast::tcp_stream* stream_;
+};
+
+/// Whom a connection counts for: an IPv4 address, or the /64 that one IPv6 site has (RFC 6177).
+std::string SourceOf(const asio::ip::address& address) {
+  if (address.is_v4()) return address.to_string();
+  const asio::ip::address_v6 v6 = address.to_v6();
+  if (v6.is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, v6).to_string();
+  asio::ip::address_v6::bytes_type bytes = v6.to_bytes();
+  std::fill(bytes.begin() + 8, bytes.end(), static_cast<unsigned char>(0));
+  return asio::ip::address_v6(bytes).to_string();
+}
+
+/// Counts a connection for as long as it lives, in all and for its source.
+class Counted {
+ public:
+  Counted(std::shared_ptr<HttpServer::State> state, std::string source)
+      : state_(std::move(state)), source_(std::move(source)) {
+    ++state_->connections;
+    ++state_->connections_of[source_];
+  }
+  ~Counted() {
+    --state_->connections;
+    const auto it = state_->connections_of.find(source_);
+    if (--it->second == 0) state_->connections_of.erase(it);
+  }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  std::shared_ptr<HttpServer::State> state_;
+  std::string source_;
 };
 
 // ---- WebSocket
@@ -102,17 +135,13 @@ class WebSocketConnection : public WebSocketLink,
     co_await socket_.async_accept(request, Into(error));
     if (error) co_return;
     last_received_ = Clock::now();
-    socket_.control_callback([this](websocket::frame_type, beast::string_view) {
-      last_received_ = Clock::now();
-      ping_sent_ = false;
-    });
+    socket_.control_callback([this](websocket::frame_type, beast::string_view) { OnHeard(); });
     ArmKeepalive();
     events_->OnOpen(self);
     while (!dead_) {
       co_await socket_.async_read(incoming_, Into(error));
       if (error) break;
-      last_received_ = Clock::now();
-      ping_sent_ = false;
+      OnHeard();
       if (socket_.got_text() && !closing_) {
         const auto data = incoming_.cdata();
         events_->OnText({static_cast<const char*>(data.data()), data.size()});
@@ -161,6 +190,7 @@ class WebSocketConnection : public WebSocketLink,
       return;
     }
     writing_ = true;
+    write_started_ = Clock::now();
     socket_.async_write(asio::buffer(queue_.front()),
                         [self = this->shared_from_this()](const error_code& error, size_t) {
                           self->queued_bytes_ -= self->queue_.front().size();
@@ -178,29 +208,58 @@ class WebSocketConnection : public WebSocketLink,
                         [self = this->shared_from_this()](const error_code&) { self->Drop(); });
   }
 
+  /// When the keepalive has something to look at next.
+  Clock::time_point NextCheck() const {
+    const HttpLimits& limits = state_->limits;
+    // A write that is being waited for is looked at once in its time: it ends within twice that.
+    const Clock::time_point written = Clock::now() + limits.write_time;
+    const Clock::time_point heard =
+        ping_sent_ ? ping_sent_at_ + limits.pong_within : last_received_ + limits.ping_after;
+    return std::min(written, heard);
+  }
+
   void ArmKeepalive() {
-    const milliseconds wait = ping_sent_
-                                  ? state_->limits.pong_within
-                                  : std::chrono::duration_cast<milliseconds>(
-                                        last_received_ + state_->limits.ping_after - Clock::now());
-    keepalive_.expires_after(std::max(wait, milliseconds(1)));
+    keepalive_.expires_at(std::max(NextCheck(), Clock::now() + milliseconds(1)));
     keepalive_.async_wait([weak = this->weak_from_this()](const error_code& error) {
       if (const auto self = weak.lock(); self && !error) self->OnKeepalive();
     });
   }
 
+  /// Anything that is received proves that the client lives.
+  void OnHeard() {
+    last_received_ = Clock::now();
+    if (!ping_sent_) return;
+    ping_sent_ = false;
+    if (!dead_) ArmKeepalive();
+  }
+
   void OnKeepalive() {
     if (dead_) return;
-    if (ping_sent_) {
+    const Clock::time_point now = Clock::now();
+    if (ping_sent_ && now >= ping_sent_at_ + state_->limits.pong_within) {
       spdlog::info("a WebSocket client is silent, it is cut off");
       Drop();
       return;
     }
-    if (Clock::now() >= last_received_ + state_->limits.ping_after) {
+    if (writing_ && now >= write_started_ + state_->limits.write_time) {
+      spdlog::info("a WebSocket client does not read, it is cut off");
+      Drop();
+      return;
+    }
+    if (!ping_sent_ && now >= last_received_ + state_->limits.ping_after) {
       ping_sent_ = true;
-      socket_.async_ping({}, [self = this->shared_from_this()](const error_code&) {});
+      ping_sent_at_ = now;
+      SendPing();
     }
     ArmKeepalive();
+  }
+
+  /// A ping waits behind data that the client does not read; there must never be two (Beast).
+  void SendPing() {
+    if (pinging_) return;
+    pinging_ = true;
+    socket_.async_ping(
+        {}, [self = this->shared_from_this()](const error_code&) { self->pinging_ = false; });
   }
 
   /// Ends the socket at once; the reading coroutine notices and finishes.
@@ -217,6 +276,9 @@ class WebSocketConnection : public WebSocketLink,
   bool closing_ = false;
   bool dead_ = false;
   bool ping_sent_ = false;
+  bool pinging_ = false;  ///< a ping is on its way to the kernel
+  Clock::time_point ping_sent_at_;
+  Clock::time_point write_started_;
   websocket::close_reason reason_;
   Clock::time_point last_received_;
   asio::steady_timer keepalive_;
@@ -290,7 +352,7 @@ std::optional<HttpResponse> ReadErrorResponse(const error_code& error, const Htt
 
 template <typename Stream>
 Task<bool> WriteResponse(Stream& stream, http::response<http::string_body> message,
-                         std::chrono::seconds limit) {
+                         milliseconds limit) {
   beast::get_lowest_layer(stream).expires_after(limit);
   error_code error;
   http::response_serializer<http::string_body> serializer(message);
@@ -324,7 +386,7 @@ Task<void> ServeRequests(std::shared_ptr<HttpServer::State> state, Stream stream
     if (error) {
       if (auto response = ReadErrorResponse(error, limits)) {
         co_await WriteResponse(stream, Translate(*std::move(response), 11, false, false),
-                               limits.request_time);
+                               limits.write_time);
       }
       break;
     }
@@ -349,7 +411,7 @@ Task<void> ServeRequests(std::shared_ptr<HttpServer::State> state, Stream stream
     const bool keep_alive = message.keep_alive() && !response.close && !state->stopped;
     const bool written = co_await WriteResponse(
         stream, Translate(std::move(response), message.version(), head, keep_alive),
-        limits.idle_time);
+        limits.write_time);
     if (!written || !keep_alive) break;
   }
   beast::get_lowest_layer(stream).expires_after(kCloseTime);
@@ -360,16 +422,10 @@ Task<void> ServeRequests(std::shared_ptr<HttpServer::State> state, Stream stream
 }
 
 Task<void> ServeConnection(std::shared_ptr<HttpServer::State> state, tcp::socket socket,
-                           std::shared_ptr<asio::ssl::context> tls) {
-  struct Counted {
-    explicit Counted(size_t* count) : count_(count) { ++*count_; }
-    ~Counted() { --*count_; }
-    size_t* count_;
-  } const counted(&state->connections);
+                           tcp::endpoint endpoint, std::shared_ptr<asio::ssl::context> tls) {
+  const Counted counted(state, SourceOf(endpoint.address()));
   error_code error;
   socket.set_option(tcp::no_delay(true), error);
-  const tcp::endpoint endpoint = socket.remote_endpoint(error);
-  if (error) co_return;
   const std::string remote = endpoint.address().to_string() + ":" + std::to_string(endpoint.port());
   if (!tls) {
     co_await ServeRequests(state, PlainStream(std::move(socket)), remote);
@@ -385,6 +441,22 @@ Task<void> ServeConnection(std::shared_ptr<HttpServer::State> state, tcp::socket
   co_await ServeRequests(state, std::move(stream), remote);
 }
 
+/// Whether the caps leave room for one more connection from there; logs why not.
+bool MayServe(const HttpServer::State& state, const asio::ip::address& client) {
+  if (state.connections >= state.limits.max_connections) {
+    spdlog::warn("connection refused: {} are open already (maxConnections)", state.connections);
+    return false;
+  }
+  const auto it = state.connections_of.find(SourceOf(client));
+  const size_t open = it == state.connections_of.end() ? 0 : it->second;
+  if (state.limits.max_connections_per_ip != 0 && open >= state.limits.max_connections_per_ip) {
+    spdlog::warn("connection refused: {} has {} open already (maxConnectionsPerIp)",
+                 client.to_string(), open);
+    return false;
+  }
+  return true;
+}
+
 Task<void> AcceptLoop(std::shared_ptr<HttpServer::State> state,
                       std::shared_ptr<tcp::acceptor> acceptor,
                       std::shared_ptr<asio::ssl::context> tls) {
@@ -398,11 +470,9 @@ Task<void> AcceptLoop(std::shared_ptr<HttpServer::State> state,
       co_await Delay(kPauseAfterError);
       continue;
     }
-    if (state->connections >= state->limits.max_connections) {
-      spdlog::warn("connection refused: {} are open already", state->connections);
-      continue;  // the socket closes here
-    }
-    Spawn(state->executor, ServeConnection(state, std::move(socket), tls));
+    const tcp::endpoint endpoint = socket.remote_endpoint(error);
+    if (error || !MayServe(*state, endpoint.address())) continue;  // the socket closes here
+    Spawn(state->executor, ServeConnection(state, std::move(socket), endpoint, tls));
   }
 }
 

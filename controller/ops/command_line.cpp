@@ -21,6 +21,9 @@ constexpr const char* kFooter =
     "(name = value, TOML). Flags win over the environment, the "
     "environment over the file.";
 
+constexpr const char* kConfigVariable = "SLUICE_CONFIG";
+constexpr const char* kConfigHelp = "config file (TOML)";
+
 struct Given {
   std::string value;
   std::string
@@ -32,6 +35,32 @@ using GivenValues = std::map<std::string, Given>;
 std::string OneLine(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
   return text;
+}
+
+/// A cell of a Markdown table.
+std::string Cell(const std::string& text) {
+  std::string cell;
+  for (const char c : text) {
+    if (c == '|') cell += '\\';
+    cell += c;
+  }
+  return cell;
+}
+
+std::string TableRow(const std::string& name, const std::string& environment,
+                     const std::string& shown, const std::string& help) {
+  const std::string value = shown.empty() ? "" : "`" + Cell(shown) + "`";
+  return "| `--" + name + "` | `" + environment + "` | " + value + " | " + Cell(help) + " |\n";
+}
+
+std::string OptionsTable() {
+  std::string table = "| option | environment | default | meaning |\n|---|---|---|---|\n";
+  table += TableRow("config", kConfigVariable, "", kConfigHelp);
+  const Config defaults;
+  for (const Option& option : Options()) {
+    table += TableRow(option.name, option.environment(), option.show(defaults), option.help);
+  }
+  return table;
 }
 
 Status ReadFile(const std::string& path, GivenValues* given) {
@@ -81,14 +110,19 @@ Result<CommandLine> ReadCommandLine(
   app.footer(kFooter);
   app.set_version_flag("--version", kVersion);
   std::string config_path;
-  app.add_option("--config", config_path, "config file (TOML) [SLUICE_CONFIG]")->type_name("FILE");
+  app.add_option("--config", config_path, std::string(kConfigHelp) + " [" + kConfigVariable + "]")
+      ->type_name("FILE")
+      ->take_last();
   std::map<std::string, std::string> flags;
   for (const Option& option : Options()) {
     app.add_option("--" + option.name, flags[option.name],
                    option.help + " [" + option.environment() + "]")
         ->type_name(option.value)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
         ->default_str(option.show(result.config));
   }
+  bool table = false;
+  app.add_flag("--optionsTable", table, "print the options as a Markdown table and exit");
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
   try {
     app.parse(reversed);
@@ -102,6 +136,10 @@ Result<CommandLine> ReadCommandLine(
     return TypeError(OneLine(error.what()) + "; sluice --help lists the options");
   }
 
+  if (table) {
+    result.print = OptionsTable();
+    return result;
+  }
   GivenValues given;
   for (const Option& option : Options()) {
     if (app.count("--" + option.name) > 0) {
@@ -110,7 +148,7 @@ Result<CommandLine> ReadCommandLine(
       given[option.name] = {*value, option.environment()};
     }
   }
-  if (config_path.empty()) config_path = environment("SLUICE_CONFIG").value_or("");
+  if (config_path.empty()) config_path = environment(kConfigVariable).value_or("");
   if (!config_path.empty()) SLUICE_RETURN_IF_ERROR(ReadFile(config_path, &given));
   SLUICE_RETURN_IF_ERROR(Apply(given, &result.config));
   return result;

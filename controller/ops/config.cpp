@@ -18,8 +18,9 @@ constexpr int64_t kMaxPort = 65'535;
 constexpr int64_t kMaxWorkers = 256;
 constexpr int64_t kMaxBitrate = 1'000'000'000;
 constexpr int64_t kMaxCount = 1'000'000;
-constexpr int64_t kMaxBytes = 256 * 1024 * 1024;
+constexpr int64_t kMaxBytes = 256 << 20;
 constexpr int64_t kMinBytes = 1024;
+constexpr int64_t kMaxSeconds = 86'400;
 
 std::optional<int64_t> ParseInteger(std::string_view text) {
   int64_t value = 0;
@@ -69,8 +70,8 @@ Option Ip(std::string name, std::string help, std::string Config::*field) {
   return option;
 }
 
-Option Choice(std::string name, std::string help, std::string Config::*field,
-              std::vector<std::string> choices) {
+Option Choice(std::string name, const std::string& help, std::string Config::*field,
+              const std::vector<std::string>& choices) {
   std::string listed;
   for (const std::string& choice : choices) listed += (listed.empty() ? "" : ", ") + choice;
   Option option = Text(std::move(name), "LEVEL", help + " (" + listed + ")", field);
@@ -142,10 +143,28 @@ std::vector<Option> MakeOptions() {
               kMaxCount),
       Integer("maxBroadcastersPerRoom", "N", "broadcasters in one room",
               &Config::max_broadcasters_per_room, 1, kMaxCount),
-      Boolean("keepBroadcastRooms", "whether a room with broadcasters outlives its last peer",
+      Boolean("keepBroadcastRooms",
+              "whether a room with broadcasters outlives its last peer; false = they end with it",
               &Config::keep_broadcast_rooms),
+      Integer("emptyRoomTimeout", "SECONDS",
+              "how long a room stays that was asked for and has no peer and no broadcaster",
+              &Config::empty_room_timeout, 1, kMaxSeconds),
       Integer("maxConnections", "N", "HTTP and WebSocket connections at the same time",
               &Config::max_connections, 1, kMaxCount),
+      Integer("maxConnectionsPerIp", "N",
+              "of these, from one IPv4 address or IPv6 /64; 0 = no limit (behind a proxy)",
+              &Config::max_connections_per_ip, 0, kMaxCount),
+      Integer("maxRequestsPerSecond", "N", "protoo requests of one peer; 0 = no limit",
+              &Config::max_requests_per_second, 0, kMaxCount),
+      Integer("requestTimeout", "SECONDS", "how long an HTTP request may take to arrive",
+              &Config::request_timeout, 1, kMaxSeconds),
+      Integer("pingAfter", "SECONDS", "silence after which a WebSocket client is pinged",
+              &Config::ping_after, 1, kMaxSeconds),
+      Integer("pongWithin", "SECONDS", "silence after the ping at which it is cut off",
+              &Config::pong_within, 1, kMaxSeconds),
+      Integer("writeTimeout", "SECONDS",
+              "how long a client may take to read a response or message before it is cut off",
+              &Config::write_timeout, 1, kMaxSeconds),
       Integer("maxBody", "BYTES", "longest body of an HTTP request", &Config::max_body, kMinBytes,
               kMaxBytes),
       Integer("maxWebsocketMessage", "BYTES", "longest WebSocket message received",
@@ -197,12 +216,13 @@ Result<RtpCodecCapability> ParseMediaCodec(const std::string& text) {
   const std::vector<std::string> type = Split(parts.front(), '/');
   const bool audio = type.front() == "audio";
   constexpr int64_t kMaxChannels = 255;
-  const auto clock = type.size() >= 3 ? ParseInteger(type[2]) : std::nullopt;
-  const auto channels = type.size() == 4 ? ParseInteger(type[3]) : std::optional<int64_t>(1);
+  // 0 stands for what is missing or no number: neither may be 0.
+  const int64_t clock = type.size() >= 3 ? ParseInteger(type[2]).value_or(0) : 0;
+  const int64_t channels = type.size() == 4 ? ParseInteger(type[3]).value_or(0) : 1;
   const bool good = (audio || type.front() == "video") && type.size() >= 3 && type.size() <= 4 &&
-                    !type[1].empty() && clock && *clock > 0 &&
-                    *clock <= std::numeric_limits<uint32_t>::max() && channels && *channels > 0 &&
-                    *channels <= kMaxChannels;
+                    !type[1].empty() && clock > 0 &&
+                    clock <= std::numeric_limits<uint32_t>::max() && channels > 0 &&
+                    channels <= kMaxChannels;
   if (!good) {
     return TypeError("codec \"" + parts.front() +
                      "\" must look like audio/opus/48000/2 or video/VP8/90000");
@@ -210,8 +230,8 @@ Result<RtpCodecCapability> ParseMediaCodec(const std::string& text) {
   RtpCodecCapability codec;
   codec.kind = audio ? MediaKind::kAudio : MediaKind::kVideo;
   codec.mime_type = type[0] + "/" + type[1];
-  codec.clock_rate = static_cast<uint32_t>(*clock);
-  codec.channels = static_cast<uint8_t>(*channels);
+  codec.clock_rate = static_cast<uint32_t>(clock);
+  codec.channels = static_cast<uint8_t>(channels);
   for (size_t i = 1; i < parts.size(); ++i) {
     const size_t equals = parts[i].find('=');
     if (equals == 0 || equals == std::string::npos) {

@@ -41,8 +41,15 @@ struct Config {
   uint32_t max_rooms = 10'000;
   uint32_t max_peers_per_room = 1'000;
   uint32_t max_broadcasters_per_room = 100;
-  bool keep_broadcast_rooms = false;
+  bool keep_broadcast_rooms = true;
+  uint32_t empty_room_timeout = 60;  ///< seconds
   uint32_t max_connections = 10'000;
+  uint32_t max_connections_per_ip = 200;
+  uint32_t max_requests_per_second = 100;
+  uint32_t request_timeout = 15;  ///< seconds
+  uint32_t ping_after = 60;       ///< seconds (room-api §1.1)
+  uint32_t pong_within = 10;      ///< seconds (room-api §1.1)
+  uint32_t write_timeout = 30;    ///< seconds
   uint32_t max_body = 1024 * 1024;
   uint32_t max_websocket_message = 960'000;
   uint32_t max_websocket_queue = 8 * 1024 * 1024;

@@ -74,6 +74,7 @@ struct Participant {
   std::shared_ptr<PeerLink> link;
   bool joined = false;
   bool closed = false;
+  std::string cname;  ///< of transports whose first producer brings none; "" before one was needed
   std::map<std::string, std::shared_ptr<Transport>> transports;
   std::map<std::string, std::shared_ptr<Producer>> producers;
   std::map<std::string, std::shared_ptr<Consumer>> consumers;

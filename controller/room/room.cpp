@@ -28,6 +28,8 @@ Task<void> CloseLinkAfter(std::shared_ptr<PeerLink> link, std::chrono::milliseco
   co_await Delay(delay);
   link->Close(kCloseReconnect, "the media worker was restarted, reconnect");
 }
+/// Holds a room from before its task starts, which may be after everyone else let go of it.
+Task<void> Hold(std::shared_ptr<Room> /*room*/, Task<void> task) { co_await std::move(task); }
 }  // namespace
 
 Room::Room(std::string id, const asio::any_io_executor& executor, const RoomSettings& settings,
@@ -36,7 +38,8 @@ Room::Room(std::string id, const asio::any_io_executor& executor, const RoomSett
       executor_(executor),
       settings_(settings),
       worker_(std::move(worker)),
-      consumer_replicas_(std::clamp(consumer_replicas, 0, kMaxConsumerReplicas)) {
+      consumer_replicas_(std::clamp(consumer_replicas, 0, kMaxConsumerReplicas)),
+      empty_timer_(executor) {
   ++worker_->room_count;
 }
 
@@ -69,8 +72,11 @@ Task<Status> Room::Open(ClosedCallback on_closed) {
     spdlog::warn("room {}: no active speaker: {}", id_, Reason(observing));
   }
   if (!worker_->alive()) co_return absl::UnavailableError("the media worker is gone");
+  CloseUnlessUsed();
   co_return absl::OkStatus();
 }
+
+void Room::Start(Task<void> task) { Spawn(executor_, Hold(shared_from_this(), std::move(task))); }
 
 Status Room::CheckAlive(const Participant& participant) const {
   if (closed_) return Error("room closed");
@@ -85,6 +91,10 @@ Result<std::shared_ptr<Participant>> Room::Connect(const std::string& peer_id,
   if (closed_) return Error("room closed");
   const auto old = std::find_if(peers_.begin(), peers_.end(),
                                 [&](const auto& peer) { return peer->id == peer_id; });
+  if (broadcasters_.contains(peer_id)) {
+    // Else this peer's leaving would end the broadcaster on every screen.
+    return Error("peer with id \"" + peer_id + "\" is a broadcaster");
+  }
   if (old == peers_.end() && peers_.size() >= settings_.max_peers) {
     return Error("room \"" + id_ + "\" is full: it holds " + std::to_string(settings_.max_peers) +
                  " peers");
@@ -110,7 +120,7 @@ void Room::Leave(const std::shared_ptr<Participant>& peer) {
   if (peer->joined) NotifyJoined("peerClosed", {{"peerId", peer->id}}, peer.get());
   Release(peer, /*tell_worker=*/true);
   peer->link->Close(kCloseForGood, kClosedByServer);
-  CloseIfEmpty();
+  CloseIfLeft();
 }
 
 json::array Room::DescribeOthers(const Participant& except) const {
@@ -166,6 +176,10 @@ Result<std::shared_ptr<Participant>> Room::CreateBroadcaster(
   if (broadcasters_.contains(broadcaster_id)) {
     return Error("broadcaster with id \"" + broadcaster_id + "\" already exists");
   }
+  if (std::any_of(peers_.begin(), peers_.end(),
+                  [&](const auto& peer) { return peer->id == broadcaster_id; })) {
+    return Error("peer with id \"" + broadcaster_id + "\" already exists");
+  }
   if (broadcasters_.size() >= settings_.max_broadcasters) {
     return Error("room \"" + id_ + "\" already has " + std::to_string(settings_.max_broadcasters) +
                  " broadcasters");
@@ -196,7 +210,7 @@ Task<void> Room::DeleteBroadcaster(std::shared_ptr<Participant> broadcaster) {
   // Transports first, so that consumerClosed comes before peerClosed (room-api §2.4, row 3).
   co_await CloseTransports(std::move(transports));
   NotifyJoined("peerClosed", {{"peerId", broadcaster->id}}, nullptr);
-  CloseIfEmpty();
+  if (!closed_ && empty()) Close();
 }
 
 json::array Room::DescribePeersFor(const Participant& broadcaster) const {
@@ -238,7 +252,7 @@ void Room::Release(const std::shared_ptr<Participant>& participant, bool tell_wo
   participant->producers.clear();
   participant->transports.clear();
   if (tell_worker && !transports.empty()) {
-    Spawn(executor_, CloseTransports(std::move(transports)));
+    Start(CloseTransports(std::move(transports)));
   }
 }
 
@@ -253,10 +267,20 @@ Task<void> Room::CloseTransports(std::vector<std::string> ids) {
   }
 }
 
-void Room::CloseIfEmpty() {
+void Room::CloseIfLeft() {
   if (closed_ || !peers_.empty()) return;
   if (settings_.keep_for_broadcasters && !broadcasters_.empty()) return;
   Close();
+}
+
+void Room::CloseUnlessUsed() {
+  empty_timer_.expires_after(settings_.empty_timeout);
+  empty_timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+    const auto room = weak.lock();
+    if (!room || error || room->closed_) return;
+    // Whoever came since ends the room by leaving.
+    if (room->empty()) room->Close();
+  });
 }
 
 void Room::Close() {
@@ -296,6 +320,7 @@ void Room::CloseEverything(bool worker_lives) {
   }
   peers_.clear();
   broadcasters_.clear();
+  empty_timer_.cancel();
   if (!observer_id_.empty()) worker_->Unsubscribe(observer_id_);
   if (worker_lives && !router_id_.empty()) {
     Spawn(executor_, LogFailure(worker_, worker_->CloseRouter(router_id_), "closing a router"));

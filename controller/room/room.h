@@ -1,5 +1,7 @@
 #pragma once
 
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -23,7 +25,11 @@ struct RoomSettings {
   ListenAddress plain_listen;
   uint32_t initial_outgoing_bitrate = 1'000'000;  ///< bps
   uint32_t max_incoming_bitrate = 1'500'000;      ///< bps; 0 = no limit
-  bool keep_for_broadcasters = false;  ///< a room with broadcasters outlives its last peer
+  /// A room with broadcasters outlives its last peer: a viewer who closes the page must not end the
+  /// broadcast. False is what the reference application does (room-api §4.1).
+  bool keep_for_broadcasters = true;
+  /// How long a room may be without peers and broadcasters, as one is that only was asked for.
+  std::chrono::milliseconds empty_timeout{60'000};
   size_t max_peers = 1'000;
   size_t max_broadcasters = 100;
 };
@@ -135,12 +141,18 @@ class Room : public std::enable_shared_from_this<Room> {
   void Close();
 
  private:
+  /// Runs a task of this room's on its own.
+  void Start(Task<void> task);
   Status CheckAlive(const Participant& participant) const;
   void NotifyJoined(std::string_view method, const boost::json::object& data,
                     const Participant* except) const;
   void Release(const std::shared_ptr<Participant>& participant, bool tell_worker);
   Task<void> CloseTransports(std::vector<std::string> ids);
-  void CloseIfEmpty();
+  bool empty() const { return peers_.empty() && broadcasters_.empty(); }
+  /// Ends the room when nobody is left that keeps it.
+  void CloseIfLeft();
+  /// Ends the room after a while in which nobody came.
+  void CloseUnlessUsed();
   void CloseEverything(bool worker_lives);
   void RegisterTransport(const std::shared_ptr<Participant>& owner,
                          const std::shared_ptr<Transport>& transport);
@@ -166,6 +178,7 @@ class Room : public std::enable_shared_from_this<Room> {
   std::string observer_id_;  ///< "" when the worker has no audio level observer
   ClosedCallback on_closed_;
   bool closed_ = false;
+  asio::steady_timer empty_timer_;
   std::vector<std::shared_ptr<Participant>> peers_;  ///< in order of arrival
   std::map<std::string, std::shared_ptr<Participant>> broadcasters_;
   std::map<std::string, std::shared_ptr<Producer>> producers_;

@@ -36,6 +36,17 @@ json::value LayerOrNull(const std::optional<uint8_t>& layer) {
   return *layer;
 }
 
+/// The CNAME of a new producer: that of its transport, which its first producer decides. One that
+/// brings none gets its owner's, so that audio and video sent over transports of their own still
+/// share a clock (RFC 3550 §6.5.1) and receivers play them in sync.
+std::string CnameFor(Participant& owner, Transport& transport, const std::string& brought) {
+  if (transport.cname.empty()) {
+    if (owner.cname.empty()) owner.cname = brought.empty() ? RandomText(kCnameLength) : brought;
+    transport.cname = brought.empty() ? owner.cname : brought;
+  }
+  return transport.cname;
+}
+
 Status TooMany(const char* what, size_t limit) {
   return Error(std::string("too many ") + what + ": one peer may have " + std::to_string(limit));
 }
@@ -75,7 +86,7 @@ Task<Result<WebRtcTransportInfo>> Room::CreateWebRtcTransport(std::shared_ptr<Pa
   }
   if (Status alive = CheckAlive(*owner); !alive.ok()) {
     worker_->Unsubscribe(transport->id);
-    if (!closed_) Spawn(executor_, CloseTransports({transport->id}));
+    if (!closed_) Start(CloseTransports({transport->id}));
     co_return alive;
   }
   owner->transports[transport->id] = transport;
@@ -109,7 +120,7 @@ Task<Result<PlainTransportInfo>> Room::CreatePlainTransport(std::shared_ptr<Part
       co_await worker_->CreatePlainTransport(router_id_, transport->id, std::move(options));
   if (!info.ok()) co_return info;
   if (Status alive = CheckAlive(*owner); !alive.ok()) {
-    if (!closed_) Spawn(executor_, CloseTransports({transport->id}));
+    if (!closed_) Start(CloseTransports({transport->id}));
     co_return alive;
   }
   owner->transports[transport->id] = transport;
@@ -168,12 +179,7 @@ Task<Result<std::shared_ptr<Producer>>> Room::Produce(std::shared_ptr<Participan
   }
   const InFlight in_flight(&owner->pending_producers);
 
-  // All producers of a transport share one CNAME, so that receivers keep them in sync.
-  if (transport->cname.empty()) {
-    transport->cname =
-        parameters.rtcp.cname.empty() ? RandomText(kCnameLength) : parameters.rtcp.cname;
-  }
-  parameters.rtcp.cname = transport->cname;
+  parameters.rtcp.cname = CnameFor(*owner, *transport, parameters.rtcp.cname);
   Result<RtpMapping> mapping = GetProducerRtpMapping(parameters, capabilities_, RandomSsrcBase());
   if (!mapping.ok()) co_return mapping.status();
 
@@ -265,7 +271,7 @@ void Room::StartConsumers(const std::shared_ptr<Participant>& peer,
   }
   if (!transport) return;
   for (int copy = 0; copy <= consumer_replicas_; ++copy) {
-    Spawn(executor_, OfferConsumer(peer, transport, producer));
+    Start(OfferConsumer(peer, transport, producer));
   }
 }
 

@@ -108,7 +108,7 @@ Task<UpgradeDecision> ProtooGateway::Upgrade(HttpRequest request) {
     decision.rejection = Reject(500, std::string(Reason(room.status())), true);
     co_return decision;
   }
-  decision.session = std::make_shared<ProtooSession>(executor_, *std::move(room), peer_id);
+  decision.session = std::make_shared<ProtooSession>(executor_, *std::move(room), peer_id, limits_);
   decision.subprotocol = std::string(kSubprotocol);
   co_return decision;
 }
@@ -121,8 +121,12 @@ struct ProtooSession::ServerRequest {
 };
 
 ProtooSession::ProtooSession(const asio::any_io_executor& executor, std::shared_ptr<Room> room,
-                             std::string peer_id)
-    : executor_(executor), room_(std::move(room)), peer_id_(std::move(peer_id)) {}
+                             std::string peer_id, const ProtooLimits& limits)
+    : executor_(executor),
+      room_(std::move(room)),
+      peer_id_(std::move(peer_id)),
+      limits_(limits),
+      request_rate_(limits.requests_per_second, limits.now()) {}
 
 ProtooSession::~ProtooSession() = default;
 
@@ -186,6 +190,12 @@ void ProtooSession::OnRequest(const json::object& message) {
   const json::value* id = message.if_contains("id");
   const json::value* method = message.if_contains("method");
   if (!id || !id->is_number() || !method || !method->is_string() || !peer_) return;
+  if (!request_rate_.Take(limits_.now())) {
+    SendError(
+        *id, kErrorCode,
+        "too many requests: at most " + std::to_string(limits_.requests_per_second) + " a second");
+    return;
+  }
   if (client_requests_ >= kMaxClientRequests) {
     SendError(*id, kErrorCode,
               "too many pending requests: at most " + std::to_string(kMaxClientRequests));
@@ -202,25 +212,25 @@ void ProtooSession::OnRequest(const json::object& message) {
     context.data = data->get_object();
   }
   ++client_requests_;
-  Spawn(executor_, Handle(*id, &known->second, std::move(context)));
+  Spawn(executor_, Handle(shared_from_this(), *id, &known->second, std::move(context)));
 }
 
-Task<void> ProtooSession::Handle(json::value id, const Method* method, Context context) {
-  const auto self = shared_from_this();
+Task<void> ProtooSession::Handle(std::shared_ptr<ProtooSession> self, json::value id,
+                                 const Method* method, Context context) {
   if (method->handler == &ProtooSession::RefuseThrottle) {
-    SendError(id, kThrottleForbidden, "network throttling is not enabled on this server");
+    self->SendError(id, kThrottleForbidden, "network throttling is not enabled on this server");
   } else if (method->needs_join && !context.peer->joined) {
-    SendError(id, kErrorCode, "Peer not yet joined");
+    self->SendError(id, kErrorCode, "Peer not yet joined");
   } else {
     Result<Reply> reply = co_await method->handler(std::move(context));
     if (reply.ok()) {
-      Send({{"response", true}, {"id", id}, {"ok", true}, {"data", std::move(reply->data)}});
+      self->Send({{"response", true}, {"id", id}, {"ok", true}, {"data", std::move(reply->data)}});
       if (reply->then) reply->then();
     } else {
-      SendError(id, kErrorCode, Reason(reply.status()));
+      self->SendError(id, kErrorCode, Reason(reply.status()));
     }
   }
-  --client_requests_;
+  --self->client_requests_;
 }
 
 Task<Result<json::value>> ProtooSession::Request(std::string method, json::object data) {

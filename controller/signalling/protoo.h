@@ -3,22 +3,32 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "controller/http/http_types.h"
 #include "controller/room/room_registry.h"
+#include "controller/signalling/token_bucket.h"
 
 namespace sluice {
+
+struct ProtooLimits {
+  /// Requests of one peer, with bursts of one second's worth; 0 = no limit. A page that joins a
+  /// big room and shows all stats sends some 50.
+  uint32_t requests_per_second = 100;
+  std::function<TokenBucket::TimePoint()> now = std::chrono::steady_clock::now;
+};
 
 /// Decides on WebSocket connections of protoo clients (room-api §1.1).
 class ProtooGateway {
  public:
-  ProtooGateway(const asio::any_io_executor& executor, RoomRegistry* rooms)
-      : executor_(executor), rooms_(rooms) {}
+  ProtooGateway(const asio::any_io_executor& executor, RoomRegistry* rooms, ProtooLimits limits)
+      : executor_(executor), rooms_(rooms), limits_(std::move(limits)) {}
 
   /// 403 without the sub-protocol, 400 without (valid) roomId and peerId; makes the room.
   Task<UpgradeDecision> Upgrade(HttpRequest request);
@@ -26,6 +36,7 @@ class ProtooGateway {
  private:
   asio::any_io_executor executor_;
   RoomRegistry* rooms_;
+  ProtooLimits limits_;
 };
 
 /// One protoo client: turns its requests into room operations and the room's notifications and
@@ -41,7 +52,7 @@ class ProtooSession : public WebSocketEvents,
   static constexpr size_t kMaxServerRequests = 4'096;
 
   ProtooSession(const asio::any_io_executor& executor, std::shared_ptr<Room> room,
-                std::string peer_id);
+                std::string peer_id, const ProtooLimits& limits);
   ~ProtooSession() override;
 
   void OnOpen(std::shared_ptr<WebSocketLink> link) override;
@@ -76,7 +87,9 @@ class ProtooSession : public WebSocketEvents,
   void SendError(const boost::json::value& id, int code, std::string_view reason);
   void OnRequest(const boost::json::object& message);
   void OnResponse(const boost::json::object& message);
-  Task<void> Handle(boost::json::value id, const Method* method, Context context);
+  /// Static, holding the session from before it starts, which may be after the socket's end.
+  static Task<void> Handle(std::shared_ptr<ProtooSession> self, boost::json::value id,
+                           const Method* method, Context context);
 
   static Task<Result<Reply>> GetRouterRtpCapabilities(Context context);
   static Task<Result<Reply>> Join(Context context);
@@ -107,6 +120,8 @@ class ProtooSession : public WebSocketEvents,
   std::shared_ptr<Participant> peer_;
   std::shared_ptr<WebSocketLink> link_;
   size_t client_requests_ = 0;
+  ProtooLimits limits_;
+  TokenBucket request_rate_;
   std::map<uint32_t, std::shared_ptr<ServerRequest>> server_requests_;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "controller/http/http_types.h"
 #include "controller/http/static_files.h"
@@ -13,8 +14,9 @@ namespace sluice {
 /// app.
 class Site : public HttpService {
  public:
-  Site(const asio::any_io_executor& executor, RoomRegistry* rooms, std::string web_root)
-      : rest_(rooms), protoo_(executor, rooms), files_(std::move(web_root)) {}
+  Site(const asio::any_io_executor& executor, RoomRegistry* rooms, std::string web_root,
+       ProtooLimits protoo)
+      : rest_(rooms), protoo_(executor, rooms, std::move(protoo)), files_(std::move(web_root)) {}
 
   Task<HttpResponse> Respond(HttpRequest request) override;
   Task<UpgradeDecision> Upgrade(HttpRequest request) override;

@@ -200,6 +200,8 @@ void FakeWorker::Answer(const FBS::Request::Request& request) {
       break;
     }
     case Method::TRANSPORT_PRODUCE:
+      cnames.push_back(
+          request.body_as_Transport_ProduceRequest()->rtp_parameters()->rtcp()->cname()->str());
       producers_.emplace(request.handler_id()->str(),
                          request.body_as_Transport_ProduceRequest()->producer_id()->str());
       type = FBS::Response::Body::Transport_ProduceResponse;

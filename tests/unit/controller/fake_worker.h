@@ -43,6 +43,7 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
   std::string observer_id;
   std::vector<std::string> transport_ids;
   std::vector<std::string> consumer_ids;
+  std::vector<std::string> cnames;  ///< of the producers, in order
 
  private:
   void ReadSome();

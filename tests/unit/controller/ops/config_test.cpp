@@ -1,5 +1,6 @@
 #include "controller/ops/config.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdio>
 #include <fstream>
@@ -37,10 +38,10 @@ TEST_CASE("no arguments give the defaults") {
   CHECK(ParseMediaCodecs(result->config.media_codecs)->size() == 5);
 }
 
-TEST_CASE("flags win over the environment, the environment over the file") {
+TEST_CASE("flags win over the environment, the environment over the file; the last flag counts") {
   const std::string path = "sluice-config-test.toml";
   std::ofstream(path) << "listenPort = 1\nrtcPort = 2\nnumWorkers = 3\n";
-  const auto result = Read({"--listenPort", "11", "--config", path},
+  const auto result = Read({"--listenPort", "10", "--config", path, "--listenPort", "11"},
                            {{"SLUICE_LISTEN_PORT", "21"}, {"SLUICE_RTC_PORT", "22"}});
   std::remove(path.c_str());
   REQUIRE(result.ok());
@@ -80,6 +81,17 @@ TEST_CASE("help lists every option with its variable") {
     CHECK(result->print->find("--" + option.name) != std::string::npos);
     CHECK(result->print->find(option.environment()) != std::string::npos);
   }
+}
+
+TEST_CASE("the table of options has a row for each") {
+  const auto result = Read({"--optionsTable"});
+  REQUIRE(result.ok());
+  REQUIRE(result->print.has_value());
+  for (const Option& option : Options()) {
+    CHECK(result->print->find("| `--" + option.name + "` |") != std::string::npos);
+  }
+  const std::string& table = *result->print;
+  CHECK(static_cast<size_t>(std::count(table.begin(), table.end(), '\n')) == Options().size() + 3);
 }
 
 TEST_CASE("media codecs keep numbers and texts apart") {

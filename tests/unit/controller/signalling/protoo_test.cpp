@@ -178,7 +178,7 @@ TEST_CASE_METHOD(RoomFixture, "protoo: after a worker's death peers reconnect in
 
 TEST_CASE("protoo: broadcasters keep a room only when configured") {
   for (const bool keep : {false, true}) {
-    RoomFixture fixture(keep);
+    RoomFixture fixture({.keep_for_broadcasters = keep, .protoo = {}});
     FakeClient client = fixture.Connect("r", "p");
     fixture.Join(client);
     CHECK(fixture
@@ -189,16 +189,74 @@ TEST_CASE("protoo: broadcasters keep a room only when configured") {
     client.session->OnClosed();
     fixture.Settle();
     CHECK(fixture.rooms.size() == (keep ? 1u : 0u));
+    if (!keep) continue;
+    CHECK(fixture.Rest("DELETE", "/rooms/r/broadcasters/b").status == 200);
+    CHECK(fixture.rooms.size() == 0);
   }
 }
 
-TEST_CASE_METHOD(RoomFixture, "protoo: pending requests are bounded") {
+TEST_CASE("protoo: deleting one of two broadcasters leaves the other alone") {
+  for (const bool keep : {false, true}) {
+    RoomFixture fixture({.keep_for_broadcasters = keep, .protoo = {}});
+    for (const char* id : {"a", "b"}) {
+      CHECK(fixture
+                .Rest("POST", "/rooms/r/broadcasters",
+                      R"({"id":")" + std::string(id) +
+                          R"(","displayName":"B","device":{"name":"x"}})")
+                .status == 200);
+    }
+    CHECK(fixture.Rest("DELETE", "/rooms/r/broadcasters/a").status == 200);
+    CHECK(fixture.rooms.size() == 1);
+    CHECK(fixture.Rest("DELETE", "/rooms/r/broadcasters/b").status == 200);
+  }
+}
+
+TEST_CASE("rooms that were only asked for close, used ones stay") {
+  RoomFixture fixture({.empty_timeout = std::chrono::milliseconds(1), .protoo = {}});
+  FakeClient client = fixture.Connect("used", "p");
+  CHECK(fixture.Rest("GET", "/rooms/idle").status == 200);
+  // Both timers have passed when the later one has.
+  REQUIRE(fixture.Until([&] { return fixture.rooms.size() == 1; }));
+  CHECK(fixture.Ask(client, "getRouterRtpCapabilities").contains("ok"));
+}
+
+TEST_CASE_METHOD(RoomFixture, "a peer and a broadcaster cannot share an id") {
   FakeClient client = Connect("r", "p");
+  const std::string broadcaster = R"(","displayName":"B","device":{"name":"x"}})";
+  CHECK(Rest("POST", "/rooms/r/broadcasters", R"({"id":"p)" + broadcaster).body ==
+        "Error: peer with id \"p\" already exists");
+  CHECK(Rest("POST", "/rooms/r/broadcasters", R"({"id":"b)" + broadcaster).status == 200);
+  const FakeClient impostor = Connect("r", "b");
+  CHECK(impostor.socket->close_code == kCloseForGood);
+}
+
+TEST_CASE("protoo: a peer that asks too often gets errors until time has passed") {
+  TokenBucket::TimePoint now{};
+  RoomFixture::Options options;
+  options.protoo = {.requests_per_second = 2, .now = [&now] { return now; }};
+  RoomFixture fixture(options);
+  FakeClient client = fixture.Connect("r", "p");
+  CHECK(fixture.Ask(client, "getRouterRtpCapabilities").contains("ok"));
+  CHECK(fixture.Ask(client, "getRouterRtpCapabilities").contains("ok"));
+  const json::object refused = fixture.Ask(client, "getRouterRtpCapabilities");
+  CHECK(refused.at("errorCode") == 500);
+  CHECK(refused.at("errorReason") == "too many requests: at most 2 a second");
+  now += std::chrono::milliseconds(500);
+  CHECK(fixture.Ask(client, "getRouterRtpCapabilities").contains("ok"));
+  CHECK(fixture.Ask(client, "getRouterRtpCapabilities").contains("errorCode"));
+}
+
+TEST_CASE("protoo: pending requests are bounded") {
+  RoomFixture::Options options;
+  options.protoo.requests_per_second = 0;
+  RoomFixture fixture(options);
+  FakeClient client = fixture.Connect("r", "p");
   for (size_t i = 0; i <= ProtooSession::kMaxClientRequests; ++i) {
     client.Send("createWebRtcTransport");
   }
-  CHECK(client.Names().back() == "error");
-  Settle();
+  CHECK(client.socket->messages.back().at("errorReason") ==
+        "too many pending requests: at most 256");
+  fixture.Settle();
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "controller/signalling/rest.h"
 
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <catch2/catch.hpp>
 
 #include "tests/unit/controller/signalling/room_fixture.h"
@@ -105,6 +106,30 @@ TEST_CASE_METHOD(RoomFixture, "REST: a broadcaster publishes the way ffmpeg.sh d
   CHECK(deleted.status == 200);
   CHECK(deleted.body == "broadcaster deleted");
   CHECK(Rest("DELETE", kBroadcasters + "/b").status == 500);
+}
+
+TEST_CASE_METHOD(RoomFixture, "REST: a broadcaster's transports share a CNAME") {
+  REQUIRE(Rest("POST", kBroadcasters, kValidBroadcaster).status == 200);
+  const auto transport = [this] {
+    const json::value made = json::parse(Rest("POST", kTransports, R"({"type":"plain"})").body);
+    return std::string(made.at("id").as_string().c_str());
+  };
+  const auto produce = [this](const std::string& id, const std::string& cname) {
+    json::value body = json::parse(std::string(R"({"kind":"audio","rtpParameters":)") +
+                                   test::kOpusParameters + "}");
+    if (!cname.empty()) body.at("rtpParameters").as_object()["rtcp"] = {{"cname", cname}};
+    const std::string target = kTransports + "/" + id + "/producers";
+    CHECK(Rest("POST", target, json::serialize(body)).status == 200);
+    return launcher.workers.back()->cnames.back();
+  };
+  const std::string first = produce(transport(), "");
+  CHECK(first.size() == 8);
+  CHECK(produce(transport(), "") == first);
+  const std::string own = transport();
+  CHECK(produce(own, "mine") == "mine");
+  CHECK(produce(own, "") == "mine");
+  CHECK(produce(own, "other") == "mine");
+  CHECK(produce(transport(), "") == first);
 }
 
 TEST_CASE_METHOD(RoomFixture, "REST: webrtc transport and connect") {

@@ -9,10 +9,11 @@ namespace json = boost::json;
 
 namespace {
 
-RoomSettings MakeSettings(bool keep_for_broadcasters) {
+RoomSettings MakeSettings(const RoomFixture::Options& options) {
   RoomSettings settings;
   settings.media_codecs = *ParseMediaCodecs(Config().media_codecs);
-  settings.keep_for_broadcasters = keep_for_broadcasters;
+  settings.keep_for_broadcasters = options.keep_for_broadcasters;
+  settings.empty_timeout = options.empty_timeout;
   settings.plain_listen.ip = "127.0.0.1";
   return settings;
 }
@@ -66,11 +67,11 @@ const json::object* FakeClient::Response(int id) const {
   return nullptr;
 }
 
-RoomFixture::RoomFixture(bool keep_for_broadcasters)
+RoomFixture::RoomFixture(const Options& options)
     : pool(context.get_executor(), &launcher, {1, {}}),
-      rooms(context.get_executor(), &pool, MakeSettings(keep_for_broadcasters), 10),
+      rooms(context.get_executor(), &pool, MakeSettings(options), 10),
       rest(&rooms),
-      gateway(context.get_executor(), &rooms) {
+      gateway(context.get_executor(), &rooms, options.protoo) {
   pool.set_on_died(
       [this](const std::shared_ptr<MediaWorker>& worker) { rooms.OnWorkerDied(worker); });
   pool.Start();

@@ -3,6 +3,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -50,7 +51,13 @@ struct FakeClient {
 /// Rooms on one fake worker, without sockets.
 class RoomFixture {
  public:
-  explicit RoomFixture(bool keep_for_broadcasters = false);
+  struct Options {
+    bool keep_for_broadcasters = true;
+    std::chrono::milliseconds empty_timeout{60'000};
+    ProtooLimits protoo;
+  };
+  RoomFixture() : RoomFixture(Options{}) {}
+  explicit RoomFixture(const Options& options);
   ~RoomFixture();
 
   HttpResponse Rest(const std::string& method, const std::string& target,
