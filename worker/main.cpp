@@ -2,18 +2,24 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "common/log.h"
+#include "worker/channel/room/room_writer.h"
 #include "worker/channel/router_channel.h"
 #include "worker/io/channel_pipe.h"
 #include "worker/process/options.h"
+#include "worker/process/room_options.h"
 #include "worker/process/worker_process.h"
 
-/// sluice-worker: process side of router-protocol §1.1–1.4 and §1.8.
+/// sluice-worker: process side of router-protocol §1.1–1.4 and §1.8, and of json-room-protocol
+/// §1.1, §1.2 and §1.5.
 namespace sluice {
 namespace {
 
@@ -91,24 +97,86 @@ int RunWorker(const WorkerOptions& options) {
   return 0;
 }
 
+// ---- The room protocol ------------------------------------------------------------------------
+
+/// A wrong setting there is told on the channel alone; the library prints what comes on it.
+class RoomLastWords final : private ChannelOutput {
+ public:
+  explicit RoomLastWords(int fd) : fd_(fd) {}
+  void Say(const std::string& worker_id, const std::string& text) {
+    room_protocol::RoomWriter(*this, worker_id).LogLine(LogLevel::kError, text);
+    usleep(kTimeToRead);
+  }
+
+ private:
+  static constexpr useconds_t kTimeToRead = 100'000;  // microseconds, before the exit is seen
+  void Write(std::span<const uint8_t> bytes) override {
+    WriteBlocking(fd_, bytes, Duration::Millis(200));
+  }
+  const int fd_;
+};
+
+int FailRoomStart(const std::string& text) {
+  std::fprintf(stderr, "sluice-worker: cannot start: %s\n", text.c_str());
+  return kExitStartFailed;
+}
+
+int RunRoomWorker(std::span<const char* const> arguments) {
+  const std::string worker_id(RoomWorkerId(arguments));
+  if (worker_id.empty()) return FailRoomStart("the first argument has to be a worker id");
+  const Result<int> fd = ParseChannelFd(std::getenv("MEDIASOUP_CHANNEL_FD"));
+  if (!fd.ok()) return FailRoomStart(std::string(fd.status().message()));
+  if (!IsOpen(*fd)) {
+    return FailRoomStart("MEDIASOUP_CHANNEL_FD: descriptor " + std::to_string(*fd) +
+                         " is not open");
+  }
+  auto options = ParseRoomOptions(arguments, ThisHost());
+  if (!options.ok()) {
+    RoomLastWords(*fd).Say(worker_id, std::string(options.status().message()));
+    return kExitStartFailed;
+  }
+  options->room_channel_fd = *fd;
+  Log::SetLevel(options->log_level);
+  Log::SetTags(options->log_tags);
+  auto process = WorkerProcess::Create(*options);
+  if (!process.ok()) return FailRoomStart(std::string(process.status().message()));
+  (*process)->Run();
+  return 0;
+}
+
+// ---- The start --------------------------------------------------------------------------------
+
+bool HasFlag(std::span<const char* const> arguments, std::string_view flag) {
+  return std::find(arguments.begin(), arguments.end(), flag) != arguments.end();
+}
+
+int RunRouterWorker(std::span<const char* const> arguments) {
+  const auto options = ParseWorkerOptions(arguments);
+  if (!options.ok()) return FailSettings(std::string(options.status().message()));
+  Log::SetLevel(options->log_level);
+  Log::SetTags(options->log_tags);
+  return RunWorker(*options);
+}
+
 int Main(std::span<const char* const> arguments) {
   IgnoreSignals();
   RaiseDescriptorLimit();
   StderrLog stderr_log;
   Log::SetSink(&stderr_log);
-  const auto options = ParseWorkerOptions(arguments);
-  if (!options.ok()) return FailSettings(std::string(options.status().message()));
-  if (options->help) {
+  if (HasFlag(arguments, "--help") || HasFlag(arguments, "-h")) {
     std::fputs(WorkerHelp().c_str(), stdout);
     return 0;
   }
-  if (options->version) {
+  if (HasFlag(arguments, "--version")) {
     std::printf("sluice-worker %s\n", kWorkerVersion);
     return 0;
   }
-  Log::SetLevel(options->log_level);
-  Log::SetTags(options->log_tags);
-  return RunWorker(*options);
+  StartSigns signs;
+  signs.channel_fd = std::getenv("MEDIASOUP_CHANNEL_FD");
+  signs.has_router_fds = IsOpen(WorkerProcess::kRequestFd) && IsOpen(WorkerProcess::kResponseFd);
+  const Result<WorkerProtocol> protocol = ChooseProtocol(arguments, signs);
+  if (!protocol.ok()) return FailSettings(std::string(protocol.status().message()));
+  return *protocol == WorkerProtocol::kRoom ? RunRoomWorker(arguments) : RunRouterWorker(arguments);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -10,6 +11,8 @@ class ChannelOutput {
  public:
   virtual ~ChannelOutput() = default;
   virtual void Write(std::span<const uint8_t> bytes) = 0;
+  /// Bytes that the controller has not taken yet.
+  virtual size_t backlog() const { return 0; }
 };
 
 }  // namespace sluice

@@ -2,9 +2,12 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -69,14 +72,14 @@ class ChannelPipe::End final : public FdListener {
 
 Result<std::unique_ptr<ChannelPipe>> ChannelPipe::Open(Loop& loop, int read_fd, int write_fd,
                                                        ChannelPipeListener& listener) {
-  std::unique_ptr<ChannelPipe> pipe(new ChannelPipe(read_fd, write_fd, listener));
+  std::unique_ptr<ChannelPipe> pipe(new ChannelPipe(loop, read_fd, write_fd, listener));
   SLUICE_RETURN_IF_ERROR(pipe->read_end_->Open(loop, read_fd));
   if (pipe->write_end_) SLUICE_RETURN_IF_ERROR(pipe->write_end_->Open(loop, write_fd));
   return pipe;
 }
 
-ChannelPipe::ChannelPipe(int read_fd, int write_fd, ChannelPipeListener& listener)
-    : read_fd_(read_fd), write_fd_(write_fd), listener_(listener) {
+ChannelPipe::ChannelPipe(Loop& loop, int read_fd, int write_fd, ChannelPipeListener& listener)
+    : loop_(loop), read_fd_(read_fd), write_fd_(write_fd), listener_(listener) {
   read_end_ = std::make_unique<End>(*this);
   if (write_fd != read_fd) write_end_ = std::make_unique<End>(*this);
 }
@@ -88,8 +91,37 @@ void ChannelPipe::StartReading() {
   UpdateWatch();
 }
 
+void ChannelPipe::LimitUnread(size_t bytes) {
+  unread_limit_ = bytes;
+  read_timer_ = loop_.CreateTimer([this](Timestamp) { Flush(); });
+}
+
+bool ChannelPipe::IsRead() const {
+  int waiting = 0;
+  // SIOCOUTQ counts what a socket's peer has not read; a FIFO has FIONREAD for that.
+  if (ioctl(write_fd_, SIOCOUTQ, &waiting) == 0) return waiting == 0;
+  if (ioctl(write_fd_, FIONREAD, &waiting) == 0) return waiting == 0;
+  return true;
+}
+
+std::span<const uint8_t> ChannelPipe::Portion() {
+  const auto queued = std::span<const uint8_t>(output_).subspan(written_);
+  if (unread_limit_ == 0) return queued;
+  while (!writes_.empty()) {
+    if (unread_ + writes_.front() > unread_limit_) {
+      if (portion_left_ > 0 || !IsRead()) break;
+      unread_ = 0;
+    }
+    unread_ += writes_.front();
+    portion_left_ += writes_.front();
+    writes_.pop_front();
+  }
+  return queued.first(portion_left_);
+}
+
 void ChannelPipe::Write(std::span<const uint8_t> bytes) {
-  if (closed_) return;
+  if (closed_ || bytes.empty()) return;
+  if (unread_limit_ > 0) writes_.push_back(bytes.size());
   if (written_ > 0 && written_ >= output_.size() / 2) {
     output_.erase(output_.begin(), output_.begin() + static_cast<ptrdiff_t>(written_));
     written_ = 0;
@@ -98,22 +130,25 @@ void ChannelPipe::Write(std::span<const uint8_t> bytes) {
 }
 
 void ChannelPipe::Flush() {
-  if (closed_ || blocked_ || backlog() == 0) {
-    if (backlog() > kMaxBacklog) Close("the other side has stopped reading");
-    return;
-  }
-  OnWritable();
+  if (!blocked_ && backlog() > 0) OnWritable();
+  const bool waits = blocked_ || unread_limit_ > 0;
+  if (waits && backlog() > kMaxBacklog) Close("the other side has stopped reading");
 }
 
 void ChannelPipe::OnWritable() {
   if (closed_) return;
-  const auto outcome = WriteSome(write_fd_, std::span<const uint8_t>(output_).subspan(written_));
+  const auto portion = Portion();
+  const auto outcome = WriteSome(write_fd_, portion);
   written_ += outcome.written;
   if (outcome.error != 0) {
     return Close(fmt::format("writing to the other side failed: {}", std::strerror(outcome.error)));
   }
-  blocked_ = backlog() > 0;
-  if (!blocked_) {
+  blocked_ = outcome.written < portion.size();
+  if (unread_limit_ > 0) {
+    portion_left_ -= outcome.written;
+    if (!blocked_ && backlog() > 0) read_timer_->Start(kReadPollInterval);
+  }
+  if (backlog() == 0) {
     written_ = 0;
     output_.clear();
     if (output_.capacity() > kPauseReading) output_ = {};
@@ -158,10 +193,31 @@ void ChannelPipe::Close(const std::string& reason) {
 }
 
 void ChannelPipe::Drain(Duration timeout) {
-  if (!closed_)
+  if (!closed_ && unread_limit_ > 0) {
+    DrainPortions(timeout);
+  } else if (!closed_) {
     WriteBlocking(write_fd_, std::span<const uint8_t>(output_).subspan(written_), timeout);
+  }
   output_.clear();
+  writes_.clear();
+  portion_left_ = 0;
   written_ = 0;
+}
+
+void ChannelPipe::DrainPortions(Duration timeout) {
+  const Timestamp deadline = ReadMonotonicClock() + timeout;
+  while (backlog() > 0) {
+    const Duration left = deadline - ReadMonotonicClock();
+    if (left <= Duration::Zero()) return;
+    const auto portion = Portion();
+    if (portion.empty()) {
+      poll(nullptr, 0, static_cast<int>(kReadPollInterval.ms()));
+      continue;
+    }
+    if (!WriteBlocking(write_fd_, portion, left)) return;
+    written_ += portion.size();
+    portion_left_ = 0;
+  }
 }
 
 bool WriteBlocking(int fd, std::span<const uint8_t> bytes, Duration timeout) {

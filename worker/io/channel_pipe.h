@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -26,7 +27,8 @@ class ChannelPipeListener {
 /// The two descriptors between a worker and its controller: requests come in on one, responses,
 /// notifications and logs go out on the other (or on the same, when it is one socket).
 ///
-/// What a turn writes leaves at its end, in one write. When the other side is slow to read, no more
+/// What a turn writes leaves at its end, in one write; with LimitUnread() in portions that the
+/// other side has read before the next one follows. When the other side is slow to read, no more
 /// requests are read until it has caught up; when more than kMaxBacklog waits, the pipe closes.
 class ChannelPipe final {
  public:
@@ -42,6 +44,10 @@ class ChannelPipe final {
                                                    ChannelPipeListener& listener);
   ~ChannelPipe();
 
+  /// For a reader that loses what finds no room in its buffer: at most `bytes` are written before
+  /// the other side has read everything, and only whole Write() calls, none of which may be larger.
+  /// Before the first Write().
+  void LimitUnread(size_t bytes);
   /// Starts to hand out what comes in.
   void StartReading();
   /// Queues `bytes`. Dropped when the pipe is closed.
@@ -56,13 +62,19 @@ class ChannelPipe final {
 
  private:
   class End;  // one watched descriptor
-  ChannelPipe(int read_fd, int write_fd, ChannelPipeListener& listener);
+  ChannelPipe(Loop& loop, int read_fd, int write_fd, ChannelPipeListener& listener);
   void OnReadable();
   void OnWritable();
   void OnPollError();
   void Close(const std::string& reason);
   void UpdateWatch();
+  /// How much of the queue may leave now.
+  std::span<const uint8_t> Portion();
+  /// Whether the other side has read all that was written.
+  bool IsRead() const;
+  void DrainPortions(Duration timeout);
 
+  Loop& loop_;
   int read_fd_;
   int write_fd_;
   ChannelPipeListener& listener_;
@@ -71,6 +83,14 @@ class ChannelPipe final {
   std::vector<uint8_t> input_ = std::vector<uint8_t>(kReadSize);
   std::vector<uint8_t> output_;
   size_t written_ = 0;
+  // With a limit: how the queue is cut, and what of it may be unread.
+  static constexpr Duration kReadPollInterval = Duration::Millis(1);  // nothing tells when it is
+  size_t unread_limit_ = 0;                                           // bytes, 0 = none
+  std::deque<size_t> writes_;  // sizes of the queued Write() calls
+  size_t unread_ = 0;          // bytes written since everything had been read
+  size_t portion_left_ = 0;    // bytes let go and not written yet
+  std::unique_ptr<Timer> read_timer_;
+
   bool started_ = false;
   bool paused_ = false;   // reading waits for the output to drain
   bool blocked_ = false;  // the last write did not take everything

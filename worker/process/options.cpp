@@ -1,18 +1,16 @@
 #include "worker/process/options.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <optional>
 #include <string_view>
 
 #include "worker/channel/log_settings.h"
+#include "worker/process/engine_options.h"
+#include "worker/process/room_options.h"
 
 namespace sluice {
 
@@ -51,29 +49,14 @@ Status SetMaxPort(std::string_view value, WorkerOptions& options) {
   return ParsePort("--rtcMaxPort", value, &options.rtc_ports.max);
 }
 
-/// The file must be there and readable; whether it is PEM shows when it is loaded.
-Status CheckFile(std::string_view option, const std::string& path) {
-  struct stat info {};
-  if (stat(path.c_str(), &info) != 0) {
-    return TypeError(fmt::format("{}: cannot find \"{}\": {}", option, path, std::strerror(errno)));
-  }
-  if (!S_ISREG(info.st_mode)) {
-    return TypeError(fmt::format("{}: \"{}\" is not a regular file", option, path));
-  }
-  if (access(path.c_str(), R_OK) != 0) {
-    return TypeError(fmt::format("{}: cannot read \"{}\": {}", option, path, std::strerror(errno)));
-  }
-  return absl::OkStatus();
-}
-
 Status SetCertificateFile(std::string_view value, WorkerOptions& options) {
   options.dtls_certificate_file = value;
-  return CheckFile("--dtlsCertificateFile", options.dtls_certificate_file);
+  return CheckReadableFile("--dtlsCertificateFile", options.dtls_certificate_file);
 }
 
 Status SetPrivateKeyFile(std::string_view value, WorkerOptions& options) {
   options.dtls_private_key_file = value;
-  return CheckFile("--dtlsPrivateKeyFile", options.dtls_private_key_file);
+  return CheckReadableFile("--dtlsPrivateKeyFile", options.dtls_private_key_file);
 }
 
 /// "Name/Value/Name/Value/": no empty part, every part closed by a slash.
@@ -91,39 +74,21 @@ Status SetFieldTrials(std::string_view value, WorkerOptions& options) {
 }
 
 Status SetWriter(std::string_view value, WorkerOptions& options) {
-  using Kind = SendStrategy::Kind;
-  for (const Kind kind : {Kind::kAuto, Kind::kGso, Kind::kSendmmsg, Kind::kSendto}) {
-    if (value != ToString(kind)) continue;
-    options.writer = kind;
-    return absl::OkStatus();
-  }
-  return TypeError(
-      fmt::format("--writer: \"{}\" is not one of auto, gso, sendmmsg, sendto", value));
+  return ParseWriterKind(value, &options.writer);
 }
 
 Status SetSrtpEngine(std::string_view value, WorkerOptions& options) {
-  using Kind = SrtpEngine::Kind;
-  constexpr std::array<std::pair<std::string_view, Kind>, 4> kKinds = {{
-      {"auto", Kind::kAuto},
-      {"ipsecmb", Kind::kIpsecMb},
-      {"openssl", Kind::kOpenSsl},
-      {"libsrtp", Kind::kLibsrtp},
-  }};
-  for (const auto& [name, kind] : kKinds) {
-    if (value != name) continue;
-    options.srtp_engine = kind;
-    return absl::OkStatus();
-  }
-  return TypeError(
-      fmt::format("--srtpEngine: \"{}\" is not one of auto, ipsecmb, openssl, libsrtp", value));
+  return ParseSrtpEngineKind(value, &options.srtp_engine);
+}
+
+/// Which one it is to be has been chosen by then: see ChooseProtocol.
+Status CheckProtocolName(std::string_view value) {
+  if (value == "auto" || value == "router" || value == "room") return absl::OkStatus();
+  return TypeError(fmt::format("--protocol: \"{}\" is not one of auto, router, room", value));
 }
 
 Status SetProtocol(std::string_view value, WorkerOptions& /*options*/) {
-  if (value == "auto" || value == "router") return absl::OkStatus();
-  if (value == "room") {
-    return UnsupportedError("--protocol: this build does not speak \"room\"; use router");
-  }
-  return TypeError(fmt::format("--protocol: \"{}\" is not one of auto, router, room", value));
+  return CheckProtocolName(value);
 }
 
 struct OptionSpec {
@@ -158,7 +123,10 @@ constexpr std::array<OptionSpec, 11> kOptions = {{
      "who encrypts: ipsecmb, openssl, libsrtp, or auto (default): the\n"
      "first of these that the CPU can do",
      SetSrtpEngine},
-    {"protocol", "NAME", "protocol on the pipe: router, or auto (default): the same", SetProtocol},
+    {"protocol", "NAME",
+     "protocol on the pipe: router, room, or auto (default): what the way\n"
+     "the program was started tells",
+     SetProtocol},
 }};
 
 const OptionSpec* FindOption(std::string_view name) {
@@ -184,7 +152,43 @@ Status CheckTogether(const WorkerOptions& options) {
   return absl::OkStatus();
 }
 
+/// As the room protocol's library makes it: eight letters, '#', a number.
+bool IsRoomWorkerId(std::string_view text) {
+  constexpr size_t kLetters = 8;
+  if (text.size() < kLetters + 2 || text[kLetters] != '#') return false;
+  const auto is_lower = [](char c) { return c >= 'a' && c <= 'z'; };
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  return std::all_of(text.begin(), text.begin() + kLetters, is_lower) &&
+         std::all_of(text.begin() + kLetters + 1, text.end(), is_digit);
+}
+
+/// The value of --protocol; the last one counts. nullopt when it is not given.
+std::optional<std::string_view> ProtocolArgument(std::span<const char* const> arguments) {
+  std::optional<std::string_view> value;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const std::string_view argument = arguments[i];
+    if (argument.starts_with("--protocol=")) {
+      value = argument.substr(argument.find('=') + 1);
+    } else if (argument == "--protocol" && i + 1 < arguments.size()) {
+      value = arguments[i + 1];
+    }
+  }
+  return value;
+}
+
 }  // namespace
+
+Result<WorkerProtocol> ChooseProtocol(std::span<const char* const> arguments,
+                                      const StartSigns& signs) {
+  const std::string_view value = ProtocolArgument(arguments).value_or("auto");
+  if (value == "router") return WorkerProtocol::kRouter;
+  if (value == "room") return WorkerProtocol::kRoom;
+  SLUICE_RETURN_IF_ERROR(CheckProtocolName(value));
+  if (signs.channel_fd == nullptr) return WorkerProtocol::kRouter;
+  // The room library leaves the variable in its process: other workers that it starts have it too.
+  if (IsRoomWorkerId(RoomWorkerId(arguments))) return WorkerProtocol::kRoom;
+  return signs.has_router_fds ? WorkerProtocol::kRouter : WorkerProtocol::kRoom;
+}
 
 Result<WorkerOptions> ParseWorkerOptions(std::span<const char* const> arguments) {
   WorkerOptions options;
@@ -248,6 +252,7 @@ std::string WorkerHelp() {
       "the\n"
       "controller is gone), 42 when an option is wrong or 3 or 4 is not open, 1 when the start\n"
       "fails otherwise. SIGHUP, SIGPIPE, SIGALRM, SIGUSR1 and SIGUSR2 are ignored.\n";
+  help += RoomOptionsHelp();
   return help;
 }
 

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "common/log.h"
 #include "common/status.h"
+#include "worker/channel/room/room_settings.h"
 #include "worker/core/srtp/srtp_session.h"
 #include "worker/io/port_allocator.h"
 #include "worker/io/send_strategy.h"
@@ -27,7 +29,22 @@ struct WorkerOptions {
   SrtpEngine::Kind srtp_engine = SrtpEngine::Kind::kAuto;
   bool help = false;
   bool version = false;
+  // The room protocol (json-room-protocol §1.1, §1.2); unset: the router protocol.
+  std::optional<room_protocol::RoomSettings> room;
+  int room_channel_fd = -1;
 };
+
+enum class WorkerProtocol : uint8_t { kRouter, kRoom };
+
+/// Which protocol this process is to speak: --protocol, or with `auto` what the way it was started
+/// tells (the room protocol's library names the channel in MEDIASOUP_CHANNEL_FD and gives a worker
+/// id first; the router protocol's opens 3 and 4). TypeError for another name.
+struct StartSigns {
+  const char* channel_fd = nullptr;  ///< the variable MEDIASOUP_CHANNEL_FD
+  bool has_router_fds = false;       ///< 3 and 4 are both open
+};
+Result<WorkerProtocol> ChooseProtocol(std::span<const char* const> arguments,
+                                      const StartSigns& signs);
 
 /// Reads the arguments after the program's name. `--name=value` and `--name value`; `--logTag` may
 /// be repeated; arguments that are no options are ignored. An error is one line that names the

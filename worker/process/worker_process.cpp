@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "worker/channel/room/netstring_reader.h"
 
 namespace sluice {
 
@@ -40,19 +41,31 @@ Status WorkerProcess::Init(const WorkerOptions& options) {
   if (!loop.ok()) return loop.status();
   loop_ = std::move(*loop);
   SLUICE_RETURN_IF_ERROR(WatchSignals());
-  auto pipe = ChannelPipe::Open(*loop_, kRequestFd, kResponseFd, *this);
-  if (!pipe.ok()) return pipe.status();
-  pipe_ = std::move(*pipe);
-  channel_ = std::make_unique<RouterChannel>(*this, *this);
-  Log::SetSink(channel_.get());
+  SLUICE_RETURN_IF_ERROR(OpenChannel(options));
   sockets_ =
       std::make_unique<UvSocketFactory>(*loop_, buffers_, std::move(*strategy), options.rtc_ports);
   sockets_->egress().SetBeforeFlush([this] { srtp_->Flush(); });
   engine_ = std::make_unique<Engine>(
-      EngineDependencies{*loop_, *sockets_, buffers_, *srtp_, dtls_, *channel_});
+      EngineDependencies{*loop_, *sockets_, buffers_, *srtp_, dtls_, channel_->events()});
   channel_->SetEngine(engine_.get());
   loop_->SetTurnEnd([this](Timestamp now) { OnTurnEnd(now); });
   SLUICE_DEBUG(kInfo, "datagrams leave by {}", ToString(sockets_->egress().strategy().kind()));
+  return absl::OkStatus();
+}
+
+Status WorkerProcess::OpenChannel(const WorkerOptions& options) {
+  const int read_fd = options.room ? options.room_channel_fd : kRequestFd;
+  const int write_fd = options.room ? options.room_channel_fd : kResponseFd;
+  auto pipe = ChannelPipe::Open(*loop_, read_fd, write_fd, *this);
+  if (!pipe.ok()) return pipe.status();
+  pipe_ = std::move(*pipe);
+  if (options.room) {
+    pipe_->LimitUnread(room_protocol::NetstringReader::kMaxFrame);  // json-room-protocol §1.4
+    channel_ = WorkerChannel::MakeRoom(*this, *loop_, *options.room);
+  } else {
+    channel_ = WorkerChannel::MakeRouter(*this, *this);
+  }
+  Log::SetSink(&channel_->log());
   return absl::OkStatus();
 }
 
@@ -93,12 +106,13 @@ void WorkerProcess::Run() {
 /// Everything of a turn leaves here, and in this order: media and its encryption, datagrams,
 /// then what the controller gets to know.
 void WorkerProcess::OnTurnEnd(Timestamp now) {
+  channel_->OnTurnEnd();
   if (engine_) engine_->OnTurnEnd(now);
   sockets_->egress().Flush();
   pipe_->Flush();
 }
 
-/// Transports say goodbye to their peers; the controller hears nothing but what is already queued.
+/// Transports say goodbye to their peers, and the channel to the controller where it does that.
 void WorkerProcess::CloseInOrder() {
   const SendStats& sent = sockets_->egress().stats();
   SLUICE_DEBUG(kInfo,
@@ -106,8 +120,9 @@ void WorkerProcess::CloseInOrder() {
                "dropped {}; received {}",
                sent.packets_sent, sent.messages, sent.system_calls, sent.errors(),
                sent.backlog_dropped, sockets_->receive_stats().packets);
-  engine_.reset();
+  channel_->Close();
   channel_->SetEngine(nullptr);
+  engine_.reset();
   sockets_->egress().Flush();
   Log::SetSink(nullptr);
   pipe_->Drain(kDrainTimeout);
@@ -119,6 +134,8 @@ void WorkerProcess::RequestClose() {
 }
 
 void WorkerProcess::Write(std::span<const uint8_t> bytes) { pipe_->Write(bytes); }
+
+size_t WorkerProcess::backlog() const { return pipe_->backlog(); }
 
 void WorkerProcess::OnPipeBytes(std::span<const uint8_t> bytes) {
   if (!closing_) channel_->OnBytes(bytes);

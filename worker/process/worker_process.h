@@ -6,7 +6,6 @@
 
 #include "worker/channel/channel_output.h"
 #include "worker/channel/process_info.h"
-#include "worker/channel/router_channel.h"
 #include "worker/core/dtls/dtls_session.h"
 #include "worker/core/packet_buffer.h"
 #include "worker/core/srtp/srtp_session.h"
@@ -16,12 +15,14 @@
 #include "worker/io/socket_factory_uv.h"
 #include "worker/media/engine.h"
 #include "worker/process/options.h"
+#include "worker/process/worker_channel.h"
 
 namespace sluice {
 
 /// A whole worker: loop, pipe, protocol, sockets and engine, wired together. One per process.
 class WorkerProcess final : public ProcessInfo, public ChannelOutput, public ChannelPipeListener {
  public:
+  // Of the router protocol; the room protocol has one socket, whose number it is told.
   static constexpr int kRequestFd = 3;   // controller → worker
   static constexpr int kResponseFd = 4;  // worker → controller
 
@@ -29,7 +30,8 @@ class WorkerProcess final : public ProcessInfo, public ChannelOutput, public Cha
   static Result<std::unique_ptr<WorkerProcess>> Create(const WorkerOptions& options);
   ~WorkerProcess() override;
 
-  /// Says WORKER_RUNNING and works until it is asked to close, then closes in order.
+  /// Says WORKER_RUNNING where the protocol has that, and works until it is asked to close, then
+  /// closes in order.
   void Run();
 
   // ProcessInfo
@@ -40,12 +42,14 @@ class WorkerProcess final : public ProcessInfo, public ChannelOutput, public Cha
  private:
   WorkerProcess() = default;
   Status Init(const WorkerOptions& options);
+  Status OpenChannel(const WorkerOptions& options);
   Status InitCrypto(const WorkerOptions& options);
   Status WatchSignals();
   void OnTurnEnd(Timestamp now);
   void CloseInOrder();
   // ChannelOutput
   void Write(std::span<const uint8_t> bytes) override;
+  size_t backlog() const override;
   // ChannelPipeListener
   void OnPipeBytes(std::span<const uint8_t> bytes) override;
   void OnPipeClosed(const std::string& reason) override;
@@ -54,7 +58,7 @@ class WorkerProcess final : public ProcessInfo, public ChannelOutput, public Cha
   std::unique_ptr<Loop> loop_;
   std::vector<std::unique_ptr<SignalWatcher>> signals_;
   std::unique_ptr<ChannelPipe> pipe_;
-  std::unique_ptr<RouterChannel> channel_;
+  std::unique_ptr<WorkerChannel> channel_;
   PacketBufferPool buffers_;
   std::unique_ptr<SrtpEngine> srtp_;
   std::shared_ptr<DtlsContext> dtls_;

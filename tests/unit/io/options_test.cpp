@@ -75,7 +75,6 @@ TEST_CASE("wrong options name the option, the value and what is right") {
   CheckError({"--writer=pigeon"}, {"--writer", "pigeon", "auto, gso, sendmmsg, sendto"});
   CheckError({"--srtpEngine=x"}, {"--srtpEngine", "ipsecmb, openssl, libsrtp"});
   CheckError({"--protocol=x"}, {"--protocol", "router"});
-  CheckError({"--protocol=room"}, {"--protocol", "room", "router"});
   const TemporaryFile file;
   const std::string certificate = std::string("--dtlsCertificateFile=") + file.path;
   CheckError({certificate.c_str()}, {"--dtlsCertificateFile", "--dtlsPrivateKeyFile"});

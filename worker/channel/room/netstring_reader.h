@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace sluice::room_protocol {
+
+/// Cuts the byte stream of the room protocol into payloads (json-room-protocol §1.3, §1.4):
+/// `<decimal byte length>:<payload>,`.
+///
+/// What is no netstring is reported once and skipped up to the next place where a whole frame
+/// that holds a JSON object stands: frames behind garbage, or inside the span that a wrong length
+/// claimed, are found. Holds at most one frame of kMaxFrame bytes beyond what one call brings.
+class NetstringReader {
+ public:
+  static constexpr size_t kMaxPayload = 65'536;  // bytes; both directions
+  static constexpr size_t kMaxFrame = kMaxPayload + 7;
+  static constexpr size_t kMaxDigits = 9;  // of a length
+
+  /// `payload` is valid during the call.
+  using OnPayload = std::function<void(std::string_view payload)>;
+  /// Says what was wrong with the stream.
+  using OnError = std::function<void(const std::string& what)>;
+
+  NetstringReader(OnPayload on_payload, OnError on_error)
+      : on_payload_(std::move(on_payload)), on_error_(std::move(on_error)) {}
+
+  void OnBytes(std::span<const uint8_t> bytes);
+
+  /// The beginning of a frame waits for its rest.
+  bool incomplete() const { return !buffer_.empty(); }
+  /// The rest did not come in reasonable time: the length was wrong. Looks for frames in what is
+  /// there, and forgets the rest.
+  void GiveUpFrame();
+
+  size_t buffered() const { return buffer_.size(); }
+  /// Times that the stream was out of step.
+  uint64_t errors() const { return errors_; }
+
+ private:
+  struct Frame {
+    enum class State : uint8_t { kWhole, kIncomplete, kBad };
+    State state = State::kIncomplete;
+    size_t payload_at = 0;  ///< from the start of the buffer
+    size_t payload_size = 0;
+    const char* problem = "";  ///< when bad
+  };
+  Frame FrameAt(size_t at) const;
+  /// Where in a stream out of step a frame is whole; else, in `*keep_from`, where one may begin.
+  std::optional<size_t> FindFrame(size_t from, size_t* keep_from) const;
+  /// Handles all whole frames; returns how many bytes are done with.
+  size_t Parse();
+  void Lose(const Frame& frame, size_t at);
+
+  OnPayload on_payload_;
+  OnError on_error_;
+  std::vector<uint8_t> buffer_;
+  bool lost_ = false;  // out of step: looking for a frame
+  uint64_t errors_ = 0;
+};
+
+}  // namespace sluice::room_protocol

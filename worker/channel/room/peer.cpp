@@ -1,0 +1,184 @@
+#include "worker/channel/room/peer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <utility>
+
+#include "worker/channel/room/room.h"
+#include "worker/channel/room/room_codecs.h"
+#include "worker/channel/room/room_request.h"
+#include "worker/channel/room/room_rtp_write.h"
+
+namespace sluice::room_protocol {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr size_t kCnameLength = 16;  // characters
+
+template <typename T>
+T* FindById(const std::vector<std::unique_ptr<T>>& objects, uint32_t id) {
+  const auto it = std::find_if(objects.begin(), objects.end(),
+                               [id](const auto& object) { return object->id() == id; });
+  return it == objects.end() ? nullptr : it->get();
+}
+
+template <typename T>
+Result<T*> Get(const std::vector<std::unique_ptr<T>>& objects, const json::object& internal,
+               const char* field, uint32_t peer_id) {
+  const Result<uint32_t> id = RequireUint(internal, kInternal, field);
+  if (!id.ok()) return id.status();
+  if (T* object = FindById(objects, *id)) return object;
+  return NotFoundError(fmt::format("internal.{} {} names nothing of peer {}", field, *id, peer_id));
+}
+
+template <typename T>
+void Erase(std::vector<std::unique_ptr<T>>* objects, const T& object) {
+  std::erase_if(*objects, [&](const auto& owned) { return owned.get() == &object; });
+}
+
+template <typename T>
+json::array DumpAll(const std::vector<std::unique_ptr<T>>& objects) {
+  json::array out;
+  for (const auto& object : objects) out.push_back(object->Dump());
+  return out;
+}
+
+}  // namespace
+
+Peer::Peer(uint32_t id, std::string name, Room& room, RoomContext& context)
+    : id_(id),
+      name_(std::move(name)),
+      cname_(RandomText(context.environment, kCnameLength)),
+      room_(room),
+      context_(context) {}
+
+Peer::~Peer() = default;
+
+// ---- Creating ---------------------------------------------------------------------------------
+
+Result<RoomTransport*> Peer::CreateTransport(uint32_t transport_id,
+                                             const TransportRequest& request) {
+  if (FindById(transports_, transport_id) != nullptr) {
+    return Error(fmt::format("internal.transportId {} is in use in peer {}", transport_id, id_));
+  }
+  if (transports_.size() >= kMaxTransports) {
+    return Error(fmt::format("peer {} has {} transports, the most it takes", id_, kMaxTransports));
+  }
+  auto created = RoomTransport::Create(transport_id, *this, request, context_);
+  if (!created.ok()) {
+    context_.writer.Event(transport_id, "Transport", "close", {});
+    return created.status();
+  }
+  transports_.push_back(*std::move(created));
+  return transports_.back().get();
+}
+
+Result<RtpReceiver*> Peer::CreateReceiver(uint32_t receiver_id, const json::object& data,
+                                          const json::object& internal) {
+  if (FindById(receivers_, receiver_id) != nullptr) {
+    return Error(fmt::format("internal.rtpReceiverId {} is in use in peer {}", receiver_id, id_));
+  }
+  if (receivers_.size() >= kMaxReceivers) {
+    return Error(fmt::format("peer {} has {} receivers, the most it takes", id_, kMaxReceivers));
+  }
+  const Result<RoomTransport*> transport = GetTransport(internal);
+  if (!transport.ok()) return transport.status();
+  const Result<std::string> text = RequireString(data, kData, "kind");
+  if (!text.ok()) return text.status();
+  const std::optional<Kind> kind = ParseKind(*text);
+  if (!kind) {
+    return TypeError(fmt::format("kind is {}: audio, video, depth or an empty text is needed",
+                                 Describe(json::value(*text))));
+  }
+  receivers_.push_back(
+      std::make_unique<RtpReceiver>(receiver_id, *kind, *this, **transport, context_));
+  receivers_.back()->ObserveAudioLevels(room_.audio_levels());
+  return receivers_.back().get();
+}
+
+void Peer::CreateSender(RtpReceiver& receiver) {
+  uint32_t sender_id = RandomId(context_.environment);
+  while (room_.HasId(sender_id)) sender_id = RandomId(context_.environment);
+  senders_.push_back(std::make_unique<RtpSender>(sender_id, *this, receiver, context_));
+  json::object data = senders_.back()->Dump();
+  data["associatedRtpReceiverId"] = receiver.id();
+  context_.writer.Event(id_, "Peer", "newrtpsender", std::move(data));
+}
+
+// ---- Look-up ----------------------------------------------------------------------------------
+
+Result<RoomTransport*> Peer::GetTransport(const json::object& internal) const {
+  return Get(transports_, internal, "transportId", id_);
+}
+
+Result<RtpReceiver*> Peer::GetReceiver(const json::object& internal) const {
+  return Get(receivers_, internal, "rtpReceiverId", id_);
+}
+
+Result<RtpSender*> Peer::GetSender(const json::object& internal) const {
+  return Get(senders_, internal, "rtpSenderId", id_);
+}
+
+bool Peer::HasId(uint32_t id) const {
+  return id == id_ || FindById(senders_, id) != nullptr || FindById(receivers_, id) != nullptr ||
+         FindById(transports_, id) != nullptr;
+}
+
+// ---- Closing ----------------------------------------------------------------------------------
+
+void Peer::CloseTransport(RoomTransport& transport) {
+  const uint32_t transport_id = transport.id();
+  for (const auto& receiver : receivers_) {
+    if (receiver->transport() == &transport) receiver->Unbind();
+  }
+  std::vector<RtpSender*> unbound;
+  for (const auto& sender : senders_) {
+    if (sender->transport() != &transport) continue;
+    sender->StopMedia();
+    unbound.push_back(sender.get());
+  }
+  context_.writer.Event(transport_id, "Transport", "close", {});
+  for (RtpSender* sender : unbound) sender->Unbind();
+  Erase(&transports_, transport);
+}
+
+void Peer::CloseReceiver(RtpReceiver& receiver) {
+  context_.writer.Event(receiver.id(), "RtpReceiver", "close", {});
+  receiver.StopMedia();
+  while (!receiver.senders().empty()) {
+    RtpSender& sender = *receiver.senders().back();
+    sender.peer().CloseSender(sender);
+  }
+  Erase(&receivers_, receiver);
+}
+
+void Peer::CloseSender(RtpSender& sender) {
+  context_.writer.Event(sender.id(), "RtpSender", "close", {});
+  Erase(&senders_, sender);
+}
+
+void Peer::Close() {
+  while (!receivers_.empty()) CloseReceiver(*receivers_.back());
+  while (!senders_.empty()) CloseSender(*senders_.back());
+  while (!transports_.empty()) CloseTransport(*transports_.back());
+  context_.writer.Event(id_, "Peer", "close", {});
+}
+
+// ---- Dump -------------------------------------------------------------------------------------
+
+json::object Peer::Dump() const {
+  json::object out;
+  out["peerId"] = id_;
+  out["peerName"] = name_;
+  if (capabilities_) out["capabilities"] = WriteCapabilities(*capabilities_);
+  out["transports"] = DumpAll(transports_);
+  out["rtpReceivers"] = DumpAll(receivers_);
+  out["rtpSenders"] = DumpAll(senders_);
+  return out;
+}
+
+}  // namespace sluice::room_protocol

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/status.h"
+#include "worker/channel/room/room_context.h"
+#include "worker/channel/room/room_transport.h"
+#include "worker/channel/room/room_types.h"
+#include "worker/channel/room/rtp_receiver.h"
+#include "worker/channel/room/rtp_sender.h"
+
+namespace sluice::room_protocol {
+
+class Room;
+
+/// A Peer (json-room-protocol §2.1): owns the transports, receivers and senders of one endpoint.
+///
+/// Owned by its room, which makes the senders.
+class Peer {
+ public:
+  static constexpr size_t kMaxTransports = 32;  // an endpoint uses one or two
+  static constexpr size_t kMaxReceivers = 256;  // as many producers as the engine's transport takes
+
+  Peer(uint32_t id, std::string name, Room& room, RoomContext& context);
+  ~Peer();
+  Peer(const Peer&) = delete;
+  Peer& operator=(const Peer&) = delete;
+
+  uint32_t id() const { return id_; }
+  Room& room() { return room_; }
+  const std::optional<RtpCapabilities>& capabilities() const { return capabilities_; }
+  /// Stands in where the parameters of its receivers name no CNAME.
+  const std::string& cname() const { return cname_; }
+  const std::vector<std::unique_ptr<RtpReceiver>>& receivers() const { return receivers_; }
+
+  /// To the effective ones; only once.
+  void SetCapabilities(RtpCapabilities effective) { capabilities_ = std::move(effective); }
+
+  /// On failure after the checks of the id a close event of the transport has been emitted (§2.9).
+  Result<RoomTransport*> CreateTransport(uint32_t transport_id, const TransportRequest& request);
+  Result<RtpReceiver*> CreateReceiver(uint32_t receiver_id, const boost::json::object& data,
+                                      const boost::json::object& internal);
+  /// Sends newrtpsender.
+  void CreateSender(RtpReceiver& receiver);
+
+  /// By the field of `internal` that names it; TypeError, or NotFoundError.
+  Result<RoomTransport*> GetTransport(const boost::json::object& internal) const;
+  Result<RtpReceiver*> GetReceiver(const boost::json::object& internal) const;
+  Result<RtpSender*> GetSender(const boost::json::object& internal) const;
+  /// Its own id, or that of anything it owns.
+  bool HasId(uint32_t id) const;
+
+  // Each with the close events of §2.9, in its order.
+  void CloseTransport(RoomTransport& transport);
+  void CloseReceiver(RtpReceiver& receiver);
+  void CloseSender(RtpSender& sender);
+  /// Receivers, senders, transports, newest first; then the peer's own event.
+  void Close();
+
+  boost::json::object Dump() const;
+
+ private:
+  const uint32_t id_;
+  const std::string name_;
+  const std::string cname_;
+  Room& room_;
+  RoomContext& context_;
+  std::optional<RtpCapabilities> capabilities_;
+  // In the order of creation.
+  std::vector<std::unique_ptr<RoomTransport>> transports_;
+  std::vector<std::unique_ptr<RtpReceiver>> receivers_;
+  std::vector<std::unique_ptr<RtpSender>> senders_;
+};
+
+}  // namespace sluice::room_protocol

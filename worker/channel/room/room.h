@@ -1,0 +1,92 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/status.h"
+#include "worker/channel/room/peer.h"
+#include "worker/channel/room/room_context.h"
+#include "worker/channel/room/room_types.h"
+
+namespace sluice::room_protocol {
+
+/// A Room (json-room-protocol §2.1): its capabilities, its peers, and the senders that appear by
+/// themselves between them (§2.5). One router of the engine.
+///
+/// Owned by the RoomGraph.
+class Room {
+ public:
+  static constexpr size_t kMaxPeers = 1000;
+  static constexpr Duration kAudioLevelsInterval = Duration::Millis(500);
+
+  Room(uint32_t id, RoomCapabilities capabilities, RoomContext& context);
+  /// Its peers are closed before.
+  ~Room();
+  Room(const Room&) = delete;
+  Room& operator=(const Room&) = delete;
+
+  uint32_t id() const { return id_; }
+  const std::string& router_id() const { return router_id_; }
+  const RoomCapabilities& capabilities() const { return capabilities_; }
+  bool audio_levels() const { return audio_levels_; }
+  /// The id of the room, or of anything in it.
+  bool HasId(uint32_t id) const;
+
+  Status CreatePeer(uint32_t peer_id, std::string name);
+  Result<Peer*> GetPeer(const boost::json::object& internal) const;
+
+  /// Sets the effective capabilities and makes a sender for every receiver that has parameters.
+  Status SetPeerCapabilities(Peer& peer, const RtpCapabilities& offered);
+  /// After `receiver` got parameters: makes its senders the first time, else tells those there are.
+  void OnReceiverParameters(RtpReceiver& receiver, bool first);
+  void SetAudioLevelsEvent(bool enabled);
+
+  /// With the close events of §2.9.
+  void ClosePeer(Peer& peer);
+  void Close();
+
+  boost::json::object Dump() const;
+
+ private:
+  void OnAudioLevelsTimer();
+
+  const uint32_t id_;
+  const std::string router_id_;
+  const RoomCapabilities capabilities_;
+  RoomContext& context_;
+  std::unique_ptr<Timer> audio_levels_timer_;
+  bool audio_levels_ = false;
+  std::vector<std::unique_ptr<Peer>> peers_;  // in the order of creation
+};
+
+/// All rooms of a worker.
+class RoomGraph {
+ public:
+  /// An old worker held some hundred; what is empty costs little.
+  static constexpr size_t kMaxRooms = 10'000;
+
+  explicit RoomGraph(RoomContext& context) : context_(context) {}
+  ~RoomGraph() { Close(); }
+
+  /// Error: the id is in use, or there are too many.
+  Status CheckFree(uint32_t room_id) const;
+  Status CreateRoom(uint32_t room_id, RoomCapabilities capabilities);
+  Result<Room*> GetRoom(const boost::json::object& internal) const;
+  void CloseRoom(Room& room);
+  /// Every room, with all its events; newest first.
+  void Close();
+
+  boost::json::array Dump() const;
+  size_t size() const { return rooms_.size(); }
+
+ private:
+  Room* Find(uint32_t room_id) const;
+
+  RoomContext& context_;
+  std::vector<std::unique_ptr<Room>> rooms_;  // in the order of creation
+};
+
+}  // namespace sluice::room_protocol

@@ -1,0 +1,128 @@
+#include "worker/channel/room/room_channel.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "worker/channel/room/room_methods.h"
+#include "worker/channel/room/room_request.h"
+
+namespace sluice {
+
+using room_protocol::MethodContext;
+using room_protocol::ParsedRequest;
+using room_protocol::Reply;
+using room_protocol::RoomContext;
+using room_protocol::RoomGraph;
+using room_protocol::RoomTransport;
+
+struct RoomChannel::Session {
+  explicit Session(RoomContext&& shared) : context(std::move(shared)), rooms(context) {}
+
+  RoomContext context;
+  RoomGraph rooms;
+};
+
+RoomChannel::RoomChannel(ChannelOutput& output, Environment& environment,
+                         room_protocol::RoomSettings settings)
+    : environment_(environment),
+      settings_(std::move(settings)),
+      writer_(output, settings_.worker_id),
+      reader_([this](std::string_view payload) { OnPayload(payload); },
+              [](const std::string& what) { SLUICE_ERROR("bad netstring: {}", what); }),
+      frame_timer_(environment.CreateTimer([this](Timestamp) { OnFrameTimeout(); })) {}
+
+RoomChannel::~RoomChannel() = default;
+
+void RoomChannel::SetEngine(Engine* engine) {
+  session_.reset();
+  if (engine == nullptr) return;
+  session_ = std::make_unique<Session>(RoomContext{*engine, environment_, writer_, settings_, {}});
+}
+
+// ---- Requests ---------------------------------------------------------------------------------
+
+void RoomChannel::OnBytes(std::span<const uint8_t> bytes) {
+  reader_.OnBytes(bytes);
+  if (reader_.incomplete()) {
+    frame_timer_->Start(kFrameTimeout);
+  } else {
+    frame_timer_->Stop();
+  }
+}
+
+void RoomChannel::OnFrameTimeout() { reader_.GiveUpFrame(); }
+
+void RoomChannel::OnPayload(std::string_view payload) {
+  if (session_ == nullptr) return;
+  CloseLostTransports();
+  const ParsedRequest parsed = room_protocol::ParseRequest(payload);
+  if (!parsed.status.ok()) {
+    ++rejected_frames_;
+    const std::string reason(parsed.status.message());
+    if (parsed.id) return writer_.Reject(*parsed.id, reason);
+    SLUICE_ERROR("a request that cannot be answered: {}", reason);
+    return;
+  }
+  MethodContext context{session_->rooms, session_->context};
+  const bool holds = room_protocol::HoldsEvents(parsed.request.method);
+  if (holds) writer_.HoldEvents();
+  const Result<Reply> reply = room_protocol::RunMethod(parsed.request, context);
+  if (!reply.ok()) {
+    writer_.Reject(parsed.request.id, std::string(reply.status().message()));
+  } else {
+    writer_.Accept(parsed.request.id, reply->data);
+    if (reply->after) reply->after();
+  }
+  if (holds) writer_.ReleaseEvents();
+}
+
+// ---- Transports that lost their peer ----------------------------------------------------------
+
+void RoomChannel::OnTurnEnd() { CloseLostTransports(); }
+
+/// Not from inside the event: the engine is in the middle of something then.
+void RoomChannel::CloseLostTransports() {
+  for (const std::string& engine_id : std::exchange(lost_transports_, {})) {
+    if (RoomTransport* transport = FindTransport(engine_id)) {
+      transport->peer().CloseTransport(*transport);
+    }
+  }
+}
+
+void RoomChannel::Close() {
+  if (session_) session_->rooms.Close();
+}
+
+RoomTransport* RoomChannel::FindTransport(const std::string& engine_id) const {
+  if (session_ == nullptr) return nullptr;
+  const auto it = session_->context.transports.find(engine_id);
+  return it == session_->context.transports.end() ? nullptr : it->second;
+}
+
+// ---- LogSink, EngineEvents --------------------------------------------------------------------
+
+void RoomChannel::WriteLog(LogLevel level, std::string_view line) { writer_.LogLine(level, line); }
+
+void RoomChannel::OnIceSelectedTuple(const std::string& transport_id, const TupleReport& tuple) {
+  if (RoomTransport* transport = FindTransport(transport_id)) transport->OnIceSelectedTuple(tuple);
+}
+
+void RoomChannel::OnIceState(const std::string& transport_id, IceState state) {
+  RoomTransport* transport = FindTransport(transport_id);
+  if (transport == nullptr) return;
+  transport->OnIceState(state);
+  if (state == IceState::kDisconnected) lost_transports_.push_back(transport_id);
+}
+
+void RoomChannel::OnDtlsState(const std::string& transport_id, DtlsState state,
+                              const std::string& remote_certificate_pem) {
+  RoomTransport* transport = FindTransport(transport_id);
+  if (transport == nullptr) return;
+  transport->OnDtlsState(state, remote_certificate_pem);
+  if (state == DtlsState::kFailed || state == DtlsState::kClosed) {
+    lost_transports_.push_back(transport_id);
+  }
+}
+
+}  // namespace sluice

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/log.h"
+#include "worker/channel/channel_output.h"
+#include "worker/channel/room/netstring_reader.h"
+#include "worker/channel/room/room.h"
+#include "worker/channel/room/room_context.h"
+#include "worker/channel/room/room_writer.h"
+#include "worker/core/environment.h"
+#include "worker/media/engine_events.h"
+
+namespace sluice {
+
+class Engine;
+
+/// The room protocol on the pipe (DESIGN §4, json-room-protocol): JSON in netstrings ⇄ rooms,
+/// peers, receivers and senders over the engine's objects. Requests are handled one after the
+/// other; each that has an id gets exactly one response, in request order. One that cannot be read
+/// is logged.
+///
+/// Owned by main; also the process's log sink while the pipe lives.
+class RoomChannel final : public EngineEvents, public LogSink {
+ public:
+  /// The rest of a frame that has begun comes within this, or its length was wrong: writers write
+  /// whole frames.
+  static constexpr Duration kFrameTimeout = Duration::Millis(1000);
+
+  RoomChannel(ChannelOutput& output, Environment& environment,
+              room_protocol::RoomSettings settings);
+  ~RoomChannel() override;
+
+  /// Must be called before the first OnBytes: the engine needs the channel as its EngineEvents
+  /// first. Null, after Close(), before the engine goes.
+  void SetEngine(Engine* engine);
+
+  /// Bytes from the controller.
+  void OnBytes(std::span<const uint8_t> bytes);
+  /// End of a loop turn, before the engine's: closes the transports that lost their peer.
+  void OnTurnEnd();
+  /// Closes every room with all its events.
+  void Close();
+
+  uint64_t rejected_frames() const { return rejected_frames_; }
+  const room_protocol::NetstringReader& reader() const { return reader_; }
+  const room_protocol::RoomWriter& writer() const { return writer_; }
+
+  // LogSink: one frame, first character the level.
+  void WriteLog(LogLevel level, std::string_view line) override;
+
+  // EngineEvents: those of transports are told on, the others have no counterpart here.
+  void OnIceSelectedTuple(const std::string& transport_id, const TupleReport& tuple) override;
+  void OnIceState(const std::string& transport_id, IceState state) override;
+  void OnDtlsState(const std::string& transport_id, DtlsState state,
+                   const std::string& remote_certificate_pem) override;
+  void OnPlainTuple(const std::string&, const TupleReport&) override {}
+  void OnPlainRtcpTuple(const std::string&, const TupleReport&) override {}
+  void OnProducerScore(const std::string&, const std::vector<ProducerScoreEntry>&) override {}
+  void OnProducerVideoOrientation(const std::string&, const VideoOrientation&) override {}
+  void OnProducerTrace(const std::string&, const TraceReport&) override {}
+  void OnConsumerProducerPause(const std::string&) override {}
+  void OnConsumerProducerResume(const std::string&) override {}
+  void OnConsumerProducerClose(const std::string&) override {}
+  void OnConsumerScore(const std::string&, const ConsumerScore&) override {}
+  void OnConsumerLayers(const std::string&, const std::optional<ConsumerLayers>&) override {}
+  void OnConsumerTrace(const std::string&, const TraceReport&) override {}
+  void OnAudioLevelVolumes(const std::string&,
+                           const std::vector<std::pair<std::string, int8_t>>&) override {}
+  void OnAudioLevelSilence(const std::string&) override {}
+
+ private:
+  struct Session;  // what needs the engine
+
+  void OnPayload(std::string_view payload);
+  void OnFrameTimeout();
+  room_protocol::RoomTransport* FindTransport(const std::string& engine_id) const;
+  void CloseLostTransports();
+
+  Environment& environment_;
+  const room_protocol::RoomSettings settings_;
+  room_protocol::RoomWriter writer_;
+  room_protocol::NetstringReader reader_;
+  std::unique_ptr<Timer> frame_timer_;
+  std::unique_ptr<Session> session_;
+  std::vector<std::string> lost_transports_;  // engine ids: closed once the engine is done
+  uint64_t rejected_frames_ = 0;
+};
+
+}  // namespace sluice

@@ -1,0 +1,384 @@
+#include "worker/channel/room/room_methods.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "common/log.h"
+#include "worker/channel/log_settings.h"
+#include "worker/channel/room/room_negotiation.h"
+#include "worker/channel/room/room_rtp_parse.h"
+#include "worker/channel/room/room_rtp_write.h"
+
+namespace sluice::room_protocol {
+
+namespace json = boost::json;
+
+namespace {
+
+/// A status, or an accepted response without data.
+Result<Reply> Done(const Status& status) {
+  if (!status.ok()) return status;
+  return Reply{};
+}
+
+// ---- Whom a request is for --------------------------------------------------------------------
+
+Result<Peer*> GetPeer(const Request& request, MethodContext& context) {
+  const Result<Room*> room = context.rooms.GetRoom(request.internal);
+  if (!room.ok()) return room.status();
+  return (*room)->GetPeer(request.internal);
+}
+
+Result<RoomTransport*> GetTransport(const Request& request, MethodContext& context) {
+  const Result<Peer*> peer = GetPeer(request, context);
+  if (!peer.ok()) return peer.status();
+  return (*peer)->GetTransport(request.internal);
+}
+
+Result<RtpReceiver*> GetReceiver(const Request& request, MethodContext& context) {
+  const Result<Peer*> peer = GetPeer(request, context);
+  if (!peer.ok()) return peer.status();
+  return (*peer)->GetReceiver(request.internal);
+}
+
+Result<RtpSender*> GetSender(const Request& request, MethodContext& context) {
+  const Result<Peer*> peer = GetPeer(request, context);
+  if (!peer.ok()) return peer.status();
+  return (*peer)->GetSender(request.internal);
+}
+
+// ---- worker -----------------------------------------------------------------------------------
+
+Result<Reply> WorkerDumpMethod(const Request& /*request*/, MethodContext& context) {
+  Reply reply;
+  reply.data["workerId"] = context.context.settings.worker_id;
+  reply.data["rooms"] = context.rooms.Dump();
+  return reply;
+}
+
+/// Tags as this protocol names them; `rbe` is what the engine logs as bwe.
+uint16_t ParseTags(const json::array& tags) {
+  uint16_t bits = 0;
+  for (const json::value& tag : tags) {
+    if (!tag.is_string()) continue;
+    const json::string& name = tag.get_string();
+    bits |= static_cast<uint16_t>(name == "rbe" ? LogTag::kBwe
+                                                : ParseLogTag({name.data(), name.size()}));
+  }
+  return bits;
+}
+
+Result<Reply> WorkerUpdateSettings(const Request& request, MethodContext& /*context*/) {
+  const json::value* level = request.data.if_contains("logLevel");
+  if (level != nullptr && level->is_string()) {
+    const json::string& text = level->get_string();
+    const auto parsed = ParseLogLevel({text.data(), text.size()});
+    if (!parsed || *parsed == LogLevel::kNone) {
+      return TypeError(
+          fmt::format("logLevel is {}: debug, warn or error is needed", Describe(*level)));
+    }
+    Log::SetLevel(*parsed);
+  }
+  const json::value* tags = request.data.if_contains("logTags");
+  if (tags != nullptr && tags->is_array()) Log::SetTags(ParseTags(tags->get_array()));
+  return Reply{};
+}
+
+Result<Reply> WorkerCreateRoom(const Request& request, MethodContext& context) {
+  const Result<uint32_t> room_id = RequireUint(request.internal, kInternal, "roomId");
+  if (!room_id.ok()) return room_id.status();
+  SLUICE_RETURN_IF_ERROR(context.rooms.CheckFree(*room_id));
+  RoomCapabilities capabilities;
+  const json::value* codecs = request.data.if_contains("mediaCodecs");
+  if (codecs != nullptr && codecs->is_array()) {  // without them a room can do nothing (§2.1)
+    const auto parsed = ParseMediaCodecs(request.data);
+    if (!parsed.ok()) return parsed.status();
+    auto made = MakeRoomCapabilities(*parsed);
+    if (!made.ok()) return made.status();
+    capabilities = *std::move(made);
+  }
+  Reply reply;
+  reply.data["capabilities"] = WriteCapabilities(capabilities.capabilities);
+  SLUICE_RETURN_IF_ERROR(context.rooms.CreateRoom(*room_id, std::move(capabilities)));
+  return reply;
+}
+
+// ---- room -------------------------------------------------------------------------------------
+
+Result<Reply> RoomClose(const Request& request, MethodContext& context) {
+  const Result<Room*> room = context.rooms.GetRoom(request.internal);
+  if (!room.ok()) return room.status();
+  context.rooms.CloseRoom(**room);
+  return Reply{};
+}
+
+Result<Reply> RoomDump(const Request& request, MethodContext& context) {
+  const Result<Room*> room = context.rooms.GetRoom(request.internal);
+  if (!room.ok()) return room.status();
+  return Reply{(*room)->Dump(), nullptr};
+}
+
+Result<Reply> RoomCreatePeer(const Request& request, MethodContext& context) {
+  const Result<Room*> room = context.rooms.GetRoom(request.internal);
+  if (!room.ok()) return room.status();
+  const Result<uint32_t> peer_id = RequireUint(request.internal, kInternal, "peerId");
+  if (!peer_id.ok()) return peer_id.status();
+  Result<std::string> name = RequireString(request.internal, kInternal, "peerName");
+  if (!name.ok()) return name.status();
+  return Done((*room)->CreatePeer(*peer_id, *std::move(name)));
+}
+
+Result<Reply> RoomSetAudioLevelsEvent(const Request& request, MethodContext& context) {
+  const Result<Room*> room = context.rooms.GetRoom(request.internal);
+  if (!room.ok()) return room.status();
+  const Result<bool> enabled = RequireBool(request.data, kData, "enabled");
+  if (!enabled.ok()) return enabled.status();
+  (*room)->SetAudioLevelsEvent(*enabled);
+  return Reply{};
+}
+
+// ---- peer -------------------------------------------------------------------------------------
+
+Result<Reply> PeerClose(const Request& request, MethodContext& context) {
+  const Result<Peer*> peer = GetPeer(request, context);
+  if (!peer.ok()) return peer.status();
+  (*peer)->room().ClosePeer(**peer);
+  return Reply{};
+}
+
+Result<Reply> PeerDump(const Request& request, MethodContext& context) {
+  const Result<Peer*> peer = GetPeer(request, context);
+  if (!peer.ok()) return peer.status();
+  return Reply{(*peer)->Dump(), nullptr};
+}
+
+Result<Reply> PeerSetCapabilities(const Request& request, MethodContext& context) {
+  const Result<Peer*> peer = GetPeer(request, context);
+  if (!peer.ok()) return peer.status();
+  const auto offered = ParseCapabilities(request.data);
+  if (!offered.ok()) return offered.status();
+  SLUICE_RETURN_IF_ERROR((*peer)->room().SetPeerCapabilities(**peer, *offered));
+  return Reply{WriteCapabilities(*(*peer)->capabilities()), nullptr};
+}
+
+Result<Reply> PeerCreateTransport(const Request& request, MethodContext& context) {
+  const Result<Peer*> peer = GetPeer(request, context);
+  if (!peer.ok()) return peer.status();
+  const Result<uint32_t> id = RequireUint(request.internal, kInternal, "transportId");
+  if (!id.ok()) return id.status();
+  TransportRequest wanted;
+  wanted.udp = BoolOr(request.data, "udp", true);
+  wanted.tcp = BoolOr(request.data, "tcp", true);
+  wanted.prefer_ipv4 = BoolOr(request.data, "preferIPv4", false);
+  wanted.prefer_ipv6 = BoolOr(request.data, "preferIPv6", false);
+  wanted.prefer_udp = BoolOr(request.data, "preferUdp", false);
+  wanted.prefer_tcp = BoolOr(request.data, "preferTcp", false);
+  const Result<RoomTransport*> transport = (*peer)->CreateTransport(*id, wanted);
+  if (!transport.ok()) return transport.status();
+  return Reply{(*transport)->Dump(), nullptr};
+}
+
+Result<Reply> PeerCreateRtpReceiver(const Request& request, MethodContext& context) {
+  const Result<Peer*> peer = GetPeer(request, context);
+  if (!peer.ok()) return peer.status();
+  if (!(*peer)->capabilities()) {
+    return Error(fmt::format("peer {} has no capabilities: peer.setCapabilities comes first",
+                             (*peer)->id()));
+  }
+  const Result<uint32_t> id = RequireUint(request.internal, kInternal, "rtpReceiverId");
+  if (!id.ok()) return id.status();
+  return Done((*peer)->CreateReceiver(*id, request.data, request.internal).status());
+}
+
+// ---- transport --------------------------------------------------------------------------------
+
+Result<Reply> TransportClose(const Request& request, MethodContext& context) {
+  const Result<RoomTransport*> transport = GetTransport(request, context);
+  if (!transport.ok()) return transport.status();
+  (*transport)->peer().CloseTransport(**transport);
+  return Reply{};
+}
+
+Result<Reply> TransportDumpMethod(const Request& request, MethodContext& context) {
+  const Result<RoomTransport*> transport = GetTransport(request, context);
+  if (!transport.ok()) return transport.status();
+  return Reply{(*transport)->Dump(), nullptr};
+}
+
+Result<Reply> TransportSetRemoteDtlsParameters(const Request& request, MethodContext& context) {
+  const Result<RoomTransport*> transport = GetTransport(request, context);
+  if (!transport.ok()) return transport.status();
+  const Result<std::string> role = (*transport)->SetRemoteDtlsParameters(request.data);
+  if (!role.ok()) return role.status();
+  Reply reply;
+  reply.data["role"] = *role;
+  return reply;
+}
+
+Result<Reply> TransportSetMaxBitrate(const Request& request, MethodContext& context) {
+  const Result<RoomTransport*> transport = GetTransport(request, context);
+  if (!transport.ok()) return transport.status();
+  const Result<uint32_t> bitrate = RequireUint(request.data, kData, "bitrate");
+  if (!bitrate.ok()) return bitrate.status();
+  return Done((*transport)->SetMaxBitrate(*bitrate));
+}
+
+Result<Reply> TransportChangeUfragPwd(const Request& request, MethodContext& context) {
+  const Result<RoomTransport*> transport = GetTransport(request, context);
+  if (!transport.ok()) return transport.status();
+  const Result<IceCredentials> credentials = (*transport)->ChangeUfragPwd();
+  if (!credentials.ok()) return credentials.status();
+  Reply reply;
+  reply.data["usernameFragment"] = credentials->username_fragment;
+  reply.data["password"] = credentials->password;
+  return reply;
+}
+
+// ---- rtpReceiver ------------------------------------------------------------------------------
+
+Result<Reply> RtpReceiverClose(const Request& request, MethodContext& context) {
+  const Result<RtpReceiver*> receiver = GetReceiver(request, context);
+  if (!receiver.ok()) return receiver.status();
+  (*receiver)->peer().CloseReceiver(**receiver);
+  return Reply{};
+}
+
+Result<Reply> RtpReceiverDump(const Request& request, MethodContext& context) {
+  const Result<RtpReceiver*> receiver = GetReceiver(request, context);
+  if (!receiver.ok()) return receiver.status();
+  return Reply{(*receiver)->Dump(), nullptr};
+}
+
+Result<Reply> RtpReceiverReceive(const Request& request, MethodContext& context) {
+  const Result<RtpReceiver*> found = GetReceiver(request, context);
+  if (!found.ok()) return found.status();
+  RtpReceiver* const receiver = *found;
+  const auto asked = ParseRtpParameters(request.data);
+  if (!asked.ok()) return asked.status();
+  // A receiver cannot be created before its peer has capabilities.
+  const auto reduced = ReduceReceiverParameters(*receiver->peer().capabilities(), *asked);
+  if (!reduced.ok()) return reduced.status();
+  const bool first = !receiver->parameters();
+  SLUICE_RETURN_IF_ERROR(receiver->Receive(*reduced));
+  Reply reply;
+  reply.data = WriteRtpParameters(*receiver->parameters());
+  reply.after = [receiver, first] {
+    receiver->peer().room().OnReceiverParameters(*receiver, first);
+  };
+  return reply;
+}
+
+Result<Reply> RtpReceiverSetTransport(const Request& request, MethodContext& context) {
+  const Result<RtpReceiver*> receiver = GetReceiver(request, context);
+  if (!receiver.ok()) return receiver.status();
+  const Result<RoomTransport*> transport = (*receiver)->peer().GetTransport(request.internal);
+  if (!transport.ok()) return transport.status();
+  return Done((*receiver)->SetTransport(**transport));
+}
+
+using SetEvent = void (RtpReceiver::*)(bool);
+
+Result<Reply> SetBinaryEvent(const Request& request, MethodContext& context, SetEvent set) {
+  const Result<RtpReceiver*> found = GetReceiver(request, context);
+  if (!found.ok()) return found.status();
+  const Result<bool> enabled = RequireBool(request.data, kData, "enabled");
+  if (!enabled.ok()) return enabled.status();
+  RtpReceiver* const receiver = *found;
+  (receiver->*set)(*enabled);
+  Reply reply;
+  if (*enabled) reply.after = [receiver] { receiver->RequestKeyFrame(); };
+  return reply;
+}
+
+Result<Reply> RtpReceiverSetRtpRawEvent(const Request& request, MethodContext& context) {
+  return SetBinaryEvent(request, context, &RtpReceiver::SetRawEvent);
+}
+
+Result<Reply> RtpReceiverSetRtpObjectEvent(const Request& request, MethodContext& context) {
+  return SetBinaryEvent(request, context, &RtpReceiver::SetObjectEvent);
+}
+
+// ---- rtpSender --------------------------------------------------------------------------------
+
+Result<Reply> RtpSenderDump(const Request& request, MethodContext& context) {
+  const Result<RtpSender*> sender = GetSender(request, context);
+  if (!sender.ok()) return sender.status();
+  return Reply{(*sender)->Dump(), nullptr};
+}
+
+Result<Reply> RtpSenderSetTransport(const Request& request, MethodContext& context) {
+  const Result<RtpSender*> sender = GetSender(request, context);
+  if (!sender.ok()) return sender.status();
+  const Result<RoomTransport*> transport = (*sender)->peer().GetTransport(request.internal);
+  if (!transport.ok()) return transport.status();
+  return Done((*sender)->SetTransport(**transport));
+}
+
+Result<Reply> RtpSenderDisable(const Request& request, MethodContext& context) {
+  const Result<RtpSender*> sender = GetSender(request, context);
+  if (!sender.ok()) return sender.status();
+  const Result<bool> disabled = RequireBool(request.data, kData, "disabled");
+  if (!disabled.ok()) return disabled.status();
+  (*sender)->SetDisabled(*disabled, BoolOr(request.data, "emit", true));
+  return Reply{};
+}
+
+// ---- The table --------------------------------------------------------------------------------
+
+struct Method {
+  std::string_view name;
+  Result<Reply> (*run)(const Request& request, MethodContext& context);
+};
+
+constexpr std::array<Method, 26> kMethods = {{
+    {"worker.dump", WorkerDumpMethod},
+    {"worker.updateSettings", WorkerUpdateSettings},
+    {"worker.createRoom", WorkerCreateRoom},
+    {"room.close", RoomClose},
+    {"room.dump", RoomDump},
+    {"room.createPeer", RoomCreatePeer},
+    {"room.setAudioLevelsEvent", RoomSetAudioLevelsEvent},
+    {"peer.close", PeerClose},
+    {"peer.dump", PeerDump},
+    {"peer.setCapabilities", PeerSetCapabilities},
+    {"peer.createTransport", PeerCreateTransport},
+    {"peer.createRtpReceiver", PeerCreateRtpReceiver},
+    {"transport.close", TransportClose},
+    {"transport.dump", TransportDumpMethod},
+    {"transport.setRemoteDtlsParameters", TransportSetRemoteDtlsParameters},
+    {"transport.setMaxBitrate", TransportSetMaxBitrate},
+    {"transport.changeUfragPwd", TransportChangeUfragPwd},
+    {"rtpReceiver.close", RtpReceiverClose},
+    {"rtpReceiver.dump", RtpReceiverDump},
+    {"rtpReceiver.receive", RtpReceiverReceive},
+    {"rtpReceiver.setTransport", RtpReceiverSetTransport},
+    {"rtpReceiver.setRtpRawEvent", RtpReceiverSetRtpRawEvent},
+    {"rtpReceiver.setRtpObjectEvent", RtpReceiverSetRtpObjectEvent},
+    {"rtpSender.dump", RtpSenderDump},
+    {"rtpSender.setTransport", RtpSenderSetTransport},
+    {"rtpSender.disable", RtpSenderDisable},
+}};
+
+}  // namespace
+
+Result<Reply> RunMethod(const Request& request, MethodContext& context) {
+  const auto* found = std::find_if(kMethods.begin(), kMethods.end(), [&](const Method& method) {
+    return method.name == request.method;
+  });
+  if (found == kMethods.end()) {
+    return Error(fmt::format("method is {}: there is no such method",
+                             Describe(json::value(request.method))));
+  }
+  return found->run(request, context);
+}
+
+bool HoldsEvents(const std::string& method) {
+  return method == "transport.setRemoteDtlsParameters";
+}
+
+}  // namespace sluice::room_protocol

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "common/log.h"
+#include "worker/channel/channel_output.h"
+
+namespace sluice::room_protocol {
+
+/// Writes the messages of the room protocol (json-room-protocol §1.3): netstrings, each one call of
+/// ChannelOutput::Write, none over the limit that the other side can read.
+///
+/// Events can be held back while a request is handled whose response has to come first (§2.9).
+class RoomWriter {
+ public:
+  /// Raw media towards a controller that does not keep up is dropped beyond this backlog: a second
+  /// of a fast video stream.
+  static constexpr size_t kMaxBinaryBacklog = size_t{2} << 20;  // bytes
+
+  RoomWriter(ChannelOutput& output, std::string worker_id);
+
+  /// Empty data is written as {}. A response over the limit becomes a rejection that says so.
+  void Accept(uint32_t request_id, const boost::json::object& data);
+  void Reject(uint32_t request_id, std::string_view reason);
+  /// `class_name` goes into the data. An event over the limit is logged and dropped.
+  void Event(uint32_t target_id, const char* class_name, const char* event,
+             boost::json::object data);
+  /// An event whose next frame is `binary`; nothing comes between the two.
+  void BinaryEvent(uint32_t target_id, const char* class_name, const char* event,
+                   boost::json::object data, std::span<const uint8_t> binary);
+  /// `D`, `W` or `E`, then `[id:<worker id>] ` and the line, cut to what fits.
+  void LogLine(LogLevel level, std::string_view line);
+
+  /// Events wait until ReleaseEvents(); nothing else does.
+  void HoldEvents() { holding_ = true; }
+  void ReleaseEvents();
+
+  /// Frames that were too large, and raw packets that found too much backlog.
+  uint64_t dropped() const { return dropped_; }
+
+ private:
+  /// False, and nothing written, when the payload is over the limit.
+  bool WriteFrame(std::string_view payload);
+  void AppendFrame(std::string_view payload, std::string* out) const;
+  void WriteEvent(std::string bytes);
+
+  ChannelOutput& output_;
+  const std::string worker_id_;
+  bool holding_ = false;
+  std::vector<std::string> held_;  // finished frames, each one write
+  uint64_t dropped_ = 0;
+};
+
+}  // namespace sluice::room_protocol

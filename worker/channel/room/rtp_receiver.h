@@ -1,0 +1,121 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/status.h"
+#include "worker/channel/room/room_context.h"
+#include "worker/channel/room/room_types.h"
+#include "worker/media/producer.h"
+
+namespace sluice::room_protocol {
+
+class Peer;
+class RoomTransport;
+class RtpSender;
+
+/// What packets of a receiver are told by (json-room-protocol §2.5).
+struct RoutingKeys {
+  std::vector<uint32_t> ssrcs;  ///< media, RTX and FEC of every encoding
+  std::string mux_id;           ///< "" = none
+  /// Of all codecs, when some encoding leaves an SSRC open.
+  std::vector<uint8_t> payload_types;
+};
+RoutingKeys RoutingKeysOf(const RoomRtpParameters& parameters);
+
+/// An RtpReceiver (json-room-protocol §2.5): the media that a peer sends. Behind it stands a
+/// producer of the engine while it has parameters and a transport; the senders of the other peers
+/// are its consumers.
+///
+/// Owned by its peer. Knows its senders, which their own peers own.
+class RtpReceiver final : private ProducerObserver, private ProducerTap {
+ public:
+  RtpReceiver(uint32_t id, Kind kind, Peer& peer, RoomTransport& transport, RoomContext& context);
+  /// Its senders are gone before.
+  ~RtpReceiver() override;
+  RtpReceiver(const RtpReceiver&) = delete;
+  RtpReceiver& operator=(const RtpReceiver&) = delete;
+
+  uint32_t id() const { return id_; }
+  Kind kind() const { return kind_; }
+  Peer& peer() { return peer_; }
+  RoomTransport* transport() const { return transport_; }
+  const std::optional<RoomRtpParameters>& parameters() const { return parameters_; }
+  const std::vector<RtpSender*>& senders() const { return senders_; }
+  /// The engine's producer; "" while there is none.
+  const std::string& producer_id() const { return producer_id_; }
+
+  /// Takes parameters that have been reduced to what the peer can do. On error everything is as it
+  /// was before. Senders are not told.
+  Status Receive(const RoomRtpParameters& parameters);
+  /// Moves it, or gives it a transport again. On error everything is as it was before.
+  Status SetTransport(RoomTransport& transport);
+  /// The transport goes. Nothing is told.
+  void Unbind();
+  /// Ends its media and its senders' without an event: it is about to be deleted.
+  void StopMedia();
+
+  void AddSender(RtpSender& sender) { senders_.push_back(&sender); }
+  void RemoveSender(RtpSender& sender);
+
+  void SetRawEvent(bool enabled);
+  void SetObjectEvent(bool enabled);
+  void RequestKeyFrame();
+
+  void ObserveAudioLevels(bool enabled);
+  /// Mean level since the last call, in dBov; nullopt when no packet said.
+  std::optional<int> TakeAudioLevel();
+
+  boost::json::object Dump() const;
+
+ private:
+  /// A transport and SSRCs whose SRTP state was kept when media stopped.
+  struct KeptState {
+    std::string transport_engine_id;
+    std::vector<Ssrc> ssrcs;
+  };
+
+  Status CheckRouting(const RoomRtpParameters& parameters, const RoomTransport& transport) const;
+  /// Makes the producer, where there are parameters and a transport.
+  Status StartProducer();
+  void StartSenders();
+  /// Ends the media so that it can go on, here or as it was.
+  KeptState InterruptMedia();
+  void Forget(const KeptState& kept);
+  void CloseProducer(bool keep_receive_state);
+  void UpdateTap();
+  Producer* FindProducer() const;
+
+  // ProducerObserver
+  void OnAudioLevel(Producer& producer, uint8_t level) override;
+  void OnProducerPaused(Producer&) override {}
+  void OnProducerResumed(Producer&) override {}
+  void OnProducerClosed(Producer&) override {}
+  // ProducerTap
+  void OnProducerPacket(const RtpPacket& packet) override;
+
+  const uint32_t id_;
+  const Kind kind_;
+  Peer& peer_;
+  RoomTransport* transport_;  // null while unbound
+  RoomContext& context_;
+  std::optional<RoomRtpParameters> parameters_;
+  std::vector<RtpSender*> senders_;  // in the order of creation
+  std::string producer_id_;
+  bool raw_event_ = false;
+  bool object_event_ = false;
+  bool observes_levels_ = false;
+  uint64_t level_sum_ = 0;  // of −dBov
+  uint32_t level_packets_ = 0;
+};
+
+/// The fields of `rtpStreams[].params` and `rtpStream.params` (json-room-protocol §2.7) of an
+/// encoding; nullopt when it has no SSRC.
+std::optional<boost::json::object> StreamParams(const RoomRtpParameters& parameters,
+                                                size_t encoding_index);
+
+}  // namespace sluice::room_protocol

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <cstdint>
+#include <string>
+
+#include "common/status.h"
+#include "worker/channel/room/room_context.h"
+#include "worker/channel/room/room_types.h"
+
+namespace sluice::room_protocol {
+
+class Peer;
+class RoomTransport;
+class RtpReceiver;
+
+/// An RtpSender (json-room-protocol §2.5): the media of another peer's receiver on its way to this
+/// peer. Behind it stands a consumer of the engine while both ends have a transport.
+///
+/// Owned by the peer that gets the media.
+class RtpSender {
+ public:
+  /// With the parameters of the receiver, which has some.
+  RtpSender(uint32_t id, Peer& peer, RtpReceiver& receiver, RoomContext& context);
+  /// Leaves the receiver.
+  ~RtpSender();
+  RtpSender(const RtpSender&) = delete;
+  RtpSender& operator=(const RtpSender&) = delete;
+
+  uint32_t id() const { return id_; }
+  Peer& peer() { return peer_; }
+  RtpReceiver& receiver() { return receiver_; }
+  RoomTransport* transport() const { return transport_; }
+  /// Has something to send and a transport, and is not disabled.
+  bool active() const;
+
+  /// The receiver has new parameters, and its media runs. Emits parameterschange.
+  void OnReceiverParameters();
+  /// Emits activechange when that changes. On error, which leaves it as it was, nothing.
+  Status SetTransport(RoomTransport& transport);
+  /// The transport goes: emits activechange when that changes anything.
+  void Unbind();
+  /// `emit`: say so when the sender becomes active or inactive by it.
+  void SetDisabled(bool disabled, bool emit);
+
+  /// Of the receiver's media: no event.
+  Status StartMedia();
+  void StopMedia();
+
+  boost::json::object Dump() const;
+
+ private:
+  void TakeParameters();
+  void EmitIfChanged(bool was_active);
+
+  const uint32_t id_;
+  Peer& peer_;
+  RtpReceiver& receiver_;
+  RoomContext& context_;
+  RoomRtpParameters parameters_;
+  RoomTransport* transport_ = nullptr;
+  bool disabled_ = false;
+  std::string consumer_id_;  // of the engine; "" while there is none
+  /// Where the last consumer stopped: the endpoint sees one stream whatever happens behind it.
+  struct Numbers {
+    uint32_t ssrc = 0;  // 0 = none yet
+    uint32_t rtx_ssrc = 0;
+    uint16_t next = 0;
+    uint16_t next_rtx = 0;
+  } numbers_;
+};
+
+}  // namespace sluice::room_protocol

@@ -1,0 +1,54 @@
+#include "worker/process/worker_channel.h"
+
+#include "worker/channel/room/room_channel.h"
+#include "worker/channel/router_channel.h"
+
+namespace sluice {
+
+namespace {
+
+class RouterSide final : public WorkerChannel {
+ public:
+  RouterSide(ChannelOutput& output, ProcessInfo& process) : channel_(output, process) {}
+  EngineEvents& events() override { return channel_; }
+  LogSink& log() override { return channel_; }
+  void SetEngine(Engine* engine) override { channel_.SetEngine(engine); }
+  void NotifyRunning() override { channel_.NotifyRunning(); }
+  void OnBytes(std::span<const uint8_t> bytes) override { channel_.OnBytes(bytes); }
+  void OnTurnEnd() override {}
+  void Close() override {}  // the controller hears nothing but what is already queued
+
+ private:
+  RouterChannel channel_;
+};
+
+class RoomSide final : public WorkerChannel {
+ public:
+  RoomSide(ChannelOutput& output, Environment& environment,
+           const room_protocol::RoomSettings& settings)
+      : channel_(output, environment, settings) {}
+  EngineEvents& events() override { return channel_; }
+  LogSink& log() override { return channel_; }
+  void SetEngine(Engine* engine) override { channel_.SetEngine(engine); }
+  void NotifyRunning() override {}  // this protocol has no such message
+  void OnBytes(std::span<const uint8_t> bytes) override { channel_.OnBytes(bytes); }
+  void OnTurnEnd() override { channel_.OnTurnEnd(); }
+  void Close() override { channel_.Close(); }
+
+ private:
+  RoomChannel channel_;
+};
+
+}  // namespace
+
+std::unique_ptr<WorkerChannel> WorkerChannel::MakeRouter(ChannelOutput& output,
+                                                         ProcessInfo& process) {
+  return std::make_unique<RouterSide>(output, process);
+}
+
+std::unique_ptr<WorkerChannel> WorkerChannel::MakeRoom(
+    ChannelOutput& output, Environment& environment, const room_protocol::RoomSettings& settings) {
+  return std::make_unique<RoomSide>(output, environment, settings);
+}
+
+}  // namespace sluice

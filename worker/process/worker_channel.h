@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "common/log.h"
+#include "worker/channel/channel_output.h"
+#include "worker/channel/process_info.h"
+#include "worker/channel/room/room_settings.h"
+#include "worker/core/environment.h"
+#include "worker/media/engine_events.h"
+
+namespace sluice {
+
+class Engine;
+
+/// The protocol on the pipe as the process sees it, whichever it is.
+class WorkerChannel {
+ public:
+  static std::unique_ptr<WorkerChannel> MakeRouter(ChannelOutput& output, ProcessInfo& process);
+  static std::unique_ptr<WorkerChannel> MakeRoom(ChannelOutput& output, Environment& environment,
+                                                 const room_protocol::RoomSettings& settings);
+  virtual ~WorkerChannel() = default;
+
+  virtual EngineEvents& events() = 0;
+  virtual LogSink& log() = 0;
+  /// Null before the engine goes.
+  virtual void SetEngine(Engine* engine) = 0;
+  /// Start is complete.
+  virtual void NotifyRunning() = 0;
+  virtual void OnBytes(std::span<const uint8_t> bytes) = 0;
+  /// Before the engine's end of the turn.
+  virtual void OnTurnEnd() = 0;
+  /// What the controller hears of an orderly close.
+  virtual void Close() = 0;
+};
+
+}  // namespace sluice
