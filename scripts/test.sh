@@ -73,7 +73,15 @@ passed=0
 for stage in "${stages[@]}"; do
   echo "=== $stage"
   start=$SECONDS
-  "stage_$stage" || { echo "test: stage $stage failed"; echo "$passed passed, 1 failed"; exit 1; }
+  set +e # not `||`: inside one, bash ignores the errors of the stage's own commands
+  (set -e; "stage_$stage")
+  status=$?
+  set -e
+  if [ $status -ne 0 ]; then
+    echo "test: stage $stage failed"
+    echo "$passed passed, 1 failed"
+    exit 1
+  fi
   echo "=== $stage: $((SECONDS - start)) s"
   passed=$((passed + 1))
 done
