@@ -69,7 +69,7 @@ void WebRtcPeer::SendCheck() {
   writer.AddUsername(remote_.username_fragment + ":peer");
   writer.AddPriority(0x6E0001FF);
   writer.AddIceControlling(42);
-  writer.AddUseCandidate();
+  if (nominating_) writer.AddUseCandidate();
   const size_t size = writer.FinishWithIntegrity(StunIntegrityKey(remote_.password));
   Send({bytes.data(), size});
   check_timer_->Start(ice_answered() ? kConsentInterval : kCheckInterval);

@@ -36,11 +36,13 @@ class WebRtcPeer final : private DtlsEvents, private DatagramHandler {
   /// Takes part from `address`.
   WebRtcPeer(Setup setup, const SocketAddress& address);
 
-  /// Begins checks (every one nominates) to `candidate`; DTLS follows in `role`.
+  /// Begins checks (every one nominates, unless that is off) to `candidate`; DTLS follows in
+  /// `role`.
   void Connect(const IceCandidateReport& candidate, const IceCredentials& remote,
                const DtlsFingerprint& remote_fingerprint, DtlsRole role = DtlsRole::kClient);
   /// New remote credentials after an ICE restart.
   void RestartIce(const IceCredentials& remote);
+  void SetNominating(bool nominating) { nominating_ = nominating; }
   void StopChecks() { check_timer_->Stop(); }
   void ResumeChecks() { SendCheck(); }
   /// Another address of ours (a NAT's rebinding, another interface); checks go on from there.
@@ -91,6 +93,7 @@ class WebRtcPeer final : private DtlsEvents, private DatagramHandler {
   std::unique_ptr<ServerSocket> socket_;                       // UDP
   std::unique_ptr<SimulatedLinks::TcpConnection> connection_;  // TCP
   bool connection_lost_ = false;
+  bool nominating_ = true;
   IceCredentials remote_;
   DtlsRole role_ = DtlsRole::kClient;
   std::unique_ptr<Timer> check_timer_;

@@ -1,0 +1,109 @@
+// The framing of the room protocol, and how the stream gets back in step (json-room-protocol §1.3,
+// §1.4).
+#include "worker/channel/room/netstring_reader.h"
+
+#include <catch2/catch.hpp>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice::room_protocol {
+namespace {
+
+struct Reading {
+  NetstringReader reader{[this](std::string_view payload) { payloads.emplace_back(payload); },
+                         [this](const std::string& what) { problems.push_back(what); }};
+  std::vector<std::string> payloads;
+  std::vector<std::string> problems;
+
+  void Feed(std::string_view text) {
+    reader.OnBytes({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  }
+};
+using Payloads = std::vector<std::string>;
+
+TEST_CASE("netstrings come whole, together and byte by byte") {
+  Reading reading;
+  reading.Feed("2:{},5:{\"a\"},3:abc,");
+  CHECK(reading.payloads == Payloads{"{}", "{\"a\"}", "abc"});
+  for (const char c : std::string("7:{\"b\":1},0:,")) reading.Feed({&c, 1});
+  CHECK(reading.payloads == Payloads{"{}", "{\"a\"}", "abc", "{\"b\":1}", ""});
+  CHECK(reading.problems.empty());
+  CHECK(reading.reader.buffered() == 0);
+}
+
+TEST_CASE("lengths count bytes, not characters") {
+  Reading reading;
+  reading.Feed("4:{\xC3\xA4},");
+  CHECK(reading.payloads == Payloads{"{\xC3\xA4}"});
+}
+
+TEST_CASE("the largest payload passes, one byte more does not") {
+  Reading reading;
+  const std::string large(NetstringReader::kMaxPayload, 'x');
+  reading.Feed("65536:" + large + ",");
+  REQUIRE(reading.payloads.size() == 1);
+  CHECK(reading.payloads[0] == large);
+  reading.Feed("65537:" + large + "x,2:{},");
+  CHECK(reading.payloads.back() == "{}");
+  CHECK(reading.reader.errors() == 1);
+}
+
+TEST_CASE("what is no netstring is reported once, and the next frame is found") {
+  const auto* const garbage =
+      GENERATE("hello", ":", "03:abc,", "1234567890:abc,", "99999999:{}", "5;{...},", "{\"id\":1}",
+               "\n", "3:abcd", "\xff\x00\x01", "12:34:56:{", "2:{}x", "1:");
+  Reading reading;
+  reading.Feed(garbage);
+  reading.Feed("15:{\"after\":\"bad\"},");
+  REQUIRE_FALSE(reading.payloads.empty());
+  CHECK(reading.payloads.back() == "{\"after\":\"bad\"}");
+  CHECK(reading.reader.errors() >= 1);
+  CHECK(reading.problems.size() == reading.reader.errors());
+  reading.Feed("2:{},");  // and stays in step
+  CHECK(reading.payloads.back() == "{}");
+}
+
+TEST_CASE("frames inside the span of a wrong length are found when it turns out wrong") {
+  Reading reading;
+  reading.Feed("30:{\"cut\",10:{\"first\"},");
+  CHECK(reading.payloads.empty());
+  reading.Feed("9:{\"second},");
+  CHECK(reading.payloads == Payloads{"{\"second}"});
+  reading.Feed("2:{},");
+  CHECK(reading.payloads.back() == "{}");
+}
+
+TEST_CASE("a frame whose rest does not come is given up, frames behind its head are not lost") {
+  Reading reading;
+  reading.Feed("60000:{\"bogus\"}8:{\"good\"},");
+  CHECK(reading.payloads.empty());
+  CHECK(reading.reader.incomplete());
+  reading.reader.GiveUpFrame();
+  CHECK(reading.payloads == Payloads{"{\"good\"}"});
+  CHECK(reading.reader.buffered() == 0);
+  reading.Feed("2:{},");
+  CHECK(reading.payloads.back() == "{}");
+}
+
+TEST_CASE("a frame found in garbage may arrive in parts") {
+  Reading reading;
+  reading.Feed("garbage 14:{\"in\":");
+  reading.Feed("\"parts\"},2:{},");
+  CHECK(reading.payloads == Payloads{"{\"in\":\"parts\"}", "{}"});
+}
+
+TEST_CASE("garbage without end is not kept") {
+  Reading reading;
+  const std::string noise(100'000, 'z');
+  for (int i = 0; i < 10; ++i) reading.Feed(noise);
+  CHECK(reading.reader.buffered() == 0);
+  CHECK(reading.reader.errors() == 1);
+  const std::string digits = "999:{" + noise;
+  for (int i = 0; i < 10; ++i) reading.Feed(digits);
+  CHECK(reading.reader.buffered() < NetstringReader::kMaxFrame);
+}
+
+}  // namespace
+}  // namespace sluice::room_protocol

@@ -1,0 +1,111 @@
+// Requests that cannot be understood, and the writer's limits (json-room-protocol §1.3, §1.4).
+#include <catch2/catch.hpp>
+
+#include "tests/unit/channel/room/room_fixture.h"
+
+namespace sluice::room_protocol {
+namespace {
+
+TEST_CASE("what has no id to answer is logged, and the next request is served") {
+  RoomFixture worker;
+  const auto* const payload =
+      GENERATE("", "x", "[]", "[{\"id\":1}]", "1", "null", "\"text\"", "{", "{\"id\":1,}", "{}",
+               "{\"method\":\"worker.dump\"}", "{\"id\":null,\"method\":\"worker.dump\"}",
+               "{\"id\":-1,\"method\":\"worker.dump\"}", "{\"id\":1.0,\"method\":\"worker.dump\"}",
+               "{\"id\":4294967296,\"method\":\"worker.dump\"}",
+               "{\"id\":\"1\",\"method\":\"worker.dump\"}", "{} {}", "// note\n{}");
+  worker.SendFrame(payload);
+  CHECK(worker.messages.empty());
+  REQUIRE(worker.logs.size() == 1);
+  CHECK_THAT(worker.logs[0], Catch::StartsWith("E[id:abcdefgh#1] "));
+  CHECK(worker.channel.rejected_frames() == 1);
+  worker.Accept("worker.dump", "");
+}
+
+TEST_CASE("JSON nested too deep is refused before it can hurt") {
+  RoomFixture worker;
+  worker.SendFrame(std::string(30'000, '['));
+  worker.SendFrame("{\"id\":1,\"data\":" + std::string(1000, '[') + std::string(1000, ']') + "}");
+  CHECK(worker.messages.empty());
+  CHECK(worker.logs.size() == 2);
+}
+
+TEST_CASE("a request with an id and no method is rejected by name") {
+  RoomFixture worker;
+  for (const char* payload :
+       {"{\"id\":7}", "{\"id\":7,\"method\":1}", "{\"id\":7,\"method\":null}"}) {
+    worker.SendFrame(payload);
+    REQUIRE(worker.messages.size() == 1);
+    CHECK(worker.messages[0].at("rejected").as_bool());
+    CHECK_THAT(std::string(worker.messages[0].at("reason").as_string()), Catch::Contains("method"));
+    worker.messages.clear();
+  }
+  worker.Reject("room.explode", "", "", "room.explode");
+  worker.Reject("rtpSender.close", "", "", "rtpSender.close");
+  worker.Reject("rtpSender.enable", "", "", "rtpSender.enable");
+}
+
+TEST_CASE("ids at both ends of the range are answered") {
+  RoomFixture worker;
+  worker.SendFrame("{\"id\":0,\"method\":\"worker.dump\"}");
+  worker.SendFrame("{\"id\":4294967295,\"method\":\"worker.dump\"}");
+  CHECK(worker.TakeSummary() == Lines{"accepted 0", "accepted 4294967295"});
+}
+
+TEST_CASE("internal and data of a wrong type count as empty") {
+  RoomFixture worker;
+  worker.SendFrame(
+      "{\"id\":1,\"method\":\"worker.updateSettings\",\"internal\":[],\"data\":\"x\"}");
+  worker.SendFrame("{\"id\":2,\"method\":\"room.dump\",\"internal\":\"x\"}");
+  CHECK(worker.TakeSummary() == Lines{"accepted 1", "rejected 2"});
+}
+
+TEST_CASE("pipelined requests are answered in their order, around garbage") {
+  RoomFixture worker;
+  const std::string dump = "{\"id\":1,\"method\":\"worker.dump\"}";
+  const std::string other = "{\"id\":2,\"method\":\"nothing\"}";
+  worker.Send(fmt::format("{}:{},garbage{}:{},{}:{},", dump.size(), dump, other.size(), other,
+                          dump.size(), dump));
+  CHECK(worker.TakeSummary() == Lines{"accepted 1", "rejected 2", "accepted 1"});
+  CHECK(worker.channel.reader().errors() == 1);
+}
+
+TEST_CASE("a bogus length stalls the channel for a second at most") {
+  RoomFixture worker;
+  worker.Send("50000:{\"id\":9}");
+  worker.Post("worker.dump", "");
+  CHECK(worker.messages.empty());
+  worker.environment.AdvanceBy(RoomChannel::kFrameTimeout);
+  CHECK(worker.TakeSummary() == Lines{"accepted 1"});
+  worker.Accept("worker.dump", "");
+}
+
+TEST_CASE("a response over the limit is a rejection that says so") {
+  RoomFixture worker;
+  worker.MakeRoom();
+  for (uint32_t peer = 1; peer <= 150; ++peer) worker.MakePeer(peer);
+  worker.Reject("room.dump", RoomFixture::RoomInternal(), "", "65536");
+  CHECK(worker.channel.writer().dropped() == 1);
+}
+
+TEST_CASE("log lines are cut to what fits, and by level and tag") {
+  RoomFixture worker;
+  SLUICE_ERROR("{}", std::string(100'000, 'a'));
+  REQUIRE(worker.logs.size() == 1);
+  CHECK(worker.logs[0].size() > 40'000);
+  SLUICE_DEBUG(kIce, "not now");
+  CHECK(worker.logs.size() == 1);
+  worker.Accept("worker.updateSettings", "", "{'logTags':['ice',5,'chicken']}");
+  SLUICE_DEBUG(kIce, "now");
+  SLUICE_WARN(kIce, "and now");
+  SLUICE_DEBUG(kDtls, "not this");
+  REQUIRE(worker.logs.size() == 3);
+  CHECK(worker.logs[1] == "D[id:abcdefgh#1] now");
+  CHECK(worker.logs[2] == "W[id:abcdefgh#1] and now");
+  worker.Accept("worker.updateSettings", "", "{'logTags':[],'logLevel':'ERROR'}");
+  SLUICE_DEBUG(kIce, "no more");
+  CHECK(worker.logs.size() == 3);
+}
+
+}  // namespace
+}  // namespace sluice::room_protocol
