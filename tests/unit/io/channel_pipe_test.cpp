@@ -1,5 +1,6 @@
 #include "worker/io/channel_pipe.h"
 
+#include <algorithm>
 #include <csignal>
 
 #include "tests/unit/io/io_test.h"
@@ -157,6 +158,51 @@ TEST_CASE("the rest is written at the end, and a stuck reader does not hold up t
   CHECK(world.ReadPeer() == Pattern(1000, 1));
   world.pipe->Write(Bytes(size_t{4} << 20));
   world.pipe->Drain(Duration::Millis(1));
+  CHECK(world.pipe->backlog() == 0);
+}
+
+/// How much a reader that reads everything at once gets.
+size_t ReadOnce(int fd) {
+  Bytes buffer(1'000'000);
+  const ssize_t got = recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
+  return got < 0 ? 0 : static_cast<size_t>(got);
+}
+
+TEST_CASE("with a limit no more than that is unread, in whole writes") {
+  World world(GENERATE(false, true));
+  const int reader = world.peer_in.valid() ? world.peer_in.get() : world.peer_out.get();
+  constexpr size_t kLimit = 10'000;
+  constexpr size_t kWrite = 3'000;
+  constexpr size_t kWrites = 100;
+  world.pipe->LimitUnread(kLimit);
+  for (size_t i = 0; i < kWrites; ++i) world.pipe->Write(Pattern(kWrite, 1));
+  world.pipe->Flush();
+  CHECK(world.pipe->backlog() == kWrites * kWrite - 3 * kWrite);
+  world.pipe->Flush();  // nothing has been read: nothing follows
+  CHECK(world.pipe->backlog() == kWrites * kWrite - 3 * kWrite);
+  size_t total = 0;
+  size_t most = 0;
+  REQUIRE(RunUntil(*world.loop, [&] {
+    const size_t got = ReadOnce(reader);
+    most = std::max(most, got);
+    total += got;
+    CHECK(got % kWrite == 0);
+    return total == kWrites * kWrite;
+  }));
+  CHECK(most <= kLimit);
+  CHECK(world.pipe->backlog() == 0);
+  // What is read at once may be written at once.
+  world.pipe->Write(Pattern(kWrite, 1));
+  world.pipe->Flush();
+  CHECK(ReadOnce(reader) == kWrite);
+}
+
+TEST_CASE("with a limit the rest is written at the end as far as it is read") {
+  World world;
+  world.pipe->LimitUnread(1'000);
+  for (int i = 0; i < 3; ++i) world.pipe->Write(Pattern(700, 2));
+  world.pipe->Drain(Duration::Millis(5));
+  CHECK(ReadOnce(world.peer_in.get()) == 700);
   CHECK(world.pipe->backlog() == 0);
 }
 

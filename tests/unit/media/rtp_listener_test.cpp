@@ -122,6 +122,26 @@ TEST_CASE("learning stops at the bound", "[rtp_listener]") {
   CHECK_FALSE(listener.Add(Second(), Parameters({BySsrc(0xFFFE)})).ok());
 }
 
+TEST_CASE("where a producer asks for it, the payload type tells what nothing else does",
+          "[rtp_listener]") {
+  RtpListener listener;
+  RtpParameters parameters = Parameters({BySsrc(5)});
+  RtpCodecParameters codec;
+  const auto packet = Packet(99, "", "");
+  codec.payload_type = packet.view->payload_type().value();
+  parameters.codecs = {codec};
+  REQUIRE(listener.Add(Second(), parameters).ok());  // not asked for
+  CHECK(listener.Find(*packet.view, kIds) == nullptr);
+  parameters.encodings = {BySsrc(6)};
+  REQUIRE(listener.Add(First(), parameters, /*by_payload_type=*/true).ok());
+  CHECK(listener.Find(*packet.view, kIds) == &First());
+  CHECK(listener.Find(*Packet(5, "", "").view, kIds) == &Second());  // SSRC wins
+  parameters.encodings = {BySsrc(7)};
+  CHECK_FALSE(listener.Add(Second(), parameters, /*by_payload_type=*/true).ok());
+  listener.Remove(First());
+  CHECK(listener.Find(*packet.view, kIds) == nullptr);
+}
+
 TEST_CASE("the last producer that has an extension decides its id", "[rtp_listener]") {
   ReceiveExtensionIds ids;
   RtpParameters parameters;
