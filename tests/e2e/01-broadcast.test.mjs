@@ -21,7 +21,7 @@ after(async () => {
   await sluice?.stop();
 });
 
-const onlyPeer = (remotes) => Object.entries(remotes)[0];
+const broadcastOf = (remotes) => Object.entries(remotes).find(([, r]) => r.name === 'Broadcast');
 
 test('two viewers decode the broadcast at its rate, in its size, with sound', async () => {
   const viewers = [];
@@ -31,13 +31,20 @@ test('two viewers decode the broadcast at its rate, in its size, with sound', as
     );
   }
   for (const [index, viewer] of viewers.entries()) {
-    // Past ffmpeg's start, when it catches up with what it is late.
-    const [peerId, first] = onlyPeer(await viewer.waitForMedia(1, { minFrames: 3 * sourceRate }));
-    assert.equal(first.name, 'Broadcast');
-    assert.deepEqual([first.width, first.height], [640, 360]);
+    const [peerId, first] = broadcastOf(await viewer.waitForMedia(1));
+    assert.deepEqual([first.width, first.height], [320, 180]);
     assert.equal(first.codec, 'video/VP8');
-    const rate = await viewer.frameRate(peerId, 4 * sourceRate);
-    assert.ok(Math.abs(rate - sourceRate) < 1.5, `decoded ${rate} fps of ${sourceRate}`);
+    // ffmpeg starts late and catches up, and this machine does other things too: wait for four
+    // seconds on end at the source's rate.
+    const rates = [];
+    await waitFor(
+      `${sourceRate} frames per second`,
+      async () => {
+        rates.push(await viewer.frameRate(peerId, 4 * sourceRate));
+        return Math.abs(rates.at(-1) - sourceRate) < 1.5;
+      },
+      { timeout: 60_000, describe: () => rates },
+    );
     const later = (await viewer.remotes())[peerId];
     assert.ok(later.audioEnergy > first.audioEnergy, 'audio energy grows');
     await viewer.screenshot(`broadcast-viewer-${index + 1}`);
@@ -71,7 +78,7 @@ test('stopping the broadcast removes it from the room', async () => {
   const viewer = await browser.join(sluice.url, { roomId: 'demo', mode: 'live', displayName: 'Eve' });
   await viewer.waitForMedia(1);
   await broadcast.stop();
-  await waitFor('the tile to go', async () => Object.keys(await viewer.remotes()).length === 0);
+  await waitFor('the tile to go', async () => !Object.values(await viewer.remotes()).some((r) => r.name === 'Broadcast'));
   await viewer.screenshot('broadcast-ended');
   await viewer.close();
 });

@@ -73,8 +73,9 @@ export class Sluice {
       env: {
         ...process.env,
         SLUICE_URL: this.url,
-        SLUICE_SIZE: '640x360',
-        SLUICE_BITRATE: '800k',
+        // Small: encoder, viewers and their painting share two cores with the server.
+        SLUICE_SIZE: '320x180',
+        SLUICE_BITRATE: '400k',
         ...env,
       },
     });
