@@ -41,7 +41,7 @@ for name in "${names[@]}"; do
   targets+=("${name}_fuzzer")
 done
 
-cmake --preset fuzz -B "$build" >/dev/null
+[ -f "$build/build.ninja" ] || cmake --preset fuzz -B "$build" >/dev/null
 cmake --build "$build" --target "${targets[@]}"
 
 failed=()

@@ -2,8 +2,9 @@
 # Builds everything and runs every test. Stages, in order; name some to run only those:
 #   format   clang-format of all C++ files
 #   unit     g++ release build with warnings as errors; unit, simulation and integration tests
-#   asan     the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
-#   fuzz     clang build with warnings as errors; every fuzz target for a fixed number of runs
+#   asan     clang build with warnings as errors; the same tests under AddressSanitizer and
+#            UndefinedBehaviorSanitizer
+#   fuzz     every fuzz target for a fixed number of runs
 #   tidy     clang-tidy of all sources
 #   meson    the Meson build of the same source lists
 #   web      type check and build of the web app
@@ -13,7 +14,7 @@ cd "$(dirname "$0")/.."
 
 all_stages=(format unit asan fuzz tidy meson web e2e)
 case "${1:-}" in
-  -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
 esac
 stages=("$@")
 [ ${#stages[@]} -gt 0 ] || stages=("${all_stages[@]}")
@@ -38,10 +39,11 @@ stage_unit() {
   ctest --test-dir build/release --output-on-failure -j "$jobs"
 }
 
+# The fuzz build has the sanitizers and is clang's: the tests and the fuzz targets share its libraries.
 stage_asan() {
-  cmake --preset asan -DSLUICE_WERROR=ON >/dev/null
-  cmake --build --preset asan -j "$jobs"
-  ctest --test-dir build/asan --output-on-failure -j "$jobs"
+  cmake --preset fuzz -DSLUICE_WERROR=ON -DSLUICE_TESTS=ON >/dev/null
+  cmake --build --preset fuzz -j "$jobs"
+  ctest --test-dir build/fuzz --output-on-failure -j "$jobs"
 }
 
 stage_fuzz() { scripts/fuzz.sh; }
