@@ -171,7 +171,8 @@ std::vector<RtpEncodingParameters> PipeEncodings(const RtpParameters& consumable
 
 }  // namespace
 
-Result<RtpCapabilities> MakeRouterRtpCapabilities(std::vector<RtpCodecCapability> media_codecs) {
+Result<RtpCapabilities> MakeRouterRtpCapabilities(
+    const std::vector<RtpCodecCapability>& media_codecs) {
   const RtpCapabilities& supported = SupportedRtpCapabilities();
   PayloadTypeAllocator payload_types;
   for (const RtpCodecCapability& codec : media_codecs) {

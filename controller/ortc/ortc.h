@@ -37,7 +37,8 @@ std::string_view ToString(MediaKind kind);
 
 /// A. What a router with these media codecs offers: payload types allocated, RTX added to video,
 /// all supported header extensions. UnsupportedError for a codec that we do not know.
-Result<RtpCapabilities> MakeRouterRtpCapabilities(std::vector<RtpCodecCapability> media_codecs);
+Result<RtpCapabilities> MakeRouterRtpCapabilities(
+    const std::vector<RtpCodecCapability>& media_codecs);
 
 /// B. How a producer's payload types and SSRCs map to the router's. Mapped SSRCs are consecutive
 /// from `first_mapped_ssrc` (draw from kFirstRandomSsrc..kLastRandomSsrc).
