@@ -2,7 +2,7 @@
 # Builds everything and runs every test. Stages, in order; name some to run only those:
 #   format   clang-format of all C++ files
 #   unit     g++ release build with warnings as errors; unit, simulation and integration tests
-#   asan     clang build with warnings as errors; the same tests under AddressSanitizer and
+#   asan     clang build with warnings as errors; the worker's tests under AddressSanitizer and
 #            UndefinedBehaviorSanitizer
 #   fuzz     every fuzz target for a fixed number of runs
 #   tidy     clang-tidy of all sources
@@ -39,11 +39,15 @@ stage_unit() {
   ctest --test-dir build/release --output-on-failure -j "$jobs"
 }
 
-# The fuzz build has the sanitizers and is clang's: the tests and the fuzz targets share its libraries.
+# The fuzz build has the sanitizers and is clang's: the worker's tests and the fuzz targets share its
+# libraries. Not the controller: clang 14 cannot compile coroutines with AddressSanitizer (it stops with
+# "Cannot represent a difference across sections"); the g++ preset `asan` can.
 stage_asan() {
+  local tests=(unit_common unit_wire unit_ice unit_dtls unit_srtp unit_rtp unit_producer
+    unit_consumer unit_media unit_channel unit_io sim integration_worker)
   cmake --preset fuzz -DSLUICE_WERROR=ON -DSLUICE_TESTS=ON >/dev/null
-  cmake --build --preset fuzz -j "$jobs"
-  ctest --test-dir build/fuzz --output-on-failure -j "$jobs"
+  cmake --build --preset fuzz -j "$jobs" --target "${tests[@]}"
+  ctest --test-dir build/fuzz --output-on-failure -j "$jobs" -E 'unit_controller|layering|readme'
 }
 
 stage_fuzz() { scripts/fuzz.sh; }

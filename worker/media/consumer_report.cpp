@@ -51,8 +51,9 @@ ConsumerDump Consumer::Dump() const {
   dump.kind = impl.kind;
   dump.rtp_parameters = impl.settings.rtp_parameters;
   dump.consumable_rtp_encodings = impl.consumable_encodings;
-  for (uint8_t type = 0; type < impl.settings.payload_types.size(); ++type) {
-    if (impl.settings.payload_types[type]) dump.supported_codec_payload_types.push_back(type);
+  for (size_t type = 0; type < impl.settings.payload_types.size(); ++type) {
+    if (!impl.settings.payload_types[type]) continue;
+    dump.supported_codec_payload_types.push_back(static_cast<uint8_t>(type));
   }
   dump.traces = impl.traces;
   dump.paused = impl.paused;
