@@ -226,6 +226,7 @@ export class Session {
         streamId: `${peerId}-${appData?.share ? 'share' : 'mic-webcam'}`,
         appData: { ...appData, peerId },
       });
+      holdBack(consumer.rtpReceiver, this.settings.buffer);
       this.consumers.set(consumer.id, { peerId, consumer });
       consumer.on('transportclose', () => this.consumers.delete(consumer.id));
       accept();
@@ -274,6 +275,13 @@ export class Session {
     this.#send = this.#receive = undefined;
     this.producers.clear();
     this.consumers.clear();
+  }
+}
+
+/** Sets `receiver`'s jitter buffer, in ms, where the browser can (WebRTC Extensions). */
+function holdBack(receiver: RTCRtpReceiver | undefined, buffer: number | undefined): void {
+  if (receiver && buffer !== undefined && 'jitterBufferTarget' in receiver) {
+    receiver.jitterBufferTarget = buffer;
   }
 }
 

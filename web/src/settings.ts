@@ -13,11 +13,21 @@ export interface Settings {
   forceTcp: boolean;
   /** Preferred video codec, such as "vp8" or "h264"; "" = the room's first. */
   codec: string;
+  /**
+   * Milliseconds that received media is held back, so that a packet lost twice is repaired before it
+   * is due; undefined = the browser's choice, which is as little as the link has allowed so far.
+   */
+  buffer: number | undefined;
   /** Show the statistics of each tile from the start. */
   info: boolean;
   /** Join at once, without the form. */
   join: boolean;
 }
+
+/** A broadcast is watched, not talked back to: a quarter of a second buys three round trips of repair. */
+const liveBuffer = 250; // ms
+/** The most that browsers grant (WebRTC Extensions, jitterBufferTarget). */
+const maxBuffer = 4000; // ms
 
 const flag = (value: string | null, fallback: boolean): boolean =>
   value === null ? fallback : value !== 'false' && value !== '0';
@@ -26,6 +36,12 @@ export function randomId(length = 8): string {
   const letters = 'abcdefghijklmnopqrstuvwxyz0123456789';
   const bytes = crypto.getRandomValues(new Uint8Array(length));
   return Array.from(bytes, (byte) => letters[byte % letters.length]).join('');
+}
+
+function parseBuffer(text: string | null, mode: Mode): number | undefined {
+  const buffer = Number(text ?? Number.NaN);
+  if (buffer >= 0 && buffer <= maxBuffer) return buffer;
+  return mode === 'live' ? liveBuffer : undefined;
 }
 
 function parseMode(text: string | null): Mode {
@@ -43,6 +59,7 @@ export function readSettings(address = window.location.href): Settings {
     peerId: query.get('peerId') ?? randomId(),
     forceTcp: flag(query.get('forceTcp'), false),
     codec: flag(query.get('forceH264'), false) ? 'h264' : (query.get('codec') ?? '').toLowerCase(),
+    buffer: parseBuffer(query.get('buffer'), mode),
     info: flag(query.get('info'), false),
     join: flag(query.get('join'), false),
   };
