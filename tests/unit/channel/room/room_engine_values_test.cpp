@@ -12,8 +12,8 @@ namespace sluice::room_protocol {
 namespace {
 
 RtpCapabilities RecordedPeer() {
-  return EffectivePeerCapabilities(RecordedRoom(),
-                                   ParseCapabilities(Json(trace::kSetCapabilitiesRequest)).value());
+  return EffectivePeerCapabilities(
+      RecordedRoom(), ParseCapabilities(Json(trace::Data(trace::kSetCapabilities))).value());
 }
 
 RoomRtpParameters Receiver(std::string_view request) {
@@ -24,7 +24,7 @@ RoomRtpParameters Receiver(std::string_view request) {
 constexpr char kVp8[] = "'codecs':[{'name':'video/VP8','payloadType':102,'clockRate':90000}]";
 
 TEST_CASE("the recorded receivers make producers that the engine takes, with identity mapping") {
-  const auto video = ToProduceOptions("38750462", Receiver(trace::kReceiveVideoRequest), "x");
+  const auto video = ToProduceOptions("38750462", Receiver(trace::Data(trace::kReceiveVideo)), "x");
   REQUIRE(video.has_value());
   RtpParameters parameters = video->rtp_parameters;
   CHECK(CheckProduceOptions(*video, &parameters).ok());
@@ -50,7 +50,7 @@ TEST_CASE("the recorded receivers make producers that the engine takes, with ide
   CHECK(mapping.encodings[0].ssrc == 615420371u);
   CHECK(mapping.encodings[0].mapped_ssrc == 615420371u);
 
-  const auto audio = ToProduceOptions("88577653", Receiver(trace::kReceiveAudioRequest), "x");
+  const auto audio = ToProduceOptions("88577653", Receiver(trace::Data(trace::kReceiveAudio)), "x");
   REQUIRE(audio.has_value());
   parameters = audio->rtp_parameters;
   CHECK(CheckProduceOptions(*audio, &parameters).ok());
@@ -61,7 +61,7 @@ TEST_CASE("the recorded receivers make producers that the engine takes, with ide
 
 TEST_CASE("the recorded receivers' senders make consumers that the engine takes") {
   const RoomRtpParameters sender =
-      MakeSenderParameters(Receiver(trace::kReceiveVideoRequest), RecordedPeer(), "mux12345");
+      MakeSenderParameters(Receiver(trace::Data(trace::kReceiveVideo)), RecordedPeer(), "mux12345");
   const auto options = ToConsumeOptions("77", "38750462", sender, "x");
   REQUIRE(options.has_value());
   CHECK(options->consumer_id == "77");

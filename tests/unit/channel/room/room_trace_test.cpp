@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <catch2/catch.hpp>
 #include <string>
 
@@ -7,36 +9,33 @@
 namespace sluice::room_protocol {
 namespace {
 
-/// The recorded text as this writer would write it: line breaks out.
-std::string Text(const char* recorded) {
-  std::string out;
-  for (const char* c = recorded; *c != '\0'; ++c) {
-    if (*c != '\n') out += *c;
-  }
-  return out;
+/// The response to a recorded request as this writer writes it.
+std::string Accepted(trace::Record request, const boost::json::value& data) {
+  return fmt::format(R"({{"accepted":true,"data":{},"id":{}}})", SerializeSorted(data),
+                     trace::Message(request).at("id").to_number<uint32_t>());
 }
 
-RtpCapabilities EffectiveOf(const char* request) {
-  return EffectivePeerCapabilities(RecordedRoom(), ParseCapabilities(Json(request)).value());
+RtpCapabilities RecordedPeer() {
+  return EffectivePeerCapabilities(
+      RecordedRoom(), ParseCapabilities(Json(trace::Data(trace::kSetCapabilities))).value());
 }
 
 TEST_CASE("the recorded setCapabilities gets the recorded response, byte by byte") {
-  const RtpCapabilities effective = EffectiveOf(trace::kSetCapabilitiesRequest);
-  CHECK(SerializeSorted(WriteCapabilities(effective)) == Text(trace::kSetCapabilitiesResponse));
+  CHECK(Accepted(trace::kSetCapabilities, WriteCapabilities(RecordedPeer())) ==
+        trace::Line(trace::kSetCapabilitiesResponse));
 }
 
 TEST_CASE("the recorded receives get the recorded responses, byte by byte") {
-  const RtpCapabilities effective = EffectiveOf(trace::kSetCapabilitiesRequest);
-  const std::pair<const char*, const char*> exchanges[] = {
-      {trace::kReceiveAudioRequest, trace::kReceiveAudioResponse},
-      {trace::kReceiveVideoRequest, trace::kReceiveVideoResponse},
+  const std::pair<trace::Record, trace::Record> exchanges[] = {
+      {trace::kReceiveAudio, trace::kReceiveAudioResponse},
+      {trace::kReceiveVideo, trace::kReceiveVideoResponse},
   };
   for (const auto& [request, response] : exchanges) {
-    const auto parameters = ParseRtpParameters(Json(request));
+    const auto parameters = ParseRtpParameters(Json(trace::Data(request)));
     REQUIRE(parameters.ok());
-    const auto reduced = ReduceReceiverParameters(effective, *parameters);
+    const auto reduced = ReduceReceiverParameters(RecordedPeer(), *parameters);
     REQUIRE(reduced.ok());
-    CHECK(SerializeSorted(WriteRtpParameters(*reduced)) == Text(response));
+    CHECK(Accepted(request, WriteRtpParameters(*reduced)) == trace::Line(response));
   }
 }
 
