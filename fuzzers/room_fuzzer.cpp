@@ -239,7 +239,7 @@ class World final : private ChannelOutput {
     const size_t colon = text.find(':');
     Check(colon != std::string_view::npos && text.back() == ',');
     const std::string_view payload = text.substr(colon + 1, text.size() - colon - 2);
-    Check(payload.size() <= room_protocol::NetstringReader::kMaxPayload);
+    Check(payload.size() <= NetstringReader::kMaxPayload);
     Check(std::to_string(payload.size()) == text.substr(0, colon));
     if (binary_follows_) {
       binary_follows_ = false;

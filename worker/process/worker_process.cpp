@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "common/log.h"
-#include "worker/channel/room/netstring_reader.h"
+#include "common/netstring.h"
 
 namespace sluice {
 
@@ -60,7 +60,7 @@ Status WorkerProcess::OpenChannel(const WorkerOptions& options) {
   if (!pipe.ok()) return pipe.status();
   pipe_ = std::move(*pipe);
   if (options.room) {
-    pipe_->LimitUnread(room_protocol::NetstringReader::kMaxFrame);  // json-room-protocol §1.4
+    pipe_->LimitUnread(NetstringReader::kMaxFrame);  // json-room-protocol §1.4
     channel_ = WorkerChannel::MakeRoom(*this, *loop_, *options.room);
   } else {
     channel_ = WorkerChannel::MakeRouter(*this, *this);

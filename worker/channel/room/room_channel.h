@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "common/log.h"
+#include "common/netstring.h"
 #include "worker/channel/channel_output.h"
-#include "worker/channel/room/netstring_reader.h"
 #include "worker/channel/room/room.h"
 #include "worker/channel/room/room_context.h"
 #include "worker/channel/room/room_writer.h"
@@ -48,7 +48,7 @@ class RoomChannel final : public EngineEvents, public LogSink {
   void Close();
 
   uint64_t rejected_frames() const { return rejected_frames_; }
-  const room_protocol::NetstringReader& reader() const { return reader_; }
+  const NetstringReader& reader() const { return reader_; }
   const room_protocol::RoomWriter& writer() const { return writer_; }
 
   // LogSink: one frame, first character the level.
@@ -85,7 +85,7 @@ class RoomChannel final : public EngineEvents, public LogSink {
   Environment& environment_;
   const room_protocol::RoomSettings settings_;
   room_protocol::RoomWriter writer_;
-  room_protocol::NetstringReader reader_;
+  NetstringReader reader_;
   std::unique_ptr<Timer> frame_timer_;
   std::unique_ptr<Session> session_;
   std::vector<std::string> lost_transports_;  // engine ids: closed once the engine is done

@@ -5,7 +5,7 @@
 #include <boost/json/value.hpp>
 #include <utility>
 
-#include "worker/channel/room/netstring_reader.h"
+#include "common/netstring.h"
 #include "worker/channel/room/room_rtp_write.h"
 
 namespace sluice::room_protocol {
@@ -41,17 +41,11 @@ std::string_view Cut(std::string_view text, size_t size) {
 RoomWriter::RoomWriter(ChannelOutput& output, std::string worker_id)
     : output_(output), worker_id_(std::move(worker_id)) {}
 
-void RoomWriter::AppendFrame(std::string_view payload, std::string* out) const {
-  fmt::format_to(std::back_inserter(*out), "{}:", payload.size());
-  out->append(payload);
-  out->push_back(',');
-}
-
 bool RoomWriter::WriteFrame(std::string_view payload) {
   if (payload.size() > kMaxPayload) return false;
   std::string frame;
-  frame.reserve(payload.size() + 7);
-  AppendFrame(payload, &frame);
+  frame.reserve(payload.size() + NetstringReader::kMaxFrame - kMaxPayload);
+  AppendNetstring(payload, &frame);
   output_.Write(Bytes(frame));
   return true;
 }
@@ -101,7 +95,7 @@ void RoomWriter::Event(uint32_t target_id, const char* class_name, const char* e
     return;
   }
   std::string frame;
-  AppendFrame(text, &frame);
+  AppendNetstring(text, &frame);
   WriteEvent(std::move(frame));
 }
 
@@ -118,10 +112,10 @@ void RoomWriter::BinaryEvent(uint32_t target_id, const char* class_name, const c
   message["event"] = event;
   message["targetId"] = target_id;
   std::string frame;
-  AppendFrame(SerializeSorted(message), &frame);
+  AppendNetstring(SerializeSorted(message), &frame);
   WriteEvent(std::move(frame));
   frame.clear();
-  AppendFrame({reinterpret_cast<const char*>(binary.data()), binary.size()}, &frame);
+  AppendNetstring({reinterpret_cast<const char*>(binary.data()), binary.size()}, &frame);
   WriteEvent(std::move(frame));
 }
 

@@ -45,7 +45,6 @@ class RoomWriter {
  private:
   /// False, and nothing written, when the payload is over the limit.
   bool WriteFrame(std::string_view payload);
-  void AppendFrame(std::string_view payload, std::string* out) const;
   void WriteEvent(std::string bytes);
 
   ChannelOutput& output_;

@@ -1,14 +1,22 @@
-#include "worker/channel/room/netstring_reader.h"
+#include "common/netstring.h"
 
 #include <fmt/format.h>
 
-namespace sluice::room_protocol {
+#include <iterator>
+
+namespace sluice {
 
 namespace {
 
 bool IsDigit(uint8_t byte) { return byte >= '0' && byte <= '9'; }
 
 }  // namespace
+
+void AppendNetstring(std::string_view payload, std::string* out) {
+  fmt::format_to(std::back_inserter(*out), "{}:", payload.size());
+  out->append(payload);
+  out->push_back(',');
+}
 
 void NetstringReader::OnBytes(std::span<const uint8_t> bytes) {
   buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
@@ -103,4 +111,4 @@ size_t NetstringReader::Parse() {
   }
 }
 
-}  // namespace sluice::room_protocol
+}  // namespace sluice

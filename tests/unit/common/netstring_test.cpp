@@ -1,6 +1,6 @@
 // The framing of the room protocol, and how the stream gets back in step (json-room-protocol §1.3,
 // §1.4).
-#include "worker/channel/room/netstring_reader.h"
+#include "common/netstring.h"
 
 #include <catch2/catch.hpp>
 
@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace sluice::room_protocol {
+namespace sluice {
 namespace {
 
 struct Reading {
@@ -31,6 +31,15 @@ TEST_CASE("netstrings come whole, together and byte by byte") {
   CHECK(reading.payloads == Payloads{"{}", "{\"a\"}", "abc", "{\"b\":1}", ""});
   CHECK(reading.problems.empty());
   CHECK(reading.reader.buffered() == 0);
+}
+
+TEST_CASE("what is appended is read back") {
+  std::string stream;
+  for (const char* payload : {"", "{}", "a:b,c", "\xC3\xA4"}) AppendNetstring(payload, &stream);
+  CHECK(stream == "0:,2:{},5:a:b,c,2:\xC3\xA4,");
+  Reading reading;
+  reading.Feed(stream);
+  CHECK(reading.payloads == Payloads{"", "{}", "a:b,c", "\xC3\xA4"});
 }
 
 TEST_CASE("lengths count bytes, not characters") {
@@ -106,4 +115,4 @@ TEST_CASE("garbage without end is not kept") {
 }
 
 }  // namespace
-}  // namespace sluice::room_protocol
+}  // namespace sluice

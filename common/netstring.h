@@ -10,10 +10,13 @@
 #include <utility>
 #include <vector>
 
-namespace sluice::room_protocol {
+namespace sluice {
 
-/// Cuts the byte stream of the room protocol into payloads (json-room-protocol §1.3, §1.4):
-/// `<decimal byte length>:<payload>,`.
+/// Appends `<decimal byte length>:<payload>,`, the framing of the room protocol
+/// (json-room-protocol §1.3). The payload has at most NetstringReader::kMaxPayload bytes.
+void AppendNetstring(std::string_view payload, std::string* out);
+
+/// Cuts the byte stream of the room protocol into payloads (json-room-protocol §1.3, §1.4).
 ///
 /// What is no netstring is reported once and skipped up to the next place where a whole frame
 /// that holds a JSON object stands: frames behind garbage, or inside the span that a wrong length
@@ -66,4 +69,4 @@ class NetstringReader {
   uint64_t errors_ = 0;
 };
 
-}  // namespace sluice::room_protocol
+}  // namespace sluice
