@@ -111,7 +111,7 @@ bool StunMessage::AddAttribute(uint16_t type, size_t offset, std::span<const uin
   switch (type) {
     case stun::kMessageIntegrity:
       integrity_offset_ = offset;
-      return value.size() == StunIntegrityKey::kTag;
+      return value.size() == HmacSha1::kDigest;
     case stun::kUsername:
       if (value.size() > kMaxUsername) return false;
       if (!username_) username_.emplace(reinterpret_cast<const char*>(value.data()), value.size());

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "tests/unit/srtp/srtp_test_support.h"
-#include "worker/core/srtp/hmac_sha1.h"
 #include "worker/core/srtp/ipsec_mb_ciphers.h"
 #include "worker/core/srtp/openssl_ciphers.h"
 #include "worker/core/srtp/packet_ciphers.h"
@@ -86,18 +85,3 @@ TEST_CASE("RFC 7714 vectors by ipsec-mb") {
   RunVectors<IpsecMbAead>();
 }
 #endif
-
-TEST_CASE("HMAC-SHA1 of RFC 2202") {
-  const auto hmac = [](const Bytes& key, const std::string& text) {
-    const Bytes data(text.begin(), text.end());
-    const std::span<const uint8_t> all(data);
-    const auto digest = HmacSha1(key).Compute(all.first(1), all.subspan(1));
-    CHECK(HmacSha1(key).Compute(all) == digest);
-    return Bytes(digest.begin(), digest.end());
-  };
-  CHECK(hmac(Bytes(20, 0x0b), "Hi There") == FromHex("b617318655057264e28bc0b6fb378c8ef146be00"));
-  CHECK(hmac({'J', 'e', 'f', 'e'}, "what do ya want for nothing?") ==
-        FromHex("effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"));
-  CHECK(hmac(Bytes(20, 0xaa), std::string(50, '\xdd')) ==
-        FromHex("125d7342b9ac11cd91a39af48aa17b4f63f175d3"));
-}

@@ -9,9 +9,9 @@
 #include <span>
 
 #include "common/rtp_types.h"
-#include "worker/core/srtp/hmac_sha1.h"
 #include "worker/core/srtp/srtp_kdf.h"
 #include "worker/core/srtp/srtp_packet.h"
+#include "worker/wire/hmac_sha1.h"
 
 namespace sluice {
 
@@ -150,14 +150,14 @@ class CmPacketCipher {
     if (!CryptRtcp(packet, size, index)) return 0;
     StoreBig32(packet + size, index | kSrtcpEncryptedFlag);
     const size_t authenticated = size + kSrtcpIndexSize;
-    const auto tag = rtcp_.hmac.Compute({packet, authenticated});
+    const auto tag = RtcpTag({packet, authenticated});
     std::memcpy(packet + authenticated, tag.data(), kSrtcpTagCm);
     return authenticated + kSrtcpTagCm;
   }
 
   bool OpenRtcp(uint8_t* packet, size_t size) {
     const size_t authenticated = size - kSrtcpTagCm;
-    const auto tag = rtcp_.hmac.Compute({packet, authenticated});
+    const auto tag = RtcpTag({packet, authenticated});
     if (CRYPTO_memcmp(tag.data(), packet + authenticated, kSrtcpTagCm) != 0) return false;
     const size_t plain = authenticated - kSrtcpIndexSize;
     return CryptRtcp(packet, plain, LoadBig32(packet + plain) & ~kSrtcpEncryptedFlag);
@@ -170,7 +170,10 @@ class CmPacketCipher {
                                                 uint64_t index) const {
     uint8_t roc[4];  // RFC 3711 §4.2: the rollover counter is authenticated, not sent
     StoreBig32(roc, static_cast<uint32_t>(index >> 16));
-    return rtp_.hmac.Compute(packet, roc);
+    return rtp_.hmac.Compute({packet, roc});
+  }
+  std::array<uint8_t, HmacSha1::kDigest> RtcpTag(std::span<const uint8_t> packet) const {
+    return rtcp_.hmac.Compute({packet});
   }
   bool CryptRtcp(uint8_t* packet, size_t size, uint32_t index) {
     uint8_t* body = packet + kSrtcpClearHeader;

@@ -1,8 +1,8 @@
-// SHA_CTX is plain data that can be made from a chaining value; its functions are deprecated since
-// OpenSSL 3.0 in favour of EVP, which cannot do that.
+// SHA_CTX is plain data that can be made from a chaining value, so that a key schedule is ten
+// words; its functions are deprecated since OpenSSL 3.0 in favour of EVP, which cannot do that.
 #define OPENSSL_SUPPRESS_DEPRECATED
 
-#include "worker/core/srtp/hmac_sha1.h"
+#include "worker/wire/hmac_sha1.h"
 
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
@@ -12,12 +12,16 @@
 namespace sluice {
 namespace {
 
-constexpr uint8_t kInnerPad = 0x36;
+constexpr uint8_t kInnerPad = 0x36;  // RFC 2104 §2
 constexpr uint8_t kOuterPad = 0x5c;
 
 std::array<uint32_t, 5> HashKeyBlock(std::span<const uint8_t> key, uint8_t pad) {
   std::array<uint8_t, SHA_CBLOCK> block{};
-  std::copy_n(key.begin(), std::min<size_t>(key.size(), block.size()), block.begin());
+  if (key.size() > block.size()) {
+    SHA1(key.data(), key.size(), block.data());
+  } else {
+    std::copy(key.begin(), key.end(), block.begin());
+  }
   for (uint8_t& byte : block) byte = static_cast<uint8_t>(byte ^ pad);
   SHA_CTX context;
   SHA1_Init(&context);
@@ -47,12 +51,11 @@ HmacSha1::~HmacSha1() {
   OPENSSL_cleanse(outer_.data(), sizeof(outer_));
 }
 
-std::array<uint8_t, HmacSha1::kDigest> HmacSha1::Compute(std::span<const uint8_t> first,
-                                                         std::span<const uint8_t> second) const {
+std::array<uint8_t, HmacSha1::kDigest> HmacSha1::Compute(
+    std::initializer_list<std::span<const uint8_t>> parts) const {
   std::array<uint8_t, kDigest> digest;
   SHA_CTX context = Resume(inner_);
-  SHA1_Update(&context, first.data(), first.size());
-  if (!second.empty()) SHA1_Update(&context, second.data(), second.size());
+  for (const auto part : parts) SHA1_Update(&context, part.data(), part.size());
   SHA1_Final(digest.data(), &context);
   context = Resume(outer_);
   SHA1_Update(&context, digest.data(), digest.size());
