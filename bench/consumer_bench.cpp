@@ -12,11 +12,11 @@
 #include <string>
 #include <vector>
 
-#include "bench/silent_events.h"
 #include "tests/sim/virtual_environment.h"
 #include "worker/core/packet_buffer.h"
 #include "worker/core/rtp/sender_clock.h"
 #include "worker/media/consumer.h"
+#include "worker/media/engine_events.h"
 #include "worker/media/producer.h"
 #include "worker/media/send_stream.h"
 #include "worker/wire/rtp_packet.h"
@@ -213,7 +213,7 @@ class Room final : public ProducerHost {
   }
 
   const Scenario scenario_;
-  bench::SilentEvents events_;
+  EngineEvents events_;
   PacketBufferPool pool_;
   std::shared_ptr<SenderClock> clock_ = std::make_shared<SenderClock>();
   Arena arena_;

@@ -7,12 +7,12 @@
 #include <vector>
 
 #include "bench/flush_each.h"
-#include "bench/silent_events.h"
 #include "worker/core/packet_buffer.h"
 #include "worker/io/fd.h"
 #include "worker/io/loop.h"
 #include "worker/io/socket_factory_uv.h"
 #include "worker/media/engine.h"
+#include "worker/media/engine_events.h"
 
 namespace sluice::bench {
 
@@ -98,7 +98,7 @@ class ForwardingPath {
 
   const PathKind kind_;
   const SrtpProfile profile_;
-  SilentEvents events_;
+  EngineEvents events_;
   std::unique_ptr<Loop> loop_;
   PacketBufferPool buffers_;
   std::unique_ptr<SrtpEngine> srtp_;

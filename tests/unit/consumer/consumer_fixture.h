@@ -72,27 +72,15 @@ class RecordingEgress final : public RtpEgress {
 
 class RecordingConsumerEvents final : public EngineEvents {
  public:
-  void OnIceSelectedTuple(const std::string&, const TupleReport&) override {}
-  void OnIceState(const std::string&, IceState) override {}
-  void OnDtlsState(const std::string&, DtlsState, const std::string&) override {}
-  void OnPlainTuple(const std::string&, const TupleReport&) override {}
-  void OnPlainRtcpTuple(const std::string&, const TupleReport&) override {}
-  void OnProducerScore(const std::string&, const std::vector<ProducerScoreEntry>&) override {}
-  void OnProducerVideoOrientation(const std::string&, const VideoOrientation&) override {}
-  void OnProducerTrace(const std::string&, const TraceReport&) override {}
   void OnConsumerProducerPause(const std::string& id) override { names.push_back("pause " + id); }
   void OnConsumerProducerResume(const std::string& id) override { names.push_back("resume " + id); }
   void OnConsumerProducerClose(const std::string& id) override { names.push_back("close " + id); }
   void OnConsumerScore(const std::string&, const ConsumerScore& score) override {
     scores.push_back(score);
   }
-  void OnConsumerLayers(const std::string&, const std::optional<ConsumerLayers>&) override {}
   void OnConsumerTrace(const std::string&, const TraceReport& trace) override {
     traces.push_back(trace);
   }
-  void OnAudioLevelVolumes(const std::string&,
-                           const std::vector<std::pair<std::string, int8_t>>&) override {}
-  void OnAudioLevelSilence(const std::string&) override {}
 
   std::vector<std::string> names;
   std::vector<ConsumerScore> scores;

@@ -45,7 +45,6 @@ class RecordingEvents final : public EngineEvents {
   void OnProducerVideoOrientation(const std::string& id, const VideoOrientation&) override {
     Add("orientation", id, "");
   }
-  void OnProducerTrace(const std::string&, const TraceReport&) override {}
   void OnConsumerProducerPause(const std::string& id) override { Add("pause", id, ""); }
   void OnConsumerProducerResume(const std::string& id) override { Add("resume", id, ""); }
   void OnConsumerProducerClose(const std::string& id) override { Add("close", id, ""); }
@@ -55,7 +54,6 @@ class RecordingEvents final : public EngineEvents {
   void OnConsumerLayers(const std::string& id, const std::optional<ConsumerLayers>&) override {
     Add("layers", id, "");
   }
-  void OnConsumerTrace(const std::string&, const TraceReport&) override {}
   void OnAudioLevelVolumes(const std::string& id,
                            const std::vector<std::pair<std::string, int8_t>>&) override {
     Add("volumes", id, "");

@@ -31,11 +31,6 @@ class ProducerEvents final : public EngineEvents {
   std::vector<std::vector<std::pair<std::string, int8_t>>> volumes;
   std::vector<std::string> order;  ///< names of score events as they came
 
-  void OnIceSelectedTuple(const std::string&, const TupleReport&) override {}
-  void OnIceState(const std::string&, IceState) override {}
-  void OnDtlsState(const std::string&, DtlsState, const std::string&) override {}
-  void OnPlainTuple(const std::string&, const TupleReport&) override {}
-  void OnPlainRtcpTuple(const std::string&, const TupleReport&) override {}
   void OnProducerScore(const std::string&,
                        const std::vector<ProducerScoreEntry>& entries) override {
     scores.push_back(entries);
@@ -47,14 +42,9 @@ class ProducerEvents final : public EngineEvents {
   void OnProducerTrace(const std::string&, const TraceReport& trace) override {
     traces.push_back(trace);
   }
-  void OnConsumerProducerPause(const std::string&) override {}
-  void OnConsumerProducerResume(const std::string&) override {}
-  void OnConsumerProducerClose(const std::string&) override {}
   void OnConsumerScore(const std::string&, const ConsumerScore&) override {
     order.push_back("consumer");
   }
-  void OnConsumerLayers(const std::string&, const std::optional<ConsumerLayers>&) override {}
-  void OnConsumerTrace(const std::string&, const TraceReport&) override {}
   void OnAudioLevelVolumes(const std::string&,
                            const std::vector<std::pair<std::string, int8_t>>& entries) override {
     volumes.push_back(entries);
