@@ -1,48 +1,16 @@
 // Our certificate: router-protocol §5.4; the MTU with a large one.
-#include <openssl/pem.h>
-
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
-
-#include "tests/unit/dtls/raw_peer.h"
+#include "tests/unit/dtls/certificate_files.h"
 
 namespace sluice {
 
 namespace {
 
-/// A file of the test's own, removed with it.
-class TemporaryFile {
- public:
-  explicit TemporaryFile(const std::string& name)
-      : path_((std::filesystem::temp_directory_path() /
-               ("sluice-dtls-test-" + std::to_string(reinterpret_cast<uintptr_t>(this)) + name))
-                  .string()) {}
-  ~TemporaryFile() { std::filesystem::remove(path_); }
-  const std::string& path() const { return path_; }
-  void Write(const std::string& text) const { std::ofstream(path_) << text; }
-  template <typename F>
-  void WritePem(F write) const {
-    std::FILE* file = std::fopen(path_.c_str(), "w");
-    REQUIRE(file != nullptr);
-    write(file);
-    std::fclose(file);
-  }
-
- private:
-  std::string path_;
-};
+Result<std::shared_ptr<DtlsContext>> Load(const CertificateFiles& files) {
+  return DtlsContext::FromFiles(files.certificate.path(), files.key.path());
+}
 
 std::shared_ptr<DtlsContext> LoadWithFiller(size_t filler_bytes) {
-  const TemporaryFile certificate_file("cert.pem");
-  const TemporaryFile key_file("key.pem");
-  const EvpKeyPtr key(RawPeer::EcKey());
-  const X509Ptr certificate = MakeCertificate(key.get(), filler_bytes);
-  certificate_file.WritePem([&](std::FILE* f) { PEM_write_X509(f, certificate.get()); });
-  key_file.WritePem([&](std::FILE* f) {
-    PEM_write_PrivateKey(f, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
-  });
-  auto context = DtlsContext::FromFiles(certificate_file.path(), key_file.path());
+  auto context = Load(CertificateFiles(EvpKeyPtr(RawPeer::EcKey()), filler_bytes));
   REQUIRE(context.ok());
   return *context;
 }
@@ -116,33 +84,34 @@ TEST_CASE("a path that drops what is larger than the MTU does not matter") {
 }
 
 TEST_CASE("errors of certificate files name the file and what is wrong") {
-  const TemporaryFile certificate_file("cert.pem");
-  const TemporaryFile key_file("key.pem");
-  CHECK(ErrorOf(DtlsContext::FromFiles("/nonexistent/c.pem", "/nonexistent/k.pem"))
-            .find("cannot open the DTLS certificate file \"/nonexistent/c.pem\"") == 0);
-  certificate_file.Write("not a certificate");
-  CHECK(ErrorOf(DtlsContext::FromFiles(certificate_file.path(), key_file.path()))
-            .find("must hold a certificate in PEM") != std::string::npos);
   const EvpKeyPtr key(RawPeer::EcKey());
-  const EvpKeyPtr other(RawPeer::EcKey());
-  const X509Ptr certificate = MakeCertificate(key.get());
-  certificate_file.WritePem([&](std::FILE* f) { PEM_write_X509(f, certificate.get()); });
-  CHECK(ErrorOf(DtlsContext::FromFiles(certificate_file.path(), "/nonexistent/k.pem"))
-            .find("cannot open the DTLS private key file") == 0);
-  key_file.Write("not a key");
-  CHECK(ErrorOf(DtlsContext::FromFiles(certificate_file.path(), key_file.path()))
-            .find("must hold a private key in PEM") != std::string::npos);
-  key_file.WritePem([&](std::FILE* f) {
-    PEM_write_PrivateKey(f, key.get(), EVP_aes_128_cbc(),
-                         reinterpret_cast<const unsigned char*>("pass"), 4, nullptr, nullptr);
-  });
-  CHECK(ErrorOf(DtlsContext::FromFiles(certificate_file.path(), key_file.path()))
-            .find("without pass phrase") != std::string::npos);
-  key_file.WritePem([&](std::FILE* f) {
-    PEM_write_PrivateKey(f, other.get(), nullptr, nullptr, 0, nullptr, nullptr);
-  });
-  CHECK(ErrorOf(DtlsContext::FromFiles(certificate_file.path(), key_file.path()))
-            .find("is not the one of the certificate") != std::string::npos);
+  const CertificateFiles files(key);
+  const CertificateFiles other(EvpKeyPtr(RawPeer::EcKey()));
+  const std::string& certificate_file = files.certificate.path();
+  const auto error = [&](const std::string& key_file) {
+    return ErrorOf(DtlsContext::FromFiles(certificate_file, key_file));
+  };
+  CHECK_THAT(ErrorOf(DtlsContext::FromFiles("/nonexistent/c.pem", files.key.path())),
+             Catch::StartsWith("cannot open the DTLS certificate file \"/nonexistent/c.pem\""));
+  CHECK_THAT(error("/nonexistent/k.pem"),
+             Catch::StartsWith("cannot open the DTLS private key file \"/nonexistent/k.pem\""));
+  CHECK_THAT(error(certificate_file), Catch::Contains("must hold a private key in PEM"));
+  CHECK_THAT(error(other.key.path()), Catch::Contains("is not the one of the certificate"));
+  files.key.Write(CertificateFiles::Pem([&](BIO* out) {
+    PEM_write_bio_PrivateKey(out, key.get(), EVP_aes_128_cbc(),
+                             reinterpret_cast<const unsigned char*>("pass"), 4, nullptr, nullptr);
+  }));
+  CHECK_THAT(error(files.key.path()), Catch::Contains("without pass phrase"));
+  files.certificate.Write("not a certificate");
+  CHECK_THAT(error(files.key.path()), Catch::Contains("must hold a certificate in PEM"));
+}
+
+TEST_CASE("a weak key is refused with its file, its size and the least size") {
+  const CertificateFiles weak(EvpKeyPtr(RawPeer::RsaKey(1024)));
+  const std::string error = ErrorOf(Load(weak));
+  CHECK_THAT(error, Catch::Contains(weak.certificate.path() + "\" has an RSA key of 1024 bits"));
+  CHECK_THAT(error, Catch::Contains("2048"));
+  CHECK(Load(CertificateFiles(EvpKeyPtr(RawPeer::RsaKey(2048)))).ok());
 }
 
 }  // namespace sluice

@@ -1,11 +1,11 @@
 #include "worker/process/options.h"
 
-#include <unistd.h>
 #include <catch2/catch.hpp>
 
-#include <cstdio>
 #include <string>
 #include <vector>
+
+#include "tests/temporary_file.h"
 
 namespace sluice {
 namespace {
@@ -23,13 +23,6 @@ void CheckError(const std::vector<const char*>& arguments, const std::vector<con
   for (const char* part : parts) CHECK_THAT(text, Catch::Contains(part));
 }
 
-/// A file that exists for the length of a test.
-struct TemporaryFile {
-  TemporaryFile() { close(mkstemp(path)); }
-  ~TemporaryFile() { std::remove(path); }
-  char path[32] = "/tmp/sluice-options-XXXXXX";
-};
-
 TEST_CASE("no options give the defaults") {
   const auto options = Parse({});
   REQUIRE(options.ok());
@@ -42,8 +35,8 @@ TEST_CASE("no options give the defaults") {
 
 TEST_CASE("the library's command line is understood") {
   const TemporaryFile file;
-  const std::string certificate = std::string("--dtlsCertificateFile=") + file.path;
-  const std::string key = std::string("--dtlsPrivateKeyFile=") + file.path;
+  const std::string certificate = std::string("--dtlsCertificateFile=") + file.path();
+  const std::string key = std::string("--dtlsPrivateKeyFile=") + file.path();
   const auto options =
       Parse({"--logLevel=DEBUG", "--logTag=ice", "--logTags=dtls", "--logTag", "rtp",
              "--logTag=nonsense", "--rtcMinPort=0", "--rtcMaxPort=9999", certificate.c_str(),
@@ -55,7 +48,7 @@ TEST_CASE("the library's command line is understood") {
          static_cast<uint16_t>(LogTag::kRtp)));
   CHECK(options->rtc_ports.min == 0);
   CHECK(options->rtc_ports.max == 9999);
-  CHECK(options->dtls_certificate_file == file.path);
+  CHECK(options->dtls_certificate_file == file.path());
   CHECK(options->field_trials == "A/Enabled/B/x/");
 }
 
@@ -76,7 +69,7 @@ TEST_CASE("wrong options name the option, the value and what is right") {
   CheckError({"--srtpEngine=x"}, {"--srtpEngine", "ipsecmb, openssl, libsrtp"});
   CheckError({"--protocol=x"}, {"--protocol", "router"});
   const TemporaryFile file;
-  const std::string certificate = std::string("--dtlsCertificateFile=") + file.path;
+  const std::string certificate = std::string("--dtlsCertificateFile=") + file.path();
   CheckError({certificate.c_str()}, {"--dtlsCertificateFile", "--dtlsPrivateKeyFile"});
 }
 

@@ -2,13 +2,13 @@
 // §1.2).
 #include "worker/process/room_options.h"
 
-#include <unistd.h>
 #include <catch2/catch.hpp>
 
 #include <algorithm>
-#include <cstdio>
 #include <string>
 #include <vector>
+
+#include "tests/temporary_file.h"
 
 namespace sluice {
 namespace {
@@ -40,12 +40,6 @@ void CheckError(const std::vector<const char*>& arguments, const char* part) {
   CHECK_THAT(text, Catch::Contains(part));
   CHECK(text.find('\n') == std::string::npos);
 }
-
-struct TemporaryFile {
-  TemporaryFile() { close(mkstemp(path)); }
-  ~TemporaryFile() { std::remove(path); }
-  char path[32] = "/tmp/sluice-options-XXXXXX";
-};
 
 TEST_CASE("room options: defaults take the first bindable address of each family") {
   const auto options = Parse({});
@@ -99,7 +93,7 @@ TEST_CASE("room options: what is wrong is named") {
 
 TEST_CASE("room options: a certificate without a key is ignored") {
   const TemporaryFile file;
-  const std::string option = std::string("--dtlsCertificateFile=") + file.path;
+  const std::string option = std::string("--dtlsCertificateFile=") + file.path();
   const auto options = Parse({option.c_str()});
   REQUIRE(options.ok());
   CHECK(options->dtls_certificate_file.empty());

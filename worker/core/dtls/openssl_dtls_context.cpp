@@ -18,6 +18,9 @@ constexpr long kSecondsPerDay = 24 * 60 * 60;
 constexpr int kValidDays = 3650;     // ten years: a worker does not live longer
 constexpr size_t kNameBytes = 8;     // common name, 16 hex digits
 constexpr size_t kSerialBytes = 16;  // RFC 5280 §4.1.2.2 allows 20
+/// Bits of security that the key of a certificate must give, whatever the machine's OpenSSL is
+/// configured to: RSA 2048, or EC P-224 (NIST SP 800-57 part 1, table 2; browsers ask no less).
+constexpr int kMinSecurityBits = 112;
 
 Status OpenSslError(std::string_view what) {
   return Error(fmt::format("{}: {}", what, TakeOpenSslError()));
@@ -65,6 +68,14 @@ Result<X509Ptr> SelfSign(EVP_PKEY& key) {
   return certificate;
 }
 
+Status CheckKeyStrength(const EVP_PKEY& key, const std::string& file) {
+  if (EVP_PKEY_get_security_bits(&key) >= kMinSecurityBits) return absl::OkStatus();
+  return Error(fmt::format(
+      "the DTLS certificate file \"{}\" has an {} key of {} bits, which is too weak: RSA "
+      "needs 2048 bits at least, EC 224",
+      file, EVP_PKEY_get0_type_name(&key), EVP_PKEY_get_bits(&key)));
+}
+
 Result<BioPtr> OpenFile(const char* what, const std::string& path) {
   ERR_clear_error();
   BioPtr file(BIO_new_file(path.c_str(), "r"));
@@ -108,6 +119,12 @@ Result<std::shared_ptr<DtlsContext>> DtlsContext::FromFiles(const std::string& c
     return OpenSslError(fmt::format(
         "the DTLS certificate file \"{}\" must hold a certificate in PEM", certificate_file));
   }
+  const EVP_PKEY* const public_key = X509_get0_pubkey(certificate.get());
+  if (public_key == nullptr) {
+    return OpenSslError(fmt::format("the DTLS certificate file \"{}\" has a key of no known kind",
+                                    certificate_file));
+  }
+  SLUICE_RETURN_IF_ERROR(CheckKeyStrength(*public_key, certificate_file));
   file = OpenFile("private key", private_key_file);
   if (!file.ok()) return file.status();
   EvpKeyPtr key(PEM_read_bio_PrivateKey(file->get(), nullptr, NoPassPhrase, nullptr));
@@ -121,7 +138,12 @@ Result<std::shared_ptr<DtlsContext>> DtlsContext::FromFiles(const std::string& c
         fmt::format("the DTLS private key in \"{}\" is not the one of the certificate in \"{}\"",
                     private_key_file, certificate_file));
   }
-  return OpenSslDtlsContext::Make(std::move(certificate), std::move(key));
+  auto context = OpenSslDtlsContext::Make(std::move(certificate), std::move(key));
+  if (!context.ok()) {
+    return Error(fmt::format("the DTLS certificate file \"{}\": {}", certificate_file,
+                             std::string(context.status().message())));
+  }
+  return context;
 }
 
 Result<std::shared_ptr<DtlsContext>> OpenSslDtlsContext::Make(X509Ptr certificate, EvpKeyPtr key) {
