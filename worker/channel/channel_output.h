@@ -11,6 +11,9 @@ class ChannelOutput {
  public:
   virtual ~ChannelOutput() = default;
   virtual void Write(std::span<const uint8_t> bytes) = 0;
+  /// What is written next leaves after the controller has read everything before it, where the
+  /// output can tell.
+  virtual void HoldUntilRead() {}
   /// Bytes that the controller has not taken yet.
   virtual size_t backlog() const { return 0; }
 };

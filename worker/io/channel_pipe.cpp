@@ -108,12 +108,13 @@ std::span<const uint8_t> ChannelPipe::Portion() {
   const auto queued = std::span<const uint8_t>(output_).subspan(written_);
   if (unread_limit_ == 0) return queued;
   while (!writes_.empty()) {
-    if (unread_ + writes_.front() > unread_limit_) {
+    const QueuedWrite next = writes_.front();
+    if (next.after_read || unread_ + next.size > unread_limit_) {
       if (portion_left_ > 0 || !IsRead()) break;
       unread_ = 0;
     }
-    unread_ += writes_.front();
-    portion_left_ += writes_.front();
+    unread_ += next.size;
+    portion_left_ += next.size;
     writes_.pop_front();
   }
   return queued.first(portion_left_);
@@ -121,7 +122,9 @@ std::span<const uint8_t> ChannelPipe::Portion() {
 
 void ChannelPipe::Write(std::span<const uint8_t> bytes) {
   if (closed_ || bytes.empty()) return;
-  if (unread_limit_ > 0) writes_.push_back(bytes.size());
+  if (unread_limit_ > 0) {
+    writes_.push_back({bytes.size(), std::exchange(hold_next_, false)});
+  }
   if (written_ > 0 && written_ >= output_.size() / 2) {
     output_.erase(output_.begin(), output_.begin() + static_cast<ptrdiff_t>(written_));
     written_ = 0;

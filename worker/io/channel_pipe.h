@@ -50,6 +50,8 @@ class ChannelPipe final {
   void LimitUnread(size_t bytes);
   /// Starts to hand out what comes in.
   void StartReading();
+  /// With LimitUnread(): the next Write() leaves after the other side has read everything before.
+  void HoldUntilRead() { hold_next_ = true; }
   /// Queues `bytes`. Dropped when the pipe is closed.
   void Write(std::span<const uint8_t> bytes);
   /// Writes what is queued, as far as the other side takes it. The turn end calls it.
@@ -86,9 +88,14 @@ class ChannelPipe final {
   // With a limit: how the queue is cut, and what of it may be unread.
   static constexpr Duration kReadPollInterval = Duration::Millis(1);  // nothing tells when it is
   size_t unread_limit_ = 0;                                           // bytes, 0 = none
-  std::deque<size_t> writes_;  // sizes of the queued Write() calls
-  size_t unread_ = 0;          // bytes written since everything had been read
-  size_t portion_left_ = 0;    // bytes let go and not written yet
+  struct QueuedWrite {
+    size_t size = 0;  // bytes
+    bool after_read = false;
+  };
+  std::deque<QueuedWrite> writes_;
+  bool hold_next_ = false;
+  size_t unread_ = 0;        // bytes written since everything had been read
+  size_t portion_left_ = 0;  // bytes let go and not written yet
   std::unique_ptr<Timer> read_timer_;
 
   bool started_ = false;

@@ -135,6 +135,8 @@ void WorkerProcess::RequestClose() {
 
 void WorkerProcess::Write(std::span<const uint8_t> bytes) { pipe_->Write(bytes); }
 
+void WorkerProcess::HoldUntilRead() { pipe_->HoldUntilRead(); }
+
 size_t WorkerProcess::backlog() const { return pipe_->backlog(); }
 
 void WorkerProcess::OnPipeBytes(std::span<const uint8_t> bytes) {

@@ -49,6 +49,7 @@ class WorkerProcess final : public ProcessInfo, public ChannelOutput, public Cha
   void CloseInOrder();
   // ChannelOutput
   void Write(std::span<const uint8_t> bytes) override;
+  void HoldUntilRead() override;
   size_t backlog() const override;
   // ChannelPipeListener
   void OnPipeBytes(std::span<const uint8_t> bytes) override;

@@ -197,6 +197,24 @@ TEST_CASE("with a limit no more than that is unread, in whole writes") {
   CHECK(ReadOnce(reader) == kWrite);
 }
 
+TEST_CASE("with a limit a write can wait until what is before it is read") {
+  World world(GENERATE(false, true));
+  const int reader = world.peer_in.valid() ? world.peer_in.get() : world.peer_out.get();
+  world.pipe->LimitUnread(10'000);
+  world.pipe->HoldUntilRead();  // nothing is before it
+  world.pipe->Write(Pattern(100, 1));
+  world.pipe->Write(Pattern(200, 1));
+  world.pipe->HoldUntilRead();
+  world.pipe->Write(Pattern(400, 1));
+  world.pipe->Write(Pattern(800, 1));
+  world.pipe->Flush();
+  world.pipe->Flush();
+  CHECK(ReadOnce(reader) == 300);
+  size_t then = 0;
+  REQUIRE(RunUntil(*world.loop, [&] { return (then += ReadOnce(reader)) == 1'200; }));
+  CHECK(world.pipe->backlog() == 0);
+}
+
 TEST_CASE("with a limit the rest is written at the end as far as it is read") {
   World world;
   world.pipe->LimitUnread(1'000);

@@ -106,6 +106,8 @@ void Peer::CreateSender(RtpReceiver& receiver) {
   senders_.push_back(std::make_unique<RtpSender>(sender_id, *this, receiver, context_));
   json::object data = senders_.back()->Dump();
   data["associatedRtpReceiverId"] = receiver.id();
+  // The receiver's: the library looks for it by its id.
+  context_.writer.HoldUntilResponsesAreRead();
   context_.writer.Event(id_, "Peer", "newrtpsender", std::move(data));
 }
 

@@ -56,6 +56,7 @@ void RoomWriter::Accept(uint32_t request_id, const boost::json::object& data) {
   message["data"] = data;
   message["id"] = request_id;
   const std::string text = SerializeSorted(message);
+  responses_written_ = true;
   if (WriteFrame(text)) return;
   ++dropped_;
   Reject(request_id, fmt::format("the response has {} bytes, more than the {} that a message can "
@@ -97,6 +98,10 @@ void RoomWriter::Event(uint32_t target_id, const char* class_name, const char* e
   std::string frame;
   AppendNetstring(text, &frame);
   WriteEvent(std::move(frame));
+}
+
+void RoomWriter::HoldUntilResponsesAreRead() {
+  if (std::exchange(responses_written_, false)) output_.HoldUntilRead();
 }
 
 void RoomWriter::BinaryEvent(uint32_t target_id, const char* class_name, const char* event,

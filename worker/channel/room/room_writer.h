@@ -29,6 +29,9 @@ class RoomWriter {
   /// `class_name` goes into the data. An event over the limit is logged and dropped.
   void Event(uint32_t target_id, const char* class_name, const char* event,
              boost::json::object data);
+  /// The next event leaves after the controller has read the responses before it. The Node library
+  /// handles an event ahead of a response when it reads both at once, as promises come last there.
+  void HoldUntilResponsesAreRead();
   /// An event whose next frame is `binary`; nothing comes between the two.
   void BinaryEvent(uint32_t target_id, const char* class_name, const char* event,
                    boost::json::object data, std::span<const uint8_t> binary);
@@ -50,7 +53,8 @@ class RoomWriter {
   ChannelOutput& output_;
   const std::string worker_id_;
   bool holding_ = false;
-  std::vector<std::string> held_;  // finished frames, each one write
+  std::vector<std::string> held_;   // finished frames, each one write
+  bool responses_written_ = false;  // since the output was last told to hold
   uint64_t dropped_ = 0;
 };
 
