@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import { Child, freePort } from './process.mjs';
 import { controllerBin, root } from './paths.mjs';
-import { waitFor } from './wait.mjs';
+import { Hopeless, waitFor } from './wait.mjs';
 
 /** A controller with its workers, on ports of its own. */
 export class Sluice {
@@ -28,7 +28,7 @@ export class Sluice {
     await waitFor(
       'the controller to answer',
       async () => {
-        if (child.exit) throw new Error(`controller exited: ${JSON.stringify(child.exit)}`);
+        if (child.exit) throw new Hopeless(`controller exited: ${JSON.stringify(child.exit)}\n${child.output}`);
         // A host of another namespace cannot be asked from here: then its own words count.
         if (host !== '127.0.0.1') return child.output.includes('listening');
         return (await fetch(`${sluice.url}/`)).ok;

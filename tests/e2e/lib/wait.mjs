@@ -1,6 +1,10 @@
+/** Thrown by a probe: waiting longer is of no use. */
+export class Hopeless extends Error {}
+
 /**
  * Polls `probe` until it returns something truthy, and returns that. Fails with `what` and the last
- * value that `describe` gives after `timeout` ms: the only clock in these tests.
+ * value that `describe` gives after `timeout` ms, or at once where `probe` throws Hopeless: the only
+ * clock in these tests.
  */
 export async function waitFor(what, probe, { timeout = 30_000, interval = 50, describe } = {}) {
   const end = Date.now() + timeout;
@@ -10,6 +14,7 @@ export async function waitFor(what, probe, { timeout = 30_000, interval = 50, de
       last = await probe();
       if (last) return last;
     } catch (error) {
+      if (error instanceof Hopeless) throw error;
       last = error;
     }
     if (Date.now() > end) {
