@@ -11,7 +11,9 @@ namespace {
 
 constexpr uint8_t kMaxPayloadType = 127;  // RFC 3550 §5.1: 7 bits
 
-Status CheckMapping(const RtpMapping& mapping, const RtpParameters& parameters) {
+/// `by_payload_type`: packets without a name are found too.
+Status CheckMapping(const RtpMapping& mapping, const RtpParameters& parameters,
+                    bool by_payload_type) {
   for (size_t i = 0; i < mapping.codecs.size(); ++i) {
     const RtpCodecMapping& codec = mapping.codecs[i];
     if (codec.payload_type > kMaxPayloadType || codec.mapped_payload_type > kMaxPayloadType) {
@@ -31,7 +33,8 @@ Status CheckMapping(const RtpMapping& mapping, const RtpParameters& parameters) 
       return TypeError(fmt::format("rtpMapping.encodings[{}].mappedSsrc is missing or 0", i));
     }
     const bool is_named = encoding.ssrc.value_or(0) != 0 || !encoding.rid.empty();
-    if (!is_named && (mapping.encodings.size() > 1 || parameters.mid.empty())) {
+    const bool tells_apart = !parameters.mid.empty() || by_payload_type;
+    if (!is_named && (mapping.encodings.size() > 1 || !tells_apart)) {
       return TypeError(fmt::format(
           "rtpMapping.encodings[{}] has neither ssrc nor rid{}", i,
           mapping.encodings.size() > 1 ? "" : ", and rtpParameters has no mid: one is needed"));
@@ -40,7 +43,7 @@ Status CheckMapping(const RtpMapping& mapping, const RtpParameters& parameters) 
   return {};
 }
 
-Status CheckEncodings(const RtpParameters& parameters, MediaKind kind) {
+Status CheckEncodings(const RtpParameters& parameters, MediaKind kind, bool by_payload_type) {
   for (size_t i = 0; i < parameters.encodings.size(); ++i) {
     const RtpEncodingParameters& encoding = parameters.encodings[i];
     const std::string& mime_type = CodecOf(parameters, encoding)->mime_type;
@@ -48,7 +51,7 @@ Status CheckEncodings(const RtpParameters& parameters, MediaKind kind) {
       return TypeError(fmt::format("rtpParameters.encodings[{}] has codec {}: kind is {}", i,
                                    mime_type, kind == MediaKind::kVideo ? "video" : "audio"));
     }
-    if (!encoding.ssrc && encoding.rid.empty() && parameters.mid.empty()) {
+    if (!encoding.ssrc && encoding.rid.empty() && parameters.mid.empty() && !by_payload_type) {
       return TypeError(fmt::format(
           "rtpParameters.encodings[{}] has neither ssrc nor rid, and rtpParameters has no mid: one "
           "is needed to know its packets",
@@ -78,8 +81,9 @@ Status CheckSupported(const RtpParameters& parameters) {
 
 Status CheckProduceOptions(const ProduceOptions& options, RtpParameters* parameters) {
   SLUICE_RETURN_IF_ERROR(CheckRtpParameters(parameters));
-  SLUICE_RETURN_IF_ERROR(CheckMapping(options.rtp_mapping, *parameters));
-  SLUICE_RETURN_IF_ERROR(CheckEncodings(*parameters, options.kind));
+  SLUICE_RETURN_IF_ERROR(
+      CheckMapping(options.rtp_mapping, *parameters, options.route_by_payload_type));
+  SLUICE_RETURN_IF_ERROR(CheckEncodings(*parameters, options.kind, options.route_by_payload_type));
   return CheckSupported(*parameters);
 }
 

@@ -16,7 +16,15 @@ constexpr size_t kMaxShownBytes = 48;
 
 bool IsUtf8Continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
-std::string Shown(const json::value& value) {
+std::optional<uint64_t> UnsignedInteger(const json::value& value) {
+  if (value.is_uint64()) return value.get_uint64();
+  if (value.is_int64() && value.get_int64() >= 0) return static_cast<uint64_t>(value.get_int64());
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string Describe(const json::value& value) {
   if (value.is_object()) return "(an object)";
   if (value.is_array()) return "(an array)";
   std::string text = json::serialize(value);
@@ -26,14 +34,6 @@ std::string Shown(const json::value& value) {
   text.resize(end);
   return text + (value.is_string() ? "…\"" : "…");
 }
-
-std::optional<uint64_t> UnsignedInteger(const json::value& value) {
-  if (value.is_uint64()) return value.get_uint64();
-  if (value.is_int64() && value.get_int64() >= 0) return static_cast<uint64_t>(value.get_int64());
-  return std::nullopt;
-}
-
-}  // namespace
 
 Result<JsonReader> JsonReader::Of(const json::value& value, std::string path) {
   if (!value.is_object()) return Wrong(path, &value, "an object");
@@ -51,7 +51,7 @@ std::string JsonReader::PathOf(std::string_view name) const {
 
 Status JsonReader::Wrong(const std::string& path, const json::value* value, std::string_view what) {
   if (value == nullptr) return TypeError(fmt::format("{} is missing: must be {}", path, what));
-  return TypeError(fmt::format("{} {} is wrong: must be {}", path, Shown(*value), what));
+  return TypeError(fmt::format("{} {} is wrong: must be {}", path, Describe(*value), what));
 }
 
 Result<const json::value*> JsonReader::Get(std::string_view name, Presence presence,

@@ -14,6 +14,9 @@
 
 namespace sluice::room_protocol {
 
+/// A value for an error text: JSON, shortened.
+std::string Describe(const boost::json::value& value);
+
 /// Reads the fields of one JSON object of a request. Errors are TypeErrors that name the field by
 /// its path ("codecs[2].payloadType"), its value and what would be right. A field that is null
 /// counts as absent; a method leaves `out` alone when its field is absent and not required.

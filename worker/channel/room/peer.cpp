@@ -6,6 +6,7 @@
 #include <boost/json/array.hpp>
 #include <utility>
 
+#include "worker/channel/room/json_reader.h"
 #include "worker/channel/room/room.h"
 #include "worker/channel/room/room_codecs.h"
 #include "worker/channel/room/room_request.h"
@@ -32,7 +33,8 @@ Result<T*> Get(const std::vector<std::unique_ptr<T>>& objects, const json::objec
   const Result<uint32_t> id = RequireUint(internal, kInternal, field);
   if (!id.ok()) return id.status();
   if (T* object = FindById(objects, *id)) return object;
-  return NotFoundError(fmt::format("internal.{} {} names nothing of peer {}", field, *id, peer_id));
+  return NotFoundError(
+      fmt::format("internal.{} {} is unknown: peer {} has no such", field, *id, peer_id));
 }
 
 template <typename T>
@@ -63,7 +65,8 @@ Peer::~Peer() = default;
 Result<RoomTransport*> Peer::CreateTransport(uint32_t transport_id,
                                              const TransportRequest& request) {
   if (FindById(transports_, transport_id) != nullptr) {
-    return Error(fmt::format("internal.transportId {} is in use in peer {}", transport_id, id_));
+    return Error(fmt::format("internal.transportId {} is in use in peer {}: choose another",
+                             transport_id, id_));
   }
   if (transports_.size() >= kMaxTransports) {
     return Error(fmt::format("peer {} has {} transports, the most it takes", id_, kMaxTransports));
@@ -80,7 +83,8 @@ Result<RoomTransport*> Peer::CreateTransport(uint32_t transport_id,
 Result<RtpReceiver*> Peer::CreateReceiver(uint32_t receiver_id, const json::object& data,
                                           const json::object& internal) {
   if (FindById(receivers_, receiver_id) != nullptr) {
-    return Error(fmt::format("internal.rtpReceiverId {} is in use in peer {}", receiver_id, id_));
+    return Error(fmt::format("internal.rtpReceiverId {} is in use in peer {}: choose another",
+                             receiver_id, id_));
   }
   if (receivers_.size() >= kMaxReceivers) {
     return Error(fmt::format("peer {} has {} receivers, the most it takes", id_, kMaxReceivers));
@@ -91,8 +95,7 @@ Result<RtpReceiver*> Peer::CreateReceiver(uint32_t receiver_id, const json::obje
   if (!text.ok()) return text.status();
   const std::optional<Kind> kind = ParseKind(*text);
   if (!kind) {
-    return TypeError(fmt::format("kind is {}: audio, video, depth or an empty text is needed",
-                                 Describe(json::value(*text))));
+    return JsonReader::Wrong("kind", data.if_contains("kind"), "audio, video, depth or \"\"");
   }
   receivers_.push_back(
       std::make_unique<RtpReceiver>(receiver_id, *kind, *this, **transport, context_));
@@ -123,6 +126,12 @@ Result<RtpReceiver*> Peer::GetReceiver(const json::object& internal) const {
 
 Result<RtpSender*> Peer::GetSender(const json::object& internal) const {
   return Get(senders_, internal, "rtpSenderId", id_);
+}
+
+bool Peer::Sends(uint32_t ssrc, const RtpSender& asking) const {
+  return std::any_of(senders_.begin(), senders_.end(), [&](const auto& sender) {
+    return sender.get() != &asking && sender->UsesSsrc(ssrc);
+  });
 }
 
 bool Peer::HasId(uint32_t id) const {

@@ -48,6 +48,9 @@ class Peer {
   /// Sends newrtpsender.
   void CreateSender(RtpReceiver& receiver);
 
+  /// A sender other than `asking` has this SSRC.
+  bool Sends(uint32_t ssrc, const RtpSender& asking) const;
+
   /// By the field of `internal` that names it; TypeError, or NotFoundError.
   Result<RoomTransport*> GetTransport(const boost::json::object& internal) const;
   Result<RtpReceiver*> GetReceiver(const boost::json::object& internal) const;

@@ -55,7 +55,8 @@ bool Room::HasId(uint32_t id) const {
 Status Room::CreatePeer(uint32_t peer_id, std::string name) {
   for (const auto& peer : peers_) {
     if (peer->id() != peer_id) continue;
-    return Error(fmt::format("internal.peerId {} is in use in room {}", peer_id, id_));
+    return Error(
+        fmt::format("internal.peerId {} is in use in room {}: choose another", peer_id, id_));
   }
   if (peers_.size() >= kMaxPeers) {
     return Error(fmt::format("room {} has {} peers, the most it takes", id_, kMaxPeers));
@@ -70,7 +71,8 @@ Result<Peer*> Room::GetPeer(const json::object& internal) const {
   for (const auto& peer : peers_) {
     if (peer->id() == *peer_id) return peer.get();
   }
-  return NotFoundError(fmt::format("internal.peerId {} names no peer of room {}", *peer_id, id_));
+  return NotFoundError(
+      fmt::format("internal.peerId {} is unknown: room {} has no such peer", *peer_id, id_));
 }
 
 // ---- Senders that appear by themselves --------------------------------------------------------
@@ -182,7 +184,7 @@ Room* RoomGraph::Find(uint32_t room_id) const {
 
 Status RoomGraph::CheckFree(uint32_t room_id) const {
   if (Find(room_id) != nullptr) {
-    return Error(fmt::format("internal.roomId {} is in use", room_id));
+    return Error(fmt::format("internal.roomId {} is in use: choose another", room_id));
   }
   if (rooms_.size() >= kMaxRooms) {
     return Error(fmt::format("this worker has {} rooms, the most it takes", kMaxRooms));
@@ -200,7 +202,8 @@ Result<Room*> RoomGraph::GetRoom(const json::object& internal) const {
   const Result<uint32_t> room_id = RequireUint(internal, kInternal, "roomId");
   if (!room_id.ok()) return room_id.status();
   if (Room* room = Find(*room_id)) return room;
-  return NotFoundError(fmt::format("internal.roomId {} names no room", *room_id));
+  return NotFoundError(
+      fmt::format("internal.roomId {} is unknown: this worker has no such room", *room_id));
 }
 
 void RoomGraph::CloseRoom(Room& room) {

@@ -48,10 +48,6 @@ RtpEncodingParameters ToEngineEncoding(const Encoding& encoding) {
   return out;
 }
 
-bool HasStream(const RoomRtpParameters& parameters) {
-  return !parameters.encodings.empty() && parameters.encodings.front().ssrc != 0;
-}
-
 /// Of the first encoding's codec.
 MediaKind MediaKindOf(const RoomRtpParameters& parameters) {
   const auto payload_type = parameters.encodings.front().codec_payload_type;
@@ -63,6 +59,11 @@ MediaKind MediaKindOf(const RoomRtpParameters& parameters) {
 }
 
 }  // namespace
+
+bool LeavesSsrcOpen(const Encoding& encoding) {
+  return encoding.ssrc == 0 || (encoding.rtx && encoding.rtx->ssrc == 0) ||
+         (encoding.fec && encoding.fec->ssrc == 0);
+}
 
 sluice::RtpParameters ToEngineParameters(const RoomRtpParameters& parameters,
                                          std::string_view fallback_cname) {
@@ -87,7 +88,7 @@ sluice::RtpParameters ToEngineParameters(const RoomRtpParameters& parameters,
 std::optional<ProduceOptions> ToProduceOptions(std::string producer_id,
                                                const RoomRtpParameters& parameters,
                                                std::string_view fallback_cname) {
-  if (!HasStream(parameters)) return std::nullopt;
+  if (parameters.encodings.empty()) return std::nullopt;
   ProduceOptions options;
   options.producer_id = std::move(producer_id);
   options.kind = MediaKindOf(parameters);
@@ -96,15 +97,17 @@ std::optional<ProduceOptions> ToProduceOptions(std::string producer_id,
     if (IsRtx(codec.mime_type)) continue;  // unwrapped before payload types are looked up
     options.rtp_mapping.codecs.push_back({codec.payload_type, codec.payload_type});
   }
-  const uint32_t ssrc = parameters.encodings.front().ssrc;
-  options.rtp_mapping.encodings.push_back({/*rid=*/"", ssrc, /*mapped_ssrc=*/ssrc});
+  options.rtp_mapping.encodings.push_back(
+      {/*rid=*/"", options.rtp_parameters.encodings.front().ssrc, kMappedSsrc});
+  options.route_by_payload_type =
+      std::any_of(parameters.encodings.begin(), parameters.encodings.end(), LeavesSsrcOpen);
   return options;
 }
 
 std::optional<ConsumeOptions> ToConsumeOptions(std::string consumer_id, std::string producer_id,
                                                const RoomRtpParameters& sender,
                                                std::string_view fallback_cname) {
-  if (!HasStream(sender)) return std::nullopt;
+  if (sender.encodings.empty() || sender.encodings.front().ssrc == 0) return std::nullopt;
   ConsumeOptions options;
   options.consumer_id = std::move(consumer_id);
   options.producer_id = std::move(producer_id);
@@ -112,7 +115,7 @@ std::optional<ConsumeOptions> ToConsumeOptions(std::string consumer_id, std::str
   options.rtp_parameters = ToEngineParameters(sender, fallback_cname);
   options.type = RtpType::kSimple;
   RtpEncodingParameters& consumable = options.consumable_rtp_encodings.emplace_back();
-  consumable.ssrc = sender.encodings.front().ssrc;
+  consumable.ssrc = kMappedSsrc;
   return options;
 }
 

@@ -10,6 +10,7 @@
 
 #include "common/log.h"
 #include "worker/channel/log_settings.h"
+#include "worker/channel/room/json_reader.h"
 #include "worker/channel/room/room_negotiation.h"
 #include "worker/channel/room/room_rtp_parse.h"
 #include "worker/channel/room/room_rtp_write.h"
@@ -79,8 +80,7 @@ Result<Reply> WorkerUpdateSettings(const Request& request, MethodContext& /*cont
     const json::string& text = level->get_string();
     const auto parsed = ParseLogLevel({text.data(), text.size()});
     if (!parsed || *parsed == LogLevel::kNone) {
-      return TypeError(
-          fmt::format("logLevel is {}: debug, warn or error is needed", Describe(*level)));
+      return JsonReader::Wrong("logLevel", level, "debug, warn or error");
     }
     Log::SetLevel(*parsed);
   }
@@ -371,8 +371,8 @@ Result<Reply> RunMethod(const Request& request, MethodContext& context) {
     return method.name == request.method;
   });
   if (found == kMethods.end()) {
-    return Error(fmt::format("method is {}: there is no such method",
-                             Describe(json::value(request.method))));
+    return Error(
+        fmt::format("method {}: there is no such method", Describe(json::value(request.method))));
   }
   return found->run(request, context);
 }

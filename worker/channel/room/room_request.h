@@ -33,20 +33,17 @@ ParsedRequest ParseRequest(std::string_view payload);
 
 // ---- Fields of `internal` and `data` ----------------------------------------------------------
 
-/// How errors name the fields of `internal`; those of `data` go by their name alone.
-inline constexpr const char* kInternal = "internal.";
+/// Where errors place the fields of `internal`; those of `data` go by their name alone.
+inline constexpr const char* kInternal = "internal";
 inline constexpr const char* kData = "";
 
-/// TypeErrors name the field, `scope` first ("internal.roomId").
-Result<uint32_t> RequireUint(const boost::json::object& object, const char* scope,
+/// As JsonReader reads them: TypeErrors name the field, `path` first ("internal.roomId").
+Result<uint32_t> RequireUint(const boost::json::object& object, const char* path,
                              const char* field);
-Result<bool> RequireBool(const boost::json::object& object, const char* scope, const char* field);
-Result<std::string> RequireString(const boost::json::object& object, const char* scope,
+Result<bool> RequireBool(const boost::json::object& object, const char* path, const char* field);
+Result<std::string> RequireString(const boost::json::object& object, const char* path,
                                   const char* field);
 /// `fallback` when it is absent or no boolean.
 bool BoolOr(const boost::json::object& object, const char* field, bool fallback);
-
-/// A value for an error text: JSON, shortened.
-std::string Describe(const boost::json::value& value);
 
 }  // namespace sluice::room_protocol

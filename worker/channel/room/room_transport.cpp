@@ -9,6 +9,7 @@
 #include <map>
 #include <utility>
 
+#include "worker/channel/room/json_reader.h"
 #include "worker/channel/room/peer.h"
 #include "worker/channel/room/room.h"
 #include "worker/channel/room/room_request.h"
@@ -82,26 +83,18 @@ std::string WithColons(const std::string& hex) {
 }
 
 Result<DtlsFingerprint> ParseFingerprint(const json::object& data) {
-  const json::value* value = data.if_contains("fingerprint");
-  if (value == nullptr) {
-    return TypeError("fingerprint is missing: an object with algorithm and value is needed");
-  }
-  if (!value->is_object()) {
-    return TypeError(fmt::format("fingerprint is {}: an object with algorithm and value is needed",
-                                 Describe(*value)));
-  }
-  const json::object& object = value->get_object();
-  const Result<std::string> algorithm = RequireString(object, "fingerprint.", "algorithm");
+  const auto found = JsonReader(data, "").Object("fingerprint", JsonReader::Presence::kRequired);
+  if (!found.ok()) return found.status();
+  const json::object& object = **found;
+  const Result<std::string> algorithm = RequireString(object, "fingerprint", "algorithm");
   if (!algorithm.ok()) return algorithm.status();
-  const Result<std::string> hex = RequireString(object, "fingerprint.", "value");
+  const Result<std::string> hex = RequireString(object, "fingerprint", "value");
   if (!hex.ok()) return hex.status();
   for (const auto& [name, known] : kAlgorithms) {
     if (*algorithm == name) return DtlsFingerprint{known, WithColons(*hex)};
   }
-  return TypeError(
-      fmt::format("fingerprint.algorithm is {}: sha-1, sha-224, sha-256, sha-384 or "
-                  "sha-512 is needed",
-                  Describe(json::value(*algorithm))));
+  return JsonReader::Wrong("fingerprint.algorithm", object.if_contains("algorithm"),
+                           "sha-1, sha-224, sha-256, sha-384 or sha-512");
 }
 
 /// Absent, or no string: auto.
@@ -111,7 +104,7 @@ Result<DtlsRole> ParseRole(const json::object& data) {
   for (const DtlsRole role : {DtlsRole::kAuto, DtlsRole::kClient, DtlsRole::kServer}) {
     if (value->get_string() == NameOf(role)) return role;
   }
-  return TypeError(fmt::format("role is {}: auto, client or server is needed", Describe(*value)));
+  return JsonReader::Wrong("role", value, "auto, client or server");
 }
 
 /// One per family and protocol that is on, in the order of the protocol.
@@ -147,9 +140,8 @@ Result<std::unique_ptr<RoomTransport>> RoomTransport::Create(uint32_t id, Peer& 
   options.dtls_client_awaits_nomination = true;
   options.ice_fragment_length = kFragmentLength;
   if (options.listen_infos.empty()) {
-    return Error(
-        "udp, tcp: with these values, and the address families of the worker, no socket "
-        "is left to open");
+    return Error(fmt::format("udp {}, tcp {}: no socket is left to open, one must be true",
+                             request.udp, request.tcp));
   }
   std::unique_ptr<RoomTransport> transport(new RoomTransport(id, peer, request, context));
   const auto created =

@@ -23,11 +23,6 @@ namespace {
 
 constexpr const char* kClass = "RtpReceiver";
 
-bool LeavesSsrcOpen(const Encoding& encoding) {
-  return encoding.ssrc == 0 || (encoding.rtx && encoding.rtx->ssrc == 0) ||
-         (encoding.fec && encoding.fec->ssrc == 0);
-}
-
 bool HasFeedback(const Codec& codec, const char* type, const char* parameter) {
   return std::find(codec.rtcp_feedback.begin(), codec.rtcp_feedback.end(),
                    RtcpFeedback{type, parameter}) != codec.rtcp_feedback.end();
@@ -73,13 +68,11 @@ RoutingKeys RoutingKeysOf(const RoomRtpParameters& parameters) {
 }
 
 std::optional<json::object> StreamParams(const RoomRtpParameters& parameters,
-                                         size_t encoding_index) {
-  if (encoding_index >= parameters.encodings.size()) return std::nullopt;
-  const Encoding& encoding = parameters.encodings[encoding_index];
-  if (encoding.ssrc == 0) return std::nullopt;
+                                         const Encoding& encoding, uint32_t ssrc) {
+  if (ssrc == 0) return std::nullopt;
   for (const Codec& codec : parameters.codecs) {
     if (codec.payload_type != encoding.codec_payload_type) continue;
-    return json::object{{"ssrc", encoding.ssrc},
+    return json::object{{"ssrc", ssrc},
                         {"payloadType", *codec.payload_type},
                         {"mime", codec.name},
                         {"clockRate", codec.clock_rate},
@@ -168,14 +161,13 @@ Status RtpReceiver::StartProducer() {
   std::optional<ProduceOptions> options =
       ToProduceOptions(context_.NextEngineId("receiver"), *parameters_, peer_.cname());
   if (options) {
-    options->route_by_payload_type = !RoutingKeysOf(*parameters_).payload_types.empty();
     const auto produced = context_.engine.Produce(transport_->engine_id(), *options);
     if (!produced.ok()) return produced.status();
     producer_id_ = options->producer_id;
     Producer* const producer = FindProducer();
     if (observes_levels_ && producer != nullptr) producer->AddObserver(*this);
     UpdateTap();
-  }  // else no SSRC is announced: this protocol has no stream then
+  }
   if (UsesRemb(*parameters_)) transport_->EnableRemb();
   return absl::OkStatus();
 }
@@ -226,7 +218,7 @@ Producer* RtpReceiver::FindProducer() const { return context_.engine.FindProduce
 
 void RtpReceiver::RequestKeyFrame() {
   if (Producer* const producer = FindProducer()) {
-    producer->RequestKeyFrame(Ssrc(parameters_->encodings.front().ssrc));
+    producer->RequestKeyFrame(Ssrc(kMappedSsrc));
   }
 }
 
@@ -301,10 +293,12 @@ json::object RtpReceiver::Dump() const {
   const size_t encodings = parameters_ ? parameters_->encodings.size() : 0;
   const auto stats = context_.engine.GetProducerStats(producer_id_);
   for (size_t i = 0; i < encodings; ++i) {
-    std::optional<json::object> params = StreamParams(*parameters_, i);
-    if (!params) continue;
+    const Encoding& encoding = parameters_->encodings[i];
     RtpStreamStats stream;
-    if (i == 0 && stats.ok() && !stats->empty()) stream = stats->front();
+    stream.ssrc = encoding.ssrc;
+    if (i == 0 && stats.ok() && !stats->empty()) stream = stats->front();  // with what was learned
+    std::optional<json::object> params = StreamParams(*parameters_, encoding, stream.ssrc);
+    if (!params) continue;
     streams.push_back(json::object{{"params", *std::move(params)},
                                    {"received", stream.packet_count},
                                    {"maxTimestamp", stream.newest_timestamp},

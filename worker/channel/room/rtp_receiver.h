@@ -114,8 +114,8 @@ class RtpReceiver final : private ProducerObserver, private ProducerTap {
 };
 
 /// The fields of `rtpStreams[].params` and `rtpStream.params` (json-room-protocol §2.7) of an
-/// encoding; nullopt when it has no SSRC.
+/// encoding whose media has this SSRC; nullopt when that is 0: not known yet.
 std::optional<boost::json::object> StreamParams(const RoomRtpParameters& parameters,
-                                                size_t encoding_index);
+                                                const Encoding& encoding, uint32_t ssrc);
 
 }  // namespace sluice::room_protocol

@@ -1,5 +1,7 @@
 #include "worker/channel/room/rtp_sender.h"
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "common/log.h"
@@ -37,6 +39,29 @@ RtpSender::~RtpSender() {
 void RtpSender::TakeParameters() {
   parameters_ = MakeSenderParameters(*receiver_.parameters(), *peer_.capabilities(),
                                      RandomText(context_.environment, kMuxIdLength));
+  if (parameters_.encodings.empty()) return;
+  // Receivers of different peers may have the same SSRC, or none announced; what the endpoint gets
+  // must be told apart all the same.
+  Encoding& encoding = parameters_.encodings.front();
+  encoding.ssrc = FreeSsrc(encoding.ssrc, &own_ssrc_);
+  if (encoding.rtx && encoding.rtx->ssrc != 0) {
+    encoding.rtx->ssrc = FreeSsrc(encoding.rtx->ssrc, &own_rtx_ssrc_);
+  }
+}
+
+uint32_t RtpSender::FreeSsrc(uint32_t wanted, uint32_t* own) const {
+  if (wanted != 0 && !peer_.Sends(wanted, *this)) return wanted;
+  while (*own == 0 || UsesSsrc(*own) || peer_.Sends(*own, *this)) {
+    *own = context_.environment.RandomBelow(std::numeric_limits<uint32_t>::max());
+  }
+  return *own;
+}
+
+bool RtpSender::UsesSsrc(uint32_t ssrc) const {
+  return std::any_of(parameters_.encodings.begin(), parameters_.encodings.end(),
+                     [ssrc](const Encoding& encoding) {
+                       return encoding.ssrc == ssrc || (encoding.rtx && encoding.rtx->ssrc == ssrc);
+                     });
 }
 
 bool RtpSender::active() const {
@@ -140,7 +165,9 @@ json::object RtpSender::Dump() const {
   out["hasTransport"] = transport_ != nullptr;
   out["active"] = active();
   out["supportedPayloadTypes"] = WriteSupportedPayloadTypes(parameters_);
-  std::optional<json::object> params = StreamParams(parameters_, 0);
+  if (parameters_.encodings.empty()) return out;
+  const Encoding& encoding = parameters_.encodings.front();
+  std::optional<json::object> params = StreamParams(parameters_, encoding, encoding.ssrc);
   if (!params) return out;
   RtpStreamStats stream;
   const auto stats = context_.engine.GetConsumerStats(consumer_id_);

@@ -43,6 +43,9 @@ class RtpSender {
   /// `emit`: say so when the sender becomes active or inactive by it.
   void SetDisabled(bool disabled, bool emit);
 
+  /// Of its media or its RTX.
+  bool UsesSsrc(uint32_t ssrc) const;
+
   /// Of the receiver's media: no event.
   Status StartMedia();
   void StopMedia();
@@ -51,6 +54,8 @@ class RtpSender {
 
  private:
   void TakeParameters();
+  /// `wanted`, or what stands in for it where the peer gets it from another sender already.
+  uint32_t FreeSsrc(uint32_t wanted, uint32_t* own) const;
   void EmitIfChanged(bool was_active);
 
   const uint32_t id_;
@@ -60,6 +65,8 @@ class RtpSender {
   RoomRtpParameters parameters_;
   RoomTransport* transport_ = nullptr;
   bool disabled_ = false;
+  uint32_t own_ssrc_ = 0;  // that stand in; 0 = not needed yet
+  uint32_t own_rtx_ssrc_ = 0;
   std::string consumer_id_;  // of the engine; "" while there is none
   /// Where the last consumer stopped: the endpoint sees one stream whatever happens behind it.
   struct Numbers {

@@ -48,7 +48,8 @@ TEST_CASE("the recorded receivers make producers that the engine takes, with ide
   CHECK(mapping.codecs[1].payload_type == 106);
   REQUIRE(mapping.encodings.size() == 1);
   CHECK(mapping.encodings[0].ssrc == 615420371u);
-  CHECK(mapping.encodings[0].mapped_ssrc == 615420371u);
+  CHECK(mapping.encodings[0].mapped_ssrc == kMappedSsrc);
+  CHECK_FALSE(video->route_by_payload_type);
 
   const auto audio = ToProduceOptions("88577653", Receiver(trace::Data(trace::kReceiveAudio)), "x");
   REQUIRE(audio.has_value());
@@ -71,7 +72,7 @@ TEST_CASE("the recorded receivers' senders make consumers that the engine takes"
   CHECK(settings->type == RtpType::kSimple);
   CHECK(settings->stream.ssrc == 615420371u);
   CHECK(settings->stream.payload_type == 102);
-  CHECK(settings->mapped_ssrc == Ssrc(615420371));
+  CHECK(settings->mapped_ssrc == Ssrc(kMappedSsrc));
   CHECK(settings->stream.rtx_ssrc == 3262658951u);
   CHECK(settings->stream.rtx_payload_type == 103);
   CHECK(settings->stream.use_nack);
@@ -110,15 +111,21 @@ TEST_CASE("of several encodings the first is produced, active or not") {
   CHECK(CheckProduceOptions(*options, &parameters).ok());
 }
 
-TEST_CASE("without an SSRC there is nothing to produce or to consume") {
+TEST_CASE("without an SSRC packets are known by payload type, and there is nothing to consume") {
   for (const char* encodings : {"", ",'encodings':[{}]", ",'encodings':[{},{'ssrc':2}]"}) {
     CAPTURE(encodings);
     const RoomRtpParameters receiver = Receiver(std::string("{") + kVp8 + encodings + "}");
-    CHECK_FALSE(ToProduceOptions("p", receiver, "c").has_value());
+    const auto options = ToProduceOptions("p", receiver, "c");
+    REQUIRE(options.has_value());
+    CHECK(options->route_by_payload_type);
+    CHECK_FALSE(options->rtp_parameters.encodings.at(0).ssrc.has_value());
+    RtpParameters parameters = options->rtp_parameters;
+    CHECK(CheckProduceOptions(*options, &parameters).ok());
     CHECK_FALSE(ToConsumeOptions("c", "p", receiver, "c").has_value());
   }
   RoomRtpParameters unavailable = Receiver(std::string("{") + kVp8 + "}");
   unavailable.encodings.clear();
+  CHECK_FALSE(ToProduceOptions("p", unavailable, "c").has_value());
   CHECK_FALSE(ToConsumeOptions("c", "p", unavailable, "c").has_value());
 }
 

@@ -84,6 +84,9 @@ struct RoomFixture : ChannelOutput {
     }
     messages.push_back(boost::json::parse(std::string(payload)).as_object());
     binary_follows = messages.back().contains("binary");
+    if (messages.back().contains("reason")) {
+      last_reason = messages.back().at("reason").as_string().c_str();
+    }
   }
   size_t backlog() const override { return pretended_backlog; }
 
@@ -302,6 +305,7 @@ struct RoomFixture : ChannelOutput {
   std::vector<boost::json::object> messages;
   std::vector<std::string> binaries;
   std::vector<std::string> logs;
+  std::string last_reason;  ///< of the newest rejection
   bool binary_follows = false;
   size_t pretended_backlog = 0;
   uint32_t last_id = 0;

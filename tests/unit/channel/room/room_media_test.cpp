@@ -2,38 +2,14 @@
 // §2.1, §2.5): success and every rejection.
 #include <catch2/catch.hpp>
 
-#include <set>
-
 #include "tests/sim/video_endpoints.h"
-#include "tests/unit/channel/room/room_fixture.h"
+#include "tests/unit/channel/room/room_call.h"
 #include "tests/unit/media/media_samples.h"
 
 namespace sluice::room_protocol {
 namespace {
 
 using F = RoomFixture;
-
-constexpr uint32_t kSsrc = 1111;
-
-/// Peer 1 with transport 10 and receiver 11; peer 2 with transport 20.
-struct TwoPeers : F {
-  TwoPeers() {
-    MakeRoom();
-    MakePeer(1);
-    MakePeer(2);
-    publisher_dump = MakeTransport(1, 10);
-    viewer_dump = MakeTransport(2, 20);
-  }
-  std::string Receiver() const { return ReceiverInternal(1, 11, 10); }
-  /// The one sender of peer 2.
-  uint32_t Publish(uint32_t ssrc = kSsrc) {
-    MakeReceiver(1, 11, 10);
-    Receive(1, 11, 10, VideoParameters(ssrc));
-    REQUIRE(NewSenders().size() == 1);
-    return NewSenders().front();
-  }
-  boost::json::object publisher_dump, viewer_dump;
-};
 
 TEST_CASE("peer.createRtpReceiver") {
   F worker;
@@ -278,6 +254,8 @@ TEST_CASE("rtpSender.setTransport, rtpSender.disable and their events") {
   CHECK_FALSE(active());
   CHECK(events_of("rtpSender.disable", internal, "{'disabled':false,'emit':false}") == "");
   CHECK(active());
+  CHECK(events_of("rtpSender.disable", internal, "{'disabled':true,'emit':0}") == "-");
+  CHECK(events_of("rtpSender.disable", internal, "{'disabled':false}") == "+");
   worker.Reject("rtpSender.disable", internal, "{}", "disabled");
   worker.Reject("rtpSender.disable", internal, "{'disabled':1}", "disabled");
   worker.Reject("rtpSender.disable", F::SenderInternal(2, 1, 20), "{'disabled':true}",
@@ -292,34 +270,6 @@ TEST_CASE("rtpSender.setTransport, rtpSender.disable and their events") {
 }
 
 // ---- Media ------------------------------------------------------------------------------------
-
-/// A publisher and a viewer, both connected.
-struct Call : TwoPeers {
-  Call() {
-    publisher = Browser(1, 10, publisher_dump);
-    viewer = Browser(2, 20, viewer_dump);
-    REQUIRE(Await([&] { return publisher->dtls_connected() && viewer->dtls_connected(); }));
-    environment.AdvanceBy(Duration::Millis(100));
-    viewer->on_rtp = [this](RtpPacket& packet) {
-      if (!numbers.empty() && packet.ssrc() == last_ssrc) {
-        gap += static_cast<uint16_t>(packet.sequence_number().value() - numbers.back()) != 1;
-      }
-      last_ssrc = packet.ssrc();
-      payload_types.insert(packet.payload_type().value());
-      numbers.push_back(packet.sequence_number().value());
-    };
-  }
-  size_t ReceivedIn(Duration time) {
-    const size_t before = numbers.size();
-    environment.AdvanceBy(time);
-    return numbers.size() - before;
-  }
-  std::unique_ptr<WebRtcPeer> publisher, viewer;
-  std::vector<uint16_t> numbers;  // sequence numbers
-  std::set<uint8_t> payload_types;
-  Ssrc last_ssrc;
-  int gap = 0;
-};
 
 TEST_CASE("media of one peer comes to the other with the room's numbers") {
   Call call;

@@ -45,6 +45,34 @@ TEST_CASE("a request with an id and no method is rejected by name") {
   worker.Reject("rtpSender.enable", "", "", "rtpSender.enable");
 }
 
+TEST_CASE("a key that is there twice makes a request void") {
+  RoomFixture worker;
+  SECTION("nested, spelled with an escape, or twice the method: the request is rejected") {
+    const auto [payload, key] = GENERATE(table<const char*, const char*>({
+        {R"({"id":7,"method":"worker.dump","method":"room.close"})", "\"method\""},
+        {R"({"id":7,"method":"worker.dump","internal":{"roomId":1,"roomId":2}})", "\"roomId\""},
+        {R"({"id":7,"method":"worker.dump","data":{"a":[1,{"b":1,"\u0062":1}]}})", "\"b\""},
+    }));
+    worker.SendFrame(payload);
+    REQUIRE(worker.messages.size() == 1);
+    CHECK(worker.messages[0].at("id") == 7);
+    CHECK_THAT(std::string(worker.messages[0].at("reason").as_string()),
+               Catch::StartsWith(key) && Catch::Contains("once"));
+  }
+  SECTION("twice the id: there is nobody to answer") {
+    worker.SendFrame(R"({"id":7,"method":"worker.dump","data":{"a":1,"a":2},"id":7})");
+    CHECK(worker.messages.empty());
+    REQUIRE(worker.logs.size() == 1);
+    CHECK_THAT(worker.logs[0], Catch::Contains("\"id\" is twice"));
+  }
+  SECTION("the same key in objects beside or inside each other is none") {
+    worker.SendFrame(
+        R"({"id":7,"method":"worker.dump","internal":{"id":1},"data":{"a":[{"a":1},{"a":1}]}})");
+    CHECK(worker.TakeSummary() == Lines{"accepted 7"});
+  }
+  worker.Accept("worker.dump", "");
+}
+
 TEST_CASE("ids at both ends of the range are answered") {
   RoomFixture worker;
   worker.SendFrame("{\"id\":0,\"method\":\"worker.dump\"}");

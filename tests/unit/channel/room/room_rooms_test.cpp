@@ -34,13 +34,53 @@ TEST_CASE("worker.createRoom") {
   worker.Reject("worker.createRoom", "{'roomId':'1'}", "", "internal.roomId");
   worker.Reject("worker.createRoom", "{'roomId':-1}", "", "internal.roomId");
   worker.Reject("worker.createRoom", "{'roomId':5}", "{'mediaCodecs':[{'kind':'audio'}]}", "name");
-  worker.Reject("room.dump", "{'roomId':5}", "", "names no room");  // nothing was made
+  worker.Reject("room.dump", "{'roomId':5}", "", "no such room");  // nothing was made
   const auto made =
       worker.Accept("worker.createRoom", "{'roomId':5}",
                     "{'mediaCodecs':[{'kind':'video','name':'video/vp8','clockRate':90000}]}");
   CHECK(made.at("capabilities").at("codecs").at(0).at("name") == "video/VP8");
   CHECK(made.at("capabilities").at("codecs").at(0).at("payloadType") == 100);
   CHECK(made.at("capabilities").at("headerExtensions").as_array().size() == 5);
+}
+
+TEST_CASE("worker.createRoom without a list of codecs, and with too many") {
+  F worker;
+  for (const char* codecs : {"'x'", "{}", "null", "5"}) {
+    const auto made = worker.Accept("worker.createRoom", F::RoomInternal(),
+                                    fmt::format("{{'mediaCodecs':{}}}", codecs));
+    CHECK(made.at("capabilities").at("codecs").as_array().empty());
+    worker.Accept("room.close", F::RoomInternal());
+  }
+  std::string codecs;
+  for (int i = 0; i < 45; ++i) {  // with its RTX, two of 88 payload types each
+    codecs +=
+        std::string(i == 0 ? "" : ",") + "{'kind':'video','name':'video/VP8','clockRate':90000}";
+  }
+  const std::string reason = worker.Reject("worker.createRoom", F::RoomInternal(),
+                                           "{'mediaCodecs':[" + codecs + "]}", "mediaCodecs");
+  CHECK_THAT(reason, Catch::Contains("video/VP8") && Catch::Contains("88"));
+  worker.Reject("room.dump", F::RoomInternal(), "", "no such room");
+}
+
+TEST_CASE("rooms, peers and what they hold are bounded, and say so") {
+  F worker;
+  worker.MakeRoom();
+  worker.MakePeer(1);
+  for (uint32_t id = 1; id <= Peer::kMaxTransports; ++id) worker.MakeTransport(1, id);
+  worker.Reject("peer.createTransport", F::With(1, "transportId", 99), "",
+                fmt::format("peer 1 has {} transports", Peer::kMaxTransports));
+  for (uint32_t id = 1; id <= Peer::kMaxReceivers; ++id) worker.MakeReceiver(1, id, 1);
+  worker.Reject("peer.createRtpReceiver", F::ReceiverInternal(1, 999, 1), "{'kind':'audio'}",
+                fmt::format("peer 1 has {} receivers", Peer::kMaxReceivers));
+  for (uint32_t id = 2; id <= Room::kMaxPeers; ++id) worker.MakePeer(id, false);
+  worker.Reject("room.createPeer", F::PeerInternal(9999), "",
+                fmt::format("has {} peers", Room::kMaxPeers));
+  for (uint32_t id = 1; id < RoomGraph::kMaxRooms; ++id) {
+    worker.messages.clear();
+    worker.Accept("worker.createRoom", fmt::format("{{'roomId':{}}}", id));
+  }
+  worker.Reject("worker.createRoom", "{'roomId':99999}", "",
+                fmt::format("this worker has {} rooms", RoomGraph::kMaxRooms));
 }
 
 TEST_CASE("room.close, room.dump") {

@@ -44,6 +44,11 @@ TEST_CASE("peer.createTransport answers the dump") {
   CHECK(fingerprints.size() == 5);
   CHECK(fingerprints.at("sha-256").as_string().size() == 64);
   CHECK(dump.at("useRemb") == false);
+  CHECK(dump.at("maxBitrate") == 0);
+  CHECK(dump.at("effectiveMaxBitrate") == 0);
+  CHECK(boost::json::serialize(dump.at("rtpListener")) ==
+        R"({"muxIdTable":{},"ptTable":{},"ssrcTable":{}})");
+  CHECK(dump.size() == 11);
   CHECK_FALSE(dump.contains("iceSelectedTuple"));
   CHECK(Candidates(dump) ==
         Lines{"udp ipv4 127.0.0.1 1078862079", "tcp ipv4 127.0.0.1 1078862079"});
@@ -75,6 +80,15 @@ TEST_CASE("a transport without a socket is closed, then rejected") {
   const uint32_t id = worker.Post("peer.createTransport", Transport(), "{'udp':false,'tcp':false}");
   CHECK(worker.TakeSummary() == Lines{"Transport close 5", fmt::format("rejected {}", id)});
   worker.MakeTransport(1, 5);
+}
+
+TEST_CASE("a transport none of whose sockets opens is closed, then rejected with the reason") {
+  TransportScene worker({"abcdefgh#1", "not an address", "", "", ""});
+  worker.TakeSummary();
+  const uint32_t id = worker.Post("peer.createTransport", Transport());
+  CHECK(worker.TakeSummary() == Lines{"Transport close 5", fmt::format("rejected {}", id)});
+  CHECK_THAT(worker.last_reason, Catch::Contains("not an address"));
+  CHECK(worker.Accept("peer.dump", F::PeerInternal(1)).at("transports").as_array().empty());
 }
 
 TEST_CASE("a family whose socket fails is left out and logged") {
@@ -259,6 +273,25 @@ TEST_CASE("the peer's close alert closes the transport, and unbinds what used it
   CHECK(States(worker) == Lines{"dtlsState closed", "close"});
   CHECK(worker.Accept("rtpReceiver.dump", F::ReceiverInternal(1, 7, 5)).at("hasTransport") ==
         false);
+}
+
+TEST_CASE("a handshake that gets no answer fails after 30 s and closes the transport") {
+  TransportScene worker;
+  const auto dump = worker.MakeTransport(1, 5);
+  worker.Accept("transport.setRemoteDtlsParameters", Transport(),
+                "{'role':'server','fingerprint':{'algorithm':'sha-1','value':'aa'}}");
+  LinkConditions dead;
+  dead.loss = 1;
+  worker.links.SetConditions(*IpAddress::Parse(F::kIp), *IpAddress::Parse("192.0.2.1"), dead);
+  WebRtcPeer browser({worker.environment, worker.links, *worker.srtp, F::ClientDtls()},
+                     {*IpAddress::Parse("192.0.2.1"), 20'000});
+  States(worker);
+  F::Connect(browser, dump, 0, DtlsRole::kServer);
+  worker.environment.AdvanceBy(Duration::Seconds(29));
+  CHECK(States(worker) ==
+        Lines{"iceselectedtuplechange", "iceState completed", "dtlsState connecting"});
+  worker.environment.AdvanceBy(Duration::Seconds(3));
+  CHECK(States(worker) == Lines{"dtlsState failed", "close"});
 }
 
 TEST_CASE("a TCP connection that closes disconnects ICE and closes the transport") {
