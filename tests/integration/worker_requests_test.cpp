@@ -5,11 +5,10 @@
 
 #include <array>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
 
 #include <fmt/format.h>
 
+#include "tests/integration/process_state.h"
 #include "tests/integration/worker_program.h"
 #include "tests/unit/channel/request_frames.h"
 #include "tests/unit/media/media_samples.h"
@@ -75,14 +74,6 @@ std::pair<std::string, int> Output(const std::string& command) {
   const int status = pclose(pipe);
   return {text, WIFEXITED(status) ? WEXITSTATUS(status) : -1};
 }
-
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool kAddressSanitizer = true;
-#elif defined(__has_feature)
-constexpr bool kAddressSanitizer = __has_feature(address_sanitizer);
-#else
-constexpr bool kAddressSanitizer = false;
-#endif
 
 TEST_CASE("help and version need no controller") {
   const auto [help, help_code] = Output(SLUICE_WORKER_BIN " --help 3>&- 4>&-");
@@ -196,33 +187,6 @@ TEST_CASE("the worker's own range runs out with an error, and recovers when port
   CHECK(Call(worker, M::ROUTER_CREATE_PLAINTRANSPORT, "r", create).accepted);
 }
 
-size_t OpenDescriptors(pid_t pid) {
-  const std::filesystem::directory_iterator list(fmt::format("/proc/{}/fd", pid));
-  return static_cast<size_t>(std::distance(begin(list), end(list)));
-}
-
-double ResidentKiB(pid_t pid) {
-  std::ifstream file(fmt::format("/proc/{}/statm", pid));
-  long total = 0;
-  long resident = 0;
-  file >> total >> resident;
-  return static_cast<double>(resident) * static_cast<double>(sysconf(_SC_PAGESIZE)) / 1024;
-}
-
-/// Least-squares slope of `values` over their index.
-double Slope(std::span<const double> values) {
-  const auto n = static_cast<double>(values.size());
-  double sum_x = 0, sum_y = 0, sum_xy = 0, sum_xx = 0;
-  for (size_t i = 0; i < values.size(); ++i) {
-    const auto x = static_cast<double>(i);
-    sum_x += x;
-    sum_y += values[i];
-    sum_xy += x * values[i];
-    sum_xx += x * x;
-  }
-  return (n * sum_xy - sum_x * sum_y) / (n * sum_xx - sum_x * sum_x);
-}
-
 /// Requests that build a call in a router of their own and close it again, by the router alone or
 /// piece by piece; ids count on from `*id`.
 frames::Bytes CreateAndClose(uint32_t* id, bool piecewise) {
@@ -272,12 +236,7 @@ TEST_CASE("ten thousand calls, made and closed, leave nothing behind") {
     CHECK(OpenDescriptors(worker.pid()) == descriptors);
     resident.push_back(ResidentKiB(worker.pid()));
   }
-  const auto second_half = std::span<const double>(resident).subspan(resident.size() / 2);
-  const double growth = Slope(second_half) * static_cast<double>(second_half.size());
-  INFO("resident, KiB: " << resident.front() << " … " << second_half.front() << " … "
-                         << resident.back());
-  // AddressSanitizer keeps what is freed in quarantine: there the slope says nothing.
-  if (!kAddressSanitizer) CHECK(growth < kMaxGrowthKiB);
+  CheckFlat(resident, kMaxGrowthKiB);
 }
 
 }  // namespace
