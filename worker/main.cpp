@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "common/log.h"
+#include "common/version.h"
 #include "worker/channel/room/room_writer.h"
 #include "worker/channel/router_channel.h"
 #include "worker/io/channel_pipe.h"
@@ -168,7 +169,7 @@ int Main(std::span<const char* const> arguments) {
     return 0;
   }
   if (HasFlag(arguments, "--version")) {
-    std::printf("sluice-worker %s\n", kWorkerVersion);
+    std::printf("sluice-worker %s\n", std::string(Version()).c_str());
     return 0;
   }
   StartSigns signs;

@@ -6,13 +6,13 @@
 #include <map>
 #include <utility>
 
+#include "common/version.h"
 #include "controller/ops/logging.h"
 
 namespace sluice {
 
 namespace {
 
-constexpr const char* kVersion = "sluice 0.1.0";
 constexpr const char* kAbout =
     "Sluice: a WebRTC SFU. Serves the web app, the REST broadcaster API and protoo over WebSocket, "
     "and runs the media workers.";
@@ -100,6 +100,8 @@ Status Apply(const GivenValues& given, Config* config) {
   return CheckConfig(*config);
 }
 
+std::string VersionLine() { return "sluice " + std::string(Version()); }
+
 }  // namespace
 
 Result<CommandLine> ReadCommandLine(
@@ -108,7 +110,7 @@ Result<CommandLine> ReadCommandLine(
   CommandLine result;
   CLI::App app(kAbout, "sluice");
   app.footer(kFooter);
-  app.set_version_flag("--version", kVersion);
+  app.set_version_flag("--version", VersionLine());
   std::string config_path;
   app.add_option("--config", config_path, std::string(kConfigHelp) + " [" + kConfigVariable + "]")
       ->type_name("FILE")
@@ -130,7 +132,7 @@ Result<CommandLine> ReadCommandLine(
     result.print = app.help();
     return result;
   } catch (const CLI::CallForVersion&) {
-    result.print = std::string(kVersion) + "\n";
+    result.print = VersionLine() + "\n";
     return result;
   } catch (const CLI::Error& error) {
     return TypeError(OneLine(error.what()) + "; sluice --help lists the options");

@@ -14,8 +14,6 @@
 
 namespace sluice {
 
-inline constexpr const char* kWorkerVersion = "0.1.0";
-
 /// The command line of sluice-worker (router-protocol §1.2, and options of our own).
 struct WorkerOptions {
   LogLevel log_level = LogLevel::kError;
