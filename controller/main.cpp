@@ -19,6 +19,7 @@
 #include "controller/ops/command_line.h"
 #include "controller/ops/logging.h"
 #include "controller/room/room_registry.h"
+#include "controller/shell/worker_shell.h"
 #include "controller/signalling/site.h"
 #include "controller/worker/gate.h"
 #include "controller/worker/worker_pool.h"
@@ -35,6 +36,8 @@ fs::path OwnFolder() {
   const fs::path self = fs::read_symlink("/proc/self/exe", error);
   return error ? fs::current_path() : self.parent_path();
 }
+
+std::string DefaultWorker() { return (OwnFolder() / "sluice-worker").string(); }
 
 std::optional<std::string> Environment(const std::string& name) {
   const char* value = std::getenv(name.c_str());
@@ -81,7 +84,7 @@ void FillDefaults(Config* config) {
   if (config->workers == 0) {
     config->workers = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   }
-  if (config->worker_bin.empty()) config->worker_bin = (OwnFolder() / "sluice-worker").string();
+  if (config->worker_bin.empty()) config->worker_bin = DefaultWorker();
   if (config->web_root.empty()) config->web_root = FindWebRoot();
   if (config->state_dir.empty()) config->state_dir = DefaultStateDir();
   config->announced_address = AnnouncedAddress(*config);
@@ -271,7 +274,11 @@ int Run(const Config& config) {
 }  // namespace sluice
 
 int main(int argc, char** argv) {
-  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (!arguments.empty() && arguments.front() == "worker-shell") {
+    arguments.erase(arguments.begin());
+    return sluice::shell::RunWorkerShell(arguments, sluice::DefaultWorker());
+  }
   auto command = sluice::ReadCommandLine(arguments, sluice::Environment);
   if (!command.ok()) {
     std::fprintf(stderr, "sluice: %s\n", std::string(sluice::Reason(command.status())).c_str());

@@ -19,7 +19,10 @@ constexpr const char* kAbout =
 constexpr const char* kFooter =
     "Each option can also be set by the environment variable shown behind it or in the config file "
     "(name = value, TOML). Flags win over the environment, the "
-    "environment over the file.";
+    "environment over the file.\n"
+    "\n"
+    "sluice worker-shell drives one media worker by hand, over the JSON room protocol: see sluice "
+    "worker-shell --help.";
 
 constexpr const char* kConfigVariable = "SLUICE_CONFIG";
 constexpr const char* kConfigHelp = "config file (TOML)";

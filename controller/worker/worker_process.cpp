@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "controller/worker/gate.h"
@@ -30,7 +31,8 @@ using std::chrono::milliseconds;
 
 /// The worker checks only that the variable exists; the protocol it speaks is that of this version.
 constexpr const char* kProtocolVersion = "MEDIASOUP_VERSION=3.27.1";
-constexpr int kWorkerReadFd = 3;
+constexpr const char* kRoomChannel = "MEDIASOUP_CHANNEL_FD=3";
+constexpr int kWorkerReadFd = 3;  // of the room protocol: both ways
 constexpr int kWorkerWriteFd = 4;
 /// Duplicates land above the descriptors that the child gets.
 constexpr int kFirstSafeFd = 10;
@@ -119,6 +121,9 @@ class ProcessHandle : public WorkerHandle {
   void Kill() override {
     if (!reaped_) kill(pid_, SIGKILL);
   }
+  void Terminate() override {
+    if (!reaped_) kill(pid_, SIGTERM);
+  }
 
   Task<std::string> WaitForExit() override {
     constexpr milliseconds kStep{10};
@@ -147,24 +152,36 @@ class ProcessHandle : public WorkerHandle {
 /// A worker's ends of its pipes.
 struct ChildDescriptors {
   int read;
-  int write;
+  int write;  ///< -1: none
   int output;
   int errors;
 };
 
-/// posix_spawn with the pipe on 3 and 4, output on 1 and 2, and nothing else of ours open; 0 or an
-/// errno.
-int SpawnWorker(const std::string& binary, const std::vector<std::string>& arguments,
-                const ChildDescriptors& theirs, pid_t* pid) {
-  std::vector<char*> argv{const_cast<char*>(binary.c_str())};
-  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
+/// Our environment, but of the variables that name a protocol only that of `protocol`.
+std::vector<char*> WorkerEnvironment(PipeProtocol protocol) {
   std::vector<char*> env;
   for (char** entry = environ; *entry; ++entry) {
-    if (std::strncmp(*entry, "MEDIASOUP_VERSION=", 18) != 0) env.push_back(*entry);
+    const std::string_view text = *entry;
+    if (text.starts_with("MEDIASOUP_VERSION=")) continue;
+    if (text.starts_with("MEDIASOUP_CHANNEL_FD=")) continue;
+    env.push_back(*entry);
   }
-  env.push_back(const_cast<char*>(kProtocolVersion));
+  env.push_back(
+      const_cast<char*>(protocol == PipeProtocol::kRoom ? kRoomChannel : kProtocolVersion));
   env.push_back(nullptr);
+  return env;
+}
+
+/// posix_spawn with the pipe on 3 (and 4), output on 1 and 2, and nothing else of ours open; 0 or
+/// an errno.
+int SpawnWorker(const ProcessLauncher::Options& options, const ChildDescriptors& theirs,
+                pid_t* pid) {
+  std::vector<char*> argv{const_cast<char*>(options.binary.c_str())};
+  for (const std::string& argument : options.arguments) {
+    argv.push_back(const_cast<char*>(argument.c_str()));
+  }
+  argv.push_back(nullptr);
+  std::vector<char*> env = WorkerEnvironment(options.protocol);
 
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
@@ -172,9 +189,10 @@ int SpawnWorker(const std::string& binary, const std::vector<std::string>& argum
   posix_spawn_file_actions_adddup2(&actions, theirs.output, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, theirs.errors, STDERR_FILENO);
   posix_spawn_file_actions_adddup2(&actions, theirs.read, kWorkerReadFd);
-  posix_spawn_file_actions_adddup2(&actions, theirs.write, kWorkerWriteFd);
+  const int last_fd = theirs.write < 0 ? kWorkerReadFd : kWorkerWriteFd;
+  if (theirs.write >= 0) posix_spawn_file_actions_adddup2(&actions, theirs.write, kWorkerWriteFd);
   // Listening sockets must not live on in workers: Asio opens them without close-on-exec.
-  posix_spawn_file_actions_addclosefrom_np(&actions, kWorkerWriteFd + 1);
+  posix_spawn_file_actions_addclosefrom_np(&actions, last_fd + 1);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   sigset_t defaults;
@@ -185,10 +203,32 @@ int SpawnWorker(const std::string& binary, const std::vector<std::string>& argum
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
   const int error =
-      posix_spawn(pid, binary.c_str(), &actions, &attributes, argv.data(), env.data());
+      posix_spawn(pid, options.binary.c_str(), &actions, &attributes, argv.data(), env.data());
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   return error;
+}
+
+/// The pipe of one worker: `to` carries what we write, `from` what it does.
+struct ChannelPipes {
+  Pipe to;
+  Pipe from;
+};
+
+Result<ChannelPipes> MakeChannel(PipeProtocol protocol) {
+  ChannelPipes channel;
+  Result<Pipe> to_worker = MakePipe();
+  if (!to_worker.ok()) return to_worker.status();
+  channel.to = std::move(*to_worker);
+  if (protocol == PipeProtocol::kRoom) {
+    channel.from.ours = FileDescriptor(fcntl(channel.to.ours.get(), F_DUPFD_CLOEXEC, 0));
+    if (channel.from.ours.get() < 0) return SystemError("cannot make the pipe to a worker", errno);
+    return channel;
+  }
+  Result<Pipe> from_worker = MakePipe();
+  if (!from_worker.ok()) return from_worker.status();
+  channel.from = std::move(*from_worker);
+  return channel;
 }
 
 }  // namespace
@@ -197,17 +237,15 @@ ProcessLauncher::ProcessLauncher(const asio::any_io_executor& executor, Options 
     : executor_(executor), options_(std::move(options)) {}
 
 Result<LaunchedWorker> ProcessLauncher::Launch(int index) {
-  Result<Pipe> to_worker = MakePipe();
-  if (!to_worker.ok()) return to_worker.status();
-  Result<Pipe> from_worker = MakePipe();
-  if (!from_worker.ok()) return from_worker.status();
+  Result<ChannelPipes> channel = MakeChannel(options_.protocol);
+  if (!channel.ok()) return channel.status();
   Result<Pipe> output = MakePipe();
   if (!output.ok()) return output.status();
   Result<Pipe> errors = MakePipe();
   if (!errors.ok()) return errors.status();
   pid_t pid = 0;
-  const int error = SpawnWorker(options_.binary, options_.arguments,
-                                {to_worker->theirs.get(), from_worker->theirs.get(),
+  const int error = SpawnWorker(options_,
+                                {channel->to.theirs.get(), channel->from.theirs.get(),
                                  output->theirs.get(), errors->theirs.get()},
                                 &pid);
   if (error != 0) return SystemError("cannot start " + options_.binary, error);
@@ -217,8 +255,8 @@ Result<LaunchedWorker> ProcessLauncher::Launch(int index) {
   Spawn(executor_,
         LogOutput(Stream(executor_, errors->ours.Release()), index, spdlog::level::warn));
   LaunchedWorker launched;
-  launched.read_fd = from_worker->ours.Release();
-  launched.write_fd = to_worker->ours.Release();
+  launched.read_fd = channel->from.ours.Release();
+  launched.write_fd = channel->to.ours.Release();
   launched.ready_id = std::to_string(pid);
   launched.handle = std::make_unique<ProcessHandle>(pid);
   return launched;

@@ -16,6 +16,8 @@ class WorkerHandle {
   virtual ~WorkerHandle() = default;
   /// Ends it now.
   virtual void Kill() = 0;
+  /// Asks it to close everything and end (SIGTERM).
+  virtual void Terminate() = 0;
   /// How it ended ("signal 9 (Killed)", "exit code 42"), waiting at most about a second for it to
   /// do so and killing it after that.
   virtual Task<std::string> WaitForExit() = 0;
@@ -36,8 +38,14 @@ class WorkerLauncher {
   virtual Result<LaunchedWorker> Launch(int index) = 0;
 };
 
-/// Starts `sluice-worker` processes with the pipe on descriptors 3 and 4 (router-protocol §1.1).
-/// What they write to stdout and stderr is logged line by line, as info and warnings.
+/// What a worker speaks on its pipe, which decides how it is started.
+enum class PipeProtocol {
+  kRouter,  ///< requests on descriptor 3, the rest on 4 (router-protocol §1.1)
+  kRoom,    ///< both ways on 3, named by MEDIASOUP_CHANNEL_FD (json-room-protocol §1.1)
+};
+
+/// Starts `sluice-worker` processes. What they write to stdout and stderr is logged line by line,
+/// as info and warnings.
 class ProcessLauncher : public WorkerLauncher {
  public:
   /// Longest line of a worker's output that is kept whole; the rest becomes lines of its own.
@@ -45,9 +53,11 @@ class ProcessLauncher : public WorkerLauncher {
 
   struct Options {
     std::string binary;
-    std::vector<std::string> arguments;  ///< "--name=value"
+    std::vector<std::string> arguments;  ///< "--name=value"; for kRoom behind the worker id
+    PipeProtocol protocol = PipeProtocol::kRouter;
   };
   ProcessLauncher(const asio::any_io_executor& executor, Options options);
+  /// Of kRoom both descriptors are of the same socket; each is the caller's to close.
   Result<LaunchedWorker> Launch(int index) override;
 
  private:

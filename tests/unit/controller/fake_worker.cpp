@@ -65,6 +65,7 @@ class FakeHandle : public WorkerHandle {
  public:
   explicit FakeHandle(std::shared_ptr<FakeWorker> worker) : worker_(std::move(worker)) {}
   void Kill() override { worker_->Die(); }
+  void Terminate() override { worker_->Die(); }
   Task<std::string> WaitForExit() override { co_return "signal 9 (Killed)"; }
 
  private:
