@@ -49,9 +49,13 @@ bool IsOneOf(std::string_view text, std::string_view characters) {
   return text.find_first_not_of(characters) == std::string_view::npos;
 }
 
+/// As OpenSSL writes it: lines of 64 characters.
 bool IsPem(std::string_view text) {
-  return text.starts_with("-----BEGIN CERTIFICATE-----\n") &&
-         text.ends_with("\n-----END CERTIFICATE-----\n");
+  constexpr std::string_view kBegin = "-----BEGIN CERTIFICATE-----\n";
+  constexpr std::string_view kEnd = "\n-----END CERTIFICATE-----\n";
+  constexpr size_t kLine = 64;
+  return text.starts_with(kBegin) && text.ends_with(kEnd) &&
+         text.find('\n', kBegin.size()) == kBegin.size() + kLine;
 }
 
 /// What a value must be, when it is not; nullopt when it is.

@@ -4,16 +4,17 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
-#include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
 #include <vector>
+
+#include "tests/temporary_file.h"
 
 namespace sluice {
 namespace {
@@ -127,25 +128,6 @@ class Shell {
   std::string unread_;
 };
 
-/// A file that is removed again.
-class TemporaryFile {
- public:
-  explicit TemporaryFile(const std::string& text) {
-    const int fd = mkstemp(path_.data());
-    REQUIRE(fd >= 0);
-    REQUIRE(write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
-    fchmod(fd, 0700);
-    close(fd);
-  }
-  ~TemporaryFile() { std::remove(path_.c_str()); }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_ = "/tmp/worker-shell-test-XXXXXX";
-};
-
 std::string RecordedSession() {
   std::ifstream file(SLUICE_TRACE_DIR "/room-session.txt");
   std::stringstream text;
@@ -211,6 +193,7 @@ TEST_CASE("worker-shell: a worker that dies ends it with exit code 1") {
 TEST_CASE("worker-shell: a worker that does not start, or refuses its options") {
   SECTION("exits") {
     const TemporaryFile program("#!/bin/sh\necho oops >&2\nexit 3\n");
+    std::filesystem::permissions(program.path(), std::filesystem::perms::owner_all);
     Shell shell({"--workerPath", program.path()});
     CHECK(shell.Wait() == 1);
     CHECK_THAT(shell.output, Catch::Contains("!! the worker died: exit code 3"));

@@ -2,6 +2,7 @@
 // All responses and events are equal to the recorded ones; what is random by type and length.
 #include <catch2/catch.hpp>
 
+#include "controller/shell/message_shape.h"
 #include "tests/unit/channel/room/room_fixture.h"
 #include "tests/unit/channel/room/room_trace.h"
 
@@ -10,48 +11,6 @@ namespace {
 
 namespace json = boost::json;
 using F = RoomFixture;
-
-/// Both are one certificate in PEM, lines of 64 characters.
-bool SamePem(const json::value& ours, const json::value& recorded) {
-  constexpr std::string_view kBegin = "-----BEGIN CERTIFICATE-----\n";
-  constexpr std::string_view kEnd = "\n-----END CERTIFICATE-----\n";
-  const auto good = [&](std::string_view pem) {
-    return pem.starts_with(kBegin) && pem.ends_with(kEnd) &&
-           pem.find('\n', kBegin.size()) == kBegin.size() + 64;
-  };
-  return good(ours.as_string()) && good(recorded.as_string());
-}
-
-/// Equal, where values that are random there are of the same type and length here.
-bool SameShape(const json::value& ours, const json::value& recorded, std::string_view key = "") {
-  static const std::vector<std::string_view> kRandom = {
-      "sha-1", "sha-224", "sha-256", "sha-384", "sha-512", "password", "usernameFragment"};
-  static const std::vector<std::string_view> kNetwork = {"ip",        "port",     "localIP",
-                                                         "localPort", "remoteIP", "remotePort"};
-  const auto in = [key](const auto& list) {
-    return std::find(list.begin(), list.end(), key) != list.end();
-  };
-  if (key == "dtlsRemoteCert") return SamePem(ours, recorded);
-  if (in(kNetwork)) return ours.is_string() == recorded.is_string();
-  if (in(kRandom)) return ours.as_string().size() == recorded.as_string().size();
-  if (ours.is_array() && recorded.is_array()) {
-    const auto& a = ours.get_array();
-    const auto& b = recorded.get_array();
-    if (a.size() != b.size()) return false;
-    for (size_t i = 0; i < a.size(); ++i) {
-      if (!SameShape(a[i], b[i])) return false;
-    }
-    return true;
-  }
-  if (!ours.is_object() || !recorded.is_object()) return ours == recorded;
-  const auto& a = ours.get_object();
-  const auto& b = recorded.get_object();
-  if (a.size() != b.size()) return false;
-  for (const auto& [name, value] : a) {
-    if (!b.contains(name) || !SameShape(value, b.at(name), name)) return false;
-  }
-  return true;
-}
 
 /// The recorded session against a worker: records are sent, or expected as the next messages.
 struct Replay {
@@ -66,7 +25,9 @@ struct Replay {
     for (const size_t record : records) {
       const json::object& message = worker.messages.at(at++);
       INFO(fmt::format("record {}: {}", record, json::serialize(message)));
-      CHECK(SameShape(message, trace::Message(record)));
+      for (const auto& difference : shell::CompareShapes(trace::Message(record), message)) {
+        FAIL_CHECK(difference.path << ": " << difference.expected << " / " << difference.got);
+      }
     }
     worker.messages.clear();
   }

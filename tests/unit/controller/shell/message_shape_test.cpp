@@ -57,7 +57,9 @@ TEST_CASE("random values are compared by form") {
       {"{'effectiveMaxBitrate':7}", "{'effectiveMaxBitrate':5}", "{'effectiveMaxBitrate':true}"},
       {"{'entries':[[1,-20]]}", "{'entries':[]}", "{'entries':{}}"},
       {"{'dtlsRemoteCert':'x'}",
-       "{'dtlsRemoteCert':'-----BEGIN CERTIFICATE-----\\nMII=\\n-----END CERTIFICATE-----\\n'}",
+       "{'dtlsRemoteCert':'-----BEGIN CERTIFICATE-----\\n"
+       "MIIBFTCBvaADAgECAgkAoEyEh6rGELkwCgYIKoZIzj0EAwIwETEPMA0GA1UEAwwG\\n"
+       "abcd\\n-----END CERTIFICATE-----\\n'}",
        "{'dtlsRemoteCert':'-----BEGIN CERTIFICATE-----MII=-----END CERTIFICATE-----'}"},
   }));
   INFO(expected);

@@ -38,8 +38,9 @@ class CapturedLog {
 
 /// Runs a shell script as a worker until it has ended; how it did.
 std::string RunScript(asio::io_context& context, const std::string& script,
-                      const std::function<bool()>& seen) {
-  ProcessLauncher launcher(context.get_executor(), {"/bin/sh", {"-c", script}});
+                      const std::function<bool()>& seen,
+                      PipeProtocol protocol = PipeProtocol::kRouter) {
+  ProcessLauncher launcher(context.get_executor(), {"/bin/sh", {"-c", script}, protocol});
   LaunchedWorker launched = *launcher.Launch(3);
   std::optional<std::string> ended;
   const auto wait = [](WorkerHandle* handle, std::optional<std::string>* out) -> Task<void> {
@@ -81,6 +82,18 @@ TEST_CASE("a worker gets its pipe, no other descriptor and no input") {
             "n=$((n+1)); done; echo done",
             [&] { return log.Has("done"); });
   CHECK(log.Has("0 1 2 3 4 done"));
+}
+
+TEST_CASE("a worker of the room protocol gets one descriptor, both ways") {
+  const CapturedLog log;
+  asio::io_context context(1);
+  RunScript(
+      context,
+      "n=0; while [ $n -lt 40 ]; do [ -e /proc/$$/fd/$n ] && printf '%s ' $n; n=$((n+1)); done;"
+      "echo $MEDIASOUP_CHANNEL_FD ${MEDIASOUP_VERSION:-none}; "
+      "readlink /proc/$$/fd/3 | grep -q socket && echo >&3 && echo done",
+      [&] { return log.Has("done"); }, PipeProtocol::kRoom);
+  CHECK(log.Has("0 1 2 3 3 none"));
 }
 
 }  // namespace
