@@ -8,65 +8,26 @@
 #include <string>
 #include <vector>
 
-#include "tests/sim/virtual_environment.h"
+#include "fuzzers/engine_fuzzing.h"
 #include "tests/unit/channel/request_frames.h"
-#include "tests/unit/media/fake_sockets.h"
 #include "tests/unit/media/media_samples.h"
 #include "worker/channel/router_channel.h"
-#include "worker/media/engine.h"
 
 namespace sluice {
 namespace {
 
 using M = FBS::Request::Method;
 using frames::Bytes;
+using fuzz::Check;
+using fuzz::Script;
+using fuzz::Shared;
 
-void Check(bool held) {
-  if (!held) abort();
+/// Few ids, so that they meet: of all classes, and some that exist nowhere.
+std::string SomeId(Script& script) {
+  static constexpr const char* kIds[] = {"r0", "r1", "s0", "w0", "w1", "p0", "p1", "a0", "a1",
+                                         "v0", "v1", "c0", "c1", "c2", "c3", "o0", "",   "nobody"};
+  return kIds[script.Below(std::size(kIds))];
 }
-
-/// The script, read from the front; zeros when it has run out.
-class Script {
- public:
-  Script(const uint8_t* data, size_t size) : rest_(data, size) {}
-  bool done() const { return rest_.empty(); }
-  uint8_t Byte() {
-    if (rest_.empty()) return 0;
-    const uint8_t byte = rest_[0];
-    rest_ = rest_.subspan(1);
-    return byte;
-  }
-  uint32_t Below(uint32_t bound) { return Byte() % bound; }
-  bool Flag() { return (Byte() & 1) != 0; }
-  uint32_t U32() {
-    uint32_t value = 0;
-    for (int i = 0; i < 4; ++i) value = value << 8 | Byte();
-    return value;
-  }
-  Bytes Block() {
-    const size_t size = std::min<size_t>(Byte(), rest_.size());
-    Bytes block(rest_.begin(), rest_.begin() + static_cast<ptrdiff_t>(size));
-    rest_ = rest_.subspan(size);
-    return block;
-  }
-  /// Few ids, so that they meet: of all classes, and some that exist nowhere.
-  std::string Id() {
-    static constexpr const char* kIds[] = {"r0", "r1", "s0", "w0", "w1", "p0",
-                                           "p1", "a0", "a1", "v0", "v1", "c0",
-                                           "c1", "c2", "c3", "o0", "",   "nobody"};
-    return kIds[Below(std::size(kIds))];
-  }
-
- private:
-  std::span<const uint8_t> rest_;
-};
-
-/// What outlives all runs: making these takes longer than a run.
-struct Shared {
-  PacketBufferPool pool;
-  std::unique_ptr<SrtpEngine> srtp = *SrtpEngine::Create(SrtpEngine::Kind::kOpenSsl);
-  std::shared_ptr<DtlsContext> dtls = *DtlsContext::Generate();
-};
 
 ListenInfo Listen(Script& script) {
   static constexpr const char* kIps[] = {"127.0.0.1", "::1", "0.0.0.0", "1.2.3", ""};
@@ -88,7 +49,7 @@ std::vector<ListenInfo> Listens(Script& script) {
 
 /// Parameters of one of the samples, bent here and there.
 ProduceOptions Produce(Script& script) {
-  const std::string id = script.Id();
+  const std::string id = SomeId(script);
   const uint32_t ssrc = 1000 + script.Below(8);
   ProduceOptions options =
       script.Flag() ? samples::Audio(id, ssrc) : samples::Video(id, ssrc, ssrc + 100);
@@ -115,9 +76,9 @@ ProduceOptions Produce(Script& script) {
 }
 
 ConsumeOptions Consume(Script& script) {
-  ProduceOptions produced = script.Flag() ? samples::Audio(script.Id(), 1000 + script.Below(8))
-                                          : samples::Video(script.Id(), 1000 + script.Below(8));
-  ConsumeOptions options = samples::ConsumerOf(produced, script.Id(), 9000 + script.Below(8));
+  ProduceOptions produced = script.Flag() ? samples::Audio(SomeId(script), 1000 + script.Below(8))
+                                          : samples::Video(SomeId(script), 1000 + script.Below(8));
+  ConsumeOptions options = samples::ConsumerOf(produced, SomeId(script), 9000 + script.Below(8));
   const uint8_t bits = script.Byte();
   options.paused = (bits & 1) != 0;
   if ((bits & 2) != 0) options.type = static_cast<RtpType>(script.Below(5));
@@ -134,22 +95,22 @@ frames::MakeBody BodyOf(M method, Script& script, const Shared& shared) {
     case M::WORKER_UPDATE_SETTINGS:
       return frames::Settings(script.Flag() ? "none" : "chicken");
     case M::WORKER_CREATE_WEBRTCSERVER:
-      return frames::CreateServer(script.Id(), Listens(script));
+      return frames::CreateServer(SomeId(script), Listens(script));
     case M::WORKER_CREATE_ROUTER:
-      return frames::CreateRouter(script.Id());
+      return frames::CreateRouter(SomeId(script));
     case M::WORKER_WEBRTCSERVER_CLOSE:
-      return frames::CloseServer(script.Id());
+      return frames::CloseServer(SomeId(script));
     case M::WORKER_CLOSE_ROUTER:
-      return frames::CloseRouter(script.Id());
+      return frames::CloseRouter(SomeId(script));
     case M::ROUTER_CREATE_WEBRTCTRANSPORT:
     case M::ROUTER_CREATE_WEBRTCTRANSPORT_WITH_SERVER: {
       WebRtcTransportOptions options;
-      if (script.Flag()) options.webrtc_server_id = script.Id();
+      if (script.Flag()) options.webrtc_server_id = SomeId(script);
       options.listen_infos = Listens(script);
       options.ice_consent_timeout = script.Byte();
       options.enable_udp = !script.Flag();
       options.base.enable_sctp = script.Below(8) == 1;
-      return frames::CreateWebRtcTransport(script.Id(), options);
+      return frames::CreateWebRtcTransport(SomeId(script), options);
     }
     case M::ROUTER_CREATE_PLAINTRANSPORT: {
       PlainTransportOptions options;
@@ -160,17 +121,17 @@ frames::MakeBody BodyOf(M method, Script& script, const Shared& shared) {
       options.enable_srtp = (bits & 4) != 0;
       if ((bits & 8) != 0) options.srtp_crypto_suite = static_cast<SrtpProfile>(script.Below(6));
       if ((bits & 16) != 0) options.rtcp_listen_info = Listen(script);
-      return frames::CreatePlainTransport(script.Id(), options);
+      return frames::CreatePlainTransport(SomeId(script), options);
     }
     case M::ROUTER_CLOSE_TRANSPORT:
-      return frames::CloseTransport(script.Id());
+      return frames::CloseTransport(SomeId(script));
     case M::ROUTER_CREATE_AUDIOLEVELOBSERVER: {
       const auto threshold = static_cast<int8_t>(-static_cast<int>(script.Below(128)));
-      return frames::CreateAudioLevelObserver(script.Id(),
+      return frames::CreateAudioLevelObserver(SomeId(script),
                                               {script.Byte(), threshold, script.Byte()});
     }
     case M::ROUTER_CLOSE_RTPOBSERVER:
-      return frames::CloseObserver(script.Id());
+      return frames::CloseObserver(SomeId(script));
     case M::TRANSPORT_SET_MAX_INCOMING_BITRATE:
       return frames::MaxIncomingBitrate(script.U32());
     case M::TRANSPORT_SET_MAX_OUTGOING_BITRATE:
@@ -184,9 +145,9 @@ frames::MakeBody BodyOf(M method, Script& script, const Shared& shared) {
     case M::TRANSPORT_ENABLE_TRACE_EVENT:
       return frames::TransportTraces(script.Block());
     case M::TRANSPORT_CLOSE_PRODUCER:
-      return frames::CloseProducer(script.Id());
+      return frames::CloseProducer(SomeId(script));
     case M::TRANSPORT_CLOSE_CONSUMER:
-      return frames::CloseConsumer(script.Id());
+      return frames::CloseConsumer(SomeId(script));
     case M::PLAINTRANSPORT_CONNECT: {
       PlainConnectOptions options;
       const uint8_t bits = script.Byte();
@@ -211,9 +172,9 @@ frames::MakeBody BodyOf(M method, Script& script, const Shared& shared) {
     case M::CONSUMER_ENABLE_TRACE_EVENT:
       return frames::ConsumerTraces(script.Block());
     case M::RTPOBSERVER_ADD_PRODUCER:
-      return frames::AddProducer(script.Id());
+      return frames::AddProducer(SomeId(script));
     case M::RTPOBSERVER_REMOVE_PRODUCER:
-      return frames::RemoveProducer(script.Id());
+      return frames::RemoveProducer(SomeId(script));
     default:
       return frames::NoBody;
   }
@@ -222,17 +183,7 @@ frames::MakeBody BodyOf(M method, Script& script, const Shared& shared) {
 /// A worker without its process, driven by one script.
 class Run final : private ChannelOutput, private ProcessInfo {
  public:
-  Run(Shared& shared, Script script) : shared_(shared), script_(script) {
-    channel_.SetEngine(&engine_);
-    Log::SetSink(&channel_);
-    Log::SetLevel(LogLevel::kDebug);
-    Log::SetTags(0xffff);
-    environment_.AtTurnEnd(VirtualEnvironment::TurnStage::kEngine,
-                           [this](Timestamp now) { engine_.OnTurnEnd(now); });
-    environment_.AtTurnEnd(VirtualEnvironment::TurnStage::kWriters,
-                           [this](Timestamp) { network_.TakeSent(); });
-  }
-  ~Run() override { Log::SetSink(nullptr); }
+  Run(Shared& shared, Script script) : shared_(shared), script_(script) {}
 
   void Play() {
     if (script_.Flag()) BuildCall();
@@ -254,9 +205,9 @@ class Run final : private ChannelOutput, private ProcessInfo {
         return FeedMutated();
       case 4:
         return Feed(Payload(frames::Notification(
-            static_cast<FBS::Notification::Event>(script_.Below(40)), script_.Id())));
+            static_cast<FBS::Notification::Event>(script_.Below(40)), SomeId(script_))));
       case 5:
-        return Feed(Payload(frames::ProducerSend(script_.Id(), Packet())));
+        return Feed(Payload(frames::ProducerSend(SomeId(script_), Packet())));
       case 6:
       case 7:
         Deliver();
@@ -266,7 +217,7 @@ class Run final : private ChannelOutput, private ProcessInfo {
       case 9:
         return environment_.EndTurn();
       default:
-        return Request(Method(), script_.Id());
+        return Request(Method(), SomeId(script_));
     }
   }
 
@@ -322,7 +273,7 @@ class Run final : private ChannelOutput, private ProcessInfo {
   }
   void FeedMutated() {
     const M method = Method();
-    const std::string handler = script_.Id();
+    const std::string handler = SomeId(script_);
     Bytes payload =
         Payload(frames::Request(++last_id_, method, handler, BodyOf(method, script_, shared_)));
     for (uint32_t changes = script_.Below(8); changes > 0; --changes) {
@@ -345,8 +296,8 @@ class Run final : private ChannelOutput, private ProcessInfo {
   void Deliver() {
     const IpAddress ip = *IpAddress::Parse("127.0.0.1");
     const auto port = static_cast<uint16_t>(40'000 + script_.Below(8));
-    network_.Deliver(shared_.pool, Packet(), {ip, port}, {ip, uint16_t{50'000}},
-                     environment_.Now());
+    bed_.network.Deliver(shared_.pool, Packet(), {ip, port}, {ip, uint16_t{50'000}},
+                         environment_.Now());
   }
 
   // ChannelOutput
@@ -377,17 +328,16 @@ class Run final : private ChannelOutput, private ProcessInfo {
   bool closed_ = false;
 
   VirtualEnvironment environment_;
-  FakeNetwork network_;
   RouterChannel channel_{*this, *this};
-  Engine engine_{{environment_, network_, shared_.pool, *shared_.srtp, shared_.dtls, channel_}};
+  fuzz::EngineBed<RouterChannel> bed_{shared_, environment_, channel_};
 };
 
 }  // namespace
 }  // namespace sluice
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static auto* const shared = new sluice::Shared;
-  sluice::Run run(*shared, sluice::Script(data, size));
+  static auto* const shared = new sluice::fuzz::Shared;
+  sluice::Run run(*shared, sluice::fuzz::Script(data, size));
   run.Play();
   return 0;
 }

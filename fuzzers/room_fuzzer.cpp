@@ -4,58 +4,23 @@
 // frames follow their event, and a well-formed request gets exactly one response, in request order.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
-#include <cstdlib>
 #include <deque>
-#include <memory>
 #include <string>
 #include <string_view>
 
-#include "tests/sim/virtual_environment.h"
-#include "tests/unit/media/fake_sockets.h"
+#include "fuzzers/engine_fuzzing.h"
 #include "tests/unit/media/media_samples.h"
 #include "worker/channel/room/room_channel.h"
-#include "worker/media/engine.h"
 #include "worker/media/producer.h"
 
 namespace sluice {
 namespace {
 
-void Check(bool held) {
-  if (!held) abort();
-}
-
-/// The script, read from the front; zeros when it has run out.
-class Script {
- public:
-  Script(const uint8_t* data, size_t size) : rest_(data, size) {}
-  bool done() const { return rest_.empty(); }
-  uint8_t Byte() {
-    if (rest_.empty()) return 0;
-    const uint8_t byte = rest_[0];
-    rest_ = rest_.subspan(1);
-    return byte;
-  }
-  uint32_t Below(uint32_t bound) { return Byte() % bound; }
-  std::string Block() {
-    const size_t size = std::min<size_t>(Byte(), rest_.size());
-    std::string block(reinterpret_cast<const char*>(rest_.data()), size);
-    rest_ = rest_.subspan(size);
-    return block;
-  }
-
- private:
-  std::span<const uint8_t> rest_;
-};
-
-/// What outlives all runs: making these takes longer than a run.
-struct Shared {
-  PacketBufferPool pool;
-  std::unique_ptr<SrtpEngine> srtp = *SrtpEngine::Create(SrtpEngine::Kind::kOpenSsl);
-  std::shared_ptr<DtlsContext> dtls = *DtlsContext::Generate();
-};
+using fuzz::Check;
+using fuzz::Script;
+using fuzz::Shared;
 
 constexpr const char* kMethods[] = {"worker.dump",
                                     "worker.updateSettings",
@@ -130,30 +95,18 @@ std::string SomeData(Script& script) {
 class World final : private ChannelOutput {
  public:
   explicit World(Shared& shared)
-      : shared_(shared), channel_(*this, environment_, {"fuzzfuzz#1", "127.0.0.1", "::1", "", ""}) {
-    Log::SetSink(&channel_);
-    engine_ = std::make_unique<Engine>(EngineDependencies{environment_, network_, shared.pool,
-                                                          *shared.srtp, shared.dtls, channel_});
-    channel_.SetEngine(engine_.get());
-    environment_.AtTurnEnd(VirtualEnvironment::TurnStage::kEngine, [this](Timestamp now) {
-      channel_.OnTurnEnd();
-      engine_->OnTurnEnd(now);
-    });
-    environment_.AtTurnEnd(VirtualEnvironment::TurnStage::kWriters,
-                           [this](Timestamp) { network_.Flush(); });
-  }
+      : shared_(shared),
+        channel_(*this, environment_, {"fuzzfuzz#1", "127.0.0.1", "::1", "", ""}) {}
   ~World() override {
     channel_.Close();
-    Check(engine_->Dump().request_handler_ids.empty());
+    Check(bed_.engine.Dump().request_handler_ids.empty());
     channel_.SetEngine(nullptr);
-    engine_.reset();
-    Log::SetSink(nullptr);
   }
 
   void Step(Script& script) {
     switch (script.Below(8)) {
       case 0:
-        Feed(script.Block());
+        channel_.OnBytes(script.Block());
         break;
       case 1:
         SendMutated(script);
@@ -172,7 +125,6 @@ class World final : private ChannelOutput {
         break;
     }
     environment_.EndTurn();
-    network_.TakeSent();
   }
 
  private:
@@ -215,9 +167,8 @@ class World final : private ChannelOutput {
     Check(!channel_.reader().incomplete());
   }
   void SendDatagram(Script& script) {
-    const std::string block = script.Block();
-    network_.Deliver(
-        shared_.pool, {block.begin(), block.end()},
+    bed_.network.Deliver(
+        shared_.pool, script.Block(),
         {*IpAddress::Parse("127.0.0.1"), static_cast<uint16_t>(40'000 + script.Byte() % 16)},
         {*IpAddress::Parse("192.0.2.1"), 5000}, environment_.Now());
   }
@@ -226,11 +177,10 @@ class World final : private ChannelOutput {
     const uint8_t type = static_cast<uint8_t>(100 + script.Below(4));
     const uint32_t ssrc = script.Below(6);
     const uint16_t sequence = script.Byte();
-    const std::string block = script.Block();
-    const auto packet = samples::Rtp(type, ssrc, sequence, sequence * 3000u,
-                                     {block.begin(), block.end()}, (sequence & 1) != 0);
-    for (const auto& object : engine_->Dump().request_handler_ids) {
-      if (engine_->FindProducer(object) != nullptr) engine_->ProducerSend(object, packet);
+    const auto packet =
+        samples::Rtp(type, ssrc, sequence, sequence * 3000u, script.Block(), (sequence & 1) != 0);
+    for (const auto& object : bed_.engine.Dump().request_handler_ids) {
+      if (bed_.engine.FindProducer(object) != nullptr) bed_.engine.ProducerSend(object, packet);
     }
   }
 
@@ -272,9 +222,8 @@ class World final : private ChannelOutput {
 
   Shared& shared_;
   VirtualEnvironment environment_;
-  FakeNetwork network_;
   RoomChannel channel_;
-  std::unique_ptr<Engine> engine_;
+  fuzz::EngineBed<RoomChannel> bed_{shared_, environment_, channel_};
   std::deque<uint32_t> expected_;
   std::vector<uint32_t> senders_;
   uint32_t next_id_ = 1'000'000;
@@ -285,9 +234,9 @@ class World final : private ChannelOutput {
 }  // namespace sluice
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static sluice::Shared shared;
+  static sluice::fuzz::Shared shared;
   constexpr size_t kMaxSteps = 300;
-  sluice::Script script(data, size);
+  sluice::fuzz::Script script(data, size);
   sluice::World world(shared);
   for (size_t i = 0; i < kMaxSteps && !script.done(); ++i) world.Step(script);
   return 0;

@@ -11,40 +11,16 @@
 #include <utility>
 #include <vector>
 
+#include "fuzzers/script.h"
 #include "worker/core/srtp/srtp_session.h"
 
 using namespace sluice;
+using fuzz::Script;
 
 namespace {
 
 constexpr size_t kMaxPacket = 1600;  // bytes; longer ones take the same paths
 constexpr size_t kHeader = 12;
-
-/// Reads the input to its end; after that it yields zeros.
-class Input {
- public:
-  explicit Input(std::span<const uint8_t> bytes) : bytes_(bytes) {}
-  bool empty() const { return bytes_.empty(); }
-  uint8_t Byte() {
-    if (bytes_.empty()) return 0;
-    const uint8_t byte = bytes_.front();
-    bytes_ = bytes_.subspan(1);
-    return byte;
-  }
-  uint16_t Word() {
-    const uint8_t high = Byte();
-    return static_cast<uint16_t>(high << 8 | Byte());
-  }
-  std::vector<uint8_t> Take(size_t size) {
-    size = std::min(size, bytes_.size());
-    std::vector<uint8_t> out(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(size));
-    bytes_ = bytes_.subspan(size);
-    return out;
-  }
-
- private:
-  std::span<const uint8_t> bytes_;
-};
 
 template <typename T>
 std::unique_ptr<T> Must(Result<std::unique_ptr<T>> result) {
@@ -70,7 +46,7 @@ Session MakeSession(uint8_t choice) {
   return session;
 }
 
-void Hostile(Session& session, Input& input, bool rtcp) {
+void Hostile(Session& session, Script& input, bool rtcp) {
   std::vector<uint8_t> packet = input.Take(input.Word() % kMaxPacket);
   const size_t size = packet.size();
   packet.shrink_to_fit();  // so that the sanitizer sees a read beyond it
@@ -80,7 +56,7 @@ void Hostile(Session& session, Input& input, bool rtcp) {
   if (plain > size) std::abort();
 }
 
-void Genuine(Session& session, Input& input) {
+void Genuine(Session& session, Script& input) {
   std::vector<uint8_t> plain(kHeader);
   plain[0] = 0x80;
   const uint16_t sequence = input.Word();
@@ -110,7 +86,7 @@ void Genuine(Session& session, Input& input) {
   if (session.receiver->UnprotectRtp(again.data(), size, nullptr) != 0) std::abort();
 }
 
-void GenuineRtcp(Session& session, Input& input) {
+void GenuineRtcp(Session& session, Script& input) {
   std::vector<uint8_t> plain = {0x80, 201, 0, 1, 0, 0, 0, input.Byte()};
   const std::vector<uint8_t> body = input.Take(input.Byte());
   plain.insert(plain.end(), body.begin(), body.end());
@@ -126,9 +102,9 @@ void GenuineRtcp(Session& session, Input& input) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  Input input({data, size});
+  Script input(data, size);
   Session session = MakeSession(input.Byte());
-  while (!input.empty()) {
+  while (!input.done()) {
     switch (input.Byte() % 6) {
       case 0:
         Hostile(session, input, /*rtcp=*/false);
