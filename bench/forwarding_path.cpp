@@ -6,6 +6,7 @@
 
 #include "bench/must.h"
 #include "bench/viewer_client.h"
+#include "tests/unit/media/media_samples.h"
 #include "worker/media/producer.h"
 
 namespace sluice::bench {
@@ -28,33 +29,6 @@ uint64_t ReadClock(clockid_t clock) {
   return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
 }
 
-RtpCodecParameters VideoCodec(uint8_t payload_type) {
-  RtpCodecParameters codec;
-  codec.mime_type = "video/VP8";
-  codec.payload_type = payload_type;
-  codec.clock_rate = 90'000;
-  codec.rtcp_feedback = {{"nack", ""}, {"nack", "pli"}, {"ccm", "fir"}, {"transport-cc", ""}};
-  return codec;
-}
-
-RtpCodecParameters RtxCodec(uint8_t payload_type, uint8_t apt) {
-  RtpCodecParameters codec;
-  codec.mime_type = "video/rtx";
-  codec.payload_type = payload_type;
-  codec.clock_rate = 90'000;
-  codec.parameters["apt"] = int32_t{apt};
-  return codec;
-}
-
-RtpCodecParameters AudioCodec(uint8_t payload_type) {
-  RtpCodecParameters codec;
-  codec.mime_type = "audio/opus";
-  codec.payload_type = payload_type;
-  codec.clock_rate = 48'000;
-  codec.channels = 2;
-  return codec;
-}
-
 ProduceOptions MakeProducer(bool video) {
   ProduceOptions options;
   options.producer_id = video ? "video" : "audio";
@@ -62,7 +36,8 @@ ProduceOptions MakeProducer(bool video) {
   const uint8_t payload_type =
       video ? ForwardingPath::kVideoPayloadType : ForwardingPath::kAudioPayloadType;
   const uint32_t ssrc = video ? ForwardingPath::kVideoSsrc : ForwardingPath::kAudioSsrc;
-  options.rtp_parameters.codecs = {video ? VideoCodec(payload_type) : AudioCodec(payload_type)};
+  options.rtp_parameters.codecs = {video ? samples::Vp8(payload_type)
+                                         : samples::Opus(payload_type)};
   options.rtp_parameters.rtcp.cname = "source";
   RtpEncodingParameters encoding;
   encoding.ssrc = ssrc;
@@ -83,10 +58,10 @@ ConsumeOptions MakeConsumer(bool video, size_t viewer) {
   RtpEncodingParameters encoding;
   encoding.ssrc = video ? ssrc : ssrc + 2;
   if (video) {
-    parameters.codecs = {VideoCodec(kRoutedVideo), RtxCodec(kRoutedRtx, kRoutedVideo)};
+    parameters.codecs = {samples::Vp8(kRoutedVideo), samples::Rtx(kRoutedRtx, kRoutedVideo)};
     encoding.rtx_ssrc = ssrc + 1;
   } else {
-    parameters.codecs = {AudioCodec(kRoutedAudio)};
+    parameters.codecs = {samples::Opus(kRoutedAudio)};
   }
   parameters.encodings = {encoding};
   parameters.mid = video ? "1" : "0";

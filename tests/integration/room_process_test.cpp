@@ -24,7 +24,7 @@ TEST_CASE("room worker: requests written before it reads are answered; a signal 
   CHECK(worker.Read() == R"({"data":{"class":"Room"},"event":"close","targetId":7})");
   CHECK(worker.Read().empty());
   CHECK(worker.Wait() == 0);
-  CHECK(worker.errors.empty());
+  CHECK(worker.errors().empty());
 }
 
 TEST_CASE("room worker: a large burst does not overflow the library's buffer") {
@@ -50,7 +50,7 @@ TEST_CASE("room worker: a controller that goes takes it along") {
   worker.Read();
   worker.channel = Fd();
   CHECK(worker.Wait() == 0);
-  CHECK_THAT(worker.errors, Catch::Contains("controller is gone"));
+  CHECK_THAT(worker.errors(), Catch::Contains("controller is gone"));
 }
 
 TEST_CASE("room worker: a wrong option is one log frame and exit 1") {
@@ -71,21 +71,21 @@ TEST_CASE("room worker: a weak certificate is one line with its file and size, a
       RoomWorker::Arguments({"--dtlsCertificateFile=" + weak.certificate.path(),
                              "--dtlsPrivateKeyFile=" + weak.key.path()}));
   CHECK(worker.Wait() == 1);
-  CHECK_THAT(worker.errors, Catch::Contains(weak.certificate.path()) &&
+  CHECK_THAT(worker.errors(), Catch::Contains(weak.certificate.path()) &&
                                 Catch::Contains("1024 bits") && Catch::Contains("2048"));
-  CHECK(Lines(worker.errors) == 1);
+  CHECK(Lines(worker.errors()) == 1);
 }
 
 TEST_CASE("room worker: without a worker id or a channel it does not start") {
   SECTION("no id") {
     RoomWorker worker({"--protocol=room", "--rtcIPv6=false"});
     CHECK(worker.Wait() == 1);
-    CHECK_THAT(worker.errors, Catch::Contains("worker id"));
+    CHECK_THAT(worker.errors(), Catch::Contains("worker id"));
   }
   SECTION("no channel") {
     RoomWorker worker(RoomWorker::Arguments({"--protocol=room"}), /*with_channel=*/false);
     CHECK(worker.Wait() == 1);
-    CHECK_THAT(worker.errors, Catch::Contains("MEDIASOUP_CHANNEL_FD"));
+    CHECK_THAT(worker.errors(), Catch::Contains("MEDIASOUP_CHANNEL_FD"));
   }
 }
 

@@ -1,20 +1,10 @@
 #pragma once
 
-#include <catch2/catch.hpp>
-
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <csignal>
-#include <cstdlib>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "tests/integration/worker_program.h"
-#include "worker/io/fd.h"
+#include "tests/integration/child_process.h"
 
 namespace sluice {
 
@@ -24,35 +14,18 @@ inline constexpr size_t kReaderBuffer = 65'543;  // bytes: what the Node library
 class RoomWorker {
  public:
   explicit RoomWorker(std::vector<std::string> arguments = {}, bool with_channel = true) {
-    MakePair(&channel, &channel_end_);
-    Fd error_end;
-    MakePair(&errors_, &error_end);
+    Fd channel_end;
+    MakePair(&channel, &channel_end);
     arguments.insert(arguments.begin(), SLUICE_WORKER_BIN);
-    std::vector<char*> argv;
-    for (std::string& argument : arguments) argv.push_back(argument.data());
-    argv.push_back(nullptr);
-    pid_ = fork();
-    REQUIRE(pid_ >= 0);
-    if (pid_ != 0) {
-      channel_end_ = Fd();
-      return;
-    }
-    const int channel_fd = fcntl(channel_end_.get(), F_DUPFD_CLOEXEC, 10);
-    dup2(error_end.get(), 2);
-    dup2(channel_fd, 3);
-    close(4);
-    if (with_channel) {
-      setenv("MEDIASOUP_CHANNEL_FD", "3", 1);
-    } else {
-      unsetenv("MEDIASOUP_CHANNEL_FD");
-    }
-    execv(argv[0], argv.data());
-    _exit(127);
-  }
-  ~RoomWorker() {
-    if (pid_ <= 0) return;
-    kill(pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
+    process_ = std::make_unique<ChildProcess>(std::move(arguments), [&] {
+      dup2(ChildProcess::OutOfTheWay(channel_end), 3);
+      close(4);
+      if (with_channel) {
+        setenv("MEDIASOUP_CHANNEL_FD", "3", 1);
+      } else {
+        unsetenv("MEDIASOUP_CHANNEL_FD");
+      }
+    });
   }
 
   static std::vector<std::string> Arguments(std::vector<std::string> more = {}) {
@@ -90,35 +63,15 @@ class RoomWorker {
       REQUIRE(buffer_.size() <= kReaderBuffer);
     }
   }
-  void Signal(int number) const { REQUIRE(kill(pid_, number) == 0); }
-  int Wait() {
-    std::vector<char> part(10'000);
-    for (ssize_t got = 1; got > 0;) {  // ends when the process does
-      got = read(errors_.get(), part.data(), part.size());
-      if (got > 0) errors.append(part.data(), static_cast<size_t>(got));
-    }
-    int status = 0;
-    REQUIRE(waitpid(pid_, &status, 0) == pid_);
-    pid_ = -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  }
-
-  pid_t pid() const { return pid_; }
+  void Signal(int number) const { process_->Signal(number); }
+  int Wait() { return process_->Wait(); }
+  const std::string& errors() const { return process_->errors; }
+  pid_t pid() const { return process_->pid(); }
 
   Fd channel;
-  std::string errors;  ///< stderr, after Wait()
 
  private:
-  static void MakePair(Fd* ours, Fd* theirs) {
-    int pair[2];
-    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
-    *ours = Fd(pair[0]);
-    *theirs = Fd(pair[1]);
-  }
-
-  pid_t pid_ = -1;
-  Fd errors_;
-  Fd channel_end_;
+  std::unique_ptr<ChildProcess> process_;
   std::string buffer_;
 };
 

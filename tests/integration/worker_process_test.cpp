@@ -10,7 +10,7 @@ TEST_CASE("the worker says that it runs, and leaves in order when told by a sign
   worker.AwaitReady();
   worker.Signal(number);
   CHECK(worker.Wait() == 0);
-  CHECK(worker.errors.empty());
+  CHECK(worker.errors().empty());
 }
 
 TEST_CASE("other signals are ignored") {
@@ -31,7 +31,7 @@ TEST_CASE("the worker leaves when its controller is gone") {
     REQUIRE(write(worker.requests.get(), frame.data(), frame.size()) == 10);
   }
   CHECK(worker.Wait() == 0);
-  CHECK(Lines(worker.errors) == 1);
+  CHECK(Lines(worker.errors()) == 1);
 }
 
 TEST_CASE("an announced frame over the limit is logged and closes the channel at once") {
@@ -51,14 +51,14 @@ TEST_CASE("a wrong setting is told on both ways and ends in exit 42") {
   CHECK(worker.Wait() == 42);
   const std::string name = std::string(option).substr(0, std::string(option).find('='));
   CHECK_THAT(frame, Catch::Contains("E" + name));
-  CHECK_THAT(worker.errors, Catch::Contains(name));
-  CHECK(Lines(worker.errors) == 1);
+  CHECK_THAT(worker.errors(), Catch::Contains(name));
+  CHECK(Lines(worker.errors()) == 1);
 }
 
 TEST_CASE("a missing descriptor is named") {
   Worker worker({}, Worker::Pipes::kRequestsOnly);
   CHECK(worker.Wait() == 42);
-  CHECK_THAT(worker.errors, Catch::Contains("descriptor 4"));
+  CHECK_THAT(worker.errors(), Catch::Contains("descriptor 4"));
 }
 
 }  // namespace

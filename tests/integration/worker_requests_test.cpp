@@ -102,7 +102,7 @@ TEST_CASE("WORKER_CLOSE is obeyed, quietly") {
     worker.responses = Fd();
   }
   CHECK(worker.Wait() == 0);
-  CHECK(worker.errors.empty());
+  CHECK(worker.errors().empty());
 }
 
 TEST_CASE("requests written before readiness wait for it") {

@@ -40,4 +40,8 @@ LogTag ParseLogTag(std::string_view text) {
   return LogTag::kNone;
 }
 
+LogTag ParseRoomLogTag(std::string_view text) {
+  return text == "rbe" ? LogTag::kBwe : ParseLogTag(text);
+}
+
 }  // namespace sluice

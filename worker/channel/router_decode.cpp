@@ -285,15 +285,26 @@ ConsumerLayers DecodeLayers(const FBS::Consumer::ConsumerLayers& layers) {
   return {layers.spatial_layer(), Optional(layers.temporal_layer())};
 }
 
+namespace {
+
+/// What a request to produce and one to consume have in common.
+template <typename Request, typename Options>
+Status DecodeMedia(const Request& request, Options* options) {
+  auto kind = DecodeKind(request.kind());
+  if (!kind.ok()) return kind.status();
+  options->kind = *kind;
+  auto parameters = DecodeRtpParameters(*request.rtp_parameters());
+  if (!parameters.ok()) return parameters.status();
+  options->rtp_parameters = *std::move(parameters);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 Result<ProduceOptions> DecodeProduce(const FBS::Transport::ProduceRequest& request) {
   ProduceOptions result;
   result.producer_id = Text(request.producer_id());
-  auto kind = DecodeKind(request.kind());
-  if (!kind.ok()) return kind.status();
-  result.kind = *kind;
-  auto parameters = DecodeRtpParameters(*request.rtp_parameters());
-  if (!parameters.ok()) return parameters.status();
-  result.rtp_parameters = *std::move(parameters);
+  SLUICE_RETURN_IF_ERROR(DecodeMedia(request, &result));
   result.rtp_mapping = DecodeMapping(*request.rtp_mapping());
   result.paused = request.paused();
   result.key_frame_request_delay = request.key_frame_request_delay();
@@ -305,12 +316,7 @@ Result<ConsumeOptions> DecodeConsume(const FBS::Transport::ConsumeRequest& reque
   ConsumeOptions result;
   result.consumer_id = Text(request.consumer_id());
   result.producer_id = Text(request.producer_id());
-  auto kind = DecodeKind(request.kind());
-  if (!kind.ok()) return kind.status();
-  result.kind = *kind;
-  auto parameters = DecodeRtpParameters(*request.rtp_parameters());
-  if (!parameters.ok()) return parameters.status();
-  result.rtp_parameters = *std::move(parameters);
+  SLUICE_RETURN_IF_ERROR(DecodeMedia(request, &result));
   if (request.type() > FBS::RtpParameters::Type::PIPE) {
     return TypeError(fmt::format("type is {}; known are 0 to 3", static_cast<int>(request.type())));
   }

@@ -46,8 +46,8 @@ Status SetLogLevel(std::string_view value, RoomArguments& arguments) {
 }
 
 Status AddLogTag(std::string_view value, RoomArguments& arguments) {
-  const LogTag tag = value == "rbe" ? LogTag::kBwe : ParseLogTag(value);
-  arguments.options.log_tags |= static_cast<uint16_t>(tag);  // an unknown one adds nothing
+  arguments.options.log_tags |=
+      static_cast<uint16_t>(ParseRoomLogTag(value));  // an unknown one adds nothing
   return absl::OkStatus();
 }
 
@@ -71,23 +71,9 @@ Status SetMaxPort(std::string_view value, RoomArguments& arguments) {
   return ParsePort("--rtcMaxPort", value, 1, &arguments.max_port);
 }
 
-Status SetIpv4(std::string_view value, RoomArguments& arguments) {
-  arguments.ipv4 = value;
-  return absl::OkStatus();
-}
-
-Status SetIpv6(std::string_view value, RoomArguments& arguments) {
-  arguments.ipv6 = value;
-  return absl::OkStatus();
-}
-
-Status SetAnnouncedIpv4(std::string_view value, RoomArguments& arguments) {
-  arguments.announced_ipv4 = value;
-  return absl::OkStatus();
-}
-
-Status SetAnnouncedIpv6(std::string_view value, RoomArguments& arguments) {
-  arguments.announced_ipv6 = value;
+template <std::string RoomArguments::*kField>
+Status SetText(std::string_view value, RoomArguments& arguments) {
+  arguments.*kField = value;
   return absl::OkStatus();
 }
 
@@ -121,10 +107,10 @@ struct OptionSpec {
 constexpr std::array<OptionSpec, 13> kOptions = {{
     {"logLevel", SetLogLevel},
     {"logTag", AddLogTag},
-    {"rtcIPv4", SetIpv4},
-    {"rtcIPv6", SetIpv6},
-    {"rtcAnnouncedIPv4", SetAnnouncedIpv4},
-    {"rtcAnnouncedIPv6", SetAnnouncedIpv6},
+    {"rtcIPv4", SetText<&RoomArguments::ipv4>},
+    {"rtcIPv6", SetText<&RoomArguments::ipv6>},
+    {"rtcAnnouncedIPv4", SetText<&RoomArguments::announced_ipv4>},
+    {"rtcAnnouncedIPv6", SetText<&RoomArguments::announced_ipv6>},
     {"rtcMinPort", SetMinPort},
     {"rtcMaxPort", SetMaxPort},
     {"dtlsCertificateFile", SetCertificateFile},

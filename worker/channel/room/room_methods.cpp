@@ -62,14 +62,12 @@ Result<Reply> WorkerDumpMethod(const Request& /*request*/, MethodContext& contex
   return reply;
 }
 
-/// Tags as this protocol names them; `rbe` is what the engine logs as bwe.
 uint16_t ParseTags(const json::array& tags) {
   uint16_t bits = 0;
   for (const json::value& tag : tags) {
     if (!tag.is_string()) continue;
     const json::string& name = tag.get_string();
-    bits |= static_cast<uint16_t>(name == "rbe" ? LogTag::kBwe
-                                                : ParseLogTag({name.data(), name.size()}));
+    bits |= static_cast<uint16_t>(ParseRoomLogTag({name.data(), name.size()}));
   }
   return bits;
 }
