@@ -28,7 +28,7 @@ class EngineBed {
     Log::SetSink(&channel);
     Log::SetLevel(LogLevel::kDebug);
     Log::SetTags(0xffff);
-    environment.AtTurnEnd(VirtualEnvironment::TurnStage::kEngine, [this, &channel](Timestamp now) {
+    environment.AtTurnEnd(VirtualEnvironment::TurnStage::kEngine, [&](Timestamp now) {
       if constexpr (requires { channel.OnTurnEnd(); }) channel.OnTurnEnd();
       engine.OnTurnEnd(now);
     });
