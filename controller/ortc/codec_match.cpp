@@ -58,7 +58,6 @@ bool MatchCodecs(const CodecView& a, const CodecView& b, CodecMatch match) {
   if (match == CodecMatch::kLoose) return true;
   if (EqualsIgnoringCase(a.mime_type, "video/H264")) {
     return SameParameter(a, b, "packetization-mode") &&
-           SameH264Profile(*a.parameters, *b.parameters) &&
            H264ProfileLevelIdForAnswer(*a.parameters, *b.parameters).ok();
   }
   if (EqualsIgnoringCase(a.mime_type, "video/VP9")) return SameParameter(a, b, "profile-id");

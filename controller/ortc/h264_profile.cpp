@@ -117,12 +117,6 @@ std::string ToString(const H264ProfileLevel& profile_level) {
   return fmt::format("{}{:02x}", prefix, profile_level.level);
 }
 
-bool SameH264Profile(const Parameters& a, const Parameters& b) {
-  const auto left = ParseH264ProfileLevelId(ProfileLevelText(a));
-  const auto right = ParseH264ProfileLevelId(ProfileLevelText(b));
-  return left && right && left->profile == right->profile;
-}
-
 Result<std::string> H264ProfileLevelIdForAnswer(const Parameters& local, const Parameters& remote) {
   if (!local.contains(kProfileLevelId) && !remote.contains(kProfileLevelId)) return std::string();
   const std::string local_text = ProfileLevelText(local);

@@ -35,9 +35,6 @@ std::optional<H264ProfileLevel> ParseH264ProfileLevelId(std::string_view text);
 /// Canonical six hex digits.
 std::string ToString(const H264ProfileLevel& profile_level);
 
-/// True when both fmtp sets name the same profile (missing = Constrained Baseline 3.1).
-bool SameH264Profile(const Parameters& a, const Parameters& b);
-
 /// The profile-level-id to answer with (RFC 6184 §8.2.2): "" when neither side names one; TypeError
 /// when the profiles differ. The level is the local one where both sides allow asymmetry, else the
 /// lower.

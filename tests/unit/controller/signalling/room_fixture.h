@@ -34,8 +34,15 @@ class FakeSocket : public WebSocketLink {
   uint16_t close_code = 0;
 };
 
-/// A protoo client on a fake socket.
+/// A protoo client on a fake socket, which ends with it.
 struct FakeClient {
+  FakeClient() = default;
+  FakeClient(FakeClient&&) = default;
+  FakeClient& operator=(FakeClient&&) = delete;
+  ~FakeClient() {
+    if (session) session->OnClosed();
+  }
+
   std::shared_ptr<FakeSocket> socket = std::make_shared<FakeSocket>();
   std::shared_ptr<ProtooSession> session;
   int next_id = 1;
