@@ -84,7 +84,11 @@ class Controller {
 };
 
 constexpr uint32_t kPeers = 2;
-constexpr uint32_t kReceivers = 3;
+
+/// Whether peer 2 sends too: in one room of three, as the worker waits before each sender that then
+/// appears until what went before is read.
+bool BothSend(uint32_t room) { return room % 3 == 0; }
+size_t Receivers(uint32_t room) { return BothSend(room) ? 3 : 2; }
 
 /// Ids are unique over all rooms that are open: room N has peers N1 and N2, those transports N1T …
 uint32_t PeerId(uint32_t room, uint32_t peer) { return room * 10 + peer; }
@@ -102,13 +106,13 @@ std::string ReceiverIds(uint32_t room, uint32_t peer, uint32_t receiver) {
 
 /// Peer 1 sends audio and video and comes first, so that peer 2 gets its senders with its
 /// capabilities; peer 2 sends audio, so that peer 1 gets a sender with the receiver's parameters.
-/// (More of those would be slow: the worker waits before each until what went before is read.)
 void Build(Controller& controller, uint32_t room) {
   controller.Ask("worker.createRoom", RoomIds(room), kRoomCodecs);
   for (uint32_t peer = 1; peer <= kPeers; ++peer) {
     controller.Ask("room.createPeer", PeerIds(room, peer));
     controller.Ask("peer.setCapabilities", PeerIds(room, peer), kCodecs);
     controller.Ask("peer.createTransport", TransportIds(room, peer));
+    if (peer == 2 && !BothSend(room)) continue;
     const uint32_t ssrc = PeerId(room, peer) * 10;
     controller.Ask("peer.createRtpReceiver", ReceiverIds(room, peer, 0), R"("kind":"audio")");
     controller.Ask(
@@ -137,7 +141,7 @@ void Close(Controller& controller, uint32_t room, FirstClose first) {
   }
   if (first == FirstClose::kReceiver) {
     controller.Ask("rtpReceiver.close", ReceiverIds(room, 1, 1));
-    controller.Ask("rtpReceiver.close", ReceiverIds(room, 2, 0));
+    if (BothSend(room)) controller.Ask("rtpReceiver.close", ReceiverIds(room, 2, 0));
   }
   controller.Ask("room.close", RoomIds(room));
 }
@@ -145,10 +149,14 @@ void Close(Controller& controller, uint32_t room, FirstClose first) {
 /// The rooms first_room … first_room + kRoomsAtATime − 1, from their creation to their end.
 void Cycle(Controller& controller, uint32_t first_room) {
   const uint32_t end = first_room + kRoomsAtATime;
-  for (uint32_t room = first_room; room < end; ++room) Build(controller, room);
+  size_t receivers = 0;
+  for (uint32_t room = first_room; room < end; ++room) {
+    Build(controller, room);
+    receivers += Receivers(room);
+  }
   controller.Run();
   const auto senders = controller.TakeSenders();
-  REQUIRE(senders.size() == kRoomsAtATime * kReceivers);  // each in the other peer
+  REQUIRE(senders.size() == receivers);  // each in the other peer
   for (uint32_t room = first_room; room < end; ++room) {
     for (uint32_t peer = 1; peer <= kPeers; ++peer) {
       const auto [begin, stop] = senders.equal_range(PeerId(room, peer));
@@ -163,8 +171,8 @@ void Cycle(Controller& controller, uint32_t first_room) {
     Close(controller, room, static_cast<FirstClose>(room % kFirstCloses));
   }
   controller.Run();
-  // A room, its peers with a transport each, its receivers with a sender each.
-  CHECK(controller.TakeCloses() == kRoomsAtATime * (1 + 2 * kPeers + 2 * kReceivers));
+  // Each room, its peers with a transport each, its receivers with a sender each.
+  CHECK(controller.TakeCloses() == kRoomsAtATime * (1 + 2 * kPeers) + 2 * receivers);
 }
 
 TEST_CASE("ten thousand rooms, made and closed, leave nothing behind") {
