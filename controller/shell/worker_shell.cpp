@@ -32,6 +32,8 @@ namespace {
 
 constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
+/// What a worker printed last is still read; a child that it left behind is not waited for.
+constexpr std::chrono::milliseconds kLastOutput{500};
 constexpr size_t kMaxTraceFile = size_t{64} << 20;  // bytes: hours of a busy controller
 
 int Fail(int code, std::string_view reason) {
@@ -100,7 +102,7 @@ Task<bool> Converse(WorkerSession& session, LineInput& input, const Work& work) 
   co_return same&& ended_well;
 }
 
-Task<void> RunSession(Work work, int* exit_code) {
+Task<void> RunSession(Work work, std::optional<int>* exit_code) {
   const auto executor = co_await asio::this_coro::executor;
   WorkerSession::Options options;
   options.worker_path = work.options.worker_path;
@@ -149,11 +151,13 @@ int RunWorkerShell(const std::vector<std::string>& arguments, const std::string&
 
   const Printer printer(options->style);
   const Report report = [&printer](json::object item) { printer.Print(std::move(item)); };
-  int exit_code = kExitFailed;
+  std::optional<int> exit_code;
   asio::io_context context(1);
   Spawn(context.get_executor(), RunSession({*options, trace, report}, &exit_code));
-  context.run();
-  return exit_code;
+  while (!exit_code && context.run_one() > 0) {
+  }
+  context.run_for(kLastOutput);
+  return exit_code.value_or(kExitFailed);
 }
 
 }  // namespace sluice::shell

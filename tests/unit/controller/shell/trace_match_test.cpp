@@ -3,6 +3,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <catch2/catch.hpp>
+#include <initializer_list>
 #include <string>
 
 #include "controller/shell/value_map.h"
@@ -59,7 +60,7 @@ TEST_CASE("what comes as recorded is taken without difference") {
   for (const char* message : {kReceiverClose, kTuple, kPeerClose, kConnected, kCloseResponse}) {
     match.OnReceived(Object(message));
   }
-  for (const size_t record : {3, 4, 5, 1, 2}) {
+  for (const size_t record : std::initializer_list<size_t>{3, 4, 5, 1, 2}) {
     REQUIRE(match.HasCome(record));
     CHECK(Text(match.Take(record)).empty());
   }
@@ -86,7 +87,8 @@ TEST_CASE("what the trace does not have is left over") {
   for (const char* message : {stray, kReceiverClose, kPeerClose, kCloseResponse}) {
     match.OnReceived(Object(message));
   }
-  for (const size_t record : {3, 4, 5}) CHECK(Text(match.Take(record)).empty());
+  for (const size_t record : std::initializer_list<size_t>{3, 4, 5})
+    CHECK(Text(match.Take(record)).empty());
   const auto unexpected = match.TakeUnexpected();
   REQUIRE(unexpected.size() == 1);
   CHECK(unexpected[0] == Object(stray));
