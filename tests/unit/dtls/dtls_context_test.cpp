@@ -86,7 +86,7 @@ TEST_CASE("a path that drops what is larger than the MTU does not matter") {
 TEST_CASE("errors of certificate files name the file and what is wrong") {
   const EvpKeyPtr key(RawPeer::EcKey());
   const CertificateFiles files(key);
-  const CertificateFiles other(EvpKeyPtr(RawPeer::EcKey()));
+  const CertificateFiles other{EvpKeyPtr(RawPeer::EcKey())};
   const std::string& certificate_file = files.certificate.path();
   const auto error = [&](const std::string& key_file) {
     return ErrorOf(DtlsContext::FromFiles(certificate_file, key_file));
