@@ -67,12 +67,11 @@ TEST_CASE("room worker: a wrong option is one log frame and exit 1") {
 
 TEST_CASE("room worker: a weak certificate is one line with its file and size, and exit 1") {
   const CertificateFiles weak(EvpKeyPtr(RawPeer::RsaKey(1024)));
-  RoomWorker worker(
-      RoomWorker::Arguments({"--dtlsCertificateFile=" + weak.certificate.path(),
-                             "--dtlsPrivateKeyFile=" + weak.key.path()}));
+  RoomWorker worker(RoomWorker::Arguments({"--dtlsCertificateFile=" + weak.certificate.path(),
+                                           "--dtlsPrivateKeyFile=" + weak.key.path()}));
   CHECK(worker.Wait() == 1);
   CHECK_THAT(worker.errors(), Catch::Contains(weak.certificate.path()) &&
-                                Catch::Contains("1024 bits") && Catch::Contains("2048"));
+                                  Catch::Contains("1024 bits") && Catch::Contains("2048"));
   CHECK(Lines(worker.errors()) == 1);
 }
 
