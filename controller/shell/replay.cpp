@@ -107,7 +107,9 @@ void Replay::ApplyOverrides(const std::string& method, json::value* request) {
     if (change.method != method) continue;
     if (change.occurrence != 0 && change.occurrence != occurrences_[method]) continue;
     const Status set = SetPath(change.setting.path, change.setting.value, request);
-    if (!set.ok()) ReportError(fmt::format("--set {}.{}", method, Reason(set)));
+    if (set.ok()) continue;
+    ReportError(fmt::format("--set {}.{}", method, Reason(set)));
+    ++counts_.differences;  // the session was not played as it was asked for
   }
 }
 

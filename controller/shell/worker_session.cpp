@@ -80,8 +80,8 @@ void WorkerSession::OnReceived(Received received) {
     const auto request = id ? methods_.find(*id) : methods_.end();
     method = request == methods_.end() ? "(no request)" : request->second;
     if (request != methods_.end()) methods_.erase(request);
-    if (id && *id == settling_id_) {
-      settling_id_ = 0;
+    if (id && id == settling_id_) {
+      settling_id_.reset();
       return;
     }
   }
@@ -152,10 +152,10 @@ Task<bool> WorkerSession::Until(std::function<bool()> done, Seconds limit) {
 Task<void> WorkerSession::Settle() {
   if (ended_) co_return;
   settling_id_ = NewId();
-  methods_[settling_id_] = "worker.dump";
-  const json::object request{{"id", settling_id_}, {"method", "worker.dump"}};
+  methods_[*settling_id_] = "worker.dump";
+  const json::object request{{"id", *settling_id_}, {"method", "worker.dump"}};
   co_await Write(json::serialize(request));
-  co_await Until([this] { return settling_id_ == 0; }, options_.timeout);
+  co_await Until([this] { return !settling_id_; }, options_.timeout);
 }
 
 Task<bool> WorkerSession::End() {

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -90,7 +91,7 @@ class WorkerSession {
   std::map<uint32_t, std::string> methods_;  // of the requests without response, by id
   uint32_t last_id_ = 0;
   std::set<uint32_t> reserved_ids_;
-  uint32_t settling_id_ = 0;  // of the request that only finds out where the worker is
+  std::optional<uint32_t> settling_id_;  // of the request that only finds out where the worker is
   std::string how_ended_;
   bool ended_ = false;
   bool asked_ = false;  // to end

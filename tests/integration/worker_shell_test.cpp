@@ -147,7 +147,8 @@ TEST_CASE("worker-shell: requests through a pipe, responses and events readably"
       "# two rooms would do as well\n"
       "worker.createRoom roomId=7\n"
       "room.createPeer {\"roomId\":7,\"peerId\":8,\"peerName\":\"ann\"}\n"
-      "{\"id\":55,\"method\":\"peer.close\",\"internal\":{\"roomId\":7,\"peerId\":8}}\n");
+      "{\"id\":55,\"method\":\"peer.close\",\"internal\":{\"roomId\":7,\"peerId\":8}}\n"
+      "{\"id\":0,\"method\":\"no.method\"}\n");
   CHECK(shell.Wait() == 0);
   INFO(shell.output);
   for (const char* line : {R"(-> {"id":1,"method":"worker.createRoom","internal":{"roomId":7}})",
@@ -155,6 +156,7 @@ TEST_CASE("worker-shell: requests through a pipe, responses and events readably"
                            R"(<- room.createPeer: {"accepted":true,"data":{},"id":2})",
                            R"(<- event: {"data":{"class":"Peer"},"event":"close","targetId":8})",
                            R"(<- peer.close: {"accepted":true,"data":{},"id":55})",
+                           R"(<- no.method: {"id":0,"reason":)",
                            R"(<= event: {"data":{"class":"Room"},"event":"close","targetId":7})",
                            "== the worker ended: exit code 0"}) {
     CHECK_THAT(shell.output, Catch::Contains(line));
@@ -309,6 +311,12 @@ TEST_CASE("worker-shell: requests of a replay are changed by options and by step
                               "rtpReceiver.receive#3.data.x=1"}));
     CHECK(shell.Wait() == 2);
     CHECK_THAT(shell.errors, Catch::Contains("the trace has 2 requests rtpReceiver.receive"));
+  }
+  SECTION("an option that the request has no place for") {
+    Shell shell(Shell::Local({"--replay", SLUICE_TRACE_DIR "/room-session.txt", "--set",
+                              "room.createPeer.internal.roomId.x=1"}));
+    CHECK(shell.Wait() == 1);
+    CHECK_THAT(shell.errors + shell.output, Catch::Contains("leads into a value"));
   }
   SECTION("step") {
     Shell shell(
