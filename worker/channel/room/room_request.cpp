@@ -7,7 +7,7 @@
 #include <limits>
 #include <utility>
 
-#include "worker/channel/room/duplicate_keys.h"
+#include "worker/channel/room/json_flaws.h"
 #include "worker/channel/room/json_reader.h"
 
 namespace sluice::room_protocol {
@@ -36,12 +36,17 @@ Status ParseInto(std::string_view payload, ParsedRequest* parsed) {
   if (object == nullptr) return JsonReader::Wrong("request", &root, "an object");
 
   const JsonReader reader(*object, "");
-  const std::optional<DuplicateKey> twice = FindDuplicateKey(payload);
+  const JsonFlaws flaws = FindFlaws(payload);
+  const std::optional<DuplicateKey>& twice = flaws.duplicate;
   const Status id = reader.Uint("id", kRequired, kMaxUint32, &parsed->request.id);
   if (id.ok() && !(twice && twice->is_root_id)) parsed->id = parsed->request.id;
   if (twice) {
     return TypeError(fmt::format("{} is twice in one object: a key may be there once",
                                  Describe(json::value(twice->key))));
+  }
+  if (flaws.infinite) {
+    return TypeError(fmt::format("{} is too large a number: must be within 1.79e308 of 0",
+                                 Describe(json::value(*flaws.infinite))));
   }
   SLUICE_RETURN_IF_ERROR(id);
   SLUICE_RETURN_IF_ERROR(reader.String("method", kRequired, &parsed->request.method));

@@ -73,6 +73,28 @@ TEST_CASE("a key that is there twice makes a request void") {
   worker.Accept("worker.dump", "");
 }
 
+TEST_CASE("a number that no double holds is rejected by its field, and never written back") {
+  RoomFixture worker;
+  const auto [payload, field] = GENERATE(table<const char*, const char*>({
+      {R"({"id":7,"method":"worker.dump","data":{"userParameters":{"a":[1,{},-1e999],"b":1e400}}})",
+       "\"userParameters.a[2]\" "},
+      {R"({"id":7,"method":"worker.dump","data":{"userParameters":{"a":[1,"x"],"b":1e400}}})",
+       "\"userParameters.b\" "},
+      {R"({"id":7,"method":"worker.dump","internal":{"roomId":1E309}})", "\"internal.roomId\" "},
+      {R"({"id":7,"method":"worker.dump","data":-1e999})", "\"data\" "},
+  }));
+  worker.SendFrame(payload);
+  REQUIRE(worker.messages.size() == 1);
+  CHECK(worker.messages[0].at("id") == 7);
+  CHECK_THAT(std::string(worker.messages[0].at("reason").as_string()),
+             Catch::StartsWith(field) && Catch::Contains("too large"));
+  // The ends of the range are numbers.
+  worker.SendFrame(
+      R"({"id":8,"method":"worker.dump","data":{"a":1.7e308,"b":-1.7e308,"c":1e-400}})");
+  CHECK(worker.messages.back().at("id") == 8);
+  CHECK(worker.messages.back().contains("accepted"));
+}
+
 TEST_CASE("ids at both ends of the range are answered") {
   RoomFixture worker;
   worker.SendFrame("{\"id\":0,\"method\":\"worker.dump\"}");
