@@ -6,6 +6,7 @@
 #include <boost/json/array.hpp>
 #include <utility>
 
+#include "common/log.h"
 #include "worker/channel/room/json_reader.h"
 #include "worker/channel/room/room.h"
 #include "worker/channel/room/room_codecs.h"
@@ -104,8 +105,13 @@ Result<RtpReceiver*> Peer::CreateReceiver(uint32_t receiver_id, const json::obje
 }
 
 void Peer::CreateSender(RtpReceiver& receiver) {
+  if (senders_.size() >= kMaxSenders) {
+    SLUICE_ERROR("peer {} has {} senders, the most it takes: none for rtpReceiver {}", id_,
+                 kMaxSenders, receiver.id());
+    return;
+  }
   uint32_t sender_id = RandomId(context_.environment);
-  while (room_.HasId(sender_id)) sender_id = RandomId(context_.environment);
+  while (context_.ids.Has(sender_id)) sender_id = RandomId(context_.environment);
   senders_.push_back(std::make_unique<RtpSender>(sender_id, *this, receiver, context_));
   json::object data = senders_.back()->Dump();
   data["associatedRtpReceiverId"] = receiver.id();
@@ -132,11 +138,6 @@ bool Peer::Sends(uint32_t ssrc, const RtpSender& asking) const {
   return std::any_of(senders_.begin(), senders_.end(), [&](const auto& sender) {
     return sender.get() != &asking && sender->UsesSsrc(ssrc);
   });
-}
-
-bool Peer::HasId(uint32_t id) const {
-  return id == id_ || FindById(senders_, id) != nullptr || FindById(receivers_, id) != nullptr ||
-         FindById(transports_, id) != nullptr;
 }
 
 // ---- Closing ----------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ class Peer {
  public:
   static constexpr size_t kMaxTransports = 32;  // an endpoint uses one or two
   static constexpr size_t kMaxReceivers = 256;  // as many producers as the engine's transport takes
+  static constexpr size_t kMaxSenders = 2048;   // as many consumers as the engine's transport takes
 
   Peer(uint32_t id, std::string name, Room& room, RoomContext& context);
   ~Peer();
@@ -45,7 +46,7 @@ class Peer {
   Result<RoomTransport*> CreateTransport(uint32_t transport_id, const TransportRequest& request);
   Result<RtpReceiver*> CreateReceiver(uint32_t receiver_id, const boost::json::object& data,
                                       const boost::json::object& internal);
-  /// Sends newrtpsender.
+  /// Sends newrtpsender. A peer that has kMaxSenders gets no more: a log line says so.
   void CreateSender(RtpReceiver& receiver);
 
   /// A sender other than `asking` has this SSRC.
@@ -55,8 +56,6 @@ class Peer {
   Result<RoomTransport*> GetTransport(const boost::json::object& internal) const;
   Result<RtpReceiver*> GetReceiver(const boost::json::object& internal) const;
   Result<RtpSender*> GetSender(const boost::json::object& internal) const;
-  /// Its own id, or that of anything it owns.
-  bool HasId(uint32_t id) const;
 
   // Each with the close events of §2.9, in its order.
   void CloseTransport(RoomTransport& transport);
@@ -73,6 +72,7 @@ class Peer {
   const std::string cname_;
   Room& room_;
   RoomContext& context_;
+  const RegisteredId registered_{id_, context_.ids};
   std::optional<RtpCapabilities> capabilities_;
   // In the order of creation.
   std::vector<std::unique_ptr<RoomTransport>> transports_;

@@ -47,11 +47,6 @@ Room::~Room() {
   if (!status.ok()) SLUICE_ERROR("room {}: {}", id_, std::string(status.message()));
 }
 
-bool Room::HasId(uint32_t id) const {
-  return id == id_ || std::any_of(peers_.begin(), peers_.end(),
-                                  [id](const auto& peer) { return peer->HasId(id); });
-}
-
 Status Room::CreatePeer(uint32_t peer_id, std::string name) {
   for (const auto& peer : peers_) {
     if (peer->id() != peer_id) continue;

@@ -32,8 +32,6 @@ class Room {
   const std::string& router_id() const { return router_id_; }
   const RoomCapabilities& capabilities() const { return capabilities_; }
   bool audio_levels() const { return audio_levels_; }
-  /// The id of the room, or of anything in it.
-  bool HasId(uint32_t id) const;
 
   Status CreatePeer(uint32_t peer_id, std::string name);
   Result<Peer*> GetPeer(const boost::json::object& internal) const;
@@ -57,6 +55,7 @@ class Room {
   const std::string router_id_;
   const RoomCapabilities capabilities_;
   RoomContext& context_;
+  const RegisteredId registered_{id_, context_.ids};
   std::unique_ptr<Timer> audio_levels_timer_;
   bool audio_levels_ = false;
   std::vector<std::unique_ptr<Peer>> peers_;  // in the order of creation

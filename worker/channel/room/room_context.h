@@ -15,6 +15,35 @@ namespace sluice::room_protocol {
 
 class RoomTransport;
 
+/// The ids that events go by: those of all rooms, peers, transports, receivers and senders of a
+/// worker. One may be there more than once: it need only be unique within its parent.
+class IdRegistry {
+ public:
+  bool Has(uint32_t id) const { return counts_.contains(id); }
+
+ private:
+  friend class RegisteredId;
+  absl::flat_hash_map<uint32_t, uint32_t> counts_;  // of the objects with that id
+};
+
+/// An object's own id, registered as long as the object lives.
+class RegisteredId {
+ public:
+  RegisteredId(uint32_t id, IdRegistry& registry) : id_(id), registry_(registry) {
+    ++registry_.counts_[id_];
+  }
+  ~RegisteredId() {
+    const auto it = registry_.counts_.find(id_);
+    if (--it->second == 0) registry_.counts_.erase(it);
+  }
+  RegisteredId(const RegisteredId&) = delete;
+  RegisteredId& operator=(const RegisteredId&) = delete;
+
+ private:
+  const uint32_t id_;
+  IdRegistry& registry_;
+};
+
 /// What all objects of the room protocol share. One per channel; outlives them.
 struct RoomContext {
   Engine& engine;
@@ -24,6 +53,7 @@ struct RoomContext {
   /// By the engine's id: whom events of a transport concern.
   absl::flat_hash_map<std::string, RoomTransport*> transports;
   uint64_t next_serial = 1;
+  IdRegistry ids = {};
 
   /// A name in the engine's id table, which is one per worker: the ids of this protocol need only
   /// be unique within their parent.

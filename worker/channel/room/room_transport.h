@@ -72,6 +72,7 @@ class RoomTransport {
   Peer& peer_;
   const TransportRequest request_;
   RoomContext& context_;
+  const RegisteredId registered_{id_, context_.ids};
   std::string router_id_;
   bool use_remb_ = false;
   bool remote_dtls_set_ = false;

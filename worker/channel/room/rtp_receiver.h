@@ -103,6 +103,7 @@ class RtpReceiver final : private ProducerObserver, private ProducerTap {
   Peer& peer_;
   RoomTransport* transport_;  // null while unbound
   RoomContext& context_;
+  const RegisteredId registered_{id_, context_.ids};
   std::optional<RoomRtpParameters> parameters_;
   std::vector<RtpSender*> senders_;  // in the order of creation
   std::string producer_id_;

@@ -62,6 +62,7 @@ class RtpSender {
   Peer& peer_;
   RtpReceiver& receiver_;
   RoomContext& context_;
+  const RegisteredId registered_{id_, context_.ids};
   RoomRtpParameters parameters_;
   RoomTransport* transport_ = nullptr;
   bool disabled_ = false;

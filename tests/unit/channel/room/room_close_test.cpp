@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 
 #include "tests/unit/channel/room/room_fixture.h"
+#include "worker/channel/room/peer.h"
+#include "worker/channel/room/room_context.h"
 
 namespace sluice::room_protocol {
 namespace {
@@ -96,10 +98,11 @@ TEST_CASE("the end of the worker closes every room") {
   room.Accept("worker.createRoom", "{'roomId':7}");
   room.TakeSummary();
   room.channel.Close();
-  const Lines lines = room.TakeSummary();
-  CHECK(lines.size() == 14);
-  CHECK(lines.front() == "Room close 7");
-  CHECK(lines.back() == fmt::format("Room close {}", F::kRoom));
+  CHECK(room.TakeSummary() ==
+        Lines{"Room close 7", "RtpReceiver close 22", room.sender_of[3], "RtpReceiver close 21",
+              room.sender_of[2], room.sender_of[1], room.sender_of[0], "Transport close 20",
+              "Peer close 2", "RtpReceiver close 12", "RtpReceiver close 11", "Transport close 10",
+              "Peer close 1", fmt::format("Room close {}", F::kRoom)});
 }
 
 TEST_CASE("a thousand rooms come and go and leave nothing", "[room]") {
@@ -118,6 +121,45 @@ TEST_CASE("a thousand rooms come and go and leave nothing", "[room]") {
   }
   CHECK(worker.engine->Dump().request_handler_ids.empty());
   CHECK(worker.environment.pending() == timers);
+}
+
+TEST_CASE("an id is free when the last object that has it is gone") {
+  IdRegistry ids;
+  {
+    const RegisteredId one(7, ids);
+    {
+      const RegisteredId other(7, ids);
+      CHECK(ids.Has(7));
+    }
+    CHECK(ids.Has(7));
+    CHECK_FALSE(ids.Has(8));
+  }
+  CHECK_FALSE(ids.Has(7));
+}
+
+TEST_CASE("a peer takes so many senders and no more; the others do not notice") {
+  F worker;
+  worker.MakeRoom();
+  constexpr auto kPerPeer = static_cast<uint32_t>(Peer::kMaxReceivers);
+  constexpr uint32_t kPublishers = Peer::kMaxSenders / kPerPeer;
+  const auto publish = [&](uint32_t peer, uint32_t count) {
+    worker.MakePeer(peer);
+    worker.MakeTransport(peer, 10);
+    for (uint32_t i = 0; i < count; ++i) {
+      worker.MakeReceiver(peer, i, 10, "audio");
+      worker.Receive(peer, i, 10, F::AudioParameters(1000 + i));
+      worker.messages.clear();
+    }
+  };
+  for (uint32_t peer = 2; peer < 2 + kPublishers; ++peer) publish(peer, kPerPeer);
+  publish(50, 1);
+  worker.MakePeer(1, false);
+  worker.messages.clear();
+  worker.logs.clear();
+  worker.Accept("peer.setCapabilities", F::PeerInternal(1), F::Capabilities());
+  CHECK(worker.NewSenders().size() == Peer::kMaxSenders);
+  REQUIRE(worker.logs.size() == 1);
+  CHECK_THAT(worker.logs[0], Catch::Contains("peer 1 has 2048 senders"));
 }
 
 }  // namespace
