@@ -249,10 +249,34 @@ void SimulatedLinks::Flush() {
   for (Writer* writer : writers) writer->Flush();
 }
 
+/// When the last bit of it has left; nullopt when the queue is full.
+std::optional<Timestamp> SimulatedLinks::PassBottleneck(const LinkConditions& link,
+                                                        const SocketAddress& from,
+                                                        const Outgoing& datagram) {
+  const Timestamp ready = std::max(environment_.Now(), datagram.release_at);
+  if (link.bandwidth == DataRate::Zero()) return ready;
+  Timestamp& free_at = bottleneck_free_at_[{from.ip, datagram.to.ip}];
+  if (free_at - ready > link.queue) return std::nullopt;
+  const auto bits = static_cast<int64_t>(datagram.size * 8);
+  free_at = std::max(free_at, ready) + Duration::Micros(bits * 1'000'000 / link.bandwidth.bps());
+  return free_at;
+}
+
+Duration SimulatedLinks::QueueOf(const IpAddress& from, const IpAddress& to) const {
+  const auto found = bottleneck_free_at_.find({from, to});
+  if (found == bottleneck_free_at_.end()) return Duration::Zero();
+  return std::max(found->second - environment_.Now(), Duration::Zero());
+}
+
 void SimulatedLinks::SendUdp(const SocketAddress& from, const Outgoing& datagram) {
   ++stats_.sent;
   const LinkConditions& link = ConditionsOf(from.ip, datagram.to.ip);
   if (Happens(link.loss)) {
+    ++stats_.lost;
+    return;
+  }
+  const std::optional<Timestamp> departure = PassBottleneck(link, from, datagram);
+  if (!departure) {
     ++stats_.lost;
     return;
   }
@@ -261,7 +285,7 @@ void SimulatedLinks::SendUdp(const SocketAddress& from, const Outgoing& datagram
   const Timestamp now = environment_.Now();
   const std::vector<uint8_t> bytes(datagram.bytes.get(), datagram.bytes.get() + datagram.size);
   for (int copy = 0; copy < (twice ? 2 : 1); ++copy) {
-    Timestamp arrival = std::max(now, datagram.release_at) + DelayOf(link);
+    Timestamp arrival = *departure + DelayOf(link);
     if (!link.reorder) {
       Timestamp& last = last_arrival_[{from, datagram.to}];
       arrival = last = std::max(last, arrival);

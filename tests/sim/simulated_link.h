@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -19,6 +20,8 @@ struct LinkConditions {
   Duration delay = Duration::Zero();
   Duration jitter = Duration::Zero();  ///< uniform 0…jitter on top of delay
   bool reorder = true;                 ///< jitter may let datagrams overtake; else it queues them
+  DataRate bandwidth;                  ///< a bottleneck, UDP only; zero: none
+  Duration queue = Duration::Infinite();  ///< what would wait longer in front of it is lost
 };
 
 struct LinkStats {
@@ -59,6 +62,9 @@ class SimulatedLinks final : public SocketFactory {
   /// One direction, from one IP address to another.
   void SetConditions(const IpAddress& from, const IpAddress& to, const LinkConditions& conditions);
 
+  /// What a datagram that is sent now would wait for the bottleneck between the two.
+  Duration QueueOf(const IpAddress& from, const IpAddress& to) const;
+
   const LinkStats& stats() const { return stats_; }
 
  private:
@@ -77,6 +83,8 @@ class SimulatedLinks final : public SocketFactory {
   const LinkConditions& ConditionsOf(const IpAddress& from, const IpAddress& to) const;
   bool Happens(double probability);
   Duration DelayOf(const LinkConditions& conditions);
+  std::optional<Timestamp> PassBottleneck(const LinkConditions& link, const SocketAddress& from,
+                                          const Outgoing& datagram);
   Result<uint16_t> ChoosePort(TransportProtocol protocol, const IpAddress& ip,
                               const ListenInfo& info);
   void Flush();
@@ -91,6 +99,7 @@ class SimulatedLinks final : public SocketFactory {
   std::map<std::pair<IpAddress, IpAddress>, LinkConditions> conditions_;
   std::map<Endpoint, ServerSocket*> listening_;
   std::map<std::pair<SocketAddress, SocketAddress>, Timestamp> last_arrival_;  // where no reorder
+  std::map<std::pair<IpAddress, IpAddress>, Timestamp> bottleneck_free_at_;
   std::map<uint64_t, TcpEnd*> tcp_ends_;  // by id: an event may find that its end is gone
   uint64_t next_tcp_id_ = 1;
   std::vector<Writer*> writers_;  // in the order in which they were made

@@ -44,6 +44,10 @@ struct TransportOptions {
   uint32_t sctp_max_receiver_window_buffer_size = 0;
   uint32_t sctp_default_stream_buffered_amount_low_threshold = 0;
   bool is_data_channel = false;
+
+  // What only the room protocol asks for (json-room-protocol §2.5).
+  /// Asks each video producer for a key frame when REMB falls to 0.6 of what it was, or less.
+  bool key_frames_when_remb_collapses = false;
 };
 
 struct WebRtcTransportOptions {

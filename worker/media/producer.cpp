@@ -428,6 +428,13 @@ void Producer::RequestKeyFrame(Ssrc mapped_ssrc, bool forced) {
   }
 }
 
+void Producer::RequestKeyFrames() {
+  if (impl_->paused) return;
+  for (const auto& stream : impl_->streams) {
+    stream->RequestKeyFrame(impl_->environment.Now(), /*forced=*/false);
+  }
+}
+
 void Producer::EnableTraces(TraceMask traces) { impl_->traces = traces; }
 
 void Producer::AttachConsumer(Consumer& consumer) {

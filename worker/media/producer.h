@@ -100,6 +100,8 @@ class Producer {
   /// For the encoding with `mapped_ssrc`, throttled (§5.10: pending 1000 ms, keyFrameRequestDelay).
   /// `forced` skips the throttle.
   void RequestKeyFrame(Ssrc mapped_ssrc, bool forced = false);
+  /// For every encoding, throttled.
+  void RequestKeyFrames();
   void EnableTraces(TraceMask traces);
 
   // Consumers. Attached ones are told of pause, resume and close; active ones get packets.

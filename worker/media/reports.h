@@ -177,6 +177,8 @@ struct TransportDump {
   uint32_t max_send_message_size = 0;
   uint32_t max_receive_message_size = 0;
   TraceMask traces = 0;
+  /// What REMB told the sender (json-room-protocol §2.6), bps; 0 = nothing, or no limit.
+  uint64_t effective_incoming_bitrate = 0;
 };
 
 struct TransportStats {
@@ -197,6 +199,8 @@ struct TransportStats {
   uint64_t probation_bytes_sent = 0;
   uint64_t probation_send_bitrate = 0;
   std::optional<uint64_t> available_outgoing_bitrate;
+  /// Of our estimator, at most the limit; 0 while nothing was measured, or where the sender
+  /// estimates. Absent without feedback.
   std::optional<uint64_t> available_incoming_bitrate;
   std::optional<uint64_t> max_incoming_bitrate;
   std::optional<uint64_t> max_outgoing_bitrate;

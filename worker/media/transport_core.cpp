@@ -226,7 +226,12 @@ void TransportCore::FeedCongestionFeedback(const RtpPacket& packet, Timestamp re
     const auto sequence = ParseTransportSequence(packet.Extension(extension_ids_.transport_cc));
     if (sequence) transport_feedback_->OnPacket(*sequence, packet.ssrc(), received_at);
   }
-  if (remb_limiter_ != nullptr) remb_limiter_->OnPacket(received_at);
+  if (remb_limiter_ == nullptr) return;
+  std::optional<uint32_t> abs_send_time;
+  if (remb_limiter_->has_estimator() && extension_ids_.abs_send_time != 0) {
+    abs_send_time = ParseAbsSendTime(packet.Extension(extension_ids_.abs_send_time));
+  }
+  remb_limiter_->OnPacket(abs_send_time, packet.size(), packet.ssrc(), received_at);
 }
 
 void TransportCore::ChooseCongestionFeedback(const RtpParameters& parameters, Timestamp now) {
@@ -240,9 +245,17 @@ void TransportCore::ChooseCongestionFeedback(const RtpParameters& parameters, Ti
     transport_feedback_ = std::make_unique<TransportFeedbackGenerator>(context_.environment, *this);
   }
   remb_limiter_ = std::make_unique<RembLimiter>(*this);
+  if (!transport_cc) remb_limiter_->StartEstimator();  // else the sender estimates for itself
   if (max_incoming_bitrate_ == 0) return;
   remb_limiter_->SetMaxIncomingBitrate(
       DataRate::BitsPerSecond(static_cast<int64_t>(max_incoming_bitrate_)), now);
+}
+
+void TransportCore::OnRembCollapsed() {
+  if (!options_.key_frames_when_remb_collapses) return;
+  for (const auto& producer : producers_) {
+    if (producer->kind() == MediaKind::kVideo) producer->RequestKeyFrames();
+  }
 }
 
 // ---- Sending ------------------------------------------------------------------------------------

@@ -146,6 +146,7 @@ class TransportCore final : public ProducerHost, public RtpEgress, public Feedba
 
   // FeedbackSink
   void SendFeedback(std::span<const uint8_t> rtcp) override { SendRtcp(rtcp); }
+  void OnRembCollapsed() override;
 
  private:
   void CountUnprotectError(SrtpUnprotectError error);

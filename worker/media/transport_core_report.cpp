@@ -87,6 +87,9 @@ TransportDump TransportCore::Dump() const {
   dump.max_send_message_size = options_.max_send_message_size;
   dump.max_receive_message_size = options_.max_receive_message_size;
   dump.traces = traces_;
+  if (remb_limiter_ != nullptr) {
+    dump.effective_incoming_bitrate = static_cast<uint64_t>(remb_limiter_->effective().bps());
+  }
   return dump;
 }
 
@@ -104,8 +107,9 @@ TransportStats TransportCore::GetStats(Timestamp now) {
   fill(rtp_sent_, &stats.rtp_bytes_sent, &stats.rtp_send_bitrate);
   fill(rtx_received_, &stats.rtx_bytes_received, &stats.rtx_recv_bitrate);
   fill(rtx_sent_, &stats.rtx_bytes_sent, &stats.rtx_send_bitrate);
-  // No receive-side estimator runs: it exists to limit and to feed back only.
-  if (remb_limiter_ != nullptr) stats.available_incoming_bitrate = 0;
+  if (remb_limiter_ != nullptr) {
+    stats.available_incoming_bitrate = static_cast<uint64_t>(remb_limiter_->available().bps());
+  }
   stats.max_incoming_bitrate = IfPositive(max_incoming_bitrate_);
   stats.max_outgoing_bitrate = IfPositive(max_outgoing_bitrate_);
   stats.min_outgoing_bitrate = IfPositive(min_outgoing_bitrate_);

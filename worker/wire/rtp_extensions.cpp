@@ -74,6 +74,11 @@ uint32_t AbsSendTimeFromMicros(int64_t us) {
   return static_cast<uint32_t>((in_wrap << 18) / 1'000'000);
 }
 
+std::optional<uint32_t> ParseAbsSendTime(std::span<const uint8_t> value) {
+  if (value.size() != 3) return std::nullopt;
+  return static_cast<uint32_t>(value[0] << 16 | value[1] << 8 | value[2]);
+}
+
 std::optional<AudioLevel> ParseAudioLevel(std::span<const uint8_t> value) {
   if (value.size() != 1) return std::nullopt;
   return AudioLevel{static_cast<uint8_t>(value[0] & 0x7f), (value[0] & 0x80) != 0};

@@ -120,6 +120,7 @@ std::optional<std::string_view> ParseSdesItem(std::span<const uint8_t> value);
 
 /// abs-send-time: 24 bits, 6.18 fixed-point seconds (webrtc.org experiments).
 uint32_t AbsSendTimeFromMicros(int64_t us);
+std::optional<uint32_t> ParseAbsSendTime(std::span<const uint8_t> value);
 
 /// RFC 6464: level 0…127 is −dBov; `voice` is the V bit.
 struct AudioLevel {

@@ -1,6 +1,8 @@
 #include "worker/wire/rtp_packet.h"
 
+#include <array>
 #include <catch2/catch.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -266,6 +268,10 @@ TEST_CASE("MID and RID of 0, 1, 16 and 17 bytes, and of other characters", "[rtp
 }
 
 TEST_CASE("abs-send-time wraps every 64 s", "[rtp]") {
+  const std::array<uint8_t, 4> abs_send_time = {0x12, 0x34, 0x56, 0x78};
+  CHECK(ParseAbsSendTime(std::span(abs_send_time).first(3)) == 0x123456U);
+  CHECK_FALSE(ParseAbsSendTime(abs_send_time));
+  CHECK_FALSE(ParseAbsSendTime(std::span(abs_send_time).first(2)));
   CHECK(AbsSendTimeFromMicros(0) == 0);
   CHECK(AbsSendTimeFromMicros(1'000'000) == 1 << 18);
   CHECK(AbsSendTimeFromMicros(500'000) == 1 << 17);

@@ -13,6 +13,8 @@ class FeedbackSink {
   virtual ~FeedbackSink() = default;
   /// One RTCP packet, plaintext, ≤ rtcp::Builder::kMaxCompound bytes, to be sent at once.
   virtual void SendFeedback(std::span<const uint8_t> rtcp) = 0;
+  /// REMB tells the sender much less than it did: its picture may have been lost on the way down.
+  virtual void OnRembCollapsed() {}
 };
 
 }  // namespace sluice

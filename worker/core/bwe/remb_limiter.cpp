@@ -1,15 +1,36 @@
 #include "worker/core/bwe/remb_limiter.h"
 
+#include <algorithm>
 #include <array>
+#include <span>
+#include <utility>
 
 #include "worker/wire/rtcp.h"
 
 namespace sluice {
+namespace {
+
+DataRate Part(DataRate rate, double part) {
+  return DataRate::BitsPerSecond(static_cast<int64_t>(static_cast<double>(rate.bps()) * part));
+}
+
+}  // namespace
+
+DataRate RembLimiter::available() const {
+  if (estimator_ == nullptr) return DataRate::Zero();
+  const DataRate estimate = estimator_->estimate();
+  return limit_ == DataRate::Zero() ? estimate : std::min(estimate, limit_);
+}
+
+DataRate RembLimiter::Wanted() const {
+  const DataRate estimated = available();
+  return estimated == DataRate::Zero() ? limit_ : estimated;
+}
 
 void RembLimiter::SetMaxIncomingBitrate(DataRate limit, Timestamp now) {
   if (limit == limit_) return;
   limit_ = limit;
-  if (limit_ == DataRate::Zero()) {
+  if (Wanted() == DataRate::Zero()) {
     unlimited_left_ = kUnlimitedRembs;
     Send(now);
     return;
@@ -18,19 +39,38 @@ void RembLimiter::SetMaxIncomingBitrate(DataRate limit, Timestamp now) {
   next_send_ = now;  // a new limit goes out with the next packet
 }
 
-void RembLimiter::OnPacket(Timestamp now) {
-  if (limit_ == DataRate::Zero() && unlimited_left_ == 0) return;
-  if (now < next_send_) return;
+void RembLimiter::OnPacket(std::optional<uint32_t> abs_send_time, size_t bytes, Ssrc ssrc,
+                           Timestamp now) {
+  if (estimator_ != nullptr && abs_send_time) {
+    estimator_->OnPacket(*abs_send_time, bytes, ssrc, now);
+  }
+  const DataRate wanted = Wanted();
+  if (wanted == DataRate::Zero() && unlimited_left_ == 0) return;
+  const bool urgent = wanted != DataRate::Zero() && wanted <= Part(announced_, kUrgent);
+  if (now < next_send_ && !urgent) return;
   Send(now);
 }
 
 void RembLimiter::Send(Timestamp now) {
-  next_send_ = now + kInterval;
-  if (unlimited_left_ > 0) --unlimited_left_;
-  std::array<uint8_t, 64> bytes;
+  const bool estimated = available() != DataRate::Zero();
+  next_send_ = now + (estimated ? kEstimateInterval : kInterval);
+  unlimited_left_ = estimated ? 0 : std::max(unlimited_left_ - 1, 0);
+  announced_ = Wanted();
+  // A limit is for all streams, which is what 0 means (router-protocol §5.14).
+  std::array<Ssrc, ReceiveBandwidthEstimator::kMaxStreams> streams = {Ssrc(0)};
+  std::span<const Ssrc> named(streams.data(), 1);
+  if (estimated) named = estimator_->Streams(streams, now);
+  std::array<uint8_t, 128> bytes;  // 20 and 4 for each stream
   rtcp::Builder builder(bytes);
-  const std::array<Ssrc, 1> ssrcs = {Ssrc(0)};  // 0: all streams (router-protocol §5.14)
-  if (builder.AddRemb(Ssrc(0), limit_, ssrcs)) sink_.SendFeedback(builder.packet());
+  if (builder.AddRemb(Ssrc(0), announced_, named)) sink_.SendFeedback(builder.packet());
+  UpdateEffective(announced_, now);
+}
+
+void RembLimiter::UpdateEffective(DataRate rate, Timestamp now) {
+  if (now < next_effective_) return;
+  next_effective_ = now + kEffectiveInterval;
+  const DataRate before = std::exchange(effective_, rate);
+  if (rate != DataRate::Zero() && rate <= Part(before, kCollapse)) sink_.OnRembCollapsed();
 }
 
 }  // namespace sluice
