@@ -138,6 +138,7 @@ Result<std::unique_ptr<RoomTransport>> RoomTransport::Create(uint32_t id, Peer& 
   options.ice_consent_timeout = 0;  // this protocol has no consent check: tuples do not expire
   options.skip_failed_listens = true;
   options.dtls_client_awaits_nomination = true;
+  options.base.key_frames_when_remb_collapses = true;
   options.ice_fragment_length = kFragmentLength;
   if (options.listen_infos.empty()) {
     return Error(fmt::format("udp {}, tcp {}: no socket is left to open, one must be true",
@@ -237,8 +238,7 @@ json::object RoomTransport::Dump() const {
   out["dtlsState"] = NameOf(dump->dtls_state);
   out["useRemb"] = use_remb_;
   out["maxBitrate"] = max_bitrate_;
-  // No estimator runs beside the limit: what is announced to the sender is the limit.
-  out["effectiveMaxBitrate"] = use_remb_ ? max_bitrate_ : 0;
+  out["effectiveMaxBitrate"] = dump->base.effective_incoming_bitrate;
   out["rtpListener"] = DumpListener(*dump);
   return out;
 }

@@ -426,5 +426,47 @@ TEST_CASE("transport.setMaxBitrate reaches the sender") {
         300'000);
 }
 
+TEST_CASE("effectiveMaxBitrate is what REMB told the sender; its collapse costs a key frame") {
+  Call call;
+  call.Publish();
+  VideoSender video(call.environment, *call.publisher, kSsrc, kSsrc + 1);
+  const auto effective = [&] {
+    return call.Accept("transport.dump", F::With(1, "transportId", 10)).at("effectiveMaxBitrate");
+  };
+  const auto limit = [&](int bps) {
+    call.Accept("transport.setMaxBitrate", F::With(1, "transportId", 10),
+                fmt::format("{{'bitrate':{}}}", bps));
+  };
+  limit(300'000);
+  CHECK(effective() == 0);  // nothing was sent yet
+  video.Start();
+  call.environment.AdvanceBy(Duration::Seconds(4));
+  CHECK(effective() == 300'000);
+  limit(200'000);
+  call.environment.AdvanceBy(Duration::Seconds(4));
+  CHECK(effective() == 200'000);
+  const uint64_t before = video.key_frame_requests();
+  limit(120'000);
+  call.environment.AdvanceBy(Duration::Seconds(4));
+  CHECK(effective() == 120'000);
+  CHECK(video.key_frame_requests() == before + 1);
+}
+
+TEST_CASE("with goog-remb but without abs-send-time no REMB leaves, and the dump says so") {
+  auto parameters = F::VideoParameters(kSsrc);
+  const size_t from = parameters.find("'headerExtensions':[");
+  REQUIRE(from != std::string::npos);
+  const size_t begin = from + std::string_view("'headerExtensions':[").size();
+  parameters.erase(begin, parameters.find(']', begin) - begin);
+  TwoPeers other;
+  other.MakeReceiver(1, 11, 10);
+  other.Receive(1, 11, 10, parameters);
+  other.Accept("transport.setMaxBitrate", F::With(1, "transportId", 10), "{'bitrate':300000}");
+  const auto dump = other.Accept("transport.dump", F::With(1, "transportId", 10));
+  CHECK(dump.at("useRemb") == true);
+  CHECK(dump.at("maxBitrate") == 300'000);
+  CHECK(dump.at("effectiveMaxBitrate") == 0);
+}
+
 }  // namespace
 }  // namespace sluice::room_protocol
