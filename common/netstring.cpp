@@ -24,17 +24,22 @@ void NetstringReader::OnBytes(std::span<const uint8_t> bytes) {
   buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<ptrdiff_t>(done));
 }
 
+std::optional<std::string_view> NetstringReader::unfinished() const {
+  if (lost_ || buffer_.empty()) return std::nullopt;
+  const Frame frame = FrameAt(0);
+  if (frame.state != Frame::State::kIncomplete) return std::nullopt;
+  if (frame.payload_at == 0) return std::string_view();
+  const std::string_view all(reinterpret_cast<const char*>(buffer_.data()), buffer_.size());
+  return all.substr(frame.payload_at, frame.payload_size);
+}
+
 void NetstringReader::GiveUpFrame() {
-  if (buffer_.empty()) return;
-  if (!lost_) {
-    Frame frame;
-    frame.problem = "the rest of a frame does not come";
-    Lose(frame, 0);
-    buffer_.erase(buffer_.begin());
-    OnBytes({});
-  }
-  buffer_.clear();
-  lost_ = false;
+  if (!unfinished()) return;
+  Frame frame;
+  frame.problem = "what has come of a frame does not fit its length";
+  Lose(frame, 0);
+  buffer_.erase(buffer_.begin());
+  OnBytes({});
 }
 
 NetstringReader::Frame NetstringReader::FrameAt(size_t at) const {
@@ -90,6 +95,7 @@ void NetstringReader::Lose(const Frame& frame, size_t at) {
 
 size_t NetstringReader::Parse() {
   size_t at = 0;
+  stopped_ = false;
   for (;;) {
     if (lost_) {
       size_t keep_from = 0;
@@ -108,6 +114,7 @@ size_t NetstringReader::Parse() {
     at = frame.payload_at + frame.payload_size + 1;
     on_payload_(
         {reinterpret_cast<const char*>(buffer_.data()) + frame.payload_at, frame.payload_size});
+    if (stopped_) return at;
   }
 }
 

@@ -20,7 +20,8 @@ void AppendNetstring(std::string_view payload, std::string* out);
 ///
 /// What is no netstring is reported once and skipped up to the next place where a whole frame
 /// that holds a JSON object stands: frames behind garbage, or inside the span that a wrong length
-/// claimed, are found. Holds at most one frame of kMaxFrame bytes beyond what one call brings.
+/// claimed, are found. A frame that has begun waits for its rest, however long that takes. Holds at
+/// most one frame of kMaxFrame bytes beyond what one call brings, and what Stop() left.
 class NetstringReader {
  public:
   static constexpr size_t kMaxPayload = 65'536;  // bytes; both directions
@@ -35,12 +36,16 @@ class NetstringReader {
   NetstringReader(OnPayload on_payload, OnError on_error)
       : on_payload_(std::move(on_payload)), on_error_(std::move(on_error)) {}
 
+  /// `bytes` may be empty, to go on after Stop().
   void OnBytes(std::span<const uint8_t> bytes);
+  /// From inside `on_payload`: what follows this payload waits for the next OnBytes().
+  void Stop() { stopped_ = true; }
 
-  /// The beginning of a frame waits for its rest.
+  /// Something waits: the beginning of a frame, or what Stop() left.
   bool incomplete() const { return !buffer_.empty(); }
-  /// The rest did not come in reasonable time: the length was wrong. Looks for frames in what is
-  /// there, and forgets the rest.
+  /// What has come of the payload of the frame that waits for its rest; none when no frame does.
+  std::optional<std::string_view> unfinished() const;
+  /// Says that this frame cannot be one: looks for frames in what has come of it.
   void GiveUpFrame();
 
   size_t buffered() const { return buffer_.size(); }
@@ -66,6 +71,7 @@ class NetstringReader {
   OnError on_error_;
   std::vector<uint8_t> buffer_;
   bool lost_ = false;  // out of step: looking for a frame
+  bool stopped_ = false;
   uint64_t errors_ = 0;
 };
 

@@ -161,9 +161,11 @@ class World final : private ChannelOutput {
       frame[script.Byte() % frame.size()] = static_cast<char>(script.Byte());
     Feed(frame);
   }
-  /// A frame that a mutation left open would swallow what comes next.
+  /// A frame that a mutation left open would swallow what comes next: ends it in one way or the
+  /// other.
   void Settle() {
     if (channel_.reader().incomplete()) environment_.AdvanceBy(RoomChannel::kFrameTimeout);
+    if (channel_.reader().incomplete()) Feed(std::string(NetstringReader::kMaxFrame, 'x'));
     Check(!channel_.reader().incomplete());
   }
   void SendDatagram(Script& script) {

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include <string>
+#include <thread>
 
 #include "tests/integration/room_worker.h"
 #include "tests/unit/dtls/certificate_files.h"
@@ -42,6 +43,53 @@ TEST_CASE("room worker: a large burst does not overflow the library's buffer") {
     const std::string tail = R"("id":)" + std::to_string(i + 2) + "}";
     REQUIRE_THAT(worker.Read(), Catch::EndsWith(tail));
   }
+}
+
+/// Thousands of requests at once, whose answers are a hundred times as long.
+struct Burst {
+  const char* description;
+  int peers;       // of the room that is dumped, each about 1 kB
+  int requests;    // dumps
+  size_t padding;  // bytes of each request
+  int late_us;     // before the controller reads
+};
+
+TEST_CASE("room worker: thousands of requests at once are all answered, in their order") {
+  const Burst burst = GENERATE(Burst{"it always reads", 44, 2000, 0, 0},
+                               Burst{"it reads late", 44, 500, 0, 200'000},
+                               Burst{"reading stops inside a request", 10, 3000, 400, 1'200'000});
+  INFO(burst.description);
+  RoomWorker worker(RoomWorker::Arguments());
+  worker.Send(R"({"id":1,"method":"worker.createRoom","internal":{"roomId":7}})");
+  for (int peer = 1; peer <= burst.peers; ++peer) {
+    worker.Send(R"({"id":1,"method":"room.createPeer","internal":{"roomId":7,"peerId":)" +
+                std::to_string(peer) + R"(,"peerName":")" + std::string(1000, 'x') + R"("}})");
+  }
+  for (int i = 0; i <= burst.peers; ++i) worker.Read();
+  std::string requests;
+  for (int i = 0; i < burst.requests; ++i) {
+    requests += RoomWorker::Frame(R"({"id":)" + std::to_string(i) +
+                                  R"(,"method":"room.dump","internal":{"roomId":7},"data":{"a":")" +
+                                  std::string(burst.padding, 'a') + R"("}})");
+  }
+  std::thread sender([&] {
+    for (size_t at = 0; at < requests.size();) {
+      const ssize_t n =
+          send(worker.channel.get(), &requests[at], requests.size() - at, MSG_NOSIGNAL);
+      if (n <= 0) return;
+      at += static_cast<size_t>(n);
+    }
+  });
+  usleep(static_cast<useconds_t>(burst.late_us));
+  int answered = 0;
+  for (; answered < burst.requests; ++answered) {
+    const std::string payload = worker.Read();
+    const std::string tail = R"("id":)" + std::to_string(answered) + "}";
+    if (payload.size() < tail.size() || !payload.ends_with(tail)) break;
+  }
+  if (answered < burst.requests) worker.Signal(SIGKILL);  // lets the sender go
+  sender.join();
+  CHECK(answered == burst.requests);
 }
 
 TEST_CASE("room worker: a controller that goes takes it along") {

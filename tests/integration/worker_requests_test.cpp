@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdio>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -110,6 +111,29 @@ TEST_CASE("requests written before readiness wait for it") {
   worker.Send(frames::Request(1, M::WORKER_DUMP, ""));
   worker.AwaitReady();
   CHECK(NextAnswer(worker, 1).accepted);
+}
+
+TEST_CASE("thousands of requests at once with long answers do not overwhelm the worker") {
+  Worker worker;
+  worker.AwaitReady();
+  for (int i = 0; i < 250; ++i) {
+    const std::string id = std::string(200, 'r') + std::to_string(i);
+    REQUIRE(Call(worker, M::WORKER_CREATE_ROUTER, "", frames::CreateRouter(id)).accepted);
+  }
+  constexpr uint32_t kRequests = 2000;  // about 50 kB of response each
+  frames::Bytes requests;
+  for (uint32_t id = 1; id <= kRequests; ++id) {
+    const auto frame = frames::Request(id, M::WORKER_DUMP, "");
+    requests.insert(requests.end(), frame.begin(), frame.end());
+  }
+  std::thread sender([&] {  // returns early when the worker is gone
+    (void)!send(worker.requests.get(), requests.data(), requests.size(), MSG_NOSIGNAL);
+  });
+  uint32_t answered = 0;
+  while (answered < kRequests && !worker.ReadFrame().empty()) ++answered;
+  if (answered < kRequests) worker.Signal(SIGKILL);  // lets the sender go
+  sender.join();
+  CHECK(answered == kRequests);
 }
 
 TEST_CASE("garbage between requests changes nothing") {

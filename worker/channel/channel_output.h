@@ -16,6 +16,9 @@ class ChannelOutput {
   virtual void HoldUntilRead() {}
   /// Bytes that the controller has not taken yet.
   virtual size_t backlog() const { return 0; }
+  /// So much waits that no further request should be handled now. The channel gets OnBytes(),
+  /// perhaps with nothing, when it may go on.
+  virtual bool full() const { return false; }
 };
 
 }  // namespace sluice

@@ -14,7 +14,18 @@ size_t PayloadLength(const std::vector<uint8_t>& prefix) {
 }  // namespace
 
 bool FrameReader::OnBytes(std::span<const uint8_t> bytes) {
-  while (!broken_ && !bytes.empty()) {
+  if (!left_.empty()) {
+    left_.insert(left_.end(), bytes.begin(), bytes.end());
+    bytes = left_;
+  }
+  const auto rest = Parse(bytes);
+  left_ = std::vector<uint8_t>(rest.begin(), rest.end());
+  return !broken_;
+}
+
+std::span<const uint8_t> FrameReader::Parse(std::span<const uint8_t> bytes) {
+  stopped_ = false;
+  while (!broken_ && !stopped_ && !bytes.empty()) {
     size_t wanted = kPrefix;
     if (frame_.size() >= kPrefix) wanted += PayloadLength(frame_);
     const size_t take = std::min(wanted - frame_.size(), bytes.size());
@@ -26,6 +37,7 @@ bool FrameReader::OnBytes(std::span<const uint8_t> bytes) {
     if (payload > kMaxPayload) {
       broken_ = true;
       frame_ = {};
+      bytes = {};
     } else if (payload == 0) {
       frame_.clear();
     } else if (frame_.size() == kPrefix + payload) {
@@ -34,7 +46,7 @@ bool FrameReader::OnBytes(std::span<const uint8_t> bytes) {
       if (frame_.capacity() > kKeptCapacity) frame_ = {};
     }
   }
-  return !broken_;
+  return bytes;
 }
 
 }  // namespace sluice

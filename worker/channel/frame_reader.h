@@ -22,14 +22,21 @@ class FrameReader {
   explicit FrameReader(OnFrame on_frame) : on_frame_(std::move(on_frame)) {}
 
   /// False when a frame announced more than kMaxPayload bytes: the stream is beyond repair, nothing
-  /// is read any more. Empty frames are skipped.
+  /// is read any more. Empty frames are skipped. `bytes` may be empty, to go on after Stop().
   bool OnBytes(std::span<const uint8_t> bytes);
+  /// From inside `on_frame`: what follows this frame waits for the next OnBytes().
+  void Stop() { stopped_ = true; }
 
-  size_t buffered() const { return frame_.size(); }
+  size_t buffered() const { return frame_.size() + left_.size(); }
 
  private:
+  /// Collects and handles frames until one says Stop(); returns the bytes after that.
+  std::span<const uint8_t> Parse(std::span<const uint8_t> bytes);
+
   OnFrame on_frame_;
   std::vector<uint8_t> frame_;  // the frame being collected, prefix first
+  std::vector<uint8_t> left_;   // what Stop() left
+  bool stopped_ = false;
   bool broken_ = false;
 };
 

@@ -34,7 +34,10 @@ flatbuffers::Verifier MakeVerifier(std::span<const uint8_t> frame) {
 RouterChannel::RouterChannel(ChannelOutput& output, ProcessInfo& process)
     : output_(output),
       process_(process),
-      reader_([this](std::span<const uint8_t> frame) { OnFrame(frame); }),
+      reader_([this](std::span<const uint8_t> frame) {
+        OnFrame(frame);
+        if (output_.full()) reader_.Stop();
+      }),
       builder_(kBuilderSize),
       log_builder_(kBuilderSize) {}
 

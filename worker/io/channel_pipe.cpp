@@ -79,7 +79,11 @@ Result<std::unique_ptr<ChannelPipe>> ChannelPipe::Open(Loop& loop, int read_fd, 
 }
 
 ChannelPipe::ChannelPipe(Loop& loop, int read_fd, int write_fd, ChannelPipeListener& listener)
-    : loop_(loop), read_fd_(read_fd), write_fd_(write_fd), listener_(listener) {
+    : loop_(loop),
+      read_fd_(read_fd),
+      write_fd_(write_fd),
+      listener_(listener),
+      resume_timer_(loop.CreateTimer([this](Timestamp) { Resume(); })) {
   read_end_ = std::make_unique<End>(*this);
   if (write_fd != read_fd) write_end_ = std::make_unique<End>(*this);
 }
@@ -130,6 +134,7 @@ void ChannelPipe::Write(std::span<const uint8_t> bytes) {
     written_ = 0;
   }
   output_.insert(output_.end(), bytes.begin(), bytes.end());
+  if (backlog() >= kPauseReading) paused_ = true;
 }
 
 void ChannelPipe::Flush() {
@@ -156,8 +161,15 @@ void ChannelPipe::OnWritable() {
     output_.clear();
     if (output_.capacity() > kPauseReading) output_ = {};
   }
-  if (backlog() >= kPauseReading) paused_ = true;
-  if (backlog() <= kResumeReading) paused_ = false;
+  if (paused_ && backlog() <= kResumeReading) resume_timer_->Start(Duration::Zero());
+  UpdateWatch();
+}
+
+/// What the listener put off comes before what has not been read yet.
+void ChannelPipe::Resume() {
+  if (closed_ || backlog() > kResumeReading) return;  // more was written: later
+  paused_ = false;
+  listener_.OnPipeBytes({});
   UpdateWatch();
 }
 
@@ -169,7 +181,7 @@ void ChannelPipe::UpdateWatch() {
 }
 
 void ChannelPipe::OnReadable() {
-  for (int i = 0; i < kMaxReadsPerTurn && !closed_; ++i) {
+  for (int i = 0; i < kMaxReadsPerTurn && !closed_ && !paused_; ++i) {
     const ssize_t got = read(read_fd_, input_.data(), input_.size());
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && WouldBlock(errno)) return;

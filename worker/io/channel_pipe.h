@@ -16,7 +16,8 @@ namespace sluice {
 class ChannelPipeListener {
  public:
   virtual ~ChannelPipeListener() = default;
-  /// Bytes as they come, framing and all.
+  /// Bytes as they come, framing and all. None at all: the pipe was full() and is no more, what
+  /// the listener put off then may go on.
   virtual void OnPipeBytes(std::span<const uint8_t> bytes) = 0;
   /// The pipe is of no more use: the other side closed it (`reason` "closed by the other side"), or
   /// reading or writing failed, or the other side has stopped reading. Called once, and nothing
@@ -28,15 +29,17 @@ class ChannelPipeListener {
 /// notifications and logs go out on the other (or on the same, when it is one socket).
 ///
 /// What a turn writes leaves at its end, in one write; with LimitUnread() in portions that the
-/// other side has read before the next one follows. When the other side is slow to read, no more
-/// requests are read until it has caught up; when more than kMaxBacklog waits, the pipe closes.
+/// other side has read before the next one follows. When much waits the pipe is full(): nothing is
+/// read, and the listener should handle nothing more of what it has, until the other side has
+/// caught up. So what a burst of requests causes never amounts to kMaxBacklog. When more than that
+/// waits although a write was tried, the other side has stopped reading and the pipe closes.
 class ChannelPipe final {
  public:
-  static constexpr size_t kReadSize = 65'536;               // bytes of one read
-  static constexpr int kMaxReadsPerTurn = 16;               // 1 MiB of requests, then media again
-  static constexpr size_t kPauseReading = size_t{4} << 20;  // bytes; the peer's frames end at 8 MiB
-  static constexpr size_t kResumeReading = size_t{1} << 20;
-  static constexpr size_t kMaxBacklog = size_t{64} << 20;  // minutes of notifications
+  static constexpr size_t kReadSize = 65'536;                // bytes of one read
+  static constexpr int kMaxReadsPerTurn = 16;                // 1 MiB of requests, then media again
+  static constexpr size_t kPauseReading = size_t{4} << 20;   // bytes; full from here on
+  static constexpr size_t kResumeReading = size_t{1} << 20;  // bytes; full no more
+  static constexpr size_t kMaxBacklog = size_t{64} << 20;    // minutes of notifications
 
   /// The descriptors stay the caller's, and open. `write_fd` may equal `read_fd`. Error: one of
   /// them is not open, or is neither a pipe nor a socket.
@@ -60,6 +63,8 @@ class ChannelPipe final {
   void Drain(Duration timeout);
 
   size_t backlog() const { return output_.size() - written_; }
+  /// No request should be handled now: too much waits for the other side.
+  bool full() const { return paused_; }
   bool closed() const { return closed_; }
 
  private:
@@ -68,6 +73,7 @@ class ChannelPipe final {
   void OnReadable();
   void OnWritable();
   void OnPollError();
+  void Resume();
   void Close(const std::string& reason);
   void UpdateWatch();
   /// How much of the queue may leave now.
@@ -99,8 +105,9 @@ class ChannelPipe final {
   std::unique_ptr<Timer> read_timer_;
 
   bool started_ = false;
-  bool paused_ = false;   // reading waits for the output to drain
-  bool blocked_ = false;  // the last write did not take everything
+  std::unique_ptr<Timer> resume_timer_;  // requests are not for the end of a turn
+  bool paused_ = false;                  // full(): reading waits for the output to drain
+  bool blocked_ = false;                 // the last write did not take everything
   bool closed_ = false;
 };
 

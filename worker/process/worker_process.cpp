@@ -139,6 +139,8 @@ void WorkerProcess::HoldUntilRead() { pipe_->HoldUntilRead(); }
 
 size_t WorkerProcess::backlog() const { return pipe_->backlog(); }
 
+bool WorkerProcess::full() const { return pipe_->full(); }
+
 void WorkerProcess::OnPipeBytes(std::span<const uint8_t> bytes) {
   if (!closing_) channel_->OnBytes(bytes);
 }

@@ -51,6 +51,7 @@ class WorkerProcess final : public ProcessInfo, public ChannelOutput, public Cha
   void Write(std::span<const uint8_t> bytes) override;
   void HoldUntilRead() override;
   size_t backlog() const override;
+  bool full() const override;
   // ChannelPipeListener
   void OnPipeBytes(std::span<const uint8_t> bytes) override;
   void OnPipeClosed(const std::string& reason) override;

@@ -80,5 +80,31 @@ TEST_CASE("an announced length alone takes no memory") {
   CHECK(c.reader.buffered() == 4);
 }
 
+TEST_CASE("after a stop the frames go on with the next bytes, or with none") {
+  std::vector<Bytes> frames;
+  size_t wanted = 1;
+  FrameReader* self = nullptr;
+  FrameReader reader([&](std::span<const uint8_t> frame) {
+    frames.emplace_back(frame.begin(), frame.end());
+    if (frames.size() == wanted) self->Stop();
+  });
+  self = &reader;
+  Bytes stream;
+  std::vector<Bytes> sent;
+  for (uint8_t i = 0; i < 5; ++i) {
+    sent.push_back(Frame(Bytes(10, i)));
+    stream.insert(stream.end(), sent.back().begin(), sent.back().end());
+  }
+  CHECK(reader.OnBytes(std::span<const uint8_t>(stream).first(60)));
+  CHECK(frames.size() == 1);
+  CHECK(reader.buffered() == 60 - 14);
+  wanted = 3;
+  CHECK(reader.OnBytes(std::span<const uint8_t>(stream).subspan(60)));
+  CHECK(frames.size() == 3);
+  CHECK(reader.OnBytes({}));
+  CHECK(frames == sent);
+  CHECK(reader.buffered() == 0);
+}
+
 }  // namespace
 }  // namespace sluice

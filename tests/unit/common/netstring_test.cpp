@@ -114,5 +114,53 @@ TEST_CASE("garbage without end is not kept") {
   CHECK(reading.reader.buffered() < NetstringReader::kMaxFrame);
 }
 
+TEST_CASE("what waits for its rest is told; whole frames, and garbage, wait for nothing") {
+  Reading reading;
+  CHECK_FALSE(reading.reader.unfinished());
+  reading.Feed("2:{},1");
+  CHECK(reading.reader.unfinished() == "");
+  reading.Feed("2:{\"a\":");
+  CHECK(reading.reader.unfinished() == "{\"a\":");
+  reading.Feed("\"12345\"");
+  CHECK(reading.reader.unfinished() == "{\"a\":\"12345\"");  // all but the ','
+  reading.Feed("x");
+  CHECK_FALSE(reading.reader.unfinished());
+  reading.Feed("8:{\"in");
+  CHECK_FALSE(reading.reader.unfinished());  // out of step: it may be a frame or not
+  reading.reader.GiveUpFrame();
+  reading.Feed("\":1},");
+  CHECK(reading.payloads == Payloads{"{}", "{\"in\":1}"});
+}
+
+TEST_CASE("after a stop the payloads go on with the next bytes, or with none") {
+  std::vector<std::string> payloads;
+  size_t wanted = 0;
+  NetstringReader* self = nullptr;
+  NetstringReader reader(
+      [&](std::string_view payload) {
+        payloads.emplace_back(payload);
+        if (payloads.size() == wanted) self->Stop();
+      },
+      [](const std::string&) {});
+  self = &reader;
+  const auto feed = [&](std::string_view text) {
+    reader.OnBytes({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  };
+  wanted = 1;
+  feed("1:a,1:b,garbage 7:{\"c\":1},1:d,2:{");
+  CHECK(payloads == Payloads{"a"});
+  CHECK(reader.incomplete());
+  CHECK_FALSE(reader.unfinished());
+  reader.GiveUpFrame();  // there is none to give up
+  CHECK(payloads == Payloads{"a"});
+  wanted = 3;
+  feed("},");
+  CHECK(payloads == Payloads{"a", "b", "{\"c\":1}"});
+  feed("");
+  CHECK(payloads == Payloads{"a", "b", "{\"c\":1}", "d", "{}"});
+  CHECK(reader.errors() == 1);
+  CHECK(reader.buffered() == 0);
+}
+
 }  // namespace
 }  // namespace sluice

@@ -224,5 +224,53 @@ TEST_CASE("with a limit the rest is written at the end as far as it is read") {
   CHECK(world.pipe->backlog() == 0);
 }
 
+TEST_CASE("a reader that always reads is never too slow, however much a burst of requests causes") {
+  World world(GENERATE(false, true));
+  constexpr size_t kResponse = ChannelPipe::kMaxBacklog / 2 + 1;  // of one read
+  size_t handled = 0;
+  world.on_bytes = [&] {
+    if (world.got.size() > handled) world.pipe->Write(Bytes(kResponse));
+    handled = world.got.size();
+  };
+  const Bytes requests(2 * ChannelPipe::kReadSize);
+  REQUIRE(send(world.peer_out.get(), requests.data(), requests.size(), MSG_DONTWAIT) ==
+          static_cast<ssize_t>(requests.size()));
+  world.pipe->StartReading();
+  size_t received = 0;
+  REQUIRE(RunUntil(*world.loop, [&] {
+    received += world.ReadPeer().size();
+    return received == 2 * kResponse || !world.closed.empty();
+  }));
+  CHECK(world.closed.empty());
+  CHECK(world.got.size() == requests.size());
+}
+
+TEST_CASE("what the listener puts off while the pipe is full goes on before anything else") {
+  World world;
+  constexpr size_t kResponse = 3'000'000;
+  constexpr size_t kRequests = 30;  // bytes, each a request
+  if (GENERATE(false, true)) world.pipe->LimitUnread(kResponse);
+  size_t handled = 0;
+  world.on_bytes = [&] {
+    for (; handled < world.got.size() && !world.pipe->full(); ++handled) {
+      world.pipe->Write(Bytes(kResponse));
+    }
+    CHECK(world.pipe->backlog() < ChannelPipe::kPauseReading + kResponse);
+  };
+  const Bytes requests(kRequests);
+  REQUIRE(write(world.peer_out.get(), requests.data(), kRequests) == kRequests);
+  world.peer_out = Fd();  // the end of the requests waits, too
+  world.pipe->StartReading();
+  size_t received = 0;
+  REQUIRE(RunUntil(*world.loop, [&] {
+    received += world.ReadPeer().size();
+    return !world.closed.empty();
+  }));
+  CHECK(handled == kRequests);
+  CHECK(world.closed == std::vector<std::string>{"closed by the other side"});
+  CHECK(received + world.pipe->backlog() <= kRequests * kResponse);
+  CHECK(received >= (kRequests - 2) * kResponse);
+}
+
 }  // namespace
 }  // namespace sluice

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <boost/json/stream_parser.hpp>
 #include <utility>
 
 #include "worker/channel/room/room_methods.h"
@@ -16,6 +17,21 @@ using room_protocol::RoomContext;
 using room_protocol::RoomGraph;
 using room_protocol::RoomTransport;
 
+namespace {
+/// Whether a payload that begins so can be a JSON object. Not when its length was too large and the
+/// frames behind it lie in it.
+bool MayBecomeObject(std::string_view beginning) {
+  const size_t first = beginning.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos) return true;
+  boost::json::parse_options options;
+  options.max_depth = room_protocol::kMaxDepth;
+  boost::json::stream_parser parser({}, options);
+  boost::json::error_code error;
+  parser.write(beginning.data(), beginning.size(), error);
+  return beginning[first] == '{' && !error;
+}
+}  // namespace
+
 struct RoomChannel::Session {
   explicit Session(RoomContext&& shared) : context(std::move(shared)), rooms(context) {}
 
@@ -25,11 +41,16 @@ struct RoomChannel::Session {
 
 RoomChannel::RoomChannel(ChannelOutput& output, Environment& environment,
                          room_protocol::RoomSettings settings)
-    : environment_(environment),
+    : output_(output),
+      environment_(environment),
       settings_(std::move(settings)),
       writer_(output, settings_.worker_id),
-      reader_([this](std::string_view payload) { OnPayload(payload); },
-              [](const std::string& what) { SLUICE_ERROR("bad netstring: {}", what); }),
+      reader_(
+          [this](std::string_view payload) {
+            OnPayload(payload);
+            if (output_.full()) reader_.Stop();
+          },
+          [](const std::string& what) { SLUICE_ERROR("bad netstring: {}", what); }),
       frame_timer_(environment.CreateTimer([this](Timestamp) { OnFrameTimeout(); })) {}
 
 RoomChannel::~RoomChannel() = default;
@@ -44,14 +65,23 @@ void RoomChannel::SetEngine(Engine* engine) {
 
 void RoomChannel::OnBytes(std::span<const uint8_t> bytes) {
   reader_.OnBytes(bytes);
-  if (reader_.incomplete()) {
-    frame_timer_->Start(kFrameTimeout);
-  } else {
+  WaitForRest();
+}
+
+void RoomChannel::WaitForRest() {
+  if (!reader_.incomplete()) {
     frame_timer_->Stop();
+  } else if (!frame_timer_->armed()) {
+    frame_timer_->Start(kFrameTimeout);
   }
 }
 
-void RoomChannel::OnFrameTimeout() { reader_.GiveUpFrame(); }
+void RoomChannel::OnFrameTimeout() {
+  const auto beginning = reader_.unfinished();
+  if (!beginning || MayBecomeObject(*beginning)) return;
+  reader_.GiveUpFrame();
+  WaitForRest();
+}
 
 void RoomChannel::OnPayload(std::string_view payload) {
   if (session_ == nullptr) return;

@@ -28,8 +28,8 @@ class Engine;
 /// Owned by main; also the process's log sink while the pipe lives.
 class RoomChannel final : public EngineEvents, public LogSink {
  public:
-  /// The rest of a frame that has begun comes within this, or its length was wrong: writers write
-  /// whole frames.
+  /// How long a frame may wait for its rest before it is asked whether what has come of it can
+  /// still become a request. One that can waits on: time alone loses no request.
   static constexpr Duration kFrameTimeout = Duration::Millis(1000);
 
   RoomChannel(ChannelOutput& output, Environment& environment,
@@ -64,10 +64,12 @@ class RoomChannel final : public EngineEvents, public LogSink {
   struct Session;  // what needs the engine
 
   void OnPayload(std::string_view payload);
+  void WaitForRest();
   void OnFrameTimeout();
   room_protocol::RoomTransport* FindTransport(const std::string& engine_id) const;
   void CloseLostTransports();
 
+  ChannelOutput& output_;
   Environment& environment_;
   const room_protocol::RoomSettings settings_;
   room_protocol::RoomWriter writer_;
