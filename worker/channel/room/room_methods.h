@@ -27,8 +27,9 @@ struct Reply {
 /// response have been emitted when it returns; methods whose events belong after it are held by the
 /// writer (see HoldsEvents).
 ///
-/// Errors name the method or the field. A request that fails changes nothing, but that a failed
-/// peer.createTransport emits the close event of its transport.
+/// Errors name the method or the field. A request that fails changes nothing, with two
+/// exceptions: a failed peer.createTransport emits the close event of its transport, and a
+/// transport.setRemoteDtlsParameters that finds its transport uses up the one call there is.
 Result<Reply> RunMethod(const Request& request, MethodContext& context);
 
 /// True when what the engine reports while the method runs has to wait until after the response.

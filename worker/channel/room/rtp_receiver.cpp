@@ -290,20 +290,19 @@ json::object RtpReceiver::Dump() const {
   out["rtpRawEventEnabled"] = raw_event_;
   out["rtpObjectEventEnabled"] = object_event_;
   json::array streams;
-  const size_t encodings = parameters_ ? parameters_->encodings.size() : 0;
-  const auto stats = context_.engine.GetProducerStats(producer_id_);
-  for (size_t i = 0; i < encodings; ++i) {
-    const Encoding& encoding = parameters_->encodings[i];
+  if (parameters_ && !parameters_->encodings.empty()) {
+    const Encoding& encoding = parameters_->encodings.front();  // no other is received
     RtpStreamStats stream;
     stream.ssrc = encoding.ssrc;
-    if (i == 0 && stats.ok() && !stats->empty()) stream = stats->front();  // with what was learned
-    std::optional<json::object> params = StreamParams(*parameters_, encoding, stream.ssrc);
-    if (!params) continue;
-    streams.push_back(json::object{{"params", *std::move(params)},
-                                   {"received", stream.packet_count},
-                                   {"maxTimestamp", stream.newest_timestamp},
-                                   {"transit", stream.transit},
-                                   {"jitter", stream.jitter}});
+    const auto stats = context_.engine.GetProducerStats(producer_id_);
+    if (stats.ok() && !stats->empty()) stream = stats->front();  // with what was learned
+    if (auto params = StreamParams(*parameters_, encoding, stream.ssrc)) {
+      streams.push_back(json::object{{"params", *std::move(params)},
+                                     {"received", stream.packet_count},
+                                     {"maxTimestamp", stream.newest_timestamp},
+                                     {"transit", stream.transit},
+                                     {"jitter", stream.jitter}});
+    }
   }
   out["rtpStreams"] = std::move(streams);
   return out;

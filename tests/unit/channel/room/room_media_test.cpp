@@ -108,11 +108,10 @@ TEST_CASE("rtpReceiver.receive rejects and keeps what was") {
   worker.Reject("rtpReceiver.receive", F::ReceiverInternal(1, 99, 10), "", "rtpReceiverId 99");
   CHECK(worker.Accept("rtpReceiver.dump", other).at("rtpParameters").is_null());
   const auto before = worker.Accept("rtpReceiver.dump", worker.Receiver());
-  // Its own RTX SSRC as media SSRC: the engine says no, after the layer has said yes.
   worker.Reject("rtpReceiver.receive", worker.Receiver(),
                 "{'codecs':[{'name':'video/VP8','payloadType':96,'clockRate':90000}],"
                 "'encodings':[{'ssrc':7,'rtx':{'ssrc':7}}]}",
-                "7");
+                "encodings[0].rtx.ssrc 7");
   CHECK(worker.Accept("rtpReceiver.dump", worker.Receiver()) == before);
   CHECK(worker.Events("parameterschange").empty());
 }
@@ -132,7 +131,8 @@ TEST_CASE("muxId and payload types may not clash within a transport") {
   CHECK(boost::json::serialize(
             worker.Accept("transport.dump", F::With(1, "transportId", 10)).at("rtpListener")) ==
         R"({"muxIdTable":{"m":"11"},"ptTable":{"100":"11","96":"11"},"ssrcTable":{"5":"11"}})");
-  worker.Reject("rtpReceiver.receive", other, open(",'muxId':'m','encodings':[{'ssrc':6}]"), "m");
+  worker.Reject("rtpReceiver.receive", other, open(",'muxId':'m','encodings':[{'ssrc':6}]"),
+                "muxId \"m\"");
   worker.Reject("rtpReceiver.receive", other, open(",'muxId':'n','encodings':[{}]"), "payloadType");
   worker.Receive(1, 12, 10, open(",'muxId':'n','encodings':[{'ssrc':6}]"));
 }
@@ -333,21 +333,67 @@ TEST_CASE("a late viewer's key frame is asked for") {
   CHECK(call.ReceivedIn(Duration::Seconds(1)) > 50);
 }
 
+/// Receiver 11 has SSRC 5 and has learned 77: the layer knows of 5 alone, the engine of both.
+struct LearnedCall : Call {
+  LearnedCall() {
+    MakeReceiver(1, 11, 10);
+    Receive(1, 11, 10, RtxLeftOpen());
+    auto repair = samples::Vp8Payload(false, 2, 100);
+    repair.insert(repair.begin(), {0, 2});
+    publisher->SendRtp(samples::Rtp(96, 5, 1, 3000, samples::Vp8Payload(true, 1, 100), true));
+    publisher->SendRtp(samples::Rtp(100, 77, 1, 6000, repair, true));
+    environment.AdvanceBy(Duration::Millis(100));
+  }
+  static std::string RtxLeftOpen() {
+    return "{'codecs':[{'name':'video/VP8','payloadType':96,'clockRate':90000,"
+           "'rtcpFeedback':[{'type':'nack'}]},{'name':'video/rtx','payloadType':100,"
+           "'clockRate':90000,'parameters':{'apt':96}}],'encodings':[{'ssrc':5,'rtx':{}}]}";
+  }
+  std::string Table(uint32_t transport) {
+    return boost::json::serialize(Accept("transport.dump", F::With(1, "transportId", transport))
+                                      .at("rtpListener")
+                                      .at("ssrcTable"));
+  }
+};
+
 TEST_CASE("retransmissions with an SSRC that nobody announced are known by payload type") {
-  Call call;
-  call.MakeReceiver(1, 11, 10);
-  call.Receive(1, 11, 10,
-               "{'codecs':[{'name':'video/VP8','payloadType':96,'clockRate':90000,"
-               "'rtcpFeedback':[{'type':'nack'}]},{'name':'video/rtx','payloadType':100,"
-               "'clockRate':90000,'parameters':{'apt':96}}],'encodings':[{'ssrc':5,'rtx':{}}]}");
-  call.publisher->SendRtp(samples::Rtp(96, 5, 1, 3000, samples::Vp8Payload(true, 1, 100), true));
-  auto repair = samples::Vp8Payload(false, 2, 100);
-  repair.insert(repair.begin(), {0, 2});
-  call.publisher->SendRtp(samples::Rtp(100, 77, 1, 6000, repair, true));
-  call.environment.AdvanceBy(Duration::Millis(100));
-  const auto transport = call.Accept("transport.dump", F::With(1, "transportId", 10));
-  CHECK(boost::json::serialize(transport.at("rtpListener").at("ssrcTable")) ==
-        R"({"5":"11","77":"11"})");
+  LearnedCall call;
+  CHECK(call.Table(10) == R"({"5":"11","77":"11"})");
+}
+
+TEST_CASE("receive with an SSRC that another receiver has learned: all goes on as it was") {
+  LearnedCall call;
+  const uint32_t ours = 3000;
+  call.MakeReceiver(1, 12, 10);
+  call.Receive(1, 12, 10, F::VideoParameters(ours));
+  const uint32_t sender = call.NewSenders().back();
+  call.Accept("rtpSender.setTransport", F::SenderInternal(2, sender, 20));
+  VideoSender video(call.environment, *call.publisher, ours, ours + 1);
+  video.Start();
+  REQUIRE(call.ReceivedIn(Duration::Seconds(1)) > 50);
+  const std::string table = call.Table(10);
+  const std::string receiver = F::ReceiverInternal(1, 12, 10);
+  const auto parameters = [&] {
+    return call.Accept("rtpReceiver.dump", receiver).at("rtpParameters");
+  };
+  const auto before = parameters();
+  call.Reject("rtpReceiver.receive", receiver, F::VideoParameters(77), "encodings[0].ssrc 77");
+  CHECK(parameters() == before);
+  CHECK(call.Table(10) == table);
+  CHECK(call.Events("parameterschange").empty());
+  CHECK(call.ReceivedIn(Duration::Seconds(1)) > 50);
+  CHECK(call.last_ssrc == Ssrc(ours));
+}
+
+TEST_CASE("setTransport where the SSRC has been learned: the receiver stays where it was") {
+  LearnedCall call;
+  call.MakeTransport(1, 15);
+  call.MakeReceiver(1, 12, 15);
+  call.Receive(1, 12, 15, F::VideoParameters(77));
+  call.Reject("rtpReceiver.setTransport", F::ReceiverInternal(1, 12, 10), "",
+              "encodings[0].ssrc 77");
+  CHECK(call.Table(10) == R"({"5":"11","77":"11"})");
+  CHECK(call.Table(15) == R"({"77":"12","78":"12"})");
 }
 
 TEST_CASE("rtpraw and rtpobject carry the packet, raw first") {
