@@ -40,7 +40,7 @@ template <typename Done>
 bool RunUntil(Loop& loop, Done done) {
   bool expired = false;
   auto limit = loop.CreateTimer([&](Timestamp) { expired = true; });
-  limit->Start(Duration::Seconds(10));
+  limit->Start(Duration::Seconds(60));
   while (!done() && !expired) loop.RunOnce();
   return done();
 }
