@@ -40,6 +40,17 @@ struct Pipe {
   int fds[2] = {-1, -1};
 };
 
+/// All lines of `file`, from its beginning.
+Reading ReadFile(std::FILE* file) {
+  std::rewind(file);
+  asio::io_context context(1);
+  LineInput input(context.get_executor(), fileno(file));
+  Reading reading;
+  Spawn(context.get_executor(), ReadAll(&input, &reading));
+  context.run();
+  return reading;
+}
+
 TEST_CASE("lines come whole from a pipe, the last one without an end, too") {
   Pipe pipe;
   asio::io_context context(1);
@@ -64,12 +75,7 @@ TEST_CASE("lines come from a file") {
   std::FILE* file = std::tmpfile();
   REQUIRE(file != nullptr);
   std::fputs("a\nb\n", file);
-  std::rewind(file);
-  asio::io_context context(1);
-  LineInput input(context.get_executor(), fileno(file));
-  Reading reading;
-  Spawn(context.get_executor(), ReadAll(&input, &reading));
-  context.run();
+  const Reading reading = ReadFile(file);
   CHECK(reading.lines.size() == 2);
   CHECK(reading.ended);
   std::fclose(file);
@@ -94,12 +100,7 @@ TEST_CASE("a line without end is cut") {
   const std::string chunk(LineInput::kMaxLine, 'x');
   for (int i = 0; i < 5; ++i) std::fputs(chunk.c_str(), file);
   std::fputs("\nnext\n", file);
-  std::rewind(file);
-  asio::io_context context(1);
-  LineInput input(context.get_executor(), fileno(file));
-  Reading reading;
-  Spawn(context.get_executor(), ReadAll(&input, &reading));
-  context.run();
+  const Reading reading = ReadFile(file);
   REQUIRE(reading.lines.size() == 2);
   CHECK(reading.lines[0].cut);
   CHECK(reading.lines[0].text.size() == LineInput::kMaxLine);
