@@ -24,8 +24,9 @@ class Room;
 class Peer {
  public:
   static constexpr size_t kMaxTransports = 32;  // an endpoint uses one or two
-  static constexpr size_t kMaxReceivers = 256;  // as many producers as the engine's transport takes
-  static constexpr size_t kMaxSenders = 2048;   // as many consumers as the engine's transport takes
+  /// As many producers as the engine's transport takes; a receiver needs one per encoding.
+  static constexpr size_t kMaxReceivers = 256;
+  static constexpr size_t kMaxSenders = 2048;  // as many consumers as the engine's transport takes
 
   Peer(uint32_t id, std::string name, Room& room, RoomContext& context);
   ~Peer();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
 #include <utility>
 
 #include "worker/channel/room/room_codecs.h"
@@ -48,31 +49,24 @@ RtpEncodingParameters ToEngineEncoding(const Encoding& encoding) {
   return out;
 }
 
-/// Of the first encoding's codec.
-MediaKind MediaKindOf(const RoomRtpParameters& parameters) {
-  const auto payload_type = parameters.encodings.front().codec_payload_type;
+/// Of the encoding's codec.
+MediaKind MediaKindOf(const RoomRtpParameters& parameters, const Encoding& encoding) {
   for (const Codec& codec : parameters.codecs) {
-    if (codec.payload_type != payload_type) continue;
+    if (codec.payload_type != encoding.codec_payload_type) continue;
     return IsVideo(codec.name) ? MediaKind::kVideo : MediaKind::kAudio;
   }
   return MediaKind::kAudio;  // no such codec: the engine's check says so
 }
 
-}  // namespace
-
-bool LeavesSsrcOpen(const Encoding& encoding) {
-  return encoding.ssrc == 0 || (encoding.rtx && encoding.rtx->ssrc == 0) ||
-         (encoding.fec && encoding.fec->ssrc == 0);
-}
-
+/// What the engine's checks take for these parameters, with this encoding only. Names of codec
+/// parameters are turned into those of SDP, which the engine reads (useInbandFec: useinbandfec).
 sluice::RtpParameters ToEngineParameters(const RoomRtpParameters& parameters,
+                                         const Encoding& encoding,
                                          std::string_view fallback_cname) {
   sluice::RtpParameters out;
   // No MID: its header extension is not among those of this protocol, so that no packet has one.
   for (const Codec& codec : parameters.codecs) out.codecs.push_back(ToEngineCodec(codec));
-  if (!parameters.encodings.empty()) {
-    out.encodings.push_back(ToEngineEncoding(parameters.encodings.front()));
-  }
+  out.encodings.push_back(ToEngineEncoding(encoding));
   for (const HeaderExtensionUse& extension : parameters.header_extensions) {
     out.header_extensions.push_back(
         {extension.uri, extension.id, extension.encrypt, extension.parameters});
@@ -85,22 +79,43 @@ sluice::RtpParameters ToEngineParameters(const RoomRtpParameters& parameters,
   return out;
 }
 
+bool IsFirstToLeaveSsrcOpen(const RoomRtpParameters& parameters, size_t index) {
+  const auto earlier = std::span<const Encoding>(parameters.encodings).first(index);
+  return LeavesSsrcOpen(parameters.encodings[index]) &&
+         std::none_of(earlier.begin(), earlier.end(), LeavesSsrcOpen);
+}
+
+}  // namespace
+
+bool LeavesSsrcOpen(const Encoding& encoding) {
+  return encoding.ssrc == 0 || (encoding.rtx && encoding.rtx->ssrc == 0) ||
+         (encoding.fec && encoding.fec->ssrc == 0);
+}
+
+bool HasStream(const RoomRtpParameters& parameters, size_t index) {
+  const uint32_t ssrc = parameters.encodings[index].ssrc;
+  if (ssrc == 0) return IsFirstToLeaveSsrcOpen(parameters, index);
+  const auto earlier = std::span<const Encoding>(parameters.encodings).first(index);
+  return std::none_of(earlier.begin(), earlier.end(),
+                      [ssrc](const Encoding& encoding) { return encoding.ssrc == ssrc; });
+}
+
 std::optional<ProduceOptions> ToProduceOptions(std::string producer_id,
-                                               const RoomRtpParameters& parameters,
+                                               const RoomRtpParameters& parameters, size_t index,
                                                std::string_view fallback_cname) {
-  if (parameters.encodings.empty()) return std::nullopt;
+  if (index >= parameters.encodings.size() || !HasStream(parameters, index)) return std::nullopt;
+  const Encoding& encoding = parameters.encodings[index];
   ProduceOptions options;
   options.producer_id = std::move(producer_id);
-  options.kind = MediaKindOf(parameters);
-  options.rtp_parameters = ToEngineParameters(parameters, fallback_cname);
+  options.kind = MediaKindOf(parameters, encoding);
+  options.rtp_parameters = ToEngineParameters(parameters, encoding, fallback_cname);
   for (const RtpCodecParameters& codec : options.rtp_parameters.codecs) {
     if (IsRtx(codec.mime_type)) continue;  // unwrapped before payload types are looked up
     options.rtp_mapping.codecs.push_back({codec.payload_type, codec.payload_type});
   }
   options.rtp_mapping.encodings.push_back(
       {/*rid=*/"", options.rtp_parameters.encodings.front().ssrc, kMappedSsrc});
-  options.route_by_payload_type =
-      std::any_of(parameters.encodings.begin(), parameters.encodings.end(), LeavesSsrcOpen);
+  options.route_by_payload_type = IsFirstToLeaveSsrcOpen(parameters, index);
   return options;
 }
 
@@ -111,8 +126,9 @@ std::optional<ConsumeOptions> ToConsumeOptions(std::string consumer_id, std::str
   ConsumeOptions options;
   options.consumer_id = std::move(consumer_id);
   options.producer_id = std::move(producer_id);
-  options.kind = MediaKindOf(sender);
-  options.rtp_parameters = ToEngineParameters(sender, fallback_cname);
+  const Encoding& encoding = sender.encodings.front();
+  options.kind = MediaKindOf(sender, encoding);
+  options.rtp_parameters = ToEngineParameters(sender, encoding, fallback_cname);
   options.type = RtpType::kSimple;
   RtpEncodingParameters& consumable = options.consumable_rtp_encodings.emplace_back();
   consumable.ssrc = kMappedSsrc;

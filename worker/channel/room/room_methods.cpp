@@ -289,7 +289,7 @@ Result<Reply> SetBinaryEvent(const Request& request, MethodContext& context, Set
   RtpReceiver* const receiver = *found;
   (receiver->*set)(*enabled);
   Reply reply;
-  if (*enabled) reply.after = [receiver] { receiver->RequestKeyFrame(); };
+  if (*enabled) reply.after = [receiver] { receiver->RequestKeyFrames(); };
   return reply;
 }
 

@@ -281,7 +281,9 @@ json::object RoomTransport::DumpListener(const WebRtcTransportDump& dump) const 
   json::object payload_types;
   for (const auto& receiver : peer_.receivers()) {
     if (receiver->transport() != this || !receiver->parameters()) continue;
-    receivers[receiver->producer_id()] = receiver->id();
+    for (const std::string& producer : receiver->producer_ids()) {
+      receivers[producer] = receiver->id();
+    }
     const RoutingKeys keys = RoutingKeysOf(*receiver->parameters());
     const std::string id = std::to_string(receiver->id());
     for (const uint32_t ssrc : keys.ssrcs) ssrcs[ssrc] = receiver->id();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/json/array.hpp>
+#include <string_view>
 #include <utility>
 
 #include "common/log.h"
@@ -46,6 +47,19 @@ const T* FirstShared(const std::vector<T>& a, const std::vector<T>& b) {
     if (std::find(b.begin(), b.end(), value) != b.end()) return &value;
   }
   return nullptr;
+}
+
+/// The engine has a producer for each encoding: what it calls encodings[0] is number `index` here.
+Status OfEncoding(size_t index, const Status& status) {
+  static constexpr std::string_view kOnly = "encodings[0]";
+  std::string message(status.message());
+  const std::string ours = fmt::format("encodings[{}]", index);
+  if (const size_t at = message.find(kOnly); at != std::string::npos) {
+    message.replace(at, kOnly.size(), ours);
+  } else {
+    message = ours + ": " + message;
+  }
+  return Status(status.code(), message);
 }
 
 }  // namespace
@@ -122,10 +136,10 @@ Status RtpReceiver::Receive(const RoomRtpParameters& parameters) {
   if (transport_ != nullptr) SLUICE_RETURN_IF_ERROR(CheckRouting(parameters, *transport_));
   const KeptState kept = InterruptMedia();
   std::optional<RoomRtpParameters> before = std::exchange(parameters_, parameters);
-  const Status status = StartProducer();
+  const Status status = StartProducers();
   if (!status.ok()) {
     parameters_ = std::move(before);
-    const Status back = StartProducer();
+    const Status back = StartProducers();
     if (!back.ok()) SLUICE_ERROR("rtpReceiver {}: {}", id_, std::string(back.message()));
     StartSenders();
   }
@@ -138,10 +152,10 @@ Status RtpReceiver::SetTransport(RoomTransport& transport) {
   if (parameters_) SLUICE_RETURN_IF_ERROR(CheckRouting(*parameters_, transport));
   const KeptState kept = InterruptMedia();
   RoomTransport* const before = std::exchange(transport_, &transport);
-  const Status status = StartProducer();
+  const Status status = StartProducers();
   if (!status.ok()) {
     transport_ = before;
-    const Status back = StartProducer();
+    const Status back = StartProducers();
     if (!back.ok()) SLUICE_ERROR("rtpReceiver {}: {}", id_, std::string(back.message()));
   } else if (before != nullptr && before->use_remb()) {
     transport.EnableRemb();
@@ -156,20 +170,31 @@ void RtpReceiver::Unbind() {
   transport_ = nullptr;
 }
 
-Status RtpReceiver::StartProducer() {
+Status RtpReceiver::StartProducers() {
   if (transport_ == nullptr || !parameters_) return absl::OkStatus();
-  std::optional<ProduceOptions> options =
-      ToProduceOptions(context_.NextEngineId("receiver"), *parameters_, peer_.cname());
-  if (options) {
-    const auto produced = context_.engine.Produce(transport_->engine_id(), *options);
-    if (!produced.ok()) return produced.status();
-    producer_id_ = options->producer_id;
-    Producer* const producer = FindProducer();
-    if (observes_levels_ && producer != nullptr) producer->AddObserver(*this);
-    UpdateTap();
+  for (size_t i = 0; i < parameters_->encodings.size(); ++i) {
+    const Status status = StartProducer(i);
+    if (status.ok()) continue;
+    // They have received nothing: the state is that of the media before, which may go on.
+    CloseProducers(/*keep_receive_state=*/true);
+    return OfEncoding(i, status);
   }
+  if (observes_levels_) {
+    for (Producer* producer : Producers()) producer->AddObserver(*this);
+  }
+  UpdateTaps();
   if (UsesRemb(*parameters_)) transport_->EnableRemb();
   return absl::OkStatus();
+}
+
+Status RtpReceiver::StartProducer(size_t encoding) {
+  std::string& id = producer_ids_.emplace_back();
+  const std::optional<ProduceOptions> options =
+      ToProduceOptions(context_.NextEngineId("receiver"), *parameters_, encoding, peer_.cname());
+  if (!options) return absl::OkStatus();
+  const auto produced = context_.engine.Produce(transport_->engine_id(), *options);
+  if (produced.ok()) id = options->producer_id;
+  return produced.status();
 }
 
 /// A sender that cannot be served, for instance because its transport sends the SSRC already, must
@@ -183,11 +208,12 @@ void RtpReceiver::StartSenders() {
 
 RtpReceiver::KeptState RtpReceiver::InterruptMedia() {
   KeptState kept;
-  if (const Producer* const producer = FindProducer()) {
+  for (const Producer* producer : Producers()) {
     kept.transport_engine_id = transport_->engine_id();
-    kept.ssrcs = producer->ReceiveSsrcs();
+    const std::vector<Ssrc> ssrcs = producer->ReceiveSsrcs();
+    kept.ssrcs.insert(kept.ssrcs.end(), ssrcs.begin(), ssrcs.end());
   }
-  CloseProducer(/*keep_receive_state=*/true);
+  CloseProducers(/*keep_receive_state=*/true);
   return kept;
 }
 
@@ -197,45 +223,50 @@ void RtpReceiver::Forget(const KeptState& kept) {
   if (!status.ok()) SLUICE_ERROR("rtpReceiver {}: {}", id_, std::string(status.message()));
 }
 
-void RtpReceiver::StopMedia() { CloseProducer(/*keep_receive_state=*/false); }
+void RtpReceiver::StopMedia() { CloseProducers(/*keep_receive_state=*/false); }
 
-void RtpReceiver::CloseProducer(bool keep_receive_state) {
+void RtpReceiver::CloseProducers(bool keep_receive_state) {
   for (RtpSender* sender : senders_) sender->StopMedia();
-  if (producer_id_.empty()) return;
-  if (Producer* const producer = FindProducer()) {
+  for (Producer* producer : Producers()) {
     producer->RemoveObserver(*this);
     producer->SetTap(nullptr);
   }
-  const Status status =
-      context_.engine.CloseProducer(transport_->engine_id(), producer_id_, keep_receive_state);
-  if (!status.ok()) SLUICE_ERROR("rtpReceiver {}: {}", id_, std::string(status.message()));
-  producer_id_.clear();
+  for (const std::string& producer_id : std::exchange(producer_ids_, {})) {
+    if (producer_id.empty()) continue;
+    const Status status =
+        context_.engine.CloseProducer(transport_->engine_id(), producer_id, keep_receive_state);
+    if (!status.ok()) SLUICE_ERROR("rtpReceiver {}: {}", id_, std::string(status.message()));
+  }
 }
 
 void RtpReceiver::RemoveSender(RtpSender& sender) { std::erase(senders_, &sender); }
 
-Producer* RtpReceiver::FindProducer() const { return context_.engine.FindProducer(producer_id_); }
-
-void RtpReceiver::RequestKeyFrame() {
-  if (Producer* const producer = FindProducer()) {
-    producer->RequestKeyFrame(Ssrc(kMappedSsrc));
+std::vector<Producer*> RtpReceiver::Producers() const {
+  std::vector<Producer*> producers;
+  for (const std::string& id : producer_ids_) {
+    if (Producer* const producer = context_.engine.FindProducer(id)) producers.push_back(producer);
   }
+  return producers;
+}
+
+void RtpReceiver::RequestKeyFrames() {
+  for (Producer* producer : Producers()) producer->RequestKeyFrames();
 }
 
 // ---- Raw media and audio levels ---------------------------------------------------------------
 
 void RtpReceiver::SetRawEvent(bool enabled) {
   raw_event_ = enabled;
-  UpdateTap();
+  UpdateTaps();
 }
 
 void RtpReceiver::SetObjectEvent(bool enabled) {
   object_event_ = enabled;
-  UpdateTap();
+  UpdateTaps();
 }
 
-void RtpReceiver::UpdateTap() {
-  if (Producer* const producer = FindProducer()) {
+void RtpReceiver::UpdateTaps() {
+  for (Producer* producer : Producers()) {
     producer->SetTap(raw_event_ || object_event_ ? this : nullptr);
   }
 }
@@ -257,12 +288,12 @@ void RtpReceiver::ObserveAudioLevels(bool enabled) {
   observes_levels_ = enabled;
   level_sum_ = 0;
   level_packets_ = 0;
-  Producer* const producer = FindProducer();
-  if (producer == nullptr) return;
-  if (enabled) {
-    producer->AddObserver(*this);
-  } else {
-    producer->RemoveObserver(*this);
+  for (Producer* producer : Producers()) {
+    if (enabled) {
+      producer->AddObserver(*this);
+    } else {
+      producer->RemoveObserver(*this);
+    }
   }
 }
 
@@ -289,23 +320,30 @@ json::object RtpReceiver::Dump() const {
   out["hasTransport"] = transport_ != nullptr;
   out["rtpRawEventEnabled"] = raw_event_;
   out["rtpObjectEventEnabled"] = object_event_;
+  out["rtpStreams"] = DumpStreams();
+  return out;
+}
+
+json::array RtpReceiver::DumpStreams() const {
   json::array streams;
-  if (parameters_ && !parameters_->encodings.empty()) {
-    const Encoding& encoding = parameters_->encodings.front();  // no other is received
+  for (size_t i = 0; parameters_ && i < parameters_->encodings.size(); ++i) {
+    if (!HasStream(*parameters_, i)) continue;
+    const Encoding& encoding = parameters_->encodings[i];
     RtpStreamStats stream;
     stream.ssrc = encoding.ssrc;
-    const auto stats = context_.engine.GetProducerStats(producer_id_);
-    if (stats.ok() && !stats->empty()) stream = stats->front();  // with what was learned
-    if (auto params = StreamParams(*parameters_, encoding, stream.ssrc)) {
-      streams.push_back(json::object{{"params", *std::move(params)},
-                                     {"received", stream.packet_count},
-                                     {"maxTimestamp", stream.newest_timestamp},
-                                     {"transit", stream.transit},
-                                     {"jitter", stream.jitter}});
+    if (!producer_ids_.empty()) {
+      const auto stats = context_.engine.GetProducerStats(producer_ids_[i]);
+      if (stats.ok() && !stats->empty()) stream = stats->front();  // with what was learned
     }
+    auto params = StreamParams(*parameters_, encoding, stream.ssrc);
+    if (!params) continue;
+    streams.push_back(json::object{{"params", *std::move(params)},
+                                   {"received", stream.packet_count},
+                                   {"maxTimestamp", stream.newest_timestamp},
+                                   {"transit", stream.transit},
+                                   {"jitter", stream.jitter}});
   }
-  out["rtpStreams"] = std::move(streams);
-  return out;
+  return streams;
 }
 
 }  // namespace sluice::room_protocol

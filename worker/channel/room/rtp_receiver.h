@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <cstdint>
 #include <memory>
@@ -28,8 +29,8 @@ struct RoutingKeys {
 RoutingKeys RoutingKeysOf(const RoomRtpParameters& parameters);
 
 /// An RtpReceiver (json-room-protocol §2.5): the media that a peer sends. Behind it stands a
-/// producer of the engine while it has parameters and a transport; the senders of the other peers
-/// are its consumers.
+/// producer of the engine for each encoding while it has parameters and a transport; the senders of
+/// the other peers are consumers of the first.
 ///
 /// Owned by its peer. Knows its senders, which their own peers own.
 class RtpReceiver final : private ProducerObserver, private ProducerTap {
@@ -46,8 +47,9 @@ class RtpReceiver final : private ProducerObserver, private ProducerTap {
   RoomTransport* transport() const { return transport_; }
   const std::optional<RoomRtpParameters>& parameters() const { return parameters_; }
   const std::vector<RtpSender*>& senders() const { return senders_; }
-  /// The engine's producer; "" while there is none.
-  const std::string& producer_id() const { return producer_id_; }
+  /// The engine's producers, in the order of the encodings; "" of one that has no stream of its
+  /// own, which the first always has. Empty while no media is received.
+  const std::vector<std::string>& producer_ids() const { return producer_ids_; }
 
   /// Takes parameters that have been reduced to what the peer can do. On error everything is as it
   /// was before. Senders are not told.
@@ -64,7 +66,8 @@ class RtpReceiver final : private ProducerObserver, private ProducerTap {
 
   void SetRawEvent(bool enabled);
   void SetObjectEvent(bool enabled);
-  void RequestKeyFrame();
+  /// Of every encoding.
+  void RequestKeyFrames();
 
   void ObserveAudioLevels(bool enabled);
   /// Mean level since the last call, in dBov; nullopt when no packet said.
@@ -80,15 +83,17 @@ class RtpReceiver final : private ProducerObserver, private ProducerTap {
   };
 
   Status CheckRouting(const RoomRtpParameters& parameters, const RoomTransport& transport) const;
-  /// Makes the producer, where there are parameters and a transport.
-  Status StartProducer();
+  /// Makes the producers, where there are parameters and a transport: all of them or none.
+  Status StartProducers();
+  Status StartProducer(size_t encoding);
   void StartSenders();
   /// Ends the media so that it can go on, here or as it was.
   KeptState InterruptMedia();
   void Forget(const KeptState& kept);
-  void CloseProducer(bool keep_receive_state);
-  void UpdateTap();
-  Producer* FindProducer() const;
+  void CloseProducers(bool keep_receive_state);
+  void UpdateTaps();
+  boost::json::array DumpStreams() const;
+  std::vector<Producer*> Producers() const;
 
   // ProducerObserver
   void OnAudioLevel(Producer& producer, uint8_t level) override;
@@ -106,7 +111,7 @@ class RtpReceiver final : private ProducerObserver, private ProducerTap {
   const RegisteredId registered_{id_, context_.ids};
   std::optional<RoomRtpParameters> parameters_;
   std::vector<RtpSender*> senders_;  // in the order of creation
-  std::string producer_id_;
+  std::vector<std::string> producer_ids_;
   bool raw_event_ = false;
   bool object_event_ = false;
   bool observes_levels_ = false;

@@ -123,10 +123,11 @@ void RtpSender::SetDisabled(bool disabled, bool emit) {
 // ---- Media ------------------------------------------------------------------------------------
 
 Status RtpSender::StartMedia() {
-  if (transport_ == nullptr || receiver_.producer_id().empty()) return absl::OkStatus();
+  if (transport_ == nullptr || receiver_.producer_ids().empty()) return absl::OkStatus();
+  // Of the receiver's encodings the first is forwarded (§2.5).
   std::optional<ConsumeOptions> options =
-      ToConsumeOptions(context_.NextEngineId("sender"), receiver_.producer_id(), parameters_,
-                       receiver_.peer().cname());
+      ToConsumeOptions(context_.NextEngineId("sender"), receiver_.producer_ids().front(),
+                       parameters_, receiver_.peer().cname());
   if (!options) return absl::OkStatus();
   options->paused = disabled_;
   const RtpEncodingParameters& encoding = options->rtp_parameters.encodings.front();

@@ -24,7 +24,8 @@ RoomRtpParameters Receiver(std::string_view request) {
 constexpr char kVp8[] = "'codecs':[{'name':'video/VP8','payloadType':102,'clockRate':90000}]";
 
 TEST_CASE("the recorded receivers make producers that the engine takes, with identity mapping") {
-  const auto video = ToProduceOptions("38750462", Receiver(trace::Data(trace::kReceiveVideo)), "x");
+  const auto video =
+      ToProduceOptions("38750462", Receiver(trace::Data(trace::kReceiveVideo)), 0, "x");
   REQUIRE(video.has_value());
   RtpParameters parameters = video->rtp_parameters;
   CHECK(CheckProduceOptions(*video, &parameters).ok());
@@ -51,7 +52,8 @@ TEST_CASE("the recorded receivers make producers that the engine takes, with ide
   CHECK(mapping.encodings[0].mapped_ssrc == kMappedSsrc);
   CHECK_FALSE(video->route_by_payload_type);
 
-  const auto audio = ToProduceOptions("88577653", Receiver(trace::Data(trace::kReceiveAudio)), "x");
+  const auto audio =
+      ToProduceOptions("88577653", Receiver(trace::Data(trace::kReceiveAudio)), 0, "x");
   REQUIRE(audio.has_value());
   parameters = audio->rtp_parameters;
   CHECK(CheckProduceOptions(*audio, &parameters).ok());
@@ -87,7 +89,7 @@ TEST_CASE("a CNAME stands in where the parameters name none") {
   for (const char* rtcp : {"", ",'rtcp':{}"}) {
     const RoomRtpParameters receiver =
         Receiver(std::string("{") + kVp8 + ",'encodings':[{'ssrc':1}]" + rtcp + "}");
-    const auto produce = ToProduceOptions("p", receiver, "fallback");
+    const auto produce = ToProduceOptions("p", receiver, 0, "fallback");
     REQUIRE(produce.has_value());
     CHECK(produce->rtp_parameters.rtcp.cname == "fallback");
     CHECK(produce->rtp_parameters.rtcp.reduced_size);
@@ -100,22 +102,47 @@ TEST_CASE("a CNAME stands in where the parameters name none") {
   }
 }
 
-TEST_CASE("of several encodings the first is produced, active or not") {
+TEST_CASE("every encoding is produced by itself, active or not; the first is consumed") {
   const RoomRtpParameters receiver =
       Receiver(std::string("{") + kVp8 + ",'encodings':[{'ssrc':1,'active':false},{'ssrc':2}]}");
-  const auto options = ToProduceOptions("p", receiver, "c");
-  REQUIRE(options.has_value());
-  REQUIRE(options->rtp_parameters.encodings.size() == 1);
-  CHECK(options->rtp_parameters.encodings[0].ssrc == 1u);
-  RtpParameters parameters = options->rtp_parameters;
-  CHECK(CheckProduceOptions(*options, &parameters).ok());
+  for (const size_t index : {0u, 1u}) {
+    const auto options = ToProduceOptions("p", receiver, index, "c");
+    REQUIRE(options.has_value());
+    REQUIRE(options->rtp_parameters.encodings.size() == 1);
+    CHECK(options->rtp_parameters.encodings[0].ssrc == index + 1);
+    CHECK_FALSE(options->route_by_payload_type);
+    RtpParameters parameters = options->rtp_parameters;
+    CHECK(CheckProduceOptions(*options, &parameters).ok());
+  }
+  CHECK_FALSE(ToProduceOptions("p", receiver, 2, "c").has_value());
+  const auto consumed = ToConsumeOptions("c", "p", receiver, "c");
+  REQUIRE(consumed.has_value());
+  CHECK(consumed->rtp_parameters.encodings.at(0).ssrc == 1u);
+}
+
+TEST_CASE("encodings with one SSRC are one stream; one alone is known by payload type") {
+  const auto streams = [](const char* encodings) {
+    const RoomRtpParameters receiver =
+        Receiver(std::string("{") + kVp8 + ",'encodings':" + encodings + "}");
+    std::string text;
+    for (size_t i = 0; i < receiver.encodings.size(); ++i) {
+      const auto options = ToProduceOptions("p", receiver, i, "c");
+      CHECK(options.has_value() == HasStream(receiver, i));
+      text += !options ? '-' : options->route_by_payload_type ? 'p' : 's';
+    }
+    return text;
+  };
+  CHECK(streams("[{'ssrc':1},{'ssrc':2},{'ssrc':1}]") == "ss-");
+  CHECK(streams("[{'ssrc':1},{},{}]") == "sp-");
+  CHECK(streams("[{},{'ssrc':2},{}]") == "ps-");
+  CHECK(streams("[{'ssrc':1},{'ssrc':2,'rtx':{}},{'ssrc':3,'rtx':{}},{}]") == "sps-");
 }
 
 TEST_CASE("without an SSRC packets are known by payload type, and there is nothing to consume") {
   for (const char* encodings : {"", ",'encodings':[{}]", ",'encodings':[{},{'ssrc':2}]"}) {
     CAPTURE(encodings);
     const RoomRtpParameters receiver = Receiver(std::string("{") + kVp8 + encodings + "}");
-    const auto options = ToProduceOptions("p", receiver, "c");
+    const auto options = ToProduceOptions("p", receiver, 0, "c");
     REQUIRE(options.has_value());
     CHECK(options->route_by_payload_type);
     CHECK_FALSE(options->rtp_parameters.encodings.at(0).ssrc.has_value());
@@ -125,7 +152,7 @@ TEST_CASE("without an SSRC packets are known by payload type, and there is nothi
   }
   RoomRtpParameters unavailable = Receiver(std::string("{") + kVp8 + "}");
   unavailable.encodings.clear();
-  CHECK_FALSE(ToProduceOptions("p", unavailable, "c").has_value());
+  CHECK_FALSE(ToProduceOptions("p", unavailable, 0, "c").has_value());
   CHECK_FALSE(ToConsumeOptions("c", "p", unavailable, "c").has_value());
 }
 
@@ -154,7 +181,7 @@ TEST_CASE("every media codec that a room can have passes the engine's checks") {
     REQUIRE(parameters.ok());
     const auto receiver = ReduceReceiverParameters(peer, *parameters);
     REQUIRE(receiver.ok());
-    const auto produce = ToProduceOptions("p", *receiver, "c");
+    const auto produce = ToProduceOptions("p", *receiver, 0, "c");
     REQUIRE(produce.has_value());
     RtpParameters checked = produce->rtp_parameters;
     CHECK(CheckProduceOptions(*produce, &checked).ok());

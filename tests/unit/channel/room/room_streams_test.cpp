@@ -218,28 +218,5 @@ TEST_CASE("every event there is says its class") {
                     "RtpSender parameterschange", "RtpSender activechange"});
 }
 
-TEST_CASE("of several encodings the first is received, and only that has a stream") {
-  Call call;
-  call.MakeReceiver(1, 11, 10);
-  call.Receive(1, 11, 10,
-               "{'codecs':[{'name':'video/VP8','payloadType':96,'clockRate':90000}],"
-               "'encodings':[{'ssrc':5},{'ssrc':6}]}");
-  const auto payload = samples::Vp8Payload(true, 1, 100);
-  for (const uint32_t ssrc : {5u, 6u}) {
-    call.publisher->SendRtp(samples::Rtp(96, ssrc, 1, 3000, payload, true));
-  }
-  call.environment.AdvanceBy(Duration::Millis(100));
-  const auto dump = call.Accept("rtpReceiver.dump", call.Receiver());
-  CHECK(dump.at("rtpParameters").at("encodings").as_array().size() == 2);
-  const auto streams = dump.at("rtpStreams").as_array();
-  REQUIRE(streams.size() == 1);
-  CHECK(streams[0].at("params").at("ssrc") == 5);
-  CHECK(streams[0].at("received") == 1);
-  // Taken all the same: no other receiver of the transport may claim it.
-  call.MakeReceiver(1, 12, 10);
-  call.Reject("rtpReceiver.receive", F::ReceiverInternal(1, 12, 10), F::VideoParameters(6),
-              "ssrc 6");
-}
-
 }  // namespace
 }  // namespace sluice::room_protocol
