@@ -140,7 +140,9 @@ bool WebRtcPeer::SendRtp(std::span<const uint8_t> packet) {
   const size_t size = srtp_sender_->ProtectRtp(bytes.data(), header,
                                                {bytes.data() + header, packet.size() - header});
   setup_.srtp.Flush();
-  Send({bytes.data(), size});
+  bytes.resize(size);
+  Send(bytes);
+  last_rtp_ = std::move(bytes);
   return true;
 }
 

@@ -63,6 +63,8 @@ class WebRtcPeer final : private DtlsEvents, private DatagramHandler {
   /// Encrypts and sends; false before the handshake is over.
   bool SendRtp(std::span<const uint8_t> packet);
   bool SendRtcp(std::span<const uint8_t> compound);
+  /// The last RTP packet to the byte: a replay.
+  void SendLastAgain() { Send(last_rtp_); }
 
   std::function<void(RtpPacket& packet)> on_rtp;
   std::function<void(std::span<const uint8_t> compound)> on_rtcp;
@@ -99,6 +101,7 @@ class WebRtcPeer final : private DtlsEvents, private DatagramHandler {
   std::unique_ptr<Timer> check_timer_;
   std::unique_ptr<DtlsSession> dtls_;
   std::unique_ptr<SrtpSender> srtp_sender_;
+  std::vector<uint8_t> last_rtp_;
   std::unique_ptr<SrtpReceiver> srtp_receiver_;
   uint64_t answered_ = 0;
   uint64_t refused_ = 0;

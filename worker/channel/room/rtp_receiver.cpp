@@ -227,10 +227,6 @@ void RtpReceiver::StopMedia() { CloseProducers(/*keep_receive_state=*/false); }
 
 void RtpReceiver::CloseProducers(bool keep_receive_state) {
   for (RtpSender* sender : senders_) sender->StopMedia();
-  for (Producer* producer : Producers()) {
-    producer->RemoveObserver(*this);
-    producer->SetTap(nullptr);
-  }
   for (const std::string& producer_id : std::exchange(producer_ids_, {})) {
     if (producer_id.empty()) continue;
     const Status status =

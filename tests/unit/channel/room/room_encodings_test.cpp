@@ -176,7 +176,7 @@ TEST_CASE("encodings without an SSRC, and with the same") {
   }
 }
 
-TEST_CASE("receive again without the second encoding frees it, with it goes on") {
+TEST_CASE("receive again: an encoding that is left out is freed, one that stays goes on") {
   LayeredCall call;
   SECTION("without") {
     call.SendOne(5, 1);
@@ -190,6 +190,15 @@ TEST_CASE("receive again without the second encoding frees it, with it goes on")
     call.Receive(1, 12, 10, Encodings("{'ssrc':7}"));
     call.SendOne(7, 3);
     CHECK(call.Streams(12) == Lines{"7 1"});
+  }
+  SECTION("without the first, whose numbers may then be used anew") {
+    call.SendOne(7, 1);
+    call.SendOne(5, 1);
+    call.Receive(1, 11, 10, Encodings("{'ssrc':7,'rtx':{'ssrc':8}}"));
+    call.Receive(1, 11, 10, Both());
+    call.publisher->SendLastAgain();
+    call.environment.AdvanceBy(Duration::Millis(100));
+    CHECK(call.Streams() == Lines{"5 1", "7 0"});
   }
   SECTION("with it, past the roll-over of its numbers") {
     VideoSender video(call.environment, *call.publisher, 7, 8);

@@ -138,6 +138,15 @@ TEST_CASE("encodings with one SSRC are one stream; one alone is known by payload
   CHECK(streams("[{'ssrc':1},{'ssrc':2,'rtx':{}},{'ssrc':3,'rtx':{}},{}]") == "sps-");
 }
 
+TEST_CASE("an encoding is of the kind of its own codec") {
+  const RoomRtpParameters receiver = Receiver(
+      "{'codecs':[{'name':'video/VP8','payloadType':102,'clockRate':90000},"
+      "{'name':'audio/opus','payloadType':100,'clockRate':48000,'numChannels':2}],"
+      "'encodings':[{'ssrc':1},{'ssrc':2,'codecPayloadType':100}]}");
+  CHECK(ToProduceOptions("p", receiver, 0, "c")->kind == MediaKind::kVideo);
+  CHECK(ToProduceOptions("p", receiver, 1, "c")->kind == MediaKind::kAudio);
+}
+
 TEST_CASE("without an SSRC packets are known by payload type, and there is nothing to consume") {
   for (const char* encodings : {"", ",'encodings':[{}]", ",'encodings':[{},{'ssrc':2}]"}) {
     CAPTURE(encodings);
