@@ -68,22 +68,40 @@ NetstringReader::Frame NetstringReader::FrameAt(size_t at) const {
   return frame;
 }
 
+std::optional<NetstringReader::Frame> NetstringReader::ObjectFrameAt(size_t at) const {
+  if (!IsDigit(buffer_[at])) return std::nullopt;
+  const Frame frame = FrameAt(at);
+  if (frame.state == Frame::State::kBad) return std::nullopt;
+  // A request is an object: that tells a frame from numbers that happen to be in the garbage.
+  const bool knows_payload = frame.payload_at != 0 && frame.payload_at < buffer_.size();
+  if (knows_payload && buffer_[frame.payload_at] != '{') return std::nullopt;
+  return frame;
+}
+
 std::optional<size_t> NetstringReader::FindFrame(size_t from, size_t* keep_from) const {
   *keep_from = buffer_.size();
   for (size_t at = from; at < buffer_.size(); ++at) {
-    if (!IsDigit(buffer_[at])) continue;
-    const Frame frame = FrameAt(at);
-    if (frame.state == Frame::State::kBad) continue;
-    // A request is an object: that tells a frame from numbers that happen to be in the garbage.
-    const bool knows_payload = frame.payload_at != 0 && frame.payload_at < buffer_.size();
-    if (knows_payload && buffer_[frame.payload_at] != '{') continue;
-    if (frame.state == Frame::State::kWhole) {
-      if (frame.payload_size > 0) return at;
-    } else if (*keep_from == buffer_.size()) {
-      *keep_from = at;
-    }
+    const std::optional<Frame> frame = ObjectFrameAt(at);
+    if (!frame) continue;
+    if (frame->state == Frame::State::kWhole) return at;
+    if (*keep_from == buffer_.size()) *keep_from = at;
   }
   return std::nullopt;
+}
+
+/// A frame that is whole is taken. One that goes on behind what has come is only waited for where
+/// no frame follows the doubted one: a valid length, and text that looks like a frame, are
+/// likelier.
+size_t NetstringReader::AfterDoubt(size_t payload_at, size_t end) const {
+  const bool lost = FrameAt(end).state == Frame::State::kBad;
+  size_t next = end;
+  for (size_t at = payload_at; at < end; ++at) {
+    const std::optional<Frame> frame = ObjectFrameAt(at);
+    if (!frame) continue;
+    if (frame->state == Frame::State::kWhole) return at;
+    if (lost && next == end) next = at;
+  }
+  return next;
 }
 
 void NetstringReader::Lose(const Frame& frame, size_t at) {
@@ -112,8 +130,10 @@ size_t NetstringReader::Parse() {
       continue;
     }
     at = frame.payload_at + frame.payload_size + 1;
+    doubted_ = false;
     on_payload_(
         {reinterpret_cast<const char*>(buffer_.data()) + frame.payload_at, frame.payload_size});
+    if (doubted_) at = AfterDoubt(frame.payload_at, at);
     if (stopped_) return at;
   }
 }

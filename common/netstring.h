@@ -20,8 +20,9 @@ void AppendNetstring(std::string_view payload, std::string* out);
 ///
 /// What is no netstring is reported once and skipped up to the next place where a whole frame
 /// that holds a JSON object stands: frames behind garbage, or inside the span that a wrong length
-/// claimed, are found. A frame that has begun waits for its rest, however long that takes. Holds at
-/// most one frame of kMaxFrame bytes beyond what one call brings, and what Stop() left.
+/// claimed, are found; where that span happens to end at a comma, the receiver has to doubt it. A
+/// frame that has begun waits for its rest, however long that takes. Holds at most one frame of
+/// kMaxFrame bytes beyond what one call brings, and what Stop() left.
 class NetstringReader {
  public:
   static constexpr size_t kMaxPayload = 65'536;  // bytes; both directions
@@ -40,6 +41,9 @@ class NetstringReader {
   void OnBytes(std::span<const uint8_t> bytes);
   /// From inside `on_payload`: what follows this payload waits for the next OnBytes().
   void Stop() { stopped_ = true; }
+  /// From inside `on_payload`: this is no message, so that its length may be wrong. Frames that
+  /// begin inside it are handled next.
+  void DoubtLength() { doubted_ = true; }
 
   /// Something waits: the beginning of a frame, or what Stop() left.
   bool incomplete() const { return !buffer_.empty(); }
@@ -61,6 +65,10 @@ class NetstringReader {
     const char* problem = "";  ///< when bad
   };
   Frame FrameAt(size_t at) const;
+  /// The frame, whole or not yet, that may begin in a stream out of step.
+  std::optional<Frame> ObjectFrameAt(size_t at) const;
+  /// Where to go on behind a payload whose length is doubted.
+  size_t AfterDoubt(size_t payload_at, size_t end) const;
   /// Where in a stream out of step a frame is whole; else, in `*keep_from`, where one may begin.
   std::optional<size_t> FindFrame(size_t from, size_t* keep_from) const;
   /// Handles all whole frames; returns how many bytes are done with.
@@ -72,6 +80,7 @@ class NetstringReader {
   std::vector<uint8_t> buffer_;
   bool lost_ = false;  // out of step: looking for a frame
   bool stopped_ = false;
+  bool doubted_ = false;
   uint64_t errors_ = 0;
 };
 

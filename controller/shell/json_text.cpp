@@ -8,7 +8,6 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/stream_parser.hpp>
 #include <charconv>
-#include <limits>
 
 namespace sluice::shell {
 
@@ -99,16 +98,10 @@ Result<json::value> TakeJson(std::string_view* text) {
 }
 
 std::optional<uint32_t> Uint32(const json::value& value) {
-  uint64_t number = 0;
-  if (value.is_uint64()) {
-    number = value.get_uint64();
-  } else if (value.is_int64() && value.get_int64() >= 0) {
-    number = static_cast<uint64_t>(value.get_int64());
-  } else {
-    return std::nullopt;
-  }
-  if (number > std::numeric_limits<uint32_t>::max()) return std::nullopt;
-  return static_cast<uint32_t>(number);
+  json::error_code not_within;
+  const auto integer = value.to_number<uint32_t>(not_within);
+  if (value.is_double() || not_within) return std::nullopt;
+  return integer;
 }
 
 std::string StringOf(const json::object& object, std::string_view field) {

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,7 +13,11 @@ namespace sluice {
 namespace {
 
 struct Reading {
-  NetstringReader reader{[this](std::string_view payload) { payloads.emplace_back(payload); },
+  std::function<void(std::string_view payload)> on_payload = [](std::string_view) {};
+  NetstringReader reader{[this](std::string_view payload) {
+                           payloads.emplace_back(payload);
+                           on_payload(payload);
+                         },
                          [this](const std::string& what) { problems.push_back(what); }};
   std::vector<std::string> payloads;
   std::vector<std::string> problems;
@@ -22,6 +27,15 @@ struct Reading {
   }
 };
 using Payloads = std::vector<std::string>;
+
+/// Takes what begins with {"cut", or does not end with }, for no message.
+struct Doubting : Reading {
+  Doubting() {
+    on_payload = [this](std::string_view payload) {
+      if (payload.rfind("{\"cut\"", 0) == 0 || payload.back() != '}') reader.DoubtLength();
+    };
+  }
+};
 
 TEST_CASE("netstrings come whole, together and byte by byte") {
   Reading reading;
@@ -82,6 +96,44 @@ TEST_CASE("frames inside the span of a wrong length are found when it turns out 
   CHECK(reading.payloads == Payloads{"{\"second}"});
   reading.Feed("2:{},");
   CHECK(reading.payloads.back() == "{}");
+}
+
+TEST_CASE("a frame inside the span of a wrong length is found when that payload is doubted") {
+  // The first frame lost its end: its span goes on into the next, to a ',' in it or to its end.
+  const std::string cut = "{\"cut\"";
+  const std::string next = "13:{\"a\":1,\"b\":2},";
+  const size_t comma = GENERATE_COPY(next.find(','), next.rfind(','));
+  Doubting reading;
+  reading.Feed(std::to_string(cut.size() + comma) + ":" + cut + next + "2:{},");
+  const std::string claimed = cut + next.substr(0, comma);
+  CHECK(reading.payloads == Payloads{claimed, "{\"a\":1,\"b\":2}", "{}"});
+}
+
+TEST_CASE("a doubted payload that has no frame in it is behind us") {
+  const auto* const doubted =
+      GENERATE("{\"a\":1:{\"b\":2}", "{12:", "{99:{", "{0:,", "{3:abc,", "{", "{99:{\"a\":1}");
+  Doubting reading;
+  std::string stream;
+  AppendNetstring(doubted, &stream);
+  AppendNetstring("{\"next\":1}", &stream);
+  reading.Feed(stream);
+  CHECK(reading.payloads == Payloads{doubted, "{\"next\":1}"});
+  CHECK(reading.problems.empty());
+}
+
+TEST_CASE("text that looks like a frame is none in a payload that is not doubted") {
+  Doubting reading;
+  reading.Feed("6:{\"cut\",16:{\"name\":\"2:{},\"},");
+  CHECK(reading.payloads == Payloads{"{\"cut\"", "{\"name\":\"2:{},\"}"});
+}
+
+TEST_CASE("a frame that begins in a doubted payload and goes on behind it is waited for") {
+  const std::string claimed = "{\"cut\"19:{\"a\":1";
+  Doubting reading;
+  reading.Feed("15:" + claimed + ",\"");
+  CHECK(reading.payloads == Payloads{claimed});
+  reading.Feed("b\":2,\"c\":3},2:{},");
+  CHECK(reading.payloads == Payloads{claimed, "{\"a\":1,\"b\":2,\"c\":3}", "{}"});
 }
 
 TEST_CASE("a frame whose rest does not come is given up, frames behind its head are not lost") {

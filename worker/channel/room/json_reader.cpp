@@ -16,10 +16,11 @@ constexpr size_t kMaxShownBytes = 48;
 
 bool IsUtf8Continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
-std::optional<uint64_t> UnsignedInteger(const json::value& value) {
-  if (value.is_uint64()) return value.get_uint64();
-  if (value.is_int64() && value.get_int64() >= 0) return static_cast<uint64_t>(value.get_int64());
-  return std::nullopt;
+std::optional<uint32_t> UnsignedInteger(const json::value& value) {
+  json::error_code not_within;
+  const auto integer = value.to_number<uint32_t>(not_within);
+  if (value.is_double() || not_within) return std::nullopt;
+  return integer;
 }
 
 }  // namespace
@@ -81,7 +82,7 @@ Status JsonReader::Uint(std::string_view name, Presence presence, uint32_t max,
   if (*value == nullptr) return {};
   const auto integer = UnsignedInteger(**value);
   if (!integer || *integer > max) return Wrong(PathOf(name), *value, what);
-  *out = static_cast<uint32_t>(*integer);
+  *out = *integer;
   return {};
 }
 

@@ -92,6 +92,7 @@ void RoomChannel::OnPayload(std::string_view payload) {
     const std::string reason(parsed.status.message());
     if (parsed.id) return writer_.Reject(*parsed.id, reason);
     SLUICE_ERROR("a request that cannot be answered: {}", reason);
+    if (!parsed.is_json) reader_.DoubtLength();
     return;
   }
   MethodContext context{session_->rooms, session_->context};

@@ -29,8 +29,12 @@ Result<Reply> Done(const Status& status) {
 
 // ---- Whom a request is for --------------------------------------------------------------------
 
+Result<Room*> GetRoom(const Request& request, MethodContext& context) {
+  return context.rooms.GetRoom(request.internal);
+}
+
 Result<Peer*> GetPeer(const Request& request, MethodContext& context) {
-  const Result<Room*> room = context.rooms.GetRoom(request.internal);
+  const Result<Room*> room = GetRoom(request, context);
   if (!room.ok()) return room.status();
   return (*room)->GetPeer(request.internal);
 }
@@ -53,9 +57,22 @@ Result<RtpSender*> GetSender(const Request& request, MethodContext& context) {
   return (*peer)->GetSender(request.internal);
 }
 
+/// The method of an object: found, then run.
+template <auto kGet, auto kRun>
+Result<Reply> On(const Request& request, MethodContext& context) {
+  const auto object = kGet(request, context);
+  if (!object.ok()) return object.status();
+  return kRun(**object, request);
+}
+
+template <typename T>
+Result<Reply> Dump(T& object, const Request& /*request*/) {
+  return Reply{object.Dump(), nullptr};
+}
+
 // ---- worker -----------------------------------------------------------------------------------
 
-Result<Reply> WorkerDumpMethod(const Request& /*request*/, MethodContext& context) {
+Result<Reply> WorkerDump(const Request& /*request*/, MethodContext& context) {
   Reply reply;
   reply.data["workerId"] = context.context.settings.worker_id;
   reply.data["rooms"] = context.rooms.Dump();
@@ -109,64 +126,42 @@ Result<Reply> WorkerCreateRoom(const Request& request, MethodContext& context) {
 // ---- room -------------------------------------------------------------------------------------
 
 Result<Reply> RoomClose(const Request& request, MethodContext& context) {
-  const Result<Room*> room = context.rooms.GetRoom(request.internal);
+  const Result<Room*> room = GetRoom(request, context);
   if (!room.ok()) return room.status();
   context.rooms.CloseRoom(**room);
   return Reply{};
 }
 
-Result<Reply> RoomDump(const Request& request, MethodContext& context) {
-  const Result<Room*> room = context.rooms.GetRoom(request.internal);
-  if (!room.ok()) return room.status();
-  return Reply{(*room)->Dump(), nullptr};
-}
-
-Result<Reply> RoomCreatePeer(const Request& request, MethodContext& context) {
-  const Result<Room*> room = context.rooms.GetRoom(request.internal);
-  if (!room.ok()) return room.status();
+Result<Reply> RoomCreatePeer(Room& room, const Request& request) {
   const Result<uint32_t> peer_id = RequireUint(request.internal, kInternal, "peerId");
   if (!peer_id.ok()) return peer_id.status();
   Result<std::string> name = RequireString(request.internal, kInternal, "peerName");
   if (!name.ok()) return name.status();
-  return Done((*room)->CreatePeer(*peer_id, *std::move(name)));
+  return Done(room.CreatePeer(*peer_id, *std::move(name)));
 }
 
-Result<Reply> RoomSetAudioLevelsEvent(const Request& request, MethodContext& context) {
-  const Result<Room*> room = context.rooms.GetRoom(request.internal);
-  if (!room.ok()) return room.status();
+Result<Reply> RoomSetAudioLevelsEvent(Room& room, const Request& request) {
   const Result<bool> enabled = RequireBool(request.data, kData, "enabled");
   if (!enabled.ok()) return enabled.status();
-  (*room)->SetAudioLevelsEvent(*enabled);
+  room.SetAudioLevelsEvent(*enabled);
   return Reply{};
 }
 
 // ---- peer -------------------------------------------------------------------------------------
 
-Result<Reply> PeerClose(const Request& request, MethodContext& context) {
-  const Result<Peer*> peer = GetPeer(request, context);
-  if (!peer.ok()) return peer.status();
-  (*peer)->room().ClosePeer(**peer);
+Result<Reply> PeerClose(Peer& peer, const Request& /*request*/) {
+  peer.room().ClosePeer(peer);
   return Reply{};
 }
 
-Result<Reply> PeerDump(const Request& request, MethodContext& context) {
-  const Result<Peer*> peer = GetPeer(request, context);
-  if (!peer.ok()) return peer.status();
-  return Reply{(*peer)->Dump(), nullptr};
-}
-
-Result<Reply> PeerSetCapabilities(const Request& request, MethodContext& context) {
-  const Result<Peer*> peer = GetPeer(request, context);
-  if (!peer.ok()) return peer.status();
+Result<Reply> PeerSetCapabilities(Peer& peer, const Request& request) {
   const auto offered = ParseCapabilities(request.data);
   if (!offered.ok()) return offered.status();
-  SLUICE_RETURN_IF_ERROR((*peer)->room().SetPeerCapabilities(**peer, *offered));
-  return Reply{WriteCapabilities(*(*peer)->capabilities()), nullptr};
+  SLUICE_RETURN_IF_ERROR(peer.room().SetPeerCapabilities(peer, *offered));
+  return Reply{WriteCapabilities(*peer.capabilities()), nullptr};
 }
 
-Result<Reply> PeerCreateTransport(const Request& request, MethodContext& context) {
-  const Result<Peer*> peer = GetPeer(request, context);
-  if (!peer.ok()) return peer.status();
+Result<Reply> PeerCreateTransport(Peer& peer, const Request& request) {
   const Result<uint32_t> id = RequireUint(request.internal, kInternal, "transportId");
   if (!id.ok()) return id.status();
   TransportRequest wanted;
@@ -176,60 +171,44 @@ Result<Reply> PeerCreateTransport(const Request& request, MethodContext& context
   wanted.prefer_ipv6 = BoolOr(request.data, "preferIPv6", false);
   wanted.prefer_udp = BoolOr(request.data, "preferUdp", false);
   wanted.prefer_tcp = BoolOr(request.data, "preferTcp", false);
-  const Result<RoomTransport*> transport = (*peer)->CreateTransport(*id, wanted);
+  const Result<RoomTransport*> transport = peer.CreateTransport(*id, wanted);
   if (!transport.ok()) return transport.status();
   return Reply{(*transport)->Dump(), nullptr};
 }
 
-Result<Reply> PeerCreateRtpReceiver(const Request& request, MethodContext& context) {
-  const Result<Peer*> peer = GetPeer(request, context);
-  if (!peer.ok()) return peer.status();
-  if (!(*peer)->capabilities()) {
-    return Error(fmt::format("peer {} has no capabilities: peer.setCapabilities comes first",
-                             (*peer)->id()));
+Result<Reply> PeerCreateRtpReceiver(Peer& peer, const Request& request) {
+  if (!peer.capabilities()) {
+    return Error(
+        fmt::format("peer {} has no capabilities: peer.setCapabilities comes first", peer.id()));
   }
   const Result<uint32_t> id = RequireUint(request.internal, kInternal, "rtpReceiverId");
   if (!id.ok()) return id.status();
-  return Done((*peer)->CreateReceiver(*id, request.data, request.internal).status());
+  return Done(peer.CreateReceiver(*id, request.data, request.internal).status());
 }
 
 // ---- transport --------------------------------------------------------------------------------
 
-Result<Reply> TransportClose(const Request& request, MethodContext& context) {
-  const Result<RoomTransport*> transport = GetTransport(request, context);
-  if (!transport.ok()) return transport.status();
-  (*transport)->peer().CloseTransport(**transport);
+Result<Reply> TransportClose(RoomTransport& transport, const Request& /*request*/) {
+  transport.peer().CloseTransport(transport);
   return Reply{};
 }
 
-Result<Reply> TransportDumpMethod(const Request& request, MethodContext& context) {
-  const Result<RoomTransport*> transport = GetTransport(request, context);
-  if (!transport.ok()) return transport.status();
-  return Reply{(*transport)->Dump(), nullptr};
-}
-
-Result<Reply> TransportSetRemoteDtlsParameters(const Request& request, MethodContext& context) {
-  const Result<RoomTransport*> transport = GetTransport(request, context);
-  if (!transport.ok()) return transport.status();
-  const Result<std::string> role = (*transport)->SetRemoteDtlsParameters(request.data);
+Result<Reply> TransportSetRemoteDtlsParameters(RoomTransport& transport, const Request& request) {
+  const Result<std::string> role = transport.SetRemoteDtlsParameters(request.data);
   if (!role.ok()) return role.status();
   Reply reply;
   reply.data["role"] = *role;
   return reply;
 }
 
-Result<Reply> TransportSetMaxBitrate(const Request& request, MethodContext& context) {
-  const Result<RoomTransport*> transport = GetTransport(request, context);
-  if (!transport.ok()) return transport.status();
+Result<Reply> TransportSetMaxBitrate(RoomTransport& transport, const Request& request) {
   const Result<uint32_t> bitrate = RequireUint(request.data, kData, "bitrate");
   if (!bitrate.ok()) return bitrate.status();
-  return Done((*transport)->SetMaxBitrate(*bitrate));
+  return Done(transport.SetMaxBitrate(*bitrate));
 }
 
-Result<Reply> TransportChangeUfragPwd(const Request& request, MethodContext& context) {
-  const Result<RoomTransport*> transport = GetTransport(request, context);
-  if (!transport.ok()) return transport.status();
-  const Result<IceCredentials> credentials = (*transport)->ChangeUfragPwd();
+Result<Reply> TransportChangeUfragPwd(RoomTransport& transport, const Request& /*request*/) {
+  const Result<IceCredentials> credentials = transport.ChangeUfragPwd();
   if (!credentials.ok()) return credentials.status();
   Reply reply;
   reply.data["usernameFragment"] = credentials->username_fragment;
@@ -239,90 +218,55 @@ Result<Reply> TransportChangeUfragPwd(const Request& request, MethodContext& con
 
 // ---- rtpReceiver ------------------------------------------------------------------------------
 
-Result<Reply> RtpReceiverClose(const Request& request, MethodContext& context) {
-  const Result<RtpReceiver*> receiver = GetReceiver(request, context);
-  if (!receiver.ok()) return receiver.status();
-  (*receiver)->peer().CloseReceiver(**receiver);
+Result<Reply> RtpReceiverClose(RtpReceiver& receiver, const Request& /*request*/) {
+  receiver.peer().CloseReceiver(receiver);
   return Reply{};
 }
 
-Result<Reply> RtpReceiverDump(const Request& request, MethodContext& context) {
-  const Result<RtpReceiver*> receiver = GetReceiver(request, context);
-  if (!receiver.ok()) return receiver.status();
-  return Reply{(*receiver)->Dump(), nullptr};
-}
-
-Result<Reply> RtpReceiverReceive(const Request& request, MethodContext& context) {
-  const Result<RtpReceiver*> found = GetReceiver(request, context);
-  if (!found.ok()) return found.status();
-  RtpReceiver* const receiver = *found;
+Result<Reply> RtpReceiverReceive(RtpReceiver& receiver, const Request& request) {
   const auto asked = ParseRtpParameters(request.data);
   if (!asked.ok()) return asked.status();
   // A receiver cannot be created before its peer has capabilities.
-  const auto reduced = ReduceReceiverParameters(*receiver->peer().capabilities(), *asked);
+  const auto reduced = ReduceReceiverParameters(*receiver.peer().capabilities(), *asked);
   if (!reduced.ok()) return reduced.status();
-  const bool first = !receiver->parameters();
-  SLUICE_RETURN_IF_ERROR(receiver->Receive(*reduced));
+  const bool first = !receiver.parameters();
+  SLUICE_RETURN_IF_ERROR(receiver.Receive(*reduced));
   Reply reply;
-  reply.data = WriteRtpParameters(*receiver->parameters());
-  reply.after = [receiver, first] {
-    receiver->peer().room().OnReceiverParameters(*receiver, first);
+  reply.data = WriteRtpParameters(*receiver.parameters());
+  reply.after = [&receiver, first] {
+    receiver.peer().room().OnReceiverParameters(receiver, first);
   };
   return reply;
 }
 
-Result<Reply> RtpReceiverSetTransport(const Request& request, MethodContext& context) {
-  const Result<RtpReceiver*> receiver = GetReceiver(request, context);
-  if (!receiver.ok()) return receiver.status();
-  const Result<RoomTransport*> transport = (*receiver)->peer().GetTransport(request.internal);
+Result<Reply> RtpReceiverSetTransport(RtpReceiver& receiver, const Request& request) {
+  const Result<RoomTransport*> transport = receiver.peer().GetTransport(request.internal);
   if (!transport.ok()) return transport.status();
-  return Done((*receiver)->SetTransport(**transport));
+  return Done(receiver.SetTransport(**transport));
 }
 
-using SetEvent = void (RtpReceiver::*)(bool);
-
-Result<Reply> SetBinaryEvent(const Request& request, MethodContext& context, SetEvent set) {
-  const Result<RtpReceiver*> found = GetReceiver(request, context);
-  if (!found.ok()) return found.status();
+template <void (RtpReceiver::*kSet)(bool)>
+Result<Reply> SetBinaryEvent(RtpReceiver& receiver, const Request& request) {
   const Result<bool> enabled = RequireBool(request.data, kData, "enabled");
   if (!enabled.ok()) return enabled.status();
-  RtpReceiver* const receiver = *found;
-  (receiver->*set)(*enabled);
+  (receiver.*kSet)(*enabled);
   Reply reply;
-  if (*enabled) reply.after = [receiver] { receiver->RequestKeyFrames(); };
+  if (*enabled) reply.after = [&receiver] { receiver.RequestKeyFrames(); };
   return reply;
-}
-
-Result<Reply> RtpReceiverSetRtpRawEvent(const Request& request, MethodContext& context) {
-  return SetBinaryEvent(request, context, &RtpReceiver::SetRawEvent);
-}
-
-Result<Reply> RtpReceiverSetRtpObjectEvent(const Request& request, MethodContext& context) {
-  return SetBinaryEvent(request, context, &RtpReceiver::SetObjectEvent);
 }
 
 // ---- rtpSender --------------------------------------------------------------------------------
 
-Result<Reply> RtpSenderDump(const Request& request, MethodContext& context) {
-  const Result<RtpSender*> sender = GetSender(request, context);
-  if (!sender.ok()) return sender.status();
-  return Reply{(*sender)->Dump(), nullptr};
-}
-
-Result<Reply> RtpSenderSetTransport(const Request& request, MethodContext& context) {
-  const Result<RtpSender*> sender = GetSender(request, context);
-  if (!sender.ok()) return sender.status();
-  const Result<RoomTransport*> transport = (*sender)->peer().GetTransport(request.internal);
+Result<Reply> RtpSenderSetTransport(RtpSender& sender, const Request& request) {
+  const Result<RoomTransport*> transport = sender.peer().GetTransport(request.internal);
   if (!transport.ok()) return transport.status();
-  return Done((*sender)->SetTransport(**transport));
+  return Done(sender.SetTransport(**transport));
 }
 
-Result<Reply> RtpSenderDisable(const Request& request, MethodContext& context) {
-  const Result<RtpSender*> sender = GetSender(request, context);
-  if (!sender.ok()) return sender.status();
+Result<Reply> RtpSenderDisable(RtpSender& sender, const Request& request) {
   const Result<bool> disabled = RequireBool(request.data, kData, "disabled");
   if (!disabled.ok()) return disabled.status();
-  (*sender)->SetDisabled(*disabled, BoolOr(request.data, "emit", true));
+  sender.SetDisabled(*disabled, BoolOr(request.data, "emit", true));
   return Reply{};
 }
 
@@ -334,32 +278,33 @@ struct Method {
 };
 
 constexpr std::array<Method, 26> kMethods = {{
-    {"worker.dump", WorkerDumpMethod},
+    {"worker.dump", WorkerDump},
     {"worker.updateSettings", WorkerUpdateSettings},
     {"worker.createRoom", WorkerCreateRoom},
     {"room.close", RoomClose},
-    {"room.dump", RoomDump},
-    {"room.createPeer", RoomCreatePeer},
-    {"room.setAudioLevelsEvent", RoomSetAudioLevelsEvent},
-    {"peer.close", PeerClose},
-    {"peer.dump", PeerDump},
-    {"peer.setCapabilities", PeerSetCapabilities},
-    {"peer.createTransport", PeerCreateTransport},
-    {"peer.createRtpReceiver", PeerCreateRtpReceiver},
-    {"transport.close", TransportClose},
-    {"transport.dump", TransportDumpMethod},
-    {"transport.setRemoteDtlsParameters", TransportSetRemoteDtlsParameters},
-    {"transport.setMaxBitrate", TransportSetMaxBitrate},
-    {"transport.changeUfragPwd", TransportChangeUfragPwd},
-    {"rtpReceiver.close", RtpReceiverClose},
-    {"rtpReceiver.dump", RtpReceiverDump},
-    {"rtpReceiver.receive", RtpReceiverReceive},
-    {"rtpReceiver.setTransport", RtpReceiverSetTransport},
-    {"rtpReceiver.setRtpRawEvent", RtpReceiverSetRtpRawEvent},
-    {"rtpReceiver.setRtpObjectEvent", RtpReceiverSetRtpObjectEvent},
-    {"rtpSender.dump", RtpSenderDump},
-    {"rtpSender.setTransport", RtpSenderSetTransport},
-    {"rtpSender.disable", RtpSenderDisable},
+    {"room.dump", On<GetRoom, Dump<Room>>},
+    {"room.createPeer", On<GetRoom, RoomCreatePeer>},
+    {"room.setAudioLevelsEvent", On<GetRoom, RoomSetAudioLevelsEvent>},
+    {"peer.close", On<GetPeer, PeerClose>},
+    {"peer.dump", On<GetPeer, Dump<Peer>>},
+    {"peer.setCapabilities", On<GetPeer, PeerSetCapabilities>},
+    {"peer.createTransport", On<GetPeer, PeerCreateTransport>},
+    {"peer.createRtpReceiver", On<GetPeer, PeerCreateRtpReceiver>},
+    {"transport.close", On<GetTransport, TransportClose>},
+    {"transport.dump", On<GetTransport, Dump<RoomTransport>>},
+    {"transport.setRemoteDtlsParameters", On<GetTransport, TransportSetRemoteDtlsParameters>},
+    {"transport.setMaxBitrate", On<GetTransport, TransportSetMaxBitrate>},
+    {"transport.changeUfragPwd", On<GetTransport, TransportChangeUfragPwd>},
+    {"rtpReceiver.close", On<GetReceiver, RtpReceiverClose>},
+    {"rtpReceiver.dump", On<GetReceiver, Dump<RtpReceiver>>},
+    {"rtpReceiver.receive", On<GetReceiver, RtpReceiverReceive>},
+    {"rtpReceiver.setTransport", On<GetReceiver, RtpReceiverSetTransport>},
+    {"rtpReceiver.setRtpRawEvent", On<GetReceiver, SetBinaryEvent<&RtpReceiver::SetRawEvent>>},
+    {"rtpReceiver.setRtpObjectEvent",
+     On<GetReceiver, SetBinaryEvent<&RtpReceiver::SetObjectEvent>>},
+    {"rtpSender.dump", On<GetSender, Dump<RtpSender>>},
+    {"rtpSender.setTransport", On<GetSender, RtpSenderSetTransport>},
+    {"rtpSender.disable", On<GetSender, RtpSenderDisable>},
 }};
 
 }  // namespace

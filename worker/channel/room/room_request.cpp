@@ -32,6 +32,7 @@ Status ParseInto(std::string_view payload, ParsedRequest* parsed) {
   json::error_code error;
   json::value root = json::parse({payload.data(), payload.size()}, error, {}, options);
   if (error) return TypeError(fmt::format("not valid JSON: {}", error.message()));
+  parsed->is_json = true;
   json::object* const object = root.if_object();
   if (object == nullptr) return JsonReader::Wrong("request", &root, "an object");
 

@@ -1,12 +1,7 @@
 #include "worker/channel/room/room_rtp_write.h"
 
-#include <algorithm>
-#include <boost/json/serialize.hpp>
-
-#include <cmath>
 #include <string_view>
 #include <type_traits>
-#include <utility>
 #include <variant>
 
 #include "worker/channel/room/room_codecs.h"
@@ -16,9 +11,6 @@ namespace sluice::room_protocol {
 namespace json = boost::json;
 
 namespace {
-
-/// Up to there every integer is a double.
-constexpr double kMaxExactInteger = 9'007'199'254'740'992.0;  // 2^53
 
 json::value WriteParameterValue(const ParameterValue& value) {
   return std::visit(
@@ -104,49 +96,6 @@ json::object WriteRtcp(const Rtcp& rtcp) {
   return out;
 }
 
-void AppendText(const json::value& value, std::string* out);
-
-void AppendText(const json::object& object, std::string* out) {
-  std::vector<const json::key_value_pair*> members;
-  members.reserve(object.size());
-  for (const json::key_value_pair& member : object) members.push_back(&member);
-  std::sort(members.begin(), members.end(),
-            [](const auto* a, const auto* b) { return a->key() < b->key(); });
-  *out += '{';
-  bool first = true;
-  for (const json::key_value_pair* member : members) {
-    if (!std::exchange(first, false)) *out += ',';
-    *out += json::serialize(member->key());
-    *out += ':';
-    AppendText(member->value(), out);
-  }
-  *out += '}';
-}
-
-void AppendText(const json::array& array, std::string* out) {
-  *out += '[';
-  bool first = true;
-  for (const json::value& element : array) {
-    if (!std::exchange(first, false)) *out += ',';
-    AppendText(element, out);
-  }
-  *out += ']';
-}
-
-void AppendText(const json::value& value, std::string* out) {
-  if (value.is_object()) return AppendText(value.get_object(), out);
-  if (value.is_array()) return AppendText(value.get_array(), out);
-  if (value.is_double()) {
-    const double number = value.get_double();
-    // "2" rather than "2E0": the same number, and what every client writes itself.
-    if (std::trunc(number) == number && std::abs(number) <= kMaxExactInteger) {
-      *out += std::to_string(static_cast<int64_t>(number));
-      return;
-    }
-  }
-  *out += json::serialize(value);
-}
-
 }  // namespace
 
 json::object WriteCapabilities(const RtpCapabilities& capabilities) {
@@ -195,12 +144,6 @@ json::array WriteSupportedPayloadTypes(const RoomRtpParameters& parameters) {
   for (const Codec& codec : parameters.codecs) {
     if (codec.payload_type) out.push_back(*codec.payload_type);
   }
-  return out;
-}
-
-std::string SerializeSorted(const json::value& value) {
-  std::string out;
-  AppendText(value, &out);
   return out;
 }
 

@@ -21,7 +21,4 @@ boost::json::object WriteRtpParameters(const RoomRtpParameters& parameters);
 /// `supportedPayloadTypes` of a sender: those of its codecs, in their order.
 boost::json::array WriteSupportedPayloadTypes(const RoomRtpParameters& parameters);
 
-/// JSON text without white space, the keys of every object in alphabetical order.
-std::string SerializeSorted(const boost::json::value& value);
-
 }  // namespace sluice::room_protocol

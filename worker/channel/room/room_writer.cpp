@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "common/netstring.h"
-#include "worker/channel/room/room_rtp_write.h"
+#include "worker/channel/room/json_write.h"
 
 namespace sluice::room_protocol {
 

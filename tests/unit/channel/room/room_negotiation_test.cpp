@@ -4,6 +4,7 @@
 #include <string>
 
 #include "tests/unit/channel/room/room_json.h"
+#include "worker/channel/room/json_write.h"
 #include "worker/channel/room/room_codecs.h"
 
 namespace sluice::room_protocol {

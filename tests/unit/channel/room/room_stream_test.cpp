@@ -44,6 +44,18 @@ TEST_CASE("a frame that cannot become a request is given up, and those behind it
   CHECK(worker.TakeSummary() == Lines{"accepted 4"});
 }
 
+TEST_CASE("a truncated frame takes no other with it, whatever it lost") {
+  RoomFixture worker;
+  const std::string whole = DumpFrame(1);
+  const size_t payload_at = whole.find('{');
+  for (size_t left = payload_at; left < whole.size(); ++left) {
+    CAPTURE(left);
+    worker.Send(whole.substr(0, left) + DumpFrame(2) + DumpFrame(3));
+    worker.environment.AdvanceBy(RoomChannel::kFrameTimeout * 2);
+    CHECK(worker.TakeSummary() == Lines{"accepted 2", "accepted 3"});
+  }
+}
+
 struct FullFixture : RoomFixture {
   bool full() const override { return messages.size() >= room; }
   size_t room = 0;  ///< messages that are taken before more than one wait

@@ -5,6 +5,7 @@
 
 #include "tests/unit/channel/room/room_json.h"
 #include "tests/unit/channel/room/room_trace.h"
+#include "worker/channel/room/json_write.h"
 
 namespace sluice::room_protocol {
 namespace {
