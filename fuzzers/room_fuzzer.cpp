@@ -69,9 +69,13 @@ std::string SomeData(Script& script) {
           R"("uri":"urn:ietf:params:rtp-hdrext:ssrc-audio-level","preferredId":1}}]}})",
           kCodecs);
     case 2:
-    case 3:
       return fmt::format(R"({{{},"encodings":[{{"ssrc":{},"codecPayloadType":{}}}]}})", kCodecs,
                          value % 4, 100 + value % 2);
+    case 3:
+      return fmt::format(R"({{{},"encodings":[{{"ssrc":{},"codecPayloadType":101}},)"
+                         R"({{"ssrc":{},"codecPayloadType":101,"rtx":{{"ssrc":{}}}}},)"
+                         R"({{"ssrc":{},"codecPayloadType":100}}]}})",
+                         kCodecs, value % 4, value / 4 % 4, value / 16 % 6, value / 32);
     case 4:
       return fmt::format(R"({{{},"muxId":"m{}","encodings":[{{"ssrc":{},"codecPayloadType":101,)"
                          R"("rtx":{{"ssrc":{}}}}}]}})",
