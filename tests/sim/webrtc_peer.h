@@ -63,8 +63,10 @@ class WebRtcPeer final : private DtlsEvents, private DatagramHandler {
   /// Encrypts and sends; false before the handshake is over.
   bool SendRtp(std::span<const uint8_t> packet);
   bool SendRtcp(std::span<const uint8_t> compound);
-  /// The last RTP packet to the byte: a replay.
-  void SendLastAgain() { Send(last_rtp_); }
+  /// The last RTP packet as it was sent.
+  const std::vector<uint8_t>& last_rtp() const { return last_rtp_; }
+  /// The same packet to the byte once more.
+  void Replay(std::span<const uint8_t> datagram) { Send(datagram); }
 
   std::function<void(RtpPacket& packet)> on_rtp;
   std::function<void(std::span<const uint8_t> compound)> on_rtcp;

@@ -82,6 +82,7 @@ class Engine {
 
   // Any transport class (§2.3)
   Status SetMaxIncomingBitrate(const std::string& transport_id, uint64_t bps);
+  Status StartRemb(const std::string& transport_id);
   Status SetMaxOutgoingBitrate(const std::string& transport_id, uint64_t bps);
   Status SetMinOutgoingBitrate(const std::string& transport_id, uint64_t bps);
   Status EnableTransportTraces(const std::string& transport_id, TraceMask traces);

@@ -14,6 +14,13 @@ Status Engine::SetMaxIncomingBitrate(const std::string& transport_id, uint64_t b
   return (*transport)->SetMaxIncomingBitrate(bps);
 }
 
+Status Engine::StartRemb(const std::string& transport_id) {
+  const Result<TransportCore*> transport = impl_->GetTransport(transport_id);
+  if (!transport.ok()) return transport.status();
+  (*transport)->StartRemb();
+  return absl::OkStatus();
+}
+
 Status Engine::SetMaxOutgoingBitrate(const std::string& transport_id, uint64_t bps) {
   const Result<TransportCore*> transport = impl_->GetTransport(transport_id);
   if (!transport.ok()) return transport.status();

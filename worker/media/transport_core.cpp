@@ -244,8 +244,18 @@ void TransportCore::ChooseCongestionFeedback(const RtpParameters& parameters, Ti
   if (transport_cc) {
     transport_feedback_ = std::make_unique<TransportFeedbackGenerator>(context_.environment, *this);
   }
+  StartRembLimiter(/*estimate=*/!transport_cc, now);  // else the sender estimates for itself
+}
+
+void TransportCore::StartRemb() {
+  context_.turn.AfterResponse(this,
+                              [this](Timestamp now) { StartRembLimiter(/*estimate=*/true, now); });
+}
+
+void TransportCore::StartRembLimiter(bool estimate, Timestamp now) {
+  if (remb_limiter_ != nullptr) return;
   remb_limiter_ = std::make_unique<RembLimiter>(*this);
-  if (!transport_cc) remb_limiter_->StartEstimator();  // else the sender estimates for itself
+  if (estimate) remb_limiter_->StartEstimator();
   if (max_incoming_bitrate_ == 0) return;
   remb_limiter_->SetMaxIncomingBitrate(
       DataRate::BitsPerSecond(static_cast<int64_t>(max_incoming_bitrate_)), now);
@@ -334,8 +344,10 @@ Result<ProduceReport> TransportCore::Produce(const ProduceOptions& options) {
   extension_ids_.Update(producer.rtp_parameters());
   context_.objects.Register(producer.id(), ProducerEntry{&producer, this});
   router_.AddProducer(producer);
-  context_.turn.AfterResponse(this, [this, parameters = producer.rtp_parameters()](Timestamp now) {
-    ChooseCongestionFeedback(parameters, now);
+  context_.turn.AfterResponse(this, [this, id = producer.id()](Timestamp now) {
+    const auto* entry = context_.objects.FindAs<ProducerEntry>(id);
+    if (entry == nullptr || entry->transport != this) return;  // closed in the meantime
+    ChooseCongestionFeedback(entry->producer->rtp_parameters(), now);
   });
   return ProduceReport{producer.type()};
 }

@@ -99,6 +99,9 @@ class TransportCore final : public ProducerHost, public RtpEgress, public Feedba
   // --- Commands (router-protocol §2.3).
 
   Status SetMaxIncomingBitrate(uint64_t bps);
+  /// After the response: measures what comes in, by abs-send-time, and tells the sender in REMBs,
+  /// whatever its producers negotiated. Nothing happens where one of them has begun it.
+  void StartRemb();
   Status SetMaxOutgoingBitrate(uint64_t bps);
   Status SetMinOutgoingBitrate(uint64_t bps);
   void EnableTraces(TraceMask traces) { traces_ = traces; }
@@ -152,6 +155,7 @@ class TransportCore final : public ProducerHost, public RtpEgress, public Feedba
   void CountUnprotectError(SrtpUnprotectError error);
   void FeedCongestionFeedback(const RtpPacket& packet, Timestamp received_at);
   void ChooseCongestionFeedback(const RtpParameters& parameters, Timestamp now);
+  void StartRembLimiter(bool estimate, Timestamp now);
   Status CheckConsumerSsrcs(const ConsumeOptions& options) const;
 
   const std::string id_;

@@ -194,6 +194,12 @@ Status RoomTransport::SetMaxBitrate(uint32_t bps) {
   return context_.engine.SetMaxIncomingBitrate(engine_id_, max_bitrate_);
 }
 
+void RoomTransport::EnableRemb() {
+  if (std::exchange(use_remb_, true)) return;
+  const Status status = context_.engine.StartRemb(engine_id_);
+  if (!status.ok()) SLUICE_ERROR("transport {}: {}", id_, std::string(status.message()));
+}
+
 Result<IceCredentials> RoomTransport::ChangeUfragPwd() {
   return context_.engine.RestartIce(engine_id_);
 }

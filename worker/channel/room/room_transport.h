@@ -47,7 +47,7 @@ class RoomTransport {
   Peer& peer() { return peer_; }
   bool use_remb() const { return use_remb_; }
   /// A receiver with goog-remb uses it, or did.
-  void EnableRemb() { use_remb_ = true; }
+  void EnableRemb();
 
   /// Our role ("client" or "server"). May begin DTLS: hold its events back until after the
   /// response.

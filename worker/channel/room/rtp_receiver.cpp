@@ -42,11 +42,21 @@ uint8_t ExtensionId(const RoomRtpParameters& parameters, RtpExtensionUri uri) {
 }
 
 template <typename T>
+bool Contains(const std::vector<T>& values, const T& value) {
+  return std::find(values.begin(), values.end(), value) != values.end();
+}
+
+template <typename T>
 const T* FirstShared(const std::vector<T>& a, const std::vector<T>& b) {
   for (const T& value : a) {
-    if (std::find(b.begin(), b.end(), value) != b.end()) return &value;
+    if (Contains(b, value)) return &value;
   }
   return nullptr;
+}
+
+template <typename T>
+void AddOnce(const T& value, std::vector<T>* values) {
+  if (!Contains(*values, value)) values->push_back(value);
 }
 
 /// The engine has a producer for each encoding: what it calls encodings[0] is number `index` here.
@@ -134,7 +144,7 @@ Status RtpReceiver::CheckRouting(const RoomRtpParameters& parameters,
 
 Status RtpReceiver::Receive(const RoomRtpParameters& parameters) {
   if (transport_ != nullptr) SLUICE_RETURN_IF_ERROR(CheckRouting(parameters, *transport_));
-  const KeptState kept = InterruptMedia();
+  KeptState kept = InterruptMedia();
   std::optional<RoomRtpParameters> before = std::exchange(parameters_, parameters);
   const Status status = StartProducers();
   if (!status.ok()) {
@@ -143,14 +153,14 @@ Status RtpReceiver::Receive(const RoomRtpParameters& parameters) {
     if (!back.ok()) SLUICE_ERROR("rtpReceiver {}: {}", id_, std::string(back.message()));
     StartSenders();
   }
-  Forget(kept);
+  Forget(std::move(kept));
   return status;
 }
 
 Status RtpReceiver::SetTransport(RoomTransport& transport) {
   if (&transport == transport_) return absl::OkStatus();
   if (parameters_) SLUICE_RETURN_IF_ERROR(CheckRouting(*parameters_, transport));
-  const KeptState kept = InterruptMedia();
+  KeptState kept = InterruptMedia();
   RoomTransport* const before = std::exchange(transport_, &transport);
   const Status status = StartProducers();
   if (!status.ok()) {
@@ -161,7 +171,7 @@ Status RtpReceiver::SetTransport(RoomTransport& transport) {
     transport.EnableRemb();
   }
   StartSenders();
-  Forget(kept);
+  Forget(std::move(kept));
   return status;
 }
 
@@ -208,22 +218,43 @@ void RtpReceiver::StartSenders() {
 
 RtpReceiver::KeptState RtpReceiver::InterruptMedia() {
   KeptState kept;
+  if (transport_ == nullptr || !parameters_) return kept;
+  kept.transport_engine_id = transport_->engine_id();
+  kept.learned = std::exchange(learned_ssrcs_, {});
+  const std::vector<uint32_t> announced = RoutingKeysOf(*parameters_).ssrcs;
   for (const Producer* producer : Producers()) {
-    kept.transport_engine_id = transport_->engine_id();
-    const std::vector<Ssrc> ssrcs = producer->ReceiveSsrcs();
-    kept.ssrcs.insert(kept.ssrcs.end(), ssrcs.begin(), ssrcs.end());
+    for (const Ssrc ssrc : producer->ReceiveSsrcs()) {
+      AddOnce(ssrc, Contains(announced, ssrc.value()) ? &kept.announced : &kept.learned);
+    }
   }
   CloseProducers(/*keep_receive_state=*/true);
   return kept;
 }
 
-void RtpReceiver::Forget(const KeptState& kept) {
-  if (kept.ssrcs.empty()) return;
-  const Status status = context_.engine.ForgetReceiveState(kept.transport_engine_id, kept.ssrcs);
+void RtpReceiver::Forget(KeptState kept) {
+  std::vector<Ssrc> gone = std::move(kept.announced);
+  const bool goes_on = transport_ != nullptr && parameters_ &&
+                       transport_->engine_id() == kept.transport_engine_id &&
+                       !RoutingKeysOf(*parameters_).payload_types.empty();
+  const size_t stay = goes_on ? std::min(kept.learned.size(), kMaxLearnedSsrcs) : 0;
+  const auto first_to_stay = kept.learned.end() - static_cast<ptrdiff_t>(stay);
+  gone.insert(gone.end(), kept.learned.begin(), first_to_stay);
+  learned_ssrcs_.assign(first_to_stay, kept.learned.end());
+  ForgetReceiveState(kept.transport_engine_id, gone);
+}
+
+void RtpReceiver::ForgetReceiveState(const std::string& transport_engine_id,
+                                     std::span<const Ssrc> ssrcs) {
+  if (ssrcs.empty()) return;
+  const Status status = context_.engine.ForgetReceiveState(transport_engine_id, ssrcs);
   if (!status.ok()) SLUICE_ERROR("rtpReceiver {}: {}", id_, std::string(status.message()));
 }
 
-void RtpReceiver::StopMedia() { CloseProducers(/*keep_receive_state=*/false); }
+void RtpReceiver::StopMedia() {
+  CloseProducers(/*keep_receive_state=*/false);
+  const std::vector<Ssrc> learned = std::exchange(learned_ssrcs_, {});
+  if (transport_ != nullptr) ForgetReceiveState(transport_->engine_id(), learned);
+}
 
 void RtpReceiver::CloseProducers(bool keep_receive_state) {
   for (RtpSender* sender : senders_) sender->StopMedia();

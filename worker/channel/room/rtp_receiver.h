@@ -76,11 +76,15 @@ class RtpReceiver final : private ProducerObserver, private ProducerTap {
   boost::json::object Dump() const;
 
  private:
-  /// A transport and SSRCs whose SRTP state was kept when media stopped.
+  /// A transport and SSRCs whose SRTP state was kept when media stopped: those of the parameters,
+  /// and those that packets told.
   struct KeptState {
     std::string transport_engine_id;
-    std::vector<Ssrc> ssrcs;
+    std::vector<Ssrc> announced;
+    std::vector<Ssrc> learned;
   };
+  /// More than one receiver can have open at a time.
+  static constexpr size_t kMaxLearnedSsrcs = 64;
 
   Status CheckRouting(const RoomRtpParameters& parameters, const RoomTransport& transport) const;
   /// Makes the producers, where there are parameters and a transport: all of them or none.
@@ -89,7 +93,10 @@ class RtpReceiver final : private ProducerObserver, private ProducerTap {
   void StartSenders();
   /// Ends the media so that it can go on, here or as it was.
   KeptState InterruptMedia();
-  void Forget(const KeptState& kept);
+  /// Of what InterruptMedia() kept, what is not received any more. A learned SSRC may come again
+  /// while an encoding leaves its SSRC open: with its roll-over counter, if it has one.
+  void Forget(KeptState kept);
+  void ForgetReceiveState(const std::string& transport_engine_id, std::span<const Ssrc> ssrcs);
   void CloseProducers(bool keep_receive_state);
   void UpdateTaps();
   boost::json::array DumpStreams() const;
@@ -112,6 +119,7 @@ class RtpReceiver final : private ProducerObserver, private ProducerTap {
   std::optional<RoomRtpParameters> parameters_;
   std::vector<RtpSender*> senders_;  // in the order of creation
   std::vector<std::string> producer_ids_;
+  std::vector<Ssrc> learned_ssrcs_;  // of producers before these, with SRTP state; oldest first
   bool raw_event_ = false;
   bool object_event_ = false;
   bool observes_levels_ = false;

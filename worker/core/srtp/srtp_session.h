@@ -83,7 +83,7 @@ enum class SrtpUnprotectError : uint8_t { kTooShort, kAuthFailed, kReplayed, kOt
 class SrtpReceiver {
  public:
   static constexpr size_t kReplayWindow = 1024;  // packets
-  static constexpr size_t kMaxSsrcs = 256;       // simulcast with RTX of some producers uses < 20
+  static constexpr size_t kMaxSsrcs = 1024;      // as many as a transport routes (RtpListener)
 
   /// kAuto is the fastest that the CPU has; kLibsrtp is the reference. UnsupportedError for another
   /// kind that cannot run here.

@@ -196,7 +196,7 @@ TEST_CASE("receive again: an encoding that is left out is freed, one that stays 
     call.SendOne(5, 1);
     call.Receive(1, 11, 10, Encodings("{'ssrc':7,'rtx':{'ssrc':8}}"));
     call.Receive(1, 11, 10, Both());
-    call.publisher->SendLastAgain();
+    call.publisher->Replay(call.publisher->last_rtp());
     call.environment.AdvanceBy(Duration::Millis(100));
     CHECK(call.Streams() == Lines{"5 1", "7 0"});
   }
@@ -209,6 +209,68 @@ TEST_CASE("receive again: an encoding that is left out is freed, one that stays 
     call.environment.AdvanceBy(Duration::Seconds(1));
     CHECK(call.ReceivedOfSecond() > 100);
   }
+}
+
+TEST_CASE("a learned SSRC goes on past the roll-over of its numbers") {
+  LayeredCall call(Encodings("{}"));
+  VideoSender video(call.environment, *call.publisher, 7, 8);
+  video.Start();
+  call.environment.AdvanceBy(Duration::Seconds(8));
+  const auto received = [&] {
+    const auto dump = call.Accept("rtpReceiver.dump", call.Receiver());
+    const auto& streams = dump.at("rtpStreams").as_array();
+    return streams.empty() ? 0 : streams[0].at("received").to_number<uint64_t>();
+  };
+  REQUIRE(received() > 1000);
+  SECTION("when received again") { call.Receive(1, 11, 10, Encodings("{}")); }
+  SECTION("when received again twice before anything comes") {
+    call.Receive(1, 11, 10, Encodings("{}"));
+    call.Receive(1, 11, 10, Encodings("{}"));
+  }
+  SECTION("when other parameters are rejected") {
+    call.Reject("rtpReceiver.receive", call.Receiver(),
+                Encodings("{'ssrc':5,'rtx':{'ssrc':6}},{'ssrc':9,'rtx':{'ssrc':6}}"),
+                "encodings[1].rtx.ssrc 6");
+  }
+  SECTION("when another transport is rejected") {
+    call.MakeTransport(1, 15);
+    call.MakeReceiver(1, 12, 15);
+    call.Receive(1, 12, 15, Encodings("{}"));
+    call.Reject("rtpReceiver.setTransport", F::ReceiverInternal(1, 11, 15), "", "payloadType 96");
+  }
+  call.environment.AdvanceBy(Duration::Seconds(1));
+  CHECK(received() > 100);
+}
+
+TEST_CASE("learned SSRCs are forgotten with the encoding that left them open") {
+  LayeredCall call(Encodings("{}"));
+  call.SendOne(50, 1);
+  const std::vector<uint8_t> packet = call.publisher->last_rtp();
+  SECTION("by parameters that name every SSRC") {
+    call.Receive(1, 11, 10, Encodings("{'ssrc':5}"));
+    call.Receive(1, 11, 10, Encodings("{'ssrc':50}"));
+  }
+  SECTION("by the end of the receiver") {
+    call.Receive(1, 11, 10, Encodings("{}"));
+    call.Accept("rtpReceiver.close", call.Receiver());
+    call.MakeReceiver(1, 11, 10);
+    call.Receive(1, 11, 10, Encodings("{}"));
+  }
+  SECTION("by another transport") {
+    call.MakeTransport(1, 15);
+    call.Accept("rtpReceiver.setTransport", F::ReceiverInternal(1, 11, 15));
+    call.Accept("rtpReceiver.setTransport", call.Receiver());
+  }
+  SECTION("by many others") {
+    for (uint32_t ssrc = 51; ssrc < 51 + 64; ++ssrc) {
+      call.Receive(1, 11, 10, Encodings("{}"));
+      call.SendOne(ssrc, 1);
+    }
+    call.Receive(1, 11, 10, Encodings("{}"));
+  }
+  call.publisher->Replay(packet);  // for whoever remembers
+  call.environment.AdvanceBy(Duration::Millis(100));
+  CHECK(call.Streams() == Lines{"50 1"});
 }
 
 TEST_CASE("rtpReceiver.setTransport moves every encoding") {
@@ -291,13 +353,15 @@ TEST_CASE("rtpReceiver.close ends every encoding; its events are those of one") 
   CHECK(call.Streams() == Lines{"5 0", "7 1"});
 }
 
-TEST_CASE("a transport receives 256 encodings") {
+TEST_CASE("a transport receives 256 encodings with RTX, and no more") {
   constexpr uint32_t kPerReceiver = 32;
+  constexpr uint32_t kRtx = 100;  // from the SSRC to that of its RTX
   LayeredCall call(Encodings("{'ssrc':1}"));
   const auto full = [](uint32_t receiver) {
     std::string list;
-    for (uint32_t i = 0; i < kPerReceiver; ++i) {
-      list += fmt::format("{}{{'ssrc':{}}}", i == 0 ? "" : ",", receiver * 1000 + i);
+    for (uint32_t ssrc = receiver * 1000; ssrc < receiver * 1000 + kPerReceiver; ++ssrc) {
+      list += fmt::format("{}{{'ssrc':{},'rtx':{{'ssrc':{}}}}}", list.empty() ? "" : ",", ssrc,
+                          ssrc + kRtx);
     }
     return Encodings(list);
   };
@@ -312,6 +376,21 @@ TEST_CASE("a transport receives 256 encodings") {
   CHECK(call.Table() == table);
   call.Accept("rtpReceiver.close", call.Receiver());
   call.Receive(1, 28, 10, full(28));
+
+  const std::vector<uint8_t> repair = {0, 7, 0x10, 0};
+  for (const bool rtx : {true, false}) {
+    for (uint32_t ssrc = 21'000; ssrc < 29'000; ssrc += ssrc % 1000 < 31 ? 1 : 969) {
+      if (rtx) call.publisher->SendRtp(samples::Rtp(100, ssrc + kRtx, 1, 9000, repair, true));
+      if (!rtx) call.publisher->SendRtp(call.Packet(ssrc, 1));
+      call.environment.AdvanceBy(Duration::Millis(1));
+    }
+  }
+  call.environment.AdvanceBy(Duration::Millis(100));
+  for (uint32_t receiver = 21; receiver <= 28; ++receiver) {
+    const Lines streams = call.Streams(receiver);
+    REQUIRE(streams.size() == kPerReceiver);
+    for (const std::string& stream : streams) CHECK(stream.ends_with(" 1"));
+  }
 }
 
 }  // namespace
