@@ -53,6 +53,8 @@ void Consumer::Impl::UpdateActive(bool source_asks) {
     return;
   }
   selector->Restart();
+  // The numbers may have come round meanwhile.
+  if (codec_epoch != 0) codec_epoch = kUnknownCodecEpoch;
   producer->SetConsumerActive(*self, true);
   if (!selector->awaits_key_frame()) return;
   if (source_asks) {

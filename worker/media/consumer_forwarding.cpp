@@ -17,6 +17,8 @@ void Consumer::OnPackets(std::span<const RoutedPacket> packets, Timestamp now) {
 
 void Consumer::Impl::Forward(const RoutedPacket& packet, Timestamp now) {
   if (packet.padding_only || packet.payload.empty()) return stream.Skip(packet);
+  if (packet.codec_epoch != codec_epoch) [[unlikely]]
+    EnterCodec(packet);
   if (!settings.payload_types[packet.payload_type.value() & 0x7f]) {
     ++counters.unsupported_payload;
     return stream.Skip(packet);
@@ -38,6 +40,15 @@ void Consumer::Impl::Forward(const RoutedPacket& packet, Timestamp now) {
       Send(packet, false);
       return SendAwaited(packet);
   }
+}
+
+void Consumer::Impl::EnterCodec(const RoutedPacket& packet) {
+  codec_epoch = packet.codec_epoch;
+  // One that this receiver does not have is left out, but what follows it must begin anew, too.
+  ChangeCodec(packet.payload_type, &settings);
+  selector->ChangeCodec(settings.codec);
+  stream.ChangeCodec(settings);
+  awaiting.clear();
 }
 
 void Consumer::Impl::Send(const RoutedPacket& packet, bool payload_may_go) {
@@ -115,7 +126,9 @@ bool Consumer::Impl::Repair(SeqNumber own, Timestamp now) {
     ++counters.nack_missing;
     return true;
   }
-  if (!settings.uses_rtx && !settings.plain_retransmission) {
+  const bool can_repeat = settings.uses_rtx ? settings.stream.rtx_payload_type.has_value()
+                                            : settings.plain_retransmission;
+  if (!can_repeat) {
     ++counters.nack_not_repeatable;
     return true;
   }

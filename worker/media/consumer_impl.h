@@ -23,6 +23,8 @@ struct Consumer::Impl {
   static constexpr Duration kKeyFrameRetry = Duration::Millis(1000);
   /// Least time between two sender reports (router-protocol §5.12: 1000 ms / 1.15).
   static constexpr Duration kMinReportInterval = Duration::Micros(869'565);
+  /// No RoutedPacket::codec_epoch.
+  static constexpr uint16_t kUnknownCodecEpoch = 0x100;
   /// A stream silent for longer sends no report.
   static constexpr Duration kMaxReportSilence = Duration::Millis(2000);
 
@@ -43,6 +45,8 @@ struct Consumer::Impl {
 
   // consumer_forwarding.cpp
   void Forward(const RoutedPacket& packet, Timestamp now);
+  /// The producer's sender has changed to the codec of this packet.
+  void EnterCodec(const RoutedPacket& packet);
   void Send(const RoutedPacket& packet, bool payload_may_go);
   void Await(const RoutedPacket& packet, Timestamp now);
   void SendAwaited(const RoutedPacket& first);
@@ -55,6 +59,7 @@ struct Consumer::Impl {
   TraceMask traces = 0;
   bool active = false;
   bool ignore_dtx = false;
+  uint16_t codec_epoch = 0;  ///< of the newest packet
   ConsumerSettings settings;
   ConsumerCounters counters;
   SendStream stream;

@@ -63,7 +63,7 @@ ConsumerDump Consumer::Dump() const {
   RtpStreamDump stream;
   stream.params = impl.settings.stream;
   stream.score = impl.stream.statistics().score();
-  if (impl.settings.uses_rtx) {
+  if (impl.settings.uses_rtx && impl.settings.stream.rtx_payload_type) {
     RtxStreamDump rtx;
     rtx.ssrc = *impl.settings.stream.rtx_ssrc;
     rtx.payload_type = *impl.settings.stream.rtx_payload_type;

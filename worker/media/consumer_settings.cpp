@@ -70,4 +70,16 @@ Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options) 
   return settings;
 }
 
+void ChangeCodec(PayloadType payload_type, ConsumerSettings* settings) {
+  const MediaKind kind =
+      settings->stream.mime_type.starts_with("video/") ? MediaKind::kVideo : MediaKind::kAudio;
+  for (const RtpCodecParameters& codec : settings->rtp_parameters.codecs) {
+    if (codec.payload_type != payload_type.value()) continue;
+    if (!IsMediaCodec(codec) || !IsOfKind(codec, kind)) return;
+    SetCodec(settings->rtp_parameters, codec, &settings->stream);
+    settings->codec = CodecKindFromMimeType(codec.mime_type);
+    return;
+  }
+}
+
 }  // namespace sluice

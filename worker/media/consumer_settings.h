@@ -14,13 +14,13 @@
 
 namespace sluice {
 
-/// What the parameters of a consumer come down to; fixed for its life.
+/// What the parameters of a consumer come down to; fixed for its life, but for the codec.
 struct ConsumerSettings {
   RtpType type = RtpType::kSimple;
-  RtpParameters rtp_parameters;  ///< checked and in canonical form
-  RtpStreamParams stream;        ///< of the one encoding
-  CodecKind codec = CodecKind::kOther;
-  Ssrc mapped_ssrc;  ///< of the producer's encoding, for key-frame requests
+  RtpParameters rtp_parameters;         ///< checked and in canonical form
+  RtpStreamParams stream;               ///< of the one encoding, and of the codec that is sent
+  CodecKind codec = CodecKind::kOther;  ///< likewise
+  Ssrc mapped_ssrc;                     ///< of the producer's encoding, for key-frame requests
   ExtensionIds extension_ids{};
   std::bitset<128> payload_types;  ///< of media codecs: others are not forwarded
   bool uses_rtx = false;
@@ -32,5 +32,9 @@ struct ConsumerSettings {
 /// Checks the parameters (router-protocol §5.9, §5.13). TypeErrors name the field; UnsupportedError
 /// for what this version cannot forward.
 Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options);
+
+/// What is sent is from now on of the codec with this payload type. Nothing changes when that is no
+/// media codec of the same kind.
+void ChangeCodec(PayloadType payload_type, ConsumerSettings* settings);
 
 }  // namespace sluice

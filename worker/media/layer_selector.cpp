@@ -17,12 +17,16 @@ class SingleEncodingSelector final : public LayerSelector {
     return LayerDecision::kStart;
   }
   void Restart() override { started_ = false; }
+  void ChangeCodec(CodecKind codec) override {
+    needs_key_frame_ = HasKeyFrames(codec);
+    started_ = false;
+  }
   bool awaits_key_frame() const override { return needs_key_frame_ && !started_; }
   uint8_t awaited_encoding() const override { return 0; }
   uint8_t current_encoding() const override { return 0; }
 
  private:
-  const bool needs_key_frame_;
+  bool needs_key_frame_;
   bool started_ = false;
 };
 

@@ -34,6 +34,8 @@ class LayerSelector {
   /// The consumer has become active, or nothing of what it sent counts any more: begin with a
   /// source.
   virtual void Restart() = 0;
+  /// The source has become one of this codec: begin with it as after Restart().
+  virtual void ChangeCodec(CodecKind codec) = 0;
   /// True while Decide() waits for a key frame of the encoding with index awaited_encoding().
   virtual bool awaits_key_frame() const = 0;
   virtual uint8_t awaited_encoding() const = 0;

@@ -101,6 +101,14 @@ struct ConsumerLayers {
   std::optional<uint8_t> temporal_layer;
 };
 
+/// Packets with an SSRC that nobody has announced that are a producer's by their payload type
+/// alone. A transport may have one producer for each payload type.
+struct PayloadTypeRoutes {
+  bool media = false;  ///< those of its codecs but RTX
+  bool rtx = false;    ///< those of its RTX codecs
+  friend bool operator==(const PayloadTypeRoutes&, const PayloadTypeRoutes&) = default;
+};
+
 struct ProduceOptions {
   std::string producer_id;
   MediaKind kind = MediaKind::kAudio;
@@ -109,9 +117,14 @@ struct ProduceOptions {
   bool paused = false;
   uint32_t key_frame_request_delay = 0;  ///< ms, 0 = off
   bool enable_packet_id_extension = false;
-  /// Packets whose SSRC nobody has announced are this producer's when one of its codecs has their
-  /// payload type (room protocol only, where a transport's payload types tell receivers apart).
-  bool route_by_payload_type = false;
+
+  // What only the room protocol asks for (json-room-protocol §2.5), where a transport's payload
+  // types tell receivers apart.
+  PayloadTypeRoutes route_by_payload_type;
+  /// Any media codec of the parameters that is of this kind may start the stream, and the sender
+  /// may change to another while it runs (see Producer). Else only the codec of the encoding starts
+  /// it (router-protocol §5.10).
+  bool takes_any_codec = false;
 };
 
 struct ConsumeOptions {

@@ -31,9 +31,15 @@ constexpr Duration kMaxRoundTrip = Duration::Seconds(10);
 struct Producer::Impl final : public ReceiveStreamEvents {
   /// What a payload type of the sender means here.
   struct PayloadEntry {
+    static constexpr uint8_t kNoMedia = 0xff;
+
+    /// A stream may be of its codec.
+    bool makes_stream() const { return media != kNoMedia; }
+
     bool mapped = false;
     PayloadType to;
     CodecKind codec = CodecKind::kOther;
+    uint8_t media = kNoMedia;  ///< index of its codec when a stream may be of that
   };
 
   Impl(Producer& producer_in, const ProduceOptions& options, RtpParameters parameters,
@@ -53,8 +59,16 @@ struct Producer::Impl final : public ReceiveStreamEvents {
       entry.mapped = true;
       entry.to = PayloadType(codec.mapped_payload_type);
     }
-    for (const RtpCodecParameters& codec : rtp_parameters.codecs) {
-      payloads[codec.payload_type].codec = CodecKindFromMimeType(codec.mime_type);
+    // The codec of the encoding (there is one) or, where that is asked for, each that could be.
+    const RtpCodecParameters& encoded = *CodecOf(rtp_parameters, rtp_parameters.encodings.front());
+    for (size_t i = 0; i < rtp_parameters.codecs.size(); ++i) {
+      const RtpCodecParameters& codec = rtp_parameters.codecs[i];
+      PayloadEntry& entry = payloads[codec.payload_type];
+      entry.codec = CodecKindFromMimeType(codec.mime_type);
+      const bool could_be = IsMediaCodec(codec) && IsOfKind(codec, kind);
+      if (&codec == &encoded || (options.takes_any_codec && could_be)) {
+        entry.media = static_cast<uint8_t>(i);
+      }
     }
     auto clock = host.ClockOf(rtp_parameters.rtcp.cname);
     const auto key_frame_delay = Duration::Millis(options.key_frame_request_delay);
@@ -80,6 +94,12 @@ struct Producer::Impl final : public ReceiveStreamEvents {
   void ReadAudioLevel(const RtpPacket& packet);
   void ReadVideoOrientation(const RtpPacket& packet);
   void StartStream(ReceiveStream& stream, bool key_frame_codec, bool key_frame, Timestamp now);
+  /// The packet is media, but of another codec than the stream.
+  bool IsOfOtherCodec(const ReceiveStream& stream, const RtpPacket& packet) const {
+    const uint8_t type = packet.payload_type().value();
+    return type != stream.params().payload_type && payloads[type].makes_stream();
+  }
+  void ChangeCodec(ReceiveStream& stream, const RtpPacket& packet, Timestamp now);
 
   // ReceiveStreamEvents
   void OnStreamScore() override;
@@ -135,7 +155,8 @@ Producer::ReceiveResult Producer::Impl::OnRtp(const PacketRef& buffer, RtpPacket
   }
   // The transport matched it by MID or RID. One encoding: there is nothing to choose.
   ReceiveStream& stream = *streams.front();
-  if (!stream.LearnSsrc(packet)) return ReceiveResult::kDiscarded;
+  const bool is_media = payloads[packet.payload_type().value()].makes_stream();
+  if (!stream.LearnSsrc(packet, is_media)) return ReceiveResult::kDiscarded;
   SLUICE_DEBUG(kRtp, "producer {} learned ssrc {}", id, ssrc.value());
   host.OnSsrcLearned(producer, ssrc);
   if (stream.ssrc() == ssrc) return OnMedia(stream, 0, buffer, packet, received_at);
@@ -145,13 +166,21 @@ Producer::ReceiveResult Producer::Impl::OnRtp(const PacketRef& buffer, RtpPacket
 Producer::ReceiveResult Producer::Impl::OnMedia(ReceiveStream& stream, size_t index,
                                                 const PacketRef& buffer, RtpPacket& packet,
                                                 Timestamp received_at) {
-  if (!payloads[packet.payload_type().value()].mapped) return ReceiveResult::kDiscarded;
-  // A stream is known by its media: comfort noise and the like do not start one.
-  if (!stream.started() && packet.payload_type().value() != stream.params().payload_type) {
-    return ReceiveResult::kDiscarded;
+  const PayloadEntry& entry = payloads[packet.payload_type().value()];
+  if (!entry.mapped) return ReceiveResult::kDiscarded;
+  if (!stream.started()) [[unlikely]] {
+    // A stream is known by its media: comfort noise and the like do not start one.
+    if (!entry.makes_stream()) return ReceiveResult::kDiscarded;
+    if (IsOfOtherCodec(stream, packet)) ChangeCodec(stream, packet, received_at);
   }
   const auto outcome = stream.OnMedia(packet, received_at);
   if (!outcome.accepted()) return ReceiveResult::kDiscarded;
+  if (IsOfOtherCodec(stream, packet)) [[unlikely]] {
+    // A late one, or padding, is no sign of a change.
+    if (outcome.verdict == SequenceTracker::Verdict::kNewest && !packet.payload().empty()) {
+      ChangeCodec(stream, packet, received_at);
+    }
+  }
   Process(stream, index, buffer, packet, outcome, /*repaired=*/false, received_at);
   return ReceiveResult::kMedia;
 }
@@ -173,7 +202,9 @@ void Producer::Impl::Process(ReceiveStream& stream, size_t index, const PacketRe
   const CodecKind codec = payloads[packet.payload_type().value()].codec;
   const auto payload = packet.payload();
   PayloadInfo info;
-  if (!payload.empty()) info = ParsePayload(codec, payload).value_or(PayloadInfo{});
+  // Overtaken by a change of the codec: of use to nobody.
+  const bool past = !payload.empty() && IsOfOtherCodec(stream, packet);
+  if (!payload.empty() && !past) info = ParsePayload(codec, payload).value_or(PayloadInfo{});
 
   const bool first = !stream.tracked();
   stream.Track(outcome, packet, repaired, info.key_frame, info.temporal_layer, received_at);
@@ -183,7 +214,7 @@ void Producer::Impl::Process(ReceiveStream& stream, size_t index, const PacketRe
   if (paused) return;
   if (kind == MediaKind::kAudio && !observers.empty()) ReadAudioLevel(packet);
   if (traces != 0) TracePacket(packet, info, repaired, received_at);
-  if (!active_consumers.empty()) {
+  if (!active_consumers.empty() && !past) {
     Route(stream, index, buffer, packet, outcome, repaired, info, received_at);
   }
   if (tap != nullptr) [[unlikely]]
@@ -210,6 +241,7 @@ void Producer::Impl::Route(ReceiveStream& stream, size_t index, const PacketRef&
   routed.payload_type = payloads[packet.payload_type().value()].to;
   routed.mapped_ssrc = stream.mapped_ssrc();
   routed.encoding_index = static_cast<uint8_t>(index);
+  routed.codec_epoch = stream.codec_epoch();
   routed.marker = packet.marker();
   routed.is_recovered = repaired;
   routed.padding_only = routed.payload.empty();
@@ -242,6 +274,17 @@ void Producer::Impl::StartStream(ReceiveStream& stream, bool key_frame_codec, bo
   EmitScore();
   TellConsumersOfScore();
   if (key_frame_codec && !key_frame) stream.RequestKeyFrame(now, /*forced=*/true);
+}
+
+void Producer::Impl::ChangeCodec(ReceiveStream& stream, const RtpPacket& packet, Timestamp now) {
+  const PayloadEntry& entry = payloads[packet.payload_type().value()];
+  const bool runs = stream.started();
+  stream.ChangeCodec(rtp_parameters, rtp_parameters.codecs[entry.media]);
+  if (!runs) return;  // StartStream asks
+  SLUICE_DEBUG(kRtp, "producer {} changed to {}", id, stream.params().mime_type);
+  if (!HasKeyFrames(entry.codec)) return;
+  const auto info = ParsePayload(entry.codec, packet.payload());
+  if (!info || !info->key_frame) stream.RequestKeyFrame(now, /*forced=*/false);
 }
 
 // ---- Events

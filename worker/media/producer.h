@@ -64,6 +64,12 @@ class ProducerTap {
 /// receive state per encoding (stats, NACK list, RTX unwrapping, score, capture clock), parses each
 /// packet once and hands the packets of a loop turn to its active consumers together.
 ///
+/// A sender that changes its codec while it runs (ProduceOptions::takes_any_codec): the stream is
+/// of the new codec from the first packet with its payload type that is ahead of all others.
+/// Numbers, counts and score go on; jitter and what is missing are forgotten; a key frame is asked
+/// for, and consumers wait for it. Packets of the codec before that come later are counted and no
+/// more.
+///
 /// Owned by the transport; consumers attach through the router. Holds one RetransmissionStore per
 /// encoding, shared by all its consumers.
 class Producer {

@@ -82,8 +82,9 @@ Status CheckSupported(const RtpParameters& parameters) {
 Status CheckProduceOptions(const ProduceOptions& options, RtpParameters* parameters) {
   SLUICE_RETURN_IF_ERROR(CheckRtpParameters(parameters));
   SLUICE_RETURN_IF_ERROR(
-      CheckMapping(options.rtp_mapping, *parameters, options.route_by_payload_type));
-  SLUICE_RETURN_IF_ERROR(CheckEncodings(*parameters, options.kind, options.route_by_payload_type));
+      CheckMapping(options.rtp_mapping, *parameters, options.route_by_payload_type.media));
+  SLUICE_RETURN_IF_ERROR(
+      CheckEncodings(*parameters, options.kind, options.route_by_payload_type.media));
   return CheckSupported(*parameters);
 }
 

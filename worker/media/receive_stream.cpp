@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "worker/core/rtp/rtx.h"
+#include "worker/media/rtp_parameters_check.h"
 #include "worker/wire/payload_descriptor.h"
 
 namespace sluice {
@@ -43,16 +44,30 @@ ReceiveStream::ReceiveStream(const RtpStreamParams& params, MediaKind kind, Ssrc
 
 ReceiveStream::~ReceiveStream() = default;
 
-bool ReceiveStream::LearnSsrc(const RtpPacket& packet) {
-  const uint8_t payload_type = packet.payload_type().value();
-  if (payload_type == params_.payload_type) {
+bool ReceiveStream::LearnSsrc(const RtpPacket& packet, bool is_media) {
+  if (is_media) {
     if (params_.ssrc != 0) return false;
     params_.ssrc = packet.ssrc().value();
     return true;
   }
+  const uint8_t payload_type = packet.payload_type().value();
   if (payload_type != params_.rtx_payload_type || params_.rtx_ssrc || !started()) return false;
   params_.rtx_ssrc = packet.ssrc().value();
   return true;
+}
+
+void ReceiveStream::ChangeCodec(const RtpParameters& parameters, const RtpCodecParameters& codec) {
+  const uint32_t clock_rate = params_.clock_rate;
+  const bool used_dtx = params_.use_dtx;
+  SetCodec(parameters, codec, &params_);
+  codec_epoch_ = codec_epoch_ == 0xff ? 1 : static_cast<uint8_t>(codec_epoch_ + 1);
+  statistics_.SetClockRate(params_.clock_rate);
+  if (rtx_statistics_) rtx_statistics_->SetClockRate(params_.clock_rate);
+  nack_.ClearHoles();
+  if (params_.clock_rate != clock_rate) last_report_.reset();
+  if (params_.use_dtx != used_dtx) {
+    rate_ = RateWindow(params_.use_dtx ? kDtxRateWindow : kRateWindow);
+  }
 }
 
 SequenceTracker::Outcome ReceiveStream::OnMedia(const RtpPacket& packet, Timestamp received_at) {

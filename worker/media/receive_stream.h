@@ -63,14 +63,21 @@ class ReceiveStream final : private KeyFrameRequestSink {
   Ssrc ssrc() const { return Ssrc(params_.ssrc); }  ///< 0: not known yet
   Ssrc rtx_ssrc() const { return Ssrc(params_.rtx_ssrc.value_or(0)); }
   Ssrc mapped_ssrc() const { return mapped_ssrc_; }
+  /// The codec is that of the encoding until another is set.
   const RtpStreamParams& params() const { return params_; }
+  /// RoutedPacket::codec_epoch.
+  uint8_t codec_epoch() const { return codec_epoch_; }
   uint8_t score() const { return started() ? score_.score() : 0; }
   RetransmissionStore* store() const { return store_.get(); }
 
   /// A packet whose SSRC is not known came for this encoding: decides by payload type whether it is
-  /// its media or retransmission SSRC. False when there is one of that kind already, or when a
-  /// retransmission comes before any media.
-  bool LearnSsrc(const RtpPacket& packet);
+  /// its media SSRC (`is_media`: one that may start it) or its retransmission SSRC. False when
+  /// there is one of that kind already, or when a retransmission comes before any media.
+  bool LearnSsrc(const RtpPacket& packet, bool is_media);
+  /// The stream, started or not, is from now on of this codec, one of `parameters`. What was
+  /// measured with the clock of the one before and what is missing of it is forgotten; numbers and
+  /// counts go on.
+  void ChangeCodec(const RtpParameters& parameters, const RtpCodecParameters& codec);
 
   /// Step one for a media packet: is its number to be believed.
   SequenceTracker::Outcome OnMedia(const RtpPacket& packet, Timestamp received_at);
@@ -135,6 +142,7 @@ class ReceiveStream final : private KeyFrameRequestSink {
   std::optional<LastReport> last_report_;
 
   bool tracked_ = false;
+  uint8_t codec_epoch_ = 0;
   RtpTimestamp newest_timestamp_;
   uint64_t retransmitted_ = 0;
   uint64_t repaired_ = 0;

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "absl/strings/string_view.h"
+#include "worker/media/rtp_parameters_check.h"
 
 namespace sluice {
 
@@ -32,9 +33,10 @@ void ReceiveExtensionIds::Update(const RtpParameters& parameters) {
   }
 }
 
-Status RtpListener::Add(Producer& producer, const RtpParameters& parameters, bool by_payload_type) {
+Status RtpListener::Add(Producer& producer, const RtpParameters& parameters,
+                        const PayloadTypeRoutes& routes) {
   Status status = AddAll(producer, parameters);
-  if (status.ok() && by_payload_type) status = AddPayloadTypes(producer, parameters);
+  if (status.ok()) status = AddPayloadTypes(producer, parameters, routes);
   if (!status.ok()) Remove(producer);
   return status;
 }
@@ -71,8 +73,10 @@ Status RtpListener::AddAll(Producer& producer, const RtpParameters& parameters) 
   return absl::OkStatus();
 }
 
-Status RtpListener::AddPayloadTypes(Producer& producer, const RtpParameters& parameters) {
+Status RtpListener::AddPayloadTypes(Producer& producer, const RtpParameters& parameters,
+                                    const PayloadTypeRoutes& routes) {
   for (size_t i = 0; i < parameters.codecs.size(); ++i) {
+    if (!(IsRtxCodec(parameters.codecs[i]) ? routes.rtx : routes.media)) continue;
     const uint8_t type = parameters.codecs[i].payload_type;
     if (payload_types_.try_emplace(type, &producer).first->second == &producer) continue;
     return Error(

@@ -9,6 +9,7 @@
 #include "common/rtp_parameters.h"
 #include "common/rtp_types.h"
 #include "common/status.h"
+#include "worker/media/options.h"
 #include "worker/wire/rtp_packet.h"
 
 namespace sluice {
@@ -37,9 +38,10 @@ class RtpListener {
   static constexpr size_t kMaxSsrcs = 1024;
 
   /// Registers every SSRC and RTX SSRC of the encodings, then the MID, then the RIDs, then
-  /// with `by_payload_type` the payload types of the codecs. Error when an SSRC, the MID or a
-  /// payload type is taken, or a RID is taken and there is no MID; nothing is registered then.
-  Status Add(Producer& producer, const RtpParameters& parameters, bool by_payload_type = false);
+  /// the payload types of the codecs that `routes` names. Error when an SSRC, the MID or a payload
+  /// type is taken, or a RID is taken and there is no MID; nothing is registered then.
+  Status Add(Producer& producer, const RtpParameters& parameters,
+             const PayloadTypeRoutes& routes = {});
   /// Forgets everything of the producer, what was learned included.
   void Remove(const Producer& producer);
   /// Adds an SSRC that a packet told us. False when it belongs to another producer or the table is
@@ -69,7 +71,8 @@ class RtpListener {
     return it == payload_types_.end() ? nullptr : it->second;
   }
   Status AddAll(Producer& producer, const RtpParameters& parameters);
-  Status AddPayloadTypes(Producer& producer, const RtpParameters& parameters);
+  Status AddPayloadTypes(Producer& producer, const RtpParameters& parameters,
+                         const PayloadTypeRoutes& routes);
 
   absl::flat_hash_map<uint32_t, Producer*> ssrcs_;
   absl::flat_hash_map<std::string, Producer*> mids_;

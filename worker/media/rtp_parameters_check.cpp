@@ -196,6 +196,10 @@ bool IsRtxCodec(const RtpCodecParameters& codec) {
   return slash != std::string_view::npos && EqualsIgnoreCase(mime_type.substr(slash), "/rtx");
 }
 
+bool IsOfKind(const RtpCodecParameters& codec, MediaKind kind) {
+  return codec.mime_type.starts_with("video/") == (kind == MediaKind::kVideo);
+}
+
 Status CheckRtpParameters(RtpParameters* parameters) {
   SLUICE_RETURN_IF_ERROR(CheckCodecs(parameters));
   if (parameters->encodings.empty()) {
@@ -244,28 +248,34 @@ bool HasFeedback(const RtpCodecParameters& codec, const char* type, const char* 
 
 RtpStreamParams StreamParamsOf(const RtpParameters& parameters, size_t index) {
   const RtpEncodingParameters& encoding = parameters.encodings[index];
-  const RtpCodecParameters& codec = *CodecOf(parameters, encoding);
   const ScalabilityMode mode = ParseScalabilityMode(encoding.scalability_mode);
   RtpStreamParams params;
   params.encoding_idx = static_cast<uint32_t>(index);
   params.ssrc = encoding.ssrc.value_or(0);
-  params.payload_type = codec.payload_type;
-  params.mime_type = codec.mime_type;
-  params.clock_rate = codec.clock_rate;
   params.rid = encoding.rid;
   params.cname = parameters.rtcp.cname;
-  params.use_nack = HasFeedback(codec, "nack");
-  params.use_pli = HasFeedback(codec, "nack", "pli");
-  params.use_fir = HasFeedback(codec, "ccm", "fir");
-  params.use_in_band_fec = IsFlagSet(codec.parameters, "useinbandfec");
-  params.use_dtx = encoding.dtx || IsFlagSet(codec.parameters, "usedtx");
   params.spatial_layers = mode.spatial_layers;
   params.temporal_layers = mode.temporal_layers;
-  if (const RtpCodecParameters* rtx = RtxCodecOf(parameters, codec.payload_type)) {
-    params.rtx_ssrc = encoding.rtx_ssrc;
-    params.rtx_payload_type = rtx->payload_type;
-  }
+  SetCodec(parameters, *CodecOf(parameters, encoding), &params);
   return params;
+}
+
+void SetCodec(const RtpParameters& parameters, const RtpCodecParameters& codec,
+              RtpStreamParams* params) {
+  const RtpEncodingParameters& encoding = parameters.encodings[params->encoding_idx];
+  params->payload_type = codec.payload_type;
+  params->mime_type = codec.mime_type;
+  params->clock_rate = codec.clock_rate;
+  params->use_nack = HasFeedback(codec, "nack");
+  params->use_pli = HasFeedback(codec, "nack", "pli");
+  params->use_fir = HasFeedback(codec, "ccm", "fir");
+  params->use_in_band_fec = IsFlagSet(codec.parameters, "useinbandfec");
+  params->use_dtx = encoding.dtx || IsFlagSet(codec.parameters, "usedtx");
+  params->rtx_payload_type.reset();
+  if (const RtpCodecParameters* rtx = RtxCodecOf(parameters, codec.payload_type)) {
+    params->rtx_payload_type = rtx->payload_type;
+    if (!params->rtx_ssrc) params->rtx_ssrc = encoding.rtx_ssrc;
+  }
 }
 
 }  // namespace sluice

@@ -18,6 +18,8 @@ Status CheckRtpParameters(RtpParameters* parameters);
 /// For parameters that CheckRtpParameters has passed.
 bool IsMediaCodec(const RtpCodecParameters& codec);
 bool IsRtxCodec(const RtpCodecParameters& codec);
+/// By the first part of its MIME type.
+bool IsOfKind(const RtpCodecParameters& codec, MediaKind kind);
 
 // The following are for parameters that CheckRtpParameters has passed.
 
@@ -31,5 +33,10 @@ bool HasFeedback(const RtpCodecParameters& codec, const char* type, const char* 
 /// What dumps show of the stream of `parameters.encodings[index]`, and what it is driven by.
 /// `ssrc` is 0 where the encoding has none.
 RtpStreamParams StreamParamsOf(const RtpParameters& parameters, size_t index);
+/// Makes `params`, those of the stream of `parameters.encodings[params->encoding_idx]`, those of a
+/// stream of this codec: payload types, clock rate, feedback, DTX, FEC. An RTX SSRC that it has
+/// stays.
+void SetCodec(const RtpParameters& parameters, const RtpCodecParameters& codec,
+              RtpStreamParams* params);
 
 }  // namespace sluice

@@ -68,6 +68,14 @@ void SendStream::Stop() {
   guard_.Clear();
 }
 
+void SendStream::ChangeCodec(const ConsumerSettings& settings) {
+  patches_vp8_ = settings.codec == CodecKind::kVp8;
+  has_key_frames_ = HasKeyFrames(settings.codec);
+  rtx_payload_type_ = PayloadType(settings.stream.rtx_payload_type.value_or(0));
+  continuity_.SetClockRate(settings.stream.clock_rate);
+  rewriter_.ClearHistory();
+}
+
 SendStream::Outcome SendStream::Send(const RoutedPacket& packet, bool payload_may_go) {
   const SequenceRewriter::Mapped mapped = rewriter_.Map(packet.sequence);
   if (!mapped) return Outcome::kTooLate;

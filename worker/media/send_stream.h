@@ -61,6 +61,9 @@ class SendStream {
   /// Nothing is sent before the next Start(), and nothing sent so far is sent again.
   void Stop();
 
+  /// Stop(), for a source of the codec that `settings` now says.
+  void ChangeCodec(const ConsumerSettings& settings);
+
   /// The producer packet behind a number of ours, and how it was rewritten.
   std::optional<SequenceRewriter::Origin> Find(SeqNumber own) const { return rewriter_.Find(own); }
   /// Sends it again: as RTX (RFC 4588), or byte for byte. Not for consumers that can do neither.
@@ -85,11 +88,11 @@ class SendStream {
   }
 
   RtpEgress& egress_;
-  const bool patches_vp8_;
-  const bool has_key_frames_;
+  bool patches_vp8_;
+  bool has_key_frames_;
   const bool uses_rtx_;
   const bool repeats_bytes_;  ///< ConsumerSettings::plain_retransmission
-  const PayloadType rtx_payload_type_;
+  PayloadType rtx_payload_type_;
   const Ssrc ssrc_;
   const Ssrc rtx_ssrc_;
   uint16_t next_rtx_;

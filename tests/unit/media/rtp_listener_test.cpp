@@ -133,13 +133,33 @@ TEST_CASE("where a producer asks for it, the payload type tells what nothing els
   REQUIRE(listener.Add(Second(), parameters).ok());  // not asked for
   CHECK(listener.Find(*packet.view, kIds) == nullptr);
   parameters.encodings = {BySsrc(6)};
-  REQUIRE(listener.Add(First(), parameters, /*by_payload_type=*/true).ok());
+  REQUIRE(listener.Add(First(), parameters, {.media = true}).ok());
   CHECK(listener.Find(*packet.view, kIds) == &First());
   CHECK(listener.Find(*Packet(5, "", "").view, kIds) == &Second());  // SSRC wins
   parameters.encodings = {BySsrc(7)};
-  CHECK_FALSE(listener.Add(Second(), parameters, /*by_payload_type=*/true).ok());
+  CHECK_FALSE(listener.Add(Second(), parameters, {.media = true}).ok());
   listener.Remove(First());
   CHECK(listener.Find(*packet.view, kIds) == nullptr);
+}
+
+TEST_CASE("payload types of media and of RTX may be those of two producers", "[rtp_listener]") {
+  RtpListener listener;
+  RtpParameters parameters = Parameters({BySsrc(5)});
+  parameters.codecs = {samples::Vp8(96), samples::Rtx(97, 96)};
+  REQUIRE(listener.Add(First(), parameters, {.media = false, .rtx = true}).ok());
+  const auto media = samples::Rtp(96, 99, 1, 1, {1, 2, 3});
+  const auto rtx = samples::Rtp(97, 99, 1, 1, {1, 2, 3});
+  const auto found = [&listener](std::vector<uint8_t> bytes) {
+    return listener.Find(*RtpPacket::Parse(bytes), kIds);
+  };
+  CHECK(found(media) == nullptr);
+  CHECK(found(rtx) == &First());
+  parameters.encodings = {BySsrc(6)};
+  CHECK_FALSE(listener.Add(Second(), parameters, {.media = true, .rtx = true}).ok());
+  CHECK(found(media) == nullptr);
+  REQUIRE(listener.Add(Second(), parameters, {.media = true, .rtx = false}).ok());
+  CHECK(found(media) == &Second());
+  CHECK(found(rtx) == &First());
 }
 
 TEST_CASE("the last producer that has an extension decides its id", "[rtp_listener]") {

@@ -41,10 +41,23 @@ RtpCodecParameters ToEngineCodec(const Codec& codec) {
   return out;
 }
 
-RtpEncodingParameters ToEngineEncoding(const Encoding& encoding) {
+/// What repairs the stream of encoding `index`: of the encodings with its SSRC, the first that
+/// names an RTX SSRC, else the first that has RTX. Null: nothing.
+const EncodingRtx* RtxOf(const RoomRtpParameters& parameters, size_t index) {
+  const Encoding& own = parameters.encodings[index];
+  const EncodingRtx* found = own.rtx ? &*own.rtx : nullptr;
+  if (own.ssrc == 0) return found;
+  for (const Encoding& encoding : parameters.encodings) {
+    if (encoding.ssrc != own.ssrc || !encoding.rtx) continue;
+    if (found == nullptr || (found->ssrc == 0 && encoding.rtx->ssrc != 0)) found = &*encoding.rtx;
+  }
+  return found;
+}
+
+RtpEncodingParameters ToEngineEncoding(const Encoding& encoding, const EncodingRtx* rtx) {
   RtpEncodingParameters out;
   if (encoding.ssrc != 0) out.ssrc = encoding.ssrc;
-  if (encoding.rtx && encoding.rtx->ssrc != 0) out.rtx_ssrc = encoding.rtx->ssrc;
+  if (rtx != nullptr && rtx->ssrc != 0) out.rtx_ssrc = rtx->ssrc;
   out.codec_payload_type = encoding.codec_payload_type;
   return out;
 }
@@ -61,12 +74,12 @@ MediaKind MediaKindOf(const RoomRtpParameters& parameters, const Encoding& encod
 /// What the engine's checks take for these parameters, with this encoding only. Names of codec
 /// parameters are turned into those of SDP, which the engine reads (useInbandFec: useinbandfec).
 sluice::RtpParameters ToEngineParameters(const RoomRtpParameters& parameters,
-                                         const Encoding& encoding,
+                                         const RtpEncodingParameters& encoding,
                                          std::string_view fallback_cname) {
   sluice::RtpParameters out;
   // No MID: its header extension is not among those of this protocol, so that no packet has one.
   for (const Codec& codec : parameters.codecs) out.codecs.push_back(ToEngineCodec(codec));
-  out.encodings.push_back(ToEngineEncoding(encoding));
+  out.encodings.push_back(encoding);
   for (const HeaderExtensionUse& extension : parameters.header_extensions) {
     out.header_extensions.push_back(
         {extension.uri, extension.id, extension.encrypt, extension.parameters});
@@ -79,10 +92,25 @@ sluice::RtpParameters ToEngineParameters(const RoomRtpParameters& parameters,
   return out;
 }
 
-bool IsFirstToLeaveSsrcOpen(const RoomRtpParameters& parameters, size_t index) {
-  const auto earlier = std::span<const Encoding>(parameters.encodings).first(index);
-  return LeavesSsrcOpen(parameters.encodings[index]) &&
-         std::none_of(earlier.begin(), earlier.end(), LeavesSsrcOpen);
+bool LeavesRtxOpen(const RoomRtpParameters& parameters, size_t index) {
+  const EncodingRtx* rtx = RtxOf(parameters, index);
+  return rtx != nullptr && rtx->ssrc == 0;
+}
+
+/// For the stream of encoding `index`.
+PayloadTypeRoutes RoutesOf(const RoomRtpParameters& parameters, size_t index) {
+  size_t leave_rtx_open = 0;
+  for (size_t i = 0; i < parameters.encodings.size(); ++i) {
+    if (HasStream(parameters, i) && LeavesRtxOpen(parameters, i)) ++leave_rtx_open;
+  }
+  PayloadTypeRoutes routes;
+  routes.media = parameters.encodings[index].ssrc == 0;
+  if (leave_rtx_open == 0) {
+    routes.rtx = routes.media && RtxOf(parameters, index) == nullptr;
+  } else {
+    routes.rtx = leave_rtx_open == 1 && LeavesRtxOpen(parameters, index);
+  }
+  return routes;
 }
 
 }  // namespace
@@ -94,7 +122,6 @@ bool LeavesSsrcOpen(const Encoding& encoding) {
 
 bool HasStream(const RoomRtpParameters& parameters, size_t index) {
   const uint32_t ssrc = parameters.encodings[index].ssrc;
-  if (ssrc == 0) return IsFirstToLeaveSsrcOpen(parameters, index);
   const auto earlier = std::span<const Encoding>(parameters.encodings).first(index);
   return std::none_of(earlier.begin(), earlier.end(),
                       [ssrc](const Encoding& encoding) { return encoding.ssrc == ssrc; });
@@ -108,14 +135,16 @@ std::optional<ProduceOptions> ToProduceOptions(std::string producer_id,
   ProduceOptions options;
   options.producer_id = std::move(producer_id);
   options.kind = MediaKindOf(parameters, encoding);
-  options.rtp_parameters = ToEngineParameters(parameters, encoding, fallback_cname);
+  options.rtp_parameters = ToEngineParameters(
+      parameters, ToEngineEncoding(encoding, RtxOf(parameters, index)), fallback_cname);
   for (const RtpCodecParameters& codec : options.rtp_parameters.codecs) {
     if (IsRtx(codec.mime_type)) continue;  // unwrapped before payload types are looked up
     options.rtp_mapping.codecs.push_back({codec.payload_type, codec.payload_type});
   }
   options.rtp_mapping.encodings.push_back(
       {/*rid=*/"", options.rtp_parameters.encodings.front().ssrc, kMappedSsrc});
-  options.route_by_payload_type = IsFirstToLeaveSsrcOpen(parameters, index);
+  options.route_by_payload_type = RoutesOf(parameters, index);
+  options.takes_any_codec = true;
   return options;
 }
 
@@ -128,7 +157,8 @@ std::optional<ConsumeOptions> ToConsumeOptions(std::string consumer_id, std::str
   options.producer_id = std::move(producer_id);
   const Encoding& encoding = sender.encodings.front();
   options.kind = MediaKindOf(sender, encoding);
-  options.rtp_parameters = ToEngineParameters(sender, encoding, fallback_cname);
+  options.rtp_parameters =
+      ToEngineParameters(sender, ToEngineEncoding(encoding, RtxOf(sender, 0)), fallback_cname);
   options.type = RtpType::kSimple;
   RtpEncodingParameters& consumable = options.consumable_rtp_encodings.emplace_back();
   consumable.ssrc = kMappedSsrc;

@@ -21,16 +21,20 @@ namespace sluice::room_protocol {
 inline constexpr uint32_t kMappedSsrc = 1;
 
 /// The encoding with this index is received as a stream of its own: it names an SSRC that none
-/// before it names (layers may share one), or is the first to leave SSRCs open. The first encoding
+/// before it names (layers may share one), or is the first that names none. The first encoding
 /// always is.
 bool HasStream(const RoomRtpParameters& parameters, size_t index);
 
 /// Options of the producer behind one encoding of a receiver with these reduced parameters.
 /// `fallback_cname`, not empty, stands in where the parameters name no CNAME; the same for all
 /// receivers of a peer. The kind is that of the encoding's codec: depth, and receivers that say no
-/// kind, are video or audio. The first encoding that leaves SSRCs open is known by payload type,
-/// which tells no two apart. nullopt when the encoding has no stream, or there is none with that
-/// index.
+/// kind, are video or audio. The stream may be of any codec of that kind. nullopt when the encoding
+/// has no stream, or there is none with that index.
+///
+/// What no SSRC tells is known by payload type: media goes to the stream of the first encoding that
+/// names no SSRC. Retransmissions go to the stream that leaves its RTX SSRC open; to none where
+/// several do, which the payload type does not tell apart; and where none does, to the stream that
+/// gets the media. A stream that names no RTX takes that of a later encoding with its SSRC.
 std::optional<ProduceOptions> ToProduceOptions(std::string producer_id,
                                                const RoomRtpParameters& parameters, size_t index,
                                                std::string_view fallback_cname);

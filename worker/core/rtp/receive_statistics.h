@@ -35,6 +35,11 @@ class ReceiveStatistics {
   };
   Interval TakeInterval();
 
+  /// The sender's RTP clock is another one: jitter is measured anew.
+  void SetClockRate(uint32_t clock_rate) {
+    clock_rate_ = clock_rate;
+    ResetJitter();
+  }
   /// Forgets the transit time: after a pause its next difference would mean nothing.
   void ResetJitter();
 

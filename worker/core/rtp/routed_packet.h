@@ -38,6 +38,9 @@ struct RoutedPacket {
   PayloadType payload_type;  ///< mapped to the router's
   Ssrc mapped_ssrc;          ///< of the producer encoding
   uint8_t encoding_index = 0;
+  /// 0: of the codec of the encoding, as a consumer was told. Another number than before: the
+  /// sender has changed its codec.
+  uint8_t codec_epoch = 0;
   bool marker = false;
   bool is_recovered = false;  ///< came as RTX
   /// Carries no payload: not forwarded and not stored, but it used up a sequence number, so that

@@ -23,6 +23,8 @@ class StreamContinuity {
 
   explicit StreamContinuity(uint32_t clock_rate) : clock_rate_(clock_rate) {}
 
+  /// Time runs on in units of another clock.
+  void SetClockRate(uint32_t clock_rate) { clock_rate_ = clock_rate; }
   /// Offsets for a source that starts with `first`. The first source of all passes unchanged.
   RewriteOffsets OffsetsFor(const RoutedPacket& first) const;
 

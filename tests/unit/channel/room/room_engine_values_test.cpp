@@ -50,7 +50,8 @@ TEST_CASE("the recorded receivers make producers that the engine takes, with ide
   REQUIRE(mapping.encodings.size() == 1);
   CHECK(mapping.encodings[0].ssrc == 615420371u);
   CHECK(mapping.encodings[0].mapped_ssrc == kMappedSsrc);
-  CHECK_FALSE(video->route_by_payload_type);
+  CHECK(video->route_by_payload_type == PayloadTypeRoutes{});
+  CHECK(video->takes_any_codec);
 
   const auto audio =
       ToProduceOptions("88577653", Receiver(trace::Data(trace::kReceiveAudio)), 0, "x");
@@ -110,7 +111,7 @@ TEST_CASE("every encoding is produced by itself, active or not; the first is con
     REQUIRE(options.has_value());
     REQUIRE(options->rtp_parameters.encodings.size() == 1);
     CHECK(options->rtp_parameters.encodings[0].ssrc == index + 1);
-    CHECK_FALSE(options->route_by_payload_type);
+    CHECK(options->route_by_payload_type == PayloadTypeRoutes{});
     RtpParameters parameters = options->rtp_parameters;
     CHECK(CheckProduceOptions(*options, &parameters).ok());
   }
@@ -120,7 +121,9 @@ TEST_CASE("every encoding is produced by itself, active or not; the first is con
   CHECK(consumed->rtp_parameters.encodings.at(0).ssrc == 1u);
 }
 
-TEST_CASE("encodings with one SSRC are one stream; one alone is known by payload type") {
+/// For each encoding: '-' no stream, 's' known by SSRC, 'm' media by payload type, 'x' RTX by
+/// payload type, 'p' both; and its RTX SSRC.
+TEST_CASE("encodings with one SSRC are one stream; what no SSRC tells goes where one leaves it") {
   const auto streams = [](const char* encodings) {
     const RoomRtpParameters receiver =
         Receiver(std::string("{") + kVp8 + ",'encodings':" + encodings + "}");
@@ -128,14 +131,33 @@ TEST_CASE("encodings with one SSRC are one stream; one alone is known by payload
     for (size_t i = 0; i < receiver.encodings.size(); ++i) {
       const auto options = ToProduceOptions("p", receiver, i, "c");
       CHECK(options.has_value() == HasStream(receiver, i));
-      text += !options ? '-' : options->route_by_payload_type ? 'p' : 's';
+      if (!options) {
+        text += '-';
+        continue;
+      }
+      const PayloadTypeRoutes& routes = options->route_by_payload_type;
+      text += routes.media ? (routes.rtx ? 'p' : 'm') : routes.rtx ? 'x' : 's';
+      const auto rtx_ssrc = options->rtp_parameters.encodings.at(0).rtx_ssrc;
+      if (rtx_ssrc) text += std::to_string(*rtx_ssrc);
     }
     return text;
   };
   CHECK(streams("[{'ssrc':1},{'ssrc':2},{'ssrc':1}]") == "ss-");
   CHECK(streams("[{'ssrc':1},{},{}]") == "sp-");
   CHECK(streams("[{},{'ssrc':2},{}]") == "ps-");
-  CHECK(streams("[{'ssrc':1},{'ssrc':2,'rtx':{}},{'ssrc':3,'rtx':{}},{}]") == "sps-");
+  CHECK(streams("[{'ssrc':5},{'ssrc':5,'rtx':{}},{}]") == "x-m");
+  // RTX
+  CHECK(streams("[{'ssrc':1},{'ssrc':2,'rtx':{}},{'ssrc':3,'rtx':{}},{}]") == "sssm");
+  CHECK(streams("[{'ssrc':1,'rtx':{}},{'ssrc':2}]") == "xs");
+  CHECK(streams("[{'ssrc':1,'rtx':{}},{'ssrc':2,'rtx':{'ssrc':3}}]") == "xs3");
+  CHECK(streams("[{'ssrc':1,'rtx':{}},{'rtx':{}}]") == "sm");
+  CHECK(streams("[{'ssrc':1,'rtx':{'ssrc':2}},{'rtx':{}},{'rtx':{}}]") == "s2p-");
+  CHECK(streams("[{'rtx':{'ssrc':2}}]") == "m2");
+  CHECK(streams("[{'ssrc':1,'fec':{'mechanism':'flexfec'}}]") == "s");
+  // RTX of a duplicate
+  CHECK(streams("[{'ssrc':5},{'ssrc':5,'rtx':{'ssrc':6}}]") == "s6-");
+  CHECK(streams("[{'ssrc':5,'rtx':{}},{'ssrc':5,'rtx':{'ssrc':6}},{'rtx':{}}]") == "s6-p");
+  CHECK(streams("[{'ssrc':5,'rtx':{'ssrc':6}},{'ssrc':5,'rtx':{'ssrc':7}}]") == "s6-");
 }
 
 TEST_CASE("an encoding is of the kind of its own codec") {
@@ -153,7 +175,7 @@ TEST_CASE("without an SSRC packets are known by payload type, and there is nothi
     const RoomRtpParameters receiver = Receiver(std::string("{") + kVp8 + encodings + "}");
     const auto options = ToProduceOptions("p", receiver, 0, "c");
     REQUIRE(options.has_value());
-    CHECK(options->route_by_payload_type);
+    CHECK(options->route_by_payload_type == PayloadTypeRoutes{.media = true, .rtx = true});
     CHECK_FALSE(options->rtp_parameters.encodings.at(0).ssrc.has_value());
     RtpParameters parameters = options->rtp_parameters;
     CHECK(CheckProduceOptions(*options, &parameters).ok());
