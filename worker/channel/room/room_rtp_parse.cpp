@@ -47,7 +47,7 @@ std::optional<int32_t> Int32(const json::value& value) {
 
 /// A non-empty array of 32-bit integers.
 std::optional<std::vector<int32_t>> Int32Array(const json::array& array) {
-  if (array.empty() || array.size() > kMaxParameterIntegers) return std::nullopt;
+  if (array.empty()) return std::nullopt;
   std::vector<int32_t> integers;
   for (const json::value& element : array) {
     const auto integer = Int32(element);

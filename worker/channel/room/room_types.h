@@ -15,15 +15,15 @@
 namespace sluice::room_protocol {
 
 /// Most entries of one list in a request. Real clients send a tenth of it; a list that fits into a
-/// message of 65,536 bytes could otherwise hold thousands.
-inline constexpr size_t kMaxCodecs = 128;            ///< as many as there are payload types
-inline constexpr size_t kMaxHeaderExtensions = 64;   ///< Chromium sends 8 to 16
-inline constexpr size_t kMaxEncodings = 32;          ///< simulcast has 3
-inline constexpr size_t kMaxFecMechanisms = 16;      ///< none is known
-inline constexpr size_t kMaxRtcpFeedback = 32;       ///< per codec; 9 are known
-inline constexpr size_t kMaxParameters = 64;         ///< per codec or header extension
-inline constexpr size_t kMaxParameterIntegers = 64;  ///< in one parameter that is an array
-inline constexpr size_t kMaxDependencies = 32;       ///< dependencyEncodingIds of one encoding
+/// message of 65,536 bytes could otherwise hold thousands. The integers of one parameter are not
+/// counted: they are kept, not worked on.
+inline constexpr size_t kMaxCodecs = 128;           ///< as many as there are payload types
+inline constexpr size_t kMaxHeaderExtensions = 64;  ///< Chromium sends 8 to 16
+inline constexpr size_t kMaxEncodings = 32;         ///< simulcast has 3
+inline constexpr size_t kMaxFecMechanisms = 16;     ///< none is known
+inline constexpr size_t kMaxRtcpFeedback = 32;      ///< per codec; 9 are known
+inline constexpr size_t kMaxParameters = 64;        ///< per codec or header extension
+inline constexpr size_t kMaxDependencies = 32;      ///< dependencyEncodingIds of one encoding
 
 /// "" on the wire = kAll: a header extension for any kind, a codec that says none.
 enum class Kind : uint8_t { kAll, kAudio, kVideo, kDepth };

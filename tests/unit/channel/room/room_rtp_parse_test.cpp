@@ -134,7 +134,7 @@ TEST_CASE("a codec of a room is rejected by the name of its field") {
       ParseMediaCodecs);
 }
 
-TEST_CASE("parameters are bounded") {
+TEST_CASE("parameters are bounded, the integers of one are not") {
   std::string members;
   for (int i = 0; i < 65; ++i) {
     members += (i == 0 ? "'" : ",'") + std::to_string(i) + "':1";
@@ -146,9 +146,9 @@ TEST_CASE("parameters are bounded") {
         "TypeError: mediaCodecs[0].parameters has 65 members: must be at most 64");
   const auto list = ParseMediaCodecs(
       Json("{'mediaCodecs':[{'kind':'','name':'video/VP8','clockRate':1,'parameters':{'list':" +
-           Repeat("1", 65) + "}}]}"));
+           Repeat("1", 10'000) + "}}]}"));
   REQUIRE(list.ok());
-  CHECK(list->front().parameters.empty());
+  CHECK(list->front().parameters == Parameters{{"list", std::vector<int32_t>(10'000, 1)}});
 }
 
 TEST_CASE("capabilities are read; every list is optional, unknown extensions are left out") {
