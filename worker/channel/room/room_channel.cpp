@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <boost/json/stream_parser.hpp>
 #include <utility>
 
+#include "worker/channel/room/json_text.h"
 #include "worker/channel/room/room_methods.h"
 #include "worker/channel/room/room_request.h"
 
@@ -23,12 +23,7 @@ namespace {
 bool MayBecomeObject(std::string_view beginning) {
   const size_t first = beginning.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos) return true;
-  boost::json::parse_options options;
-  options.max_depth = room_protocol::kMaxDepth;
-  boost::json::stream_parser parser({}, options);
-  boost::json::error_code error;
-  parser.write(beginning.data(), beginning.size(), error);
-  return beginning[first] == '{' && !error;
+  return beginning[first] == '{' && room_protocol::MayBecomeJson(beginning);
 }
 }  // namespace
 
@@ -90,8 +85,11 @@ void RoomChannel::OnPayload(std::string_view payload) {
   if (!parsed.status.ok()) {
     ++rejected_frames_;
     const std::string reason(parsed.status.message());
-    if (parsed.id) return writer_.Reject(*parsed.id, reason);
-    SLUICE_ERROR("a request that cannot be answered: {}", reason);
+    if (parsed.id) {
+      writer_.Reject(*parsed.id, reason);
+    } else {
+      SLUICE_ERROR("a request that cannot be answered: {}", reason);
+    }
     if (!parsed.is_json) reader_.DoubtLength();
     return;
   }

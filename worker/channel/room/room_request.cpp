@@ -1,14 +1,11 @@
 #include "worker/channel/room/room_request.h"
 
-#include <fmt/format.h>
-
-#include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 #include <limits>
 #include <utility>
 
-#include "worker/channel/room/json_flaws.h"
 #include "worker/channel/room/json_reader.h"
+#include "worker/channel/room/json_text.h"
 
 namespace sluice::room_protocol {
 
@@ -27,29 +24,15 @@ json::object TakeObject(json::object& root, const char* field) {
 
 /// Leaves in `parsed` what could be read.
 Status ParseInto(std::string_view payload, ParsedRequest* parsed) {
-  json::parse_options options;
-  options.max_depth = kMaxDepth;
-  json::error_code error;
-  json::value root = json::parse({payload.data(), payload.size()}, error, {}, options);
-  if (error) return TypeError(fmt::format("not valid JSON: {}", error.message()));
-  parsed->is_json = true;
-  json::object* const object = root.if_object();
-  if (object == nullptr) return JsonReader::Wrong("request", &root, "an object");
+  JsonText text = ReadJson(payload);
+  parsed->is_json = text.is_whole;
+  parsed->id = text.id;
+  SLUICE_RETURN_IF_ERROR(text.status);
+  json::object* const object = text.root.if_object();
+  if (object == nullptr) return JsonReader::Wrong("request", &text.root, "an object");
 
   const JsonReader reader(*object, "");
-  const JsonFlaws flaws = FindFlaws(payload);
-  const std::optional<DuplicateKey>& twice = flaws.duplicate;
-  const Status id = reader.Uint("id", kRequired, kMaxUint32, &parsed->request.id);
-  if (id.ok() && !(twice && twice->is_root_id)) parsed->id = parsed->request.id;
-  if (twice) {
-    return TypeError(fmt::format("{} is twice in one object: a key may be there once",
-                                 Describe(json::value(twice->key))));
-  }
-  if (flaws.infinite) {
-    return TypeError(fmt::format("{} is too large a number: must be within 1.79e308 of 0",
-                                 Describe(json::value(*flaws.infinite))));
-  }
-  SLUICE_RETURN_IF_ERROR(id);
+  SLUICE_RETURN_IF_ERROR(reader.Uint("id", kRequired, kMaxUint32, &parsed->request.id));
   SLUICE_RETURN_IF_ERROR(reader.String("method", kRequired, &parsed->request.method));
   parsed->request.internal = TakeObject(*object, "internal");
   parsed->request.data = TakeObject(*object, "data");

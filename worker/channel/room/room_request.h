@@ -22,7 +22,7 @@ struct Request {
 /// A payload that could be read, or the reason why not and, when it was readable, whom to answer.
 struct ParsedRequest {
   std::optional<uint32_t> id;
-  bool is_json = false;  ///< some JSON at least, not for instance the cut end of a message
+  bool is_json = false;  ///< to its end at least, not for instance the cut end of a message
   Status status;
   Request request;  ///< when `status` is ok
 };

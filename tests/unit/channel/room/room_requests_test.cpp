@@ -22,12 +22,61 @@ TEST_CASE("what has no id to answer is logged, and the next request is served") 
   worker.Accept("worker.dump", "");
 }
 
-TEST_CASE("JSON nested too deep is refused before it can hurt") {
+TEST_CASE("JSON nested too deep is refused before it can hurt, and answered where it can be") {
   RoomFixture worker;
-  worker.SendFrame(std::string(30'000, '['));
-  worker.SendFrame("{\"id\":1,\"data\":" + std::string(1000, '[') + std::string(1000, ']') + "}");
-  CHECK(worker.messages.empty());
+  const std::string deep = std::string(1000, '[') + std::string(1000, ']');
+  SECTION("the id stands before it") {
+    worker.SendFrame(R"({"id":1,"method":"worker.dump","data":{"a":)" + deep + "}}");
+    CHECK_THAT(worker.last_reason, Catch::StartsWith(R"("a[0][0][0])") &&
+                                       Catch::Contains("nested too deep") &&
+                                       Catch::Contains("32 levels"));
+    CHECK(worker.TakeSummary() == Lines{"rejected 1"});
+    CHECK(worker.logs.empty());
+  }
+  SECTION("nobody knows whom to answer") {
+    worker.SendFrame(std::string(30'000, '['));
+    worker.SendFrame(R"({"data":)" + deep + R"(,"id":1,"method":"worker.dump"})");
+    worker.SendFrame(R"({"id":1,"id":1,"data":)" + deep + "}");
+    worker.SendFrame(R"({"id":-1,"data":)" + deep + "}");
+    CHECK(worker.messages.empty());
+    REQUIRE(worker.logs.size() == 4);
+    CHECK_THAT(worker.logs[1], Catch::Contains("nested too deep"));
+  }
+  CHECK(worker.channel.rejected_frames() > 0);
+  worker.Accept("worker.dump", "");
+}
+
+TEST_CASE("a request that is nested as deep as it may be is taken") {
+  RoomFixture worker;
+  const std::string deep = std::string(31, '[') + std::string(31, ']');  // in the request's object
+  worker.SendFrame(R"({"id":1,"method":"worker.dump","data":)" + deep + "}");
+  worker.SendFrame(R"({"id":2,"method":"worker.dump","data":[)" + deep + "]}");
+  CHECK(worker.TakeSummary() == Lines{"accepted 1", "rejected 2"});
+}
+
+TEST_CASE("half of a surrogate pair is rejected, wherever the id stands") {
+  RoomFixture worker;
+  const auto* const half = GENERATE(R"(\uD800)", R"(\udbffx)", R"(\uDFFF)", R"(\ud83d\ud83d)",
+                                    R"(\ud83d\n)", R"(\\\udc00)");
+  CAPTURE(half);
+  worker.SendFrame(fmt::format(R"({{"id":1,"method":"worker.dump","data":{{"a":"{}"}}}})", half));
+  CHECK_THAT(worker.last_reason, Catch::Contains("half of a surrogate pair"));
+  worker.SendFrame(fmt::format(R"({{"data":{{"{}":1}},"id":2,"method":"worker.dump"}})", half));
+  worker.SendFrame(fmt::format(R"({{"data":"{}","method":"worker.dump"}})", half));
+  worker.SendFrame(fmt::format(R"({{"id":3,"method":"worker.dump","data":"{}",}})", half));
+  CHECK(worker.TakeSummary() == Lines{"rejected 1", "rejected 2"});
   CHECK(worker.logs.size() == 2);
+  worker.SendFrame(R"({"id":4,"method":"\ud83d\ude00 \\ud800"})");  // a pair, and no escape
+  CHECK_THAT(worker.last_reason, Catch::Contains("no such method"));
+}
+
+TEST_CASE("what lies inside the span of a wrong length is found, however deep that goes") {
+  RoomFixture worker;
+  const std::string next = R"({"id":2,"method":"worker.dump"})";
+  const std::string inside =
+      R"({"id":1,"data":)" + std::string(100, '[') + fmt::format("{}:{},", next.size(), next);
+  worker.Send(fmt::format("{}:{}", inside.size() - 1, inside));
+  CHECK(worker.TakeSummary() == Lines{"rejected 1", "accepted 2"});
 }
 
 TEST_CASE("a request with an id and no method is rejected by name") {
@@ -88,6 +137,9 @@ TEST_CASE("a number that no double holds is rejected by its field, and never wri
   CHECK(worker.messages[0].at("id") == 7);
   CHECK_THAT(std::string(worker.messages[0].at("reason").as_string()),
              Catch::StartsWith(field) && Catch::Contains("too large"));
+  // So is one whose exponent alone is beyond everything, where the id was read before it.
+  worker.SendFrame(R"({"id":9,"method":"worker.dump","data":{"a":{"b":-1e-9999999999}}})");
+  CHECK_THAT(worker.last_reason, Catch::StartsWith("\"a.b\" ") && Catch::Contains("exponent"));
   // The ends of the range are numbers.
   worker.SendFrame(
       R"({"id":8,"method":"worker.dump","data":{"a":1.7e308,"b":-1.7e308,"c":1e-400}})");
