@@ -24,6 +24,9 @@ namespace {
 constexpr uint32_t kLowestPort = 1024;
 constexpr uint32_t kHighestPort = 65'535;
 constexpr uint32_t kMinPortSpan = 99;  // highest less lowest (json-room-protocol §1.2)
+/// Of what candidates show, any text: a host name has at most 253 (RFC 1035 §2.3.4). With more the
+/// candidates of a transport would not fit into a message.
+constexpr size_t kMaxAnnouncedBytes = 255;
 
 /// What the options say before the host is asked.
 struct RoomArguments {
@@ -72,6 +75,18 @@ Status SetMaxPort(std::string_view value, RoomArguments& arguments) {
 }
 
 template <std::string RoomArguments::*kField>
+Status SetAnnounced(std::string_view value, RoomArguments& arguments) {
+  if (value.size() > kMaxAnnouncedBytes) {
+    return TypeError(fmt::format(
+        "{}: {} bytes are more than the {} of an address or host name",
+        kField == &RoomArguments::announced_ipv4 ? "--rtcAnnouncedIPv4" : "--rtcAnnouncedIPv6",
+        value.size(), kMaxAnnouncedBytes));
+  }
+  arguments.*kField = value;
+  return absl::OkStatus();
+}
+
+template <std::string RoomArguments::*kField>
 Status SetText(std::string_view value, RoomArguments& arguments) {
   arguments.*kField = value;
   return absl::OkStatus();
@@ -109,8 +124,8 @@ constexpr std::array<OptionSpec, 13> kOptions = {{
     {"logTag", AddLogTag},
     {"rtcIPv4", SetText<&RoomArguments::ipv4>},
     {"rtcIPv6", SetText<&RoomArguments::ipv6>},
-    {"rtcAnnouncedIPv4", SetText<&RoomArguments::announced_ipv4>},
-    {"rtcAnnouncedIPv6", SetText<&RoomArguments::announced_ipv6>},
+    {"rtcAnnouncedIPv4", SetAnnounced<&RoomArguments::announced_ipv4>},
+    {"rtcAnnouncedIPv6", SetAnnounced<&RoomArguments::announced_ipv6>},
     {"rtcMinPort", SetMinPort},
     {"rtcMaxPort", SetMaxPort},
     {"dtlsCertificateFile", SetCertificateFile},

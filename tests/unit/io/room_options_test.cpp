@@ -79,6 +79,9 @@ TEST_CASE("room options: what is wrong is named") {
   CheckError({"--rtcIPv4=chicken"}, "chicken");
   CheckError({"--rtcIPv4=10.0.0.4"}, "not here");
   CheckError({"--rtcIPv6=::"}, "--rtcIPv6");
+  const std::string announced(256, 'a');
+  CheckError({("--rtcAnnouncedIPv4=" + announced).c_str()}, "--rtcAnnouncedIPv4: 256 bytes");
+  CheckError({("--rtcAnnouncedIPv6=" + announced).c_str()}, "--rtcAnnouncedIPv6");
   CheckError({"--rtcIPv6=127.0.0.1"}, "--rtcIPv6");
   CheckError({"--rtcMinPort=1023"}, "--rtcMinPort");
   CheckError({"--rtcMinPort=abc"}, "abc");

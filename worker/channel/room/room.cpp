@@ -72,20 +72,24 @@ Result<Peer*> Room::GetPeer(const json::object& internal) const {
 
 // ---- Senders that appear by themselves --------------------------------------------------------
 
-Status Room::SetPeerCapabilities(Peer& peer, const RtpCapabilities& offered) {
+Result<RtpCapabilities> Room::EffectiveCapabilities(const Peer& peer,
+                                                    const RtpCapabilities& offered) const {
   if (peer.capabilities()) {
     return Error(fmt::format(
         "peer.setCapabilities was called before on peer {}; capabilities can be set once",
         peer.id()));
   }
-  peer.SetCapabilities(EffectivePeerCapabilities(capabilities_, offered));
+  return EffectivePeerCapabilities(capabilities_, offered);
+}
+
+void Room::SetPeerCapabilities(Peer& peer, RtpCapabilities effective) {
+  peer.SetCapabilities(std::move(effective));
   for (const auto& other : peers_) {
     if (other.get() == &peer) continue;
     for (const auto& receiver : other->receivers()) {
       if (receiver->parameters()) peer.CreateSender(*receiver);
     }
   }
-  return absl::OkStatus();
 }
 
 void Room::OnReceiverParameters(RtpReceiver& receiver, bool first) {

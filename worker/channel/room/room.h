@@ -36,8 +36,11 @@ class Room {
   Status CreatePeer(uint32_t peer_id, std::string name);
   Result<Peer*> GetPeer(const boost::json::object& internal) const;
 
-  /// Sets the effective capabilities and makes a sender for every receiver that has parameters.
-  Status SetPeerCapabilities(Peer& peer, const RtpCapabilities& offered);
+  /// What a peer that offers this can do here. Error: it has capabilities already.
+  Result<RtpCapabilities> EffectiveCapabilities(const Peer& peer,
+                                                const RtpCapabilities& offered) const;
+  /// To those; makes a sender for every receiver that has parameters.
+  void SetPeerCapabilities(Peer& peer, RtpCapabilities effective);
   /// After `receiver` got parameters: makes its senders the first time, else tells those there are.
   void OnReceiverParameters(RtpReceiver& receiver, bool first);
   void SetAudioLevelsEvent(bool enabled);

@@ -14,6 +14,7 @@
 #include "worker/channel/room/room_negotiation.h"
 #include "worker/channel/room/room_rtp_parse.h"
 #include "worker/channel/room/room_rtp_write.h"
+#include "worker/channel/room/room_writer.h"
 
 namespace sluice::room_protocol {
 
@@ -25,6 +26,12 @@ namespace {
 Result<Reply> Done(const Status& status) {
   if (!status.ok()) return status;
   return Reply{};
+}
+
+/// For a method that changes something and answers with what the request said: asked before it
+/// does, so that a response which is too long leaves everything as it was.
+Status CheckFits(const Request& request, const Reply& reply) {
+  return RoomWriter::CheckResponse(request.id, reply.data);
 }
 
 // ---- Whom a request is for --------------------------------------------------------------------
@@ -119,6 +126,7 @@ Result<Reply> WorkerCreateRoom(const Request& request, MethodContext& context) {
   }
   Reply reply;
   reply.data["capabilities"] = WriteCapabilities(capabilities.capabilities);
+  SLUICE_RETURN_IF_ERROR(CheckFits(request, reply));
   SLUICE_RETURN_IF_ERROR(context.rooms.CreateRoom(*room_id, std::move(capabilities)));
   return reply;
 }
@@ -157,8 +165,12 @@ Result<Reply> PeerClose(Peer& peer, const Request& /*request*/) {
 Result<Reply> PeerSetCapabilities(Peer& peer, const Request& request) {
   const auto offered = ParseCapabilities(request.data);
   if (!offered.ok()) return offered.status();
-  SLUICE_RETURN_IF_ERROR(peer.room().SetPeerCapabilities(peer, *offered));
-  return Reply{WriteCapabilities(*peer.capabilities()), nullptr};
+  auto effective = peer.room().EffectiveCapabilities(peer, *offered);
+  if (!effective.ok()) return effective.status();
+  Reply reply{WriteCapabilities(*effective), nullptr};
+  SLUICE_RETURN_IF_ERROR(CheckFits(request, reply));
+  peer.room().SetPeerCapabilities(peer, *std::move(effective));
+  return reply;
 }
 
 Result<Reply> PeerCreateTransport(Peer& peer, const Request& request) {
@@ -230,9 +242,9 @@ Result<Reply> RtpReceiverReceive(RtpReceiver& receiver, const Request& request) 
   const auto reduced = ReduceReceiverParameters(*receiver.peer().capabilities(), *asked);
   if (!reduced.ok()) return reduced.status();
   const bool first = !receiver.parameters();
+  Reply reply{WriteRtpParameters(*reduced), nullptr};
+  SLUICE_RETURN_IF_ERROR(CheckFits(request, reply));
   SLUICE_RETURN_IF_ERROR(receiver.Receive(*reduced));
-  Reply reply;
-  reply.data = WriteRtpParameters(*receiver.parameters());
   reply.after = [&receiver, first] {
     receiver.peer().room().OnReceiverParameters(receiver, first);
   };

@@ -29,6 +29,22 @@ char Letter(LogLevel level) {
   }
 }
 
+std::string AcceptedText(uint32_t request_id, const boost::json::object& data) {
+  boost::json::object message;
+  message["accepted"] = true;
+  message["data"] = data;
+  message["id"] = request_id;
+  return SerializeSorted(message);
+}
+
+Status CheckSize(const std::string& response) {
+  if (response.size() <= kMaxPayload) return {};
+  return Error(
+      fmt::format("the response has {} bytes, more than the {} that a message can have; ask for "
+                  "less",
+                  response.size(), kMaxPayload));
+}
+
 /// Longest beginning of `text` with at most `size` bytes that does not cut a UTF-8 character.
 std::string_view Cut(std::string_view text, size_t size) {
   if (text.size() <= size) return text;
@@ -50,18 +66,16 @@ bool RoomWriter::WriteFrame(std::string_view payload) {
   return true;
 }
 
+Status RoomWriter::CheckResponse(uint32_t request_id, const boost::json::object& data) {
+  return CheckSize(AcceptedText(request_id, data));
+}
+
 void RoomWriter::Accept(uint32_t request_id, const boost::json::object& data) {
-  boost::json::object message;
-  message["accepted"] = true;
-  message["data"] = data;
-  message["id"] = request_id;
-  const std::string text = SerializeSorted(message);
+  const std::string text = AcceptedText(request_id, data);
   responses_written_ = true;
   if (WriteFrame(text)) return;
   ++dropped_;
-  Reject(request_id, fmt::format("the response has {} bytes, more than the {} that a message can "
-                                 "have; ask for a smaller part",
-                                 text.size(), kMaxPayload));
+  Reject(request_id, std::string(CheckSize(text).message()));
 }
 
 void RoomWriter::Reject(uint32_t request_id, std::string_view reason) {

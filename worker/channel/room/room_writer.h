@@ -5,8 +5,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/log.h"
+#include "common/status.h"
 #include "worker/channel/channel_output.h"
 
 namespace sluice::room_protocol {
@@ -23,6 +25,9 @@ class RoomWriter {
 
   RoomWriter(ChannelOutput& output, std::string worker_id);
 
+  /// Error: an accepted response with this data would be over the limit. A method that changes
+  /// something and answers at length asks before it does.
+  static Status CheckResponse(uint32_t request_id, const boost::json::object& data);
   /// Empty data is written as {}. A response over the limit becomes a rejection that says so.
   void Accept(uint32_t request_id, const boost::json::object& data);
   void Reject(uint32_t request_id, std::string_view reason);
