@@ -181,11 +181,12 @@ class ConsumerTest : public ProducerHost {
     bool marker = false;
     std::vector<uint8_t> payload;
     size_t padding = 0;
+    uint8_t payload_type = kProducerPayloadType;
   };
   Producer::ReceiveResult Receive(const Source& source) {
     std::vector<uint8_t> bytes{
         static_cast<uint8_t>(source.padding > 0 ? 0xA0 : 0x80),
-        static_cast<uint8_t>((source.marker ? 0x80 : 0) | kProducerPayloadType),
+        static_cast<uint8_t>((source.marker ? 0x80 : 0) | source.payload_type),
         static_cast<uint8_t>(source.sequence >> 8), static_cast<uint8_t>(source.sequence)};
     for (const uint32_t word : {source.timestamp, kProducerSsrc}) {
       for (int shift = 24; shift >= 0; shift -= 8) {

@@ -53,7 +53,7 @@ class ProducerEvents final : public EngineEvents {
 };
 
 /// A transport as producers see it: hands out clocks, ends turns, keeps the RTCP sent.
-class ProducerBed final : public ProducerHost, public rtcp::Visitor {
+class ProducerBed : public ProducerHost, public rtcp::Visitor {
  public:
   explicit ProducerBed(uint64_t seed = 1) : environment(seed) {}
 
