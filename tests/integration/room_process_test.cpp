@@ -92,13 +92,57 @@ TEST_CASE("room worker: thousands of requests at once are all answered, in their
   CHECK(answered == burst.requests);
 }
 
+/// A room 7 with peers 1 to kPeers, whose close events are longer than what may be unread.
+constexpr int kPeers = 1000;
+
+void SendRoom(const RoomWorker& worker) {
+  worker.Send(R"({"id":0,"method":"worker.createRoom","internal":{"roomId":7}})");
+  for (int peer = 1; peer <= kPeers; ++peer) {
+    const std::string id = std::to_string(peer);
+    worker.Send(R"({"id":)" + id +
+                R"(,"method":"room.createPeer","internal":{"roomId":7,"peerId":)" + id +
+                R"(,"peerName":"a"}})");
+  }
+}
+
 TEST_CASE("room worker: a controller that goes takes it along") {
   RoomWorker worker(RoomWorker::Arguments());
-  worker.Send(R"({"id":1,"method":"worker.dump"})");
-  worker.Read();
+  SECTION("that has rooms") {
+    SendRoom(worker);
+    for (int i = 0; i <= kPeers; ++i) worker.Read();
+  }
+  SECTION("that has read nothing") { SendRoom(worker); }
+  SECTION("that has none") {
+    worker.Send(R"({"id":1,"method":"worker.dump"})");
+    worker.Read();
+  }
   worker.channel = Fd();
   CHECK(worker.Wait() == 0);
   CHECK_THAT(worker.errors(), Catch::Contains("controller is gone"));
+}
+
+TEST_CASE("room worker: a controller that only ends its requests hears everything to the end") {
+  RoomWorker worker(RoomWorker::Arguments());
+  SendRoom(worker);
+  REQUIRE(shutdown(worker.channel.get(), SHUT_WR) == 0);
+  for (int i = 0; i <= kPeers; ++i) {
+    REQUIRE_THAT(worker.Read(), Catch::EndsWith(R"("id":)" + std::to_string(i) + "}"));
+  }
+  for (int peer = kPeers; peer >= 1; --peer) {
+    REQUIRE(worker.Read() ==
+            R"({"data":{"class":"Peer"},"event":"close","targetId":)" + std::to_string(peer) + "}");
+  }
+  CHECK(worker.Read() == R"({"data":{"class":"Room"},"event":"close","targetId":7})");
+  CHECK(worker.Read().empty());
+  CHECK(worker.Wait() == 0);
+  CHECK_THAT(worker.errors(), Catch::Contains("closed by the other side"));
+}
+
+TEST_CASE("room worker: a controller that ends its requests and never reads does not hold it up") {
+  RoomWorker worker(RoomWorker::Arguments());
+  SendRoom(worker);
+  REQUIRE(shutdown(worker.channel.get(), SHUT_WR) == 0);
+  CHECK(worker.Wait() == 0);
 }
 
 TEST_CASE("room worker: a wrong option is one log frame and exit 1") {

@@ -34,6 +34,22 @@ TEST_CASE("the worker leaves when its controller is gone") {
   CHECK(Lines(worker.errors()) == 1);
 }
 
+TEST_CASE("what was said before requests end is still told") {
+  Worker worker;
+  worker.AwaitReady();
+  constexpr int kFrames = 5000;  // their answers are more than the socket holds
+  const std::string frame("\x06\0\0\0\xff\xff\xff\xff\xff\xff", 10);  // causes an error log
+  for (int i = 0; i < kFrames; ++i) {
+    REQUIRE(write(worker.requests.get(), frame.data(), frame.size()) == 10);
+  }
+  worker.requests = Fd();
+  int told = 0;
+  while (!worker.ReadFrame().empty()) ++told;
+  CHECK(told == kFrames);
+  CHECK(worker.Wait() == 0);
+  CHECK(Lines(worker.errors()) == 1);
+}
+
 TEST_CASE("an announced frame over the limit is logged and closes the channel at once") {
   Worker worker;
   worker.AwaitReady();

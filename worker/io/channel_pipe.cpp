@@ -125,7 +125,7 @@ std::span<const uint8_t> ChannelPipe::Portion() {
 }
 
 void ChannelPipe::Write(std::span<const uint8_t> bytes) {
-  if (closed_ || bytes.empty()) return;
+  if (broken_ || bytes.empty()) return;
   if (unread_limit_ > 0) {
     writes_.push_back({bytes.size(), std::exchange(hold_next_, false)});
   }
@@ -140,16 +140,17 @@ void ChannelPipe::Write(std::span<const uint8_t> bytes) {
 void ChannelPipe::Flush() {
   if (!blocked_ && backlog() > 0) OnWritable();
   const bool waits = blocked_ || unread_limit_ > 0;
-  if (waits && backlog() > kMaxBacklog) Close("the other side has stopped reading");
+  if (waits && backlog() > kMaxBacklog) GiveUp("the other side has stopped reading");
 }
 
 void ChannelPipe::OnWritable() {
-  if (closed_) return;
+  if (broken_) return;
   const auto portion = Portion();
   const auto outcome = WriteSome(write_fd_, portion);
   written_ += outcome.written;
   if (outcome.error != 0) {
-    return Close(fmt::format("writing to the other side failed: {}", std::strerror(outcome.error)));
+    return GiveUp(
+        fmt::format("writing to the other side failed: {}", std::strerror(outcome.error)));
   }
   blocked_ = outcome.written < portion.size();
   if (unread_limit_ > 0) {
@@ -175,7 +176,7 @@ void ChannelPipe::Resume() {
 
 void ChannelPipe::UpdateWatch() {
   const bool readable = started_ && !paused_ && !closed_;
-  const bool writable = blocked_ && !closed_;
+  const bool writable = blocked_ && !broken_;
   read_end_->Watch(readable, writable && !write_end_);
   if (write_end_) write_end_->Watch(false, writable);
 }
@@ -207,10 +208,16 @@ void ChannelPipe::Close(const std::string& reason) {
   listener_.OnPipeClosed(reason);
 }
 
+void ChannelPipe::GiveUp(const std::string& reason) {
+  broken_ = true;
+  UpdateWatch();
+  Close(reason);
+}
+
 void ChannelPipe::Drain(Duration timeout) {
-  if (!closed_ && unread_limit_ > 0) {
+  if (!broken_ && unread_limit_ > 0) {
     DrainPortions(timeout);
-  } else if (!closed_) {
+  } else if (!broken_) {
     WriteBlocking(write_fd_, std::span<const uint8_t>(output_).subspan(written_), timeout);
   }
   output_.clear();

@@ -19,9 +19,10 @@ class ChannelPipeListener {
   /// Bytes as they come, framing and all. None at all: the pipe was full() and is no more, what
   /// the listener put off then may go on.
   virtual void OnPipeBytes(std::span<const uint8_t> bytes) = 0;
-  /// The pipe is of no more use: the other side closed it (`reason` "closed by the other side"), or
+  /// Nothing more comes in: the other side closed its end (`reason` "closed by the other side"), or
   /// reading or writing failed, or the other side has stopped reading. Called once, and nothing
-  /// after it. A worker that cannot answer must go: a deaf process helps nobody.
+  /// after it. What is written from now on is for Drain(): the other side may still read. A worker
+  /// that cannot answer must go: a deaf process helps nobody.
   virtual void OnPipeClosed(const std::string& reason) = 0;
 };
 
@@ -55,17 +56,17 @@ class ChannelPipe final {
   void StartReading();
   /// With LimitUnread(): the next Write() leaves after the other side has read everything before.
   void HoldUntilRead() { hold_next_ = true; }
-  /// Queues `bytes`. Dropped when the pipe is closed.
+  /// Queues `bytes`. Dropped when nothing can be written any more.
   void Write(std::span<const uint8_t> bytes);
   /// Writes what is queued, as far as the other side takes it. The turn end calls it.
   void Flush();
-  /// For the end of the process: writes the rest, waiting at most `timeout` for a slow reader.
+  /// For the end of the process: writes the rest, waiting at most `timeout` for a slow reader. Also
+  /// after the other side has closed its end: where it is gone altogether, the first write fails.
   void Drain(Duration timeout);
 
   size_t backlog() const { return output_.size() - written_; }
   /// No request should be handled now: too much waits for the other side.
   bool full() const { return paused_; }
-  bool closed() const { return closed_; }
 
  private:
   class End;  // one watched descriptor
@@ -74,7 +75,10 @@ class ChannelPipe final {
   void OnWritable();
   void OnPollError();
   void Resume();
+  /// Ends the reading, and with it the work.
   void Close(const std::string& reason);
+  /// Ends the writing, too.
+  void GiveUp(const std::string& reason);
   void UpdateWatch();
   /// How much of the queue may leave now.
   std::span<const uint8_t> Portion();
@@ -108,7 +112,8 @@ class ChannelPipe final {
   std::unique_ptr<Timer> resume_timer_;  // requests are not for the end of a turn
   bool paused_ = false;                  // full(): reading waits for the output to drain
   bool blocked_ = false;                 // the last write did not take everything
-  bool closed_ = false;
+  bool closed_ = false;                  // nothing is read any more, the listener knows
+  bool broken_ = false;                  // nothing can be written any more
 };
 
 /// Writes all of `bytes` to `fd`, waiting for a slow reader at most `timeout` in all. False when

@@ -82,6 +82,39 @@ TEST_CASE("the end of the stream closes the pipe, after what was written before 
   CHECK(world.closed == std::vector<std::string>{"closed by the other side"});
 }
 
+TEST_CASE("what is written after the end of the stream is drained to who still reads") {
+  const bool one_socket = GENERATE(false, true);
+  World world(one_socket);
+  if (GENERATE(false, true)) world.pipe->LimitUnread(1'000);
+  world.pipe->StartReading();
+  world.pipe->HoldUntilRead();
+  world.pipe->Write(Pattern(700, 1));
+  REQUIRE(shutdown(world.peer_out.get(), SHUT_WR) == 0);
+  REQUIRE(RunUntil(*world.loop, [&] { return !world.closed.empty(); }));
+  world.pipe->Write(Pattern(100, 2));
+  world.pipe->Write(Pattern(150, 3));
+  world.pipe->Drain(Duration::Seconds(20));  // returns when all is written
+  Bytes expected = Pattern(700, 1);
+  for (const Bytes& part : {Pattern(100, 2), Pattern(150, 3)}) {
+    expected.insert(expected.end(), part.begin(), part.end());
+  }
+  CHECK(world.ReadPeer() == expected);
+  CHECK(world.closed == std::vector<std::string>{"closed by the other side"});
+}
+
+TEST_CASE("nothing waits for an other side that is gone") {
+  World world(GENERATE(false, true));
+  if (GENERATE(false, true)) world.pipe->LimitUnread(1'000);
+  world.pipe->StartReading();
+  world.peer_out = Fd();
+  world.peer_in = Fd();
+  REQUIRE(RunUntil(*world.loop, [&] { return !world.closed.empty(); }));
+  for (int i = 0; i < 1'000; ++i) world.pipe->Write(Pattern(700, 1));
+  world.pipe->Drain(Duration::Seconds(3'600));
+  CHECK(world.pipe->backlog() == 0);
+  CHECK(world.closed.size() == 1);
+}
+
 TEST_CASE("a broken output closes the pipe: no deaf process") {
   World world;
   world.pipe->StartReading();
