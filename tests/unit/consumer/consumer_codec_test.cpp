@@ -64,6 +64,32 @@ TEST_CASE_METHOD(CodecTest, "consumer: time and numbers run on over a change of 
   CHECK(report->info.rtp_timestamp.value() - after.timestamp().value() == 8000);
 }
 
+TEST_CASE_METHOD(CodecTest, "consumer: what the change has overtaken leaves no trace") {
+  Prepare("video/VP8", "video/H264", true);
+  Create();
+  Forward(Vp8(1, 3000, true));
+  Forward(OfSecond(H264(4, 12'000, true)));
+  const uint16_t own = SequenceOf(egress_.Take().at(1));
+  Forward(Vp8(3, 9000, true));
+  Forward(Padding(5, 12'000));
+  Forward(OfSecond(H264(6, 15'000, false)));
+  CHECK(static_cast<uint16_t>(Only().sequence_number().value() - own) == 1);
+  CHECK(consumer_->counters().too_late == 0);
+  CHECK(consumer_->counters().unsupported_payload == 0);
+}
+
+TEST_CASE_METHOD(CodecTest, "consumer: VP8 is continued when it is the second codec, too") {
+  Prepare("video/H264", "video/VP8", true);
+  Create();
+  Forward(OfSecond(Vp8(1, 3000, true, 5)));
+  egress_.Take();
+  consumer_->Pause();
+  consumer_->Resume();
+  Forward(OfSecond(Vp8(2, 6000, true, 300)));
+  const RtpPacket packet = Only();
+  CHECK(packet.payload()[3] == 6);
+}
+
 TEST_CASE_METHOD(CodecTest, "consumer: what it cannot repair by RTX it leaves") {
   Prepare("video/VP8", "video/H264", true);
   Create();

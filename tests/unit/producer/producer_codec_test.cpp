@@ -112,7 +112,22 @@ TEST_CASE("any media codec tells the SSRC, nothing else does") {
   CHECK(bed.Take(Media(samples::kVp8, 1, true, 4)) == Result::kDiscarded);
   CHECK(bed.Take(Repair(samples::kVp8Rtx, 1, 2)) == Result::kDiscarded);
   CHECK(bed.Take(Repair(kVp9Rtx, 2, 2)) == Result::kRetransmission);
-  CHECK(bed.learned == std::vector<uint32_t>{kSsrc, kRtxSsrc});
+  bed.Take(Media(samples::kVp8, 4, true));
+  CHECK(bed.Take(Repair(samples::kVp8Rtx, 3, 3)) == Result::kRetransmission);
+  CHECK(bed.learned == std::vector<uint32_t>{kSsrc, kRtxSsrc});  // once for all codecs
+}
+
+TEST_CASE("a late key frame of the codec before answers no request") {
+  CodecBed bed;
+  bed.Take(Media(samples::kVp8, 1, true));
+  bed.Take(Media(kVp9, 3));
+  bed.Take(Media(samples::kVp8, 2, true));
+  CHECK(bed.firs.size() == 1);
+  bed.AdvanceBy(1500);
+  CHECK(bed.firs.size() == 2);
+  bed.Take(Media(kVp9, 4, true));
+  bed.AdvanceBy(3000);
+  CHECK(bed.firs.size() == 2);
 }
 
 TEST_CASE("a change of the codec forgets what is missing and goes on counting") {
@@ -163,11 +178,11 @@ TEST_CASE("another clock: jitter and capture time begin anew") {
   CHECK(audio(kNoise, 21, 21 * 960) == Result::kMedia);  // part of the stream, no change
   CHECK(bed.Params().payload_type == samples::kOpus);
 
-  audio(kPcmu, 22, 5'000'000);
-  CHECK_FALSE(bed.producer->CaptureTime(0, RtpTimestamp(5'000'000)));
+  audio(kPcmu, 22, 22 * 960);
+  CHECK_FALSE(bed.producer->CaptureTime(0, RtpTimestamp(22 * 960)));
   CHECK(bed.Params().clock_rate == 8000);
   CHECK_FALSE(bed.Params().use_dtx);
-  for (uint16_t i = 23; i <= 40; ++i) audio(kPcmu, i, 5'000'000 + (i - 22u) * 160u);
+  for (uint16_t i = 23; i <= 40; ++i) audio(kPcmu, i, 22 * 960 + (i - 22u) * 160u);
   CHECK(bed.Stats().jitter <= 1);
 }
 
