@@ -65,6 +65,8 @@ struct WebRtcTransportOptions {
   bool skip_failed_listens = false;
   /// As DTLS client wait until a tuple is nominated.
   bool dtls_client_awaits_nomination = false;
+  /// DTLS and media from a valid tuple select it also when another one was nominated.
+  bool traffic_moves_nominated_tuple = false;
   /// Characters of the username fragment, 4…32; 0 = as many as the password has.
   uint8_t ice_fragment_length = 0;
 };

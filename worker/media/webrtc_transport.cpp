@@ -58,6 +58,7 @@ WebRtcTransport::WebRtcTransport(const std::string& id, const WebRtcTransportOpt
       ice_(MakeCredentials(options, context.environment),
            ConsentTimeout(options.ice_consent_timeout), context.environment, *this),
       dtls_(DtlsSession::Create(context.dtls, context.environment, *this)) {
+  if (options.traffic_moves_nominated_tuple) ice_.FollowTraffic();
   if (server_ == nullptr) return;
   candidate_policy_ = {options.enable_udp, options.enable_tcp, options.prefer_udp,
                        options.prefer_tcp};

@@ -77,6 +77,20 @@ TEST_CASE("media from a stored tuple selects it while only connected") {
   CHECK(f.SelectedPort() == 1000);
 }
 
+TEST_CASE("an agent that follows traffic selects by it in every state") {
+  Fixture f;
+  f.agent.FollowTraffic();
+  f.Check(1000);
+  f.Nominate(1001);
+  f.TakeEvents();
+  CHECK(f.agent.OnNonStun(f.Path(1000).tuple));
+  CHECK(f.TakeEvents() == Events{"selected 1000"});
+  CHECK(f.agent.OnNonStun(f.Path(1000).tuple));
+  CHECK_FALSE(f.agent.OnNonStun(f.Path(1002).tuple));
+  CHECK(f.TakeEvents().empty());
+  CHECK(f.agent.state() == IceState::kCompleted);
+}
+
 TEST_CASE("nine tuples: the oldest that is neither selected nor new goes") {
   Fixture f;
   f.Nominate(1000);

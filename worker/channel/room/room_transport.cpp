@@ -138,6 +138,7 @@ Result<std::unique_ptr<RoomTransport>> RoomTransport::Create(uint32_t id, Peer& 
   options.ice_consent_timeout = 0;  // this protocol has no consent check: tuples do not expire
   options.skip_failed_listens = true;
   options.dtls_client_awaits_nomination = true;
+  options.traffic_moves_nominated_tuple = true;
   options.base.key_frames_when_remb_collapses = true;
   options.ice_fragment_length = kFragmentLength;
   if (options.listen_infos.empty()) {

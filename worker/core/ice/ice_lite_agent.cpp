@@ -282,7 +282,8 @@ void IceLiteAgent::EvictOldest() {
 bool IceLiteAgent::OnNonStun(const FiveTuple& tuple) {
   const NetworkPath* path = Find(tuple);
   if (path == nullptr) return false;
-  if (state_ == IceState::kConnected) Select(*path);
+  const bool follow = follows_traffic_ && state_ == IceState::kCompleted;
+  if (follow || state_ == IceState::kConnected) Select(*path);
   return true;
 }
 

@@ -79,6 +79,8 @@ class IceLiteAgent {
   /// True when DTLS or media from `tuple` may be taken: it is one of ours. In state connected (not
   /// nominated) such traffic also selects the tuple (router-protocol §5.3).
   bool OnNonStun(const FiveTuple& tuple);
+  /// From now on it does so in state completed, too (json-room-protocol §2.6).
+  void FollowTraffic() { follows_traffic_ = true; }
 
   /// A TCP connection closed: its tuple is forgotten.
   void OnPathClosed(const FiveTuple& tuple);
@@ -161,7 +163,8 @@ class IceLiteAgent {
   IceState state_ = IceState::kNew;
   std::optional<NetworkPath> selected_;
   std::vector<NetworkPath> paths_;  // newest first
-  uint32_t last_nomination_ = 0;    // 0 = none yet: a peer's first value is 1 or more
+  bool follows_traffic_ = false;
+  uint32_t last_nomination_ = 0;  // 0 = none yet: a peer's first value is 1 or more
 
   std::unique_ptr<Timer> consent_timer_;  // null when consent is off
   Timestamp last_consent_;

@@ -449,6 +449,28 @@ TEST_CASE("audio levels are means over the interval, of receivers that said some
   CHECK(boost::json::serialize(events[1].at("data").at("entries")) == "[]");
 }
 
+TEST_CASE("media from another valid tuple selects it, though one was nominated") {
+  Call call;
+  call.Publish();
+  const auto tuple = [&] {
+    const auto dump = call.Accept("transport.dump", F::With(1, "transportId", 10));
+    REQUIRE(dump.at("iceState") == "completed");
+    return dump.at("iceSelectedTuple").at("remotePort").to_number<int>();
+  };
+  const int before = tuple();
+  call.publisher->SetNominating(false);
+  call.publisher->MoveTo(SocketAddress{*IpAddress::Parse("192.0.2.9"), 30'000});
+  call.environment.AdvanceBy(Duration::Millis(500));
+  CHECK(tuple() == before);  // checks alone do not
+  call.messages.clear();
+  call.publisher->SendRtp(
+      samples::Rtp(101, kSsrc, 1, 3000, samples::Vp8Payload(true, 1, 100), true));
+  call.environment.AdvanceBy(Duration::Millis(100));
+  CHECK(tuple() == 30'000);
+  CHECK(call.Events("iceselectedtuplechange").size() == 1);
+  CHECK(call.Events("icestatechange").empty());
+}
+
 /// What REMB the publisher gets.
 struct RembListener : rtcp::Visitor {
   void OnRemb(DataRate rate, std::span<const Ssrc>) override { last = rate.bps(); }
