@@ -87,6 +87,7 @@ std::vector<RtpStreamStats> Consumer::GetStats(Timestamp now) {
   stats.ssrc = impl.settings.stream.ssrc;
   stats.kind = impl.kind;
   stats.mime_type = impl.settings.stream.mime_type;
+  stats.payload_type = impl.settings.stream.payload_type;
   stats.packets_lost = sent.packets_lost();
   stats.fraction_lost = sent.fraction_lost();
   stats.jitter = sent.jitter();

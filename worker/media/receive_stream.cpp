@@ -270,6 +270,7 @@ RtpStreamStats ReceiveStream::Stats(Timestamp now) {
   stats.ssrc = params_.ssrc;
   stats.kind = kind_;
   stats.mime_type = params_.mime_type;
+  stats.payload_type = params_.payload_type;
   stats.packets_lost = static_cast<int32_t>(std::min<int64_t>(statistics_.lost(), INT32_MAX));
   stats.fraction_lost = statistics_.fraction_lost();
   stats.jitter = statistics_.jitter();

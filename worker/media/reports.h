@@ -87,6 +87,7 @@ struct RtpStreamStats {
   uint64_t bitrate = 0;                                            ///< bps
   std::vector<std::pair<std::string, uint64_t>> bitrate_by_layer;  ///< "s.t" → bps; receive only
   // Room protocol only (json-room-protocol §2.7).
+  uint8_t payload_type = 0;       ///< of its codec
   uint32_t newest_timestamp = 0;  ///< RTP timestamp of the newest packet
   uint32_t transit = 0;           ///< RFC 3550 §A.8, RTP timestamp units; receive only
 };

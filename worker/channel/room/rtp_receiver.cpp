@@ -91,11 +91,11 @@ RoutingKeys RoutingKeysOf(const RoomRtpParameters& parameters) {
   return keys;
 }
 
-std::optional<json::object> StreamParams(const RoomRtpParameters& parameters,
-                                         const Encoding& encoding, uint32_t ssrc) {
+std::optional<json::object> StreamParams(const RoomRtpParameters& parameters, uint8_t payload_type,
+                                         uint32_t ssrc) {
   if (ssrc == 0) return std::nullopt;
   for (const Codec& codec : parameters.codecs) {
-    if (codec.payload_type != encoding.codec_payload_type) continue;
+    if (codec.payload_type != payload_type) continue;
     return json::object{{"ssrc", ssrc},
                         {"payloadType", *codec.payload_type},
                         {"mime", codec.name},
@@ -358,11 +358,12 @@ json::array RtpReceiver::DumpStreams() const {
     const Encoding& encoding = parameters_->encodings[i];
     RtpStreamStats stream;
     stream.ssrc = encoding.ssrc;
+    stream.payload_type = encoding.codec_payload_type.value_or(0);
     if (!producer_ids_.empty()) {
       const auto stats = context_.engine.GetProducerStats(producer_ids_[i]);
-      if (stats.ok() && !stats->empty()) stream = stats->front();  // with what was learned
+      if (stats.ok() && !stats->empty()) stream = stats->front();  // as it really is
     }
-    auto params = StreamParams(*parameters_, encoding, stream.ssrc);
+    auto params = StreamParams(*parameters_, stream.payload_type, stream.ssrc);
     if (!params) continue;
     streams.push_back(json::object{{"params", *std::move(params)},
                                    {"received", stream.packet_count},

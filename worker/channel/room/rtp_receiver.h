@@ -127,9 +127,9 @@ class RtpReceiver final : private ProducerObserver, private ProducerTap {
   uint32_t level_packets_ = 0;
 };
 
-/// The fields of `rtpStreams[].params` and `rtpStream.params` (json-room-protocol §2.7) of an
-/// encoding whose media has this SSRC; nullopt when that is 0: not known yet.
+/// The fields of `rtpStreams[].params` and `rtpStream.params` (json-room-protocol §2.7) of a stream
+/// of the codec with this payload type; nullopt when its SSRC is 0: not known yet.
 std::optional<boost::json::object> StreamParams(const RoomRtpParameters& parameters,
-                                                const Encoding& encoding, uint32_t ssrc);
+                                                uint8_t payload_type, uint32_t ssrc);
 
 }  // namespace sluice::room_protocol

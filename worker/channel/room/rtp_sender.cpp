@@ -168,11 +168,13 @@ json::object RtpSender::Dump() const {
   out["supportedPayloadTypes"] = WriteSupportedPayloadTypes(parameters_);
   if (parameters_.encodings.empty()) return out;
   const Encoding& encoding = parameters_.encodings.front();
-  std::optional<json::object> params = StreamParams(parameters_, encoding, encoding.ssrc);
-  if (!params) return out;
   RtpStreamStats stream;
+  stream.payload_type = encoding.codec_payload_type.value_or(0);
   const auto stats = context_.engine.GetConsumerStats(consumer_id_);
   if (stats.ok() && !stats->empty()) stream = stats->front();
+  std::optional<json::object> params =
+      StreamParams(parameters_, stream.payload_type, encoding.ssrc);
+  if (!params) return out;
   out["rtpStream"] = {{"params", *std::move(params)},
                       {"received", stream.packet_count},
                       {"maxTimestamp", stream.newest_timestamp},

@@ -157,6 +157,27 @@ TEST_CASE("a stream may be of any of the receiver's codecs") {
   CHECK(call.requests.plis == 0);
 }
 
+TEST_CASE("dumps show the codec that a stream has, or would begin with") {
+  TwoCodecs call("{'ssrc':5}");
+  const auto mimes = [&] {
+    const auto receiver = call.Accept("rtpReceiver.dump", F::ReceiverInternal(1, 11, 10));
+    const auto sender =
+        call.Accept("rtpSender.dump", F::SenderInternal(2, call.NewSenders()[0], 20));
+    Lines lines;
+    for (const auto& params : {receiver.at("rtpStreams").at(0).at("params").as_object(),
+                               sender.at("rtpStream").at("params").as_object()}) {
+      lines.push_back(fmt::format("{} {}", params.at("mime").as_string().c_str(),
+                                  params.at("payloadType").to_number<int>()));
+    }
+    return lines;
+  };
+  CHECK(mimes() == Lines{"video/VP8 96", "video/VP8 96"});
+  call.SendVp9(5, 1, true);
+  CHECK(mimes() == Lines{"video/VP9 98", "video/VP9 98"});
+  call.SendVp8(5, 2, true);
+  CHECK(mimes() == Lines{"video/VP8 96", "video/VP8 96"});
+}
+
 TEST_CASE("it is learned by the payload type of any") {
   TwoCodecs call("{'rtx':{}}");
   call.SendRtx(kVp9Rtx, 52, 1);  // of what?
