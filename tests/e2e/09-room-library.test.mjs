@@ -20,9 +20,10 @@ const mediasoup = createRequire(import.meta.url)('mediasoup-1');
 const mediaCodecs = [
   { kind: 'audio', name: 'audio/opus', clockRate: 48000, parameters: { useInbandFec: 1 } },
   { kind: 'video', name: 'video/VP8', clockRate: 90000 },
+  { kind: 'video', name: 'video/VP9', clockRate: 90000 },
   { kind: 'video', name: 'video/H264', clockRate: 90000, parameters: { packetizationMode: 1 } },
 ];
-const codecs = ['opus', 'VP8', 'H264', 'rtx'];
+const codecs = ['opus', 'VP8', 'VP9', 'H264', 'rtx'];
 const limit = { timeout: 60_000 }; // for what waits for an event that does not come
 
 let server;
@@ -170,6 +171,31 @@ test('a sender that is disabled stops, and starts again with a key frame', limit
   });
   assert.ok(after.keyFramesDecoded > before.keyFramesDecoded);
   assert.equal(after.pliCount, before.pliCount, 'the worker asked for the key frame, not the viewer');
+});
+
+test('a browser that changes its codec goes on reaching the other', limit, async () => {
+  const { video: before } = await bob.page.stats('inbound-rtp');
+  assert.equal(before.mimeType, 'video/VP8');
+  for (const mimeType of ['video/VP9', 'video/VP8']) {
+    await alice.page.changeCodec(mimeType);
+    const first = await waitFor(
+      `a picture in ${mimeType}`,
+      async () => {
+        const { video } = await bob.page.stats('inbound-rtp');
+        return video.mimeType === mimeType && video;
+      },
+      { interval: 100, describe: async () => [await alice.page.stats('outbound-rtp'), await bob.page.stats('inbound-rtp')] },
+    );
+    await waitFor('more pictures', async () => {
+      const { video } = await bob.page.stats('inbound-rtp');
+      return video.mimeType === mimeType && video.framesDecoded >= first.framesDecoded + 10;
+    });
+    const receiver = alice.peer.rtpReceivers.find(({ kind }) => kind === 'video');
+    const { rtpStreams: [{ params }] } = await receiver.dump();
+    assert.equal(params.mime, mimeType);
+  }
+  const { video: after } = await bob.page.stats('inbound-rtp');
+  assert.equal(after.ssrc, before.ssrc);
 });
 
 test('levels and packets of the publisher come to the application', limit, async () => {

@@ -64,12 +64,24 @@ export class RoomPage {
     }, offer);
   }
 
+  /** Goes on sending the picture with another of the codecs that were agreed, e.g. "video/VP9". */
+  async changeCodec(mimeType) {
+    await this.page.evaluate(async (wanted) => {
+      const sender = window.connection.getSenders().find(({ track }) => track?.kind === 'video');
+      const parameters = sender.getParameters();
+      const codec = parameters.codecs.find((offered) => offered.mimeType === wanted);
+      for (const encoding of parameters.encodings) encoding.codec = codec;
+      await sender.setParameters(parameters);
+    }, mimeType);
+  }
+
   /** Statistics of that type ("inbound-rtp", …) by kind. */
   async stats(type) {
     return await this.page.evaluate(async (wanted) => {
       const byKind = {};
-      (await window.connection.getStats()).forEach((entry) => {
-        if (entry.type === wanted) byKind[entry.kind] = { ...entry };
+      const all = await window.connection.getStats();
+      all.forEach((entry) => {
+        if (entry.type === wanted) byKind[entry.kind] = { ...entry, mimeType: all.get(entry.codecId)?.mimeType };
       });
       return byKind;
     }, type);
