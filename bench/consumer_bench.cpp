@@ -21,7 +21,7 @@
 #include "worker/media/send_stream.h"
 #include "worker/wire/rtp_packet.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr size_t kConsumers = 200;
@@ -264,16 +264,18 @@ void MeasureRepair(int repetitions) {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker
 
 int main(int argc, char** argv) {
   const int repetitions = argc > 1 ? std::max(1, std::atoi(argv[1])) : 2000;
   std::printf("consumer: %zu consumers, turns of %zu packets of %zu bytes, minimum of %d turns\n",
-              sluice::kConsumers, sluice::kBurst, sluice::kPayload, repetitions);
-  for (const auto& scenario : sluice::kScenarios) sluice::MeasureForwarding(scenario, repetitions);
-  sluice::MeasureRepair(repetitions);
+              sluice::worker::kConsumers, sluice::worker::kBurst, sluice::worker::kPayload,
+              repetitions);
+  for (const auto& scenario : sluice::worker::kScenarios)
+    sluice::worker::MeasureForwarding(scenario, repetitions);
+  sluice::worker::MeasureRepair(repetitions);
   std::printf("  sizes: SendStream %zu (SequenceRewriter %zu, SendStatistics %zu)\n",
-              sizeof(sluice::SendStream), sizeof(sluice::SequenceRewriter),
-              sizeof(sluice::SendStatistics));
+              sizeof(sluice::worker::SendStream), sizeof(sluice::worker::SequenceRewriter),
+              sizeof(sluice::worker::SendStatistics));
   return 0;
 }

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace sluice::bench {
+namespace sluice::worker::bench {
 namespace {
 
 class FlushEachSocket final : public ServerSocket, private PacketWriter, private DatagramHandler {
@@ -49,4 +49,4 @@ Result<std::unique_ptr<ServerSocket>> FlushEachSockets::Open(const ListenInfo& i
   return socket;
 }
 
-}  // namespace sluice::bench
+}  // namespace sluice::worker::bench

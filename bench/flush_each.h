@@ -5,7 +5,7 @@
 #include "worker/io/egress.h"
 #include "worker/media/socket_factory.h"
 
-namespace sluice::bench {
+namespace sluice::worker::bench {
 
 /// Sockets that hand every packet to the kernel as soon as it is committed: the plain way to send,
 /// against which batching is measured.
@@ -21,4 +21,4 @@ class FlushEachSockets final : public SocketFactory {
   Egress& egress_;
 };
 
-}  // namespace sluice::bench
+}  // namespace sluice::worker::bench

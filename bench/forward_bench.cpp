@@ -13,7 +13,7 @@
 #include "bench/memory_breakdown.h"
 #include "bench/must.h"
 
-namespace sluice::bench {
+namespace sluice::worker::bench {
 namespace {
 
 constexpr const char* kHelp =
@@ -314,8 +314,8 @@ Options ParseOptions(int argc, char** argv) {
 }
 
 }  // namespace
-}  // namespace sluice::bench
+}  // namespace sluice::worker::bench
 
 int main(int argc, char** argv) {
-  return sluice::bench::Run(sluice::bench::ParseOptions(argc, argv));
+  return sluice::worker::bench::Run(sluice::worker::bench::ParseOptions(argc, argv));
 }

@@ -9,7 +9,7 @@
 #include "tests/unit/media/media_samples.h"
 #include "worker/media/producer.h"
 
-namespace sluice::bench {
+namespace sluice::worker::bench {
 namespace {
 
 constexpr const char* kLoopback = "127.0.0.1";
@@ -200,4 +200,4 @@ PathCounts ForwardingPath::Count() {
   return counts;
 }
 
-}  // namespace sluice::bench
+}  // namespace sluice::worker::bench

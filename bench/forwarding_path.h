@@ -7,14 +7,14 @@
 #include <vector>
 
 #include "bench/flush_each.h"
+#include "common/fd.h"
 #include "worker/core/packet_buffer.h"
-#include "worker/io/fd.h"
 #include "worker/io/loop.h"
 #include "worker/io/socket_factory_uv.h"
 #include "worker/media/engine.h"
 #include "worker/media/engine_events.h"
 
-namespace sluice::bench {
+namespace sluice::worker::bench {
 
 /// How packets are encrypted and leave.
 struct PathKind {
@@ -112,4 +112,4 @@ class ForwardingPath {
   std::atomic<uint64_t> done_{0};
 };
 
-}  // namespace sluice::bench
+}  // namespace sluice::worker::bench

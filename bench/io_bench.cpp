@@ -17,7 +17,7 @@
 #include "worker/io/loop.h"
 #include "worker/io/socket_factory_uv.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr size_t kViewers = 200;  // destinations
@@ -163,9 +163,9 @@ void Run(int repetitions) {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker
 
 int main(int argc, char** argv) {
-  sluice::Run(argc > 1 ? std::max(1, std::atoi(argv[1])) : 200);
+  sluice::worker::Run(argc > 1 ? std::max(1, std::atoi(argv[1])) : 200);
   return 0;
 }

@@ -14,7 +14,7 @@
 
 #include "bench/must.h"
 
-namespace sluice::bench {
+namespace sluice::worker::bench {
 namespace {
 
 constexpr uint32_t kTicksPerFrame = 3000;  // RTP timestamp of 30 fps
@@ -176,4 +176,4 @@ void LoadThread::WritePacket(uint8_t* packet, bool first, bool last) {
   ++sequence_;
 }
 
-}  // namespace sluice::bench
+}  // namespace sluice::worker::bench

@@ -7,9 +7,9 @@
 
 #include "bench/forwarding_path.h"
 #include "bench/udp_sinks.h"
-#include "worker/io/fd.h"
+#include "common/fd.h"
 
-namespace sluice::bench {
+namespace sluice::worker::bench {
 
 /// What the two threads of a benchmark run on.
 struct Placement {
@@ -81,4 +81,4 @@ class LoadThread {
   std::thread thread_;
 };
 
-}  // namespace sluice::bench
+}  // namespace sluice::worker::bench

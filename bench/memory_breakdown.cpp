@@ -9,7 +9,7 @@
 #include "worker/core/rtp/retransmission_store.h"
 #include "worker/media/producer.h"
 
-namespace sluice::bench {
+namespace sluice::worker::bench {
 namespace {
 
 constexpr uint64_t kFrameInterval = 1'000'000'000 / 30;  // ns
@@ -94,4 +94,4 @@ void MemoryBreakdown::Print() const {
       static_cast<double>(store_held_bytes) / kKib, static_cast<double>(pool_bytes) / kKib);
 }
 
-}  // namespace sluice::bench
+}  // namespace sluice::worker::bench

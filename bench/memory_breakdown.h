@@ -6,7 +6,7 @@
 
 #include "bench/load_thread.h"
 
-namespace sluice::bench {
+namespace sluice::worker::bench {
 
 /// Heap in use, by step, of one viewer after the other being set up.
 struct MemoryBreakdown {
@@ -30,4 +30,4 @@ struct MemoryBreakdown {
   void Print() const;
 };
 
-}  // namespace sluice::bench
+}  // namespace sluice::worker::bench

@@ -7,7 +7,7 @@
 
 #include "common/status.h"
 
-namespace sluice::bench {
+namespace sluice::worker::bench {
 
 /// Ends a benchmark that cannot go on.
 [[noreturn]] inline void Die(const std::string& why) {
@@ -25,4 +25,4 @@ T Must(Result<T> result) {
   return *std::move(result);
 }
 
-}  // namespace sluice::bench
+}  // namespace sluice::worker::bench

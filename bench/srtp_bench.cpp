@@ -17,7 +17,7 @@
 
 #include "worker/core/srtp/srtp_session.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr size_t kViewers = 200;  // senders that take turns
@@ -228,11 +228,11 @@ int Main(int repetitions) {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker
 
 int main(int argc, char** argv) {
   const int repetitions = argc > 1 ? std::atoi(argv[1]) : 50;
-  if (repetitions >= 1) return sluice::Main(repetitions);
+  if (repetitions >= 1) return sluice::worker::Main(repetitions);
   std::fprintf(stderr, "srtp_bench: repetitions is '%s'; a number from 1 on is right\n", argv[1]);
   return 2;
 }

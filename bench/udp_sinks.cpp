@@ -10,7 +10,7 @@
 
 #include "bench/must.h"
 
-namespace sluice::bench {
+namespace sluice::worker::bench {
 namespace {
 
 constexpr int kEvents = 64;
@@ -126,4 +126,4 @@ void UdpSinks::Inspect(Sink& sink, const uint8_t* bytes, size_t size, const Arri
   }
 }
 
-}  // namespace sluice::bench
+}  // namespace sluice::worker::bench

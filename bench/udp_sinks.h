@@ -8,9 +8,9 @@
 #include <optional>
 #include <vector>
 
-#include "worker/io/fd.h"
+#include "common/fd.h"
 
-namespace sluice::bench {
+namespace sluice::worker::bench {
 
 /// When the packet with each of the last 65536 sequence numbers was sent, CLOCK_REALTIME ns.
 using SendTimes = std::array<uint64_t, 65'536>;
@@ -77,4 +77,4 @@ class UdpSinks {
   std::array<Control, kBatch> controls_{};
 };
 
-}  // namespace sluice::bench
+}  // namespace sluice::worker::bench

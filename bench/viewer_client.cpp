@@ -10,7 +10,7 @@
 #include "worker/media/datagram_kind.h"
 #include "worker/wire/stun.h"
 
-namespace sluice::bench {
+namespace sluice::worker::bench {
 
 namespace {
 constexpr uint32_t kHostPriority = 0x6E0001FF;
@@ -94,4 +94,4 @@ void ViewerClient::SendDtls(std::span<const uint8_t> datagram) {
   static_cast<void>(send(socket_.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL));
 }
 
-}  // namespace sluice::bench
+}  // namespace sluice::worker::bench

@@ -3,13 +3,13 @@
 #include <memory>
 #include <string>
 
+#include "common/fd.h"
 #include "common/status.h"
 #include "worker/core/dtls/dtls_session.h"
-#include "worker/io/fd.h"
 #include "worker/io/loop.h"
 #include "worker/media/reports.h"
 
-namespace sluice::bench {
+namespace sluice::worker::bench {
 
 /// A viewer until it is connected: one UDP socket on loopback that does the ICE check and the DTLS
 /// handshake, as the client, with a WebRTC transport of an engine that runs on `loop`. What is left
@@ -45,4 +45,4 @@ class ViewerClient final : private DtlsEvents {
   bool connected_ = false;
 };
 
-}  // namespace sluice::bench
+}  // namespace sluice::worker::bench

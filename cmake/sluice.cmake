@@ -15,9 +15,13 @@ pkg_check_modules(SRTP2 REQUIRED IMPORTED_TARGET libsrtp2)
 find_library(IPSEC_MB_LIBRARY IPSec_MB)
 find_path(IPSEC_MB_INCLUDE intel-ipsec-mb.h)
 find_program(FLATC flatc REQUIRED)
+# One cache for every build folder and checkout: paths inside the tree do not count, nor when a
+# precompiled header was made.
 find_program(CCACHE ccache)
 if(CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+      ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
 endif()
 
 set(sluice_dep_absl_base absl::status absl::statusor absl::flat_hash_map absl::flat_hash_set
@@ -56,6 +60,30 @@ if(SLUICE_SANITIZE)
   add_compile_options($<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
 endif()
 
+# Headers of other projects that are precompiled, by group. Ours are not among them: they change.
+set(sluice_pch_base <algorithm> <array> <cstdint> <cstring> <deque> <functional> <map> <memory>
+    <optional> <span> <string> <string_view> <utility> <variant> <vector>
+    <absl/container/flat_hash_map.h> <absl/container/flat_hash_set.h> <absl/status/status.h>
+    <absl/status/statusor.h> <fmt/format.h>)
+set(sluice_pch_json ${sluice_pch_base} <boost/json.hpp> <flatbuffers/flatbuffers.h>)
+set(sluice_pch_asio ${sluice_pch_json} <boost/asio.hpp> <boost/asio/ssl.hpp> <boost/beast/core.hpp>
+    <boost/beast/http.hpp> <boost/beast/ssl.hpp> <boost/beast/websocket.hpp> <spdlog/spdlog.h>)
+set(sluice_pch_catch <catch2/catch.hpp>)
+
+# sluice_precompile(TARGET GROUP): has the target's sources compiled behind the group's headers.
+# Each file still includes what it uses: clang-tidy and Meson compile without.
+function(sluice_precompile target group)
+  if(SLUICE_PCH)
+    target_precompile_headers(${target} PRIVATE ${sluice_pch_${group}} ${ARGN})
+  endif()
+endfunction()
+if(SLUICE_PCH)
+  # For ccache: gcc keeps the name of the precompiled header in preprocessed text, clang leaves its
+  # time of making out.
+  add_compile_options($<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>
+                      "$<$<CXX_COMPILER_ID:Clang>:SHELL:-Xclang -fno-pch-timestamp>")
+endif()
+
 # Reads a source list into `out`.
 function(sluice_sources out file)
   set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
@@ -79,9 +107,10 @@ function(sluice_link target visibility)
   endforeach()
 endfunction()
 
-# sluice_library(NAME [FOLDER dir] DEPS …): static library sluice_NAME from [dir/]NAME/NAME.sources.
+# sluice_library(NAME [FOLDER dir] [PCH group] DEPS …): static library sluice_NAME from
+# [dir/]NAME/NAME.sources.
 function(sluice_library name)
-  cmake_parse_arguments(ARG "" "FOLDER" "DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "FOLDER;PCH" "DEPS" ${ARGN})
   set(list_file ${name}/${name}.sources)
   if(ARG_FOLDER)
     set(list_file ${ARG_FOLDER}/${list_file})
@@ -94,6 +123,10 @@ function(sluice_library name)
     return()
   endif()
   add_library(sluice_${name} STATIC ${sources})
+  if(NOT ARG_PCH)
+    set(ARG_PCH base)
+  endif()
+  sluice_precompile(sluice_${name} ${ARG_PCH})
   target_link_libraries(sluice_${name} PUBLIC sluice_flags)
   sluice_link(sluice_${name} PUBLIC ${ARG_DEPS})
 endfunction()

@@ -25,7 +25,7 @@
 #include "controller/worker/worker_pool.h"
 #include "controller/worker/worker_process.h"
 
-namespace sluice {
+namespace sluice::controller {
 namespace {
 
 namespace fs = std::filesystem;
@@ -271,30 +271,32 @@ int Run(const Config& config) {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::controller
 
 int main(int argc, char** argv) {
   std::vector<std::string> arguments(argv + 1, argv + argc);
   if (!arguments.empty() && arguments.front() == "worker-shell") {
     arguments.erase(arguments.begin());
-    return sluice::shell::RunWorkerShell(arguments, sluice::DefaultWorker());
+    return sluice::controller::shell::RunWorkerShell(arguments,
+                                                     sluice::controller::DefaultWorker());
   }
-  auto command = sluice::ReadCommandLine(arguments, sluice::Environment);
+  auto command = sluice::controller::ReadCommandLine(arguments, sluice::controller::Environment);
   if (!command.ok()) {
-    std::fprintf(stderr, "sluice: %s\n", std::string(sluice::Reason(command.status())).c_str());
-    return sluice::kExitUsage;
+    std::fprintf(stderr, "sluice: %s\n",
+                 std::string(sluice::controller::Reason(command.status())).c_str());
+    return sluice::controller::kExitUsage;
   }
   if (command->print) {
     std::fputs(command->print->c_str(), stdout);
     return 0;
   }
-  sluice::InitLogging(command->config.log_level);
-  sluice::FillDefaults(&command->config);
+  sluice::controller::InitLogging(command->config.log_level);
+  sluice::controller::FillDefaults(&command->config);
   if (access(command->config.worker_bin.c_str(), X_OK) != 0) {
     std::fprintf(stderr, "sluice: option workerBin \"%s\": must be an executable file\n",
                  command->config.worker_bin.c_str());
-    return sluice::kExitUsage;
+    return sluice::controller::kExitUsage;
   }
   std::signal(SIGPIPE, SIG_IGN);
-  return sluice::Run(command->config);
+  return sluice::controller::Run(command->config);
 }

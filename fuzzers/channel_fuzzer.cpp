@@ -13,7 +13,7 @@
 #include "tests/unit/media/media_samples.h"
 #include "worker/channel/router_channel.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using M = FBS::Request::Method;
@@ -333,7 +333,7 @@ class Run final : private ChannelOutput, private ProcessInfo {
 };
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static auto* const shared = new sluice::fuzz::Shared;

@@ -5,7 +5,7 @@
 
 #include "worker/wire/payload_descriptor.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Parses `data` as a payload of `codec`, and rewrites it as VP8 would be.
 inline int FuzzDescriptor(CodecKind codec, const uint8_t* data, size_t size) {
@@ -26,4 +26,4 @@ inline int FuzzDescriptor(CodecKind codec, const uint8_t* data, size_t size) {
   return 0;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -8,7 +8,7 @@
 #include "tests/unit/media/fake_sockets.h"
 #include "worker/media/engine.h"
 
-namespace sluice::fuzz {
+namespace sluice::worker::fuzz {
 
 /// What outlives all runs: making these takes longer than a run.
 struct Shared {
@@ -43,4 +43,4 @@ class EngineBed {
   Engine engine;
 };
 
-}  // namespace sluice::fuzz
+}  // namespace sluice::worker::fuzz

@@ -7,7 +7,7 @@
 namespace {
 
 using sluice::Ssrc;
-using namespace sluice::rtcp;
+using namespace sluice::worker::rtcp;
 
 /// Builds each parsed element again: what can be read can be written.
 class Rebuild : public Visitor {

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-namespace sluice::fuzz {
+namespace sluice::worker::fuzz {
 
 inline void Check(bool held) {
   if (!held) abort();
@@ -49,4 +49,4 @@ class Script {
   std::span<const uint8_t> rest_;
 };
 
-}  // namespace sluice::fuzz
+}  // namespace sluice::worker::fuzz

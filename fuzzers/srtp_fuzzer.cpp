@@ -15,6 +15,7 @@
 #include "worker/core/srtp/srtp_session.h"
 
 using namespace sluice;
+using namespace sluice::worker;
 using fuzz::Script;
 
 namespace {

@@ -12,16 +12,16 @@
 
 #include "common/log.h"
 #include "common/version.h"
-#include "worker/channel/room/room_writer.h"
+#include "worker/channel/json/json_writer.h"
 #include "worker/channel/router_channel.h"
 #include "worker/io/channel_pipe.h"
+#include "worker/process/json_options.h"
 #include "worker/process/options.h"
-#include "worker/process/room_options.h"
 #include "worker/process/worker_process.h"
 
 /// sluice-worker: process side of router-protocol §1.1–1.4 and §1.8, and of json-room-protocol
 /// §1.1, §1.2 and §1.5.
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr int kExitStartFailed = 1;
@@ -101,11 +101,11 @@ int RunWorker(const WorkerOptions& options) {
 // ---- The room protocol ------------------------------------------------------------------------
 
 /// A wrong setting there is told on the channel alone; the library prints what comes on it.
-class RoomLastWords final : private ChannelOutput {
+class JsonLastWords final : private ChannelOutput {
  public:
-  explicit RoomLastWords(int fd) : fd_(fd) {}
+  explicit JsonLastWords(int fd) : fd_(fd) {}
   void Say(const std::string& worker_id, const std::string& text) {
-    room_protocol::RoomWriter(*this, worker_id).LogLine(LogLevel::kError, text);
+    json_protocol::JsonWriter(*this, worker_id).LogLine(LogLevel::kError, text);
     usleep(kTimeToRead);
   }
 
@@ -123,7 +123,7 @@ int FailRoomStart(const std::string& text) {
 }
 
 int RunRoomWorker(std::span<const char* const> arguments) {
-  const std::string worker_id(RoomWorkerId(arguments));
+  const std::string worker_id(JsonWorkerId(arguments));
   if (worker_id.empty()) return FailRoomStart("the first argument has to be a worker id");
   const Result<int> fd = ParseChannelFd(std::getenv("MEDIASOUP_CHANNEL_FD"));
   if (!fd.ok()) return FailRoomStart(std::string(fd.status().message()));
@@ -133,10 +133,10 @@ int RunRoomWorker(std::span<const char* const> arguments) {
   }
   auto options = ParseRoomOptions(arguments, ThisHost());
   if (!options.ok()) {
-    RoomLastWords(*fd).Say(worker_id, std::string(options.status().message()));
+    JsonLastWords(*fd).Say(worker_id, std::string(options.status().message()));
     return kExitStartFailed;
   }
-  options->room_channel_fd = *fd;
+  options->json_channel_fd = *fd;
   Log::SetLevel(options->log_level);
   Log::SetTags(options->log_tags);
   auto process = WorkerProcess::Create(*options);
@@ -181,8 +181,9 @@ int Main(std::span<const char* const> arguments) {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker
 
 int main(int argc, char** argv) {
-  return sluice::Main(std::span<const char* const>(argv, static_cast<size_t>(argc)).subspan(1));
+  return sluice::worker::Main(
+      std::span<const char* const>(argv, static_cast<size_t>(argc)).subspan(1));
 }

@@ -21,7 +21,7 @@
 
 #include "controller/worker/gate.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace beast = boost::beast;
 namespace http = beast::http;
@@ -519,4 +519,4 @@ void HttpServer::Stop() {
 
 size_t HttpServer::connections() const { return state_->connections; }
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -10,7 +10,7 @@
 #include "controller/http/http_types.h"
 #include "controller/worker/task.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 struct HttpLimits {
   size_t max_body = 1 << 20;               ///< bytes of a request body
@@ -51,4 +51,4 @@ class HttpServer {
   std::shared_ptr<State> state_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::controller

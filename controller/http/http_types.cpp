@@ -1,6 +1,6 @@
 #include "controller/http/http_types.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace {
 int HexValue(char c) {
@@ -88,4 +88,4 @@ HttpResponse CannotRespond(const HttpRequest& request) {
   return response;
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

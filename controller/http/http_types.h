@@ -11,7 +11,7 @@
 #include "controller/worker/task.h"
 
 /// HTTP and WebSocket as the rest of the controller sees them: no Beast here.
-namespace sluice {
+namespace sluice::controller {
 
 struct HttpRequest {
   std::string method;                        ///< upper case
@@ -78,4 +78,4 @@ std::string HtmlEscape(std::string_view text);
 /// The answer to a path that names nothing (room-api §3.1): 404 with an HTML page.
 HttpResponse CannotRespond(const HttpRequest& request);
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace fs = std::filesystem;
 
@@ -106,4 +106,4 @@ std::optional<HttpResponse> StaticFiles::Load(const std::string& relative,
   return response;
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -5,7 +5,7 @@
 
 #include "controller/http/http_types.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 /// Serves the web app's files from one folder. Never leaves that folder: names with "..", hidden
 /// files and links that point outside are not found.
@@ -26,4 +26,4 @@ class StaticFiles {
   std::string root_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::controller

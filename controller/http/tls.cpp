@@ -15,7 +15,7 @@
 
 #include "common/socket_address.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace fs = std::filesystem;
 
@@ -161,4 +161,4 @@ std::vector<std::string> LocalAddresses() {
   return addresses;
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -7,7 +7,7 @@
 
 #include "common/status.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace asio = boost::asio;
 
@@ -28,4 +28,4 @@ Result<TlsFiles> EnsureSelfSigned(const std::string& directory,
 /// Addresses of this machine's interfaces that are up, loopback last.
 std::vector<std::string> LocalAddresses();
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -9,7 +9,7 @@
 #include "common/version.h"
 #include "controller/ops/logging.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace {
 
@@ -159,4 +159,4 @@ Result<CommandLine> ReadCommandLine(
   return result;
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -8,7 +8,7 @@
 #include "common/status.h"
 #include "controller/ops/config.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 /// What the command line asked for: a configuration, or a text to print (--help, --version).
 struct CommandLine {
@@ -23,4 +23,4 @@ Result<CommandLine> ReadCommandLine(
     const std::vector<std::string>& arguments,
     const std::function<std::optional<std::string>(const std::string&)>& environment);
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -10,7 +10,7 @@
 
 #include "common/socket_address.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace {
 
@@ -296,4 +296,4 @@ Result<std::vector<RtpCodecCapability>> ParseMediaCodecs(const std::string& text
   return codecs;
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -8,7 +8,7 @@
 #include "common/status.h"
 #include "controller/ortc/capabilities.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 /// Everything that can be set. Defaults are the values here; the table of options (Options()) gives
 /// each its flag, environment variable and config file key.
@@ -81,4 +81,4 @@ Status CheckConfig(const Config& config);
 /// kind/name/clock rate[/channels][;parameter=value]…
 Result<std::vector<RtpCodecCapability>> ParseMediaCodecs(const std::string& text);
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -2,7 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
-namespace sluice {
+namespace sluice::controller {
 
 void InitLogging(const std::string& level) {
   spdlog::set_level(spdlog::level::from_str(level));
@@ -10,4 +10,4 @@ void InitLogging(const std::string& level) {
   spdlog::flush_on(spdlog::level::info);
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -5,7 +5,7 @@
 
 #include "common/status.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 /// Sends the controller's log to the terminal at `level` ("debug", "info", "warn", "error", "off").
 void InitLogging(const std::string& level);
@@ -16,4 +16,4 @@ inline std::string_view Reason(const Status& status) {
   return {status.message().data(), status.message().size()};
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

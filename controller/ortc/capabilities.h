@@ -9,7 +9,7 @@
 
 /// What a router or a peer can handle (ORTC §9.3 RTCRtpCapabilities), as plain values.
 /// RtpParameters, the other half of ORTC, live in common/rtp_parameters.h.
-namespace sluice {
+namespace sluice::controller {
 
 /// One codec that a router offers or a peer accepts.
 struct RtpCodecCapability {
@@ -42,4 +42,4 @@ struct RtpCapabilities {
   std::vector<RtpHeaderExtension> header_extensions;
 };
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -5,7 +5,7 @@
 
 #include "controller/ortc/h264_profile.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace {
 
@@ -64,4 +64,4 @@ bool MatchCodecs(const CodecView& a, const CodecView& b, CodecMatch match) {
   return true;
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -5,7 +5,7 @@
 #include "common/rtp_parameters.h"
 #include "controller/ortc/capabilities.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 /// What codec comparison looks at, of a capability or of a parameter entry.
 struct CodecView {
@@ -28,4 +28,4 @@ std::optional<uint8_t> AssociatedPayloadType(const Parameters& parameters);
 enum class CodecMatch : uint8_t { kLoose, kStrict };
 bool MatchCodecs(const CodecView& a, const CodecView& b, CodecMatch match);
 
-}  // namespace sluice
+}  // namespace sluice::controller

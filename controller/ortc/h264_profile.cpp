@@ -6,7 +6,7 @@
 #include <array>
 #include <charconv>
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace {
 
@@ -141,4 +141,4 @@ Result<std::string> H264ProfileLevelIdForAnswer(const Parameters& local, const P
   return ToString(answer);
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

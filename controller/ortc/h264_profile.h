@@ -8,7 +8,7 @@
 #include "common/rtp_parameters.h"
 #include "common/status.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 /// H.264 profiles that WebRTC endpoints distinguish (RFC 6184 §8.1, profile_idc with constraint
 /// flags).
@@ -40,4 +40,4 @@ std::string ToString(const H264ProfileLevel& profile_level);
 /// lower.
 Result<std::string> H264ProfileLevelIdForAnswer(const Parameters& local, const Parameters& remote);
 
-}  // namespace sluice
+}  // namespace sluice::controller

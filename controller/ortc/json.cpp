@@ -11,7 +11,7 @@
 #include "controller/ortc/ortc.h"
 
 /// Normalising parsers and writers of RTP dictionaries (room API §5.6).
-namespace sluice {
+namespace sluice::controller {
 
 namespace {
 
@@ -549,4 +549,4 @@ json::value ToJson(const RtpParameters& parameters) {
   return result;
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

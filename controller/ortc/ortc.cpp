@@ -10,7 +10,7 @@
 #include "controller/ortc/h264_profile.h"
 #include "controller/ortc/supported_capabilities.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace {
 
@@ -340,4 +340,4 @@ Result<RtpParameters> GetConsumerRtpParameters(const RtpParameters& consumable,
   return result;
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

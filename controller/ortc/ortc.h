@@ -12,7 +12,7 @@
 /// The ORTC algorithms of the room API: pure functions, no state, no random (the caller draws the
 /// SSRCs). Errors name the field, the value and what would be right; TypeError = malformed input,
 /// UnsupportedError = well-formed but not possible with these capabilities.
-namespace sluice {
+namespace sluice::controller {
 
 /// Base SSRCs are drawn from here, so that base + count never wraps.
 inline constexpr uint32_t kFirstRandomSsrc = 100'000'000;
@@ -61,4 +61,4 @@ Result<RtpParameters> GetConsumerRtpParameters(const RtpParameters& consumable,
                                                const RtpCapabilities& capabilities, bool pipe,
                                                bool enable_rtx, uint32_t first_ssrc);
 
-}  // namespace sluice
+}  // namespace sluice::controller

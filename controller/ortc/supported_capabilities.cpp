@@ -3,7 +3,7 @@
 #include <initializer_list>
 #include <utility>
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace {
 
@@ -114,4 +114,4 @@ const RtpCapabilities& SupportedRtpCapabilities() {
   return capabilities;
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

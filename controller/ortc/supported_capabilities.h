@@ -2,11 +2,11 @@
 
 #include "controller/ortc/capabilities.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 /// Everything that a worker can route: codecs with their default parameters and feedback, and
 /// header extensions with the ids that the router uses (room API §6, plus H265, which the worker
 /// forwards).
 const RtpCapabilities& SupportedRtpCapabilities();
 
-}  // namespace sluice
+}  // namespace sluice::controller

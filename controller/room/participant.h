@@ -15,7 +15,7 @@
 #include "controller/worker/task.h"
 #include "controller/worker/worker_types.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 /// WebSocket close codes that clients tell apart (room-api §1.4).
 inline constexpr uint16_t kCloseForGood = 4000;    ///< the client does not come back
@@ -83,4 +83,4 @@ struct Participant {
   size_t pending_producers = 0;
 };
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -7,7 +7,7 @@
 
 #include "controller/ortc/ortc.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace {
 void Fill(unsigned char* bytes, int size) {
@@ -52,4 +52,4 @@ std::string RandomText(size_t length) {
   return text;
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string>
 
-namespace sluice {
+namespace sluice::controller {
 
 /// A random UUID (version 4), lower case with hyphens.
 std::string MakeUuid();
@@ -14,4 +14,4 @@ std::string RandomText(size_t length);
 /// 0..bound-1; 0 when bound is 0.
 uint32_t RandomBelow(uint32_t bound);
 
-}  // namespace sluice
+}  // namespace sluice::controller

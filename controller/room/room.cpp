@@ -13,7 +13,7 @@
 #include "controller/room/shapes.h"
 #include "controller/worker/gate.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace json = boost::json;
 
@@ -342,4 +342,4 @@ void Room::OnVolumes(const AudioVolumes& volumes) {
                nullptr);
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

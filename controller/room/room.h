@@ -15,7 +15,7 @@
 #include "controller/worker/media_worker.h"
 #include "controller/worker/task.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 /// What all rooms share; from the configuration.
 struct RoomSettings {
@@ -184,4 +184,4 @@ class Room : public std::enable_shared_from_this<Room> {
   std::map<std::string, std::shared_ptr<Producer>> producers_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -11,7 +11,7 @@
 #include "controller/room/room.h"
 #include "controller/room/shapes.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace json = boost::json;
 
@@ -391,4 +391,4 @@ void Room::OnConsumerEvent(const std::shared_ptr<Participant>& owner,
   }
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-namespace sluice {
+namespace sluice::controller {
 
 /// A room being made, and the callers that wait for it.
 struct RoomRegistry::Creation {
@@ -82,4 +82,4 @@ void RoomRegistry::CloseAll() {
   for (const auto& [id, room] : rooms) room->OnWorkerDied();
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

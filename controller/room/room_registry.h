@@ -9,7 +9,7 @@
 #include "controller/room/room.h"
 #include "controller/worker/worker_pool.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 /// All rooms by id. Makes a room on the least-loaded worker when it is first asked for; calls for
 /// the same id while it is being made wait for that one.
@@ -43,4 +43,4 @@ class RoomRegistry {
   std::map<std::string, std::shared_ptr<Creation>> creations_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::controller

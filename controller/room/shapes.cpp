@@ -6,7 +6,7 @@
 
 #include "controller/ortc/ortc.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace json = boost::json;
 
@@ -107,4 +107,4 @@ json::object NewConsumerData(const Consumer& consumer) {
           {"producerPaused", producer.paused}};
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -8,7 +8,7 @@
 
 /// JSON shapes of the room API that both adapters and the rooms' notifications use (room-api
 /// §2–§5).
-namespace sluice {
+namespace sluice::controller {
 
 /// id, iceParameters, iceCandidates, dtlsParameters.
 boost::json::object ToJson(const WebRtcTransportInfo& info);
@@ -23,4 +23,4 @@ std::string_view ToString(RtpType type);
 /// The data of a newConsumer request (room-api §2.3).
 boost::json::object NewConsumerData(const Consumer& consumer);
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -11,7 +11,7 @@
 #include "controller/shell/method_list.h"
 #include "controller/shell/shell_line.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 namespace json = boost::json;
 
@@ -72,4 +72,4 @@ Task<void> RunInteractive(WorkerSession& session, LineInput& input, const Report
   co_await session.Settle();
 }
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

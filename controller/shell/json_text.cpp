@@ -9,7 +9,7 @@
 #include <boost/json/stream_parser.hpp>
 #include <charconv>
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 namespace json = boost::json;
 
@@ -164,4 +164,4 @@ std::string Printable(std::string_view text) {
   return out;
 }
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

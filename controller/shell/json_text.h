@@ -10,7 +10,7 @@
 
 #include "common/status.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 /// Deepest nesting of JSON that is read.
 constexpr size_t kMaxJsonDepth = 64;
@@ -44,4 +44,4 @@ std::string Indented(const boost::json::value& value);
 /// Text of a worker as a terminal may see it: control characters become '?'.
 std::string Printable(std::string_view text);
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

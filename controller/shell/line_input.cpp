@@ -8,7 +8,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 LineInput::LineInput(const asio::any_io_executor& executor, int fd) : fd_(fd), readable_(executor) {
   // Asio would make the descriptor itself non-blocking; an epoll set stands in for it.
@@ -70,4 +70,4 @@ Task<std::optional<LineInput::Line>> LineInput::Next() {
   co_return std::nullopt;
 }
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

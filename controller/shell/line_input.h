@@ -7,7 +7,7 @@
 
 #include "controller/worker/task.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 /// The lines of standard input, whatever it is: a terminal, a pipe or a file. Leaves the descriptor
 /// in blocking mode: a terminal is shared with the programs around us.
@@ -41,4 +41,4 @@ class LineInput {
   bool cancelled_ = false;
 };
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

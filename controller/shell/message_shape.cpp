@@ -7,7 +7,7 @@
 #include <boost/json/serialize.hpp>
 #include <optional>
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 namespace json = boost::json;
 
@@ -172,4 +172,4 @@ std::vector<Difference> CompareShapes(const json::value& expected, const json::v
   return std::move(comparison.differences);
 }
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 /// Where two messages of the room protocol differ.
 struct Difference {
@@ -24,4 +24,4 @@ struct Difference {
 std::vector<Difference> CompareShapes(const boost::json::value& expected,
                                       const boost::json::value& got, const std::string& path = "");
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

@@ -7,7 +7,7 @@
 
 #include "controller/shell/json_text.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 namespace {
 
@@ -97,4 +97,4 @@ std::string HelpText(std::string_view method) {
   return fmt::format("  there is no method \"{}\"; help lists them\n", Printable(method));
 }
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

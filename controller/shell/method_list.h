@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 /// A method of the room protocol, for people (json-room-protocol §2.1).
 struct MethodInfo {
@@ -21,4 +21,4 @@ std::string HelpText();
 /// The text of `help METHOD`; names what is alike when there is no such method.
 std::string HelpText(std::string_view method);
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

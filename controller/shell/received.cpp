@@ -7,7 +7,7 @@
 #include "controller/shell/json_text.h"
 #include "controller/shell/trace.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 namespace json = boost::json;
 
@@ -66,4 +66,4 @@ Received ReceivedReader::ReadPayload(std::string_view payload) {
   return received;
 }
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

@@ -9,7 +9,7 @@
 
 #include "common/netstring.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 /// One thing that a worker of the room protocol said (json-room-protocol §1.3).
 struct Received {
@@ -44,4 +44,4 @@ class ReceivedReader {
   bool binary_follows_ = false;
 };
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

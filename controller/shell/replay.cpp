@@ -12,7 +12,7 @@
 #include "controller/ops/logging.h"
 #include "controller/shell/json_text.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 namespace json = boost::json;
 
@@ -264,4 +264,4 @@ Status CheckOverrides(const std::vector<Override>& overrides, const Trace& trace
   return absl::OkStatus();
 }
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

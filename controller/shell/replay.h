@@ -13,7 +13,7 @@
 #include "controller/shell/trace_match.h"
 #include "controller/shell/worker_session.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 struct ReplayOptions {
   bool step = false;                        ///< a line of input before each request
@@ -86,4 +86,4 @@ std::vector<uint32_t> RoomsToCreate(const Trace& trace);
 /// An override that names a request which the trace does not have is a TypeError.
 Status CheckOverrides(const std::vector<Override>& overrides, const Trace& trace);
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

@@ -7,7 +7,7 @@
 
 #include "controller/shell/json_text.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 namespace json = boost::json;
 
@@ -144,4 +144,4 @@ json::object ReportOf(const Received& received, std::string_view method) {
   return item;
 }
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

@@ -7,7 +7,7 @@
 
 #include "controller/shell/received.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 /// How the shell prints.
 enum class ReportStyle : uint8_t {
@@ -25,4 +25,4 @@ std::string ReportText(const boost::json::object& item, ReportStyle style);
 /// The item for what a worker said. `method`: of the request that a response answers.
 boost::json::object ReportOf(const Received& received, std::string_view method);
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

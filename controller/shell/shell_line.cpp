@@ -10,7 +10,7 @@
 
 #include "controller/shell/json_text.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 namespace json = boost::json;
 
@@ -178,4 +178,4 @@ Result<Override> ParseOverride(std::string_view text) {
   return result;
 }
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

@@ -7,7 +7,7 @@
 
 #include "common/status.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 /// What a person asks for with one line.
 struct ShellLine {
@@ -49,4 +49,4 @@ struct Override {
 /// Reads `METHOD[#N].PATH=VALUE`, e.g. "rtpReceiver.receive#2.data.encodings.0.ssrc=1234".
 Result<Override> ParseOverride(std::string_view text);
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

@@ -9,7 +9,7 @@
 #include "controller/ops/logging.h"
 #include "controller/shell/json_text.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 namespace json = boost::json;
 
@@ -187,4 +187,4 @@ Result<ShellOptions> ReadShellOptions(const std::vector<std::string>& all) {
   return options;
 }
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

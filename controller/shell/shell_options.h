@@ -8,7 +8,7 @@
 #include "controller/shell/replay.h"
 #include "controller/shell/report.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 /// What the command line of `sluice worker-shell` asks for.
 struct ShellOptions {
@@ -25,4 +25,4 @@ struct ShellOptions {
 /// would be right.
 Result<ShellOptions> ReadShellOptions(const std::vector<std::string>& arguments);
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

@@ -12,7 +12,7 @@
 
 #include "controller/shell/json_text.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 namespace json = boost::json;
 
@@ -159,4 +159,4 @@ std::optional<TraceRecord::Kind> KindOf(const json::object& message) {
 
 Result<Trace> ParseTrace(std::string_view text) { return TraceParser(text).Parse(); }
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

@@ -10,7 +10,7 @@
 
 #include "common/status.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 /// One message of a recorded session.
 struct TraceRecord {
@@ -40,4 +40,4 @@ Result<Trace> ParseTrace(std::string_view text);
 /// What kind of message it is; nullopt when it is none.
 std::optional<TraceRecord::Kind> KindOf(const boost::json::object& message);
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

@@ -9,7 +9,7 @@
 
 #include "controller/shell/json_text.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 namespace json = boost::json;
 
@@ -144,4 +144,4 @@ std::string Describe(const json::object& message) {
   return fmt::format("event {} of {}", Printable(event), FieldText(message, "targetId"));
 }
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

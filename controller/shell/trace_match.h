@@ -11,7 +11,7 @@
 #include "controller/shell/trace.h"
 #include "controller/shell/value_map.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 /// Holds what a worker says in a replay against what the trace says.
 ///
@@ -70,4 +70,4 @@ class TraceMatch {
 /// What a message is, for a person: "event dtlsstatechange of 57866334", "response to 12".
 std::string Describe(const boost::json::object& message);
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

@@ -8,7 +8,7 @@
 
 #include "controller/shell/json_text.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 namespace json = boost::json;
 
@@ -79,4 +79,4 @@ std::string ValueMap::TranslateText(const std::string& text) const {
   return known == ids_.end() ? text : std::to_string(known->second);
 }
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 /// Values of a recorded session that are others in its replay: ids that the worker chose anew, and
 /// what the user changed in a request (SSRCs, CNAMEs, …). What the record repeats of them is
@@ -36,4 +36,4 @@ class ValueMap {
   std::map<std::pair<std::string, std::string>, boost::json::value> fields_;
 };
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

@@ -14,7 +14,7 @@
 #include "controller/shell/json_text.h"
 #include "controller/shell/report.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 namespace json = boost::json;
 
@@ -173,4 +173,4 @@ Task<bool> WorkerSession::End() {
   co_return in_order;
 }
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

@@ -19,7 +19,7 @@
 #include "controller/worker/task.h"
 #include "controller/worker/worker_process.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 /// Something that happened, in the form of controller/shell/report.h without the time.
 using Report = std::function<void(boost::json::object item)>;
@@ -97,4 +97,4 @@ class WorkerSession {
   bool asked_ = false;  // to end
 };
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

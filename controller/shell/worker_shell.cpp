@@ -24,7 +24,7 @@
 #include "controller/shell/trace.h"
 #include "controller/shell/worker_session.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 
 namespace json = boost::json;
 
@@ -160,4 +160,4 @@ int RunWorkerShell(const std::vector<std::string>& arguments, const std::string&
   return exit_code.value_or(kExitFailed);
 }
 
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

@@ -8,7 +8,7 @@
 
 #include "controller/ortc/ortc.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace json = boost::json;
 
@@ -249,4 +249,4 @@ Status CheckSctpStreamParameters(const json::object& object) {
   return absl::OkStatus();
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

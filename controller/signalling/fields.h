@@ -13,7 +13,7 @@
 
 /// Reading and checking what clients send. Every error is a TypeError that names the field.
 /// `prefix` goes before a field's name in errors: "body." for REST, "" for protoo.
-namespace sluice {
+namespace sluice::controller {
 
 /// Longest id of a room, peer or broadcaster. Room for a UUID with a prefix.
 inline constexpr size_t kMaxIdLength = 64;
@@ -51,4 +51,4 @@ Result<DtlsParameters> ReadDtlsParameters(const boost::json::object& object,
 /// Checks sctpStreamParameters (room-api §5.6).
 Status CheckSctpStreamParameters(const boost::json::object& object);
 
-}  // namespace sluice
+}  // namespace sluice::controller

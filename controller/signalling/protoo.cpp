@@ -13,7 +13,7 @@
 #include "controller/room/random.h"
 #include "controller/signalling/fields.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace json = boost::json;
 using std::chrono::milliseconds;
@@ -277,4 +277,4 @@ void ProtooSession::OnResponse(const json::object& message) {
   request->wake.cancel();
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

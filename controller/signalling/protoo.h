@@ -15,7 +15,7 @@
 #include "controller/room/room_registry.h"
 #include "controller/signalling/token_bucket.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 struct ProtooLimits {
   /// Requests of one peer, with bursts of one second's worth; 0 = no limit. A page that joins a
@@ -125,4 +125,4 @@ class ProtooSession : public WebSocketEvents,
   std::map<uint32_t, std::shared_ptr<ServerRequest>> server_requests_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::controller

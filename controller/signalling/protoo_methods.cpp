@@ -8,7 +8,7 @@
 #include "controller/signalling/fields.h"
 #include "controller/signalling/protoo.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace json = boost::json;
 
@@ -289,4 +289,4 @@ Task<Result<ProtooSession::Reply>> ProtooSession::RefuseThrottle(Context /*conte
   co_return Error("network throttling is not enabled on this server");
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -10,7 +10,7 @@
 #include "controller/room/shapes.h"
 #include "controller/signalling/fields.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace json = boost::json;
 
@@ -332,4 +332,4 @@ HttpResponse RestApi::ProduceData(const Call& call) {
   return ErrorResponse(Error("SCTP not enabled and not a direct Transport"));
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

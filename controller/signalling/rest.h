@@ -7,7 +7,7 @@
 #include "controller/http/http_types.h"
 #include "controller/room/room_registry.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 /// The REST broadcaster API (room-api §3): nine routes under /rooms, each one call of a room
 /// operation. Stateless: everything lives in the rooms.
@@ -41,4 +41,4 @@ class RestApi {
 /// phrase, "<Class>: <message>" as the body.
 HttpResponse ErrorResponse(const Status& status);
 
-}  // namespace sluice
+}  // namespace sluice::controller

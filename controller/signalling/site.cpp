@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace sluice {
+namespace sluice::controller {
 
 Task<HttpResponse> Site::Respond(HttpRequest request) {
   if (RestApi::Owns(request.path)) co_return co_await rest_.Respond(std::move(request));
@@ -17,4 +17,4 @@ Task<UpgradeDecision> Site::Upgrade(HttpRequest request) {
   return protoo_.Upgrade(std::move(request));
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

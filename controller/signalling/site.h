@@ -8,7 +8,7 @@
 #include "controller/signalling/protoo.h"
 #include "controller/signalling/rest.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 /// What every listener serves: the REST API under /rooms, protoo on any WebSocket, else the web
 /// app.
@@ -27,4 +27,4 @@ class Site : public HttpService {
   StaticFiles files_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::controller

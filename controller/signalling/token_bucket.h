@@ -4,7 +4,7 @@
 #include <chrono>
 #include <cstdint>
 
-namespace sluice {
+namespace sluice::controller {
 
 /// A rate limit with bursts: holds up to `per_second` tokens, refilled evenly. Starts full.
 class TokenBucket {
@@ -32,4 +32,4 @@ class TokenBucket {
   TimePoint refilled_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -3,7 +3,7 @@
 #include <boost/json/object.hpp>
 #include <string>
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace json = boost::json;
 
@@ -312,4 +312,4 @@ json::array DecodeStreamStats(const FBS::Response::Response& response) {
   return stats;
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -9,7 +9,7 @@
 
 /// FlatBuffers of the router protocol → plain values and room-API JSON. Input has passed the
 /// verifier; a body that is missing or of another type gives nullopt or an empty result.
-namespace sluice {
+namespace sluice::controller {
 
 std::optional<WorkerEvent> DecodeEvent(const FBS::Notification::Notification& notification);
 ConsumerScore DecodeScore(const FBS::Consumer::ConsumerScore& score);
@@ -18,4 +18,4 @@ Result<PlainTransportInfo> DecodePlainTransport(const FBS::Response::Response& r
 boost::json::array DecodeTransportStats(const FBS::Response::Response& response);
 boost::json::array DecodeStreamStats(const FBS::Response::Response& response);
 
-}  // namespace sluice
+}  // namespace sluice::controller

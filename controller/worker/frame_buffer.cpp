@@ -1,6 +1,6 @@
 #include "controller/worker/frame_buffer.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 void FrameBuffer::Append(std::span<const uint8_t> bytes) {
   if (broken_) return;
@@ -32,4 +32,4 @@ std::optional<std::vector<uint8_t>> FrameBuffer::Next() {
   return std::nullopt;
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-namespace sluice {
+namespace sluice::controller {
 
 /// Cuts a byte stream into frames: uint32 little-endian length, then that many bytes
 /// (router-protocol §1.4). A frame that claims more than the maximum breaks the stream for good.
@@ -30,4 +30,4 @@ class FrameBuffer {
   bool broken_ = false;
 };
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -7,7 +7,7 @@
 
 #include "controller/worker/task.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 /// Something that happens once and that coroutines wait for. Must outlive its waiters.
 class Gate {
@@ -55,4 +55,4 @@ inline Task<void> Delay(std::chrono::milliseconds duration) {
   co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

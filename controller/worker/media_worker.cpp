@@ -10,7 +10,7 @@
 #include "controller/worker/rtp_encoding.h"
 #include "controller/worker/worker_channel.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace {
 
@@ -376,4 +376,4 @@ Task<void> LogFailure(std::shared_ptr<MediaWorker> worker, Task<Status> call, co
   if (!status.ok() && worker->alive()) spdlog::debug("{}: {}", what, Reason(status));
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

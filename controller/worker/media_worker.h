@@ -22,7 +22,7 @@ namespace flatbuffers {
 class FlatBufferBuilder;
 }
 
-namespace sluice {
+namespace sluice::controller {
 
 class WorkerChannel;
 struct RequestBody;
@@ -107,4 +107,4 @@ class MediaWorker : public std::enable_shared_from_this<MediaWorker> {
 /// Runs a call whose failure changes nothing any more: it is logged, unless the worker has died.
 Task<void> LogFailure(std::shared_ptr<MediaWorker> worker, Task<Status> call, const char* what);
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -3,7 +3,7 @@
 #include <string>
 #include <variant>
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace fbs = FBS::RtpParameters;
 using flatbuffers::FlatBufferBuilder;
@@ -119,4 +119,4 @@ Offset<fbs::RtpMapping> Encode(FlatBufferBuilder& builder, const RtpMapping& map
   return fbs::CreateRtpMappingDirect(builder, &codecs, &encodings);
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -6,7 +6,7 @@
 #include "proto/rtp_parameters_generated.h"
 
 /// RTP dictionaries → FlatBuffers of the router protocol.
-namespace sluice {
+namespace sluice::controller {
 
 flatbuffers::Offset<FBS::RtpParameters::RtpParameters> Encode(
     flatbuffers::FlatBufferBuilder& builder, const RtpParameters& parameters);
@@ -15,4 +15,4 @@ flatbuffers::Offset<FBS::RtpParameters::RtpMapping> Encode(flatbuffers::FlatBuff
 std::vector<flatbuffers::Offset<FBS::RtpParameters::RtpEncodingParameters>> Encode(
     flatbuffers::FlatBufferBuilder& builder, const std::vector<RtpEncodingParameters>& encodings);
 
-}  // namespace sluice
+}  // namespace sluice::controller

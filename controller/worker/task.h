@@ -5,7 +5,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <utility>
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace asio = boost::asio;
 
@@ -18,4 +18,4 @@ using Task = asio::awaitable<T>;
 /// still leaves it is a bug or a failed allocation and ends the process (it is not swallowed).
 void Spawn(const asio::any_io_executor& executor, Task<void> task);
 
-}  // namespace sluice
+}  // namespace sluice::controller

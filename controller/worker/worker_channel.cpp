@@ -8,7 +8,7 @@
 #include <exception>
 #include <utility>
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace {
 
@@ -211,4 +211,4 @@ void WorkerChannel::Close() {
   }
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

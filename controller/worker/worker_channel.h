@@ -17,7 +17,7 @@
 #include "controller/worker/task.h"
 #include "proto/message_generated.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 /// What a channel tells its owner. Called from the reading coroutine, never from inside a call of
 /// the channel's own methods.
@@ -107,4 +107,4 @@ class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
   std::unordered_map<uint32_t, std::shared_ptr<Pending>> pending_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::controller

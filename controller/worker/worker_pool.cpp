@@ -9,7 +9,7 @@
 #include "controller/worker/gate.h"
 #include "controller/worker/worker_channel.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
@@ -221,4 +221,4 @@ int WorkerPool::ready_count() const {
   }));
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -11,7 +11,7 @@
 #include "controller/worker/task.h"
 #include "controller/worker/worker_process.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 /// Delay before starting worker number n again: short at first, growing while it keeps dying young.
 class RespawnBackoff {
@@ -73,4 +73,4 @@ class WorkerPool {
   size_t next_slot_ = 0;
 };
 
-}  // namespace sluice
+}  // namespace sluice::controller

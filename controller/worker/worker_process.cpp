@@ -23,7 +23,7 @@
 
 extern char** environ;
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace {
 
@@ -262,4 +262,4 @@ Result<LaunchedWorker> ProcessLauncher::Launch(int index) {
   return launched;
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -8,7 +8,7 @@
 #include "common/status.h"
 #include "controller/worker/task.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 /// A started worker, whatever it runs in. Owned by WorkerPool.
 class WorkerHandle {
@@ -65,4 +65,4 @@ class ProcessLauncher : public WorkerLauncher {
   Options options_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -11,7 +11,7 @@
 
 /// What the controller says to and hears from a media worker, as plain values.
 /// Meanings: router-protocol §2 (requests) and §3 (notifications).
-namespace sluice {
+namespace sluice::controller {
 
 /// One address that a worker shall listen on.
 struct ListenAddress {
@@ -156,4 +156,4 @@ using WorkerEvent =
                  ConsumerLayersChanged, ConsumerProducerPaused, ConsumerProducerResumed,
                  ConsumerProducerClosed, AudioVolumes, BandwidthEstimate>;
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "worker/io/fd.h"
+#include "common/fd.h"
 
 namespace sluice {
 

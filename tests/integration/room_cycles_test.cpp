@@ -13,7 +13,7 @@
 #include "tests/integration/process_state.h"
 #include "tests/integration/room_worker.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 /// The least range of ports that the worker takes, below those that systems give out by themselves.
@@ -29,7 +29,7 @@ constexpr const char* kCodecs =
     R"("codecs":[{"kind":"audio","name":"audio/opus","clockRate":48000,"payloadType":100,)"
     R"("numChannels":2},{"kind":"video","name":"video/VP8","clockRate":90000,"payloadType":101,)"
     R"("rtcpFeedback":[{"type":"nack"},{"type":"nack","parameter":"pli"},{"type":"goog-remb"}]}])";
-constexpr const char* kRoomCodecs =
+constexpr const char* kJsonCodecs =
     R"("mediaCodecs":[{"kind":"audio","name":"audio/opus","clockRate":48000},)"
     R"({"kind":"video","name":"video/VP8","clockRate":90000}])";
 
@@ -92,9 +92,9 @@ size_t Receivers(uint32_t room) { return BothSend(room) ? 3 : 2; }
 
 /// Ids are unique over all rooms that are open: room N has peers N1 and N2, those transports N1T …
 uint32_t PeerId(uint32_t room, uint32_t peer) { return room * 10 + peer; }
-std::string RoomIds(uint32_t room) { return fmt::format(R"("roomId":{})", room); }
+std::string JsonIds(uint32_t room) { return fmt::format(R"("roomId":{})", room); }
 std::string PeerIds(uint32_t room, uint32_t peer) {
-  return fmt::format(R"({},"peerId":{},"peerName":"p")", RoomIds(room), PeerId(room, peer));
+  return fmt::format(R"({},"peerId":{},"peerName":"p")", JsonIds(room), PeerId(room, peer));
 }
 std::string TransportIds(uint32_t room, uint32_t peer) {
   return fmt::format(R"({},"transportId":{})", PeerIds(room, peer), PeerId(room, peer) * 10 + 1);
@@ -107,7 +107,7 @@ std::string ReceiverIds(uint32_t room, uint32_t peer, uint32_t receiver) {
 /// Peer 1 sends audio and video and comes first, so that peer 2 gets its senders with its
 /// capabilities; peer 2 sends audio, so that peer 1 gets a sender with the receiver's parameters.
 void Build(Controller& controller, uint32_t room) {
-  controller.Ask("worker.createRoom", RoomIds(room), kRoomCodecs);
+  controller.Ask("worker.createRoom", JsonIds(room), kJsonCodecs);
   for (uint32_t peer = 1; peer <= kPeers; ++peer) {
     controller.Ask("room.createPeer", PeerIds(room, peer));
     controller.Ask("peer.setCapabilities", PeerIds(room, peer), kCodecs);
@@ -143,7 +143,7 @@ void Close(Controller& controller, uint32_t room, FirstClose first) {
     controller.Ask("rtpReceiver.close", ReceiverIds(room, 1, 1));
     if (BothSend(room)) controller.Ask("rtpReceiver.close", ReceiverIds(room, 2, 0));
   }
-  controller.Ask("room.close", RoomIds(room));
+  controller.Ask("room.close", JsonIds(room));
 }
 
 /// The rooms first_room … first_room + kRoomsAtATime − 1, from their creation to their end.
@@ -210,4 +210,4 @@ TEST_CASE("ten thousand rooms, made and closed, leave nothing behind") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

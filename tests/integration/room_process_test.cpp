@@ -8,7 +8,7 @@
 #include "tests/integration/room_worker.h"
 #include "tests/unit/dtls/certificate_files.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 TEST_CASE("room worker: requests written before it reads are answered; a signal ends it in order") {
@@ -181,4 +181,4 @@ TEST_CASE("room worker: without a worker id or a channel it does not start") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

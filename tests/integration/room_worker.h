@@ -6,7 +6,7 @@
 
 #include "tests/integration/child_process.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 inline constexpr size_t kReaderBuffer = 65'543;  // bytes: what the Node library can hold
 
@@ -75,4 +75,4 @@ class RoomWorker {
   std::string buffer_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -1,7 +1,7 @@
 // sluice-worker as its controller sees it: start, exit, signals (router-protocol §1.1–1.4, §1.8).
 #include "tests/integration/worker_program.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 TEST_CASE("the worker says that it runs, and leaves in order when told by a signal") {
@@ -78,4 +78,4 @@ TEST_CASE("a missing descriptor is named") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -8,7 +8,7 @@
 
 #include "tests/integration/child_process.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// A worker of the router protocol and our ends of its descriptors.
 class Worker {
@@ -58,4 +58,4 @@ class Worker {
   std::unique_ptr<ChildProcess> process_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

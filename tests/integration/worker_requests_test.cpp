@@ -14,7 +14,7 @@
 #include "tests/unit/channel/request_frames.h"
 #include "tests/unit/media/media_samples.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using M = FBS::Request::Method;
@@ -264,4 +264,4 @@ TEST_CASE("ten thousand calls, made and closed, leave nothing behind") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

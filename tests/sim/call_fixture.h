@@ -10,7 +10,7 @@
 #include "tests/unit/media/recording_events.h"
 #include "worker/media/engine.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// A router with a WebRTC server in virtual time, and peers that join it.
 struct CallFixture {
@@ -99,4 +99,4 @@ struct CallFixture {
   uint16_t next_peer_port_ = 20'000;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

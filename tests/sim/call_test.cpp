@@ -4,7 +4,7 @@
 
 #include "tests/sim/call_fixture.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 /// A publisher and viewers of its video.
@@ -279,4 +279,4 @@ TEST_CASE("the end of a call in the middle of everything", "[sim]") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

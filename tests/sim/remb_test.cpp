@@ -4,7 +4,7 @@
 
 #include "tests/sim/call_fixture.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr uint8_t kAbsSendTimeId = 3;
@@ -174,4 +174,4 @@ TEST_CASE("REMB is repeated each second, and not when nothing comes", "[sim]") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

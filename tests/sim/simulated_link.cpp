@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Holds what was committed until the end of the turn.
 class SimulatedLinks::Writer final : public PacketWriter {
@@ -316,4 +316,4 @@ SimulatedLinks::UdpSocket* SimulatedLinks::FindUdp(const SocketAddress& address)
   return found == listening_.end() ? nullptr : static_cast<UdpSocket*>(found->second);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -11,7 +11,7 @@
 #include "worker/core/packet_buffer.h"
 #include "worker/media/socket_factory.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// What happens to datagrams from one address to another.
 struct LinkConditions {
@@ -107,4 +107,4 @@ class SimulatedLinks final : public SocketFactory {
   LinkStats stats_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

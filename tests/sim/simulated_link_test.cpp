@@ -9,7 +9,7 @@
 #include "worker/core/ice/ice_lite_agent.h"
 #include "worker/wire/stun.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 struct Host : DatagramHandler {
@@ -264,4 +264,4 @@ TEST_CASE("ICE then DTLS come up over a link with 30 % loss") {
   }
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

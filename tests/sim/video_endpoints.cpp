@@ -5,7 +5,7 @@
 
 #include "tests/unit/media/media_samples.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 // ---- VideoSender ------------------------------------------------------------------------------
 
@@ -169,4 +169,4 @@ void VideoReceiver::SendNacks() {
   peer_.SendRtcp(builder.packet());
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -10,7 +10,7 @@
 #include "tests/sim/webrtc_peer.h"
 #include "worker/wire/rtcp.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Sends VP8-like frames at 30 fps; answers NACK with RTX, PLI and FIR with a key frame, and sends
 /// a sender report each second.
@@ -119,4 +119,4 @@ class VideoReceiver final : private rtcp::Visitor {
   Duration longest_gap_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -11,7 +11,7 @@
 
 #include "worker/core/environment.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// The world of a test: a clock that moves only when told to, timers in exact order, random bytes
 /// from a seed. The same seed and the same calls give the same run, whatever the machine.
@@ -161,4 +161,4 @@ class VirtualEnvironment final : public Environment {
   std::vector<std::function<void(Timestamp)>> hooks_[2];
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

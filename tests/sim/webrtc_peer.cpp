@@ -7,7 +7,7 @@
 #include "worker/media/datagram_kind.h"
 #include "worker/wire/stun.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 WebRtcPeer::WebRtcPeer(Setup setup, const SocketAddress& address)
     : setup_(std::move(setup)),
@@ -155,4 +155,4 @@ bool WebRtcPeer::SendRtcp(std::span<const uint8_t> compound) {
   return true;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

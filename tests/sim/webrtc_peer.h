@@ -17,7 +17,7 @@
 #include "worker/wire/rtcp.h"
 #include "worker/wire/rtp_packet.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// A browser as far as a transport can tell: ICE controlling, DTLS, SRTP over one simulated UDP
 /// socket or TCP connection. Media comes and goes through the two callbacks and Send…; what the
@@ -110,4 +110,4 @@ class WebRtcPeer final : private DtlsEvents, private DatagramHandler {
   uint64_t dtls_before_ice_ = 0;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <span>
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Takes the finished bytes that a channel sends to its controller. Copies them; never calls back.
 class ChannelOutput {
@@ -21,4 +21,4 @@ class ChannelOutput {
   virtual bool full() const { return false; }
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace sluice {
+namespace sluice::worker {
 
 namespace {
 
@@ -49,4 +49,4 @@ std::span<const uint8_t> FrameReader::Parse(std::span<const uint8_t> bytes) {
   return bytes;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

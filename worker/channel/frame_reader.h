@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Cuts a byte stream into the frames of the router protocol: uint32 little-endian length, then
 /// that many bytes (router-protocol §1.4). Frames may be split over reads or share one.
@@ -40,4 +40,4 @@ class FrameReader {
   bool broken_ = false;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

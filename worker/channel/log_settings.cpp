@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-namespace sluice {
+namespace sluice::worker {
 
 std::optional<LogLevel> ParseLogLevel(std::string_view text) {
   std::string lower(text);
@@ -44,4 +44,4 @@ LogTag ParseRoomLogTag(std::string_view text) {
   return text == "rbe" ? LogTag::kBwe : ParseLogTag(text);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -5,7 +5,7 @@
 
 #include "common/log.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// "debug", "warn", "error" or "none" in any case (router-protocol §1.2).
 std::optional<LogLevel> ParseLogLevel(std::string_view text);
@@ -14,4 +14,4 @@ LogTag ParseLogTag(std::string_view text);
 /// Likewise by its name in the room protocol, which has "rbe" for what we log as bwe.
 LogTag ParseRoomLogTag(std::string_view text);
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-namespace sluice {
+namespace sluice::worker {
 
 /// getrusage(2) of this process, raw counters; times in milliseconds, maxrss in KiB.
 struct ResourceUsage {
@@ -35,4 +35,4 @@ class ProcessInfo {
   virtual void RequestClose() = 0;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -7,7 +7,7 @@
 #include "worker/channel/router_methods.h"
 #include "worker/media/engine.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 namespace {
 
@@ -279,4 +279,4 @@ void RouterChannel::OnAudioLevelSilence(const std::string& observer_id) {
   Notify(observer_id, Event::AUDIOLEVELOBSERVER_SILENCE);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -12,7 +12,7 @@
 #include "worker/channel/process_info.h"
 #include "worker/media/engine_events.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 class Engine;
 
@@ -90,4 +90,4 @@ class RouterChannel final : public EngineEvents, public LogSink {
   bool broken_ = false;  // the stream cannot be read any more
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

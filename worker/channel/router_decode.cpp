@@ -4,7 +4,7 @@
 
 #include <utility>
 
-namespace sluice::router_protocol {
+namespace sluice::worker::router_protocol {
 
 namespace {
 
@@ -332,4 +332,4 @@ Result<ConsumeOptions> DecodeConsume(const FBS::Transport::ConsumeRequest& reque
   return result;
 }
 
-}  // namespace sluice::router_protocol
+}  // namespace sluice::worker::router_protocol

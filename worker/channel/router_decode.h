@@ -9,7 +9,7 @@
 /// FlatBuffers of the router protocol → the engine's plain values. The buffers have passed the
 /// verifier, so required fields are there; what is checked here are enum values and unions. Meaning
 /// is checked by the engine.
-namespace sluice::router_protocol {
+namespace sluice::worker::router_protocol {
 
 Result<ListenInfo> DecodeListenInfo(const FBS::Transport::ListenInfo& info);
 Result<std::vector<ListenInfo>> DecodeListenInfos(
@@ -24,4 +24,4 @@ Result<ProduceOptions> DecodeProduce(const FBS::Transport::ProduceRequest& reque
 Result<ConsumeOptions> DecodeConsume(const FBS::Transport::ConsumeRequest& request);
 ConsumerLayers DecodeLayers(const FBS::Consumer::ConsumerLayers& layers);
 
-}  // namespace sluice::router_protocol
+}  // namespace sluice::worker::router_protocol

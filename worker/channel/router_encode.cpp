@@ -2,7 +2,7 @@
 
 #include "worker/channel/router_encode_rtp.h"
 
-namespace sluice::router_protocol {
+namespace sluice::worker::router_protocol {
 
 namespace {
 
@@ -357,4 +357,4 @@ Offset<FBS::AudioLevelObserver::VolumesNotification> EncodeVolumes(
   return al::CreateVolumesNotification(b, entries);
 }
 
-}  // namespace sluice::router_protocol
+}  // namespace sluice::worker::router_protocol

@@ -9,7 +9,7 @@
 
 /// The engine's plain reports → FlatBuffers of the router protocol. Field rules: router-protocol
 /// §4.
-namespace sluice::router_protocol {
+namespace sluice::worker::router_protocol {
 
 using Builder = flatbuffers::FlatBufferBuilder;
 template <typename T>
@@ -39,4 +39,4 @@ Offset<FBS::Consumer::TraceNotification> EncodeConsumerTrace(Builder& b, const T
 Offset<FBS::AudioLevelObserver::VolumesNotification> EncodeVolumes(
     Builder& b, const std::vector<std::pair<std::string, int8_t>>& volumes);
 
-}  // namespace sluice::router_protocol
+}  // namespace sluice::worker::router_protocol

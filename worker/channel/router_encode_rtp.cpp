@@ -2,7 +2,7 @@
 
 #include <type_traits>
 
-namespace sluice::router_protocol {
+namespace sluice::worker::router_protocol {
 
 namespace {
 
@@ -129,4 +129,4 @@ Offset<FBS::RtpPacket::Dump> EncodePacket(Builder& b, const RtpPacketReport& pac
       packet.temporal_layer, mid, rid, rrid, ToFlat(packet.wide_sequence_number));
 }
 
-}  // namespace sluice::router_protocol
+}  // namespace sluice::worker::router_protocol

@@ -3,7 +3,7 @@
 #include "worker/channel/router_encode.h"
 
 /// The parts of router_encode.h that dumps of several entities share.
-namespace sluice::router_protocol {
+namespace sluice::worker::router_protocol {
 
 using Strings = flatbuffers::Vector<Offset<flatbuffers::String>>;
 
@@ -44,4 +44,4 @@ Offset<flatbuffers::Vector<E>> EncodeTraceTypes(Builder& b, TraceMask mask) {
   return b.CreateVector(types);
 }
 
-}  // namespace sluice::router_protocol
+}  // namespace sluice::worker::router_protocol

@@ -10,7 +10,7 @@
 #include "worker/channel/router_decode.h"
 #include "worker/channel/router_encode.h"
 
-namespace sluice::router_protocol {
+namespace sluice::worker::router_protocol {
 
 namespace {
 
@@ -457,4 +457,4 @@ Result<Reply> RunMethod(const Request& request, MethodContext& context) {
   return kTable[number](request, context);
 }
 
-}  // namespace sluice::router_protocol
+}  // namespace sluice::worker::router_protocol

@@ -5,7 +5,7 @@
 #include "worker/channel/process_info.h"
 #include "worker/media/engine.h"
 
-namespace sluice::router_protocol {
+namespace sluice::worker::router_protocol {
 
 /// Body of an accepted response; NONE when there is nothing to say.
 struct Reply {
@@ -26,4 +26,4 @@ struct MethodContext {
 /// that this version does not offer (SCTP, pipe and direct transports, active speaker observer).
 Result<Reply> RunMethod(const FBS::Request::Request& request, MethodContext& context);
 
-}  // namespace sluice::router_protocol
+}  // namespace sluice::worker::router_protocol

@@ -7,7 +7,7 @@
 
 #include "common/units.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// A one-shot alarm. Destroying it disarms it. Its callback may destroy it.
 class Timer {
@@ -42,4 +42,4 @@ class Environment {
   }
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

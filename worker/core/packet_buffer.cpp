@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-namespace sluice {
+namespace sluice::worker {
 
 PacketBufferPool::~PacketBufferPool() = default;
 
@@ -53,4 +53,4 @@ void PacketBufferPool::Grow() {
   slabs_.push_back(std::move(slab));
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

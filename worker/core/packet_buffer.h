@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-namespace sluice {
+namespace sluice::worker {
 
 class PacketBufferPool;
 
@@ -97,4 +97,4 @@ inline void PacketRef::Release() {
   buffer_ = nullptr;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -6,7 +6,7 @@
 #include "common/socket_address.h"
 #include "common/units.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Sends datagrams: one UDP socket, or one accepted TCP connection (which frames them by
 /// RFC 4571). Packets are written straight into its egress arena and leave at the end of the loop
@@ -40,4 +40,4 @@ struct NetworkPath {
   explicit operator bool() const { return writer != nullptr; }
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -14,7 +14,7 @@
 
 #include "worker/io/clock.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 namespace {
 bool WouldBlock(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
@@ -256,4 +256,4 @@ bool WriteBlocking(int fd, std::span<const uint8_t> bytes, Duration timeout) {
   }
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

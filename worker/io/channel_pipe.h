@@ -10,7 +10,7 @@
 
 #include "worker/io/fd_watcher.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Hears from a ChannelPipe.
 class ChannelPipeListener {
@@ -120,4 +120,4 @@ class ChannelPipe final {
 /// that did not succeed. For a process that has no loop yet, or no more.
 bool WriteBlocking(int fd, std::span<const uint8_t> bytes, Duration timeout);
 
-}  // namespace sluice
+}  // namespace sluice::worker

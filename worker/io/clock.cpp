@@ -4,7 +4,7 @@
 
 #include <cstdlib>
 
-namespace sluice {
+namespace sluice::worker {
 
 namespace {
 int64_t ReadMicros(clockid_t id) {
@@ -36,4 +36,4 @@ Timestamp KernelTimeConverter::Convert(int64_t kernel_realtime_us) const {
   return read_at - waited;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -4,7 +4,7 @@
 
 #include "common/units.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// The two clocks of the kernel, read together.
 struct ClockReading {
@@ -39,4 +39,4 @@ class KernelTimeConverter {
   bool stepped_ = false;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

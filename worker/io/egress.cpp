@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace sluice {
+namespace sluice::worker {
 
 Egress::Egress(std::unique_ptr<SendStrategy> strategy)
     : strategy_(std::move(strategy)), arena_(new uint8_t[kArenaSize]) {}
@@ -56,4 +56,4 @@ void Egress::Flush() {
   reserved_ = nullptr;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

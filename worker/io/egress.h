@@ -8,7 +8,7 @@
 
 #include "worker/io/send_strategy.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// What waits in the egress for the end of the turn: the queue of one socket.
 class EgressQueue {
@@ -68,4 +68,4 @@ class Egress {
   SendStats stats_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -1,6 +1,6 @@
 #include "worker/io/fd_watcher.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 struct FdWatcher::Handle {
   uv_poll_t poll{};
@@ -52,4 +52,4 @@ void FdWatcher::Watch(bool readable, bool writable) {
 
 bool FdWatcher::watching_writable() const { return (handle_->events & UV_WRITABLE) != 0; }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -5,7 +5,7 @@
 #include "common/status.h"
 #include "worker/io/loop.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Hears that a descriptor is ready. Any call may destroy the watcher.
 class FdListener {
@@ -36,4 +36,4 @@ class FdWatcher {
   Handle* handle_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -7,9 +7,9 @@
 #include <cerrno>
 #include <cstring>
 
-#include "worker/io/fd.h"
+#include "common/fd.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 std::vector<IpAddress> ExternalAddresses() {
   std::vector<IpAddress> found;
@@ -35,4 +35,4 @@ Status CheckBindable(const IpAddress& ip) {
   return Error(fmt::format("{}: {}", ip.ToString(), std::strerror(errno)));
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

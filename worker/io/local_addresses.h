@@ -5,7 +5,7 @@
 #include "common/socket_address.h"
 #include "common/status.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// The addresses of this host's interfaces that are up and not internal (loopback), in the system's
 /// order.
@@ -14,4 +14,4 @@ std::vector<IpAddress> ExternalAddresses();
 /// Error: no UDP socket can be bound to `ip`; the text says why.
 Status CheckBindable(const IpAddress& ip);
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace sluice {
+namespace sluice::worker {
 
 namespace {
 constexpr int64_t kNtpEpochSeconds = 2'208'988'800;  // 1900 to 1970 (RFC 5905 §6)
@@ -131,4 +131,4 @@ void Loop::OnAlarm() {
   if (const auto next = timers_.NextDeadline()) WakeAt(*next);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -12,7 +12,7 @@
 #include "worker/io/clock.h"
 #include "worker/io/timer_queue.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// The worker's libuv loop and its only Environment.
 ///
@@ -76,4 +76,4 @@ class Loop final : public Environment, private TimerHost {
   int64_t ntp_offset_us_ = 0;  // Now() + this = microseconds since 1900
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

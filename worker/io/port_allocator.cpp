@@ -9,7 +9,7 @@
 #include <limits>
 #include <utility>
 
-namespace sluice {
+namespace sluice::worker {
 
 namespace {
 
@@ -165,4 +165,4 @@ Result<BoundSocket> PortAllocator::OpenInRange(const ListenInfo& info, const IpA
                            Name(info.protocol), ip.ToString(), range.min, range.max));
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

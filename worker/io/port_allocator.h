@@ -7,13 +7,13 @@
 #include <tuple>
 #include <vector>
 
+#include "common/fd.h"
 #include "common/socket_address.h"
 #include "common/status.h"
 #include "worker/core/environment.h"
-#include "worker/io/fd.h"
 #include "worker/media/options.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Ports from which to choose, both ends included.
 struct PortRange {
@@ -81,4 +81,4 @@ class PortAllocator {
   std::shared_ptr<PortReservations> reservations_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

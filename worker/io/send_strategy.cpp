@@ -8,9 +8,9 @@
 #include <cerrno>
 #include <cstring>
 
-#include "worker/io/fd.h"
+#include "common/fd.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 namespace {
 
@@ -347,4 +347,4 @@ std::string_view ToString(SendStrategy::Kind kind) {
   return "auto";
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -11,7 +11,7 @@
 #include "common/socket_address.h"
 #include "common/status.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// A finished datagram that waits to be sent.
 struct QueuedDatagram {
@@ -82,4 +82,4 @@ class SendStrategy {
 
 std::string_view ToString(SendStrategy::Kind kind);
 
-}  // namespace sluice
+}  // namespace sluice::worker

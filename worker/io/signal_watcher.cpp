@@ -3,7 +3,7 @@
 #include <string>
 #include <utility>
 
-namespace sluice {
+namespace sluice::worker {
 
 struct SignalWatcher::Handle {
   uv_signal_t signal{};
@@ -46,4 +46,4 @@ SignalWatcher::~SignalWatcher() {
   Handle::Close(handle_);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -6,7 +6,7 @@
 #include "common/status.h"
 #include "worker/io/loop.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Calls back from the loop, not from the signal handler, when the process gets a signal.
 class SignalWatcher {
@@ -23,4 +23,4 @@ class SignalWatcher {
   Handle* handle_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

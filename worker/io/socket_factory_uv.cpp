@@ -5,7 +5,7 @@
 #include "worker/io/tcp_listener.h"
 #include "worker/io/udp_socket.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 UvSocketFactory::UvSocketFactory(Loop& loop, PacketBufferPool& buffers,
                                  std::unique_ptr<SendStrategy> strategy, PortRange worker_range)
@@ -25,4 +25,4 @@ Result<std::unique_ptr<ServerSocket>> UvSocketFactory::Open(const ListenInfo& in
   return UdpSocket::Create(loop_, egress_, receiver_, std::move(*bound), handler);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

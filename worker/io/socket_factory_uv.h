@@ -10,7 +10,7 @@
 #include "worker/io/udp_receiver.h"
 #include "worker/media/socket_factory.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// The worker's real sockets. Owns what they share: ports, egress, receive batch. Outlives every
 /// socket that it opened.
@@ -35,4 +35,4 @@ class UvSocketFactory final : public SocketFactory {
   PortAllocator ports_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

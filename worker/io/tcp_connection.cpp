@@ -9,7 +9,7 @@
 #include <cstring>
 #include <utility>
 
-namespace sluice {
+namespace sluice::worker {
 
 namespace {
 constexpr size_t kHeaderSize = TcpFrameReader::kHeaderSize;
@@ -172,4 +172,4 @@ bool TcpConnection::Deliver(std::span<const uint8_t> bytes) {
 
 void TcpConnection::OnPollError() { owner_.OnConnectionClosed(*this); }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -6,16 +6,16 @@
 #include <span>
 #include <vector>
 
+#include "common/fd.h"
 #include "common/units.h"
 #include "worker/core/packet_buffer.h"
 #include "worker/core/packet_writer.h"
 #include "worker/io/egress.h"
-#include "worker/io/fd.h"
 #include "worker/io/fd_watcher.h"
 #include "worker/io/tcp_frame_reader.h"
 #include "worker/media/socket_factory.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// What happened on the TCP side of the worker.
 struct TcpStats {
@@ -107,4 +107,4 @@ class TcpConnection final : public PacketWriter, private EgressQueue, private Fd
   size_t backlog_sent_ = 0;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

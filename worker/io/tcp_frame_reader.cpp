@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace sluice {
+namespace sluice::worker {
 
 namespace {
 size_t FrameSize(const uint8_t* header) {
@@ -54,4 +54,4 @@ void TcpFrameReader::MoveToHeld(size_t wanted) {
   fresh_ = fresh_.subspan(part);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

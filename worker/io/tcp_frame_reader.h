@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Cuts a TCP stream into packets (RFC 4571 §2: a 16-bit big-endian length before each).
 ///
@@ -38,4 +38,4 @@ class TcpFrameReader {
   bool broken_ = false;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-namespace sluice {
+namespace sluice::worker {
 
 namespace {
 bool IsDue(const TcpConnection& connection, Timestamp now) {
@@ -140,4 +140,4 @@ bool TcpListener::Close(TcpConnection& connection) {
   return true;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -6,7 +6,7 @@
 #include "worker/io/port_allocator.h"
 #include "worker/io/tcp_connection.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Accepts connections on one port and hands their packets to the handler.
 ///
@@ -62,4 +62,4 @@ class TcpListener final : public ServerSocket, private FdListener, private TcpCo
   bool* destroyed_ = nullptr;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace sluice {
+namespace sluice::worker {
 
 class TimerQueue::QueuedTimer final : public Timer {
  public:
@@ -107,4 +107,4 @@ void TimerQueue::SiftDown(size_t index) {
   Place(index, entry);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

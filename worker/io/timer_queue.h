@@ -10,7 +10,7 @@
 #include "common/units.h"
 #include "worker/core/environment.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// What a TimerQueue needs from its loop.
 class TimerHost {
@@ -77,4 +77,4 @@ class TimerQueue {
   std::unique_ptr<Node> destroyed_while_firing_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <utility>
 
-namespace sluice {
+namespace sluice::worker {
 
 namespace {
 constexpr size_t kOverflowSize = UdpReceiver::kMaxDatagram - PacketBuffer::kPooledCapacity;
@@ -98,4 +98,4 @@ Timestamp UdpReceiver::ReceiveTime(const msghdr& header) const {
   return times_.Convert(static_cast<int64_t>(time.tv_sec) * 1'000'000 + time.tv_nsec / 1000);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

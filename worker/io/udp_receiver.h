@@ -14,7 +14,7 @@
 #include "worker/io/clock.h"
 #include "worker/io/loop.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// What came in over all UDP sockets of the worker.
 struct ReceiveStats {
@@ -81,4 +81,4 @@ class UdpReceiver {
   std::array<Control, kBatch> controls_{};
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

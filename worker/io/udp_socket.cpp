@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace sluice {
+namespace sluice::worker {
 
 Result<std::unique_ptr<UdpSocket>> UdpSocket::Create(Loop& loop, Egress& egress,
                                                      UdpReceiver& receiver, BoundSocket socket,
@@ -58,4 +58,4 @@ void UdpSocket::OnPollError() {
   watcher_->Watch(true, writer_->backlog_bytes() > 0);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

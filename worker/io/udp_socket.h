@@ -2,14 +2,14 @@
 
 #include <memory>
 
-#include "worker/io/fd.h"
+#include "common/fd.h"
 #include "worker/io/fd_watcher.h"
 #include "worker/io/port_allocator.h"
 #include "worker/io/udp_receiver.h"
 #include "worker/io/udp_writer.h"
 #include "worker/media/socket_factory.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// A bound UDP socket. Reads until it is empty, but at most kMaxBatchesPerTurn batches a turn, so
 /// that one flooded socket does not keep the others waiting.
@@ -43,4 +43,4 @@ class UdpSocket final : public ServerSocket, private FdListener {
   bool* destroyed_ = nullptr;  // set by the destructor while a batch is being delivered
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace sluice {
+namespace sluice::worker {
 
 UdpWriter::UdpWriter(Egress& egress, FdWatcher& watcher, int fd, bool ipv6)
     : egress_(egress), watcher_(watcher), target_{fd, ipv6, true} {}
@@ -90,4 +90,4 @@ bool UdpWriter::SendBacklog() {
   return true;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

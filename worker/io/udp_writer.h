@@ -10,7 +10,7 @@
 #include "worker/io/egress.h"
 #include "worker/io/fd_watcher.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// The PacketWriter of one UDP socket. Owned by UdpSocket.
 ///
@@ -57,4 +57,4 @@ class UdpWriter final : public PacketWriter, private EgressQueue {
   size_t backlog_bytes_ = 0;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr int kMinLevel = -127;  // dBov, RFC 6464 §3
@@ -133,4 +133,4 @@ AudioLevelObserver::Entry* AudioLevelObserver::Find(const Producer& producer) {
   return entry == entries_.end() ? nullptr : &*entry;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -11,7 +11,7 @@
 #include "worker/media/options.h"
 #include "worker/media/producer.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Says who is loud (router-protocol §5.16): per interval the mean of the audio-level header
 /// extension (RFC 6464) of each producer, loudest first, and once when nobody is any more.
@@ -75,4 +75,4 @@ class AudioLevelObserver final : public ProducerObserver {
   bool silent_ = true;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

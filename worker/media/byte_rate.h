@@ -6,7 +6,7 @@
 #include "common/units.h"
 #include "worker/core/rtp/rate_window.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Bytes in total, and bits per second over the last window.
 class ByteRate {
@@ -26,4 +26,4 @@ class ByteRate {
   RateWindow window_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -5,7 +5,7 @@
 #include "worker/core/rtp/sender_report_clock.h"
 #include "worker/media/consumer_impl.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 namespace {
 
@@ -258,4 +258,4 @@ void Consumer::RequestKeyFrame() {
 
 void Consumer::EnableTraces(TraceMask traces) { impl_->traces = traces; }
 
-}  // namespace sluice
+}  // namespace sluice::worker

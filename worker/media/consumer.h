@@ -16,7 +16,7 @@
 #include "worker/media/rtp_egress.h"
 #include "worker/wire/rtcp.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Packets and requests of one consumer that came to nothing, by reason.
 struct ConsumerCounters {
@@ -110,4 +110,4 @@ class Consumer {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -5,7 +5,7 @@
 #include "worker/media/consumer_impl.h"
 
 // The packet path of a Consumer: what comes from the producer, and what receivers ask for again.
-namespace sluice {
+namespace sluice::worker {
 
 void Consumer::OnPackets(std::span<const RoutedPacket> packets, Timestamp now) {
   Impl& impl = *impl_;
@@ -180,4 +180,4 @@ void Consumer::Impl::TracePacket(const RoutedPacket& packet, bool is_rtx) {
   events.OnConsumerTrace(id, trace);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

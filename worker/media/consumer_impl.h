@@ -10,7 +10,7 @@
 #include "worker/media/layer_selector.h"
 #include "worker/media/send_stream.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Private to consumer*.cpp: state and decisions of a Consumer. What goes on the wire is made by
 /// its SendStream.
@@ -88,4 +88,4 @@ struct Consumer::Impl {
   uint64_t fir_count = 0;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -2,7 +2,7 @@
 #include "worker/media/rtp_parameters_check.h"
 
 // Dumps, stats and memory of a Consumer.
-namespace sluice {
+namespace sluice::worker {
 
 namespace {
 
@@ -125,4 +125,4 @@ size_t Consumer::MemoryUsage() const {
   return bytes;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

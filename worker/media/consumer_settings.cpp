@@ -5,7 +5,7 @@
 #include "worker/media/layer_selector.h"
 #include "worker/media/rtp_parameters_check.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 namespace {
 
@@ -82,4 +82,4 @@ void ChangeCodec(PayloadType payload_type, ConsumerSettings* settings) {
   }
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

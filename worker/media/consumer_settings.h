@@ -12,7 +12,7 @@
 #include "worker/media/reports.h"
 #include "worker/wire/payload_descriptor.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// What the parameters of a consumer come down to; fixed for its life, but for the codec.
 struct ConsumerSettings {
@@ -37,4 +37,4 @@ Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options);
 /// media codec of the same kind.
 void ChangeCodec(PayloadType payload_type, ConsumerSettings* settings);
 
-}  // namespace sluice
+}  // namespace sluice::worker

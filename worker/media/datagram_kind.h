@@ -5,7 +5,7 @@
 
 #include "worker/wire/stun.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// What a datagram on a media port is.
 enum class DatagramKind : uint8_t { kStun, kRtcp, kRtp, kDtls, kUnknown };
@@ -29,4 +29,4 @@ inline DatagramKind ClassifyDatagram(std::span<const uint8_t> datagram) {
   return DatagramKind::kUnknown;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

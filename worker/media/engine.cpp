@@ -9,7 +9,7 @@
 
 #include "worker/media/engine_impl.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 Engine::Impl::Impl(EngineDependencies dependencies)
     : context{dependencies.environment,
@@ -235,4 +235,4 @@ void Engine::OnTurnEnd(Timestamp now) {
   impl_->context.srtp.Flush();
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -16,7 +16,7 @@
 #include "worker/media/reports.h"
 #include "worker/media/socket_factory.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 class Router;
 class WebRtcServer;
@@ -140,4 +140,4 @@ class Engine {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -4,7 +4,7 @@
 #include "worker/media/audio_level_observer.h"
 #include "worker/media/engine_impl.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 // ---- Any transport ----------------------------------------------------------------------------
 
@@ -258,4 +258,4 @@ Status Engine::RemoveProducerFromObserver(const std::string& observer_id,
   return entry->router->RemoveProducerFromObserver(*entry->observer, producer_id);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

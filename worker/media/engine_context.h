@@ -11,7 +11,7 @@
 #include "worker/media/socket_factory.h"
 #include "worker/media/turn_queue.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// What every object of the graph shares: the outside world, the id table and the turn's queue. One
 /// per engine; outlives the objects.
@@ -26,4 +26,4 @@ struct EngineContext {
   TurnQueue turn;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

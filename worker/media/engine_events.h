@@ -7,7 +7,7 @@
 
 #include "worker/media/reports.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// What the object graph reports to whoever drives it: one of the pipe codecs. Implementations only
 /// serialise and queue (never call back into the graph), so the graph may emit at any point.
@@ -50,4 +50,4 @@ class EngineEvents {
   virtual void OnAudioLevelSilence(const std::string& /*observer_id*/) {}
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -11,7 +11,7 @@
 #include "worker/media/webrtc_server.h"
 #include "worker/media/webrtc_transport.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// The graph itself; private to engine*.cpp.
 struct Engine::Impl {
@@ -32,4 +32,4 @@ struct Engine::Impl {
   std::vector<std::unique_ptr<Router>> routers;  // after the servers: destroyed first
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

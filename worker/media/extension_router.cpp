@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr size_t kAudioLevelSize = 1;     // RFC 6464 §3
@@ -105,4 +105,4 @@ bool ExtensionRouter::Copy(const RtpPacket& packet, RtpExtensionUri uri, size_t 
   return true;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

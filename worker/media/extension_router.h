@@ -10,7 +10,7 @@
 #include "worker/core/rtp/routed_packet.h"
 #include "worker/wire/rtp_packet.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Reads the header extensions of a producer's packets by the ids that it negotiated, and renumbers
 /// those that travel on to consumers (router-protocol §5.10) — once per packet, for all of them.
@@ -40,4 +40,4 @@ class ExtensionRouter {
   uint32_t next_packet_id_ = 0;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

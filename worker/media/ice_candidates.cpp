@@ -5,7 +5,7 @@
 
 #include "common/log.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 // router-protocol §5.2.
@@ -98,4 +98,4 @@ TupleReport MakeTupleReport(const FiveTuple& tuple, std::span<const ListenPoint>
   return report;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -10,7 +10,7 @@
 #include "worker/media/reports.h"
 #include "worker/media/socket_factory.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// A socket together with how it was asked for.
 struct ListenPoint {
@@ -45,4 +45,4 @@ std::vector<IceCandidateReport> MakeCandidates(std::span<const ListenPoint> poin
 /// The tuple as clients see it. `points` give the announced address of the local side.
 TupleReport MakeTupleReport(const FiveTuple& tuple, std::span<const ListenPoint> points);
 
-}  // namespace sluice
+}  // namespace sluice::worker

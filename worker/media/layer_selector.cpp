@@ -1,6 +1,6 @@
 #include "worker/media/layer_selector.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 namespace {
 
@@ -63,4 +63,4 @@ Result<std::unique_ptr<LayerSelector>> CreateLayerSelector(RtpType type, CodecKi
   return UnsupportedError("unknown consumer type");
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -9,7 +9,7 @@
 #include "worker/media/options.h"
 #include "worker/wire/payload_descriptor.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// What becomes of one packet of the producer.
 enum class LayerDecision : uint8_t {
@@ -51,4 +51,4 @@ RtpType ConsumerTypeOf(const ConsumeOptions& options);
 /// UnsupportedError for the types that this version cannot forward.
 Result<std::unique_ptr<LayerSelector>> CreateLayerSelector(RtpType type, CodecKind codec);
 
-}  // namespace sluice
+}  // namespace sluice::worker

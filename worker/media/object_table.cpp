@@ -6,7 +6,7 @@
 #include <array>
 #include <utility>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 const char* ClassName(const ObjectTable::Object& object) {
@@ -53,4 +53,4 @@ std::vector<ObjectTable::Listed> ObjectTable::List() const {
   return list;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

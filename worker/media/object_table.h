@@ -8,7 +8,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "common/status.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 class AudioLevelObserver;
 class Consumer;
@@ -79,4 +79,4 @@ class ObjectTable {
   uint64_t next_serial_ = 0;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -15,7 +15,7 @@
 /// What both pipe protocols ask of the engine, as plain values. The codecs of `channel/` have
 /// checked presence and wire types; meaning (ranges, combinations, existing ids) is checked by
 /// `media/`.
-namespace sluice {
+namespace sluice::worker {
 
 /// Where to listen (router-protocol §5.1).
 struct ListenInfo {
@@ -168,4 +168,4 @@ constexpr TraceMask TraceBit(E type) {
   return TraceMask{1} << static_cast<uint8_t>(type);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -2,7 +2,7 @@
 
 #include <string>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 std::string Text(std::span<const uint8_t> value) {
@@ -33,4 +33,4 @@ RtpPacketReport DescribePacket(const RtpPacket& packet, const PayloadInfo& info,
   return report;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

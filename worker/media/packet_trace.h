@@ -5,10 +5,10 @@
 #include "worker/wire/payload_descriptor.h"
 #include "worker/wire/rtp_packet.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// What a trace shows of a packet that a producer received (router-protocol §4.7).
 RtpPacketReport DescribePacket(const RtpPacket& packet, const PayloadInfo& info,
                                const ExtensionRouter& extensions);
 
-}  // namespace sluice
+}  // namespace sluice::worker

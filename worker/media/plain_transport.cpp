@@ -7,7 +7,7 @@
 
 #include "worker/media/datagram_kind.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 Status CheckListenInfo(const char* field, const ListenInfo& info) {
@@ -236,4 +236,4 @@ PlainTransportStats PlainTransport::GetStats(Timestamp now) {
   return stats;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -12,7 +12,7 @@
 #include "worker/media/transport.h"
 #include "worker/media/transport_core.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// RTP over UDP without ICE, for ffmpeg, GStreamer and recorders (router-protocol §5.6): one
 /// socket, or two without rtcp-mux; optionally SRTP with keys given in connect.
@@ -87,4 +87,4 @@ class PlainTransport final : public Transport {
   bool connect_called_ = false;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -17,7 +17,7 @@
 #include "worker/media/rtp_parameters_check.h"
 #include "worker/wire/payload_descriptor.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 /// Packets of one turn; more than a socket's receive buffer holds of one sender.
@@ -567,4 +567,4 @@ std::optional<RtpStreamStats> Producer::GetEncodingStats(uint8_t encoding_index,
   return stream->Stats(now);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

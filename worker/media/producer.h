@@ -17,7 +17,7 @@
 #include "worker/wire/rtcp.h"
 #include "worker/wire/rtp_packet.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 class Consumer;
 class Producer;
@@ -144,4 +144,4 @@ class Producer {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -6,7 +6,7 @@
 
 #include "worker/media/rtp_parameters_check.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr uint8_t kMaxPayloadType = 127;  // RFC 3550 §5.1: 7 bits
@@ -88,4 +88,4 @@ Status CheckProduceOptions(const ProduceOptions& options, RtpParameters* paramet
   return CheckSupported(*parameters);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

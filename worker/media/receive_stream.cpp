@@ -11,7 +11,7 @@
 #include "worker/media/rtp_parameters_check.h"
 #include "worker/wire/payload_descriptor.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr size_t kNackItemsPerPacket = 250;  // 4 bytes each: within rtcp::Builder::kMaxCompound
@@ -307,4 +307,4 @@ std::vector<std::pair<std::string, uint64_t>> ReceiveStream::BitrateByLayer(Time
   return layers;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -22,7 +22,7 @@
 #include "worker/wire/rtcp.h"
 #include "worker/wire/rtp_packet.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 class ReceiveStream;
 
@@ -156,4 +156,4 @@ class ReceiveStream final : private KeyFrameRequestSink {
   uint64_t scored_repaired_ = 0;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

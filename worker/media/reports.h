@@ -14,7 +14,7 @@
 
 /// Dumps and stats of the object graph as plain values; meaning of each field: router-protocol §4.
 /// Optional fields are absent on the wire. Timestamps are monotonic milliseconds.
-namespace sluice {
+namespace sluice::worker {
 
 struct TupleReport {
   std::string local_address;  ///< announced address if given, else bind ip
@@ -325,4 +325,4 @@ struct TraceReport {
   std::optional<SenderReportReport> sender_report;  // kSr
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

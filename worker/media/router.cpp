@@ -11,7 +11,7 @@
 #include "worker/media/producer.h"
 #include "worker/media/transport_core.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 Router::Router(std::string id, EngineContext& context) : id_(std::move(id)), context_(context) {}
 
@@ -168,4 +168,4 @@ RouterDump Router::Dump() const {
   return dump;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

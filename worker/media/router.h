@@ -11,7 +11,7 @@
 #include "worker/media/reports.h"
 #include "worker/media/transport.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 class SenderClock;
 
@@ -69,4 +69,4 @@ class Router {
   absl::flat_hash_map<std::string, std::weak_ptr<SenderClock>> clocks_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

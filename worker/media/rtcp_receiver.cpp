@@ -5,7 +5,7 @@
 #include "worker/media/producer.h"
 #include "worker/media/transport_core.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 /// Probation packets carry it; receivers may report on it.
@@ -96,4 +96,4 @@ Consumer* RtcpReceiver::Find(Ssrc media, const char* what) const {
   return consumer;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -10,7 +10,7 @@
 #include "common/units.h"
 #include "worker/wire/rtcp.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 class Consumer;
 class TransportCore;
@@ -66,4 +66,4 @@ class RtcpReceiver final : public rtcp::Visitor {
   size_t reference_count_ = 0;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

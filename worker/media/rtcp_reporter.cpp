@@ -8,7 +8,7 @@
 #include "worker/media/rtcp_receiver.h"
 #include "worker/media/transport_core.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 Ssrc RandomSsrc(Environment& environment) {
@@ -100,4 +100,4 @@ void RtcpReporter::Flush() {
   builder_->Reset();
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -10,7 +10,7 @@
 #include "worker/core/environment.h"
 #include "worker/wire/rtcp.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 class RtcpReceiver;
 class TransportCore;
@@ -57,4 +57,4 @@ class RtcpReporter {
   bool receives_ = false;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -6,7 +6,7 @@
 #include "common/rtp_types.h"
 #include "common/units.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 enum class RtpClass : uint8_t { kMedia, kRetransmission, kProbation };
 
@@ -35,4 +35,4 @@ class RtpEgress {
   virtual void SendRtcp(std::span<const uint8_t> compound) = 0;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -7,7 +7,7 @@
 #include "absl/strings/string_view.h"
 #include "worker/media/rtp_parameters_check.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 void ReceiveExtensionIds::Update(const RtpParameters& parameters) {
   for (const RtpHeaderExtensionParameters& extension : parameters.header_extensions) {
@@ -131,4 +131,4 @@ Producer* RtpListener::FindByExtension(const RtpPacket& packet,
   return it == rids_.end() ? nullptr : it->second;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -12,7 +12,7 @@
 #include "worker/media/options.h"
 #include "worker/wire/rtp_packet.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 class Producer;
 
@@ -80,4 +80,4 @@ class RtpListener {
   absl::flat_hash_map<uint8_t, Producer*> payload_types_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

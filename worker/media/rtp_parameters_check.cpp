@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 enum class CodecRole : uint8_t { kMedia, kComplementary, kFeature };
@@ -278,4 +278,4 @@ void SetCodec(const RtpParameters& parameters, const RtpCodecParameters& codec,
   }
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

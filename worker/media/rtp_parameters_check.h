@@ -6,7 +6,7 @@
 #include "common/status.h"
 #include "worker/media/reports.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Checks the RTP parameters of a producer or consumer and brings them to one form (router-protocol
 /// §5.9): canonical MIME case, `ssrc` and `rtx_ssrc` 0 = absent, `codec_payload_type` filled in,
@@ -39,4 +39,4 @@ RtpStreamParams StreamParamsOf(const RtpParameters& parameters, size_t index);
 void SetCodec(const RtpParameters& parameters, const RtpCodecParameters& codec,
               RtpStreamParams* params);
 
-}  // namespace sluice
+}  // namespace sluice::worker

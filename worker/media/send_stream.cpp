@@ -5,7 +5,7 @@
 #include "worker/wire/payload_descriptor.h"
 #include "worker/wire/rtp_packet.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 namespace {
 
@@ -168,4 +168,4 @@ uint32_t SendStream::AbsSendTime(const RoutedPacket& packet, uint32_t now_value)
   return AbsSendTimeFromMicros(packet.received_at.us());
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

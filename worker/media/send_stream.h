@@ -16,7 +16,7 @@
 #include "worker/media/consumer_settings.h"
 #include "worker/media/rtp_egress.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// One outgoing RTP stream and its retransmission stream: turns chosen packets of a producer into
 /// the consumer's own, writes them into the egress arena and counts them.
@@ -109,4 +109,4 @@ class SendStream {
   RtpHeaderWriter rtx_writer_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

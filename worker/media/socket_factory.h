@@ -11,7 +11,7 @@
 #include "worker/core/packet_writer.h"
 #include "worker/media/options.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Receives what a socket reads. The handler may close (destroy) the socket from inside a call.
 class DatagramHandler {
@@ -47,4 +47,4 @@ class SocketFactory {
                                                      DatagramHandler& handler) = 0;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -7,7 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/string_view.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 size_t KeyAndSaltLength(SrtpProfile profile) {
@@ -50,4 +50,4 @@ Result<SrtpMasterKey> ParseSrtpParameters(const SrtpParameters& parameters) {
   return SrtpMasterKey{parameters.crypto_suite, {bytes.begin(), bytes.end()}};
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

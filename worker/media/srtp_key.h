@@ -5,7 +5,7 @@
 #include "worker/core/srtp/srtp_types.h"
 #include "worker/media/options.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// A random master key and salt of the profile's length (router-protocol §5.5).
 SrtpMasterKey GenerateSrtpKey(SrtpProfile profile, Environment& environment);
@@ -15,4 +15,4 @@ SrtpParameters ToSrtpParameters(const SrtpMasterKey& key);
 /// TypeError when the text is not base64 of exactly the profile's key and salt.
 Result<SrtpMasterKey> ParseSrtpParameters(const SrtpParameters& parameters);
 
-}  // namespace sluice
+}  // namespace sluice::worker

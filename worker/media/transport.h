@@ -1,6 +1,6 @@
 #pragma once
 
-namespace sluice {
+namespace sluice::worker {
 
 class TransportCore;
 
@@ -12,4 +12,4 @@ class Transport {
   virtual TransportCore& core() = 0;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -9,7 +9,7 @@
 #include "common/log.h"
 #include "worker/media/router.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 // Windows of the bitrates in transport stats (router-protocol §4.3).
@@ -448,4 +448,4 @@ void TransportCore::DropProducers() {
   producers_.clear();
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

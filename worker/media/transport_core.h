@@ -26,7 +26,7 @@
 #include "worker/media/rtp_listener.h"
 #include "worker/wire/rtp_packet.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 class Router;
 
@@ -200,4 +200,4 @@ class TransportCore final : public ProducerHost, public RtpEgress, public Feedba
   ByteRate rtx_sent_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -3,7 +3,7 @@
 
 #include "worker/media/transport_core.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 Status CheckUpperBound(const char* field, uint64_t bps) {
@@ -116,4 +116,4 @@ TransportStats TransportCore::GetStats(Timestamp now) {
   return stats;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -5,7 +5,7 @@
 
 #include "worker/media/producer.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 void TurnQueue::AfterResponse(const void* owner, std::function<void(Timestamp)> action) {
   actions_.push_back({owner, std::move(action)});
@@ -35,4 +35,4 @@ void TurnQueue::Run(Timestamp now) {
   deliveries_.clear();
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

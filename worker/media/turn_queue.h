@@ -5,7 +5,7 @@
 
 #include "common/units.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 class Producer;
 
@@ -33,4 +33,4 @@ class TurnQueue {
   std::vector<Producer*> deliveries_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

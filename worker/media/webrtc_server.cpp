@@ -11,7 +11,7 @@
 #include "worker/media/webrtc_transport.h"
 #include "worker/wire/stun.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 Result<std::unique_ptr<WebRtcServer>> WebRtcServer::Create(std::string id,
                                                            const std::vector<ListenInfo>& infos,
@@ -104,4 +104,4 @@ WebRtcServerDump WebRtcServer::Dump() const {
   return dump;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -13,7 +13,7 @@
 #include "worker/media/ice_candidates.h"
 #include "worker/media/socket_factory.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 class WebRtcTransport;
 
@@ -70,4 +70,4 @@ class WebRtcServer final : public DatagramHandler {
   std::vector<ListenPoint> points_;  // last: sockets close first
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

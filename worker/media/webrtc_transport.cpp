@@ -8,7 +8,7 @@
 #include "worker/media/datagram_kind.h"
 #include "worker/media/webrtc_server.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 IceCredentials MakeCredentials(const WebRtcTransportOptions& options, Environment& environment) {
@@ -272,4 +272,4 @@ void WebRtcTransport::UpdateConnected() {
   core_.SetConnected(ice_up() && dtls_state_ == DtlsState::kConnected);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

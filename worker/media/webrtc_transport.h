@@ -16,7 +16,7 @@
 #include "worker/media/transport.h"
 #include "worker/media/transport_core.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 class WebRtcServer;
 
@@ -97,4 +97,4 @@ class WebRtcTransport final : public Transport,
   bool closing_ = false;  // our own connections go: no news
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -9,7 +9,7 @@
 #include <cstring>
 #include <utility>
 
-namespace sluice {
+namespace sluice::worker {
 
 Status CheckReadableFile(std::string_view option, const std::string& path) {
   struct stat info {};
@@ -53,4 +53,4 @@ Status ParseSrtpEngineKind(std::string_view value, SrtpEngine::Kind* chosen) {
       fmt::format("--srtpEngine: \"{}\" is not one of auto, ipsecmb, openssl, libsrtp", value));
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

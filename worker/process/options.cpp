@@ -10,9 +10,9 @@
 
 #include "worker/channel/log_settings.h"
 #include "worker/process/engine_options.h"
-#include "worker/process/room_options.h"
+#include "worker/process/json_options.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 namespace {
 
@@ -153,7 +153,7 @@ Status CheckTogether(const WorkerOptions& options) {
 }
 
 /// As the room protocol's library makes it: eight letters, '#', a number.
-bool IsRoomWorkerId(std::string_view text) {
+bool IsJsonWorkerId(std::string_view text) {
   constexpr size_t kLetters = 8;
   if (text.size() < kLetters + 2 || text[kLetters] != '#') return false;
   const auto is_lower = [](char c) { return c >= 'a' && c <= 'z'; };
@@ -186,7 +186,7 @@ Result<WorkerProtocol> ChooseProtocol(std::span<const char* const> arguments,
   SLUICE_RETURN_IF_ERROR(CheckProtocolName(value));
   if (signs.channel_fd == nullptr) return WorkerProtocol::kRouter;
   // The room library leaves the variable in its process: other workers that it starts have it too.
-  if (IsRoomWorkerId(RoomWorkerId(arguments))) return WorkerProtocol::kRoom;
+  if (IsJsonWorkerId(JsonWorkerId(arguments))) return WorkerProtocol::kRoom;
   return signs.has_router_fds ? WorkerProtocol::kRouter : WorkerProtocol::kRoom;
 }
 
@@ -252,8 +252,8 @@ std::string WorkerHelp() {
       "the\n"
       "controller is gone), 42 when an option is wrong or 3 or 4 is not open, 1 when the start\n"
       "fails otherwise. SIGHUP, SIGPIPE, SIGALRM, SIGUSR1 and SIGUSR2 are ignored.\n";
-  help += RoomOptionsHelp();
+  help += JsonOptionsHelp();
   return help;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

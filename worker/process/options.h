@@ -7,12 +7,12 @@
 
 #include "common/log.h"
 #include "common/status.h"
-#include "worker/channel/room/room_settings.h"
+#include "worker/channel/json/json_settings.h"
 #include "worker/core/srtp/srtp_session.h"
 #include "worker/io/port_allocator.h"
 #include "worker/io/send_strategy.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// The command line of sluice-worker (router-protocol §1.2, and options of our own).
 struct WorkerOptions {
@@ -28,8 +28,8 @@ struct WorkerOptions {
   bool help = false;
   bool version = false;
   // The room protocol (json-room-protocol §1.1, §1.2); unset: the router protocol.
-  std::optional<room_protocol::RoomSettings> room;
-  int room_channel_fd = -1;
+  std::optional<json_protocol::JsonSettings> room;
+  int json_channel_fd = -1;
 };
 
 enum class WorkerProtocol : uint8_t { kRouter, kRoom };
@@ -52,4 +52,4 @@ Result<WorkerOptions> ParseWorkerOptions(std::span<const char* const> arguments)
 /// What --help prints.
 std::string WorkerHelp();
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -1,9 +1,9 @@
 #include "worker/process/worker_channel.h"
 
-#include "worker/channel/room/room_channel.h"
+#include "worker/channel/json/json_channel.h"
 #include "worker/channel/router_channel.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 namespace {
 
@@ -22,10 +22,10 @@ class RouterSide final : public WorkerChannel {
   RouterChannel channel_;
 };
 
-class RoomSide final : public WorkerChannel {
+class JsonSide final : public WorkerChannel {
  public:
-  RoomSide(ChannelOutput& output, Environment& environment,
-           const room_protocol::RoomSettings& settings)
+  JsonSide(ChannelOutput& output, Environment& environment,
+           const json_protocol::JsonSettings& settings)
       : channel_(output, environment, settings) {}
   EngineEvents& events() override { return channel_; }
   LogSink& log() override { return channel_; }
@@ -36,7 +36,7 @@ class RoomSide final : public WorkerChannel {
   void Close() override { channel_.Close(); }
 
  private:
-  RoomChannel channel_;
+  JsonChannel channel_;
 };
 
 }  // namespace
@@ -47,8 +47,8 @@ std::unique_ptr<WorkerChannel> WorkerChannel::MakeRouter(ChannelOutput& output,
 }
 
 std::unique_ptr<WorkerChannel> WorkerChannel::MakeRoom(
-    ChannelOutput& output, Environment& environment, const room_protocol::RoomSettings& settings) {
-  return std::make_unique<RoomSide>(output, environment, settings);
+    ChannelOutput& output, Environment& environment, const json_protocol::JsonSettings& settings) {
+  return std::make_unique<JsonSide>(output, environment, settings);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -6,12 +6,12 @@
 
 #include "common/log.h"
 #include "worker/channel/channel_output.h"
+#include "worker/channel/json/json_settings.h"
 #include "worker/channel/process_info.h"
-#include "worker/channel/room/room_settings.h"
 #include "worker/core/environment.h"
 #include "worker/media/engine_events.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 class Engine;
 
@@ -20,7 +20,7 @@ class WorkerChannel {
  public:
   static std::unique_ptr<WorkerChannel> MakeRouter(ChannelOutput& output, ProcessInfo& process);
   static std::unique_ptr<WorkerChannel> MakeRoom(ChannelOutput& output, Environment& environment,
-                                                 const room_protocol::RoomSettings& settings);
+                                                 const json_protocol::JsonSettings& settings);
   virtual ~WorkerChannel() = default;
 
   virtual EngineEvents& events() = 0;
@@ -36,4 +36,4 @@ class WorkerChannel {
   virtual void Close() = 0;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

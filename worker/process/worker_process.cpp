@@ -11,7 +11,7 @@
 #include "common/log.h"
 #include "common/netstring.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 namespace {
 /// How long a controller that is slow to read may hold up the exit.
@@ -54,8 +54,8 @@ Status WorkerProcess::Init(const WorkerOptions& options) {
 }
 
 Status WorkerProcess::OpenChannel(const WorkerOptions& options) {
-  const int read_fd = options.room ? options.room_channel_fd : kRequestFd;
-  const int write_fd = options.room ? options.room_channel_fd : kResponseFd;
+  const int read_fd = options.room ? options.json_channel_fd : kRequestFd;
+  const int write_fd = options.room ? options.json_channel_fd : kResponseFd;
   auto pipe = ChannelPipe::Open(*loop_, read_fd, write_fd, *this);
   if (!pipe.ok()) return pipe.status();
   pipe_ = std::move(*pipe);
@@ -179,4 +179,4 @@ ResourceUsage WorkerProcess::GetResourceUsage() const {
   return out;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -17,7 +17,7 @@
 #include "worker/process/options.h"
 #include "worker/process/worker_channel.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// A whole worker: loop, pipe, protocol, sockets and engine, wired together. One per process.
 class WorkerProcess final : public ProcessInfo, public ChannelOutput, public ChannelPipeListener {
@@ -69,4 +69,4 @@ class WorkerProcess final : public ProcessInfo, public ChannelOutput, public Cha
   bool closing_ = false;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

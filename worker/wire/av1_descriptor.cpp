@@ -1,7 +1,7 @@
 #include "worker/wire/bounded_reader.h"
 #include "worker/wire/descriptors.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr uint8_t kObuSequenceHeader = 1;  // AV1 §6.2.2
@@ -75,4 +75,4 @@ std::optional<PayloadInfo> ParseAv1(std::span<const uint8_t> payload) {
   return info;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

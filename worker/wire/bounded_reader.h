@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <span>
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Reads big-endian fields from front to back. Every length check of the parsers is in here.
 ///
@@ -59,4 +59,4 @@ class BoundedReader {
   bool ok_ = true;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

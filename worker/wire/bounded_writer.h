@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <span>
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Writes big-endian fields into a caller's buffer. The mirror of BoundedReader: a write that does
 /// not fit writes nothing, turns ok() false, and so does every write after it. Owns nothing.
@@ -52,4 +52,4 @@ class BoundedWriter {
   bool ok_ = true;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

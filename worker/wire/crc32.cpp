@@ -3,7 +3,7 @@
 #include <array>
 #include <cstddef>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr uint32_t kReflectedPolynomial = 0xEDB88320;
@@ -53,4 +53,4 @@ uint32_t Crc32(std::span<const uint8_t> bytes) {
   return crc ^ 0xFFFFFFFF;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -1,7 +1,7 @@
 #include "worker/wire/bounded_reader.h"
 #include "worker/wire/descriptors.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 // NAL unit types (ITU-T H.264 §7.4.1) and the payload's own (RFC 6184 §5.2).
@@ -81,4 +81,4 @@ std::optional<PayloadInfo> ParseH264(std::span<const uint8_t> payload) {
   return info;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -1,7 +1,7 @@
 #include "worker/wire/bounded_reader.h"
 #include "worker/wire/descriptors.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 // NAL unit types (ITU-T H.265 §7.4.2.2) and the payload's own (RFC 7798 §4.4).
@@ -65,4 +65,4 @@ std::optional<PayloadInfo> ParseH265(std::span<const uint8_t> payload) {
   return info;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -9,7 +9,7 @@
 
 #include <algorithm>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr uint8_t kInnerPad = 0x36;  // RFC 2104 §2
@@ -63,4 +63,4 @@ std::array<uint8_t, HmacSha1::kDigest> HmacSha1::Compute(
   return digest;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -6,7 +6,7 @@
 #include <initializer_list>
 #include <span>
 
-namespace sluice {
+namespace sluice::worker {
 
 /// HMAC-SHA1 (RFC 2104) with the key blocks hashed once (§4): 40 bytes a key, no allocation per
 /// message. OpenSSL's EVP_MAC costs as much again per packet in context copies, and eight times
@@ -31,4 +31,4 @@ class HmacSha1 {
   std::array<uint32_t, 5> outer_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -3,7 +3,7 @@
 #include "absl/strings/match.h"
 #include "worker/wire/descriptors.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 CodecKind CodecKindFromMimeType(std::string_view mime_type) {
   struct Entry {
@@ -75,4 +75,4 @@ bool IsOpusDtx(std::span<const uint8_t> payload) {
   }
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

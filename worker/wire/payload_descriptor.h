@@ -5,7 +5,7 @@
 #include <span>
 #include <string_view>
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Codecs whose payload header we look into; everything else is kOther (opaque, every packet
 /// passes).
@@ -46,4 +46,4 @@ void RewriteVp8(std::span<uint8_t> payload, const PayloadInfo& info, uint16_t pi
 /// with two at most (router-protocol §5.13).
 bool IsOpusDtx(std::span<const uint8_t> payload);
 
-}  // namespace sluice
+}  // namespace sluice::worker

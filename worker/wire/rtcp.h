@@ -14,7 +14,7 @@
 
 /// RTCP packets (RFC 3550 §6, 3611, 4585, 5104, draft-alvestrand-rmcat-remb,
 /// draft-holmer-rmcat-transport-wide-cc): a visitor for what comes in, builders for what goes out.
-namespace sluice::rtcp {
+namespace sluice::worker::rtcp {
 
 enum class PacketType : uint8_t {
   kSenderReport = 200,
@@ -143,4 +143,4 @@ class Builder {
 /// Packs ascending sequence numbers into NACK items.
 std::vector<NackItem> PackNackItems(std::span<const SeqNumber> lost);
 
-}  // namespace sluice::rtcp
+}  // namespace sluice::worker::rtcp

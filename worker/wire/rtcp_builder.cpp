@@ -5,7 +5,7 @@
 #include "worker/wire/rtcp.h"
 #include "worker/wire/rtcp_format.h"
 
-namespace sluice::rtcp {
+namespace sluice::worker::rtcp {
 namespace {
 
 /// Words after the header that the 16-bit length can count.
@@ -195,4 +195,4 @@ std::vector<NackItem> PackNackItems(std::span<const SeqNumber> lost) {
   return items;
 }
 
-}  // namespace sluice::rtcp
+}  // namespace sluice::worker::rtcp

@@ -8,7 +8,7 @@
 #include "worker/wire/rtcp.h"
 
 /// Numbers and steps that the RTCP parser and builder share; not for use outside wire/.
-namespace sluice::rtcp {
+namespace sluice::worker::rtcp {
 
 inline constexpr uint8_t kVersion = 2;
 inline constexpr size_t kHeader = 4;        // bytes
@@ -44,4 +44,4 @@ bool ParseTransportFeedback(std::span<const uint8_t> fci, TransportFeedback& fee
 /// Writes that FCI; false when it does not fit or a delta cannot be expressed.
 bool WriteTransportFeedback(const TransportFeedback& feedback, BoundedWriter& writer);
 
-}  // namespace sluice::rtcp
+}  // namespace sluice::worker::rtcp

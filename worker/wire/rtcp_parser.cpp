@@ -4,7 +4,7 @@
 #include "worker/wire/rtcp.h"
 #include "worker/wire/rtcp_format.h"
 
-namespace sluice::rtcp {
+namespace sluice::worker::rtcp {
 namespace {
 
 constexpr uint8_t kFirstType = 192;  // RFC 5761 §4
@@ -266,4 +266,4 @@ bool Parse(std::span<const uint8_t> compound, Visitor& visitor) {
   return reader.ok();
 }
 
-}  // namespace sluice::rtcp
+}  // namespace sluice::worker::rtcp

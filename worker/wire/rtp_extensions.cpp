@@ -4,7 +4,7 @@
 #include "worker/wire/bounded_writer.h"
 #include "worker/wire/rtp_packet.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr size_t kBlockHeader = 4;  // profile word and length
@@ -104,4 +104,4 @@ std::optional<AbsCaptureTime> ParseAbsCaptureTime(std::span<const uint8_t> value
   return time;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -3,7 +3,7 @@
 #include "worker/wire/bounded_reader.h"
 #include "worker/wire/bounded_writer.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr uint8_t kVersion = 2;
@@ -107,4 +107,4 @@ void RtpPacket::set_timestamp(RtpTimestamp timestamp) {
 }
 void RtpPacket::set_ssrc(Ssrc ssrc) { BoundedWriter(bytes_.subspan(8, 4)).WriteU32(ssrc.value()); }
 
-}  // namespace sluice
+}  // namespace sluice::worker

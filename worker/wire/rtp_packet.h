@@ -9,7 +9,7 @@
 
 #include "common/rtp_types.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// A validated view over the bytes of one RTP packet (RFC 3550 §5.1, header extensions RFC 8285).
 /// Owns nothing; the bytes must outlive it. Extensions are indexed once, in Parse.
@@ -146,4 +146,4 @@ struct AbsCaptureTime {
 };
 std::optional<AbsCaptureTime> ParseAbsCaptureTime(std::span<const uint8_t> value);
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -8,7 +8,7 @@
 #include "worker/wire/crc32.h"
 #include "worker/wire/stun_attributes.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 /// The family's address bytes of XOR-MAPPED-ADDRESS, un-XORed with cookie and transaction id.
@@ -168,4 +168,4 @@ bool StunMessage::CheckIntegrity(const StunIntegrityKey& key) const {
   return CRYPTO_memcmp(tag.data(), sent.data(), tag.size()) == 0;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

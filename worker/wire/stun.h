@@ -11,7 +11,7 @@
 #include "common/socket_address.h"
 #include "worker/wire/hmac_sha1.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// STUN (RFC 8489) as an ICE-lite agent needs it: parse requests, write responses.
 enum class StunClass : uint8_t { kRequest = 0, kIndication = 1, kSuccess = 2, kError = 3 };
@@ -130,4 +130,4 @@ class StunWriter {
   bool overflow_ = false;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

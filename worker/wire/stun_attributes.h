@@ -4,7 +4,7 @@
 #include <cstdint>
 
 /// STUN numbers that the parser and the writer share (RFC 8489 §5, §14, §18; RFC 8445 §16.1).
-namespace sluice::stun {
+namespace sluice::worker::stun {
 
 inline constexpr uint32_t kMagicCookie = 0x2112A442;
 inline constexpr uint16_t kMagicCookieHigh = kMagicCookie >> 16;
@@ -41,4 +41,4 @@ enum Attribute : uint16_t {
 
 inline constexpr size_t Padded(size_t size) { return (size + 3) & ~size_t{3}; }
 
-}  // namespace sluice::stun
+}  // namespace sluice::worker::stun

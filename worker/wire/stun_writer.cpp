@@ -5,7 +5,7 @@
 #include "worker/wire/stun.h"
 #include "worker/wire/stun_attributes.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 /// Longest reason phrase that RFC 8489 §14.8 lets a sender write, bytes.
@@ -127,4 +127,4 @@ void StunWriter::SetLength(size_t message_size) {
       .WriteU16(static_cast<uint16_t>(message_size - StunMessage::kHeader));
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -5,7 +5,7 @@
 #include "worker/wire/rtcp_format.h"
 
 // draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1
-namespace sluice::rtcp {
+namespace sluice::worker::rtcp {
 namespace {
 
 // Packet status symbols.
@@ -174,4 +174,4 @@ bool WriteTransportFeedback(const TransportFeedback& feedback, BoundedWriter& wr
   return writer.ok();
 }
 
-}  // namespace sluice::rtcp
+}  // namespace sluice::worker::rtcp

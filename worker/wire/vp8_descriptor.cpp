@@ -2,7 +2,7 @@
 #include "worker/wire/bounded_writer.h"
 #include "worker/wire/descriptors.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr uint16_t kLongPictureIdBit = 0x8000;
@@ -74,4 +74,4 @@ void RewriteVp8(std::span<uint8_t> payload, const PayloadInfo& info, uint16_t pi
   }
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

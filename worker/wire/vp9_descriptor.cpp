@@ -1,7 +1,7 @@
 #include "worker/wire/bounded_reader.h"
 #include "worker/wire/descriptors.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 /// References that one flexible-mode descriptor may list (RFC 9628 §4.2).
@@ -62,4 +62,4 @@ std::optional<PayloadInfo> ParseVp9(std::span<const uint8_t> payload) {
   return info;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

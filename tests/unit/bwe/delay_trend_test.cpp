@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <optional>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr Duration kFrame = Duration::Millis(33);
@@ -83,4 +83,4 @@ TEST_CASE("packets that overtook others make no group") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -7,7 +7,7 @@
 
 #include "worker/wire/rtp_packet.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using Estimator = ReceiveBandwidthEstimator;
@@ -183,4 +183,4 @@ TEST_CASE("streams are named while they are heard") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -7,7 +7,7 @@
 #include "worker/wire/rtcp.h"
 #include "worker/wire/rtp_packet.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 class Fixture : public FeedbackSink, public rtcp::Visitor {
@@ -146,4 +146,4 @@ TEST_CASE("the effective bitrate follows every 2 s, and tells of a collapse") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -8,7 +8,7 @@
 #include "tests/sim/virtual_environment.h"
 #include "worker/wire/rtcp.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr int64_t kReferenceUnitUs = 64'000;
@@ -168,4 +168,4 @@ TEST_CASE("under loss and reordering every arrival is reported once its number w
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -14,7 +14,7 @@
 #include "worker/channel/router_channel.h"
 #include "worker/media/engine.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// A frame that the channel wrote. It passes the verifier, or the test fails.
 class SentFrame {
@@ -204,4 +204,4 @@ struct ChannelFixture : private ChannelOutput, private ProcessInfo {
       EngineDependencies{environment, network, pool, *srtp, SharedDtls(), channel});
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -4,7 +4,7 @@
 
 #include <random>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using Bytes = std::vector<uint8_t>;
@@ -107,4 +107,4 @@ TEST_CASE("after a stop the frames go on with the next bytes, or with none") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 TEST_CASE("log levels are read in any case") {
@@ -29,4 +29,4 @@ TEST_CASE("each tag of the protocol has its own bit, others have none") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

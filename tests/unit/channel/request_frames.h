@@ -11,7 +11,7 @@
 #include "worker/media/options.h"
 
 /// Frames as a controller writes them, for the tests and the fuzzer of the channel.
-namespace sluice::frames {
+namespace sluice::worker::frames {
 
 using Bytes = std::vector<uint8_t>;
 using router_protocol::Builder;
@@ -316,4 +316,4 @@ inline MakeBody PreferredLayers(ConsumerLayers layers) {
   };
 }
 
-}  // namespace sluice::frames
+}  // namespace sluice::worker::frames

@@ -1,7 +1,7 @@
 // Frames, logs and the process side of the channel (router-protocol §1.3–1.8).
 #include "tests/unit/channel/channel_fixture.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using M = FBS::Request::Method;
@@ -130,4 +130,4 @@ TEST_CASE_METHOD(ChannelFixture, "a response over the frame limit becomes an err
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -1,7 +1,7 @@
 // What is answered to wrong ids, bodies and values (router-protocol §1.7, §2).
 #include "tests/unit/channel/channel_fixture.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using M = FBS::Request::Method;
@@ -305,4 +305,4 @@ TEST_CASE_METHOD(ChannelFixture, "a reason that quotes a whole frame is cut, and
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -1,7 +1,7 @@
 // What the engine reports, read back from the frames that it became (router-protocol §3, §4.7).
 #include "tests/unit/channel/channel_fixture.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using Event = FBS::Notification::Event;
@@ -220,4 +220,4 @@ TEST_CASE_METHOD(EventFixture, "audio levels") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

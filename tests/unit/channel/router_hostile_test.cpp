@@ -4,7 +4,7 @@
 #include "proto/envelope_generated.h"
 #include "tests/unit/channel/channel_fixture.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using M = FBS::Request::Method;
@@ -128,4 +128,4 @@ TEST_CASE_METHOD(ChannelFixture, "random and mutated frames leave the worker at 
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -1,7 +1,7 @@
 // Every method of the router protocol that this version offers, once with success (§2).
 #include "tests/unit/channel/channel_fixture.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using M = FBS::Request::Method;
@@ -332,4 +332,4 @@ TEST_CASE_METHOD(ChannelFixture, "observer methods answer") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -4,7 +4,7 @@
 
 #include "proto/message_generated.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 /// Field id of a vtable offset: two bytes each, after the four of the vtable's own header.
@@ -116,4 +116,4 @@ TEST_CASE("fields of the larger tables") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -1,7 +1,7 @@
 // Consumers of a producer that changes its codec (ProduceOptions::takes_any_codec).
 #include "tests/unit/consumer/consumer_fixture.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 /// Both have a second codec, without RTX, with the payload types that the first has with 10 added.
@@ -146,4 +146,4 @@ TEST_CASE_METHOD(CodecTest,
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

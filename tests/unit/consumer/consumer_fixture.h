@@ -17,7 +17,7 @@
 #include "worker/wire/payload_descriptor.h"
 #include "worker/wire/rtp_packet.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// A transport's sending half that keeps every packet as it would be before encryption.
 class RecordingEgress final : public RtpEgress {
@@ -264,4 +264,4 @@ class ConsumerTest : public ProducerHost {
   size_t plis_ = 0;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

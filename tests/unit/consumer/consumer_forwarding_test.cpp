@@ -4,7 +4,7 @@
 
 #include "tests/unit/consumer/consumer_fixture.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 PayloadInfo InfoOf(const RecordingEgress::Packet& packet) {
@@ -251,4 +251,4 @@ TEST_CASE_METHOD(ConsumerTest, "consumer: continuity holds over a disturbed sour
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -2,7 +2,7 @@
 #include "worker/core/rtp/resend_guard.h"
 #include "worker/core/rtp/retransmission_store.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 TEST_CASE_METHOD(ConsumerTest, "repair: a NACK brings the packet back as RTX") {
@@ -195,4 +195,4 @@ TEST_CASE_METHOD(ConsumerTest, "repair: not for a codec without NACK") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

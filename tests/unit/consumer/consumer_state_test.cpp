@@ -2,7 +2,7 @@
 
 #include "tests/unit/consumer/consumer_fixture.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using Strings = std::vector<std::string>;
@@ -256,4 +256,4 @@ TEST_CASE_METHOD(ConsumerTest, "consumer: refuses parameters by name") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

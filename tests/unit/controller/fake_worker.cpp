@@ -8,7 +8,7 @@
 #include <boost/asio/write.hpp>
 #include <utility>
 
-namespace sluice::test {
+namespace sluice::controller::test {
 
 using FBS::Request::Method;
 using flatbuffers::FlatBufferBuilder;
@@ -275,4 +275,4 @@ bool RunUntil(asio::io_context& context, const std::function<bool()>& done) {
   return done();
 }
 
-}  // namespace sluice::test
+}  // namespace sluice::controller::test

@@ -13,7 +13,7 @@
 #include "controller/worker/worker_process.h"
 #include "proto/message_generated.h"
 
-namespace sluice::test {
+namespace sluice::controller::test {
 
 /// A media worker in this process: speaks the frames of the router protocol over socket pairs,
 /// accepts every request with a plausible body and keeps just enough state to send the
@@ -78,4 +78,4 @@ class FakeLauncher : public WorkerLauncher {
 /// Runs the loop until `done`, for a bounded number of events; false when it never came.
 bool RunUntil(asio::io_context& context, const std::function<bool()>& done);
 
-}  // namespace sluice::test
+}  // namespace sluice::controller::test

@@ -7,7 +7,7 @@
 #include "tests/temporary_file.h"
 #include "tests/unit/dtls/raw_peer.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Files as --dtlsCertificateFile and --dtlsPrivateKeyFile want them.
 struct CertificateFiles {
@@ -32,4 +32,4 @@ struct CertificateFiles {
   TemporaryFile key;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

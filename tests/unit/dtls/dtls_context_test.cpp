@@ -1,7 +1,7 @@
 // Our certificate: router-protocol §5.4; the MTU with a large one.
 #include "tests/unit/dtls/certificate_files.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 namespace {
 
@@ -114,4 +114,4 @@ TEST_CASE("a weak key is refused with its file, its size and the least size") {
   CHECK(Load(CertificateFiles(EvpKeyPtr(RawPeer::RsaKey(2048)))).ok());
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -6,7 +6,7 @@
 
 #include "tests/unit/dtls/dtls_pair.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 using States = DtlsEnd::States;
 
@@ -136,4 +136,4 @@ TEST_CASE("a malformed fingerprint is explained") {
   CHECK(text.find("20 pairs") != std::string::npos);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

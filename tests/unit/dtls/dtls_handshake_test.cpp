@@ -2,7 +2,7 @@
 // 31, 33.
 #include "tests/unit/dtls/dtls_pair.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 using States = DtlsEnd::States;
 
@@ -286,4 +286,4 @@ TEST_CASE("replayed and old records change nothing once connected") {
   CHECK(pair.server.received.size() == 1);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -1,7 +1,7 @@
 // Retransmission on the virtual clock: attacks 27, 32.
 #include "tests/unit/dtls/dtls_pair.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 TEST_CASE("an unanswered client retransmits at 100 ms, doubling to 4 s, and fails after 30 s") {
   DtlsPair pair;
@@ -112,4 +112,4 @@ TEST_CASE("a lost final flight is sent again when the client asks") {
   CHECK(dropped > 0);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -11,7 +11,7 @@
 #include "tests/sim/virtual_environment.h"
 #include "worker/core/dtls/dtls_session.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 using Bytes = std::vector<uint8_t>;
 
@@ -124,4 +124,4 @@ class DtlsPair {
   DtlsEnd server;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

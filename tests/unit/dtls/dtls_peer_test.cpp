@@ -5,7 +5,7 @@
 
 #include "tests/unit/dtls/raw_peer.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 using States = DtlsEnd::States;
 
@@ -236,4 +236,4 @@ TEST_CASE("a flood of ClientHellos into one session costs one flight") {
   CHECK(ours.sent <= 2);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

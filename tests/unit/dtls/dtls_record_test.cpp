@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <vector>
 
-namespace sluice {
+namespace sluice::worker {
 
 TEST_CASE("a record's framing is read, what follows it is left") {
   const std::vector<uint8_t> bytes = {23, 0xfe, 0xfd, 1, 2, 0, 0, 0, 0, 0, 1, 0, 2, 9, 9, 7};
@@ -42,4 +42,4 @@ TEST_CASE("a payload longer than any cipher makes is refused") {
   CHECK_FALSE(with_length(0));
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

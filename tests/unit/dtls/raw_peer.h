@@ -7,7 +7,7 @@
 #include "tests/unit/dtls/dtls_pair.h"
 #include "worker/core/dtls/datagram_bio.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// A bare OpenSSL endpoint that can be set up as no DtlsSession would be. Its writes reach the
 /// other side at once; it never retransmits. `srtp_profiles` null: it does not offer use_srtp.
@@ -114,4 +114,4 @@ inline std::function<void(SSL_CTX*)> RawPeer::WithKey(EVP_PKEY* key, size_t fill
   };
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

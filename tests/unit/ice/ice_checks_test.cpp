@@ -2,7 +2,7 @@
 // 17, 18.
 #include "tests/unit/ice/ice_fixture.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 using Fixture = IceFixture;
 
@@ -210,4 +210,4 @@ TEST_CASE("generated credentials have 32 characters of 0-9a-z and differ") {
   CHECK(a.password != b.password);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

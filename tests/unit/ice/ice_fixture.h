@@ -11,7 +11,7 @@
 #include "worker/core/ice/ice_lite_agent.h"
 #include "worker/wire/stun.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Keeps every datagram it was given.
 class RecordingWriter final : public PacketWriter {
@@ -154,4 +154,4 @@ class IceFixture : public IceEvents {
   }
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -1,7 +1,7 @@
 // Tuples, nomination, consent and restart: router-protocol §5.3, RFC 7675; attacks 15, 16, 19, 20.
 #include "tests/unit/ice/ice_fixture.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 using Fixture = IceFixture;
 using Events = IceFixture::Events;
@@ -275,4 +275,4 @@ TEST_CASE("destroying the agent leaves no timer behind") {
   CHECK(f.environment.pending() == 0);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -5,7 +5,7 @@
 
 #include "tests/unit/io/io_test.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using test::Bytes;
@@ -306,4 +306,4 @@ TEST_CASE("what the listener puts off while the pipe is full goes on before anyt
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

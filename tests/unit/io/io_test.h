@@ -13,12 +13,12 @@
 #include <utility>
 #include <vector>
 
+#include "common/fd.h"
 #include "common/socket_address.h"
-#include "worker/io/fd.h"
 #include "worker/io/loop.h"
 #include "worker/media/socket_factory.h"
 
-namespace sluice::test {
+namespace sluice::worker::test {
 
 using Bytes = std::vector<uint8_t>;
 
@@ -126,4 +126,4 @@ inline void Send(PacketWriter& writer, const Bytes& bytes, const SocketAddress& 
   writer.Commit(bytes.size(), to);
 }
 
-}  // namespace sluice::test
+}  // namespace sluice::worker::test

@@ -3,7 +3,7 @@
 #include "tests/unit/io/io_test.h"
 #include "worker/io/fd_watcher.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using test::MakeLoop;
@@ -105,4 +105,4 @@ TEST_CASE("kernel receive times move to the monotonic clock") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -7,7 +7,7 @@
 
 #include "tests/temporary_file.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 Result<WorkerOptions> Parse(const std::vector<const char*>& arguments) {
@@ -94,4 +94,4 @@ TEST_CASE("help lists every option, whatever else is wrong after it") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -4,7 +4,7 @@
 
 #include "tests/unit/io/io_test.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using test::MakeLoop;
@@ -184,4 +184,4 @@ TEST_CASE("buffer sizes and ipv6Only reach the socket") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -9,7 +9,7 @@
 
 #include "tests/unit/io/io_test.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using test::Bytes;
@@ -299,4 +299,4 @@ TEST_CASE("a datagram over the limit is counted, and its neighbours arrive") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

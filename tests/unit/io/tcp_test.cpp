@@ -3,7 +3,7 @@
 #include "worker/io/tcp_frame_reader.h"
 #include "worker/io/tcp_listener.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using test::Bytes;
@@ -243,4 +243,4 @@ TEST_CASE("a peer that resets is noticed") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -5,7 +5,7 @@
 #include <map>
 #include <random>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 struct VirtualHost : TimerHost {
@@ -122,4 +122,4 @@ TEST_CASE("timers behave like a sorted map under random use") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

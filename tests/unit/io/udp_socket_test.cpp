@@ -2,7 +2,7 @@
 #include "worker/io/socket_factory_uv.h"
 #include "worker/io/udp_writer.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using test::Bytes;
@@ -258,4 +258,4 @@ TEST_CASE("a dual-stack socket reaches IPv4 peers, an IPv4 socket refuses IPv6 o
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

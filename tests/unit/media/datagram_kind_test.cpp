@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <vector>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 DatagramKind Classify(uint8_t first, uint8_t second, size_t size) {
@@ -43,4 +43,4 @@ TEST_CASE("gaps, short and empty datagrams are unknown", "[datagram_kind]") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

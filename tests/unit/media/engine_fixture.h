@@ -10,7 +10,7 @@
 #include "tests/unit/media/recording_events.h"
 #include "worker/media/engine.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// An engine in virtual time on a network in memory.
 struct EngineFixture {
@@ -76,4 +76,4 @@ struct EngineFixture {
       EngineDependencies{environment, network, pool, *srtp, SharedDtls(), events});
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

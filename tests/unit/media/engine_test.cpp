@@ -6,7 +6,7 @@
 #include "tests/unit/media/engine_fixture.h"
 #include "worker/media/transport_core.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 std::string ClassOf(const Status& status) { return status.ok() ? "ok" : ErrorClassName(status); }
@@ -233,4 +233,4 @@ TEST_CASE_METHOD(GraphFixture, "bitrate limits follow their rules", "[engine]") 
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -12,7 +12,7 @@
 #include "worker/core/packet_writer.h"
 #include "worker/media/socket_factory.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// What a writer was given.
 struct SentDatagram {
@@ -146,4 +146,4 @@ class FakeNetwork final : public SocketFactory {
   uint16_t next_port_ = 40'000;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -4,7 +4,7 @@
 
 #include "tests/unit/media/fake_sockets.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 class NoHandler final : public DatagramHandler {
@@ -79,4 +79,4 @@ TEST_CASE("a tuple shows the announced address and no remote until it is known",
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

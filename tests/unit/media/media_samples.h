@@ -8,7 +8,7 @@
 #include "worker/media/options.h"
 
 /// Parameters and packets that the media tests and simulations send.
-namespace sluice::samples {
+namespace sluice::worker::samples {
 
 inline constexpr uint8_t kVp8 = 96;  // producer's payload types
 inline constexpr uint8_t kVp8Rtx = 97;
@@ -135,4 +135,4 @@ inline std::vector<uint8_t> Vp8Payload(bool key_frame, uint16_t picture_id, size
   return payload;
 }
 
-}  // namespace sluice::samples
+}  // namespace sluice::worker::samples

@@ -6,7 +6,7 @@
 #include "worker/wire/rtcp.h"
 #include "worker/wire/rtp_packet.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using samples::Rtp;
@@ -291,4 +291,4 @@ TEST_CASE_METHOD(PlainFixture, "media crosses SRTP in both directions", "[plain_
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

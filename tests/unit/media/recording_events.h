@@ -8,7 +8,7 @@
 
 #include "worker/media/engine_events.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Writes down every event as one line: "name id [value]".
 class RecordingEvents final : public EngineEvents {
@@ -69,4 +69,4 @@ class RecordingEvents final : public EngineEvents {
   }
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

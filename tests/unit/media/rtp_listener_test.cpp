@@ -4,7 +4,7 @@
 
 #include "tests/unit/media/media_samples.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 // The listener only compares producers, so any address will do for one.
@@ -176,4 +176,4 @@ TEST_CASE("the last producer that has an extension decides its id", "[rtp_listen
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -4,7 +4,7 @@
 
 #include "tests/sim/virtual_environment.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 TEST_CASE("SRTP keys survive the way through commands", "[srtp_key]") {
@@ -35,4 +35,4 @@ TEST_CASE("wrong keys are TypeErrors that do not show the key", "[srtp_key]") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -7,7 +7,7 @@
 #include "worker/core/ice/ice_lite_agent.h"
 #include "worker/wire/stun.h"
 
-namespace sluice::samples {
+namespace sluice::worker::samples {
 
 /// A controlling client's binding request to an agent with `remote` credentials.
 inline std::vector<uint8_t> BindingRequest(const IceCredentials& remote, bool use_candidate,
@@ -23,4 +23,4 @@ inline std::vector<uint8_t> BindingRequest(const IceCredentials& remote, bool us
   return bytes;
 }
 
-}  // namespace sluice::samples
+}  // namespace sluice::worker::samples

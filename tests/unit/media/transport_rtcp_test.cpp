@@ -6,7 +6,7 @@
 #include "worker/media/transport_core.h"
 #include "worker/wire/rtcp.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr uint32_t kSsrc = 1111;
@@ -218,4 +218,4 @@ TEST_CASE_METHOD(RtcpFixture, "maxIncomingBitrate goes to the sender as REMB, af
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

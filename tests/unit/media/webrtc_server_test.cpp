@@ -7,7 +7,7 @@
 #include "worker/media/transport_core.h"
 #include "worker/media/webrtc_transport.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using Lines = std::vector<std::string>;
@@ -226,4 +226,4 @@ TEST_CASE_METHOD(ServerFixture, "DTLS connect rules", "[webrtc_transport]") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -7,7 +7,7 @@
 
 #include "tests/unit/producer/producer_fixture.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr uint8_t kLevelId = 6;
@@ -158,4 +158,4 @@ TEST_CASE("producers and observers may go in any order") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

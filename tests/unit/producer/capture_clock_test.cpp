@@ -3,7 +3,7 @@
 
 #include "tests/unit/producer/producer_fixture.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using samples::Rtp;
@@ -129,4 +129,4 @@ TEST_CASE("a capture time that makes no sense is not given") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

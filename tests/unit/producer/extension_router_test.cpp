@@ -5,7 +5,7 @@
 
 #include "tests/unit/media/media_samples.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using Bytes = std::vector<uint8_t>;
@@ -131,4 +131,4 @@ TEST_CASE("everything at once fits") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -8,7 +8,7 @@
 #include "tests/unit/media/media_samples.h"
 #include "worker/media/rtp_parameters_check.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 struct Row {
@@ -149,4 +149,4 @@ TEST_CASE("what a stream is driven by is read from its codec and encoding") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -5,7 +5,7 @@
 
 #include "tests/unit/producer/producer_fixture.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using Result = Producer::ReceiveResult;
@@ -197,4 +197,4 @@ TEST_CASE("a codec that changes with every packet costs requests no more than a 
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

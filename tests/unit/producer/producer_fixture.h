@@ -19,7 +19,7 @@
 #include "worker/media/rtp_egress.h"
 #include "worker/wire/rtcp.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Keeps what producers and audio level observers report.
 class ProducerEvents final : public EngineEvents {
@@ -143,4 +143,4 @@ class RecordingEgress final : public RtpEgress {
   std::vector<uint8_t> slot_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

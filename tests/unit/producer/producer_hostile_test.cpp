@@ -5,7 +5,7 @@
 #include "tests/unit/producer/producer_fixture.h"
 #include "worker/core/rtp/retransmission_store.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 /// RTP of random numbers, payload types and contents from the right SSRCs, mixed with random RTCP,
@@ -113,4 +113,4 @@ TEST_CASE("a producer survives whatever its sender sends, within its bounds") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -5,7 +5,7 @@
 #include "tests/unit/producer/producer_fixture.h"
 #include "worker/core/rtp/retransmission_store.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using samples::Rtp;
@@ -394,4 +394,4 @@ TEST_CASE("closing a producer tells its consumers") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -6,7 +6,7 @@
 
 #include "tests/sim/virtual_environment.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 class Fixture : public KeyFrameRequestSink {
@@ -108,4 +108,4 @@ TEST_CASE("a forced request always goes out and starts the throttle anew") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -8,7 +8,7 @@
 
 #include "tests/sim/virtual_environment.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr Timestamp kStart = Timestamp::Millis(1'000'000);
@@ -173,4 +173,4 @@ TEST_CASE("under loss and reordering each missing packet is asked for until it c
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

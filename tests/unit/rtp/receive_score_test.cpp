@@ -4,7 +4,7 @@
 
 #include "worker/core/rtp/score_history.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 TEST_CASE("a receive sample follows the formula of the score table") {
@@ -35,4 +35,4 @@ TEST_CASE("a receive sample follows the formula of the score table") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr uint32_t kClockRate = 90'000;
@@ -121,4 +121,4 @@ TEST_CASE("the interval of a score counts repaired packets as lost") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

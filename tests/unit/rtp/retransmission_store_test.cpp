@@ -4,7 +4,7 @@
 #include <map>
 #include <random>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr Timestamp kStart = Timestamp::Millis(1'000'000);
@@ -118,4 +118,4 @@ TEST_CASE_METHOD(StoreTest, "retransmission store: agrees with a map over a dist
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

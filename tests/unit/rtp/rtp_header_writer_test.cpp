@@ -7,7 +7,7 @@
 
 #include "worker/wire/rtp_packet.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr size_t Index(RtpExtensionUri uri) { return static_cast<size_t>(uri); }
@@ -182,4 +182,4 @@ TEST_CASE("rtp header: the same arguments give the same bytes") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 /// Version 2, one CSRC, a one-byte-form extension (id 3, two bytes), `payload`, `padding` bytes.
@@ -81,4 +81,4 @@ TEST_CASE("an RTX packet without media is no packet") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -5,7 +5,7 @@
 #include "worker/core/rtp/resend_guard.h"
 #include "worker/core/rtp/sender_report_clock.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr Timestamp kStart = Timestamp::Millis(1'000'000);
@@ -172,4 +172,4 @@ TEST_CASE("sender report: audio and video of one capturer meet on one time line"
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -5,7 +5,7 @@
 
 #include "tests/sim/virtual_environment.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr int64_t kNow = VirtualEnvironment::kNtpStartUs;
@@ -52,4 +52,4 @@ TEST_CASE("clocks from the first second of NTP to its last do not overflow") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -7,7 +7,7 @@
 #include <set>
 #include <vector>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 ExtendedSeqNumber Ext(int64_t value) { return ExtendedSeqNumber(value); }
@@ -183,4 +183,4 @@ TEST_CASE("sequence rewriter: properties hold over loss, reordering, skips and n
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using Verdict = SequenceTracker::Verdict;
@@ -105,4 +105,4 @@ TEST_CASE("sequence tracker follows a restart after two numbers in a row") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

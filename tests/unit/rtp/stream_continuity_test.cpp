@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <random>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr Timestamp kStart = Timestamp::Millis(1'000'000);
@@ -92,4 +92,4 @@ TEST_CASE("continuity: time never goes back over any restart") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -7,6 +7,7 @@
 #include "worker/core/srtp/ssrc_table.h"
 
 using namespace sluice;
+using namespace sluice::worker;
 using State = IndexWindow::State;
 
 TEST_CASE("IndexWindow keeps the newest 1024 indices") {

@@ -4,7 +4,8 @@
 #include "tests/unit/srtp/srtp_test_support.h"
 
 using namespace sluice;
-using namespace sluice::srtp_test;
+using namespace sluice::worker;
+using namespace sluice::worker::srtp_test;
 
 namespace {
 

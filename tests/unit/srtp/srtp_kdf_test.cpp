@@ -6,7 +6,8 @@
 #include "worker/core/srtp/srtp_packet.h"
 
 using namespace sluice;
-using namespace sluice::srtp_test;
+using namespace sluice::worker;
+using namespace sluice::worker::srtp_test;
 
 TEST_CASE("AES-CM key stream of RFC 3711 B.2") {
   const Bytes key = FromHex("2B7E151628AED2A6ABF7158809CF4F3C");

@@ -11,7 +11,7 @@
 
 #include "worker/core/srtp/srtp_session.h"
 
-namespace sluice::srtp_test {
+namespace sluice::worker::srtp_test {
 
 using Bytes = std::vector<uint8_t>;
 
@@ -131,4 +131,4 @@ inline Bytes UnprotectRtcp(SrtpReceiver& receiver, Bytes packet,
   return packet;
 }
 
-}  // namespace sluice::srtp_test
+}  // namespace sluice::worker::srtp_test

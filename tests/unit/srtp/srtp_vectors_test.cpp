@@ -9,7 +9,8 @@
 #include "worker/core/srtp/srtp_backends.h"
 
 using namespace sluice;
-using namespace sluice::srtp_test;
+using namespace sluice::worker;
+using namespace sluice::worker::srtp_test;
 
 namespace {
 

@@ -6,7 +6,7 @@
 #include "worker/wire/bounded_reader.h"
 #include "worker/wire/bounded_writer.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 TEST_CASE("a reader reads big-endian fields in order", "[bounded]") {
   const auto bytes = testing::Hex("01 0203 040506 0708090a 0b0c0d0e0f101112 aabb");
@@ -60,4 +60,4 @@ TEST_CASE("a writer writes what fits and nothing more", "[bounded]") {
   CHECK(writer.size() == 18);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

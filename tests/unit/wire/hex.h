@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-namespace sluice::testing {
+namespace sluice::worker::testing {
 
 /// Bytes from hexadecimal text; anything but digits is a separator. "80 c8-00" and "80c800" are
 /// the same.
@@ -23,4 +23,4 @@ inline std::vector<uint8_t> Hex(std::string_view text) {
   return bytes;
 }
 
-}  // namespace sluice::testing
+}  // namespace sluice::worker::testing

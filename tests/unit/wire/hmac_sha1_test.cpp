@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 std::span<const uint8_t> Bytes(std::string_view text) {
@@ -32,4 +32,4 @@ TEST_CASE("HMAC-SHA1: test cases of RFC 2202, whole and in parts") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::worker

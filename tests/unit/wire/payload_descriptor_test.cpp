@@ -6,7 +6,7 @@
 
 #include "tests/unit/wire/hex.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using testing::Hex;
@@ -238,4 +238,4 @@ TEST_CASE("Opus DTX", "[payload]") {
   CHECK_FALSE(IsOpusDtx({}));
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -6,7 +6,7 @@
 
 #include "worker/wire/rtcp.h"
 
-namespace sluice::rtcp::testing {
+namespace sluice::worker::rtcp::testing {
 
 /// Keeps everything that it is told.
 class RecordingVisitor : public Visitor {
@@ -55,4 +55,4 @@ class RecordingVisitor : public Visitor {
   std::vector<std::pair<uint8_t, uint8_t>> unknown;
 };
 
-}  // namespace sluice::rtcp::testing
+}  // namespace sluice::worker::rtcp::testing

@@ -10,10 +10,10 @@
 #include "tests/unit/wire/hex.h"
 #include "tests/unit/wire/recording_visitor.h"
 
-namespace sluice::rtcp {
+namespace sluice::worker::rtcp {
 namespace {
 
-using sluice::testing::Hex;
+using sluice::worker::testing::Hex;
 using testing::RecordingVisitor;
 using Bytes = std::vector<uint8_t>;
 
@@ -374,4 +374,4 @@ TEST_CASE("NACK items from lost numbers", "[rtcp]") {
   CHECK(pack({5, 40'000}).size() == 2);
 }
 
-}  // namespace sluice::rtcp
+}  // namespace sluice::worker::rtcp

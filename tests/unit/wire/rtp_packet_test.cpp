@@ -8,7 +8,7 @@
 
 #include "tests/unit/wire/hex.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using testing::Hex;
@@ -311,4 +311,4 @@ TEST_CASE("extension values", "[rtp]") {
   CHECK_FALSE(ParseAbsCaptureTime(Bytes(12)));
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

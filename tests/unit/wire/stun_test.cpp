@@ -8,7 +8,7 @@
 #include "worker/wire/crc32.h"
 #include "worker/wire/stun_attributes.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using testing::Hex;
@@ -348,4 +348,4 @@ TEST_CASE("a writer out of room says so and never writes past the end", "[stun]"
   CHECK_FALSE(unspecified.AddXorMappedAddress({}));
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

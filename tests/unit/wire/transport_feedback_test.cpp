@@ -8,10 +8,10 @@
 #include "tests/unit/wire/recording_visitor.h"
 #include "worker/wire/rtcp.h"
 
-namespace sluice::rtcp {
+namespace sluice::worker::rtcp {
 namespace {
 
-using sluice::testing::Hex;
+using sluice::worker::testing::Hex;
 using testing::RecordingVisitor;
 
 constexpr int64_t kTick = 250;  // µs
@@ -209,4 +209,4 @@ TEST_CASE("transport-cc: chunks may claim more packets than there are", "[tcc]")
   }
 }
 
-}  // namespace sluice::rtcp
+}  // namespace sluice::worker::rtcp

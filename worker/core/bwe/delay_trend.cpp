@@ -4,7 +4,7 @@
 #include <cmath>
 #include <utility>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 double Millis(Duration duration) { return static_cast<double>(duration.us()) / 1000; }
@@ -133,4 +133,4 @@ PathUse DelayTrend::StandingQueue(Duration delay, Timestamp now) {
   return PathUse::kNormal;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

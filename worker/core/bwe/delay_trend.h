@@ -6,7 +6,7 @@
 
 #include "common/units.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// What the delay of a path is doing (draft-ietf-rmcat-gcc-02 §5.4).
 enum class PathUse : uint8_t {
@@ -116,4 +116,4 @@ class DelayTrend {
   Duration stands_at_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <span>
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Takes the RTCP that the receive side of a transport makes on its own: transport-cc feedback and
 /// REMB. Implemented by the transport core, which drops it while not connected. Must not delete the
@@ -17,4 +17,4 @@ class FeedbackSink {
   virtual void OnRembCollapsed() {}
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

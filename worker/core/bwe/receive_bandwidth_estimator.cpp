@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr int kTimeBits = 24;
@@ -157,4 +157,4 @@ void ReceiveBandwidthEstimator::SetEstimate(double bps) {
   estimate_ = std::clamp(rounded, kMin, kMax);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

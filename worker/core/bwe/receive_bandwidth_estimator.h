@@ -10,7 +10,7 @@
 #include "worker/core/bwe/delay_trend.h"
 #include "worker/core/rtp/rate_window.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Estimates what the path from a sender to us carries, for a sender that has no estimator of its
 /// own and obeys REMB (draft-ietf-rmcat-gcc-02, receiver side; draft-alvestrand-rmcat-remb-03).
@@ -93,4 +93,4 @@ class ReceiveBandwidthEstimator {
   size_t last_stream_ = 0;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -7,7 +7,7 @@
 
 #include "worker/wire/rtcp.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 DataRate Part(DataRate rate, double part) {
@@ -73,4 +73,4 @@ void RembLimiter::UpdateEffective(DataRate rate, Timestamp now) {
   if (rate != DataRate::Zero() && rate <= Part(before, kCollapse)) sink_.OnRembCollapsed();
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

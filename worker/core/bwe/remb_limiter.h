@@ -10,7 +10,7 @@
 #include "worker/core/bwe/feedback_sink.h"
 #include "worker/core/bwe/receive_bandwidth_estimator.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Decides what REMB a sender gets (draft-alvestrand-rmcat-remb-03; router-protocol §5.14).
 ///
@@ -68,4 +68,4 @@ class RembLimiter {
   Timestamp next_effective_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -6,7 +6,7 @@
 
 #include "worker/wire/rtcp.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr int64_t kReferenceUnitUs = 64'000;    // draft §3.1: reference time in multiples of 64 ms
@@ -121,4 +121,4 @@ int64_t TransportFeedbackGenerator::SendOne(int64_t from) {
   return to;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -10,7 +10,7 @@
 #include "worker/core/bwe/feedback_sink.h"
 #include "worker/core/environment.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Tells the sender when its packets arrived (draft-holmer-rmcat-transport-wide-cc-extensions-01):
 /// every 100 ms in which packets came, one feedback (or several, where one does not hold all) from
@@ -67,4 +67,4 @@ class TransportFeedbackGenerator {
   uint64_t ignored_ = 0;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

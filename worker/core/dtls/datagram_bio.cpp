@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <array>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 DatagramBioPeer& PeerOf(BIO* bio) { return *static_cast<DatagramBioPeer*>(BIO_get_data(bio)); }
@@ -75,4 +75,4 @@ std::string TakeOpenSslError() {
   return text.data();
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

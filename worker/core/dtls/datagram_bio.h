@@ -7,7 +7,7 @@
 
 #include "worker/core/dtls/openssl_ptr.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// What a datagram BIO is connected to: one DTLS session.
 class DatagramBioPeer {
@@ -27,4 +27,4 @@ BioMethodPtr MakeDatagramBioMethod();
 /// `method` and `peer` outlive the BIO.
 BIO* NewDatagramBio(const BIO_METHOD& method, DatagramBioPeer& peer);
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 /// A digest in bytes; `size` of them count.
@@ -122,4 +122,4 @@ bool MatchesFingerprint(const X509& certificate, const DtlsFingerprint& fingerpr
   return wanted && CRYPTO_memcmp(actual->bytes.data(), wanted->bytes.data(), actual->size) == 0;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

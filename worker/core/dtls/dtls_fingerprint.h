@@ -7,7 +7,7 @@
 #include "common/status.h"
 #include "worker/core/dtls/dtls_session.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Certificate fingerprints as SDP carries them (RFC 8122 §5): upper-case hex pairs with colons.
 
@@ -24,4 +24,4 @@ Result<DtlsFingerprint> MakeFingerprint(const X509& certificate, FingerprintAlgo
 /// True when `fingerprint` is the certificate's, without regard to case. A malformed one never is.
 bool MatchesFingerprint(const X509& certificate, const DtlsFingerprint& fingerprint);
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -1,6 +1,6 @@
 #include "worker/core/dtls/dtls_record.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 std::optional<DtlsRecord> DtlsRecord::Parse(std::span<const uint8_t> bytes) {
   if (bytes.size() < kHeader) return std::nullopt;
@@ -15,4 +15,4 @@ std::optional<DtlsRecord> DtlsRecord::Parse(std::span<const uint8_t> bytes) {
   return DtlsRecord{type, epoch, kHeader + payload};
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

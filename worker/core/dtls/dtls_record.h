@@ -4,7 +4,7 @@
 #include <optional>
 #include <span>
 
-namespace sluice {
+namespace sluice::worker {
 
 /// The framing of one DTLS record (RFC 6347 §4.1): what can be told without keys.
 struct DtlsRecord {
@@ -27,4 +27,4 @@ struct DtlsRecord {
   static std::optional<DtlsRecord> Parse(std::span<const uint8_t> bytes);
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -13,7 +13,7 @@
 #include "worker/core/environment.h"
 #include "worker/core/srtp/srtp_types.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// The values are the wire enums of the router protocol (FBS.WebRtcTransport).
 enum class DtlsRole : uint8_t { kAuto = 0, kClient = 1, kServer = 2 };
@@ -111,4 +111,4 @@ class DtlsSession {
   virtual const DtlsStats& stats() const = 0;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -9,7 +9,7 @@
 
 #include "worker/core/dtls/openssl_ptr.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr std::string_view kExporterLabel = "EXTRACTOR-dtls_srtp";
@@ -59,4 +59,4 @@ Result<DtlsSrtpKeys> ExportSrtpKeys(SSL& ssl) {
   return keys;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -5,7 +5,7 @@
 #include "common/status.h"
 #include "worker/core/srtp/srtp_types.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// The SRTP keys of both directions as a finished handshake yields them.
 struct DtlsSrtpKeys {
@@ -17,4 +17,4 @@ struct DtlsSrtpKeys {
 /// not one of ours.
 Result<DtlsSrtpKeys> ExportSrtpKeys(SSL& ssl);
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -11,7 +11,7 @@
 #include "worker/core/dtls/dtls_fingerprint.h"
 #include "worker/core/dtls/openssl_dtls_session.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr long kSecondsPerDay = 24 * 60 * 60;
@@ -187,4 +187,4 @@ Status OpenSslDtlsContext::Configure() {
   return absl::OkStatus();
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -7,7 +7,7 @@
 #include "worker/core/dtls/dtls_session.h"
 #include "worker/core/dtls/openssl_ptr.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// DtlsContext over OpenSSL: settings that all sessions of a worker share.
 class OpenSslDtlsContext final : public DtlsContext {
@@ -37,4 +37,4 @@ class OpenSslDtlsContext final : public DtlsContext {
   std::vector<DtlsFingerprint> fingerprints_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -12,7 +12,7 @@
 #include "worker/core/dtls/dtls_record.h"
 #include "worker/core/dtls/dtls_srtp_keys.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 /// Largest plaintext of a record (RFC 5246 §6.2.1).
@@ -398,4 +398,4 @@ void OpenSslDtlsSession::OnTimer() {
   timer_->Start(flight_timeout_);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -12,7 +12,7 @@
 #include "worker/core/dtls/openssl_dtls_context.h"
 #include "worker/core/dtls/openssl_ptr.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// DtlsSession over OpenSSL 3.
 ///
@@ -100,4 +100,4 @@ class OpenSslDtlsSession final : public DtlsSession, private DatagramBioPeer {
   DtlsStats stats_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

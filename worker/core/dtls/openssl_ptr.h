@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Owning pointers to OpenSSL objects.
 template <auto kFree>
@@ -28,4 +28,4 @@ using BioMethodPtr = std::unique_ptr<BIO_METHOD, OpenSslDeleter<BIO_meth_free>>;
 /// The oldest entry of OpenSSL's error queue as text, and the queue emptied.
 std::string TakeOpenSslError();
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -6,7 +6,7 @@
 
 #include "common/log.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 // STUN error codes (RFC 8489 §14.8, RFC 8445 §7.3.1.1).
@@ -372,4 +372,4 @@ NetworkPath* IceLiteAgent::Find(const FiveTuple& tuple) {
   return nullptr;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -13,7 +13,7 @@
 #include "worker/core/packet_writer.h"
 #include "worker/wire/stun.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 struct IceCredentials {
   std::string username_fragment;  ///< 4..256 ice-chars (RFC 8839 §5.4)
@@ -173,4 +173,4 @@ class IceLiteAgent {
   IceStats stats_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

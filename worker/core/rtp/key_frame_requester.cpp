@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace sluice {
+namespace sluice::worker {
 
 KeyFrameRequester::KeyFrameRequester(Environment& environment, Duration delay,
                                      KeyFrameRequestSink& sink)
@@ -65,4 +65,4 @@ void KeyFrameRequester::Rearm(Timestamp now) {
   timer_->Start(next - now);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -5,7 +5,7 @@
 #include "common/units.h"
 #include "worker/core/environment.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Sends one request for a key frame (PLI or FIR).
 class KeyFrameRequestSink {
@@ -51,4 +51,4 @@ class KeyFrameRequester {
   bool requested_in_delay_ = false;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

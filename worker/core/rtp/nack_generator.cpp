@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace sluice {
+namespace sluice::worker {
 
 bool NackGenerator::OnPacket(ExtendedSeqNumber sequence, bool key_frame, bool restarted,
                              Timestamp now) {
@@ -103,4 +103,4 @@ void NackGenerator::ClearHoles() {
   key_frames_.clear();
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

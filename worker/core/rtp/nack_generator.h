@@ -8,7 +8,7 @@
 #include "common/rtp_types.h"
 #include "common/units.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Finds the holes in a receive stream and says when to ask for which packet (RFC 4585 §6.2.1;
 /// numbers of router-protocol §5.11).
@@ -68,4 +68,4 @@ class NackGenerator {
   bool key_frame_needed_ = false;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -6,7 +6,7 @@
 
 #include "common/units.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Bitrate over a sliding window, in a fixed ring of time slots: no allocation, O(1) per update.
 /// Resolution is window / kSlots (100 ms for the 2500 ms of an RTP stream, router-protocol §4.5).
@@ -56,4 +56,4 @@ class RateWindow {
   std::array<uint32_t, kSlots> slots_{};
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

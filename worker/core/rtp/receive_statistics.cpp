@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr int64_t kMaxCumulativeLost = 0x7fffff;  // 24 bits, signed (RFC 3550 §6.4.1)
@@ -123,4 +123,4 @@ ReceiveStatistics::Interval ReceiveStatistics::TakeInterval() {
   return interval;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

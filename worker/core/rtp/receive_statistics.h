@@ -8,7 +8,7 @@
 #include "worker/core/rtp/sequence_tracker.h"
 #include "worker/wire/rtcp.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// What a receiver counts of one SSRC (RFC 3550 §6.4, A.3, A.8): which packets to believe, loss,
 /// jitter, and the report block it sends back.
@@ -87,4 +87,4 @@ class ReceiveStatistics {
   Timestamp last_sr_at_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

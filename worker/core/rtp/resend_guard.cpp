@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace sluice {
+namespace sluice::worker {
 
 bool ResendGuard::AllowLookup(Timestamp now) {
   if (now - lookup_window_start_ >= kLookupWindow) {
@@ -28,4 +28,4 @@ bool ResendGuard::MarkSent(SeqNumber own, Timestamp now) {
   return first;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

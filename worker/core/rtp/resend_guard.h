@@ -8,7 +8,7 @@
 #include "common/rtp_types.h"
 #include "common/units.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Keeps one receiver's NACKs from costing more than they are worth: a packet is not sent again
 /// within one round trip, all retransmissions together are bounded by what the stream itself sends,
@@ -63,4 +63,4 @@ class ResendGuard {
   std::unique_ptr<Marks> marks_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -4,7 +4,7 @@
 #include <bit>
 #include <utility>
 
-namespace sluice {
+namespace sluice::worker {
 
 RetransmissionStore::RetransmissionStore(Duration max_age) : max_age_(max_age) {}
 
@@ -76,4 +76,4 @@ void RetransmissionStore::GrowFor(int64_t span) {
   }
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

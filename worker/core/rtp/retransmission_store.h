@@ -8,7 +8,7 @@
 #include "common/units.h"
 #include "worker/core/rtp/routed_packet.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// The recent packets of one producer encoding, kept once for all its consumers to retransmit from
 /// (router-protocol §5.11). Holds references to the received bytes, never a copy of them.
@@ -63,4 +63,4 @@ class RetransmissionStore {
   size_t size_ = 0;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

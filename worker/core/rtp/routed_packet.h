@@ -10,7 +10,7 @@
 #include "worker/core/packet_buffer.h"
 #include "worker/wire/payload_descriptor.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Header-extension values that travel from a producer to its consumers, with the router's ids
 /// (RtpExtensionUri + 1; router-protocol §5.10). Each hop's own (MID, RID, abs-send-time,
@@ -54,4 +54,4 @@ struct RoutedPacket {
   Timestamp received_at;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

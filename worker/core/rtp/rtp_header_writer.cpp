@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-namespace sluice {
+namespace sluice::worker {
 
 namespace {
 
@@ -178,4 +178,4 @@ size_t RtpHeaderWriter::Finish(uint8_t* out, uint8_t* end) const {
   return static_cast<size_t>(end - out);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -11,7 +11,7 @@
 #include "common/rtp_types.h"
 #include "worker/core/rtp/routed_packet.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// What a consumer negotiated of header extensions: its own ids, 0 = not negotiated. The index is
 /// RtpExtensionUri.
@@ -78,4 +78,4 @@ class RtpHeaderWriter {
   ExtensionIds ids_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <cstring>
 
-namespace sluice {
+namespace sluice::worker {
 
 std::optional<RtpPacket> UnwrapRtx(RtpPacket& rtx, PayloadType payload_type, Ssrc ssrc) {
   const auto payload = rtx.payload();
@@ -19,4 +19,4 @@ std::optional<RtpPacket> UnwrapRtx(RtpPacket& rtx, PayloadType payload_type, Ssr
   return packet;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -6,7 +6,7 @@
 #include "common/rtp_types.h"
 #include "worker/wire/rtp_packet.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Bytes of the original sequence number before the payload of a retransmission (RFC 4588 §4).
 inline constexpr size_t kRtxHeader = 2;
@@ -17,4 +17,4 @@ inline constexpr size_t kRtxHeader = 2;
 /// bytes then being unchanged.
 std::optional<RtpPacket> UnwrapRtx(RtpPacket& rtx, PayloadType payload_type, Ssrc ssrc);
 
-}  // namespace sluice
+}  // namespace sluice::worker

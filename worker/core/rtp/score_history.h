@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <utility>
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Quality of one RTP stream as 0 (dead) … 10 (no loss): a weighted mean of the last samples, the
 /// newest heaviest (router-protocol §5.11). Fed by a receiver at each sender report, by a sender at
@@ -72,4 +72,4 @@ inline uint8_t ScoreHistory::Sample(uint64_t packets, uint64_t lost, uint64_t re
   return static_cast<uint8_t>(std::lround(std::pow(delivered, 4) * kBest));
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace sluice {
+namespace sluice::worker {
 
 bool SendStatistics::OnReportBlock(const rtcp::ReportBlock& block, NtpTime ntp_now, Timestamp now) {
   fraction_lost_ = block.fraction_lost;
@@ -32,4 +32,4 @@ void SendStatistics::UpdateRoundTrip(const rtcp::ReportBlock& block, NtpTime ntp
   round_trip_time_ = std::max(round_trip, Duration::Micros(1));  // zero means unknown
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -9,7 +9,7 @@
 #include "worker/core/rtp/score_history.h"
 #include "worker/wire/rtcp.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Counts what one outgoing RTP stream sends, and what its receiver reports of it (RFC 3550
 /// §6.4.1): loss, jitter, round-trip time, score (router-protocol §5.11 "send sample").
@@ -81,4 +81,4 @@ class SendStatistics {
   ScoreHistory score_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-namespace sluice {
+namespace sluice::worker {
 
 void SenderClock::AddReport(NtpTime sender, NtpTime arrival) {
   const int64_t difference = arrival.ToMicros() - sender.ToMicros();
@@ -22,4 +22,4 @@ std::optional<Duration> SenderClock::offset() const {
       differences_us_.begin(), differences_us_.begin() + static_cast<std::ptrdiff_t>(count_)));
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

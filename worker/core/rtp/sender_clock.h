@@ -7,7 +7,7 @@
 
 #include "common/units.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// How far the clock of one sender (one CNAME) is from ours: our NTP minus its NTP, from the
 /// arrival of its sender reports. A report seems later than it was by its way through the network,
@@ -38,4 +38,4 @@ class SenderClock {
   size_t next_ = 0;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -2,7 +2,7 @@
 
 #include "worker/core/rtp/stream_continuity.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 RtpTimestamp SenderReportTimestamp(const SenderReportReference& reference, NtpTime ntp_now,
                                    Timestamp now) {
@@ -18,4 +18,4 @@ RtpTimestamp SenderReportTimestamp(const SenderReportReference& reference, NtpTi
                       static_cast<uint32_t>(TicksIn(elapsed, reference.clock_rate)));
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

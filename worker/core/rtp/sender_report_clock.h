@@ -6,7 +6,7 @@
 #include "common/rtp_types.h"
 #include "common/units.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// What a sender report is extrapolated from: the newest packet sent.
 struct SenderReportReference {
@@ -29,4 +29,4 @@ inline constexpr Duration kMaxCaptureLead = Duration::Seconds(1);
 RtpTimestamp SenderReportTimestamp(const SenderReportReference& reference, NtpTime ntp_now,
                                    Timestamp now);
 
-}  // namespace sluice
+}  // namespace sluice::worker

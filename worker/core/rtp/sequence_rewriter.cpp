@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace sluice {
+namespace sluice::worker {
 
 void SequenceRewriter::Start(ExtendedSeqNumber first, const RewriteOffsets& offsets,
                              bool leave_gap) {
@@ -70,4 +70,4 @@ std::optional<SequenceRewriter::Origin> SequenceRewriter::Find(SeqNumber own) co
                 interval.offsets};
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -7,7 +7,7 @@
 
 #include "common/rtp_types.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// What is added to the fields of a producer's packet to get the consumer's (all modulo their
 /// width).
@@ -108,4 +108,4 @@ class SequenceRewriter {
   std::array<Interval, kMaxIntervals> intervals_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -1,6 +1,6 @@
 #include "worker/core/rtp/sequence_tracker.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 // A whole cycle is left out, so that even late packets of the new run are past all of the old one.
@@ -51,4 +51,4 @@ void SequenceTracker::AdvanceTo(int64_t extended) {
   seen_.set(static_cast<size_t>(extended) % kSeenBits);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -6,7 +6,7 @@
 
 #include "common/rtp_types.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Decides which sequence numbers of a receive stream to believe (RFC 3550 A.1, with the limits of
 /// router-protocol §5.11), unwraps them, and tells duplicates, which must never be forwarded:
@@ -52,4 +52,4 @@ class SequenceTracker {
   static constexpr uint32_t kNoBad = 1 << 16;  // no 16-bit number equals it
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace sluice {
+namespace sluice::worker {
 
 RewriteOffsets StreamContinuity::OffsetsFor(const RoutedPacket& first) const {
   RewriteOffsets offsets;
@@ -35,4 +35,4 @@ uint32_t StreamContinuity::TimestampOffset(const RoutedPacket& first) const {
   return last_timestamp().value() + static_cast<uint32_t>(step) - first.timestamp.value();
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -8,7 +8,7 @@
 #include "worker/core/rtp/routed_packet.h"
 #include "worker/core/rtp/sequence_rewriter.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Remembers the newest packet that a consumer sent, and from it chooses the offsets with which a
 /// source goes on after a pause, a restart or a switch: RTP time runs on with real time, VP8
@@ -72,4 +72,4 @@ constexpr int64_t TicksIn(Duration elapsed, uint32_t clock_rate) {
   return elapsed.us() * static_cast<int64_t>(clock_rate) / 1'000'000;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -10,7 +10,7 @@
 #include "worker/core/srtp/srtp_packet.h"
 #include "worker/core/srtp/ssrc_table.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Gives every outgoing RTP packet its index and refuses what could reuse a nonce (RFC 7714 §8.4)
 /// or a key stream (RFC 3711 §9.1) with another plaintext.
@@ -63,4 +63,4 @@ class IndexGuard {
   SsrcTable<Entry> table_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -6,7 +6,7 @@
 
 #include "common/rtp_types.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Which of the newest kSize packet indices of one SSRC were seen: the replay list of RFC 3711
 /// §3.3.2 on the receiving side, the guard against a second use of a nonce on the sending side.
@@ -73,4 +73,4 @@ inline int64_t EstimateIndex(uint64_t highest, SeqNumber seq) {
   return guess * 0x10000 + current;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

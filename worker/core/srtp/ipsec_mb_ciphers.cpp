@@ -2,7 +2,7 @@
 
 #ifdef SLUICE_HAVE_IPSEC_MB
 
-namespace sluice {
+namespace sluice::worker {
 
 ImbHandle OpenIpsecMb() {
   constexpr uint64_t kNeeded = IMB_FEATURE_AESNI | IMB_FEATURE_PCLMULQDQ | IMB_FEATURE_SSE4_2;
@@ -62,6 +62,6 @@ bool IpsecMbCtr::Crypt(const SrtpIv& iv, std::span<const uint8_t> in, uint8_t* o
                                          IMB_KEY_128_BYTES) == 1;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker
 
 #endif  // SLUICE_HAVE_IPSEC_MB

@@ -13,7 +13,7 @@
 
 #include "worker/core/srtp/packet_ciphers.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 struct ImbDeleter {
   void operator()(IMB_MGR* mgr) const { free_mb_mgr(mgr); }
@@ -74,6 +74,6 @@ class IpsecMbCtr {
   alignas(16) uint8_t schedule_[kRoundKeys * 16];
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker
 
 #endif  // SLUICE_HAVE_IPSEC_MB

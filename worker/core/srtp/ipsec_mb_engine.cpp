@@ -11,7 +11,7 @@
 #include "worker/core/srtp/packet_ciphers.h"
 #include "worker/core/srtp/session_builders.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using Gcm = GcmPacketCipher<IpsecMbAead>;
@@ -215,11 +215,11 @@ Result<std::unique_ptr<SrtpReceiver>> CreateIpsecMbReceiver(const SrtpMasterKey&
   return BuildCm<SrtpReceiver, SrtpReceiverOf<Cm>>(*keys);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker
 
 #else  // this build has no ipsec-mb
 
-namespace sluice {
+namespace sluice::worker {
 
 bool IpsecMbUsable() { return false; }
 
@@ -231,6 +231,6 @@ Result<std::unique_ptr<SrtpReceiver>> CreateIpsecMbReceiver(const SrtpMasterKey&
   return UnsupportedError("srtp receiver ipsec-mb is not in this build");
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker
 
 #endif  // SLUICE_HAVE_IPSEC_MB

@@ -11,7 +11,7 @@
 #include "worker/core/srtp/srtp_packet.h"
 #include "worker/core/srtp/ssrc_table.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 // The sender's list of libsrtp must not refuse what IndexGuard lets through: retransmissions of
@@ -198,4 +198,4 @@ Result<std::unique_ptr<SrtpReceiver>> CreateLibsrtpReceiver(const SrtpMasterKey&
       std::make_unique<LibsrtpReceiver>(*std::move(session), key.profile));
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

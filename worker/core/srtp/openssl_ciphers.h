@@ -8,7 +8,7 @@
 
 #include "worker/core/srtp/packet_ciphers.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 // Sizes are below kMaxSrtpPacket, so they fit the int of OpenSSL.
 
@@ -81,4 +81,4 @@ class OpenSslCtr {
   CipherContext context_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -5,7 +5,7 @@
 #include "worker/core/srtp/session_builders.h"
 #include "worker/core/srtp/srtp_backends.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 using Gcm = GcmPacketCipher<OpenSslAead>;
@@ -41,4 +41,4 @@ Result<std::unique_ptr<SrtpReceiver>> CreateOpenSslReceiver(const SrtpMasterKey&
   return BuildCm<SrtpReceiver, SrtpReceiverOf<Cm>>(*keys);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -13,7 +13,7 @@
 #include "worker/core/srtp/srtp_packet.h"
 #include "worker/wire/hmac_sha1.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// What a cipher context is keyed for; OpenSSL's contexts do one of the two.
 enum class CipherDirection : uint8_t { kSeal, kOpen };
@@ -186,4 +186,4 @@ class CmPacketCipher {
   size_t rtp_tag_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

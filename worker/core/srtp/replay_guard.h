@@ -10,7 +10,7 @@
 #include "worker/core/srtp/srtp_session.h"
 #include "worker/core/srtp/ssrc_table.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Replay lists of one direction and domain (RFC 3711 §3.3.2). Asked before authentication, told
 /// after it: a packet that does not authenticate changes nothing here.
@@ -64,4 +64,4 @@ class ReplayGuard {
   SsrcTable<Window> table_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -7,7 +7,7 @@
 #include "worker/core/srtp/session_templates.h"
 #include "worker/core/srtp/srtp_kdf.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Session keys of one direction, both domains.
 struct DerivedKeys {
@@ -42,4 +42,4 @@ Result<std::unique_ptr<Interface>> BuildCm(const DerivedKeys& keys, Args&&... ar
   return std::unique_ptr<Interface>(std::move(session));
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

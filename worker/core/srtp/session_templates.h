@@ -11,7 +11,7 @@
 #include "worker/core/srtp/replay_guard.h"
 #include "worker/core/srtp/srtp_session.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// SrtpSender over a packet cipher (packet_ciphers.h): one virtual call per packet, the rest
 /// inline. Holds the cipher by value, so that queued jobs may point at its keys.
@@ -116,4 +116,4 @@ class SrtpReceiverOf final : public SrtpReceiver {
   ReplayGuard rtcp_{kMaxSsrcs};
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -5,7 +5,7 @@
 #include "common/status.h"
 #include "worker/core/srtp/srtp_session.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 // The implementations behind SrtpEngine::Create and SrtpReceiver::Create, one source file each.
 // The keys given here have passed CheckMasterKey.
@@ -21,4 +21,4 @@ Result<std::unique_ptr<SrtpReceiver>> CreateIpsecMbReceiver(const SrtpMasterKey&
 Result<std::unique_ptr<SrtpEngine>> CreateLibsrtpEngine();
 Result<std::unique_ptr<SrtpReceiver>> CreateLibsrtpReceiver(const SrtpMasterKey& key);
 
-}  // namespace sluice
+}  // namespace sluice::worker

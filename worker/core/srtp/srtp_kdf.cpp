@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 // RFC 3711 §4.3.2: labels of the cipher key, authentication key and salt of SRTP; SRTCP has the
@@ -91,4 +91,4 @@ Result<SrtpSessionKeys> DeriveSessionKeys(const SrtpMasterKey& key, SrtpDomain d
   return keys;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -8,7 +8,7 @@
 #include "common/status.h"
 #include "worker/core/srtp/srtp_types.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// Which half of a session a key belongs to: the key derivation labels differ.
 enum class SrtpDomain : uint8_t { kRtp, kRtcp };
@@ -45,4 +45,4 @@ bool AesCounterKeystream(std::span<const uint8_t> key, std::span<const uint8_t, 
 /// Derives the session keys with key derivation rate 0. `key` must pass CheckMasterKey.
 Result<SrtpSessionKeys> DeriveSessionKeys(const SrtpMasterKey& key, SrtpDomain domain);
 
-}  // namespace sluice
+}  // namespace sluice::worker

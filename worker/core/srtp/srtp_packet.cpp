@@ -1,6 +1,6 @@
 #include "worker/core/srtp/srtp_packet.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 constexpr uint8_t kExtensionBit = 0x10;
@@ -20,4 +20,4 @@ std::optional<size_t> RtpHeaderSize(std::span<const uint8_t> packet) {
   return size;
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -11,7 +11,7 @@
 #include "common/rtp_types.h"
 #include "worker/core/srtp/srtp_kdf.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 constexpr size_t kRtpFixedHeader = 12;
 /// Clear bytes in front of every SRTCP packet: first word and sender SSRC (RFC 3711 §3.4).
@@ -86,4 +86,4 @@ inline SrtpIv CounterIv(const uint8_t* salt, Ssrc ssrc, uint64_t index) {
   return SaltedIv(ssrc.value(), index << 16, salt, 14);
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

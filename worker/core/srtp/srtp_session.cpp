@@ -3,7 +3,7 @@
 #include "worker/core/srtp/srtp_backends.h"
 #include "worker/core/srtp/srtp_kdf.h"
 
-namespace sluice {
+namespace sluice::worker {
 namespace {
 
 SrtpEngine::Kind Resolve(SrtpEngine::Kind kind) {
@@ -43,4 +43,4 @@ Result<std::unique_ptr<SrtpReceiver>> SrtpReceiver::Create(const SrtpMasterKey& 
   }
 }
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -10,7 +10,7 @@
 #include "common/status.h"
 #include "worker/core/srtp/srtp_types.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 class SrtpSender;
 
@@ -112,4 +112,4 @@ class SrtpReceiver {
   std::array<uint64_t, 4> errors_{};  // by SrtpUnprotectError
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

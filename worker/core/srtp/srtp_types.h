@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace sluice {
+namespace sluice::worker {
 
 /// SRTP protection profiles; the values are the wire enum of the router protocol
 /// (SrtpParameters.SrtpCryptoSuite).
@@ -42,4 +42,4 @@ struct SrtpMasterKey {
   std::vector<uint8_t> key_and_salt;  ///< SrtpKeyLength + SrtpSaltLength bytes
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

@@ -9,7 +9,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "common/rtp_types.h"
 
-namespace sluice {
+namespace sluice::worker {
 
 /// State per SSRC, flat and small: a viewer has two to four, so the last one found is tried first
 /// and the rest is a short scan. A hash index appears with kIndexFrom entries (large meetings).
@@ -75,4 +75,4 @@ class SsrcTable {
   std::unique_ptr<absl::flat_hash_map<Ssrc, size_t>> index_;
 };
 
-}  // namespace sluice
+}  // namespace sluice::worker

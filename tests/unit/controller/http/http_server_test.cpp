@@ -10,7 +10,7 @@
 
 #include "tests/unit/controller/fake_worker.h"
 
-namespace sluice {
+namespace sluice::controller {
 namespace {
 
 using tcp = asio::ip::tcp;
@@ -298,4 +298,4 @@ TEST_CASE("http: a busy port is an error that names it") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -6,7 +6,7 @@
 
 #include "controller/http/tls.h"
 
-namespace sluice {
+namespace sluice::controller {
 namespace {
 
 namespace fs = std::filesystem;
@@ -78,4 +78,4 @@ TEST_CASE("targets are split and decoded") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::controller

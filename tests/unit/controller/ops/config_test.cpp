@@ -9,7 +9,7 @@
 #include "controller/ops/command_line.h"
 #include "controller/ops/logging.h"
 
-namespace sluice {
+namespace sluice::controller {
 namespace {
 
 using Variables = std::map<std::string, std::string>;
@@ -104,4 +104,4 @@ TEST_CASE("media codecs keep numbers and texts apart") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <string>
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace {
 
@@ -128,4 +128,4 @@ TEST_CASE("RTX is known by its name, and its stream by an apt in range") {
   CHECK_FALSE(AssociatedPayloadType({}));
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-namespace sluice {
+namespace sluice::controller {
 
 TEST_CASE("H264 profile-level-id parses profiles and levels") {
   struct Case {
@@ -55,4 +55,4 @@ TEST_CASE("H264 answer: the local level with asymmetry on both sides, else the l
   CHECK_FALSE(H264ProfileLevelIdForAnswer(with("42e01f", 1), with("4d001f", 1)).ok());
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -6,7 +6,7 @@
 
 #include "controller/ortc/supported_capabilities.h"
 
-namespace sluice {
+namespace sluice::controller {
 
 namespace {
 
@@ -316,4 +316,4 @@ TEST_CASE("Capabilities and parameters survive JSON") {
   CHECK(ToJson(*parsed) == ToJson(parameters));
 }
 
-}  // namespace sluice
+}  // namespace sluice::controller

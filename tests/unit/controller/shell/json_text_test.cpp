@@ -7,7 +7,7 @@
 
 #include "controller/ops/logging.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 namespace {
 
 namespace json = boost::json;
@@ -71,4 +71,4 @@ TEST_CASE("text for a terminal has no control characters") {
 }
 
 }  // namespace
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 namespace {
 
 struct Reading {
@@ -109,4 +109,4 @@ TEST_CASE("a line without end is cut") {
 }
 
 }  // namespace
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

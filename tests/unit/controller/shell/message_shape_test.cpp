@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 #include <string>
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 namespace {
 
 /// "path: expected / got", one a line. ' stands for " in the arguments.
@@ -68,4 +68,4 @@ TEST_CASE("random values are compared by form") {
 }
 
 }  // namespace
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

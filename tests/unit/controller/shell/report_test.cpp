@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 namespace {
 
 namespace json = boost::json;
@@ -90,4 +90,4 @@ TEST_CASE("frames that break the protocol are told, and reading goes on") {
 }
 
 }  // namespace
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

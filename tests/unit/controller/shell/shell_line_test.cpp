@@ -7,7 +7,7 @@
 #include "controller/ops/logging.h"
 #include "controller/shell/method_list.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 namespace {
 
 using Kind = ShellLine::Kind;
@@ -104,4 +104,4 @@ TEST_CASE("help knows the 26 methods") {
 }
 
 }  // namespace
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

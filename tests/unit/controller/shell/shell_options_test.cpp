@@ -6,7 +6,7 @@
 
 #include "controller/ops/logging.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 namespace {
 
 using Strings = std::vector<std::string>;
@@ -78,4 +78,4 @@ TEST_CASE("help tells all options") {
 }
 
 }  // namespace
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

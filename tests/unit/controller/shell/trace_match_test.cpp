@@ -8,7 +8,7 @@
 
 #include "controller/shell/value_map.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 namespace {
 
 namespace json = boost::json;
@@ -166,4 +166,4 @@ TEST_CASE("events that repeat while media flows are not left over, nor kept with
 }
 
 }  // namespace
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

@@ -8,7 +8,7 @@
 
 #include "controller/ops/logging.h"
 
-namespace sluice::shell {
+namespace sluice::controller::shell {
 namespace {
 
 using Kind = TraceRecord::Kind;
@@ -123,4 +123,4 @@ TEST_CASE("the recorded session has its 27 messages") {
 }
 
 }  // namespace
-}  // namespace sluice::shell
+}  // namespace sluice::controller::shell

@@ -5,7 +5,7 @@
 
 #include "tests/unit/controller/signalling/room_fixture.h"
 
-namespace sluice {
+namespace sluice::controller {
 namespace {
 
 namespace json = boost::json;
@@ -260,4 +260,4 @@ TEST_CASE("protoo: pending requests are bounded") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::controller

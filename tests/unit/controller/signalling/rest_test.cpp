@@ -6,7 +6,7 @@
 
 #include "tests/unit/controller/signalling/room_fixture.h"
 
-namespace sluice {
+namespace sluice::controller {
 namespace {
 
 namespace json = boost::json;
@@ -151,4 +151,4 @@ TEST_CASE_METHOD(RoomFixture, "REST: webrtc transport and connect") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <utility>
 
-namespace sluice::test {
+namespace sluice::controller::test {
 
 namespace json = boost::json;
 
@@ -136,4 +136,4 @@ std::string RoomFixture::Produce(FakeClient& client) {
   return reply.at("data").at("id").as_string().c_str();
 }
 
-}  // namespace sluice::test
+}  // namespace sluice::controller::test

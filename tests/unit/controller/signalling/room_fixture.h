@@ -14,7 +14,7 @@
 #include "controller/signalling/rest.h"
 #include "tests/unit/controller/fake_worker.h"
 
-namespace sluice::test {
+namespace sluice::controller::test {
 
 /// Capabilities and parameters of a client that does Opus.
 inline constexpr const char* kOpusCapabilities =
@@ -89,4 +89,4 @@ class RoomFixture {
   ProtooGateway gateway;
 };
 
-}  // namespace sluice::test
+}  // namespace sluice::controller::test

@@ -10,7 +10,7 @@
 #include "controller/worker/worker_pool.h"
 #include "tests/unit/controller/fake_worker.h"
 
-namespace sluice {
+namespace sluice::controller {
 namespace {
 
 using FBS::Request::Method;
@@ -200,4 +200,4 @@ TEST_CASE("the pool tries again when a worker cannot be started") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::controller

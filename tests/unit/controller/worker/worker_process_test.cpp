@@ -12,7 +12,7 @@
 
 #include "tests/unit/controller/fake_worker.h"
 
-namespace sluice {
+namespace sluice::controller {
 namespace {
 
 /// What is logged while it lives, as "level text" lines.
@@ -97,4 +97,4 @@ TEST_CASE("a worker of the room protocol gets one descriptor, both ways") {
 }
 
 }  // namespace
-}  // namespace sluice
+}  // namespace sluice::controller

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/status.h"
+#include "worker/channel/json/json_context.h"
+#include "worker/channel/json/json_transport.h"
+#include "worker/channel/json/protocol_types.h"
+#include "worker/channel/json/rtp_receiver.h"
+#include "worker/channel/json/rtp_sender.h"
+
+namespace sluice::worker::json_protocol {
+
+class Room;
+
+/// A Peer (json-room-protocol §2.1): owns the transports, receivers and senders of one endpoint.
+///
+/// Owned by its room, which makes the senders.
+class Peer {
+ public:
+  static constexpr size_t kMaxTransports = 32;  // an endpoint uses one or two
+  /// As many producers as the engine's transport takes; a receiver needs one per encoding.
+  static constexpr size_t kMaxReceivers = 256;
+  static constexpr size_t kMaxSenders = 2048;  // as many consumers as the engine's transport takes
+
+  Peer(uint32_t id, std::string name, Room& room, JsonContext& context);
+  ~Peer();
+  Peer(const Peer&) = delete;
+  Peer& operator=(const Peer&) = delete;
+
+  uint32_t id() const { return id_; }
+  Room& room() { return room_; }
+  const std::optional<RtpCapabilities>& capabilities() const { return capabilities_; }
+  /// Stands in where the parameters of its receivers name no CNAME.
+  const std::string& cname() const { return cname_; }
+  const std::vector<std::unique_ptr<RtpReceiver>>& receivers() const { return receivers_; }
+
+  /// To the effective ones; only once.
+  void SetCapabilities(RtpCapabilities effective) { capabilities_ = std::move(effective); }
+
+  /// On failure after the checks of the id a close event of the transport has been emitted (§2.9).
+  Result<JsonTransport*> CreateTransport(uint32_t transport_id, const TransportRequest& request);
+  Result<RtpReceiver*> CreateReceiver(uint32_t receiver_id, const boost::json::object& data,
+                                      const boost::json::object& internal);
+  /// Sends newrtpsender. A peer that has kMaxSenders gets no more: a log line says so.
+  void CreateSender(RtpReceiver& receiver);
+
+  /// A sender other than `asking` has this SSRC.
+  bool Sends(uint32_t ssrc, const RtpSender& asking) const;
+
+  /// By the field of `internal` that names it; TypeError, or NotFoundError.
+  Result<JsonTransport*> GetTransport(const boost::json::object& internal) const;
+  Result<RtpReceiver*> GetReceiver(const boost::json::object& internal) const;
+  Result<RtpSender*> GetSender(const boost::json::object& internal) const;
+
+  // Each with the close events of §2.9, in its order.
+  void CloseTransport(JsonTransport& transport);
+  void CloseReceiver(RtpReceiver& receiver);
+  void CloseSender(RtpSender& sender);
+  /// Receivers, senders, transports, newest first; then the peer's own event.
+  void Close();
+
+  boost::json::object Dump() const;
+
+ private:
+  const uint32_t id_;
+  const std::string name_;
+  const std::string cname_;
+  Room& room_;
+  JsonContext& context_;
+  const RegisteredId registered_{id_, context_.ids};
+  std::optional<RtpCapabilities> capabilities_;
+  // In the order of creation.
+  std::vector<std::unique_ptr<JsonTransport>> transports_;
+  std::vector<std::unique_ptr<RtpReceiver>> receivers_;
+  std::vector<std::unique_ptr<RtpSender>> senders_;
+};
+
+}  // namespace sluice::worker::json_protocol
