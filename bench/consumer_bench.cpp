@@ -1,6 +1,7 @@
 // What a consumer costs per packet beside encryption and sockets: one producer's turn of packets
 // through OnPackets of many consumers into an egress that drops them. Prints the minimum over
-// repetitions (the machine's noise only adds), the cost of a retransmission, and the memory held.
+// repetitions (the machine's noise only adds), the cost of a retransmission, what a viewer costs
+// that waits for a key frame, and the memory held.
 //
 //   consumer_bench [repetitions]
 #include <algorithm>
@@ -25,6 +26,7 @@ namespace sluice::worker {
 namespace {
 
 constexpr size_t kConsumers = 200;
+constexpr size_t kWaiting = 1000;    // viewers that joined at once
 constexpr size_t kBurst = 9;         // packets in a turn: one video frame
 constexpr size_t kPayload = 1160;    // bytes
 constexpr uint32_t kSourceSsrc = 1;  // of the producer
@@ -80,9 +82,9 @@ constexpr Scenario kScenarios[] = {
 
 class Room final : public ProducerHost {
  public:
-  explicit Room(const Scenario& scenario) : scenario_(scenario) {
+  explicit Room(const Scenario& scenario, size_t viewers = kConsumers) : scenario_(scenario) {
     CreateProducer();
-    for (size_t i = 0; i < kConsumers; ++i) {
+    for (size_t i = 0; i < viewers; ++i) {
       egresses_.push_back(std::make_unique<NullEgress>(arena_));
       CreateConsumer(static_cast<uint32_t>(1000 + 2 * i), *egresses_.back());
     }
@@ -111,6 +113,11 @@ class Room final : public ProducerHost {
     producer->DeliverTurn(environment.Now());
     const std::chrono::duration<double, std::nano> spent = std::chrono::steady_clock::now() - start;
     return spent.count();
+  }
+  /// Everyone waits for a key frame that does not come.
+  void Restart() {
+    for (auto& consumer : consumers) consumer->Pause();
+    for (auto& consumer : consumers) consumer->Resume();
   }
   uint64_t sent() const {
     uint64_t all = 0;
@@ -263,6 +270,27 @@ void MeasureRepair(int repetitions) {
               best / (kConsumers * kBurst), room.consumers[0]->MemoryUsage());
 }
 
+/// Viewers that wait for a key frame beside the same viewers being served.
+void MeasureWaiting(int repetitions) {
+  Room room(kScenarios[2], kWaiting);
+  constexpr size_t kPackets = kWaiting * kBurst;
+  double forwarding = std::numeric_limits<double>::max();
+  double waiting = std::numeric_limits<double>::max();
+  for (int i = 0; i < repetitions; ++i) forwarding = std::min(forwarding, room.Turn());
+  room.Restart();
+  const uint64_t before = room.sent();
+  for (int i = 0; i < repetitions; ++i) waiting = std::min(waiting, room.Turn());
+  if (room.sent() != before) {
+    std::fprintf(stderr, "waiting: packets were forwarded\n");
+    std::exit(1);
+  }
+  std::printf("  waiting viewers: %zu of them %.1f ns/packet, served %.1f: ratio %.2f\n", kWaiting,
+              waiting / kPackets, forwarding / kPackets, waiting / forwarding);
+  if (waiting < forwarding) return;
+  std::fprintf(stderr, "waiting: costs more than being served\n");
+  std::exit(1);
+}
+
 }  // namespace
 }  // namespace sluice::worker
 
@@ -274,6 +302,7 @@ int main(int argc, char** argv) {
   for (const auto& scenario : sluice::worker::kScenarios)
     sluice::worker::MeasureForwarding(scenario, repetitions);
   sluice::worker::MeasureRepair(repetitions);
+  sluice::worker::MeasureWaiting(repetitions / 4 + 1);
   std::printf("  sizes: SendStream %zu (SequenceRewriter %zu, SendStatistics %zu)\n",
               sizeof(sluice::worker::SendStream), sizeof(sluice::worker::SequenceRewriter),
               sizeof(sluice::worker::SendStatistics));

@@ -6,14 +6,14 @@
 #include <memory>
 
 #include "bench/must.h"
-#include "worker/core/rtp/retransmission_store.h"
+#include "worker/core/rtp/packet_ring.h"
 #include "worker/media/producer.h"
 
 namespace sluice::worker::bench {
 namespace {
 
 constexpr uint64_t kFrameInterval = 1'000'000'000 / 30;  // ns
-constexpr Duration kPlayTime = Duration::Seconds(3);     // fills the retransmission store
+constexpr Duration kPlayTime = Duration::Seconds(3);     // fills the ring
 constexpr double kKib = 1024;
 
 size_t HeapInUse() {
@@ -69,7 +69,7 @@ MemoryBreakdown MemoryBreakdown::Measure(const Placement& placement) {
   path.RunUntil([&load] { return load.ready(); });
   path.Run(kPlayTime);
   load.Stop();
-  const RetransmissionStore& store = *path.video().retransmission_store(0);
+  const PacketRing& store = *path.video().ring(0);
   memory.store_packets = store.size();
   memory.store_ring_bytes = store.RingBytes();
   memory.store_held_bytes = store.HeldBytes();
@@ -88,7 +88,7 @@ void MemoryBreakdown::Print() const {
               total_per_viewer / kKib, kTarget / 1024,
               total_per_viewer < kTarget ? "met" : "MISSED");
   std::printf(
-      "Shared by all viewers: retransmission store of %zu packets (2 s), %.1f KiB ring + "
+      "Shared by all viewers: ring of %zu packets (2 s), %.1f KiB ring + "
       "%.1f KiB packets; buffer pool %.1f KiB in all\n",
       store_packets, static_cast<double>(store_ring_bytes) / kKib,
       static_cast<double>(store_held_bytes) / kKib, static_cast<double>(pool_bytes) / kKib);

@@ -19,7 +19,7 @@ struct MemoryBreakdown {
   };
   std::vector<Step> steps;
   double total_per_viewer = 0;
-  // The retransmission store, one per producer encoding, shared by all its viewers:
+  // The ring of recent packets, one per producer encoding, shared by all its viewers:
   size_t store_packets = 0;
   size_t store_ring_bytes = 0;
   size_t store_held_bytes = 0;  ///< packet buffers that it keeps

@@ -12,7 +12,7 @@ namespace sluice::worker {
 class PacketBufferPool;
 
 /// Memory of one received datagram, shared by reference count: the receive slot of `io/`, the view
-/// of the router and the retransmission store all hold the same bytes. Single-threaded.
+/// of the router and the producer's ring all hold the same bytes. Single-threaded.
 class PacketBuffer {
  public:
   /// Holds any packet that fits an Ethernet MTU; longer datagrams get a buffer of their own.
@@ -59,7 +59,7 @@ class PacketRef {
 /// Hands out PacketBuffers without allocating in steady state. Must outlive every PacketRef.
 ///
 /// Grows by slabs of kSlabBuffers as the retention of producers demands and keeps what it has;
-/// the bound on growth is the bound of the retransmission stores that hold the references.
+/// the bound on growth is the bound of the PacketRings that hold the references.
 class PacketBufferPool {
  public:
   static constexpr size_t kSlabBuffers = 64;  // 128 KiB a slab

@@ -49,7 +49,6 @@ void Consumer::Impl::UpdateActive(bool source_asks) {
   if (!active) {
     if (producer != nullptr) producer->SetConsumerActive(*self, false);
     stream.Stop();
-    awaiting = {};
     return;
   }
   selector->Restart();

@@ -26,7 +26,7 @@ struct ConsumerCounters {
   uint64_t refused = 0;              ///< the transport had no room
   uint64_t nack_limited = 0;         ///< NACKed numbers not looked at: too many of late
   uint64_t nack_unknown = 0;         ///< never sent, or forgotten
-  uint64_t nack_missing = 0;         ///< not in the retransmission store (any more, or yet)
+  uint64_t nack_missing = 0;         ///< not in the ring (any more, or yet)
   uint64_t nack_too_soon = 0;        ///< sent again less than a round trip ago
   uint64_t nack_over_budget = 0;     ///< retransmission credit used up
   uint64_t nack_not_repeatable = 0;  ///< no RTX, and a transport-wide number in every packet
@@ -60,8 +60,9 @@ class Consumer {
   uint16_t next_sequence() const;
   uint16_t next_rtx_sequence() const;
 
-  /// The packets of one turn, in receive order. Only called while active.
-  void OnPackets(std::span<const RoutedPacket> packets, Timestamp now);
+  /// The packets of one turn, in receive order; they stay in the producer's ring until its next
+  /// turn. Only called while active.
+  void OnPackets(std::span<const RoutedPacket* const> packets, Timestamp now);
 
   // From the transport
   void OnTransportConnected();

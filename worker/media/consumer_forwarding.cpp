@@ -1,18 +1,37 @@
 #include <algorithm>
 #include <utility>
 
-#include "worker/core/rtp/retransmission_store.h"
+#include "worker/core/rtp/packet_ring.h"
 #include "worker/media/consumer_impl.h"
 
 // The packet path of a Consumer: what comes from the producer, and what receivers ask for again.
 namespace sluice::worker {
 
-void Consumer::OnPackets(std::span<const RoutedPacket> packets, Timestamp now) {
+void Consumer::OnPackets(std::span<const RoutedPacket* const> packets, Timestamp now) {
   Impl& impl = *impl_;
   if (!impl.active) return;
+  if (impl.selector->awaits_key_frame()) {
+    packets = packets.subspan(impl.CountAwaited(packets));
+    if (packets.empty()) return impl.RepeatKeyFrameRequest(now);
+  }
   impl.stream.BeginTurn(now);
-  for (const RoutedPacket& packet : packets) impl.Forward(packet, now);
+  for (const RoutedPacket* packet : packets) impl.Forward(*packet, now);
   impl.stream.EndTurn(now);
+}
+
+/// How many packets at the front cannot end the wait for a key frame. Nothing is kept of them:
+/// those that turn out to belong to the key frame stand in the producer's ring.
+size_t Consumer::Impl::CountAwaited(std::span<const RoutedPacket* const> packets) const {
+  size_t count = 0;
+  while (count < packets.size() && !packets[count]->info.key_frame &&
+         packets[count]->codec_epoch == codec_epoch) {
+    ++count;
+  }
+  return count;
+}
+
+void Consumer::Impl::RepeatKeyFrameRequest(Timestamp now) {
+  if (now - key_frame_asked_at >= kKeyFrameRetry) AskForKeyFrame(now);
 }
 
 void Consumer::Impl::Forward(const RoutedPacket& packet, Timestamp now) {
@@ -30,15 +49,15 @@ void Consumer::Impl::Forward(const RoutedPacket& packet, Timestamp now) {
   switch (selector->Decide(packet)) {
     case LayerDecision::kForward:
       if (packet.restarted || stream.IsJump(packet)) stream.Renumber(packet);
-      return Send(packet, false);
+      return Send(packet);
     case LayerDecision::kSkip:
       return stream.Skip(packet);
     case LayerDecision::kAwaitKeyFrame:
-      return Await(packet, now);
+      return RepeatKeyFrameRequest(now);
     case LayerDecision::kStart:
       stream.Start(packet);
-      Send(packet, false);
-      return SendAwaited(packet);
+      Send(packet);
+      return SendOvertakers(packet, now);
   }
 }
 
@@ -48,11 +67,10 @@ void Consumer::Impl::EnterCodec(const RoutedPacket& packet) {
   ChangeCodec(packet.payload_type, &settings);
   selector->ChangeCodec(settings.codec);
   stream.ChangeCodec(settings);
-  awaiting.clear();
 }
 
-void Consumer::Impl::Send(const RoutedPacket& packet, bool payload_may_go) {
-  switch (stream.Send(packet, payload_may_go)) {
+void Consumer::Impl::Send(const RoutedPacket& packet) {
+  switch (stream.Send(packet)) {
     case SendStream::Outcome::kSent:
       if (traces != 0) [[unlikely]]
         TracePacket(packet, false);
@@ -66,26 +84,21 @@ void Consumer::Impl::Send(const RoutedPacket& packet, bool payload_may_go) {
   }
 }
 
-void Consumer::Impl::Await(const RoutedPacket& packet, Timestamp now) {
-  if (awaiting.size() == kMaxAwaiting) awaiting.erase(awaiting.begin());
-  awaiting.push_back(packet);
-  if (now - key_frame_asked_at >= kKeyFrameRetry) AskForKeyFrame(now);
-}
-
-/// Packets that overtook the first one of the key frame follow it, in order.
-void Consumer::Impl::SendAwaited(const RoutedPacket& first) {
-  if (awaiting.empty()) return;
-  const std::vector<RoutedPacket> kept = std::exchange(awaiting, {});
-  std::vector<const RoutedPacket*> following;
-  for (const RoutedPacket& packet : kept) {
-    if (packet.encoding_index == first.encoding_index && packet.sequence > first.sequence &&
-        packet.sequence.value() - first.sequence.value() < static_cast<int64_t>(kMaxAwaiting)) {
-      following.push_back(&packet);
+/// Packets that overtook the first one of the key frame follow it, in order. They came before it,
+/// so the ring has them; what comes after it is forwarded as it comes.
+void Consumer::Impl::SendOvertakers(const RoutedPacket& first, Timestamp now) {
+  const PacketRing* ring = producer->ring(first.encoding_index);
+  if (ring == nullptr) return;
+  for (int64_t ahead = 1; ahead < kMaxOvertakers; ++ahead) {
+    const RoutedPacket* packet = ring->Find(ExtendedSeqNumber(first.sequence.value() + ahead), now);
+    if (packet == nullptr || packet->arrival > first.arrival) continue;
+    if (packet->padding_only || packet->codec_epoch != first.codec_epoch ||
+        !settings.payload_types[packet->payload_type.value() & 0x7f]) {
+      stream.Skip(*packet);
+    } else {
+      Send(*packet);
     }
   }
-  std::sort(following.begin(), following.end(),
-            [](const auto* a, const auto* b) { return a->sequence < b->sequence; });
-  for (const RoutedPacket* packet : following) Send(*packet, true);
 }
 
 void Consumer::OnNack(std::span<const rtcp::NackItem> items, Timestamp now) {
@@ -120,8 +133,8 @@ bool Consumer::Impl::Repair(SeqNumber own, Timestamp now) {
     ++counters.nack_unknown;
     return true;
   }
-  const RetransmissionStore* store = producer->retransmission_store(origin->offsets.source);
-  const RoutedPacket* packet = store == nullptr ? nullptr : store->Find(origin->sequence, now);
+  const PacketRing* ring = producer->ring(origin->offsets.source);
+  const RoutedPacket* packet = ring == nullptr ? nullptr : ring->Find(origin->sequence, now);
   if (packet == nullptr || packet->padding_only) {
     ++counters.nack_missing;
     return true;

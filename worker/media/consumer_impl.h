@@ -15,8 +15,9 @@ namespace sluice::worker {
 /// Private to consumer*.cpp: state and decisions of a Consumer. What goes on the wire is made by
 /// its SendStream.
 struct Consumer::Impl {
-  /// Packets kept while a key frame is awaited: those that overtook its first packet (§5.13).
-  static constexpr size_t kMaxAwaiting = 30;
+  /// How far a packet may have overtaken the first one of the key frame that a receiver waited for,
+  /// to be sent after it: reordering within a frame or two (packets).
+  static constexpr int64_t kMaxOvertakers = 30;
   /// Between two requests of one receiver: it repeats what it needs, the source's throttle follows.
   static constexpr Duration kMinKeyFrameInterval = Duration::Millis(250);
   /// After which an unanswered request for the first key frame is repeated.
@@ -47,9 +48,10 @@ struct Consumer::Impl {
   void Forward(const RoutedPacket& packet, Timestamp now);
   /// The producer's sender has changed to the codec of this packet.
   void EnterCodec(const RoutedPacket& packet);
-  void Send(const RoutedPacket& packet, bool payload_may_go);
-  void Await(const RoutedPacket& packet, Timestamp now);
-  void SendAwaited(const RoutedPacket& first);
+  void Send(const RoutedPacket& packet);
+  size_t CountAwaited(std::span<const RoutedPacket* const> packets) const;
+  void RepeatKeyFrameRequest(Timestamp now);
+  void SendOvertakers(const RoutedPacket& first, Timestamp now);
   /// False when this receiver has asked for too much of late.
   bool Repair(SeqNumber own, Timestamp now);
   void TracePacket(const RoutedPacket& packet, bool is_rtx);
@@ -79,7 +81,6 @@ struct Consumer::Impl {
   bool producer_paused = false;
   uint8_t priority = 1;  // router-protocol §2.6: the library's "unset"
 
-  std::vector<RoutedPacket> awaiting;
   Timestamp key_frame_asked_at;
   Timestamp reported_at;
   uint64_t nack_count = 0;

@@ -120,7 +120,6 @@ size_t Consumer::MemoryUsage() const {
   bytes += HeapBytes(impl.settings.rtp_parameters) + HeapBytes(impl.settings.stream.mime_type);
   bytes += impl.consumable_encodings.capacity() * sizeof(RtpEncodingParameters);
   for (const auto& encoding : impl.consumable_encodings) bytes += HeapBytes(encoding);
-  bytes += impl.awaiting.capacity() * sizeof(RoutedPacket);
   bytes += impl.stream.guard().HeapBytes();
   return bytes;
 }

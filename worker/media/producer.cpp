@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "common/log.h"
-#include "worker/core/rtp/retransmission_store.h"
+#include "worker/core/rtp/packet_ring.h"
 #include "worker/core/rtp/sender_clock.h"
 #include "worker/media/consumer.h"
 #include "worker/media/extension_router.h"
@@ -23,6 +23,8 @@ namespace {
 /// Packets of one turn; more than a socket's receive buffer holds of one sender.
 constexpr size_t kMaxTurnPackets = 2048;
 constexpr size_t kPayloadTypes = 128;  // RFC 3550 §5.1: 7 bits
+/// Timers tick in milliseconds: what has just become too old at one is so for certain.
+constexpr Duration kExpirySlack = Duration::Millis(10);
 /// A round trip longer than that is a broken DLRR.
 constexpr Duration kMaxRoundTrip = Duration::Seconds(10);
 
@@ -53,7 +55,8 @@ struct Producer::Impl final : public ReceiveStreamEvents {
         environment(environment_in),
         events(events_in),
         extensions(rtp_parameters, kind, options.enable_packet_id_extension),
-        paused(options.paused) {
+        paused(options.paused),
+        expiry_timer(environment.CreateTimer([this](Timestamp now) { ExpireRings(now); })) {
     for (const RtpCodecMapping& codec : rtp_mapping.codecs) {
       PayloadEntry& entry = payloads[codec.payload_type];
       entry.mapped = true;
@@ -91,6 +94,9 @@ struct Producer::Impl final : public ReceiveStreamEvents {
   void Route(ReceiveStream& stream, size_t index, const PacketRef& buffer, const RtpPacket& packet,
              const SequenceTracker::Outcome& outcome, bool repaired, const PayloadInfo& info,
              Timestamp received_at);
+  void BeginTurn(Duration max_age);
+  void UnpinRings();
+  void ExpireRings(Timestamp now);
   void ReadAudioLevel(const RtpPacket& packet);
   void ReadVideoOrientation(const RtpPacket& packet);
   void StartStream(ReceiveStream& stream, bool key_frame_codec, bool key_frame, Timestamp now);
@@ -134,11 +140,14 @@ struct Producer::Impl final : public ReceiveStreamEvents {
   std::vector<ProducerObserver*> observers;
   ProducerTap* tap = nullptr;
 
-  /// What came in this turn. Kept after delivery until the next turn's first packet: encryption
-  /// that was put off to the end of the turn still reads the buffers.
-  std::vector<RoutedPacket> turn_packets;
+  /// What came in this turn, in the rings of the streams. These keep it until the next turn's first
+  /// packet: encryption that was put off to the end of the turn still reads the buffers.
+  std::vector<const RoutedPacket*> turn_packets;
   bool delivery_scheduled = false;
+  uint64_t arrivals = 0;
   uint64_t dropped_over_turn_limit = 0;
+  /// Lets what the rings hold of a stream that has stopped go.
+  std::unique_ptr<Timer> expiry_timer;
 };
 
 // ---- Receiving
@@ -224,19 +233,19 @@ void Producer::Impl::Process(ReceiveStream& stream, size_t index, const PacketRe
 void Producer::Impl::Route(ReceiveStream& stream, size_t index, const PacketRef& buffer,
                            const RtpPacket& packet, const SequenceTracker::Outcome& outcome,
                            bool repaired, const PayloadInfo& info, Timestamp received_at) {
-  if (!delivery_scheduled) {
-    turn_packets.clear();
-    delivery_scheduled = true;
-    host.ScheduleDelivery(producer);
-  }
+  if (!delivery_scheduled) BeginTurn(stream.ring()->max_age());
   if (turn_packets.size() == kMaxTurnPackets) {
     ++dropped_over_turn_limit;
     return;
   }
-  RoutedPacket& routed = turn_packets.emplace_back();
-  routed.buffer = buffer;
-  routed.payload = packet.payload();
-  routed.sequence = outcome.sequence;
+  const auto payload = packet.payload();
+  RoutedPacket* slot =
+      stream.ring()->Add(outcome.sequence, payload.empty() ? PacketRef() : buffer, received_at);
+  if (slot == nullptr) return;  // older than anything that the stream's tracker lets through
+  turn_packets.push_back(slot);
+  RoutedPacket& routed = *slot;
+  routed.arrival = ++arrivals;
+  routed.payload = payload;
   routed.timestamp = packet.timestamp();
   routed.payload_type = payloads[packet.payload_type().value()].to;
   routed.mapped_ssrc = stream.mapped_ssrc();
@@ -244,13 +253,39 @@ void Producer::Impl::Route(ReceiveStream& stream, size_t index, const PacketRef&
   routed.codec_epoch = stream.codec_epoch();
   routed.marker = packet.marker();
   routed.is_recovered = repaired;
-  routed.padding_only = routed.payload.empty();
+  routed.padding_only = payload.empty();
   routed.restarted = outcome.restarted;
   routed.info = info;
-  routed.received_at = received_at;
   if (routed.padding_only) return;
   extensions.Route(packet, stream.clock_offset(), &routed.extensions);
-  if (stream.store() != nullptr) stream.store()->Add(routed);
+}
+
+void Producer::Impl::BeginTurn(Duration max_age) {
+  UnpinRings();
+  delivery_scheduled = true;
+  host.ScheduleDelivery(producer);
+  // Moved by nothing: while media flows it fires once in `max_age` and starts again.
+  if (!expiry_timer->armed()) expiry_timer->Start(max_age + kExpirySlack);
+}
+
+void Producer::Impl::UnpinRings() {
+  for (const auto& stream : streams) {
+    if (stream->ring() != nullptr) stream->ring()->Unpin();
+  }
+}
+
+void Producer::Impl::ExpireRings(Timestamp now) {
+  // Timers run outside of DeliverTurn(), and what it began to encrypt was finished with its turn.
+  if (!delivery_scheduled) UnpinRings();
+  Duration longest = Duration::Zero();
+  for (const auto& stream : streams) {
+    PacketRing* ring = stream->ring();
+    if (ring == nullptr) continue;
+    ring->Expire(now);
+    ring->Shrink();
+    if (!ring->idle()) longest = std::max(longest, ring->max_age());
+  }
+  if (longest > Duration::Zero()) expiry_timer->Start(longest + kExpirySlack);
 }
 
 void Producer::Impl::ReadAudioLevel(const RtpPacket& packet) {
@@ -380,9 +415,11 @@ Producer::ReceiveResult Producer::OnRtp(const PacketRef& buffer, RtpPacket& pack
 void Producer::DeliverTurn(Timestamp now) {
   if (!impl_->delivery_scheduled) return;
   impl_->delivery_scheduled = false;
-  if (impl_->paused || impl_->turn_packets.empty()) return;
-  const auto& active = impl_->active_consumers;
-  for (size_t i = 0; i < active.size(); ++i) active[i]->OnPackets(impl_->turn_packets, now);
+  if (!impl_->paused) {
+    const auto& active = impl_->active_consumers;
+    for (size_t i = 0; i < active.size(); ++i) active[i]->OnPackets(impl_->turn_packets, now);
+  }
+  impl_->turn_packets.clear();
 }
 
 void Producer::OnSenderReport(const rtcp::SenderInfo& report, Timestamp now) {
@@ -512,9 +549,9 @@ void Producer::RemoveObserver(ProducerObserver& observer) {
 
 void Producer::SetTap(ProducerTap* tap) { impl_->tap = tap; }
 
-RetransmissionStore* Producer::retransmission_store(uint8_t encoding_index) const {
+const PacketRing* Producer::ring(uint8_t encoding_index) const {
   const ReceiveStream* stream = impl_->StreamAt(encoding_index);
-  return stream == nullptr ? nullptr : stream->store();
+  return stream == nullptr ? nullptr : stream->ring();
 }
 
 uint8_t Producer::encoding_score(uint8_t encoding_index) const {

@@ -21,7 +21,7 @@ namespace sluice::worker {
 
 class Consumer;
 class Producer;
-class RetransmissionStore;
+class PacketRing;
 class SenderClock;
 
 /// What a producer needs of the transport that owns it.
@@ -70,8 +70,8 @@ class ProducerTap {
 /// for, and consumers wait for it. Packets of the codec before that come later are counted and no
 /// more.
 ///
-/// Owned by the transport; consumers attach through the router. Holds one RetransmissionStore per
-/// encoding, shared by all its consumers.
+/// Owned by the transport; consumers attach through the router. Holds one PacketRing per encoding,
+/// in which each recent packet lives once for all its consumers.
 class Producer {
  public:
   /// Checks the parameters (§5.9, §5.10: TypeErrors name the field); does not register SSRCs.
@@ -123,7 +123,7 @@ class Producer {
 
   // What consumers ask.
   /// Null before the encoding's first packet.
-  RetransmissionStore* retransmission_store(uint8_t encoding_index) const;
+  const PacketRing* ring(uint8_t encoding_index) const;
   /// 0…10; 0 for an encoding never seen.
   uint8_t encoding_score(uint8_t encoding_index) const;
   std::vector<uint8_t> encoding_scores() const;

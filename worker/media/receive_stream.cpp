@@ -76,9 +76,8 @@ SequenceTracker::Outcome ReceiveStream::OnMedia(const RtpPacket& packet, Timesta
                                             packet.size(), received_at);
   if (first) {
     // Also for a sender that takes no NACK (ffmpeg): its receivers send theirs to us.
-    store_ = std::make_unique<RetransmissionStore>(kind_ == MediaKind::kVideo
-                                                       ? RetransmissionStore::kVideoMaxAge
-                                                       : RetransmissionStore::kAudioMaxAge);
+    ring_ = std::make_unique<PacketRing>(kind_ == MediaKind::kVideo ? PacketRing::kVideoMaxAge
+                                                                    : PacketRing::kAudioMaxAge);
   }
   // The RTP clock of a new run has nothing to do with the last report.
   if (outcome.restarted) last_report_.reset();

@@ -12,9 +12,9 @@
 #include "worker/core/environment.h"
 #include "worker/core/rtp/key_frame_requester.h"
 #include "worker/core/rtp/nack_generator.h"
+#include "worker/core/rtp/packet_ring.h"
 #include "worker/core/rtp/rate_window.h"
 #include "worker/core/rtp/receive_statistics.h"
-#include "worker/core/rtp/retransmission_store.h"
 #include "worker/core/rtp/score_history.h"
 #include "worker/core/rtp/sender_clock.h"
 #include "worker/media/options.h"
@@ -37,7 +37,7 @@ class ReceiveStreamEvents {
 };
 
 /// What a producer keeps for one encoding: statistics of the media SSRC and of its retransmission
-/// SSRC, the NACK list, key-frame requests, score, capture clock and the retransmission store.
+/// SSRC, the NACK list, key-frame requests, score, capture clock and the recent packets.
 ///
 /// Exists, unstarted, from the producer's creation; starts with the first media packet.
 class ReceiveStream final : private KeyFrameRequestSink {
@@ -68,7 +68,8 @@ class ReceiveStream final : private KeyFrameRequestSink {
   /// RoutedPacket::codec_epoch.
   uint8_t codec_epoch() const { return codec_epoch_; }
   uint8_t score() const { return started() ? score_.score() : 0; }
-  RetransmissionStore* store() const { return store_.get(); }
+  /// Null before the first packet.
+  PacketRing* ring() const { return ring_.get(); }
 
   /// A packet whose SSRC is not known came for this encoding: decides by payload type whether it is
   /// its media SSRC (`is_media`: one that may start it) or its retransmission SSRC. False when
@@ -130,7 +131,7 @@ class ReceiveStream final : private KeyFrameRequestSink {
   KeyFrameRequester key_frame_requester_;
   uint8_t fir_sequence_ = 0;
   ScoreHistory score_;
-  std::unique_ptr<RetransmissionStore> store_;
+  std::unique_ptr<PacketRing> ring_;
   RateWindow rate_;
   std::vector<RateWindow> layer_rates_;  ///< by temporal layer, when there are several
 

@@ -76,7 +76,7 @@ void SendStream::ChangeCodec(const ConsumerSettings& settings) {
   rewriter_.ClearHistory();
 }
 
-SendStream::Outcome SendStream::Send(const RoutedPacket& packet, bool payload_may_go) {
+SendStream::Outcome SendStream::Send(const RoutedPacket& packet) {
   const SequenceRewriter::Mapped mapped = rewriter_.Map(packet.sequence);
   if (!mapped) return Outcome::kTooLate;
   const RewriteOffsets& offsets = mapped.interval->offsets;
@@ -95,11 +95,10 @@ SendStream::Outcome SendStream::Send(const RoutedPacket& packet, bool payload_ma
   last_sent_.ssrc = ssrc_;
   const size_t header_size = last_sent_.header_size;
 
-  const bool patch = NeedsPatch(packet, offsets);
-  if (patch || payload_may_go) {
+  if (NeedsPatch(packet, offsets)) {
     uint8_t* copy = slot + header_size;
     std::memcpy(copy, payload.data(), payload.size());
-    if (patch) PatchVp8({copy, payload.size()}, packet.info, offsets);
+    PatchVp8({copy, payload.size()}, packet.info, offsets);
     payload = {copy, payload.size()};
   }
   egress_.EndRtp(slot, header_size, payload, RtpClass::kMedia);
@@ -131,7 +130,7 @@ SendStream::Outcome SendStream::Resend(const SequenceRewriter::Origin& origin,
   last_sent_.ssrc = uses_rtx_ ? rtx_ssrc_ : ssrc_;
   const size_t header_size = last_sent_.header_size;
 
-  // Copied: the store may let go of the packet before the turn ends.
+  // Copied: the ring may let go of the packet before the turn ends.
   uint8_t* copy = slot + header_size;
   if (uses_rtx_) {
     copy[0] = static_cast<uint8_t>(own.value() >> 8);

@@ -56,8 +56,8 @@ class SendStream {
   bool IsJump(const RoutedPacket& packet) const { return rewriter_.IsJump(packet.sequence); }
   /// Closes the gap that a packet which is not sent would leave.
   void Skip(const RoutedPacket& packet) { rewriter_.Skip(packet.sequence); }
-  /// `payload_may_go`: the packet's bytes may be released before the turn ends, so they are copied.
-  Outcome Send(const RoutedPacket& packet, bool payload_may_go = false);
+  /// The packet's bytes must stay until the turn ends.
+  Outcome Send(const RoutedPacket& packet);
   /// Nothing is sent before the next Start(), and nothing sent so far is sent again.
   void Stop();
 

@@ -1,6 +1,6 @@
 #include "tests/unit/consumer/consumer_fixture.h"
+#include "worker/core/rtp/packet_ring.h"
 #include "worker/core/rtp/resend_guard.h"
-#include "worker/core/rtp/retransmission_store.h"
 
 namespace sluice::worker {
 namespace {
@@ -65,7 +65,7 @@ TEST_CASE_METHOD(ConsumerTest, "repair: not again within a round trip, nor when 
   CHECK(egress_.Take().size() == 1);
   CHECK(consumer_->GetStats(environment_.Now())[0].packets_retransmitted == 2);
   CHECK(consumer_->GetStats(environment_.Now())[0].packets_repaired == 1);
-  environment_.AdvanceBy(RetransmissionStore::kVideoMaxAge);
+  environment_.AdvanceBy(PacketRing::kVideoMaxAge);
   Nack(own);
   CHECK(egress_.Take().empty());
   CHECK(consumer_->counters().nack_missing == 1);

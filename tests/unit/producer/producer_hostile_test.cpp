@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "tests/unit/producer/producer_fixture.h"
-#include "worker/core/rtp/retransmission_store.h"
+#include "worker/core/rtp/packet_ring.h"
 
 namespace sluice::worker {
 namespace {
@@ -56,8 +56,8 @@ class Attacker {
   }
   void CheckBounds() {
     bed_.EndTurn();
-    if (const auto* store = producer_->retransmission_store(0)) {
-      CHECK(store->size() <= static_cast<size_t>(RetransmissionStore::kMaxPackets));
+    if (const auto* store = producer_->ring(0)) {
+      CHECK(store->size() <= static_cast<size_t>(PacketRing::kMaxPackets));
     }
     CHECK(bed_.learned.empty());
     CHECK(bed_.environment.pending() < 10);

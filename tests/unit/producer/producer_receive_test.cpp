@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "tests/unit/producer/producer_fixture.h"
-#include "worker/core/rtp/retransmission_store.h"
+#include "worker/core/rtp/packet_ring.h"
 
 namespace sluice::worker {
 namespace {
@@ -107,7 +107,7 @@ TEST_CASE("before media there are no stats, no score and no streams") {
   CHECK(f.producer->GetStats(f.bed.environment.Now()).empty());
   CHECK(f.producer->encoding_score(0) == 0);
   CHECK(f.producer->encoding_score(9) == 0);
-  CHECK(f.producer->retransmission_store(0) == nullptr);
+  CHECK(f.producer->ring(0) == nullptr);
   CHECK(f.producer->Dump().rtp_streams.empty());
   f.producer->RequestKeyFrame(Ssrc(kSsrc + 5'000'000));
   CHECK(f.bed.plis.empty());
@@ -167,7 +167,40 @@ TEST_CASE("padding is counted and only closes a gap in the consumers' numbers") 
   REQUIRE(f.sent.size() == 2);
   CHECK(f.sent[1].sequence == static_cast<uint16_t>(f.sent[0].sequence + 1));
   CHECK(f.Stats().packet_count == 4);
-  CHECK(f.producer->retransmission_store(0)->size() == 2);
+  CHECK(f.producer->ring(0)->HeldBytes() == 2 * PacketBuffer::kPooledCapacity);
+}
+
+// A stream that stops must not keep two seconds of the worker's buffers for as long as it exists.
+TEST_CASE("a stream that has stopped lets its buffers go") {
+  const bool delivered = GENERATE(true, false);
+  CAPTURE(delivered);
+  VideoBed f;
+  f.Receive(VideoPacket(1, true));
+  f.bed.EndTurn();
+  f.bed.AdvanceBy(1500);
+  f.Receive(VideoPacket(2));
+  f.Receive(VideoPacket(3));
+  if (delivered) f.bed.EndTurn();
+  const PacketRing& ring = *f.producer->ring(0);
+  f.bed.AdvanceBy(1999);
+  CHECK(ring.size() == 2);
+  // The timer looks once in the maximum age.
+  f.bed.AdvanceBy(2100);
+  CHECK(ring.size() == 0);
+  if (!delivered) {
+    // Too old, but the list of the turn still points to them.
+    CHECK_FALSE(ring.idle());
+    f.bed.EndTurn();
+    CHECK(f.sent.size() == 3);
+    f.bed.AdvanceBy(2100);
+  }
+  CHECK(ring.idle());
+  CHECK(ring.RingBytes() == 0);
+  CHECK(f.bed.buffers.free_buffers() * PacketBuffer::kPooledCapacity ==
+        f.bed.buffers.allocated_bytes());
+  f.Receive(VideoPacket(4));
+  f.bed.EndTurn();
+  CHECK(f.sent.size() == 4);
 }
 
 TEST_CASE("a hole is asked for and the RTX packet that fills it goes on as media") {

@@ -27,11 +27,12 @@ struct RoutedExtensions {
   std::span<const uint8_t> dependency_descriptor;
 };
 
-/// One packet as it travels from a producer to its consumers and into the RetransmissionStore: the
-/// received bytes, decrypted and unchanged, and what was read from them once. Whatever all
-/// consumers need of a packet is worked out here by the producer, not by each of them.
+/// One packet of a producer: the received bytes, decrypted and unchanged, and what was read from
+/// them once. Whatever all consumers need of a packet is worked out here by the producer, not by
+/// each of them. It lives in the PacketRing of its encoding; everyone else holds pointers or
+/// numbers.
 struct RoutedPacket {
-  PacketRef buffer;  ///< keeps `payload` alive
+  PacketRef buffer;  ///< keeps `payload` alive; empty with padding_only
   std::span<const uint8_t> payload;
   ExtendedSeqNumber sequence;  ///< of the producer's stream (after RTX unwrapping)
   RtpTimestamp timestamp;
@@ -43,8 +44,8 @@ struct RoutedPacket {
   uint8_t codec_epoch = 0;
   bool marker = false;
   bool is_recovered = false;  ///< came as RTX
-  /// Carries no payload: not forwarded and not stored, but it used up a sequence number, so that
-  /// the consumer's numbering must close the gap. `payload` and `extensions` are empty.
+  /// Carries no payload, but it used up a sequence number, so that the consumer's numbering must
+  /// close the gap. `payload` and `extensions` are empty.
   bool padding_only = false;
   /// The sender's numbering restarted with this packet: `sequence` jumped ahead (it never goes
   /// back) by a distance that means nothing. The consumer goes on with its own next number.
@@ -52,6 +53,8 @@ struct RoutedPacket {
   PayloadInfo info;
   RoutedExtensions extensions;
   Timestamp received_at;
+  /// Counts the packets of the producer in the order in which they came.
+  uint64_t arrival = 0;
 };
 
 }  // namespace sluice::worker

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "common/rtp_types.h"
+#include "common/units.h"
+#include "worker/core/packet_buffer.h"
+#include "worker/core/rtp/routed_packet.h"
+
+namespace sluice::worker {
+
+/// The recent packets of one producer encoding, each of them once: the list of a turn points into
+/// it, retransmission and viewers that waited for a key frame look packets up by number. Holds
+/// references to the received bytes, never a copy of them.
+///
+/// Owned by the Producer, which adds every packet. Bounded by numbers, by bytes and by age.
+///
+/// A pointer to a packet stays valid until the Unpin() after its Add(), however old the packet gets
+/// and whatever is added behind it: that is what the list of a turn needs. For longer keep the
+/// number, and Find() it.
+class PacketRing {
+ public:
+  /// Sequence numbers covered, newest − oldest + 1: two seconds of 15 Mbit/s in 1200-byte packets.
+  static constexpr int64_t kMaxPackets = 2500;
+  /// Of packet buffers kept. kMaxPackets of an ordinary sender are 5 MiB; datagrams of 64 KiB,
+  /// which only a sender on the same host makes, would be 160 MiB.
+  static constexpr size_t kMaxBytes = 8 * 1024 * 1024;
+  /// Older than that a repaired video frame comes too late for any jitter buffer.
+  static constexpr Duration kVideoMaxAge = Duration::Millis(2000);
+  static constexpr Duration kAudioMaxAge = Duration::Millis(1000);
+
+  explicit PacketRing(Duration max_age);
+  PacketRing(const PacketRing&) = delete;
+  PacketRing& operator=(const PacketRing&) = delete;
+
+  /// Makes room for a packet, in any order, and returns it with these three fields set, to be
+  /// filled in; nullptr when the number is there already or kMaxPackets behind the newest. `buffer`
+  /// is empty for a packet of padding. Drops what is now too old, too far behind or too much. A
+  /// jump of kMaxPackets or more ahead empties the ring first. O(1) amortised.
+  RoutedPacket* Add(ExtendedSeqNumber sequence, const PacketRef& buffer, Timestamp received_at);
+  /// The packet with that number, nullptr when it is not here or older than the maximum age at
+  /// `now`. Valid until the next Add, Expire or Clear.
+  const RoutedPacket* Find(ExtendedSeqNumber sequence, Timestamp now) const;
+  /// No pointer that Add() has returned is in use any more.
+  void Unpin();
+  /// Releases what is too old at `now`.
+  void Expire(Timestamp now);
+  void Clear();
+  /// Gives the memory of the packets back if idle(): for a stream that has stopped.
+  void Shrink();
+
+  /// Packets that Find() can return.
+  size_t size() const { return size_; }
+  /// True when neither Find() nor a pinned pointer needs a packet of it.
+  bool idle() const { return size_ == 0 && retired_.empty(); }
+  Duration max_age() const { return max_age_; }
+  /// Packets dropped before their time because of kMaxBytes.
+  uint64_t dropped_over_bytes() const { return dropped_over_bytes_; }
+  /// Bytes of the ring itself, and bytes of the packet buffers it keeps alive.
+  size_t RingBytes() const;
+  size_t HeldBytes() const { return held_bytes_; }
+
+ private:
+  static constexpr size_t kInitialIndex = 64;  // numbers: half a second of a 1 Mbit/s video
+  static constexpr size_t kChunk = 32;         // packets allocated together, about 6 KiB
+
+  /// The memory of a packet; it never moves.
+  struct Slot {
+    RoutedPacket packet;
+    uint32_t pin = 0;  ///< pinned while equal to pin_
+  };
+
+  Slot*& At(int64_t sequence) {
+    return index_[static_cast<size_t>(sequence) & (index_.size() - 1)];
+  }
+  const Slot* At(int64_t sequence) const {
+    return index_[static_cast<size_t>(sequence) & (index_.size() - 1)];
+  }
+  Slot* Take();
+  void Free(Slot* slot);
+  void DropOldest();
+  void GrowFor(int64_t span);
+
+  Duration max_age_;
+  std::vector<Slot*> index_;  ///< by the low bits of the number; nullptr = not here
+  std::vector<std::unique_ptr<Slot[]>> chunks_;
+  std::vector<Slot*> free_;
+  std::vector<Slot*> retired_;  ///< dropped, but pinned
+  int64_t oldest_ = 0;          ///< oldest_…newest_ is covered; meaningful while size_ > 0
+  int64_t newest_ = 0;
+  size_t size_ = 0;
+  size_t held_bytes_ = 0;
+  uint32_t pin_ = 1;
+  uint64_t dropped_over_bytes_ = 0;
+};
+
+}  // namespace sluice::worker
