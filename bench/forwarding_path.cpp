@@ -8,6 +8,8 @@
 #include "bench/viewer_client.h"
 #include "tests/unit/media/media_samples.h"
 #include "worker/media/producer.h"
+#include "worker/media/transport_core.h"
+#include "worker/media/webrtc_transport.h"
 
 namespace sluice::worker::bench {
 namespace {
@@ -124,8 +126,9 @@ void ForwardingPath::CreateProducers() {
   options.listen_info.recv_buffer_size = kSocketBuffer;
   const PlainTransportDump dump = Must(engine_->CreatePlainTransport(kRouter, kSource, options));
   ingress_ = {*IpAddress::Parse(kLoopback), dump.tuple.local_port};
-  Must(engine_->Produce(kSource, MakeProducer(/*video=*/false)).status());
-  Must(engine_->Produce(kSource, MakeProducer(/*video=*/true)).status());
+  TransportCore& source = *Must(engine_->Find<TransportCore>(kSource));
+  Must(source.Produce(MakeProducer(/*video=*/false)).status());
+  Must(source.Produce(MakeProducer(/*video=*/true)).status());
 }
 
 void ForwardingPath::SetUp() {
@@ -153,9 +156,10 @@ void ForwardingPath::ConnectViewers() {
   parameters.fingerprints = {
       context->fingerprints()[static_cast<size_t>(FingerprintAlgorithm::kSha256)]};
   for (Viewer& viewer : viewers_) {
-    Must(engine_->ConnectWebRtcTransport(viewer.transport_id, parameters).status());
+    WebRtcTransport& transport = *Must(engine_->Find<WebRtcTransport>(viewer.transport_id));
+    Must(transport.Connect(parameters).status());
     ViewerClient client(*loop_, context);
-    Must(client.Connect(Must(engine_->DumpWebRtcTransport(viewer.transport_id))));
+    Must(client.Connect(transport.Dump()));
     viewer.socket = client.TakeSocket();
   }
 }
@@ -169,7 +173,8 @@ void ForwardingPath::ConsumeVideo() {
 }
 
 void ForwardingPath::Consume(size_t viewer, bool video) {
-  Must(engine_->Consume(viewers_[viewer].transport_id, MakeConsumer(video, viewer)).status());
+  TransportCore& transport = *Must(engine_->Find<TransportCore>(viewers_[viewer].transport_id));
+  Must(transport.Consume(MakeConsumer(video, viewer)).status());
 }
 
 void ForwardingPath::OnTurnEnd(Timestamp now) {

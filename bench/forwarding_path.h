@@ -84,7 +84,7 @@ class ForwardingPath {
   uint64_t datagrams_done() const { return done_.load(std::memory_order_acquire); }
 
   PacketBufferPool& buffers() { return buffers_; }
-  Producer& video() { return *engine_->FindProducer("video"); }
+  Producer& video() { return *engine_->Find<Producer>("video").value(); }
 
  private:
   struct Viewer {

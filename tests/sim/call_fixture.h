@@ -4,11 +4,11 @@
 #include <string>
 
 #include "tests/sim/simulated_link.h"
+#include "tests/sim/test_engine.h"
 #include "tests/sim/video_endpoints.h"
 #include "tests/sim/webrtc_peer.h"
 #include "tests/unit/media/media_samples.h"
 #include "tests/unit/media/recording_events.h"
-#include "worker/media/engine.h"
 
 namespace sluice::worker {
 
@@ -92,7 +92,7 @@ struct CallFixture {
   LinkConditions conditions;  // of both directions
   RecordingEvents events;
   std::unique_ptr<SrtpEngine> srtp = *SrtpEngine::Create();
-  std::unique_ptr<Engine> engine = std::make_unique<Engine>(
+  std::unique_ptr<TestEngine> engine = std::make_unique<TestEngine>(
       EngineDependencies{environment, links, pool, *srtp, EngineDtls(), events});
 
  private:

@@ -268,7 +268,7 @@ TEST_CASE("the end of a call in the middle of everything", "[sim]") {
     if (object == "router") REQUIRE(call.engine->CloseRouter("r").ok());
     if (object == "engine") {
       call.engine.reset();
-      call.engine = std::make_unique<Engine>(
+      call.engine = std::make_unique<TestEngine>(
           EngineDependencies{call.environment, call.links, call.pool, *call.srtp,
                              CallFixture::EngineDtls(), call.events});
     }

@@ -125,11 +125,10 @@ void RouterChannel::OnProducerSend(const std::string& producer_id,
   if (packet.size() > kMaxInjectedPacket) {
     SLUICE_ERROR("ignored a packet of {} bytes for producer '{}'; the limit is {}", packet.size(),
                  producer_id, kMaxInjectedPacket);
-  } else if (engine_->FindProducer(producer_id) == nullptr) {
-    SLUICE_ERROR("ignored a packet for '{}': there is no such producer", producer_id);
-  } else {
-    engine_->ProducerSend(producer_id, {packet.data(), packet.size()});
+    return;
   }
+  const Status sent = engine_->ProducerSend(producer_id, {packet.data(), packet.size()});
+  if (!sent.ok()) SLUICE_ERROR("ignored a packet: {}", std::string(sent.message()));
 }
 
 void RouterChannel::SendError(uint32_t id, std::string_view error_class, std::string_view reason) {

@@ -9,6 +9,15 @@
 #include "worker/channel/log_settings.h"
 #include "worker/channel/router_decode.h"
 #include "worker/channel/router_encode.h"
+#include "worker/media/audio_level_observer.h"
+#include "worker/media/consumer.h"
+#include "worker/media/object_table.h"
+#include "worker/media/plain_transport.h"
+#include "worker/media/producer.h"
+#include "worker/media/router.h"
+#include "worker/media/transport_core.h"
+#include "worker/media/webrtc_server.h"
+#include "worker/media/webrtc_transport.h"
 
 namespace sluice::worker::router_protocol {
 
@@ -19,12 +28,55 @@ namespace rs = FBS::Response;
 using rq::Method;
 using rq::Request;
 
+// ---- Whom a request is for, and what it answers -----------------------------------------------
+
 std::string Id(const Request& request) { return request.handler_id()->str(); }
 
-Status MissingBody(const Request& request) {
-  return TypeError(fmt::format("request body is of type {}, which is not the body of method {}",
-                               static_cast<int>(request.body_type()),
-                               static_cast<int>(request.method())));
+Result<Engine*> FindTarget(Engine& engine, const Request& /*request*/, Engine* /*tag*/) {
+  return &engine;
+}
+
+template <typename T>
+Result<T*> FindTarget(Engine& engine, const Request& request, T* /*tag*/) {
+  return engine.Find<T>(Id(request));
+}
+
+/// The handler of a method that needs no body: the object found, then `run` called with it.
+template <typename T>
+Result<Reply> Call(Result<Reply> (*run)(T&, MethodContext&), const Request& request,
+                   MethodContext& c) {
+  const Result<T*> target = FindTarget(c.engine, request, static_cast<T*>(nullptr));
+  if (!target.ok()) return target.status();
+  return run(**target, c);
+}
+
+/// The handler of a method with a body of type `Body`.
+template <typename T, typename Body>
+Result<Reply> Call(Result<Reply> (*run)(T&, const Body&, MethodContext&), const Request& request,
+                   MethodContext& c) {
+  const Body* const body = request.body_as<Body>();
+  if (body == nullptr) {
+    return TypeError(fmt::format("request body is of type {}, which is not the body of method {}",
+                                 static_cast<int>(request.body_type()),
+                                 static_cast<int>(request.method())));
+  }
+  const Result<T*> target = FindTarget(c.engine, request, static_cast<T*>(nullptr));
+  if (!target.ok()) return target.status();
+  return run(**target, *body, c);
+}
+
+/// The method `kRun` of an object as an entry of the table. What it is called on (an Engine, or the
+/// object that the request's handlerId names) and the body that it needs follow from its
+/// parameters.
+template <auto kRun>
+Result<Reply> On(const Request& request, MethodContext& c) {
+  return Call(kRun, request, c);
+}
+
+/// The accepted response with this body.
+template <typename T>
+Reply With(Offset<T> body) {
+  return Reply{rs::BodyTraits<T>::enum_value, body.Union()};
 }
 
 Result<Reply> Done(const Status& status) {
@@ -32,11 +84,23 @@ Result<Reply> Done(const Status& status) {
   return Reply{};
 }
 
-/// Encodes a report that the engine returned as the reply body of type `type`.
+/// Answers with a report of the engine.
 template <typename Report>
-Result<Reply> Answer(MethodContext& c, rs::Body type, const Result<Report>& report) {
+Result<Reply> Answer(MethodContext& c, const Result<Report>& report) {
   if (!report.ok()) return report.status();
-  return Reply{type, Encode(c.builder, *report).Union()};
+  return With(Encode(c.builder, *report));
+}
+
+template <typename T>
+Result<Reply> Dump(T& object, MethodContext& c) {
+  return With(Encode(c.builder, object.Dump()));
+}
+
+/// A member function that takes nothing and cannot fail.
+template <typename T, void (T::*kAct)()>
+Result<Reply> Act(T& object, MethodContext& /*c*/) {
+  (object.*kAct)();
+  return Reply{};
 }
 
 template <typename E>
@@ -52,36 +116,43 @@ Result<TraceMask> ToMask(const flatbuffers::Vector<E>& events) {
   return mask;
 }
 
-// --- worker (§2.1) ---
+template <typename T, typename Body>
+Result<Reply> EnableTraces(T& object, const Body& body, MethodContext& /*c*/) {
+  const Result<TraceMask> traces = ToMask(*body.events());
+  if (!traces.ok()) return traces.status();
+  object.EnableTraces(*traces);
+  return Reply{};
+}
 
-Result<Reply> WorkerDumpMethod(const Request&, MethodContext& c) {
-  WorkerDump dump = c.engine.Dump();
+// ---- worker -----------------------------------------------------------------------------------
+
+Result<Reply> WorkerDumpMethod(Engine& engine, MethodContext& c) {
+  WorkerDump dump = engine.Dump();
   dump.pid = c.process.pid();
-  return Reply{rs::Body::Worker_DumpResponse, Encode(c.builder, dump).Union()};
+  return With(Encode(c.builder, dump));
 }
 
-Result<Reply> WorkerResourceUsage(const Request&, MethodContext& c) {
+Result<Reply> WorkerResourceUsage(Engine& /*engine*/, MethodContext& c) {
   const ResourceUsage u = c.process.GetResourceUsage();
-  const auto body = FBS::Worker::CreateResourceUsageResponse(
+  return With(FBS::Worker::CreateResourceUsageResponse(
       c.builder, u.utime_ms, u.stime_ms, u.maxrss, u.ixrss, u.idrss, u.isrss, u.minflt, u.majflt,
-      u.nswap, u.inblock, u.oublock, u.msgsnd, u.msgrcv, u.nsignals, u.nvcsw, u.nivcsw);
-  return Reply{rs::Body::Worker_ResourceUsageResponse, body.Union()};
+      u.nswap, u.inblock, u.oublock, u.msgsnd, u.msgrcv, u.nsignals, u.nvcsw, u.nivcsw));
 }
 
-Result<Reply> WorkerUpdateSettings(const Request& request, MethodContext&) {
-  const auto* body = request.body_as_Worker_UpdateSettingsRequest();
-  if (body == nullptr) return MissingBody(request);
-  if (body->log_level() != nullptr) {
-    const auto level = ParseLogLevel(body->log_level()->string_view());
+Result<Reply> WorkerUpdateSettings(Engine& /*engine*/,
+                                   const FBS::Worker::UpdateSettingsRequest& body,
+                                   MethodContext& /*c*/) {
+  if (body.log_level() != nullptr) {
+    const auto level = ParseLogLevel(body.log_level()->string_view());
     if (!level) {
       return TypeError(fmt::format("logLevel is '{}'; it is one of debug, warn, error, none",
-                                   body->log_level()->string_view()));
+                                   body.log_level()->string_view()));
     }
     Log::SetLevel(*level);
   }
-  if (body->log_tags() != nullptr) {
+  if (body.log_tags() != nullptr) {
     uint16_t tags = 0;
-    for (const auto* tag : *body->log_tags()) {
+    for (const auto* tag : *body.log_tags()) {
       tags = static_cast<uint16_t>(tags | static_cast<uint16_t>(ParseLogTag(tag->string_view())));
     }
     Log::SetTags(tags);
@@ -89,297 +160,207 @@ Result<Reply> WorkerUpdateSettings(const Request& request, MethodContext&) {
   return Reply{};
 }
 
-Result<Reply> CreateWebRtcServer(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_Worker_CreateWebRtcServerRequest();
-  if (body == nullptr) return MissingBody(request);
-  auto infos = DecodeListenInfos(body->listen_infos());
+Result<Reply> CreateWebRtcServer(Engine& engine, const FBS::Worker::CreateWebRtcServerRequest& body,
+                                 MethodContext& /*c*/) {
+  const auto infos = DecodeListenInfos(body.listen_infos());
   if (!infos.ok()) return infos.status();
-  return Done(c.engine.CreateWebRtcServer(body->web_rtc_server_id()->str(), *infos));
+  return Done(engine.CreateWebRtcServer(body.web_rtc_server_id()->str(), *infos));
 }
 
-Result<Reply> CloseWebRtcServer(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_Worker_CloseWebRtcServerRequest();
-  if (body == nullptr) return MissingBody(request);
-  return Done(c.engine.CloseWebRtcServer(body->web_rtc_server_id()->str()));
+Result<Reply> CloseWebRtcServer(Engine& engine, const FBS::Worker::CloseWebRtcServerRequest& body,
+                                MethodContext& /*c*/) {
+  return Done(engine.CloseWebRtcServer(body.web_rtc_server_id()->str()));
 }
 
-Result<Reply> CreateRouter(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_Worker_CreateRouterRequest();
-  if (body == nullptr) return MissingBody(request);
-  return Done(c.engine.CreateRouter(body->router_id()->str()));
+Result<Reply> CreateRouter(Engine& engine, const FBS::Worker::CreateRouterRequest& body,
+                           MethodContext& /*c*/) {
+  return Done(engine.CreateRouter(body.router_id()->str()));
 }
 
-Result<Reply> CloseRouter(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_Worker_CloseRouterRequest();
-  if (body == nullptr) return MissingBody(request);
-  return Done(c.engine.CloseRouter(body->router_id()->str()));
+Result<Reply> CloseRouter(Engine& engine, const FBS::Worker::CloseRouterRequest& body,
+                          MethodContext& /*c*/) {
+  return Done(engine.CloseRouter(body.router_id()->str()));
 }
 
-Result<Reply> WebRtcServerDumpMethod(const Request& request, MethodContext& c) {
-  return Answer(c, rs::Body::WebRtcServer_DumpResponse, c.engine.DumpWebRtcServer(Id(request)));
-}
+// ---- router -----------------------------------------------------------------------------------
 
-// --- router (§2.2) ---
-
-Result<Reply> RouterDumpMethod(const Request& request, MethodContext& c) {
-  return Answer(c, rs::Body::Router_DumpResponse, c.engine.DumpRouter(Id(request)));
-}
-
-Result<Reply> CreateWebRtcTransport(const Request& request, MethodContext& c) {
+Result<Reply> CreateWebRtcTransport(const Request& request, MethodContext& c, bool with_server) {
   const auto* body = request.body_as_Router_CreateWebRtcTransportRequest();
-  if (body == nullptr) return MissingBody(request);
-  auto options = DecodeWebRtcTransportOptions(*body->options());
+  if (body == nullptr) {
+    return TypeError(fmt::format("request body is of type {}; it is a CreateWebRtcTransportRequest",
+                                 static_cast<int>(request.body_type())));
+  }
+  const auto options = DecodeWebRtcTransportOptions(*body->options());
   if (!options.ok()) return options.status();
-  const bool with_server = request.method() == Method::ROUTER_CREATE_WEBRTCTRANSPORT_WITH_SERVER;
   if (with_server == options->webrtc_server_id.empty()) {
     return TypeError(with_server ? "options.listen must name a WebRtcServer for this method"
                                  : "options.listen must list listenInfos for this method");
   }
-  return Answer(c, rs::Body::WebRtcTransport_DumpResponse,
+  return Answer(c,
                 c.engine.CreateWebRtcTransport(Id(request), body->transport_id()->str(), *options));
 }
 
-Result<Reply> CreatePlainTransport(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_Router_CreatePlainTransportRequest();
-  if (body == nullptr) return MissingBody(request);
-  auto options = DecodePlainTransportOptions(*body->options());
+template <bool kWithServer>
+Result<Reply> CreateWebRtcTransport(const Request& request, MethodContext& c) {
+  return CreateWebRtcTransport(request, c, kWithServer);
+}
+
+Result<Reply> CreatePlainTransport(Router& router,
+                                   const FBS::Router::CreatePlainTransportRequest& body,
+                                   MethodContext& c) {
+  const auto options = DecodePlainTransportOptions(*body.options());
   if (!options.ok()) return options.status();
-  return Answer(c, rs::Body::PlainTransport_DumpResponse,
-                c.engine.CreatePlainTransport(Id(request), body->transport_id()->str(), *options));
+  return Answer(c,
+                c.engine.CreatePlainTransport(router.id(), body.transport_id()->str(), *options));
 }
 
-Result<Reply> CloseTransport(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_Router_CloseTransportRequest();
-  if (body == nullptr) return MissingBody(request);
-  return Done(c.engine.CloseTransport(Id(request), body->transport_id()->str()));
+Result<Reply> CloseTransport(Router& router, const FBS::Router::CloseTransportRequest& body,
+                             MethodContext& /*c*/) {
+  return Done(router.CloseTransport(body.transport_id()->str()));
 }
 
-Result<Reply> CreateAudioLevelObserver(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_Router_CreateAudioLevelObserverRequest();
-  if (body == nullptr) return MissingBody(request);
-  const AudioLevelObserverOptions options{
-      body->options()->max_entries(), body->options()->threshold(), body->options()->interval()};
-  return Done(
-      c.engine.CreateAudioLevelObserver(Id(request), body->rtp_observer_id()->str(), options));
+Result<Reply> CreateAudioLevelObserver(Router& router,
+                                       const FBS::Router::CreateAudioLevelObserverRequest& body,
+                                       MethodContext& /*c*/) {
+  const AudioLevelObserverOptions options{body.options()->max_entries(),
+                                          body.options()->threshold(), body.options()->interval()};
+  return Done(router.CreateAudioLevelObserver(body.rtp_observer_id()->str(), options));
 }
 
-Result<Reply> CloseRtpObserver(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_Router_CloseRtpObserverRequest();
-  if (body == nullptr) return MissingBody(request);
-  return Done(c.engine.CloseRtpObserver(Id(request), body->rtp_observer_id()->str()));
+Result<Reply> CloseRtpObserver(Router& router, const FBS::Router::CloseRtpObserverRequest& body,
+                               MethodContext& /*c*/) {
+  return Done(router.CloseObserver(body.rtp_observer_id()->str()));
 }
 
-// --- transport (§2.3, §2.4) ---
+// ---- transport --------------------------------------------------------------------------------
 
 Result<Reply> TransportDumpMethod(const Request& request, MethodContext& c) {
-  if (c.engine.FindPlainTransport(Id(request)) != nullptr) {
-    return Answer(c, rs::Body::PlainTransport_DumpResponse,
-                  c.engine.DumpPlainTransport(Id(request)));
+  if (const auto plain = c.engine.Find<PlainTransport>(Id(request)); plain.ok()) {
+    return With(Encode(c.builder, (*plain)->Dump()));
   }
-  return Answer(c, rs::Body::WebRtcTransport_DumpResponse,
-                c.engine.DumpWebRtcTransport(Id(request)));
+  return On<&Dump<WebRtcTransport>>(request, c);
+}
+
+Result<Reply> WebRtcTransportGetStats(WebRtcTransport& transport, MethodContext& c) {
+  return With(Encode(c.builder, transport.GetStats(c.engine.Now())));
 }
 
 Result<Reply> TransportGetStats(const Request& request, MethodContext& c) {
-  if (c.engine.FindPlainTransport(Id(request)) != nullptr) {
-    return Answer(c, rs::Body::PlainTransport_GetStatsResponse,
-                  c.engine.GetPlainTransportStats(Id(request)));
+  if (const auto plain = c.engine.Find<PlainTransport>(Id(request)); plain.ok()) {
+    return With(Encode(c.builder, (*plain)->GetStats(c.engine.Now())));
   }
-  return Answer(c, rs::Body::WebRtcTransport_GetStatsResponse,
-                c.engine.GetWebRtcTransportStats(Id(request)));
+  return On<&WebRtcTransportGetStats>(request, c);
 }
 
-Result<Reply> SetMaxIncomingBitrate(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_Transport_SetMaxIncomingBitrateRequest();
-  if (body == nullptr) return MissingBody(request);
-  return Done(c.engine.SetMaxIncomingBitrate(Id(request), body->max_incoming_bitrate()));
+Result<Reply> SetMaxIncomingBitrate(TransportCore& transport,
+                                    const FBS::Transport::SetMaxIncomingBitrateRequest& body,
+                                    MethodContext& /*c*/) {
+  return Done(transport.SetMaxIncomingBitrate(body.max_incoming_bitrate()));
 }
 
-Result<Reply> SetMaxOutgoingBitrate(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_Transport_SetMaxOutgoingBitrateRequest();
-  if (body == nullptr) return MissingBody(request);
-  return Done(c.engine.SetMaxOutgoingBitrate(Id(request), body->max_outgoing_bitrate()));
+Result<Reply> SetMaxOutgoingBitrate(TransportCore& transport,
+                                    const FBS::Transport::SetMaxOutgoingBitrateRequest& body,
+                                    MethodContext& /*c*/) {
+  return Done(transport.SetMaxOutgoingBitrate(body.max_outgoing_bitrate()));
 }
 
-Result<Reply> SetMinOutgoingBitrate(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_Transport_SetMinOutgoingBitrateRequest();
-  if (body == nullptr) return MissingBody(request);
-  return Done(c.engine.SetMinOutgoingBitrate(Id(request), body->min_outgoing_bitrate()));
+Result<Reply> SetMinOutgoingBitrate(TransportCore& transport,
+                                    const FBS::Transport::SetMinOutgoingBitrateRequest& body,
+                                    MethodContext& /*c*/) {
+  return Done(transport.SetMinOutgoingBitrate(body.min_outgoing_bitrate()));
 }
 
-Result<Reply> EnableTransportTraces(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_Transport_EnableTraceEventRequest();
-  if (body == nullptr) return MissingBody(request);
-  const auto traces = ToMask(*body->events());
-  if (!traces.ok()) return traces.status();
-  return Done(c.engine.EnableTransportTraces(Id(request), *traces));
+Result<Reply> RestartIce(WebRtcTransport& transport, MethodContext& c) {
+  const IceCredentials credentials = transport.RestartIce();
+  const auto ufrag = c.builder.CreateString(credentials.username_fragment);
+  const auto password = c.builder.CreateString(credentials.password);
+  return With(FBS::Transport::CreateRestartIceResponse(c.builder, ufrag, password, true));
 }
 
-Result<Reply> RestartIce(const Request& request, MethodContext& c) {
-  auto credentials = c.engine.RestartIce(Id(request));
-  if (!credentials.ok()) return credentials.status();
-  const auto ufrag = c.builder.CreateString(credentials->username_fragment);
-  const auto password = c.builder.CreateString(credentials->password);
-  const auto body = FBS::Transport::CreateRestartIceResponse(c.builder, ufrag, password, true);
-  return Reply{rs::Body::Transport_RestartIceResponse, body.Union()};
-}
-
-Result<Reply> Produce(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_Transport_ProduceRequest();
-  if (body == nullptr) return MissingBody(request);
-  auto options = DecodeProduce(*body);
+Result<Reply> Produce(TransportCore& transport, const FBS::Transport::ProduceRequest& body,
+                      MethodContext& c) {
+  const auto options = DecodeProduce(body);
   if (!options.ok()) return options.status();
-  auto report = c.engine.Produce(Id(request), *options);
+  const auto report = transport.Produce(*options);
   if (!report.ok()) return report.status();
-  const auto reply = FBS::Transport::CreateProduceResponse(
-      c.builder, static_cast<FBS::RtpParameters::Type>(report->type));
-  return Reply{rs::Body::Transport_ProduceResponse, reply.Union()};
+  return With(FBS::Transport::CreateProduceResponse(
+      c.builder, static_cast<FBS::RtpParameters::Type>(report->type)));
 }
 
-Result<Reply> Consume(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_Transport_ConsumeRequest();
-  if (body == nullptr) return MissingBody(request);
-  auto options = DecodeConsume(*body);
+Result<Reply> Consume(TransportCore& transport, const FBS::Transport::ConsumeRequest& body,
+                      MethodContext& c) {
+  const auto options = DecodeConsume(body);
   if (!options.ok()) return options.status();
-  return Answer(c, rs::Body::Transport_ConsumeResponse, c.engine.Consume(Id(request), *options));
+  return Answer(c, transport.Consume(*options));
 }
 
-Result<Reply> CloseProducer(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_Transport_CloseProducerRequest();
-  if (body == nullptr) return MissingBody(request);
-  return Done(c.engine.CloseProducer(Id(request), body->producer_id()->str()));
+Result<Reply> CloseProducer(TransportCore& transport,
+                            const FBS::Transport::CloseProducerRequest& body,
+                            MethodContext& /*c*/) {
+  return Done(transport.CloseProducer(body.producer_id()->str()));
 }
 
-Result<Reply> CloseConsumer(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_Transport_CloseConsumerRequest();
-  if (body == nullptr) return MissingBody(request);
-  return Done(c.engine.CloseConsumer(Id(request), body->consumer_id()->str()));
+Result<Reply> CloseConsumer(TransportCore& transport,
+                            const FBS::Transport::CloseConsumerRequest& body,
+                            MethodContext& /*c*/) {
+  return Done(transport.CloseConsumer(body.consumer_id()->str()));
 }
 
-Result<Reply> ConnectPlain(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_PlainTransport_ConnectRequest();
-  if (body == nullptr) return MissingBody(request);
-  auto options = DecodePlainConnect(*body);
+Result<Reply> ConnectPlain(PlainTransport& transport,
+                           const FBS::PlainTransport::ConnectRequest& body, MethodContext& c) {
+  const auto options = DecodePlainConnect(body);
   if (!options.ok()) return options.status();
-  return Answer(c, rs::Body::PlainTransport_ConnectResponse,
-                c.engine.ConnectPlainTransport(Id(request), *options));
+  return Answer(c, transport.Connect(*options));
 }
 
-Result<Reply> ConnectWebRtc(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_WebRtcTransport_ConnectRequest();
-  if (body == nullptr) return MissingBody(request);
-  auto parameters = DecodeDtlsParameters(*body->dtls_parameters());
+Result<Reply> ConnectWebRtc(WebRtcTransport& transport,
+                            const FBS::WebRtcTransport::ConnectRequest& body, MethodContext& c) {
+  const auto parameters = DecodeDtlsParameters(*body.dtls_parameters());
   if (!parameters.ok()) return parameters.status();
-  auto role = c.engine.ConnectWebRtcTransport(Id(request), *parameters);
+  const auto role = transport.Connect(*parameters);
   if (!role.ok()) return role.status();
-  const auto reply = FBS::WebRtcTransport::CreateConnectResponse(
-      c.builder, static_cast<FBS::WebRtcTransport::DtlsRole>(*role));
-  return Reply{rs::Body::WebRtcTransport_ConnectResponse, reply.Union()};
+  return With(FBS::WebRtcTransport::CreateConnectResponse(
+      c.builder, static_cast<FBS::WebRtcTransport::DtlsRole>(*role)));
 }
 
-// --- producer (§2.5) and consumer (§2.6) ---
+// ---- producer and consumer --------------------------------------------------------------------
 
-Result<Reply> ProducerDumpMethod(const Request& request, MethodContext& c) {
-  return Answer(c, rs::Body::Producer_DumpResponse, c.engine.DumpProducer(Id(request)));
+Result<Reply> ProducerGetStats(Producer& producer, MethodContext& c) {
+  const auto stats = Encode(c.builder, producer.GetStats(c.engine.Now()));
+  return With(FBS::Producer::CreateGetStatsResponse(c.builder, stats));
 }
 
-Result<Reply> ProducerGetStats(const Request& request, MethodContext& c) {
-  auto stats = c.engine.GetProducerStats(Id(request));
-  if (!stats.ok()) return stats.status();
-  const auto body = FBS::Producer::CreateGetStatsResponse(c.builder, Encode(c.builder, *stats));
-  return Reply{rs::Body::Producer_GetStatsResponse, body.Union()};
+Result<Reply> ConsumerGetStats(Consumer& consumer, MethodContext& c) {
+  const auto stats = Encode(c.builder, consumer.GetStats(c.engine.Now()));
+  return With(FBS::Consumer::CreateGetStatsResponse(c.builder, stats));
 }
 
-Result<Reply> ProducerPause(const Request& request, MethodContext& c) {
-  return Done(c.engine.PauseProducer(Id(request)));
+Result<Reply> ConsumerSetPreferredLayers(Consumer& consumer,
+                                         const FBS::Consumer::SetPreferredLayersRequest& body,
+                                         MethodContext& c) {
+  const auto layers = consumer.SetPreferredLayers(DecodeLayers(*body.preferred_layers()));
+  const auto stored = layers ? Encode(c.builder, *layers) : Offset<FBS::Consumer::ConsumerLayers>();
+  return With(FBS::Consumer::CreateSetPreferredLayersResponse(c.builder, stored));
 }
 
-Result<Reply> ProducerResume(const Request& request, MethodContext& c) {
-  return Done(c.engine.ResumeProducer(Id(request)));
+Result<Reply> ConsumerSetPriority(Consumer& consumer, const FBS::Consumer::SetPriorityRequest& body,
+                                  MethodContext& c) {
+  SLUICE_RETURN_IF_ERROR(consumer.SetPriority(body.priority()));
+  return With(FBS::Consumer::CreateSetPriorityResponse(c.builder, body.priority()));
 }
 
-Result<Reply> ProducerTraces(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_Producer_EnableTraceEventRequest();
-  if (body == nullptr) return MissingBody(request);
-  const auto traces = ToMask(*body->events());
-  if (!traces.ok()) return traces.status();
-  return Done(c.engine.EnableProducerTraces(Id(request), *traces));
+// ---- observers --------------------------------------------------------------------------------
+
+template <typename Body, Status (Router::*kChange)(AudioLevelObserver&, const std::string&)>
+Result<Reply> ChangeObserved(AudioLevelObserver& observer, const Body& body, MethodContext& c) {
+  const auto entry = c.engine.objects().Get<AudioLevelObserverEntry>(observer.id());
+  if (!entry.ok()) return entry.status();
+  return Done((entry->router->*kChange)(observer, body.producer_id()->str()));
 }
 
-Result<Reply> ConsumerDumpMethod(const Request& request, MethodContext& c) {
-  return Answer(c, rs::Body::Consumer_DumpResponse, c.engine.DumpConsumer(Id(request)));
-}
+// ---- The table --------------------------------------------------------------------------------
 
-Result<Reply> ConsumerGetStats(const Request& request, MethodContext& c) {
-  auto stats = c.engine.GetConsumerStats(Id(request));
-  if (!stats.ok()) return stats.status();
-  const auto body = FBS::Consumer::CreateGetStatsResponse(c.builder, Encode(c.builder, *stats));
-  return Reply{rs::Body::Consumer_GetStatsResponse, body.Union()};
-}
-
-Result<Reply> ConsumerPause(const Request& request, MethodContext& c) {
-  return Done(c.engine.PauseConsumer(Id(request)));
-}
-
-Result<Reply> ConsumerResume(const Request& request, MethodContext& c) {
-  return Done(c.engine.ResumeConsumer(Id(request)));
-}
-
-Result<Reply> ConsumerSetPreferredLayers(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_Consumer_SetPreferredLayersRequest();
-  if (body == nullptr) return MissingBody(request);
-  auto layers = c.engine.SetPreferredLayers(Id(request), DecodeLayers(*body->preferred_layers()));
-  if (!layers.ok()) return layers.status();
-  const auto stored =
-      *layers ? Encode(c.builder, **layers) : Offset<FBS::Consumer::ConsumerLayers>();
-  const auto reply = FBS::Consumer::CreateSetPreferredLayersResponse(c.builder, stored);
-  return Reply{rs::Body::Consumer_SetPreferredLayersResponse, reply.Union()};
-}
-
-Result<Reply> ConsumerSetPriority(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_Consumer_SetPriorityRequest();
-  if (body == nullptr) return MissingBody(request);
-  auto priority = c.engine.SetPriority(Id(request), body->priority());
-  if (!priority.ok()) return priority.status();
-  const auto reply = FBS::Consumer::CreateSetPriorityResponse(c.builder, *priority);
-  return Reply{rs::Body::Consumer_SetPriorityResponse, reply.Union()};
-}
-
-Result<Reply> ConsumerRequestKeyFrame(const Request& request, MethodContext& c) {
-  return Done(c.engine.RequestKeyFrame(Id(request)));
-}
-
-Result<Reply> ConsumerTraces(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_Consumer_EnableTraceEventRequest();
-  if (body == nullptr) return MissingBody(request);
-  const auto traces = ToMask(*body->events());
-  if (!traces.ok()) return traces.status();
-  return Done(c.engine.EnableConsumerTraces(Id(request), *traces));
-}
-
-// --- observers (§2.7) ---
-
-Result<Reply> RtpObserverPause(const Request& request, MethodContext& c) {
-  return Done(c.engine.PauseRtpObserver(Id(request)));
-}
-
-Result<Reply> RtpObserverResume(const Request& request, MethodContext& c) {
-  return Done(c.engine.ResumeRtpObserver(Id(request)));
-}
-
-Result<Reply> RtpObserverAddProducer(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_RtpObserver_AddProducerRequest();
-  if (body == nullptr) return MissingBody(request);
-  return Done(c.engine.AddProducerToObserver(Id(request), body->producer_id()->str()));
-}
-
-Result<Reply> RtpObserverRemoveProducer(const Request& request, MethodContext& c) {
-  const auto* body = request.body_as_RtpObserver_RemoveProducerRequest();
-  if (body == nullptr) return MissingBody(request);
-  return Done(c.engine.RemoveProducerFromObserver(Id(request), body->producer_id()->str()));
-}
-
-Result<Reply> Unsupported(const Request& request, MethodContext&) {
+Result<Reply> Unsupported(const Request& request, MethodContext& /*c*/) {
   return UnsupportedError(
       fmt::format("{} is not supported by this version", rq::EnumNameMethod(request.method())));
 }
@@ -395,52 +376,58 @@ constexpr std::array<Handler, kMethodCount> MakeTable() {
   auto set = [&table](Method method, Handler handler) {
     table[static_cast<size_t>(method)] = handler;
   };
-  set(Method::WORKER_DUMP, &WorkerDumpMethod);
-  set(Method::WORKER_GET_RESOURCE_USAGE, &WorkerResourceUsage);
-  set(Method::WORKER_UPDATE_SETTINGS, &WorkerUpdateSettings);
-  set(Method::WORKER_CREATE_WEBRTCSERVER, &CreateWebRtcServer);
-  set(Method::WORKER_CREATE_ROUTER, &CreateRouter);
-  set(Method::WORKER_WEBRTCSERVER_CLOSE, &CloseWebRtcServer);
-  set(Method::WORKER_CLOSE_ROUTER, &CloseRouter);
-  set(Method::WEBRTCSERVER_DUMP, &WebRtcServerDumpMethod);
-  set(Method::ROUTER_DUMP, &RouterDumpMethod);
-  set(Method::ROUTER_CREATE_WEBRTCTRANSPORT, &CreateWebRtcTransport);
-  set(Method::ROUTER_CREATE_WEBRTCTRANSPORT_WITH_SERVER, &CreateWebRtcTransport);
-  set(Method::ROUTER_CREATE_PLAINTRANSPORT, &CreatePlainTransport);
-  set(Method::ROUTER_CLOSE_TRANSPORT, &CloseTransport);
-  set(Method::ROUTER_CREATE_AUDIOLEVELOBSERVER, &CreateAudioLevelObserver);
-  set(Method::ROUTER_CLOSE_RTPOBSERVER, &CloseRtpObserver);
+  set(Method::WORKER_DUMP, &On<&WorkerDumpMethod>);
+  set(Method::WORKER_GET_RESOURCE_USAGE, &On<&WorkerResourceUsage>);
+  set(Method::WORKER_UPDATE_SETTINGS, &On<&WorkerUpdateSettings>);
+  set(Method::WORKER_CREATE_WEBRTCSERVER, &On<&CreateWebRtcServer>);
+  set(Method::WORKER_CREATE_ROUTER, &On<&CreateRouter>);
+  set(Method::WORKER_WEBRTCSERVER_CLOSE, &On<&CloseWebRtcServer>);
+  set(Method::WORKER_CLOSE_ROUTER, &On<&CloseRouter>);
+  set(Method::WEBRTCSERVER_DUMP, &On<&Dump<WebRtcServer>>);
+  set(Method::ROUTER_DUMP, &On<&Dump<Router>>);
+  set(Method::ROUTER_CREATE_WEBRTCTRANSPORT, &CreateWebRtcTransport<false>);
+  set(Method::ROUTER_CREATE_WEBRTCTRANSPORT_WITH_SERVER, &CreateWebRtcTransport<true>);
+  set(Method::ROUTER_CREATE_PLAINTRANSPORT, &On<&CreatePlainTransport>);
+  set(Method::ROUTER_CLOSE_TRANSPORT, &On<&CloseTransport>);
+  set(Method::ROUTER_CREATE_AUDIOLEVELOBSERVER, &On<&CreateAudioLevelObserver>);
+  set(Method::ROUTER_CLOSE_RTPOBSERVER, &On<&CloseRtpObserver>);
   set(Method::TRANSPORT_DUMP, &TransportDumpMethod);
   set(Method::TRANSPORT_GET_STATS, &TransportGetStats);
   set(Method::TRANSPORT_CONNECT, nullptr);
-  set(Method::TRANSPORT_SET_MAX_INCOMING_BITRATE, &SetMaxIncomingBitrate);
-  set(Method::TRANSPORT_SET_MAX_OUTGOING_BITRATE, &SetMaxOutgoingBitrate);
-  set(Method::TRANSPORT_SET_MIN_OUTGOING_BITRATE, &SetMinOutgoingBitrate);
-  set(Method::TRANSPORT_RESTART_ICE, &RestartIce);
-  set(Method::TRANSPORT_PRODUCE, &Produce);
-  set(Method::TRANSPORT_CONSUME, &Consume);
-  set(Method::TRANSPORT_ENABLE_TRACE_EVENT, &EnableTransportTraces);
-  set(Method::TRANSPORT_CLOSE_PRODUCER, &CloseProducer);
-  set(Method::TRANSPORT_CLOSE_CONSUMER, &CloseConsumer);
-  set(Method::PLAINTRANSPORT_CONNECT, &ConnectPlain);
-  set(Method::WEBRTCTRANSPORT_CONNECT, &ConnectWebRtc);
-  set(Method::PRODUCER_DUMP, &ProducerDumpMethod);
-  set(Method::PRODUCER_GET_STATS, &ProducerGetStats);
-  set(Method::PRODUCER_PAUSE, &ProducerPause);
-  set(Method::PRODUCER_RESUME, &ProducerResume);
-  set(Method::PRODUCER_ENABLE_TRACE_EVENT, &ProducerTraces);
-  set(Method::CONSUMER_DUMP, &ConsumerDumpMethod);
-  set(Method::CONSUMER_GET_STATS, &ConsumerGetStats);
-  set(Method::CONSUMER_PAUSE, &ConsumerPause);
-  set(Method::CONSUMER_RESUME, &ConsumerResume);
-  set(Method::CONSUMER_SET_PREFERRED_LAYERS, &ConsumerSetPreferredLayers);
-  set(Method::CONSUMER_SET_PRIORITY, &ConsumerSetPriority);
-  set(Method::CONSUMER_REQUEST_KEY_FRAME, &ConsumerRequestKeyFrame);
-  set(Method::CONSUMER_ENABLE_TRACE_EVENT, &ConsumerTraces);
-  set(Method::RTPOBSERVER_PAUSE, &RtpObserverPause);
-  set(Method::RTPOBSERVER_RESUME, &RtpObserverResume);
-  set(Method::RTPOBSERVER_ADD_PRODUCER, &RtpObserverAddProducer);
-  set(Method::RTPOBSERVER_REMOVE_PRODUCER, &RtpObserverRemoveProducer);
+  set(Method::TRANSPORT_SET_MAX_INCOMING_BITRATE, &On<&SetMaxIncomingBitrate>);
+  set(Method::TRANSPORT_SET_MAX_OUTGOING_BITRATE, &On<&SetMaxOutgoingBitrate>);
+  set(Method::TRANSPORT_SET_MIN_OUTGOING_BITRATE, &On<&SetMinOutgoingBitrate>);
+  set(Method::TRANSPORT_RESTART_ICE, &On<&RestartIce>);
+  set(Method::TRANSPORT_PRODUCE, &On<&Produce>);
+  set(Method::TRANSPORT_CONSUME, &On<&Consume>);
+  set(Method::TRANSPORT_ENABLE_TRACE_EVENT,
+      &On<&EnableTraces<TransportCore, FBS::Transport::EnableTraceEventRequest>>);
+  set(Method::TRANSPORT_CLOSE_PRODUCER, &On<&CloseProducer>);
+  set(Method::TRANSPORT_CLOSE_CONSUMER, &On<&CloseConsumer>);
+  set(Method::PLAINTRANSPORT_CONNECT, &On<&ConnectPlain>);
+  set(Method::WEBRTCTRANSPORT_CONNECT, &On<&ConnectWebRtc>);
+  set(Method::PRODUCER_DUMP, &On<&Dump<Producer>>);
+  set(Method::PRODUCER_GET_STATS, &On<&ProducerGetStats>);
+  set(Method::PRODUCER_PAUSE, &On<&Act<Producer, &Producer::Pause>>);
+  set(Method::PRODUCER_RESUME, &On<&Act<Producer, &Producer::Resume>>);
+  set(Method::PRODUCER_ENABLE_TRACE_EVENT,
+      &On<&EnableTraces<Producer, FBS::Producer::EnableTraceEventRequest>>);
+  set(Method::CONSUMER_DUMP, &On<&Dump<Consumer>>);
+  set(Method::CONSUMER_GET_STATS, &On<&ConsumerGetStats>);
+  set(Method::CONSUMER_PAUSE, &On<&Act<Consumer, &Consumer::Pause>>);
+  set(Method::CONSUMER_RESUME, &On<&Act<Consumer, &Consumer::Resume>>);
+  set(Method::CONSUMER_SET_PREFERRED_LAYERS, &On<&ConsumerSetPreferredLayers>);
+  set(Method::CONSUMER_SET_PRIORITY, &On<&ConsumerSetPriority>);
+  set(Method::CONSUMER_REQUEST_KEY_FRAME, &On<&Act<Consumer, &Consumer::RequestKeyFrame>>);
+  set(Method::CONSUMER_ENABLE_TRACE_EVENT,
+      &On<&EnableTraces<Consumer, FBS::Consumer::EnableTraceEventRequest>>);
+  set(Method::RTPOBSERVER_PAUSE, &On<&Act<AudioLevelObserver, &AudioLevelObserver::Pause>>);
+  set(Method::RTPOBSERVER_RESUME, &On<&Act<AudioLevelObserver, &AudioLevelObserver::Resume>>);
+  set(Method::RTPOBSERVER_ADD_PRODUCER,
+      &On<&ChangeObserved<FBS::RtpObserver::AddProducerRequest, &Router::AddProducerToObserver>>);
+  set(Method::RTPOBSERVER_REMOVE_PRODUCER,
+      &On<&ChangeObserved<FBS::RtpObserver::RemoveProducerRequest,
+                          &Router::RemoveProducerFromObserver>>);
   return table;
 }
 

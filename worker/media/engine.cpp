@@ -1,30 +1,32 @@
-// The graph of a worker: routers, servers, transports and look-up. Commands on what is inside a
-// transport: engine_commands.cpp.
 #include "worker/media/engine.h"
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
 
-#include "worker/media/engine_impl.h"
+#include "worker/media/engine_context.h"
+#include "worker/media/plain_transport.h"
+#include "worker/media/router.h"
+#include "worker/media/webrtc_server.h"
+#include "worker/media/webrtc_transport.h"
 
 namespace sluice::worker {
 
-Engine::Impl::Impl(EngineDependencies dependencies)
-    : context{dependencies.environment,
-              dependencies.sockets,
-              dependencies.buffers,
-              dependencies.srtp,
-              std::move(dependencies.dtls),
-              dependencies.events,
-              {},
-              {}} {}
+struct Engine::Impl {
+  explicit Impl(EngineDependencies dependencies)
+      : context{dependencies.environment,
+                dependencies.sockets,
+                dependencies.buffers,
+                dependencies.srtp,
+                std::move(dependencies.dtls),
+                dependencies.events,
+                {},
+                {}} {}
 
-Engine::Impl::~Impl() {
-  routers.clear();
-  servers.clear();
-}
+  EngineContext context;
+  std::vector<std::unique_ptr<WebRtcServer>> servers;
+  std::vector<std::unique_ptr<Router>> routers;  // after the servers: destroyed first
+};
 
 Engine::Engine(EngineDependencies dependencies)
     : impl_(std::make_unique<Impl>(std::move(dependencies))) {}
@@ -55,7 +57,7 @@ Status Engine::CreateRouter(const std::string& router_id) {
 }
 
 Status Engine::CloseRouter(const std::string& router_id) {
-  const Result<Router*> found = impl_->GetRouter(router_id);
+  const Result<Router*> found = Find<Router>(router_id);
   if (!found.ok()) return found.status();
   impl_->context.objects.Unregister(router_id);
   std::erase_if(impl_->routers, [&](const auto& router) { return router.get() == *found; });
@@ -76,8 +78,8 @@ Status Engine::CreateWebRtcServer(const std::string& server_id,
 }
 
 Status Engine::CloseWebRtcServer(const std::string& server_id) {
-  WebRtcServer* const* found = impl_->context.objects.FindAs<WebRtcServer*>(server_id);
-  if (found == nullptr) return impl_->context.objects.WrongId(server_id, "a WebRtcServer");
+  const Result<WebRtcServer*> found = Find<WebRtcServer>(server_id);
+  if (!found.ok()) return found.status();
   WebRtcServer* const server = *found;
   while (!server->transports().empty()) {
     WebRtcTransport& transport = *server->transports().front();
@@ -89,24 +91,13 @@ Status Engine::CloseWebRtcServer(const std::string& server_id) {
   return absl::OkStatus();
 }
 
-Result<WebRtcServerDump> Engine::DumpWebRtcServer(const std::string& server_id) const {
-  WebRtcServer* const* found = impl_->context.objects.FindAs<WebRtcServer*>(server_id);
-  if (found == nullptr) return impl_->context.objects.WrongId(server_id, "a WebRtcServer");
-  return (*found)->Dump();
-}
-
-// ---- Router -----------------------------------------------------------------------------------
-
-Result<RouterDump> Engine::DumpRouter(const std::string& router_id) const {
-  const Result<Router*> router = impl_->GetRouter(router_id);
-  if (!router.ok()) return router.status();
-  return (*router)->Dump();
-}
+// ---- Transports
+// -----------------------------------------------------------------------------------
 
 Result<WebRtcTransportDump> Engine::CreateWebRtcTransport(const std::string& router_id,
                                                           const std::string& transport_id,
                                                           const WebRtcTransportOptions& options) {
-  const Result<Router*> router = impl_->GetRouter(router_id);
+  const Result<Router*> router = Find<Router>(router_id);
   if (!router.ok()) return router.status();
   SLUICE_RETURN_IF_ERROR(impl_->context.objects.CheckFree(transport_id));
   WebRtcServer* server = nullptr;
@@ -130,7 +121,7 @@ Result<WebRtcTransportDump> Engine::CreateWebRtcTransport(const std::string& rou
 Result<PlainTransportDump> Engine::CreatePlainTransport(const std::string& router_id,
                                                         const std::string& transport_id,
                                                         const PlainTransportOptions& options) {
-  const Result<Router*> router = impl_->GetRouter(router_id);
+  const Result<Router*> router = Find<Router>(router_id);
   if (!router.ok()) return router.status();
   SLUICE_RETURN_IF_ERROR(impl_->context.objects.CheckFree(transport_id));
   Result<std::unique_ptr<PlainTransport>> created =
@@ -141,94 +132,68 @@ Result<PlainTransportDump> Engine::CreatePlainTransport(const std::string& route
   return transport.Dump();
 }
 
-Status Engine::CloseTransport(const std::string& router_id, const std::string& transport_id) {
-  const Result<Router*> router = impl_->GetRouter(router_id);
-  if (!router.ok()) return router.status();
-  return (*router)->CloseTransport(transport_id);
-}
-
-Status Engine::CreateAudioLevelObserver(const std::string& router_id,
-                                        const std::string& observer_id,
-                                        const AudioLevelObserverOptions& options) {
-  const Result<Router*> router = impl_->GetRouter(router_id);
-  if (!router.ok()) return router.status();
-  SLUICE_RETURN_IF_ERROR(impl_->context.objects.CheckFree(observer_id));
-  return (*router)->CreateAudioLevelObserver(observer_id, options);
-}
-
-Status Engine::CloseRtpObserver(const std::string& router_id, const std::string& observer_id) {
-  const Result<Router*> router = impl_->GetRouter(router_id);
-  if (!router.ok()) return router.status();
-  return (*router)->CloseObserver(observer_id);
-}
-
 // ---- Look-up ----------------------------------------------------------------------------------
 
-namespace {
+const ObjectTable& Engine::objects() const { return impl_->context.objects; }
 
-template <typename T>
-Result<T> Get(const ObjectTable& objects, const std::string& id, const char* wanted) {
-  const T* found = objects.FindAs<T>(id);
-  if (found == nullptr) return objects.WrongId(id, wanted);
-  return *found;
+template <>
+Result<Router*> Engine::Find(const std::string& id) const {
+  return objects().Get<Router*>(id);
 }
 
-template <typename T>
-T* FindPointer(const ObjectTable& objects, const std::string& id) {
-  T* const* found = objects.FindAs<T*>(id);
-  return found == nullptr ? nullptr : *found;
+template <>
+Result<WebRtcServer*> Engine::Find(const std::string& id) const {
+  return objects().Get<WebRtcServer*>(id);
 }
 
-}  // namespace
-
-Result<Router*> Engine::Impl::GetRouter(const std::string& id) const {
-  return Get<Router*>(context.objects, id, "a router");
-}
-Result<WebRtcTransport*> Engine::Impl::GetWebRtcTransport(const std::string& id) const {
-  return Get<WebRtcTransport*>(context.objects, id, "a WebRtcTransport");
-}
-Result<PlainTransport*> Engine::Impl::GetPlainTransport(const std::string& id) const {
-  return Get<PlainTransport*>(context.objects, id, "a PlainTransport");
-}
-Result<ProducerEntry> Engine::Impl::GetProducer(const std::string& id) const {
-  return Get<ProducerEntry>(context.objects, id, "a producer");
-}
-Result<ConsumerEntry> Engine::Impl::GetConsumer(const std::string& id) const {
-  return Get<ConsumerEntry>(context.objects, id, "a consumer");
-}
-Result<AudioLevelObserverEntry> Engine::Impl::GetObserver(const std::string& id) const {
-  return Get<AudioLevelObserverEntry>(context.objects, id, "an RTP observer");
+template <>
+Result<WebRtcTransport*> Engine::Find(const std::string& id) const {
+  return objects().Get<WebRtcTransport*>(id);
 }
 
-Result<TransportCore*> Engine::Impl::GetTransport(const std::string& id) const {
-  if (auto* webrtc = FindPointer<WebRtcTransport>(context.objects, id)) return &webrtc->core();
-  if (auto* plain = FindPointer<PlainTransport>(context.objects, id)) return &plain->core();
-  return context.objects.WrongId(id, "a transport");
+template <>
+Result<PlainTransport*> Engine::Find(const std::string& id) const {
+  return objects().Get<PlainTransport*>(id);
 }
 
-Router* Engine::FindRouter(const std::string& id) const {
-  return FindPointer<Router>(impl_->context.objects, id);
+template <>
+Result<TransportCore*> Engine::Find(const std::string& id) const {
+  if (auto* const* webrtc = objects().FindAs<WebRtcTransport*>(id)) return &(*webrtc)->core();
+  if (auto* const* plain = objects().FindAs<PlainTransport*>(id)) return &(*plain)->core();
+  return objects().WrongId(id, "a transport");
 }
-WebRtcTransport* Engine::FindWebRtcTransport(const std::string& id) const {
-  return FindPointer<WebRtcTransport>(impl_->context.objects, id);
+
+template <>
+Result<Producer*> Engine::Find(const std::string& id) const {
+  const Result<ProducerEntry> entry = objects().Get<ProducerEntry>(id);
+  if (!entry.ok()) return entry.status();
+  return entry->producer;
 }
-PlainTransport* Engine::FindPlainTransport(const std::string& id) const {
-  return FindPointer<PlainTransport>(impl_->context.objects, id);
+
+template <>
+Result<Consumer*> Engine::Find(const std::string& id) const {
+  const Result<ConsumerEntry> entry = objects().Get<ConsumerEntry>(id);
+  if (!entry.ok()) return entry.status();
+  return entry->consumer;
 }
-Producer* Engine::FindProducer(const std::string& id) const {
-  const auto* entry = impl_->context.objects.FindAs<ProducerEntry>(id);
-  return entry == nullptr ? nullptr : entry->producer;
-}
-Consumer* Engine::FindConsumer(const std::string& id) const {
-  const auto* entry = impl_->context.objects.FindAs<ConsumerEntry>(id);
-  return entry == nullptr ? nullptr : entry->consumer;
-}
-AudioLevelObserver* Engine::FindAudioLevelObserver(const std::string& id) const {
-  const auto* entry = impl_->context.objects.FindAs<AudioLevelObserverEntry>(id);
-  return entry == nullptr ? nullptr : entry->observer;
+
+template <>
+Result<AudioLevelObserver*> Engine::Find(const std::string& id) const {
+  const Result<AudioLevelObserverEntry> entry = objects().Get<AudioLevelObserverEntry>(id);
+  if (!entry.ok()) return entry.status();
+  return entry->observer;
 }
 
 // ---- The turn ---------------------------------------------------------------------------------
+
+Status Engine::ProducerSend(const std::string& producer_id, std::span<const uint8_t> rtp_packet) {
+  const Result<ProducerEntry> entry = objects().Get<ProducerEntry>(producer_id);
+  if (!entry.ok()) return entry.status();
+  entry->transport->InjectRtp(rtp_packet);
+  return absl::OkStatus();
+}
+
+Timestamp Engine::Now() const { return impl_->context.environment.Now(); }
 
 void Engine::OnTurnEnd(Timestamp now) {
   impl_->context.turn.Run(now);

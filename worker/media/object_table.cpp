@@ -7,16 +7,13 @@
 #include <utility>
 
 namespace sluice::worker {
-namespace {
 
-const char* ClassName(const ObjectTable::Object& object) {
-  static constexpr std::array<const char*, std::variant_size_v<ObjectTable::Object>> kNames = {
+const char* ObjectTable::ClassName(size_t index) {
+  static constexpr std::array<const char*, std::variant_size_v<Object>> kNames = {
       "a router",   "a WebRtcServer", "a WebRtcTransport",      "a PlainTransport",
       "a producer", "a consumer",     "an audio level observer"};
-  return kNames[object.index()];
+  return kNames[index];
 }
-
-}  // namespace
 
 Status ObjectTable::CheckFree(const std::string& id) const {
   if (id.size() > kMaxIdLength) {
@@ -26,7 +23,7 @@ Status ObjectTable::CheckFree(const std::string& id) const {
   const Object* object = Find(id);
   if (object == nullptr) return absl::OkStatus();
   return Error(fmt::format("id '{}' is already in use by {}; ids are unique in a worker", id,
-                           ClassName(*object)));
+                           ClassName(object->index())));
 }
 
 void ObjectTable::Register(const std::string& id, const Object& object) {
@@ -36,7 +33,7 @@ void ObjectTable::Register(const std::string& id, const Object& object) {
 Status ObjectTable::WrongId(const std::string& id, const char* wanted) const {
   const Object* object = Find(id);
   if (object == nullptr) return NotFoundError(fmt::format("there is no object with id '{}'", id));
-  return Error(fmt::format("'{}' is {}, not {}", id, ClassName(*object), wanted));
+  return Error(fmt::format("'{}' is {}, not {}", id, ClassName(object->index()), wanted));
 }
 
 std::vector<ObjectTable::Listed> ObjectTable::List() const {

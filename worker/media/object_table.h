@@ -59,8 +59,15 @@ class ObjectTable {
     const Object* object = Find(id);
     return object == nullptr ? nullptr : std::get_if<T>(object);
   }
-  /// What an id that FindAs<…> did not yield deserves: NotFoundError, or Error when it names an
-  /// object of another class (§1.7). `wanted` is the class that was asked for ("a router").
+  /// The entry of class T (one of Object's alternatives), or what WrongId says.
+  template <typename T>
+  Result<T> Get(const std::string& id) const {
+    const T* found = FindAs<T>(id);
+    if (found == nullptr) return WrongId(id, ClassName(Object(T{}).index()));
+    return *found;
+  }
+  /// What an id deserves that names no object of the class that was asked for: NotFoundError, or
+  /// Error when it names an object of another class. `wanted`: that class ("a router").
   Status WrongId(const std::string& id, const char* wanted) const;
 
   struct Listed {
@@ -71,6 +78,9 @@ class ObjectTable {
   std::vector<Listed> List() const;
 
  private:
+  /// "a router", by index in Object.
+  static const char* ClassName(size_t index);
+
   struct Entry {
     Object object;
     uint64_t serial = 0;

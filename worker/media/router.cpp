@@ -77,6 +77,7 @@ std::shared_ptr<SenderClock> Router::ClockOf(const std::string& cname) {
 
 Status Router::CreateAudioLevelObserver(const std::string& observer_id,
                                         const AudioLevelObserverOptions& options) {
+  SLUICE_RETURN_IF_ERROR(context_.objects.CheckFree(observer_id));
   Result<std::unique_ptr<AudioLevelObserver>> created =
       AudioLevelObserver::Create(observer_id, options, context_.environment, context_.events);
   if (!created.ok()) return created.status();

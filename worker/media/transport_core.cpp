@@ -409,6 +409,16 @@ void TransportCore::CloseProducer(Producer& producer, bool keep_receive_state) {
   Take(&producers_, producer);
 }
 
+Status TransportCore::CloseProducer(const std::string& producer_id, bool keep_receive_state) {
+  const auto* entry = context_.objects.FindAs<ProducerEntry>(producer_id);
+  if (entry == nullptr || entry->transport != this) {
+    return NotFoundError(
+        fmt::format("producerId '{}' names no producer of transport '{}'", producer_id, id_));
+  }
+  CloseProducer(*entry->producer, keep_receive_state);
+  return absl::OkStatus();
+}
+
 void TransportCore::ForgetReceiveState(std::span<const Ssrc> ssrcs) {
   if (srtp_receiver_ == nullptr) return;
   for (const Ssrc ssrc : ssrcs) {
@@ -426,6 +436,16 @@ void TransportCore::CloseConsumer(Consumer& consumer) {
   }
   context_.objects.Unregister(consumer.id());
   Take(&consumers_, consumer);
+}
+
+Status TransportCore::CloseConsumer(const std::string& consumer_id) {
+  const auto* entry = context_.objects.FindAs<ConsumerEntry>(consumer_id);
+  if (entry == nullptr || entry->transport != this) {
+    return NotFoundError(
+        fmt::format("consumerId '{}' names no consumer of transport '{}'", consumer_id, id_));
+  }
+  CloseConsumer(*entry->consumer);
+  return absl::OkStatus();
 }
 
 void TransportCore::CloseChildren() {

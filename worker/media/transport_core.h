@@ -111,9 +111,13 @@ class TransportCore final : public ProducerHost, public RtpEgress, public Feedba
   /// `keep_receive_state`: the SRTP state of its SSRCs stays, for a producer that takes them over;
   /// without it their rollover counters would be lost.
   void CloseProducer(Producer& producer, bool keep_receive_state = false);
+  /// NotFoundError when it is not one of this transport's.
+  Status CloseProducer(const std::string& producer_id, bool keep_receive_state = false);
   /// Drops the SRTP state of those SSRCs that no producer has.
   void ForgetReceiveState(std::span<const Ssrc> ssrcs);
   void CloseConsumer(Consumer& consumer);
+  /// NotFoundError when it is not one of this transport's.
+  Status CloseConsumer(const std::string& consumer_id);
   /// Producers, then consumers, as above.
   void CloseChildren();
   /// Deletes the consumers, or the producers (which must have no consumers left), telling nobody.

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/sim/test_engine.h"
 #include "tests/sim/virtual_environment.h"
 #include "tests/unit/media/fake_sockets.h"
 #include "tests/unit/media/media_samples.h"
@@ -72,7 +73,7 @@ struct EngineFixture {
   FakeNetwork network;
   RecordingEvents events;
   std::unique_ptr<SrtpEngine> srtp = *SrtpEngine::Create(SrtpEngine::Kind::kOpenSsl);
-  std::unique_ptr<Engine> engine = std::make_unique<Engine>(
+  std::unique_ptr<TestEngine> engine = std::make_unique<TestEngine>(
       EngineDependencies{environment, network, pool, *srtp, SharedDtls(), events});
 };
 

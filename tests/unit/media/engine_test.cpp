@@ -70,8 +70,8 @@ TEST_CASE_METHOD(EngineFixture, "unknown ids are NotFoundErrors, wrong classes E
   CHECK(ClassOf(engine->PauseRtpObserver("x")) == "NotFoundError");
   const auto consume = samples::ConsumerOf(samples::Audio("gone", 1), "c", 10);
   CHECK(ClassOf(engine->Consume("t", consume).status()) == "NotFoundError");
-  CHECK(engine->FindProducer("t") == nullptr);
-  engine->ProducerSend("x", {});
+  CHECK_FALSE(engine->Find<Producer>("t").ok());
+  CHECK(ClassOf(engine->ProducerSend("x", {})) == "NotFoundError");
 }
 
 TEST_CASE_METHOD(EngineFixture, "a producer of another router is not found", "[engine]") {
@@ -91,7 +91,7 @@ TEST_CASE_METHOD(EngineFixture, "a refused producer leaves nothing behind", "[en
   AddComedia("r", "t");
   REQUIRE(engine->Produce("t", samples::Video("p", 1, 2)).ok());
   CHECK(ClassOf(engine->Produce("t", samples::Video("q", 9, 2)).status()) == "Error");
-  CHECK(engine->FindProducer("q") == nullptr);
+  CHECK_FALSE(engine->Find<Producer>("q").ok());
   const TransportDump dump = engine->DumpPlainTransport("t")->base;
   CHECK(dump.producer_ids == Lines{"p"});
   CHECK(dump.listener_ssrcs.size() == 2);
@@ -156,7 +156,7 @@ TEST_CASE_METHOD(GraphFixture, "destroying the engine in the middle of a turn is
   SECTION("its router") { REQUIRE(engine->CloseRouter("r").ok()); }
   SECTION("everything") {
     engine.reset();
-    engine = std::make_unique<Engine>(
+    engine = std::make_unique<TestEngine>(
         EngineDependencies{environment, network, pool, *srtp, SharedDtls(), events});
   }
   environment.EndTurn();
@@ -199,7 +199,7 @@ TEST_CASE_METHOD(GraphFixture, "an SSRC is sent once per transport", "[engine]")
   CHECK(ClassOf(engine->Consume("b", again).status()) == "Error");
   const auto rtx = samples::ConsumerOf(audio, "again", 21);
   CHECK(ClassOf(engine->Consume("b", rtx).status()) == "Error");
-  CHECK(engine->FindConsumer("again") == nullptr);
+  CHECK_FALSE(engine->Find<Consumer>("again").ok());
 }
 
 TEST_CASE_METHOD(GraphFixture, "pause and resume reach the consumers before the response",

@@ -148,7 +148,7 @@ TEST_CASE_METHOD(PlainFixture, "comedia learns the peer from its first good pack
   CHECK(events.Take() == std::vector<std::string>{"plain-tuple in 192.0.2.1:5000"});
   Deliver(Rtp(96, kSsrc, 2, 1, Vp8Payload(false, 2)), local, other);  // another source
   CHECK(events.Take().empty());
-  CHECK(engine->FindPlainTransport("in")->core().counters().wrong_source == 1);
+  CHECK((*engine->Find<PlainTransport>("in"))->core().counters().wrong_source == 1);
   const auto stats = engine->GetPlainTransportStats("in");
   CHECK(stats->tuple.remote_ip == "192.0.2.1");
   CHECK(stats->base.rtp_bytes_received == 212);
@@ -266,7 +266,7 @@ TEST_CASE_METHOD(PlainFixture, "media crosses SRTP in both directions", "[plain_
 
   Deliver(plain, LocalOf(in.tuple), other);  // in the clear: teaches nothing
   CHECK(events.Take().empty());
-  CHECK(engine->FindPlainTransport("in")->core().counters().srtp_auth_failed == 1);
+  CHECK((*engine->Find<PlainTransport>("in"))->core().counters().srtp_auth_failed == 1);
   Deliver(packet, LocalOf(in.tuple), peer);
   CHECK(events.Take() == std::vector<std::string>{"plain-tuple in 192.0.2.1:5000"});
 
@@ -287,7 +287,7 @@ TEST_CASE_METHOD(PlainFixture, "media crosses SRTP in both directions", "[plain_
   CHECK(received == 1);
 
   Deliver(packet, LocalOf(in.tuple), peer);  // replayed
-  CHECK(engine->FindPlainTransport("in")->core().counters().srtp_replayed == 1);
+  CHECK((*engine->Find<PlainTransport>("in"))->core().counters().srtp_replayed == 1);
 }
 
 }  // namespace

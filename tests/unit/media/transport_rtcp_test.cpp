@@ -193,7 +193,7 @@ TEST_CASE_METHOD(RtcpFixture, "malformed RTCP is counted; what came before it co
   bytes.resize(builder.size());
   bytes.insert(bytes.end(), {0x80, 201, 0xFF, 0xFF});  // length past the end
   Deliver(bytes, out, viewer);
-  CHECK(engine->FindPlainTransport("out")->core().counters().malformed_rtcp == 1);
+  CHECK((*engine->Find<PlainTransport>("out"))->core().counters().malformed_rtcp == 1);
   CHECK((*engine->GetConsumerStats("c"))[0].pli_count == 1);
 }
 

@@ -14,6 +14,9 @@
 #include "worker/channel/json/peer.h"
 #include "worker/channel/json/room.h"
 #include "worker/channel/json/rtp_receiver.h"
+#include "worker/media/router.h"
+#include "worker/media/transport_core.h"
+#include "worker/media/webrtc_transport.h"
 
 namespace sluice::worker::json_protocol {
 
@@ -164,7 +167,8 @@ JsonTransport::JsonTransport(uint32_t id, Peer& peer, const TransportRequest& re
 
 JsonTransport::~JsonTransport() {
   if (context_.transports.erase(engine_id_) == 0) return;  // it never was
-  const Status status = context_.engine.CloseTransport(router_id_, engine_id_);
+  const auto router = context_.engine.Find<Router>(router_id_);
+  const Status status = router.ok() ? (*router)->CloseTransport(engine_id_) : router.status();
   if (!status.ok()) SLUICE_ERROR("transport {}: {}", id_, std::string(status.message()));
 }
 
@@ -185,24 +189,34 @@ Result<std::string> JsonTransport::SetRemoteDtlsParameters(const json::object& d
   DtlsParameters parameters;
   parameters.role = *role;
   parameters.fingerprints = {*fingerprint};
-  const Result<DtlsRole> local = context_.engine.ConnectWebRtcTransport(engine_id_, parameters);
+  const auto transport = context_.engine.Find<WebRtcTransport>(engine_id_);
+  if (!transport.ok()) return transport.status();
+  const Result<DtlsRole> local = (*transport)->Connect(parameters);
   if (!local.ok()) return local.status();
   return std::string(NameOf(*local));
 }
 
 Status JsonTransport::SetMaxBitrate(uint32_t bps) {
   max_bitrate_ = std::max(bps, kMinMaxBitrate);
-  return context_.engine.SetMaxIncomingBitrate(engine_id_, max_bitrate_);
+  const auto core = context_.engine.Find<TransportCore>(engine_id_);
+  if (!core.ok()) return core.status();
+  return (*core)->SetMaxIncomingBitrate(max_bitrate_);
 }
 
 void JsonTransport::EnableRemb() {
   if (std::exchange(use_remb_, true)) return;
-  const Status status = context_.engine.StartRemb(engine_id_);
-  if (!status.ok()) SLUICE_ERROR("transport {}: {}", id_, std::string(status.message()));
+  const auto core = context_.engine.Find<TransportCore>(engine_id_);
+  if (core.ok()) {
+    (*core)->StartRemb();
+  } else {
+    SLUICE_ERROR("transport {}: {}", id_, std::string(core.status().message()));
+  }
 }
 
 Result<IceCredentials> JsonTransport::ChangeUfragPwd() {
-  return context_.engine.RestartIce(engine_id_);
+  const auto transport = context_.engine.Find<WebRtcTransport>(engine_id_);
+  if (!transport.ok()) return transport.status();
+  return (*transport)->RestartIce();
 }
 
 // ---- Events -----------------------------------------------------------------------------------
@@ -226,27 +240,28 @@ void JsonTransport::OnDtlsState(DtlsState state, const std::string& remote_certi
 // ---- Dump -------------------------------------------------------------------------------------
 
 json::object JsonTransport::Dump() const {
-  const Result<WebRtcTransportDump> dump = context_.engine.DumpWebRtcTransport(engine_id_);
   json::object out;
-  if (!dump.ok()) return out;
+  const auto transport = context_.engine.Find<WebRtcTransport>(engine_id_);
+  if (!transport.ok()) return out;
+  const WebRtcTransportDump dump = (*transport)->Dump();
   out["transportId"] = id_;
   out["iceRole"] = "controlled";
-  out["iceLocalParameters"] = {{"usernameFragment", dump->ice_parameters.username_fragment},
-                               {"password", dump->ice_parameters.password}};
-  out["iceLocalCandidates"] = DumpCandidates(*dump);
-  if (dump->ice_selected_tuple) out["iceSelectedTuple"] = DumpTuple(*dump->ice_selected_tuple);
-  out["iceState"] = NameOf(dump->ice_state);
+  out["iceLocalParameters"] = {{"usernameFragment", dump.ice_parameters.username_fragment},
+                               {"password", dump.ice_parameters.password}};
+  out["iceLocalCandidates"] = DumpCandidates(dump);
+  if (dump.ice_selected_tuple) out["iceSelectedTuple"] = DumpTuple(*dump.ice_selected_tuple);
+  out["iceState"] = NameOf(dump.ice_state);
   json::object fingerprints;
-  for (const DtlsFingerprint& fingerprint : dump->dtls_fingerprints) {
+  for (const DtlsFingerprint& fingerprint : dump.dtls_fingerprints) {
     fingerprints[NameOf(fingerprint.algorithm)] = WithoutColons(fingerprint.value);
   }
   out["dtlsLocalParameters"] = {{"fingerprints", std::move(fingerprints)},
-                                {"role", NameOf(dump->dtls_role)}};
-  out["dtlsState"] = NameOf(dump->dtls_state);
+                                {"role", NameOf(dump.dtls_role)}};
+  out["dtlsState"] = NameOf(dump.dtls_state);
   out["useRemb"] = use_remb_;
   out["maxBitrate"] = max_bitrate_;
-  out["effectiveMaxBitrate"] = dump->base.effective_incoming_bitrate;
-  out["rtpListener"] = DumpListener(*dump);
+  out["effectiveMaxBitrate"] = dump.base.effective_incoming_bitrate;
+  out["rtpListener"] = DumpListener(dump);
   return out;
 }
 

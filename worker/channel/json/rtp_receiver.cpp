@@ -15,6 +15,7 @@
 #include "worker/channel/json/peer.h"
 #include "worker/channel/json/room.h"
 #include "worker/channel/json/rtp_sender.h"
+#include "worker/media/transport_core.h"
 
 namespace sluice::worker::json_protocol {
 
@@ -202,7 +203,9 @@ Status RtpReceiver::StartProducer(size_t encoding) {
   const std::optional<ProduceOptions> options =
       ToProduceOptions(context_.NextEngineId("receiver"), *parameters_, encoding, peer_.cname());
   if (!options) return absl::OkStatus();
-  const auto produced = context_.engine.Produce(transport_->engine_id(), *options);
+  const auto core = context_.engine.Find<TransportCore>(transport_->engine_id());
+  if (!core.ok()) return core.status();
+  const auto produced = (*core)->Produce(*options);
   if (produced.ok()) id = options->producer_id;
   return produced.status();
 }
@@ -246,8 +249,12 @@ void RtpReceiver::Forget(KeptState kept) {
 void RtpReceiver::ForgetReceiveState(const std::string& transport_engine_id,
                                      std::span<const Ssrc> ssrcs) {
   if (ssrcs.empty()) return;
-  const Status status = context_.engine.ForgetReceiveState(transport_engine_id, ssrcs);
-  if (!status.ok()) SLUICE_ERROR("rtpReceiver {}: {}", id_, std::string(status.message()));
+  const auto core = context_.engine.Find<TransportCore>(transport_engine_id);
+  if (core.ok()) {
+    (*core)->ForgetReceiveState(ssrcs);
+  } else {
+    SLUICE_ERROR("rtpReceiver {}: {}", id_, std::string(core.status().message()));
+  }
 }
 
 void RtpReceiver::StopMedia() {
@@ -260,8 +267,9 @@ void RtpReceiver::CloseProducers(bool keep_receive_state) {
   for (RtpSender* sender : senders_) sender->StopMedia();
   for (const std::string& producer_id : std::exchange(producer_ids_, {})) {
     if (producer_id.empty()) continue;
+    const auto core = context_.engine.Find<TransportCore>(transport_->engine_id());
     const Status status =
-        context_.engine.CloseProducer(transport_->engine_id(), producer_id, keep_receive_state);
+        core.ok() ? (*core)->CloseProducer(producer_id, keep_receive_state) : core.status();
     if (!status.ok()) SLUICE_ERROR("rtpReceiver {}: {}", id_, std::string(status.message()));
   }
 }
@@ -271,7 +279,8 @@ void RtpReceiver::RemoveSender(RtpSender& sender) { std::erase(senders_, &sender
 std::vector<Producer*> RtpReceiver::Producers() const {
   std::vector<Producer*> producers;
   for (const std::string& id : producer_ids_) {
-    if (Producer* const producer = context_.engine.FindProducer(id)) producers.push_back(producer);
+    const auto producer = context_.engine.Find<Producer>(id);
+    if (producer.ok()) producers.push_back(*producer);
   }
   return producers;
 }
@@ -360,8 +369,10 @@ json::array RtpReceiver::DumpStreams() const {
     stream.ssrc = encoding.ssrc;
     stream.payload_type = encoding.codec_payload_type.value_or(0);
     if (!producer_ids_.empty()) {
-      const auto stats = context_.engine.GetProducerStats(producer_ids_[i]);
-      if (stats.ok() && !stats->empty()) stream = stats->front();  // as it really is
+      const auto producer = context_.engine.Find<Producer>(producer_ids_[i]);
+      std::vector<RtpStreamStats> stats;
+      if (producer.ok()) stats = (*producer)->GetStats(context_.engine.Now());
+      if (!stats.empty()) stream = stats.front();  // as it really is
     }
     auto params = StreamParams(*parameters_, stream.payload_type, stream.ssrc);
     if (!params) continue;

@@ -13,6 +13,7 @@
 #include "worker/channel/json/peer.h"
 #include "worker/channel/json/rtp_receiver.h"
 #include "worker/media/consumer.h"
+#include "worker/media/transport_core.h"
 
 namespace sluice::worker::json_protocol {
 
@@ -109,12 +110,12 @@ void RtpSender::SetDisabled(bool disabled, bool emit) {
   if (disabled == disabled_) return;
   const bool was_active = active();
   disabled_ = disabled;
-  if (Consumer* const consumer = context_.engine.FindConsumer(consumer_id_)) {
+  if (const auto consumer = context_.engine.Find<Consumer>(consumer_id_); consumer.ok()) {
     // Resuming asks for the key frame that the endpoint needs.
     if (disabled) {
-      consumer->Pause();
+      (*consumer)->Pause();
     } else {
-      consumer->Resume();
+      (*consumer)->Resume();
     }
   }
   if (emit) EmitIfChanged(was_active);
@@ -135,7 +136,9 @@ Status RtpSender::StartMedia() {
   if (encoding.rtx_ssrc && encoding.rtx_ssrc == numbers_.rtx_ssrc) {
     options->first_rtx_sequence = numbers_.next_rtx;
   }
-  const auto consumed = context_.engine.Consume(transport_->engine_id(), *options);
+  const auto core = context_.engine.Find<TransportCore>(transport_->engine_id());
+  if (!core.ok()) return core.status();
+  const auto consumed = (*core)->Consume(*options);
   if (!consumed.ok()) return consumed.status();
   consumer_id_ = options->consumer_id;
   return absl::OkStatus();
@@ -143,15 +146,17 @@ Status RtpSender::StartMedia() {
 
 void RtpSender::StopMedia() {
   if (consumer_id_.empty()) return;
-  if (const Consumer* const consumer = context_.engine.FindConsumer(consumer_id_)) {
-    numbers_.ssrc = consumer->ssrc().value();
-    numbers_.next = consumer->next_sequence();
-    if (const std::optional<Ssrc> rtx = consumer->rtx_ssrc()) {
+  if (const auto found = context_.engine.Find<Consumer>(consumer_id_); found.ok()) {
+    const Consumer& consumer = **found;
+    numbers_.ssrc = consumer.ssrc().value();
+    numbers_.next = consumer.next_sequence();
+    if (const std::optional<Ssrc> rtx = consumer.rtx_ssrc()) {
       numbers_.rtx_ssrc = rtx->value();
-      numbers_.next_rtx = consumer->next_rtx_sequence();
+      numbers_.next_rtx = consumer.next_rtx_sequence();
     }
   }
-  const Status status = context_.engine.CloseConsumer(transport_->engine_id(), consumer_id_);
+  const auto core = context_.engine.Find<TransportCore>(transport_->engine_id());
+  const Status status = core.ok() ? (*core)->CloseConsumer(consumer_id_) : core.status();
   if (!status.ok()) SLUICE_ERROR("rtpSender {}: {}", id_, std::string(status.message()));
   consumer_id_.clear();
 }
@@ -170,8 +175,10 @@ json::object RtpSender::Dump() const {
   const Encoding& encoding = parameters_.encodings.front();
   RtpStreamStats stream;
   stream.payload_type = encoding.codec_payload_type.value_or(0);
-  const auto stats = context_.engine.GetConsumerStats(consumer_id_);
-  if (stats.ok() && !stats->empty()) stream = stats->front();
+  if (const auto consumer = context_.engine.Find<Consumer>(consumer_id_); consumer.ok()) {
+    const std::vector<RtpStreamStats> stats = (*consumer)->GetStats(context_.engine.Now());
+    if (!stats.empty()) stream = stats.front();
+  }
   std::optional<json::object> params =
       StreamParams(parameters_, stream.payload_type, encoding.ssrc);
   if (!params) return out;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "tests/sim/simulated_link.h"
+#include "tests/sim/test_engine.h"
 #include "tests/sim/virtual_environment.h"
 #include "tests/sim/webrtc_peer.h"
 #include "tests/unit/channel/json/json_values.h"
@@ -31,7 +32,7 @@ struct JsonFixture : ChannelOutput {
       : channel(*this, environment, std::move(settings)) {
     Log::SetSink(&channel);
     Log::SetLevel(LogLevel::kDebug);
-    engine = std::make_unique<Engine>(
+    engine = std::make_unique<TestEngine>(
         EngineDependencies{environment, links, pool, *srtp, Dtls(), channel});
     channel.SetEngine(engine.get());
     environment.AtTurnEnd(VirtualEnvironment::TurnStage::kEngine, [this](Timestamp now) {
@@ -301,7 +302,7 @@ struct JsonFixture : ChannelOutput {
   SimulatedLinks links{environment, pool};
   std::unique_ptr<SrtpEngine> srtp = *SrtpEngine::Create(SrtpEngine::Kind::kOpenSsl);
   JsonChannel channel;
-  std::unique_ptr<Engine> engine;
+  std::unique_ptr<TestEngine> engine;
   std::vector<boost::json::object> messages;
   std::vector<std::string> binaries;
   std::vector<std::string> logs;
