@@ -8,7 +8,7 @@
 #include "bench/viewer_client.h"
 #include "tests/unit/media/media_samples.h"
 #include "worker/media/producer.h"
-#include "worker/media/transport_core.h"
+#include "worker/media/rtp_core.h"
 #include "worker/media/webrtc_transport.h"
 
 namespace sluice::worker::bench {
@@ -126,7 +126,7 @@ void ForwardingPath::CreateProducers() {
   options.listen_info.recv_buffer_size = kSocketBuffer;
   const PlainTransportDump dump = Must(engine_->CreatePlainTransport(kRouter, kSource, options));
   ingress_ = {*IpAddress::Parse(kLoopback), dump.tuple.local_port};
-  TransportCore& source = *Must(engine_->Find<TransportCore>(kSource));
+  RtpCore& source = *Must(engine_->Find<RtpCore>(kSource));
   Must(source.Produce(MakeProducer(/*video=*/false)).status());
   Must(source.Produce(MakeProducer(/*video=*/true)).status());
 }
@@ -173,7 +173,7 @@ void ForwardingPath::ConsumeVideo() {
 }
 
 void ForwardingPath::Consume(size_t viewer, bool video) {
-  TransportCore& transport = *Must(engine_->Find<TransportCore>(viewers_[viewer].transport_id));
+  RtpCore& transport = *Must(engine_->Find<RtpCore>(viewers_[viewer].transport_id));
   Must(transport.Consume(MakeConsumer(video, viewer)).status());
 }
 

@@ -83,8 +83,8 @@ class TestEngine : public Engine {
     return On<RtpCore>(id, [&](RtpCore& t) { return t.Consume(options); });
   }
   Status CloseProducer(Id id, Id producer, bool keep_receive_state = false) {
-    return On<RtpCore>(
-        id, [&](RtpCore& t) { return t.CloseProducer(producer, keep_receive_state); });
+    return On<RtpCore>(id,
+                       [&](RtpCore& t) { return t.CloseProducer(producer, keep_receive_state); });
   }
   Status CloseConsumer(Id id, Id consumer) {
     return On<RtpCore>(id, [&](RtpCore& t) { return t.CloseConsumer(consumer); });

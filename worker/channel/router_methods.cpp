@@ -15,7 +15,7 @@
 #include "worker/media/plain_transport.h"
 #include "worker/media/producer.h"
 #include "worker/media/router.h"
-#include "worker/media/transport_core.h"
+#include "worker/media/rtp_core.h"
 #include "worker/media/webrtc_server.h"
 #include "worker/media/webrtc_transport.h"
 
@@ -252,19 +252,19 @@ Result<Reply> TransportGetStats(const Request& request, MethodContext& c) {
   return On<&WebRtcTransportGetStats>(request, c);
 }
 
-Result<Reply> SetMaxIncomingBitrate(TransportCore& transport,
+Result<Reply> SetMaxIncomingBitrate(RtpCore& transport,
                                     const FBS::Transport::SetMaxIncomingBitrateRequest& body,
                                     MethodContext& /*c*/) {
   return Done(transport.SetMaxIncomingBitrate(body.max_incoming_bitrate()));
 }
 
-Result<Reply> SetMaxOutgoingBitrate(TransportCore& transport,
+Result<Reply> SetMaxOutgoingBitrate(RtpCore& transport,
                                     const FBS::Transport::SetMaxOutgoingBitrateRequest& body,
                                     MethodContext& /*c*/) {
   return Done(transport.SetMaxOutgoingBitrate(body.max_outgoing_bitrate()));
 }
 
-Result<Reply> SetMinOutgoingBitrate(TransportCore& transport,
+Result<Reply> SetMinOutgoingBitrate(RtpCore& transport,
                                     const FBS::Transport::SetMinOutgoingBitrateRequest& body,
                                     MethodContext& /*c*/) {
   return Done(transport.SetMinOutgoingBitrate(body.min_outgoing_bitrate()));
@@ -277,7 +277,7 @@ Result<Reply> RestartIce(WebRtcTransport& transport, MethodContext& c) {
   return With(FBS::Transport::CreateRestartIceResponse(c.builder, ufrag, password, true));
 }
 
-Result<Reply> Produce(TransportCore& transport, const FBS::Transport::ProduceRequest& body,
+Result<Reply> Produce(RtpCore& transport, const FBS::Transport::ProduceRequest& body,
                       MethodContext& c) {
   const auto options = DecodeProduce(body);
   if (!options.ok()) return options.status();
@@ -287,21 +287,19 @@ Result<Reply> Produce(TransportCore& transport, const FBS::Transport::ProduceReq
       c.builder, static_cast<FBS::RtpParameters::Type>(report->type)));
 }
 
-Result<Reply> Consume(TransportCore& transport, const FBS::Transport::ConsumeRequest& body,
+Result<Reply> Consume(RtpCore& transport, const FBS::Transport::ConsumeRequest& body,
                       MethodContext& c) {
   const auto options = DecodeConsume(body);
   if (!options.ok()) return options.status();
   return Answer(c, transport.Consume(*options));
 }
 
-Result<Reply> CloseProducer(TransportCore& transport,
-                            const FBS::Transport::CloseProducerRequest& body,
+Result<Reply> CloseProducer(RtpCore& transport, const FBS::Transport::CloseProducerRequest& body,
                             MethodContext& /*c*/) {
   return Done(transport.CloseProducer(body.producer_id()->str()));
 }
 
-Result<Reply> CloseConsumer(TransportCore& transport,
-                            const FBS::Transport::CloseConsumerRequest& body,
+Result<Reply> CloseConsumer(RtpCore& transport, const FBS::Transport::CloseConsumerRequest& body,
                             MethodContext& /*c*/) {
   return Done(transport.CloseConsumer(body.consumer_id()->str()));
 }
@@ -401,7 +399,7 @@ constexpr std::array<Handler, kMethodCount> MakeTable() {
   set(Method::TRANSPORT_PRODUCE, &On<&Produce>);
   set(Method::TRANSPORT_CONSUME, &On<&Consume>);
   set(Method::TRANSPORT_ENABLE_TRACE_EVENT,
-      &On<&EnableTraces<TransportCore, FBS::Transport::EnableTraceEventRequest>>);
+      &On<&EnableTraces<RtpCore, FBS::Transport::EnableTraceEventRequest>>);
   set(Method::TRANSPORT_CLOSE_PRODUCER, &On<&CloseProducer>);
   set(Method::TRANSPORT_CLOSE_CONSUMER, &On<&CloseConsumer>);
   set(Method::PLAINTRANSPORT_CONNECT, &On<&ConnectPlain>);

@@ -157,9 +157,9 @@ Result<PlainTransport*> Engine::Find(const std::string& id) const {
 }
 
 template <>
-Result<TransportCore*> Engine::Find(const std::string& id) const {
-  if (auto* const* webrtc = objects().FindAs<WebRtcTransport*>(id)) return &(*webrtc)->core();
-  if (auto* const* plain = objects().FindAs<PlainTransport*>(id)) return &(*plain)->core();
+Result<RtpCore*> Engine::Find(const std::string& id) const {
+  if (auto* const* webrtc = objects().FindAs<WebRtcTransport*>(id)) return &(*webrtc)->rtp();
+  if (auto* const* plain = objects().FindAs<PlainTransport*>(id)) return &(*plain)->rtp();
   return objects().WrongId(id, "a transport");
 }
 

@@ -61,7 +61,7 @@ class Engine {
                                                   const PlainTransportOptions& options);
 
   /// The object with this id. T: Router, WebRtcServer, WebRtcTransport, PlainTransport,
-  /// TransportCore (of a transport of any class), Producer, Consumer, AudioLevelObserver.
+  /// RtpCore (of a transport of any class), Producer, Consumer, AudioLevelObserver.
   /// NotFoundError when nothing has the id, Error when something else has it. The pointer is good
   /// until the next command that may close the object.
   template <typename T>
@@ -91,7 +91,7 @@ Result<WebRtcTransport*> Engine::Find(const std::string& id) const;
 template <>
 Result<PlainTransport*> Engine::Find(const std::string& id) const;
 template <>
-Result<TransportCore*> Engine::Find(const std::string& id) const;
+Result<RtpCore*> Engine::Find(const std::string& id) const;
 template <>
 Result<Producer*> Engine::Find(const std::string& id) const;
 template <>

@@ -15,18 +15,18 @@ class Consumer;
 class PlainTransport;
 class Producer;
 class Router;
-class TransportCore;
+class RtpCore;
 class WebRtcServer;
 class WebRtcTransport;
 
 /// A producer or consumer together with the transport that owns it.
 struct ProducerEntry {
   Producer* producer = nullptr;
-  TransportCore* transport = nullptr;
+  RtpCore* transport = nullptr;
 };
 struct ConsumerEntry {
   Consumer* consumer = nullptr;
-  TransportCore* transport = nullptr;
+  RtpCore* transport = nullptr;
 };
 struct AudioLevelObserverEntry {
   AudioLevelObserver* observer = nullptr;

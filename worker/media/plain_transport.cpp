@@ -69,7 +69,9 @@ PlainTransport::PlainTransport(const std::string& id, const PlainTransportOption
       options_(options),
       rtp_(*this, /*is_rtcp=*/false),
       rtcp_(*this, /*is_rtcp=*/true),
-      core_(id, options.base, options.enable_srtp, router, context) {
+      core_(id, options.base, router, context),
+      path_(core_, options.enable_srtp),
+      rtp_core_(core_, path_) {
   if (options.enable_srtp) {
     local_key_ = GenerateSrtpKey(*options.srtp_crypto_suite, context.environment);
   }
@@ -85,8 +87,8 @@ Status PlainTransport::OpenPorts() {
 
 PlainTransport::~PlainTransport() {
   context_.turn.ForgetOwner(this);
-  core_.SetConnected(false);
-  core_.SetPaths({}, {});
+  SetConnected(false);
+  path_.SetPaths({}, {});
   // The sockets close with no encryption under way into their arena.
   context_.srtp.Flush();
   rtp_.Close();
@@ -133,7 +135,7 @@ Status PlainTransport::InstallRemoteKey(const SrtpParameters& parameters) {
   if (local.profile != remote->profile) {
     local = GenerateSrtpKey(remote->profile, context_.environment);
   }
-  SLUICE_RETURN_IF_ERROR(core_.InstallSrtp(local, *remote));
+  SLUICE_RETURN_IF_ERROR(path_.InstallSrtp(local, *remote));
   local_key_ = std::move(local);
   return absl::OkStatus();
 }
@@ -161,8 +163,13 @@ Result<PlainConnectReport> PlainTransport::Connect(const PlainConnectOptions& op
 }
 
 void PlainTransport::ApplyPaths() {
-  core_.SetPaths(rtp_.path(), options_.rtcp_mux ? rtp_.path() : rtcp_.path());
-  core_.SetConnected(static_cast<bool>(rtp_.path()));
+  path_.SetPaths(rtp_.path(), options_.rtcp_mux ? rtp_.path() : rtcp_.path());
+  SetConnected(static_cast<bool>(rtp_.path()));
+}
+
+void PlainTransport::SetConnected(bool connected) {
+  path_.SetConnected(connected);
+  rtp_core_.OnConnected(connected);
 }
 
 // ---- Datagrams --------------------------------------------------------------------------------
@@ -179,16 +186,16 @@ void PlainTransport::OnDatagram(Port& port, const PacketRef& buffer, size_t size
   }
   if (!MayComeFrom(port, from)) return;
   if (kind == DatagramKind::kRtp) {
-    std::optional<RtpPacket> packet = core_.OpenRtp(buffer, size);
+    std::optional<RtpPacket> packet = path_.OpenRtp(buffer, size);
     if (!packet) return;
     Learn(port, from);
-    core_.RouteRtp(buffer, *packet, received_at);
+    rtp_core_.RouteRtp(buffer, *packet, received_at);
     return;
   }
-  const std::span<const uint8_t> compound = core_.OpenRtcp(buffer, size);
+  const std::span<const uint8_t> compound = path_.OpenRtcp(buffer, size);
   if (compound.empty()) return;
   Learn(port, from);
-  core_.RouteRtcp(compound, received_at);
+  rtp_core_.RouteRtcp(compound, received_at);
 }
 
 bool PlainTransport::MayComeFrom(const Port& port, const NetworkPath& from) {
@@ -217,7 +224,7 @@ void PlainTransport::Learn(Port& port, const NetworkPath& from) {
 
 PlainTransportDump PlainTransport::Dump() const {
   PlainTransportDump dump;
-  dump.base = core_.Dump();
+  dump.base = rtp_core_.Dump();
   dump.rtcp_mux = options_.rtcp_mux;
   dump.comedia = options_.comedia;
   dump.tuple = rtp_.Report();
@@ -228,7 +235,7 @@ PlainTransportDump PlainTransport::Dump() const {
 
 PlainTransportStats PlainTransport::GetStats(Timestamp now) {
   PlainTransportStats stats;
-  stats.base = core_.GetStats(now);
+  stats.base = rtp_core_.GetStats(now);
   stats.rtcp_mux = options_.rtcp_mux;
   stats.comedia = options_.comedia;
   stats.tuple = rtp_.Report();

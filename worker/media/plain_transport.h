@@ -7,6 +7,8 @@
 #include "common/status.h"
 #include "worker/media/engine_context.h"
 #include "worker/media/ice_candidates.h"
+#include "worker/media/rtp_core.h"
+#include "worker/media/rtp_path.h"
 #include "worker/media/socket_factory.h"
 #include "worker/media/srtp_key.h"
 #include "worker/media/transport.h"
@@ -30,6 +32,7 @@ class PlainTransport final : public Transport {
 
   const std::string& id() const { return core_.id(); }
   TransportCore& core() override { return core_; }
+  RtpCore& rtp() override { return rtp_core_; }
 
   /// Rules: table of §5.6. A call that fails changes nothing.
   Result<PlainConnectReport> Connect(const PlainConnectOptions& options);
@@ -73,6 +76,7 @@ class PlainTransport final : public Transport {
   bool MayComeFrom(const Port& port, const NetworkPath& from);
   void Learn(Port& port, const NetworkPath& from);
   void ApplyPaths();
+  void SetConnected(bool connected);
 
   Status CheckAddress(const PlainConnectOptions& options) const;
   Status CheckSrtp(const PlainConnectOptions& options) const;
@@ -83,6 +87,8 @@ class PlainTransport final : public Transport {
   Port rtp_;
   Port rtcp_;
   TransportCore core_;
+  RtpPath path_;
+  RtpCore rtp_core_;
   std::optional<SrtpMasterKey> local_key_;
   bool connect_called_ = false;
 };

@@ -9,6 +9,7 @@
 #include "worker/media/audio_level_observer.h"
 #include "worker/media/consumer.h"
 #include "worker/media/producer.h"
+#include "worker/media/rtp_core.h"
 #include "worker/media/transport_core.h"
 
 namespace sluice::worker {
@@ -17,8 +18,8 @@ Router::Router(std::string id, EngineContext& context) : id_(std::move(id)), con
 
 Router::~Router() {
   // Consumers before producers: they hang on producers of any transport.
-  for (const auto& transport : transports_) transport->core().DropConsumers();
-  for (const auto& transport : transports_) transport->core().DropProducers();
+  for (const auto& transport : transports_) transport->rtp().DropConsumers();
+  for (const auto& transport : transports_) transport->rtp().DropProducers();
   for (ObserverEntry& entry : observers_) context_.objects.Unregister(entry.id);
   observers_.clear();
   for (const auto& transport : transports_) context_.objects.Unregister(transport->core().id());
@@ -42,7 +43,7 @@ Status Router::CloseTransport(const std::string& transport_id) {
   }
   const std::unique_ptr<Transport> closing = std::move(*it);
   transports_.erase(it);
-  closing->core().CloseChildren();
+  closing->rtp().CloseChildren();
   context_.objects.Unregister(closing->core().id());
   return absl::OkStatus();
 }

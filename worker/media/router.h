@@ -34,7 +34,7 @@ class Router {
   /// With the notifications of §2.8. NotFoundError when it is not one of this router's.
   Status CloseTransport(const std::string& transport_id);
 
-  // Called by TransportCore.
+  // Called by RtpCore.
   void AddProducer(Producer& producer);
   void RemoveProducer(Producer& producer);
   /// Null when no transport of this router has it.

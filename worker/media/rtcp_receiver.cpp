@@ -3,7 +3,7 @@
 #include "common/log.h"
 #include "worker/media/consumer.h"
 #include "worker/media/producer.h"
-#include "worker/media/transport_core.h"
+#include "worker/media/rtp_core.h"
 
 namespace sluice::worker {
 namespace {

@@ -13,19 +13,19 @@
 namespace sluice::worker {
 
 class Consumer;
-class TransportCore;
+class RtpCore;
 
 /// Takes the RTCP that a transport received apart and gives each part to whom it concerns
 /// (router-protocol §5.12): sender reports and DLRR to producers; report blocks, NACK, PLI and FIR
 /// to consumers. What names an unknown SSRC is ignored; SDES and BYE are, too.
 ///
-/// Owned by TransportCore.
+/// Owned by RtpCore.
 class RtcpReceiver final : public rtcp::Visitor {
  public:
   /// Receivers whose reference times are answered: a peer reports from one SSRC, rarely two.
   static constexpr size_t kMaxReferences = 4;
 
-  explicit RtcpReceiver(TransportCore& core) : core_(core) {}
+  explicit RtcpReceiver(RtpCore& core) : core_(core) {}
 
   /// One decrypted compound. False when a part of it was malformed (the parts before count).
   bool OnCompound(std::span<const uint8_t> compound, Timestamp now);
@@ -57,7 +57,7 @@ class RtcpReceiver final : public rtcp::Visitor {
     Timestamp received_at;
   };
 
-  TransportCore& core_;
+  RtpCore& core_;
   Timestamp now_;
   Ssrc reporter_ssrc_;
   Ssrc nack_media_;

@@ -6,7 +6,7 @@
 #include "worker/media/consumer.h"
 #include "worker/media/producer.h"
 #include "worker/media/rtcp_receiver.h"
-#include "worker/media/transport_core.h"
+#include "worker/media/rtp_core.h"
 
 namespace sluice::worker {
 namespace {
@@ -17,7 +17,7 @@ Ssrc RandomSsrc(Environment& environment) {
 
 }  // namespace
 
-RtcpReporter::RtcpReporter(TransportCore& core, RtcpReceiver& receiver, Environment& environment)
+RtcpReporter::RtcpReporter(RtpCore& core, RtcpReceiver& receiver, Environment& environment)
     : core_(core),
       receiver_(receiver),
       environment_(environment),

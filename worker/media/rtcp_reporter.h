@@ -13,14 +13,14 @@
 namespace sluice::worker {
 
 class RtcpReceiver;
-class TransportCore;
+class RtpCore;
 
 /// Sends a transport's sender and receiver reports (router-protocol §5.12; RFC 3550 §6.2, 3611):
 /// SR and SDES for each consumer that has sent, RR blocks for each stream of each producer, our
 /// reference time while we receive, and DLRR for the peer's. Nothing when there is neither SR nor
 /// RR.
 ///
-/// Owned by TransportCore; runs while it is connected.
+/// Owned by RtpCore; runs while it is connected.
 class RtcpReporter {
  public:
   static constexpr Duration kFirstDelay = Duration::Millis(500);
@@ -29,7 +29,7 @@ class RtcpReporter {
   static constexpr size_t kMaxBlocks = 31;  // RFC 3550 §6.4: 5-bit count
 
   /// `receiver` keeps the reference times that DLRR answers.
-  RtcpReporter(TransportCore& core, RtcpReceiver& receiver, Environment& environment);
+  RtcpReporter(RtpCore& core, RtcpReceiver& receiver, Environment& environment);
 
   void Start();
   void Stop();
@@ -45,7 +45,7 @@ class RtcpReporter {
   /// Sends what stands in the compound and begins a new one.
   void Flush();
 
-  TransportCore& core_;
+  RtpCore& core_;
   RtcpReceiver& receiver_;
   Environment& environment_;
   std::unique_ptr<Timer> timer_;

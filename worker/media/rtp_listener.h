@@ -31,7 +31,7 @@ struct ReceiveExtensionIds {
 /// Which producer of a transport a packet belongs to (router-protocol §5.10): by SSRC, else by MID,
 /// else by RID where the packet carries no MID, else by payload type where a producer asked for it.
 ///
-/// Owned by TransportCore. Never touches the producers: they are names here.
+/// Owned by RtpCore. Never touches the producers: they are names here.
 class RtpListener {
  public:
   /// SSRCs of one transport: 100 producers of three encodings with RTX. Bounds what learning adds.

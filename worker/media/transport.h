@@ -2,14 +2,17 @@
 
 namespace sluice::worker {
 
+class RtpCore;
 class TransportCore;
 
-/// A transport of any class as its router owns it. What all classes share is not inherited: each
-/// owns a TransportCore. Destroying it closes its sockets and says goodbye to the peer.
+/// A transport of any class as its router owns it. What classes share is not inherited: each owns
+/// the parts that it needs (transport_core.h). Destroying it closes its sockets and says goodbye to
+/// the peer.
 class Transport {
  public:
   virtual ~Transport() = default;
   virtual TransportCore& core() = 0;
+  virtual RtpCore& rtp() = 0;
 };
 
 }  // namespace sluice::worker

@@ -54,7 +54,9 @@ WebRtcTransport::WebRtcTransport(const std::string& id, const WebRtcTransportOpt
     : context_(context),
       server_(server),
       dtls_client_awaits_nomination_(options.dtls_client_awaits_nomination),
-      core_(id, options.base, /*encrypted=*/true, router, context),
+      core_(id, options.base, router, context),
+      path_(core_, /*encrypted=*/true),
+      rtp_core_(core_, path_),
       ice_(MakeCredentials(options, context.environment),
            ConsentTimeout(options.ice_consent_timeout), context.environment, *this),
       dtls_(DtlsSession::Create(context.dtls, context.environment, *this)) {
@@ -68,8 +70,8 @@ WebRtcTransport::WebRtcTransport(const std::string& id, const WebRtcTransportOpt
 
 WebRtcTransport::~WebRtcTransport() {
   dtls_->Close();
-  core_.SetConnected(false);
-  core_.SetPaths({}, {});
+  SetConnected(false);
+  path_.SetPaths({}, {});
   // The sockets may close with encryptions under way into their arena.
   context_.srtp.Flush();
   if (server_ != nullptr) server_->RemoveTransport(*this);
@@ -104,7 +106,7 @@ IceCredentials WebRtcTransport::RestartIce() {
 
 WebRtcTransportDump WebRtcTransport::Dump() const {
   WebRtcTransportDump dump;
-  dump.base = core_.Dump();
+  dump.base = rtp_core_.Dump();
   dump.ice_parameters = ice_.credentials();
   dump.ice_candidates = candidates_;
   dump.ice_state = ice_state_;
@@ -117,7 +119,7 @@ WebRtcTransportDump WebRtcTransport::Dump() const {
 
 WebRtcTransportStats WebRtcTransport::GetStats(Timestamp now) {
   WebRtcTransportStats stats;
-  stats.base = core_.GetStats(now);
+  stats.base = rtp_core_.GetStats(now);
   stats.ice_state = ice_state_;
   if (selected_) stats.ice_selected_tuple = MakeTupleReport(selected_.tuple, listen_points());
   stats.dtls_state = dtls_state_;
@@ -151,12 +153,12 @@ void WebRtcTransport::OnDatagram(PacketRef buffer, size_t size, const NetworkPat
     return;
   }
   if (kind == DatagramKind::kRtp) {
-    std::optional<RtpPacket> packet = core_.OpenRtp(buffer, size);
-    if (packet) core_.RouteRtp(buffer, *packet, received_at);
+    std::optional<RtpPacket> packet = path_.OpenRtp(buffer, size);
+    if (packet) rtp_core_.RouteRtp(buffer, *packet, received_at);
     return;
   }
-  const std::span<const uint8_t> compound = core_.OpenRtcp(buffer, size);
-  if (!compound.empty()) core_.RouteRtcp(compound, received_at);
+  const std::span<const uint8_t> compound = path_.OpenRtcp(buffer, size);
+  if (!compound.empty()) rtp_core_.RouteRtcp(compound, received_at);
 }
 
 void WebRtcTransport::OnStun(const PacketRef& buffer, size_t size, const NetworkPath& from,
@@ -185,7 +187,7 @@ bool WebRtcTransport::ice_up() const {
 
 void WebRtcTransport::OnIceSelectedPath(const NetworkPath& path) {
   selected_ = path;
-  core_.SetPaths(path, path);
+  path_.SetPaths(path, path);
   context_.events.OnIceSelectedTuple(id(), MakeTupleReport(path.tuple, listen_points()));
 }
 
@@ -193,7 +195,7 @@ void WebRtcTransport::OnIceState(IceState state) {
   ice_state_ = state;
   if (state == IceState::kDisconnected) {
     selected_ = {};
-    core_.SetPaths({}, {});
+    path_.SetPaths({}, {});
   }
   context_.events.OnIceState(id(), state);
   if (ice_up()) StartDtls();
@@ -253,7 +255,7 @@ void WebRtcTransport::OnDtlsState(DtlsState state) {
 
 void WebRtcTransport::OnDtlsConnected(const SrtpMasterKey& local, const SrtpMasterKey& remote,
                                       const std::string& remote_certificate_pem) {
-  const Status status = core_.InstallSrtp(local, remote);
+  const Status status = path_.InstallSrtp(local, remote);
   if (!status.ok()) {
     SLUICE_ERROR("transport {}: SRTP with the keys of DTLS: {}", id(), status.ToString());
     OnDtlsState(DtlsState::kFailed);
@@ -269,7 +271,12 @@ void WebRtcTransport::OnDtlsApplicationData(std::span<const uint8_t> /*data*/) {
 }
 
 void WebRtcTransport::UpdateConnected() {
-  core_.SetConnected(ice_up() && dtls_state_ == DtlsState::kConnected);
+  SetConnected(ice_up() && dtls_state_ == DtlsState::kConnected);
+}
+
+void WebRtcTransport::SetConnected(bool connected) {
+  path_.SetConnected(connected);
+  rtp_core_.OnConnected(connected);
 }
 
 }  // namespace sluice::worker

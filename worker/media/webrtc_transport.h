@@ -12,6 +12,8 @@
 #include "worker/core/ice/ice_lite_agent.h"
 #include "worker/media/engine_context.h"
 #include "worker/media/ice_candidates.h"
+#include "worker/media/rtp_core.h"
+#include "worker/media/rtp_path.h"
 #include "worker/media/socket_factory.h"
 #include "worker/media/transport.h"
 #include "worker/media/transport_core.h"
@@ -40,6 +42,7 @@ class WebRtcTransport final : public Transport,
 
   const std::string& id() const { return core_.id(); }
   TransportCore& core() override { return core_; }
+  RtpCore& rtp() override { return rtp_core_; }
 
   /// Sets the peer's fingerprint and role; starts (or, where ICE came first and the role differs,
   /// restarts) DTLS. Returns our role. Error: called before. TypeError: no fingerprint.
@@ -63,6 +66,7 @@ class WebRtcTransport final : public Transport,
   bool TakesFrom(const NetworkPath& from);
   void StartDtls();
   void UpdateConnected();
+  void SetConnected(bool connected);
   bool ice_up() const;
   std::span<const ListenPoint> listen_points() const;
 
@@ -87,6 +91,8 @@ class WebRtcTransport final : public Transport,
   std::vector<IceCandidateReport> candidates_;
   CandidatePolicy candidate_policy_;
   TransportCore core_;
+  RtpPath path_;
+  RtpCore rtp_core_;
   IceLiteAgent ice_;
   IceState ice_state_ = IceState::kNew;
   NetworkPath selected_;  // empty while none

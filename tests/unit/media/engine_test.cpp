@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/unit/media/engine_fixture.h"
-#include "worker/media/transport_core.h"
+#include "worker/media/rtp_core.h"
 
 namespace sluice::worker {
 namespace {
@@ -213,7 +213,7 @@ TEST_CASE_METHOD(GraphFixture, "pause and resume reach the consumers before the 
 }
 
 TEST_CASE_METHOD(GraphFixture, "bitrate limits follow their rules", "[engine]") {
-  const uint64_t too_much = TransportCore::kMaxBitrate + 1;
+  const uint64_t too_much = RtpCore::kMaxBitrate + 1;
   CHECK(ClassOf(engine->SetMaxIncomingBitrate("a", too_much)) == "TypeError");
   CHECK(ClassOf(engine->SetMaxOutgoingBitrate("a", too_much)) == "TypeError");
   CHECK(ClassOf(engine->SetMinOutgoingBitrate("a", too_much)) == "TypeError");

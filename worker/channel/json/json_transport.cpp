@@ -15,7 +15,7 @@
 #include "worker/channel/json/room.h"
 #include "worker/channel/json/rtp_receiver.h"
 #include "worker/media/router.h"
-#include "worker/media/transport_core.h"
+#include "worker/media/rtp_core.h"
 #include "worker/media/webrtc_transport.h"
 
 namespace sluice::worker::json_protocol {
@@ -198,14 +198,14 @@ Result<std::string> JsonTransport::SetRemoteDtlsParameters(const json::object& d
 
 Status JsonTransport::SetMaxBitrate(uint32_t bps) {
   max_bitrate_ = std::max(bps, kMinMaxBitrate);
-  const auto core = context_.engine.Find<TransportCore>(engine_id_);
+  const auto core = context_.engine.Find<RtpCore>(engine_id_);
   if (!core.ok()) return core.status();
   return (*core)->SetMaxIncomingBitrate(max_bitrate_);
 }
 
 void JsonTransport::EnableRemb() {
   if (std::exchange(use_remb_, true)) return;
-  const auto core = context_.engine.Find<TransportCore>(engine_id_);
+  const auto core = context_.engine.Find<RtpCore>(engine_id_);
   if (core.ok()) {
     (*core)->StartRemb();
   } else {

@@ -15,7 +15,7 @@
 #include "worker/channel/json/peer.h"
 #include "worker/channel/json/room.h"
 #include "worker/channel/json/rtp_sender.h"
-#include "worker/media/transport_core.h"
+#include "worker/media/rtp_core.h"
 
 namespace sluice::worker::json_protocol {
 
@@ -203,7 +203,7 @@ Status RtpReceiver::StartProducer(size_t encoding) {
   const std::optional<ProduceOptions> options =
       ToProduceOptions(context_.NextEngineId("receiver"), *parameters_, encoding, peer_.cname());
   if (!options) return absl::OkStatus();
-  const auto core = context_.engine.Find<TransportCore>(transport_->engine_id());
+  const auto core = context_.engine.Find<RtpCore>(transport_->engine_id());
   if (!core.ok()) return core.status();
   const auto produced = (*core)->Produce(*options);
   if (produced.ok()) id = options->producer_id;
@@ -249,7 +249,7 @@ void RtpReceiver::Forget(KeptState kept) {
 void RtpReceiver::ForgetReceiveState(const std::string& transport_engine_id,
                                      std::span<const Ssrc> ssrcs) {
   if (ssrcs.empty()) return;
-  const auto core = context_.engine.Find<TransportCore>(transport_engine_id);
+  const auto core = context_.engine.Find<RtpCore>(transport_engine_id);
   if (core.ok()) {
     (*core)->ForgetReceiveState(ssrcs);
   } else {
@@ -267,7 +267,7 @@ void RtpReceiver::CloseProducers(bool keep_receive_state) {
   for (RtpSender* sender : senders_) sender->StopMedia();
   for (const std::string& producer_id : std::exchange(producer_ids_, {})) {
     if (producer_id.empty()) continue;
-    const auto core = context_.engine.Find<TransportCore>(transport_->engine_id());
+    const auto core = context_.engine.Find<RtpCore>(transport_->engine_id());
     const Status status =
         core.ok() ? (*core)->CloseProducer(producer_id, keep_receive_state) : core.status();
     if (!status.ok()) SLUICE_ERROR("rtpReceiver {}: {}", id_, std::string(status.message()));

@@ -13,7 +13,7 @@
 #include "worker/channel/json/peer.h"
 #include "worker/channel/json/rtp_receiver.h"
 #include "worker/media/consumer.h"
-#include "worker/media/transport_core.h"
+#include "worker/media/rtp_core.h"
 
 namespace sluice::worker::json_protocol {
 
@@ -136,7 +136,7 @@ Status RtpSender::StartMedia() {
   if (encoding.rtx_ssrc && encoding.rtx_ssrc == numbers_.rtx_ssrc) {
     options->first_rtx_sequence = numbers_.next_rtx;
   }
-  const auto core = context_.engine.Find<TransportCore>(transport_->engine_id());
+  const auto core = context_.engine.Find<RtpCore>(transport_->engine_id());
   if (!core.ok()) return core.status();
   const auto consumed = (*core)->Consume(*options);
   if (!consumed.ok()) return consumed.status();
@@ -155,7 +155,7 @@ void RtpSender::StopMedia() {
       numbers_.next_rtx = consumer.next_rtx_sequence();
     }
   }
-  const auto core = context_.engine.Find<TransportCore>(transport_->engine_id());
+  const auto core = context_.engine.Find<RtpCore>(transport_->engine_id());
   const Status status = core.ok() ? (*core)->CloseConsumer(consumer_id_) : core.status();
   if (!status.ok()) SLUICE_ERROR("rtpSender {}: {}", id_, std::string(status.message()));
   consumer_id_.clear();

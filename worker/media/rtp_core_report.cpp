@@ -1,21 +1,21 @@
-// Settings, dump and stats of TransportCore (router-protocol §2.3, §4.2, §4.3).
+// Settings, dump and stats of RtpCore.
 #include <fmt/format.h>
 
-#include "worker/media/transport_core.h"
+#include "worker/media/rtp_core.h"
 
 namespace sluice::worker {
 namespace {
 
 Status CheckUpperBound(const char* field, uint64_t bps) {
-  if (bps <= TransportCore::kMaxBitrate) return absl::OkStatus();
-  return TypeError(fmt::format("{} {}: at most {} bps", field, bps, TransportCore::kMaxBitrate));
+  if (bps <= RtpCore::kMaxBitrate) return absl::OkStatus();
+  return TypeError(fmt::format("{} {}: at most {} bps", field, bps, RtpCore::kMaxBitrate));
 }
 
 Status CheckOutgoing(const char* field, uint64_t bps) {
   SLUICE_RETURN_IF_ERROR(CheckUpperBound(field, bps));
-  if (bps == 0 || bps >= TransportCore::kMinOutgoingBitrate) return absl::OkStatus();
+  if (bps == 0 || bps >= RtpCore::kMinOutgoingBitrate) return absl::OkStatus();
   return TypeError(fmt::format("{} {}: 0 (no limit) or at least {} bps", field, bps,
-                               TransportCore::kMinOutgoingBitrate));
+                               RtpCore::kMinOutgoingBitrate));
 }
 
 std::optional<uint8_t> KnownId(uint8_t id) {
@@ -28,7 +28,7 @@ std::optional<uint64_t> IfPositive(uint64_t bps) {
 
 }  // namespace
 
-Status TransportCore::SetMaxIncomingBitrate(uint64_t bps) {
+Status RtpCore::SetMaxIncomingBitrate(uint64_t bps) {
   SLUICE_RETURN_IF_ERROR(CheckUpperBound("maxIncomingBitrate", bps));
   max_incoming_bitrate_ = bps;
   context_.turn.AfterResponse(this, [this](Timestamp now) {
@@ -39,7 +39,7 @@ Status TransportCore::SetMaxIncomingBitrate(uint64_t bps) {
   return absl::OkStatus();
 }
 
-Status TransportCore::SetMaxOutgoingBitrate(uint64_t bps) {
+Status RtpCore::SetMaxOutgoingBitrate(uint64_t bps) {
   SLUICE_RETURN_IF_ERROR(CheckOutgoing("maxOutgoingBitrate", bps));
   if (bps > 0 && bps < min_outgoing_bitrate_) {
     return TypeError(fmt::format("maxOutgoingBitrate {}: at least minOutgoingBitrate, {} bps", bps,
@@ -49,7 +49,7 @@ Status TransportCore::SetMaxOutgoingBitrate(uint64_t bps) {
   return absl::OkStatus();
 }
 
-Status TransportCore::SetMinOutgoingBitrate(uint64_t bps) {
+Status RtpCore::SetMinOutgoingBitrate(uint64_t bps) {
   SLUICE_RETURN_IF_ERROR(CheckOutgoing("minOutgoingBitrate", bps));
   if (max_outgoing_bitrate_ > 0 && bps > max_outgoing_bitrate_) {
     return TypeError(fmt::format("minOutgoingBitrate {}: at most maxOutgoingBitrate, {} bps", bps,
@@ -59,9 +59,9 @@ Status TransportCore::SetMinOutgoingBitrate(uint64_t bps) {
   return absl::OkStatus();
 }
 
-TransportDump TransportCore::Dump() const {
+TransportDump RtpCore::Dump() const {
   TransportDump dump;
-  dump.id = id_;
+  core_.FillDump(&dump);
   for (const auto& producer : producers_) dump.producer_ids.push_back(producer->id());
   for (const auto& consumer : consumers_) {
     dump.consumer_ids.push_back(consumer->id());
@@ -84,8 +84,6 @@ TransportDump TransportCore::Dump() const {
   for (const auto& [rid, producer] : listener_.rids()) {
     dump.listener_rids.emplace_back(rid, producer->id());
   }
-  dump.max_send_message_size = options_.max_send_message_size;
-  dump.max_receive_message_size = options_.max_receive_message_size;
   dump.traces = traces_;
   if (remb_limiter_ != nullptr) {
     dump.effective_incoming_bitrate = static_cast<uint64_t>(remb_limiter_->effective().bps());
@@ -93,20 +91,9 @@ TransportDump TransportCore::Dump() const {
   return dump;
 }
 
-TransportStats TransportCore::GetStats(Timestamp now) {
+TransportStats RtpCore::GetStats(Timestamp now) {
   TransportStats stats;
-  stats.transport_id = id_;
-  stats.timestamp_ms = now.ms();
-  const auto fill = [now](ByteRate& rate, uint64_t* bytes, uint64_t* bps) {
-    *bytes = rate.bytes();
-    *bps = rate.BitsPerSecond(now);
-  };
-  fill(received_, &stats.bytes_received, &stats.recv_bitrate);
-  fill(sent_, &stats.bytes_sent, &stats.send_bitrate);
-  fill(rtp_received_, &stats.rtp_bytes_received, &stats.rtp_recv_bitrate);
-  fill(rtp_sent_, &stats.rtp_bytes_sent, &stats.rtp_send_bitrate);
-  fill(rtx_received_, &stats.rtx_bytes_received, &stats.rtx_recv_bitrate);
-  fill(rtx_sent_, &stats.rtx_bytes_sent, &stats.rtx_send_bitrate);
+  core_.FillStats(&stats, now);
   if (remb_limiter_ != nullptr) {
     stats.available_incoming_bitrate = static_cast<uint64_t>(remb_limiter_->available().bps());
   }

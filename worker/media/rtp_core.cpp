@@ -1,0 +1,316 @@
+#include "worker/media/rtp_core.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/log.h"
+#include "worker/media/router.h"
+
+namespace sluice::worker {
+namespace {
+
+bool HasFeedback(const RtpParameters& parameters, std::string_view type) {
+  for (const RtpCodecParameters& codec : parameters.codecs) {
+    for (const RtcpFeedback& feedback : codec.rtcp_feedback) {
+      if (feedback.type == type) return true;
+    }
+  }
+  return false;
+}
+
+bool HasExtension(const RtpParameters& parameters, RtpExtensionUri uri) {
+  return std::any_of(
+      parameters.header_extensions.begin(), parameters.header_extensions.end(),
+      [&](const RtpHeaderExtensionParameters& extension) { return extension.uri == uri; });
+}
+
+/// Moves the owned object out of its vector, keeping the order of the rest.
+template <typename T>
+std::unique_ptr<T> Take(std::vector<std::unique_ptr<T>>* objects, const T& object) {
+  const auto it = std::find_if(objects->begin(), objects->end(),
+                               [&](const auto& owned) { return owned.get() == &object; });
+  if (it == objects->end()) return nullptr;
+  std::unique_ptr<T> taken = std::move(*it);
+  objects->erase(it);
+  return taken;
+}
+
+}  // namespace
+
+RtpCore::RtpCore(TransportCore& core, RtpLink& link)
+    : core_(core),
+      context_(core.context()),
+      link_(link),
+      rtcp_receiver_(*this),
+      rtcp_reporter_(*this, rtcp_receiver_, context_.environment) {}
+
+RtpCore::~RtpCore() {
+  DropConsumers();
+  DropProducers();
+  context_.turn.ForgetOwner(this);
+}
+
+void RtpCore::OnConnected(bool connected) {
+  if (connected_ == connected) return;
+  connected_ = connected;
+  if (connected) {
+    rtcp_reporter_.Start();
+  } else {
+    rtcp_reporter_.Stop();
+  }
+  for (const auto& consumer : consumers_) {
+    if (connected) {
+      consumer->OnTransportConnected();
+    } else {
+      consumer->OnTransportDisconnected();
+    }
+  }
+}
+
+// ---- Receiving --------------------------------------------------------------------------------
+
+void RtpCore::RouteRtp(const PacketRef& buffer, RtpPacket& packet, Timestamp received_at) {
+  FeedCongestionFeedback(packet, received_at);
+  Producer* producer = listener_.Find(packet, extension_ids_);
+  if (producer == nullptr) {
+    ++core_.counters().no_producer;
+    // No state for streams that nobody wants: a peer could make up any number of them.
+    link_.ForgetReceived(packet.ssrc());
+    return;
+  }
+  const size_t size = packet.size();
+  switch (producer->OnRtp(buffer, packet, received_at)) {
+    case Producer::ReceiveResult::kMedia:
+      core_.traffic().rtp_received.Add(size, received_at);
+      break;
+    case Producer::ReceiveResult::kRetransmission:
+      core_.traffic().rtx_received.Add(size, received_at);
+      break;
+    case Producer::ReceiveResult::kDiscarded:
+      ++core_.counters().producer_refused;
+      break;
+  }
+}
+
+void RtpCore::RouteRtcp(std::span<const uint8_t> compound, Timestamp now) {
+  if (!rtcp_receiver_.OnCompound(compound, now)) ++core_.counters().malformed_rtcp;
+}
+
+void RtpCore::InjectRtp(std::span<const uint8_t> packet) {
+  const Timestamp now = context_.environment.Now();
+  core_.CountReceived(packet.size(), now);
+  const PacketRef copy = context_.buffers.Copy(packet);
+  std::optional<RtpPacket> parsed = RtpPacket::Parse({copy.data(), packet.size()});
+  if (!parsed) {
+    ++core_.counters().malformed_rtp;
+    SLUICE_WARN(kRtp, "transport {}: {} bytes handed in are no RTP packet", id(), packet.size());
+    return;
+  }
+  RouteRtp(copy, *parsed, now);
+}
+
+void RtpCore::OnSsrcLearned(Producer& producer, Ssrc ssrc) {
+  if (!listener_.Learn(ssrc, producer)) ++core_.counters().ssrc_refused;
+}
+
+std::shared_ptr<SenderClock> RtpCore::ClockOf(const std::string& cname) {
+  return core_.router().ClockOf(cname);
+}
+
+Consumer* RtpCore::FindConsumer(Ssrc ssrc) const {
+  const auto it = consumers_by_ssrc_.find(ssrc.value());
+  return it == consumers_by_ssrc_.end() ? nullptr : it->second;
+}
+
+// ---- Congestion feedback to the sender ----------------------------------------------------------
+
+void RtpCore::FeedCongestionFeedback(const RtpPacket& packet, Timestamp received_at) {
+  if (transport_feedback_ != nullptr && extension_ids_.transport_cc != 0) {
+    const auto sequence = ParseTransportSequence(packet.Extension(extension_ids_.transport_cc));
+    if (sequence) transport_feedback_->OnPacket(*sequence, packet.ssrc(), received_at);
+  }
+  if (remb_limiter_ == nullptr) return;
+  std::optional<uint32_t> abs_send_time;
+  if (remb_limiter_->has_estimator() && extension_ids_.abs_send_time != 0) {
+    abs_send_time = ParseAbsSendTime(packet.Extension(extension_ids_.abs_send_time));
+  }
+  remb_limiter_->OnPacket(abs_send_time, packet.size(), packet.ssrc(), received_at);
+}
+
+void RtpCore::ChooseCongestionFeedback(const RtpParameters& parameters, Timestamp now) {
+  if (remb_limiter_ != nullptr) return;  // the first fitting producer chooses
+  const bool transport_cc = HasExtension(parameters, RtpExtensionUri::kTransportWideCc) &&
+                            HasFeedback(parameters, "transport-cc");
+  const bool remb = HasExtension(parameters, RtpExtensionUri::kAbsSendTime) &&
+                    HasFeedback(parameters, "goog-remb");
+  if (!transport_cc && !remb) return;
+  if (transport_cc) {
+    transport_feedback_ = std::make_unique<TransportFeedbackGenerator>(context_.environment, *this);
+  }
+  StartRembLimiter(/*estimate=*/!transport_cc, now);  // else the sender estimates for itself
+}
+
+void RtpCore::StartRemb() {
+  context_.turn.AfterResponse(this,
+                              [this](Timestamp now) { StartRembLimiter(/*estimate=*/true, now); });
+}
+
+void RtpCore::StartRembLimiter(bool estimate, Timestamp now) {
+  if (remb_limiter_ != nullptr) return;
+  remb_limiter_ = std::make_unique<RembLimiter>(*this);
+  if (estimate) remb_limiter_->StartEstimator();
+  if (max_incoming_bitrate_ == 0) return;
+  remb_limiter_->SetMaxIncomingBitrate(
+      DataRate::BitsPerSecond(static_cast<int64_t>(max_incoming_bitrate_)), now);
+}
+
+void RtpCore::OnRembCollapsed() {
+  if (!core_.options().key_frames_when_remb_collapses) return;
+  for (const auto& producer : producers_) {
+    if (producer->kind() == MediaKind::kVideo) producer->RequestKeyFrames();
+  }
+}
+
+// ---- Producers and consumers ------------------------------------------------------------------
+
+Result<ProduceReport> RtpCore::Produce(const ProduceOptions& options) {
+  SLUICE_RETURN_IF_ERROR(context_.objects.CheckFree(options.producer_id));
+  if (producers_.size() >= kMaxProducers) {
+    return Error(
+        fmt::format("this transport has {} producers, the most it takes; use another "
+                    "transport",
+                    kMaxProducers));
+  }
+  Result<std::unique_ptr<Producer>> created =
+      Producer::Create(options, *this, context_.environment, context_.events);
+  if (!created.ok()) return created.status();
+  Producer& producer = **created;
+  SLUICE_RETURN_IF_ERROR(
+      listener_.Add(producer, producer.rtp_parameters(), options.route_by_payload_type));
+  producers_.push_back(*std::move(created));
+  extension_ids_.Update(producer.rtp_parameters());
+  context_.objects.Register(producer.id(), ProducerEntry{&producer, this});
+  core_.router().AddProducer(producer);
+  context_.turn.AfterResponse(this, [this, id = producer.id()](Timestamp now) {
+    const auto* entry = context_.objects.FindAs<ProducerEntry>(id);
+    if (entry == nullptr || entry->transport != this) return;  // closed in the meantime
+    ChooseCongestionFeedback(entry->producer->rtp_parameters(), now);
+  });
+  return ProduceReport{producer.type()};
+}
+
+Status RtpCore::CheckConsumerSsrcs(const ConsumeOptions& options) const {
+  for (const RtpEncodingParameters& encoding : options.rtp_parameters.encodings) {
+    for (const std::optional<uint32_t>& ssrc : {encoding.ssrc, encoding.rtx_ssrc}) {
+      if (!ssrc) continue;
+      if (!consumers_by_ssrc_.contains(*ssrc) && !consumers_by_rtx_ssrc_.contains(*ssrc)) continue;
+      // Two streams under one SSRC would encrypt different packets under one nonce.
+      return Error(
+          fmt::format("rtpParameters.encodings ssrc {} is already sent on this transport; "
+                      "choose another",
+                      *ssrc));
+    }
+  }
+  return absl::OkStatus();
+}
+
+Result<ConsumeReport> RtpCore::Consume(const ConsumeOptions& options) {
+  SLUICE_RETURN_IF_ERROR(context_.objects.CheckFree(options.consumer_id));
+  Producer* producer = core_.router().FindProducer(options.producer_id);
+  if (producer == nullptr) {
+    return NotFoundError(
+        fmt::format("producerId '{}' names no producer of this router", options.producer_id));
+  }
+  if (consumers_.size() >= kMaxConsumers) {
+    return Error(
+        fmt::format("this transport has {} consumers, the most it takes; use another "
+                    "transport",
+                    kMaxConsumers));
+  }
+  SLUICE_RETURN_IF_ERROR(CheckConsumerSsrcs(options));
+  Result<std::unique_ptr<Consumer>> created =
+      Consumer::Create(options, *producer, link_, context_.environment, context_.events);
+  if (!created.ok()) return created.status();
+  Consumer& consumer = **created;
+  consumers_.push_back(*std::move(created));
+  consumers_by_ssrc_[consumer.ssrc().value()] = &consumer;
+  if (consumer.rtx_ssrc()) consumers_by_rtx_ssrc_[consumer.rtx_ssrc()->value()] = &consumer;
+  context_.objects.Register(consumer.id(), ConsumerEntry{&consumer, this});
+  return consumer.Report();
+}
+
+void RtpCore::CloseProducer(Producer& producer, bool keep_receive_state) {
+  const std::vector<Consumer*> consumers = producer.consumers();
+  for (Consumer* consumer : consumers) {
+    const auto* entry = context_.objects.FindAs<ConsumerEntry>(consumer->id());
+    consumer->OnProducerClosed();
+    producer.DetachConsumer(*consumer);
+    if (entry != nullptr) entry->transport->CloseConsumer(*consumer);
+  }
+  core_.router().RemoveProducer(producer);
+  listener_.Remove(producer);
+  if (!keep_receive_state) ForgetReceiveState(producer.ReceiveSsrcs());
+  context_.objects.Unregister(producer.id());
+  context_.turn.ForgetProducer(producer);
+  context_.srtp.Flush();  // it may read the producer's packets
+  Take(&producers_, producer);
+}
+
+Status RtpCore::CloseProducer(const std::string& producer_id, bool keep_receive_state) {
+  const auto* entry = context_.objects.FindAs<ProducerEntry>(producer_id);
+  if (entry == nullptr || entry->transport != this) {
+    return NotFoundError(
+        fmt::format("producerId '{}' names no producer of transport '{}'", producer_id, id()));
+  }
+  CloseProducer(*entry->producer, keep_receive_state);
+  return absl::OkStatus();
+}
+
+void RtpCore::ForgetReceiveState(std::span<const Ssrc> ssrcs) {
+  for (const Ssrc ssrc : ssrcs) {
+    if (listener_.FindBySsrc(ssrc) == nullptr) link_.ForgetReceived(ssrc);
+  }
+}
+
+void RtpCore::CloseConsumer(Consumer& consumer) {
+  consumers_by_ssrc_.erase(consumer.ssrc().value());
+  if (consumer.rtx_ssrc()) consumers_by_rtx_ssrc_.erase(consumer.rtx_ssrc()->value());
+  link_.ForgetSent(consumer.ssrc());
+  if (consumer.rtx_ssrc()) link_.ForgetSent(*consumer.rtx_ssrc());
+  context_.objects.Unregister(consumer.id());
+  Take(&consumers_, consumer);
+}
+
+Status RtpCore::CloseConsumer(const std::string& consumer_id) {
+  const auto* entry = context_.objects.FindAs<ConsumerEntry>(consumer_id);
+  if (entry == nullptr || entry->transport != this) {
+    return NotFoundError(
+        fmt::format("consumerId '{}' names no consumer of transport '{}'", consumer_id, id()));
+  }
+  CloseConsumer(*entry->consumer);
+  return absl::OkStatus();
+}
+
+void RtpCore::CloseChildren() {
+  while (!producers_.empty()) CloseProducer(*producers_.front());
+  while (!consumers_.empty()) CloseConsumer(*consumers_.back());
+}
+
+void RtpCore::DropConsumers() {
+  while (!consumers_.empty()) CloseConsumer(*consumers_.back());
+}
+
+void RtpCore::DropProducers() {
+  for (const auto& producer : producers_) {
+    core_.router().RemoveProducer(*producer);
+    context_.objects.Unregister(producer->id());
+    context_.turn.ForgetProducer(*producer);
+  }
+  context_.srtp.Flush();
+  listener_ = RtpListener();
+  producers_.clear();
+}
+
+}  // namespace sluice::worker

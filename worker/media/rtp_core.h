@@ -1,0 +1,146 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "common/rtp_types.h"
+#include "common/status.h"
+#include "worker/core/bwe/feedback_sink.h"
+#include "worker/core/bwe/remb_limiter.h"
+#include "worker/core/bwe/transport_feedback_generator.h"
+#include "worker/core/packet_buffer.h"
+#include "worker/media/consumer.h"
+#include "worker/media/producer.h"
+#include "worker/media/rtcp_receiver.h"
+#include "worker/media/rtcp_reporter.h"
+#include "worker/media/rtp_link.h"
+#include "worker/media/rtp_listener.h"
+#include "worker/media/transport_core.h"
+#include "worker/wire/rtp_packet.h"
+
+namespace sluice::worker {
+
+/// The media half of a transport, whatever its class: producers, consumers, their SSRC tables, RTCP
+/// both ways, receive-side congestion feedback. What it sends goes to its RtpLink; what comes in,
+/// and whether media may flow, it is told.
+///
+/// Owned by a class of transport, beside the TransportCore and the link that it works with.
+class RtpCore final : public ProducerHost, public FeedbackSink {
+ public:
+  /// Smallest limit for outgoing bitrate.
+  static constexpr uint64_t kMinOutgoingBitrate = 30'000;           // bps
+  static constexpr uint64_t kMaxBitrate = (uint64_t{1} << 63) - 2;  // bps
+  /// Consumers of one transport: a viewer of a conference of 1000 with audio and video.
+  static constexpr size_t kMaxConsumers = 2048;
+  /// Producers of one transport; each costs receive state.
+  static constexpr size_t kMaxProducers = 256;
+
+  /// Both outlive it.
+  RtpCore(TransportCore& core, RtpLink& link);
+  ~RtpCore() override;
+  RtpCore(const RtpCore&) = delete;
+  RtpCore& operator=(const RtpCore&) = delete;
+
+  TransportCore& core() const { return core_; }
+  const std::string& id() const { return core_.id(); }
+  Router& router() const { return core_.router(); }
+
+  // --- The transport pushes.
+
+  /// Media may (no longer) flow: consumers and the RTCP timer follow. The link knows already.
+  void OnConnected(bool connected);
+  void RouteRtp(const PacketRef& buffer, RtpPacket& packet, Timestamp received_at);
+  void RouteRtcp(std::span<const uint8_t> compound, Timestamp now);
+
+  // --- Commands.
+
+  Status SetMaxIncomingBitrate(uint64_t bps);
+  /// After the response: measures what comes in, by abs-send-time, and tells the sender in REMBs,
+  /// whatever its producers negotiated. Nothing happens where one of them has begun it.
+  void StartRemb();
+  Status SetMaxOutgoingBitrate(uint64_t bps);
+  Status SetMinOutgoingBitrate(uint64_t bps);
+  void EnableTraces(TraceMask traces) { traces_ = traces; }
+  Result<ProduceReport> Produce(const ProduceOptions& options);
+  Result<ConsumeReport> Consume(const ConsumeOptions& options);
+  /// Each consumer of it, wherever it lives, hears OnProducerClosed and is deleted.
+  /// `keep_receive_state`: the SRTP state of its SSRCs stays, for a producer that takes them over;
+  /// without it their rollover counters would be lost.
+  void CloseProducer(Producer& producer, bool keep_receive_state = false);
+  /// NotFoundError when it is not one of this transport's.
+  Status CloseProducer(const std::string& producer_id, bool keep_receive_state = false);
+  /// Drops the SRTP state of those SSRCs that no producer has.
+  void ForgetReceiveState(std::span<const Ssrc> ssrcs);
+  void CloseConsumer(Consumer& consumer);
+  /// NotFoundError when it is not one of this transport's.
+  Status CloseConsumer(const std::string& consumer_id);
+  /// Producers, then consumers, as above.
+  void CloseChildren();
+  /// Deletes the consumers, or the producers (which must have no consumers left), telling nobody.
+  void DropConsumers();
+  void DropProducers();
+  /// A packet handed in by the controller as if it had been received.
+  void InjectRtp(std::span<const uint8_t> packet);
+
+  /// Of the whole transport.
+  TransportDump Dump() const;
+  TransportStats GetStats(Timestamp now);
+
+  // --- RtcpReceiver and RtcpReporter look these up.
+
+  const RtpListener& listener() const { return listener_; }
+  const std::vector<std::unique_ptr<Producer>>& producers() const { return producers_; }
+  const std::vector<std::unique_ptr<Consumer>>& consumers() const { return consumers_; }
+  /// By media SSRC; null for an RTX SSRC.
+  Consumer* FindConsumer(Ssrc ssrc) const;
+  void SendRtcp(std::span<const uint8_t> compound) { link_.SendRtcp(compound); }
+
+  // ProducerHost
+  void SendRtcpToProducer(std::span<const uint8_t> compound) override { SendRtcp(compound); }
+  void ScheduleDelivery(Producer& producer) override { context_.turn.ScheduleDelivery(producer); }
+  void OnSsrcLearned(Producer& producer, Ssrc ssrc) override;
+  std::shared_ptr<SenderClock> ClockOf(const std::string& cname) override;
+
+  // FeedbackSink
+  void SendFeedback(std::span<const uint8_t> rtcp) override { SendRtcp(rtcp); }
+  void OnRembCollapsed() override;
+
+ private:
+  void FeedCongestionFeedback(const RtpPacket& packet, Timestamp received_at);
+  void ChooseCongestionFeedback(const RtpParameters& parameters, Timestamp now);
+  void StartRembLimiter(bool estimate, Timestamp now);
+  Status CheckConsumerSsrcs(const ConsumeOptions& options) const;
+
+  TransportCore& core_;
+  EngineContext& context_;
+  RtpLink& link_;
+  bool connected_ = false;
+
+  // The objects.
+  RtpListener listener_;
+  ReceiveExtensionIds extension_ids_;
+  std::vector<std::unique_ptr<Producer>> producers_;
+  std::vector<std::unique_ptr<Consumer>> consumers_;
+  absl::flat_hash_map<uint32_t, Consumer*> consumers_by_ssrc_;
+  absl::flat_hash_map<uint32_t, Consumer*> consumers_by_rtx_ssrc_;
+
+  // RTCP and congestion feedback.
+  RtcpReceiver rtcp_receiver_;
+  RtcpReporter rtcp_reporter_;
+  std::unique_ptr<TransportFeedbackGenerator> transport_feedback_;
+  std::unique_ptr<RembLimiter> remb_limiter_;
+
+  // Settings.
+  uint64_t max_incoming_bitrate_ = 0;  // bps, 0 = none; likewise below
+  uint64_t max_outgoing_bitrate_ = 0;
+  uint64_t min_outgoing_bitrate_ = 0;
+  TraceMask traces_ = 0;
+};
+
+}  // namespace sluice::worker

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "common/status.h"
+#include "worker/core/packet_buffer.h"
+#include "worker/core/packet_writer.h"
+#include "worker/core/srtp/srtp_session.h"
+#include "worker/media/rtp_link.h"
+#include "worker/media/transport_core.h"
+#include "worker/wire/rtp_packet.h"
+
+namespace sluice::worker {
+
+/// RTP and RTCP over a network path: where they leave, the keys that protect them both ways, and
+/// whether they may flow.
+///
+/// Owned by a class of transport, whose connectivity pushes the paths (SetPaths), the keys
+/// (InstallSrtp) and the state (SetConnected) into it, and hands it what came in. No virtual call
+/// on the way out of a packet but the writer's.
+class RtpPath final : public RtpLink {
+ public:
+  /// `encrypted`: nothing flows without keys.
+  RtpPath(TransportCore& core, bool encrypted);
+  ~RtpPath() override;
+  RtpPath(const RtpPath&) = delete;
+  RtpPath& operator=(const RtpPath&) = delete;
+
+  /// Where RTP and RTCP leave; the same path twice with rtcp-mux. An empty path drops.
+  void SetPaths(const NetworkPath& rtp, const NetworkPath& rtcp);
+  Status InstallSrtp(const SrtpMasterKey& local, const SrtpMasterKey& remote);
+  bool has_srtp() const { return srtp_receiver_ != nullptr; }
+  /// The RtpCore that sends here has to hear of it, too.
+  void SetConnected(bool connected) { connected_ = connected; }
+
+  /// Decrypts (in place) and parses one RTP datagram; nullopt, and counted, when it is not one.
+  std::optional<RtpPacket> OpenRtp(const PacketRef& buffer, size_t size);
+  /// Decrypts one RTCP datagram in place; an empty span, and counted, on failure.
+  std::span<const uint8_t> OpenRtcp(const PacketRef& buffer, size_t size);
+
+  // RtpLink
+  bool connected() const override { return connected_; }
+  uint8_t* BeginRtp(size_t capacity) override;
+  void EndRtp(uint8_t* slot, size_t header_size, std::span<const uint8_t> payload,
+              RtpClass rtp_class, bool same_bytes_again) override;
+  uint16_t NextTransportSequence() override { return next_transport_sequence_++; }
+  void SendRtcp(std::span<const uint8_t> compound) override;
+  void ForgetReceived(Ssrc ssrc) override;
+  void ForgetSent(Ssrc ssrc) override;
+
+ private:
+  void CountUnprotectError(SrtpUnprotectError error);
+
+  TransportCore& core_;
+  const bool encrypted_;
+  bool connected_ = false;
+  NetworkPath rtp_path_;
+  NetworkPath rtcp_path_;
+  std::unique_ptr<SrtpSender> srtp_sender_;
+  std::unique_ptr<SrtpReceiver> srtp_receiver_;
+  uint16_t next_transport_sequence_ = 1;
+};
+
+}  // namespace sluice::worker
