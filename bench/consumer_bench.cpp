@@ -257,7 +257,7 @@ void MeasureRepair(int repetitions) {
     const uint64_t before = room.sent();
     const auto start = std::chrono::steady_clock::now();
     for (size_t c = 0; c < kConsumers; ++c) {
-      room.consumers[c]->OnNack({&items[c], 1}, room.environment.Now());
+      room.consumers[c]->OnNack(0, {&items[c], 1}, room.environment.Now());
     }
     const std::chrono::duration<double, std::nano> spent = std::chrono::steady_clock::now() - start;
     best = std::min(best, spent.count());

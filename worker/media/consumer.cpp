@@ -1,5 +1,6 @@
 #include "worker/media/consumer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "worker/core/rtp/sender_report_clock.h"
@@ -23,13 +24,11 @@ SeqNumber FirstSequence(const std::optional<uint16_t>& given, Environment& envir
 }  // namespace
 
 Consumer::Impl::Impl(const ConsumeOptions& options, ConsumerSettings resolved,
-                     std::unique_ptr<LayerSelector> chosen, Producer& source, RtpEgress& rtp_egress,
-                     Environment& world, EngineEvents& listener)
-    : selector(std::move(chosen)),
+                     std::unique_ptr<LayerForwarder> chosen, Producer& source,
+                     RtpEgress& rtp_egress, Environment& world, EngineEvents& listener)
+    : forwarder(std::move(chosen)),
       ignore_dtx(options.ignore_dtx && resolved.codec == CodecKind::kOpus),
       settings(std::move(resolved)),
-      stream(settings, FirstSequence(options.first_sequence, world),
-             FirstSequence(options.first_rtx_sequence, world), rtp_egress),
       producer(&source),
       egress(rtp_egress),
       environment(world),
@@ -40,7 +39,15 @@ Consumer::Impl::Impl(const ConsumeOptions& options, ConsumerSettings resolved,
       consumable_encodings(options.consumable_rtp_encodings),
       transport_connected(rtp_egress.connected()),
       paused(options.paused),
-      producer_paused(source.paused()) {}
+      producer_paused(source.paused()) {
+  outputs.reserve(settings.streams.size());
+  for (const OutputStreamSettings& stream : settings.streams) {
+    outputs.push_back(
+        Output{SendStream(settings, stream, FirstSequence(options.first_sequence, world),
+                          FirstSequence(options.first_rtx_sequence, world), rtp_egress)});
+  }
+  forwarder->SetTarget(policy.target());
+}
 
 void Consumer::Impl::UpdateActive(bool source_asks) {
   const bool should = ShouldBeActive();
@@ -48,34 +55,35 @@ void Consumer::Impl::UpdateActive(bool source_asks) {
   active = should;
   if (!active) {
     if (producer != nullptr) producer->SetConsumerActive(*self, false);
-    stream.Stop();
+    for (Output& output : outputs) output.send.Stop();
     return;
   }
-  selector->Restart();
+  forwarder->Restart();
   // The numbers may have come round meanwhile.
   if (codec_epoch != 0) codec_epoch = kUnknownCodecEpoch;
   producer->SetConsumerActive(*self, true);
-  if (!selector->awaits_key_frame()) return;
+  if (!forwarder->awaits_key_frame()) return;
   if (source_asks) {
     key_frame_asked_at = environment.Now();
   } else {
-    AskForKeyFrame(environment.Now());
+    for (size_t i = 0; i < outputs.size(); ++i) AskForKeyFrame(i, environment.Now());
   }
 }
 
-void Consumer::Impl::AskForKeyFrame(Timestamp now) {
+void Consumer::Impl::AskForKeyFrame(size_t stream, Timestamp now) {
   key_frame_asked_at = now;
-  producer->RequestKeyFrame(settings.mapped_ssrc);
+  producer->RequestKeyFrame(settings.streams[stream].mapped_ssrc);
 }
 
-void Consumer::Impl::OnKeyFrameRequest(TraceReport::Type type, ConsumerTraceType bit,
+void Consumer::Impl::OnKeyFrameRequest(size_t stream, TraceReport::Type type, ConsumerTraceType bit,
                                        Timestamp now) {
-  ++(type == TraceReport::Type::kPli ? pli_count : fir_count);
+  Output& output = outputs[stream];
+  ++(type == TraceReport::Type::kPli ? output.pli_count : output.fir_count);
   if ((traces & TraceBit(bit)) != 0) {
     TraceReport trace;
     trace.type = type;
     trace.timestamp_ms = now.ms();
-    trace.ssrc = settings.stream.ssrc;
+    trace.ssrc = settings.streams[stream].params.ssrc;
     events.OnConsumerTrace(id, trace);
   }
   if (!active || !HasKeyFrames(settings.codec)) return;
@@ -83,14 +91,17 @@ void Consumer::Impl::OnKeyFrameRequest(TraceReport::Type type, ConsumerTraceType
     ++counters.key_frame_requests_throttled;
     return;
   }
-  AskForKeyFrame(now);
+  AskForKeyFrame(stream, now);
 }
 
 ConsumerScore Consumer::Impl::Score() const {
   ConsumerScore score;
-  score.score = stream.statistics().score();
+  score.score = outputs.front().send.statistics().score();
+  for (const Output& output : outputs) {
+    score.score = std::min(score.score, output.send.statistics().score());
+  }
   if (producer == nullptr) return score;
-  score.producer_score = producer->encoding_score(selector->current_encoding());
+  score.producer_score = producer->encoding_score(forwarder->current_encoding());
   score.producer_scores = producer->encoding_scores();
   return score;
 }
@@ -102,10 +113,11 @@ Result<std::unique_ptr<Consumer>> Consumer::Create(const ConsumeOptions& options
                                                    Environment& environment, EngineEvents& events) {
   Result<ConsumerSettings> settings = ResolveConsumerSettings(options);
   if (!settings.ok()) return settings.status();
-  auto selector = CreateLayerSelector(settings->type, settings->codec);
-  if (!selector.ok()) return selector.status();
-  std::unique_ptr<Consumer> consumer(new Consumer(std::make_unique<Impl>(
-      options, *std::move(settings), *std::move(selector), producer, egress, environment, events)));
+  auto forwarder = LayerForwarder::Create(settings->type, settings->codec);
+  if (!forwarder.ok()) return forwarder.status();
+  std::unique_ptr<Consumer> consumer(
+      new Consumer(std::make_unique<Impl>(options, *std::move(settings), *std::move(forwarder),
+                                          producer, egress, environment, events)));
   Impl& impl = *consumer->impl_;
   impl.self = consumer.get();
   producer.AttachConsumer(*consumer);
@@ -126,13 +138,17 @@ const std::string& Consumer::id() const { return impl_->id; }
 const std::string& Consumer::producer_id() const { return impl_->producer_id; }
 MediaKind Consumer::kind() const { return impl_->kind; }
 const RtpParameters& Consumer::rtp_parameters() const { return impl_->settings.rtp_parameters; }
-Ssrc Consumer::ssrc() const { return Ssrc(impl_->settings.stream.ssrc); }
-std::optional<Ssrc> Consumer::rtx_ssrc() const {
-  if (!impl_->settings.uses_rtx) return std::nullopt;
-  return Ssrc(*impl_->settings.stream.rtx_ssrc);
+size_t Consumer::stream_count() const { return impl_->outputs.size(); }
+Consumer::Stream Consumer::stream(size_t index) const {
+  const OutputStreamSettings& settings = impl_->settings.streams[index];
+  const SendStream& send = impl_->outputs[index].send;
+  Stream stream;
+  stream.ssrc = Ssrc(settings.params.ssrc);
+  if (settings.uses_rtx) stream.rtx_ssrc = Ssrc(*settings.params.rtx_ssrc);
+  stream.next_sequence = send.next_own().value();
+  stream.next_rtx_sequence = send.next_rtx().value();
+  return stream;
 }
-uint16_t Consumer::next_sequence() const { return impl_->stream.next_own().value(); }
-uint16_t Consumer::next_rtx_sequence() const { return impl_->stream.next_rtx().value(); }
 bool Consumer::active() const { return impl_->active; }
 bool Consumer::producer_closed() const { return impl_->producer == nullptr; }
 const ConsumerCounters& Consumer::counters() const { return impl_->counters; }
@@ -180,41 +196,44 @@ void Consumer::OnProducerScore() {
   if (impl_->producer != nullptr) impl_->EmitScore();
 }
 
-void Consumer::OnReportBlock(const rtcp::ReportBlock& block, Timestamp now) {
+void Consumer::OnReportBlock(size_t stream, const rtcp::ReportBlock& block, Timestamp now) {
   const NtpTime ntp_now = impl_->environment.NtpNow();
-  if (impl_->stream.statistics().OnReportBlock(block, ntp_now, now)) impl_->EmitScore();
+  SendStatistics& statistics = impl_->outputs[stream].send.statistics();
+  if (statistics.OnReportBlock(block, ntp_now, now)) impl_->EmitScore();
 }
 
-void Consumer::OnPli(Timestamp now) {
-  impl_->OnKeyFrameRequest(TraceReport::Type::kPli, ConsumerTraceType::kPli, now);
+void Consumer::OnPli(size_t stream, Timestamp now) {
+  impl_->OnKeyFrameRequest(stream, TraceReport::Type::kPli, ConsumerTraceType::kPli, now);
 }
 
-void Consumer::OnFir(Timestamp now) {
-  impl_->OnKeyFrameRequest(TraceReport::Type::kFir, ConsumerTraceType::kFir, now);
+void Consumer::OnFir(size_t stream, Timestamp now) {
+  impl_->OnKeyFrameRequest(stream, TraceReport::Type::kFir, ConsumerTraceType::kFir, now);
 }
 
-std::optional<Consumer::SenderReport> Consumer::MakeSenderReport(Timestamp now) {
+std::optional<Consumer::SenderReport> Consumer::MakeSenderReport(size_t stream, Timestamp now) {
   Impl& impl = *impl_;
-  const SendStatistics& sent = impl.stream.statistics();
-  const StreamContinuity& newest = impl.stream.continuity();
+  Impl::Output& output = impl.outputs[stream];
+  const RtpStreamParams& params = impl.settings.streams[stream].params;
+  const SendStatistics& sent = output.send.statistics();
+  const StreamContinuity& newest = output.send.continuity();
   if (sent.packets() == 0 || now - sent.last_sent_at() > Impl::kMaxReportSilence) {
     return std::nullopt;
   }
-  if (impl.reported_at != Timestamp() && now - impl.reported_at < Impl::kMinReportInterval) {
+  if (output.reported_at != Timestamp() && now - output.reported_at < Impl::kMinReportInterval) {
     return std::nullopt;
   }
-  impl.reported_at = now;
+  output.reported_at = now;
 
   SenderReportReference reference;
   reference.timestamp = newest.last_timestamp();
-  reference.clock_rate = impl.settings.stream.clock_rate;
+  reference.clock_rate = params.clock_rate;
   reference.received_at = newest.last_received_at();
   if (impl.producer != nullptr) {
     reference.captured_at =
         impl.producer->CaptureTime(newest.last_source(), newest.last_source_timestamp());
   }
   SenderReport report;
-  report.info.ssrc = ssrc();
+  report.info.ssrc = Ssrc(params.ssrc);
   report.info.ntp = impl.environment.NtpNow();
   report.info.rtp_timestamp = SenderReportTimestamp(reference, report.info.ntp, now);
   report.info.packet_count = static_cast<uint32_t>(sent.packets());
@@ -224,10 +243,16 @@ std::optional<Consumer::SenderReport> Consumer::MakeSenderReport(Timestamp now) 
 }
 
 float Consumer::fraction_lost() const {
-  return static_cast<float>(impl_->stream.statistics().fraction_lost()) / 256.0F;
+  uint8_t worst = 0;
+  for (const Impl::Output& output : impl_->outputs) {
+    worst = std::max(worst, output.send.statistics().fraction_lost());
+  }
+  return static_cast<float>(worst) / 256.0F;
 }
 
-Duration Consumer::round_trip_time() const { return impl_->stream.statistics().round_trip_time(); }
+Duration Consumer::round_trip_time() const {
+  return impl_->outputs.front().send.statistics().round_trip_time();
+}
 
 void Consumer::Pause() {
   impl_->paused = true;
@@ -239,19 +264,18 @@ void Consumer::Resume() {
   impl_->UpdateActive();
 }
 
-std::optional<ConsumerLayers> Consumer::SetPreferredLayers(const ConsumerLayers& /*layers*/) {
-  return std::nullopt;  // one encoding has none to prefer (router-protocol §2.6)
+std::optional<ConsumerLayers> Consumer::SetPreferredLayers(const ConsumerLayers& layers) {
+  const std::optional<ConsumerLayers> set = impl_->policy.SetPreferredLayers(layers);
+  impl_->forwarder->SetTarget(impl_->policy.target());
+  return set;
 }
 
-Status Consumer::SetPriority(uint8_t priority) {
-  if (priority == 0) return TypeError("priority 0 is not within 1 to 255");
-  impl_->priority = priority;
-  return {};
-}
+Status Consumer::SetPriority(uint8_t priority) { return impl_->policy.SetPriority(priority); }
 
 void Consumer::RequestKeyFrame() {
-  if (impl_->active && HasKeyFrames(impl_->settings.codec)) {
-    impl_->AskForKeyFrame(impl_->environment.Now());
+  if (!impl_->active || !HasKeyFrames(impl_->settings.codec)) return;
+  for (size_t i = 0; i < impl_->outputs.size(); ++i) {
+    impl_->AskForKeyFrame(i, impl_->environment.Now());
   }
 }
 

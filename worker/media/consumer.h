@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <span>
@@ -33,9 +34,11 @@ struct ConsumerCounters {
   uint64_t key_frame_requests_throttled = 0;
 };
 
-/// A media stream that goes out (router-protocol §5.13): takes the turn's packets of one producer,
-/// lets its LayerSelector choose, rewrites SSRC, sequence, timestamp and picture id so that the
-/// receiver sees one continuous stream, and writes them into the egress arena.
+/// What goes out of one producer to one receiver: takes the turn's packets of the producer, lets
+/// its LayerForwarder choose on the way to the target of its LayerPolicy, rewrites SSRC, sequence,
+/// timestamp and picture id so that the receiver sees one continuous stream, and writes them into
+/// the egress arena. It has one output stream (a pipe consumer is to have one per encoding); RTCP
+/// names them by index.
 ///
 /// Owned by the transport, attached to the producer while both live. Active only while the
 /// transport is connected and neither it nor the producer is paused; inactive it costs nothing per
@@ -53,12 +56,18 @@ class Consumer {
   const std::string& producer_id() const;
   MediaKind kind() const;
   const RtpParameters& rtp_parameters() const;
-  Ssrc ssrc() const;
-  std::optional<Ssrc> rtx_ssrc() const;
   ConsumeReport Report() const;
-  /// Numbers of the next packet, for a consumer that takes over these SSRCs.
-  uint16_t next_sequence() const;
-  uint16_t next_rtx_sequence() const;
+  /// An output stream: its SSRCs, and the numbers of its next packets for a consumer that takes
+  /// them over.
+  struct Stream {
+    Ssrc ssrc;
+    std::optional<Ssrc> rtx_ssrc;
+    uint16_t next_sequence = 0;
+    uint16_t next_rtx_sequence = 0;
+  };
+  size_t stream_count() const;
+  /// `index` < stream_count(), here and below.
+  Stream stream(size_t index) const;
 
   /// The packets of one turn, in receive order; they stay in the producer's ring until its next
   /// turn. Only called while active.
@@ -76,19 +85,20 @@ class Consumer {
   /// A stream of the producer appeared or changed its score.
   void OnProducerScore();
 
-  // RTCP from the receiver
-  void OnReportBlock(const rtcp::ReportBlock& block, Timestamp now);
-  void OnNack(std::span<const rtcp::NackItem> items, Timestamp now);
-  void OnPli(Timestamp now);
-  void OnFir(Timestamp now);
+  // RTCP from the receiver, about the output stream with index `stream`
+  void OnReportBlock(size_t stream, const rtcp::ReportBlock& block, Timestamp now);
+  void OnNack(size_t stream, std::span<const rtcp::NackItem> items, Timestamp now);
+  void OnPli(size_t stream, Timestamp now);
+  void OnFir(size_t stream, Timestamp now);
 
-  /// SR + SDES of this stream when a report is due and it has sent in the last 2000 ms (§5.12).
+  /// SR + SDES of an output stream when a report is due and it has sent in the last 2000 ms
+  /// (§5.12).
   struct SenderReport {
     rtcp::SenderInfo info;
     std::string cname;
   };
-  std::optional<SenderReport> MakeSenderReport(Timestamp now);
-  float fraction_lost() const;  ///< 0…1, from the last RR
+  std::optional<SenderReport> MakeSenderReport(size_t stream, Timestamp now);
+  float fraction_lost() const;  ///< 0…1, of the worst stream in its last RR
   Duration round_trip_time() const;
 
   void Pause();

@@ -10,20 +10,20 @@ namespace sluice::worker {
 void Consumer::OnPackets(std::span<const RoutedPacket* const> packets, Timestamp now) {
   Impl& impl = *impl_;
   if (!impl.active) return;
-  if (impl.selector->awaits_key_frame()) {
+  if (impl.forwarder->awaits_key_frame()) {
     packets = packets.subspan(impl.CountAwaited(packets));
     if (packets.empty()) return impl.RepeatKeyFrameRequest(now);
   }
-  impl.stream.BeginTurn(now);
+  for (Impl::Output& output : impl.outputs) output.send.BeginTurn(now);
   for (const RoutedPacket* packet : packets) impl.Forward(*packet, now);
-  impl.stream.EndTurn(now);
+  for (Impl::Output& output : impl.outputs) output.send.EndTurn(now);
 }
 
 /// How many packets at the front cannot end the wait for a key frame. Nothing is kept of them:
 /// those that turn out to belong to the key frame stand in the producer's ring.
 size_t Consumer::Impl::CountAwaited(std::span<const RoutedPacket* const> packets) const {
   size_t count = 0;
-  while (count < packets.size() && !packets[count]->info.key_frame &&
+  while (count < packets.size() && !packets[count]->frame.key &&
          packets[count]->codec_epoch == codec_epoch) {
     ++count;
   }
@@ -31,49 +31,70 @@ size_t Consumer::Impl::CountAwaited(std::span<const RoutedPacket* const> packets
 }
 
 void Consumer::Impl::RepeatKeyFrameRequest(Timestamp now) {
-  if (now - key_frame_asked_at >= kKeyFrameRetry) AskForKeyFrame(now);
+  if (now - key_frame_asked_at < kKeyFrameRetry) return;
+  for (size_t i = 0; i < outputs.size(); ++i) AskForKeyFrame(i, now);
 }
 
 void Consumer::Impl::Forward(const RoutedPacket& packet, Timestamp now) {
-  if (packet.padding_only || packet.payload.empty()) return stream.Skip(packet);
+  if (packet.padding_only) return Drop(packet);
   if (packet.codec_epoch != codec_epoch) [[unlikely]]
     EnterCodec(packet);
-  if (!settings.payload_types[packet.payload_type.value() & 0x7f]) {
-    ++counters.unsupported_payload;
-    return stream.Skip(packet);
+  if (const auto counter = Unwanted(packet)) {
+    ++(counters.*counter);
+    return Drop(packet);
   }
-  if (ignore_dtx && IsOpusDtx(packet.payload)) {
-    ++counters.dtx_dropped;
-    return stream.Skip(packet);
-  }
-  switch (selector->Decide(packet)) {
-    case LayerDecision::kForward:
-      if (packet.restarted || stream.IsJump(packet)) stream.Renumber(packet);
-      return Send(packet);
-    case LayerDecision::kSkip:
-      return stream.Skip(packet);
-    case LayerDecision::kAwaitKeyFrame:
-      return RepeatKeyFrameRequest(now);
-    case LayerDecision::kStart:
+  const ForwardDecision decision = forwarder->Decide(packet);
+  if (decision.action == ForwardDecision::Action::kDrop) return Drop(packet);
+  if (decision.action == ForwardDecision::Action::kWait) return RepeatKeyFrameRequest(now);
+  SendStream& stream = outputs[decision.stream].send;
+  switch (decision.rewrite) {
+    case ForwardDecision::Rewrite::kContinue:
+      if (stream.IsJump(packet)) [[unlikely]]
+        stream.Renumber(packet);
+      return Send(stream, packet, decision.marker);
+    case ForwardDecision::Rewrite::kRenumber:
+      stream.Renumber(packet);
+      return Send(stream, packet, decision.marker);
+    case ForwardDecision::Rewrite::kStart:
       stream.Start(packet);
-      Send(packet);
-      return SendOvertakers(packet, now);
+      Send(stream, packet, decision.marker);
+      return SendOvertakers(stream, packet, now);
   }
+}
+
+uint64_t ConsumerCounters::*Consumer::Impl::Unwanted(const RoutedPacket& packet) const {
+  if (!settings.payload_types[packet.payload_type.value() & 0x7f]) {
+    return &ConsumerCounters::unsupported_payload;
+  }
+  if (ignore_dtx && IsOpusDtx(packet.payload)) return &ConsumerCounters::dtx_dropped;
+  return nullptr;
+}
+
+/// Closes the gap in the numbers of the stream that the packet would have gone out with.
+void Consumer::Impl::Drop(const RoutedPacket& packet) {
+  const bool one_each = outputs.size() > 1;
+  if (one_each ? packet.encoding_index >= outputs.size()
+               : packet.encoding_index != forwarder->current_encoding()) {
+    return;  // of an encoding that is not being sent
+  }
+  outputs[one_each ? packet.encoding_index : 0].send.Skip(packet);
 }
 
 void Consumer::Impl::EnterCodec(const RoutedPacket& packet) {
   codec_epoch = packet.codec_epoch;
   // One that this receiver does not have is left out, but what follows it must begin anew, too.
   ChangeCodec(packet.payload_type, &settings);
-  selector->ChangeCodec(settings.codec);
-  stream.ChangeCodec(settings);
+  forwarder->ChangeCodec(settings.codec);
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    outputs[i].send.ChangeCodec(settings.codec, settings.streams[i].params);
+  }
 }
 
-void Consumer::Impl::Send(const RoutedPacket& packet) {
-  switch (stream.Send(packet)) {
+void Consumer::Impl::Send(SendStream& stream, const RoutedPacket& packet, bool marker) {
+  switch (stream.Send(packet, marker)) {
     case SendStream::Outcome::kSent:
       if (traces != 0) [[unlikely]]
-        TracePacket(packet, false);
+        TracePacket(stream, packet, marker, false);
       return;
     case SendStream::Outcome::kTooLate:
       ++counters.too_late;
@@ -86,25 +107,30 @@ void Consumer::Impl::Send(const RoutedPacket& packet) {
 
 /// Packets that overtook the first one of the key frame follow it, in order. They came before it,
 /// so the ring has them; what comes after it is forwarded as it comes.
-void Consumer::Impl::SendOvertakers(const RoutedPacket& first, Timestamp now) {
+void Consumer::Impl::SendOvertakers(SendStream& stream, const RoutedPacket& first, Timestamp now) {
   const PacketRing* ring = producer->ring(first.encoding_index);
   if (ring == nullptr) return;
   for (int64_t ahead = 1; ahead < kMaxOvertakers; ++ahead) {
     const RoutedPacket* packet = ring->Find(ExtendedSeqNumber(first.sequence.value() + ahead), now);
     if (packet == nullptr || packet->arrival > first.arrival) continue;
-    if (packet->padding_only || packet->codec_epoch != first.codec_epoch ||
-        !settings.payload_types[packet->payload_type.value() & 0x7f]) {
+    if (packet->padding_only || packet->codec_epoch != first.codec_epoch || Unwanted(*packet)) {
       stream.Skip(*packet);
+      continue;
+    }
+    const ForwardDecision decision = forwarder->Decide(*packet);
+    if (decision.action == ForwardDecision::Action::kForward) {
+      Send(stream, *packet, decision.marker);
     } else {
-      Send(*packet);
+      stream.Skip(*packet);
     }
   }
 }
 
-void Consumer::OnNack(std::span<const rtcp::NackItem> items, Timestamp now) {
+void Consumer::OnNack(size_t stream, std::span<const rtcp::NackItem> items, Timestamp now) {
   Impl& impl = *impl_;
   if (!impl.active) return;
-  ++impl.nack_count;
+  Impl::Output& output = impl.outputs[stream];
+  ++output.nack_count;
   if ((impl.traces & TraceBit(ConsumerTraceType::kNack)) != 0) {
     TraceReport trace;
     trace.type = TraceReport::Type::kNack;
@@ -115,14 +141,16 @@ void Consumer::OnNack(std::span<const rtcp::NackItem> items, Timestamp now) {
     const uint32_t lost = uint32_t{item.following_lost} << 1 | 1;
     for (int offset = 0; offset <= 16; ++offset) {
       if ((lost >> offset & 1) == 0) continue;
-      ++impl.nack_packet_count;
-      if (!impl.Repair(item.packet_id + offset, now)) return;
+      ++output.nack_packet_count;
+      if (!impl.Repair(stream, item.packet_id + offset, now)) return;
     }
   }
 }
 
-bool Consumer::Impl::Repair(SeqNumber own, Timestamp now) {
-  if (!settings.stream.use_nack) return true;
+bool Consumer::Impl::Repair(size_t index, SeqNumber own, Timestamp now) {
+  const OutputStreamSettings& output = settings.streams[index];
+  if (!output.params.use_nack) return true;
+  SendStream& stream = outputs[index].send;
   ResendGuard& guard = stream.guard();
   if (!guard.AllowLookup(now)) {
     ++counters.nack_limited;
@@ -135,12 +163,12 @@ bool Consumer::Impl::Repair(SeqNumber own, Timestamp now) {
   }
   const PacketRing* ring = producer->ring(origin->offsets.source);
   const RoutedPacket* packet = ring == nullptr ? nullptr : ring->Find(origin->sequence, now);
-  if (packet == nullptr || packet->padding_only) {
+  if (packet == nullptr) {
     ++counters.nack_missing;
     return true;
   }
-  const bool can_repeat = settings.uses_rtx ? settings.stream.rtx_payload_type.has_value()
-                                            : settings.plain_retransmission;
+  const bool can_repeat =
+      output.uses_rtx ? output.params.rtx_payload_type.has_value() : output.plain_retransmission;
   if (!can_repeat) {
     ++counters.nack_not_repeatable;
     return true;
@@ -155,16 +183,19 @@ bool Consumer::Impl::Repair(SeqNumber own, Timestamp now) {
     ++counters.nack_over_budget;
     return true;
   }
-  if (stream.Resend(*origin, *packet, now) == SendStream::Outcome::kRefused) {
+  // What was not to be sent, but came too late to close its gap.
+  const bool skipped = packet->padding_only || Unwanted(*packet) != nullptr;
+  if (stream.Resend(*origin, *packet, skipped, now) == SendStream::Outcome::kRefused) {
     ++counters.refused;
     return true;
   }
   if (traces != 0) [[unlikely]]
-    TracePacket(*packet, settings.uses_rtx);
+    TracePacket(stream, *packet, packet->marker, output.uses_rtx);
   return true;
 }
 
-void Consumer::Impl::TracePacket(const RoutedPacket& packet, bool is_rtx) {
+void Consumer::Impl::TracePacket(const SendStream& stream, const RoutedPacket& packet, bool marker,
+                                 bool is_rtx) {
   const bool key_frame =
       packet.info.key_frame && (traces & TraceBit(ConsumerTraceType::kKeyFrame)) != 0;
   if (!key_frame && (traces & TraceBit(ConsumerTraceType::kRtp)) == 0) return;
@@ -173,7 +204,7 @@ void Consumer::Impl::TracePacket(const RoutedPacket& packet, bool is_rtx) {
   report.payload_type = sent.payload_type;
   report.sequence_number = sent.sequence.value();
   report.timestamp = sent.timestamp.value();
-  report.marker = packet.marker;
+  report.marker = marker;
   report.ssrc = sent.ssrc.value();
   report.is_key_frame = packet.info.key_frame;
   report.size = sent.header_size + sent.payload_size;

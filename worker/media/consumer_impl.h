@@ -1,19 +1,22 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "worker/media/consumer.h"
 #include "worker/media/consumer_settings.h"
-#include "worker/media/layer_selector.h"
+#include "worker/media/layer_forwarder.h"
+#include "worker/media/layer_policy.h"
 #include "worker/media/send_stream.h"
 
 namespace sluice::worker {
 
-/// Private to consumer*.cpp: state and decisions of a Consumer. What goes on the wire is made by
-/// its SendStream.
+/// Private to consumer*.cpp: state of a Consumer. What is sent is decided by its LayerForwarder, on
+/// the way to what its LayerPolicy wants; what goes on the wire is made by its SendStreams.
 struct Consumer::Impl {
   /// How far a packet may have overtaken the first one of the key frame that a receiver waited for,
   /// to be sent after it: reordering within a frame or two (packets).
@@ -30,8 +33,18 @@ struct Consumer::Impl {
   static constexpr Duration kMaxReportSilence = Duration::Millis(2000);
 
   Impl(const ConsumeOptions& options, ConsumerSettings resolved,
-       std::unique_ptr<LayerSelector> chosen, Producer& source, RtpEgress& rtp_egress,
+       std::unique_ptr<LayerForwarder> chosen, Producer& source, RtpEgress& rtp_egress,
        Environment& world, EngineEvents& listener);
+
+  /// One output stream, and what its receiver has asked for.
+  struct Output {
+    SendStream send;
+    Timestamp reported_at;
+    uint64_t nack_count = 0;
+    uint64_t nack_packet_count = 0;
+    uint64_t pli_count = 0;
+    uint64_t fir_count = 0;
+  };
 
   // consumer.cpp
   bool ShouldBeActive() const {
@@ -39,8 +52,9 @@ struct Consumer::Impl {
   }
   /// `source_asks`: the producer itself asks for the key frame that activation needs.
   void UpdateActive(bool source_asks = false);
-  void AskForKeyFrame(Timestamp now);
-  void OnKeyFrameRequest(TraceReport::Type type, ConsumerTraceType bit, Timestamp now);
+  void AskForKeyFrame(size_t stream, Timestamp now);
+  void OnKeyFrameRequest(size_t stream, TraceReport::Type type, ConsumerTraceType bit,
+                         Timestamp now);
   void EmitScore();
   ConsumerScore Score() const;
 
@@ -48,23 +62,27 @@ struct Consumer::Impl {
   void Forward(const RoutedPacket& packet, Timestamp now);
   /// The producer's sender has changed to the codec of this packet.
   void EnterCodec(const RoutedPacket& packet);
-  void Send(const RoutedPacket& packet);
+  /// What counts packets like this one, of which the receiver must not get the payload; null: it
+  /// may.
+  uint64_t ConsumerCounters::*Unwanted(const RoutedPacket& packet) const;
+  void Drop(const RoutedPacket& packet);
+  void Send(SendStream& stream, const RoutedPacket& packet, bool marker);
   size_t CountAwaited(std::span<const RoutedPacket* const> packets) const;
   void RepeatKeyFrameRequest(Timestamp now);
-  void SendOvertakers(const RoutedPacket& first, Timestamp now);
+  void SendOvertakers(SendStream& stream, const RoutedPacket& first, Timestamp now);
   /// False when this receiver has asked for too much of late.
-  bool Repair(SeqNumber own, Timestamp now);
-  void TracePacket(const RoutedPacket& packet, bool is_rtx);
+  bool Repair(size_t index, SeqNumber own, Timestamp now);
+  void TracePacket(const SendStream& stream, const RoutedPacket& packet, bool marker, bool is_rtx);
 
   // Touched for every packet, first.
-  std::unique_ptr<LayerSelector> selector;
+  std::unique_ptr<LayerForwarder> forwarder;
   TraceMask traces = 0;
   bool active = false;
   bool ignore_dtx = false;
   uint16_t codec_epoch = 0;  ///< of the newest packet
   ConsumerSettings settings;
   ConsumerCounters counters;
-  SendStream stream;
+  absl::InlinedVector<Output, 1> outputs;  ///< as settings.streams
 
   Consumer* self = nullptr;
   Producer* producer;  ///< null once closed
@@ -79,14 +97,9 @@ struct Consumer::Impl {
   bool transport_connected = false;
   bool paused = false;
   bool producer_paused = false;
-  uint8_t priority = 1;  // router-protocol §2.6: the library's "unset"
+  LayerPolicy policy;
 
   Timestamp key_frame_asked_at;
-  Timestamp reported_at;
-  uint64_t nack_count = 0;
-  uint64_t nack_packet_count = 0;
-  uint64_t pli_count = 0;
-  uint64_t fir_count = 0;
 };
 
 }  // namespace sluice::worker

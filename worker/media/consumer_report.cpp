@@ -58,69 +58,78 @@ ConsumerDump Consumer::Dump() const {
   dump.traces = impl.traces;
   dump.paused = impl.paused;
   dump.producer_paused = impl.producer_paused;
-  dump.priority = impl.priority;
-
-  RtpStreamDump stream;
-  stream.params = impl.settings.stream;
-  stream.score = impl.stream.statistics().score();
-  if (impl.settings.uses_rtx && impl.settings.stream.rtx_payload_type) {
-    RtxStreamDump rtx;
-    rtx.ssrc = *impl.settings.stream.rtx_ssrc;
-    rtx.payload_type = *impl.settings.stream.rtx_payload_type;
-    const RtpCodecParameters* codec =
-        RtxCodecOf(impl.settings.rtp_parameters, impl.settings.stream.payload_type);
-    rtx.mime_type = codec->mime_type;
-    rtx.clock_rate = codec->clock_rate;
-    rtx.cname = impl.settings.stream.cname;
-    stream.rtx = std::move(rtx);
+  dump.priority = impl.policy.priority();
+  for (size_t i = 0; i < impl.outputs.size(); ++i) {
+    const OutputStreamSettings& settings = impl.settings.streams[i];
+    RtpStreamDump stream;
+    stream.params = settings.params;
+    stream.score = impl.outputs[i].send.statistics().score();
+    if (settings.uses_rtx && settings.params.rtx_payload_type) {
+      RtxStreamDump rtx;
+      rtx.ssrc = *settings.params.rtx_ssrc;
+      rtx.payload_type = *settings.params.rtx_payload_type;
+      const RtpCodecParameters* codec =
+          RtxCodecOf(impl.settings.rtp_parameters, settings.params.payload_type);
+      rtx.mime_type = codec->mime_type;
+      rtx.clock_rate = codec->clock_rate;
+      rtx.cname = settings.params.cname;
+      stream.rtx = std::move(rtx);
+    }
+    dump.rtp_streams.push_back(std::move(stream));
   }
-  dump.rtp_streams.push_back(std::move(stream));
   return dump;
 }
 
 std::vector<RtpStreamStats> Consumer::GetStats(Timestamp now) {
   Impl& impl = *impl_;
-  SendStatistics& sent = impl.stream.statistics();
-  RtpStreamStats stats;
-  stats.direction = RtpStreamStats::Direction::kSend;
-  stats.timestamp_ms = now.ms();
-  stats.ssrc = impl.settings.stream.ssrc;
-  stats.kind = impl.kind;
-  stats.mime_type = impl.settings.stream.mime_type;
-  stats.payload_type = impl.settings.stream.payload_type;
-  stats.packets_lost = sent.packets_lost();
-  stats.fraction_lost = sent.fraction_lost();
-  stats.jitter = sent.jitter();
-  stats.packets_discarded = impl.counters.too_late;
-  stats.packets_retransmitted = sent.retransmitted();
-  stats.packets_repaired = sent.repaired();
-  stats.nack_count = impl.nack_count;
-  stats.nack_packet_count = impl.nack_packet_count;
-  stats.pli_count = impl.pli_count;
-  stats.fir_count = impl.fir_count;
-  if (impl.settings.uses_rtx) stats.rtx_ssrc = impl.settings.stream.rtx_ssrc;
-  stats.round_trip_time_ms = static_cast<float>(sent.round_trip_time().us()) / 1000.0F;
-  stats.score = sent.score();
-  stats.packet_count = sent.packets();
-  stats.byte_count = sent.bytes();
-  stats.bitrate = static_cast<uint64_t>(sent.Bitrate(now).bps());
-  stats.newest_timestamp = impl.stream.continuity().last_timestamp().value();
-
-  std::vector<RtpStreamStats> all{std::move(stats)};
+  std::vector<RtpStreamStats> all;
+  for (size_t i = 0; i < impl.outputs.size(); ++i) {
+    const OutputStreamSettings& settings = impl.settings.streams[i];
+    Impl::Output& output = impl.outputs[i];
+    SendStatistics& sent = output.send.statistics();
+    RtpStreamStats& stats = all.emplace_back();
+    stats.direction = RtpStreamStats::Direction::kSend;
+    stats.timestamp_ms = now.ms();
+    stats.ssrc = settings.params.ssrc;
+    stats.kind = impl.kind;
+    stats.mime_type = settings.params.mime_type;
+    stats.payload_type = settings.params.payload_type;
+    stats.packets_lost = sent.packets_lost();
+    stats.fraction_lost = sent.fraction_lost();
+    stats.jitter = sent.jitter();
+    stats.packets_discarded = impl.counters.too_late;
+    stats.packets_retransmitted = sent.retransmitted();
+    stats.packets_repaired = sent.repaired();
+    stats.nack_count = output.nack_count;
+    stats.nack_packet_count = output.nack_packet_count;
+    stats.pli_count = output.pli_count;
+    stats.fir_count = output.fir_count;
+    if (settings.uses_rtx) stats.rtx_ssrc = settings.params.rtx_ssrc;
+    stats.round_trip_time_ms = static_cast<float>(sent.round_trip_time().us()) / 1000.0F;
+    stats.score = sent.score();
+    stats.packet_count = sent.packets();
+    stats.byte_count = sent.bytes();
+    stats.bitrate = static_cast<uint64_t>(sent.Bitrate(now).bps());
+    stats.newest_timestamp = output.send.continuity().last_timestamp().value();
+  }
   if (impl.producer == nullptr) return all;
-  auto source = impl.producer->GetEncodingStats(impl.selector->current_encoding(), now);
+  auto source = impl.producer->GetEncodingStats(impl.forwarder->current_encoding(), now);
   if (source) all.push_back(*std::move(source));
   return all;
 }
 
 size_t Consumer::MemoryUsage() const {
   const Impl& impl = *impl_;
-  size_t bytes = sizeof(Consumer) + sizeof(Impl) + sizeof(void*) * 4;  // selector
+  size_t bytes = sizeof(Consumer) + sizeof(Impl) + sizeof(void*) * 4;  // forwarder
   bytes += HeapBytes(impl.id) + HeapBytes(impl.producer_id);
-  bytes += HeapBytes(impl.settings.rtp_parameters) + HeapBytes(impl.settings.stream.mime_type);
+  bytes += HeapBytes(impl.settings.rtp_parameters);
+  bytes += impl.settings.streams.capacity() * sizeof(OutputStreamSettings);
+  for (const OutputStreamSettings& stream : impl.settings.streams) {
+    bytes += HeapBytes(stream.params.mime_type);
+  }
   bytes += impl.consumable_encodings.capacity() * sizeof(RtpEncodingParameters);
   for (const auto& encoding : impl.consumable_encodings) bytes += HeapBytes(encoding);
-  bytes += impl.stream.guard().HeapBytes();
+  for (const Impl::Output& output : impl.outputs) bytes += output.send.guard().HeapBytes();
   return bytes;
 }
 

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "worker/media/layer_selector.h"
+#include "worker/media/layer_policy.h"
 #include "worker/media/rtp_parameters_check.h"
 
 namespace sluice::worker {
@@ -51,10 +51,6 @@ Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options) 
                                  codec.mime_type, is_video ? "audio" : "video"));
   }
   settings.codec = CodecKindFromMimeType(codec.mime_type);
-  settings.stream = StreamParamsOf(parameters, 0);
-  if (!options.consumable_rtp_encodings.empty()) {
-    settings.mapped_ssrc = Ssrc(options.consumable_rtp_encodings[0].ssrc.value_or(0));
-  }
   for (const RtpCodecParameters& each : parameters.codecs) {
     if (IsMediaCodec(each)) settings.payload_types.set(each.payload_type);
   }
@@ -62,21 +58,29 @@ Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options) 
     uint8_t& id = settings.extension_ids[static_cast<size_t>(extension.uri)];
     if (id == 0) id = extension.id;  // the first of each kind wins (§5.9)
   }
-  settings.uses_rtx = settings.stream.rtx_ssrc && settings.stream.rtx_payload_type;
   const bool transport_sequence =
       settings.extension_ids[static_cast<size_t>(RtpExtensionUri::kTransportWideCc)] != 0;
-  settings.plain_retransmission =
-      settings.stream.use_nack && !settings.uses_rtx && !transport_sequence;
+  for (size_t i = 0; i < parameters.encodings.size(); ++i) {
+    OutputStreamSettings& stream = settings.streams.emplace_back();
+    stream.params = StreamParamsOf(parameters, i);
+    if (i < options.consumable_rtp_encodings.size()) {
+      stream.mapped_ssrc = Ssrc(options.consumable_rtp_encodings[i].ssrc.value_or(0));
+    }
+    stream.uses_rtx = stream.params.rtx_ssrc && stream.params.rtx_payload_type;
+    stream.plain_retransmission = stream.params.use_nack && !stream.uses_rtx && !transport_sequence;
+  }
   return settings;
 }
 
 void ChangeCodec(PayloadType payload_type, ConsumerSettings* settings) {
-  const MediaKind kind =
-      settings->stream.mime_type.starts_with("video/") ? MediaKind::kVideo : MediaKind::kAudio;
+  const bool is_video = settings->streams.front().params.mime_type.starts_with("video/");
+  const MediaKind kind = is_video ? MediaKind::kVideo : MediaKind::kAudio;
   for (const RtpCodecParameters& codec : settings->rtp_parameters.codecs) {
     if (codec.payload_type != payload_type.value()) continue;
     if (!IsMediaCodec(codec) || !IsOfKind(codec, kind)) return;
-    SetCodec(settings->rtp_parameters, codec, &settings->stream);
+    for (OutputStreamSettings& stream : settings->streams) {
+      SetCodec(settings->rtp_parameters, codec, &stream.params);
+    }
     settings->codec = CodecKindFromMimeType(codec.mime_type);
     return;
   }

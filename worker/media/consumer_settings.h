@@ -3,6 +3,7 @@
 #include <bitset>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "common/rtp_parameters.h"
 #include "common/rtp_types.h"
@@ -14,19 +15,27 @@
 
 namespace sluice::worker {
 
-/// What the parameters of a consumer come down to; fixed for its life, but for the codec.
-struct ConsumerSettings {
-  RtpType type = RtpType::kSimple;
-  RtpParameters rtp_parameters;         ///< checked and in canonical form
-  RtpStreamParams stream;               ///< of the one encoding, and of the codec that is sent
-  CodecKind codec = CodecKind::kOther;  ///< likewise
-  Ssrc mapped_ssrc;                     ///< of the producer's encoding, for key-frame requests
-  ExtensionIds extension_ids{};
-  std::bitset<128> payload_types;  ///< of media codecs: others are not forwarded
+/// One stream that a consumer sends: an SSRC and, where it was negotiated, that of its
+/// retransmissions.
+struct OutputStreamSettings {
+  RtpStreamParams params;  ///< of its encoding, and of the codec that is sent
+  Ssrc mapped_ssrc;        ///< of the producer's encoding, for key-frame requests
   bool uses_rtx = false;
   /// Retransmission repeats the packet itself, bit by bit: what is written into it must follow from
   /// the stored packet alone (RFC 7714 §8: a nonce must never serve two plaintexts).
   bool plain_retransmission = false;
+};
+
+/// What the parameters of a consumer come down to; fixed for its life, but for the codec.
+struct ConsumerSettings {
+  RtpType type = RtpType::kSimple;
+  RtpParameters rtp_parameters;         ///< checked and in canonical form
+  CodecKind codec = CodecKind::kOther;  ///< of what is sent
+  ExtensionIds extension_ids{};
+  std::bitset<128> payload_types;  ///< of media codecs: others are not forwarded
+  /// At least one. A pipe consumer is to have one for each encoding of its producer, in their
+  /// order.
+  std::vector<OutputStreamSettings> streams;
 };
 
 /// Checks the parameters (router-protocol §5.9, §5.13). TypeErrors name the field; UnsupportedError

@@ -73,6 +73,7 @@ struct Producer::Impl final : public ReceiveStreamEvents {
         entry.media = static_cast<uint8_t>(i);
       }
     }
+    descriptor_readers.resize(rtp_parameters.encodings.size());
     auto clock = host.ClockOf(rtp_parameters.rtcp.cname);
     const auto key_frame_delay = Duration::Millis(options.key_frame_request_delay);
     for (size_t i = 0; i < rtp_parameters.encodings.size(); ++i) {
@@ -94,6 +95,8 @@ struct Producer::Impl final : public ReceiveStreamEvents {
   void Route(ReceiveStream& stream, size_t index, const PacketRef& buffer, const RtpPacket& packet,
              const SequenceTracker::Outcome& outcome, bool repaired, const PayloadInfo& info,
              Timestamp received_at);
+  const DependencyDescriptor* ReadDescriptor(size_t index, PacketRing& ring,
+                                             const RoutedPacket& packet);
   void BeginTurn(Duration max_age);
   void UnpinRings();
   void ExpireRings(Timestamp now);
@@ -130,7 +133,8 @@ struct Producer::Impl final : public ReceiveStreamEvents {
   EngineEvents& events;
   std::array<PayloadEntry, kPayloadTypes> payloads{};
   ExtensionRouter extensions;
-  std::vector<std::unique_ptr<ReceiveStream>> streams;  ///< one per encoding
+  std::vector<std::unique_ptr<ReceiveStream>> streams;         ///< one per encoding
+  std::vector<DependencyDescriptorReader> descriptor_readers;  ///< likewise
   bool paused;
   TraceMask traces = 0;
   std::optional<VideoOrientation> orientation;
@@ -145,7 +149,7 @@ struct Producer::Impl final : public ReceiveStreamEvents {
   std::vector<const RoutedPacket*> turn_packets;
   bool delivery_scheduled = false;
   uint64_t arrivals = 0;
-  uint64_t dropped_over_turn_limit = 0;
+  Counters counters;
   /// Lets what the rings hold of a stream that has stopped go.
   std::unique_ptr<Timer> expiry_timer;
 };
@@ -235,7 +239,7 @@ void Producer::Impl::Route(ReceiveStream& stream, size_t index, const PacketRef&
                            bool repaired, const PayloadInfo& info, Timestamp received_at) {
   if (!delivery_scheduled) BeginTurn(stream.ring()->max_age());
   if (turn_packets.size() == kMaxTurnPackets) {
-    ++dropped_over_turn_limit;
+    ++counters.over_turn_limit;
     return;
   }
   const auto payload = packet.payload();
@@ -258,6 +262,20 @@ void Producer::Impl::Route(ReceiveStream& stream, size_t index, const PacketRef&
   routed.info = info;
   if (routed.padding_only) return;
   extensions.Route(packet, stream.clock_offset(), &routed.extensions);
+  routed.frame = FrameInfo::Of(info, routed.marker, ReadDescriptor(index, *stream.ring(), routed));
+}
+
+const DependencyDescriptor* Producer::Impl::ReadDescriptor(size_t index, PacketRing& ring,
+                                                           const RoutedPacket& packet) {
+  DependencyDescriptorReader& reader = descriptor_readers[index];
+  if (packet.restarted) reader.Reset();
+  const auto bytes = packet.extensions.dependency_descriptor;
+  if (bytes.empty()) return nullptr;
+  DependencyDescriptor* descriptor = ring.AddDescriptor(packet);
+  if (descriptor == nullptr) return nullptr;
+  if (reader.Read(bytes, descriptor)) return descriptor;
+  ++counters.unreadable_descriptor;
+  return nullptr;
 }
 
 void Producer::Impl::BeginTurn(Duration max_age) {
@@ -398,6 +416,7 @@ Producer::~Producer() {
   for (Consumer* consumer : consumers) consumer->OnProducerClosed();
 }
 
+const Producer::Counters& Producer::counters() const { return impl_->counters; }
 const std::string& Producer::id() const { return impl_->id; }
 MediaKind Producer::kind() const { return impl_->kind; }
 // One encoding with several temporal layers is SVC to the protocol's reference; here all its layers

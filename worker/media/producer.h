@@ -86,6 +86,13 @@ class Producer {
   const RtpParameters& rtp_parameters() const;
   const RtpMapping& rtp_mapping() const;
 
+  /// Packets of which less came than was in them, by reason.
+  struct Counters {
+    uint64_t over_turn_limit = 0;        ///< not forwarded: too many in one turn
+    uint64_t unreadable_descriptor = 0;  ///< dependency descriptor malformed, or without structure
+  };
+  const Counters& counters() const;
+
   /// What became of a packet.
   enum class ReceiveResult : uint8_t { kDiscarded, kMedia, kRetransmission };
   /// One decrypted packet of this producer: `packet` views the first bytes of `buffer`.

@@ -27,8 +27,8 @@ void RtcpReceiver::OnSenderReport(const rtcp::SenderInfo& info) {
 
 void RtcpReceiver::OnReportBlock(Ssrc /*reporter*/, const rtcp::ReportBlock& block) {
   // A block on an RTX SSRC is no news of the media stream; unknown ones end up here, too.
-  Consumer* consumer = core_.FindConsumer(block.ssrc);
-  if (consumer != nullptr) consumer->OnReportBlock(block, now_);
+  const ConsumerStream sent = core_.FindConsumer(block.ssrc);
+  if (sent) sent.consumer->OnReportBlock(sent.stream, block, now_);
 }
 
 void RtcpReceiver::OnReceiverReferenceTime(Ssrc reporter, NtpTime ntp) {
@@ -72,28 +72,32 @@ void RtcpReceiver::OnNack(Ssrc media, const rtcp::NackItem& item) {
 
 void RtcpReceiver::FlushNack() {
   if (nack_items_.empty()) return;
-  if (Consumer* consumer = Find(nack_media_, "NACK")) consumer->OnNack(nack_items_, now_);
+  if (const ConsumerStream sent = Find(nack_media_, "NACK")) {
+    sent.consumer->OnNack(sent.stream, nack_items_, now_);
+  }
   nack_items_.clear();
 }
 
 void RtcpReceiver::OnPli(Ssrc media) {
-  if (Consumer* consumer = Find(media, "PLI")) consumer->OnPli(now_);
+  const ConsumerStream sent = Find(media, "PLI");
+  if (sent) sent.consumer->OnPli(sent.stream, now_);
 }
 
 void RtcpReceiver::OnFir(Ssrc media, uint8_t /*sequence*/) {
-  if (Consumer* consumer = Find(media, "FIR")) consumer->OnFir(now_);
+  const ConsumerStream sent = Find(media, "FIR");
+  if (sent) sent.consumer->OnFir(sent.stream, now_);
 }
 
 void RtcpReceiver::OnUnknown(uint8_t type, uint8_t format) {
   SLUICE_DEBUG(kRtcp, "RTCP packet of type {} format {} ignored", type, format);
 }
 
-Consumer* RtcpReceiver::Find(Ssrc media, const char* what) const {
-  Consumer* consumer = core_.FindConsumer(media);
-  if (consumer == nullptr && media != kProbationSsrc) {
+ConsumerStream RtcpReceiver::Find(Ssrc media, const char* what) const {
+  const ConsumerStream sent = core_.FindConsumer(media);
+  if (!sent && media != kProbationSsrc) {
     SLUICE_DEBUG(kRtcp, "{} for unknown SSRC {} ignored", what, media.value());
   }
-  return consumer;
+  return sent;
 }
 
 }  // namespace sluice::worker

@@ -14,6 +14,7 @@ namespace sluice::worker {
 
 class Consumer;
 class RtpCore;
+struct ConsumerStream;
 
 /// Takes the RTCP that a transport received apart and gives each part to whom it concerns
 /// (router-protocol §5.12): sender reports and DLRR to producers; report blocks, NACK, PLI and FIR
@@ -46,7 +47,7 @@ class RtcpReceiver final : public rtcp::Visitor {
   void OnUnknown(uint8_t type, uint8_t format) override;
 
   void FlushNack();
-  Consumer* Find(Ssrc media, const char* what) const;
+  ConsumerStream Find(Ssrc media, const char* what) const;
 
   /// NACK items handed over in one call: a NACK packet of the largest datagram that browsers send.
   static constexpr size_t kMaxNackBatch = 300;

@@ -51,15 +51,20 @@ void RtcpReporter::SendReports(Timestamp now) {
 
 void RtcpReporter::AddSenderReports(Timestamp now) {
   for (const auto& consumer : core_.consumers()) {
-    const std::optional<Consumer::SenderReport> report = consumer->MakeSenderReport(now);
-    if (!report) continue;
-    has_reports_ = true;
-    // SR and SDES of a stream stay in one compound: a compound begins with a report.
-    const size_t needed = 28 + 4 + 4 + 2 + report->cname.size() + 4;  // bytes, with padding
-    if (builder_->size() + needed > rtcp::Builder::kMaxCompound) Flush();
-    builder_->AddSenderReport(report->info, {});
-    if (!report->cname.empty()) builder_->AddSdesCname(report->info.ssrc, report->cname);
+    for (size_t i = 0; i < consumer->stream_count(); ++i) {
+      const std::optional<Consumer::SenderReport> report = consumer->MakeSenderReport(i, now);
+      if (report) AddSenderReport(*report);
+    }
   }
+}
+
+void RtcpReporter::AddSenderReport(const Consumer::SenderReport& report) {
+  has_reports_ = true;
+  // SR and SDES of a stream stay in one compound: a compound begins with a report.
+  const size_t needed = 28 + 4 + 4 + 2 + report.cname.size() + 4;  // bytes, with padding
+  if (builder_->size() + needed > rtcp::Builder::kMaxCompound) Flush();
+  builder_->AddSenderReport(report.info, {});
+  if (!report.cname.empty()) builder_->AddSdesCname(report.info.ssrc, report.cname);
 }
 
 void RtcpReporter::AddReceiverReports(Timestamp now) {

@@ -8,6 +8,7 @@
 #include "common/rtp_types.h"
 #include "common/units.h"
 #include "worker/core/environment.h"
+#include "worker/media/consumer.h"
 #include "worker/wire/rtcp.h"
 
 namespace sluice::worker {
@@ -40,6 +41,7 @@ class RtcpReporter {
   void OnTimer(Timestamp now);
   void SendReports(Timestamp now);
   void AddSenderReports(Timestamp now);
+  void AddSenderReport(const Consumer::SenderReport& report);
   void AddReceiverReports(Timestamp now);
   void AddExtendedReports(Timestamp now);
   /// Sends what stands in the compound and begins a new one.

@@ -119,9 +119,9 @@ std::shared_ptr<SenderClock> RtpCore::ClockOf(const std::string& cname) {
   return core_.router().ClockOf(cname);
 }
 
-Consumer* RtpCore::FindConsumer(Ssrc ssrc) const {
-  const auto it = consumers_by_ssrc_.find(ssrc.value());
-  return it == consumers_by_ssrc_.end() ? nullptr : it->second;
+ConsumerStream RtpCore::FindConsumer(Ssrc ssrc) const {
+  const auto it = streams_by_ssrc_.find(ssrc.value());
+  return it == streams_by_ssrc_.end() || it->second.is_rtx ? ConsumerStream() : it->second;
 }
 
 // ---- Congestion feedback to the sender ----------------------------------------------------------
@@ -205,7 +205,7 @@ Status RtpCore::CheckConsumerSsrcs(const ConsumeOptions& options) const {
   for (const RtpEncodingParameters& encoding : options.rtp_parameters.encodings) {
     for (const std::optional<uint32_t>& ssrc : {encoding.ssrc, encoding.rtx_ssrc}) {
       if (!ssrc) continue;
-      if (!consumers_by_ssrc_.contains(*ssrc) && !consumers_by_rtx_ssrc_.contains(*ssrc)) continue;
+      if (!streams_by_ssrc_.contains(*ssrc)) continue;
       // Two streams under one SSRC would encrypt different packets under one nonce.
       return Error(
           fmt::format("rtpParameters.encodings ssrc {} is already sent on this transport; "
@@ -235,8 +235,12 @@ Result<ConsumeReport> RtpCore::Consume(const ConsumeOptions& options) {
   if (!created.ok()) return created.status();
   Consumer& consumer = **created;
   consumers_.push_back(*std::move(created));
-  consumers_by_ssrc_[consumer.ssrc().value()] = &consumer;
-  if (consumer.rtx_ssrc()) consumers_by_rtx_ssrc_[consumer.rtx_ssrc()->value()] = &consumer;
+  for (size_t i = 0; i < consumer.stream_count(); ++i) {
+    const Consumer::Stream stream = consumer.stream(i);
+    const auto index = static_cast<uint8_t>(i);
+    streams_by_ssrc_[stream.ssrc.value()] = {&consumer, index, false};
+    if (stream.rtx_ssrc) streams_by_ssrc_[stream.rtx_ssrc->value()] = {&consumer, index, true};
+  }
   context_.objects.Register(consumer.id(), ConsumerEntry{&consumer, this});
   return consumer.Report();
 }
@@ -275,12 +279,18 @@ void RtpCore::ForgetReceiveState(std::span<const Ssrc> ssrcs) {
 }
 
 void RtpCore::CloseConsumer(Consumer& consumer) {
-  consumers_by_ssrc_.erase(consumer.ssrc().value());
-  if (consumer.rtx_ssrc()) consumers_by_rtx_ssrc_.erase(consumer.rtx_ssrc()->value());
-  link_.ForgetSent(consumer.ssrc());
-  if (consumer.rtx_ssrc()) link_.ForgetSent(*consumer.rtx_ssrc());
+  for (size_t i = 0; i < consumer.stream_count(); ++i) {
+    const Consumer::Stream stream = consumer.stream(i);
+    ForgetSent(stream.ssrc);
+    if (stream.rtx_ssrc) ForgetSent(*stream.rtx_ssrc);
+  }
   context_.objects.Unregister(consumer.id());
   Take(&consumers_, consumer);
+}
+
+void RtpCore::ForgetSent(Ssrc ssrc) {
+  streams_by_ssrc_.erase(ssrc.value());
+  link_.ForgetSent(ssrc);
 }
 
 Status RtpCore::CloseConsumer(const std::string& consumer_id) {

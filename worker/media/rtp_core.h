@@ -26,6 +26,14 @@
 
 namespace sluice::worker {
 
+/// What a transport sends under one SSRC: an output stream of a consumer.
+struct ConsumerStream {
+  Consumer* consumer = nullptr;
+  uint8_t stream = 0;  ///< index, see Consumer::stream
+  bool is_rtx = false;
+  explicit operator bool() const { return consumer != nullptr; }
+};
+
 /// The media half of a transport, whatever its class: producers, consumers, their SSRC tables, RTCP
 /// both ways, receive-side congestion feedback. What it sends goes to its RtpLink; what comes in,
 /// and whether media may flow, it is told.
@@ -97,8 +105,8 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   const RtpListener& listener() const { return listener_; }
   const std::vector<std::unique_ptr<Producer>>& producers() const { return producers_; }
   const std::vector<std::unique_ptr<Consumer>>& consumers() const { return consumers_; }
-  /// By media SSRC; null for an RTX SSRC.
-  Consumer* FindConsumer(Ssrc ssrc) const;
+  /// By media SSRC; none for an RTX SSRC.
+  ConsumerStream FindConsumer(Ssrc ssrc) const;
   void SendRtcp(std::span<const uint8_t> compound) { link_.SendRtcp(compound); }
 
   // ProducerHost
@@ -115,6 +123,7 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   void FeedCongestionFeedback(const RtpPacket& packet, Timestamp received_at);
   void ChooseCongestionFeedback(const RtpParameters& parameters, Timestamp now);
   void StartRembLimiter(bool estimate, Timestamp now);
+  void ForgetSent(Ssrc ssrc);
   Status CheckConsumerSsrcs(const ConsumeOptions& options) const;
 
   TransportCore& core_;
@@ -127,8 +136,7 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   ReceiveExtensionIds extension_ids_;
   std::vector<std::unique_ptr<Producer>> producers_;
   std::vector<std::unique_ptr<Consumer>> consumers_;
-  absl::flat_hash_map<uint32_t, Consumer*> consumers_by_ssrc_;
-  absl::flat_hash_map<uint32_t, Consumer*> consumers_by_rtx_ssrc_;
+  absl::flat_hash_map<uint32_t, ConsumerStream> streams_by_ssrc_;  ///< what is sent, RTX too
 
   // RTCP and congestion feedback.
   RtcpReceiver rtcp_receiver_;

@@ -65,9 +65,11 @@ TransportDump RtpCore::Dump() const {
   for (const auto& producer : producers_) dump.producer_ids.push_back(producer->id());
   for (const auto& consumer : consumers_) {
     dump.consumer_ids.push_back(consumer->id());
-    dump.ssrc_consumer_ids.emplace_back(consumer->ssrc().value(), consumer->id());
-    if (const std::optional<Ssrc> rtx = consumer->rtx_ssrc()) {
-      dump.rtx_ssrc_consumer_ids.emplace_back(rtx->value(), consumer->id());
+    for (size_t i = 0; i < consumer->stream_count(); ++i) {
+      const Consumer::Stream stream = consumer->stream(i);
+      dump.ssrc_consumer_ids.emplace_back(stream.ssrc.value(), consumer->id());
+      if (!stream.rtx_ssrc) continue;
+      dump.rtx_ssrc_consumer_ids.emplace_back(stream.rtx_ssrc->value(), consumer->id());
     }
   }
   dump.mid_extension_id = KnownId(extension_ids_.mid);

@@ -10,6 +10,9 @@ namespace sluice::worker {
 namespace {
 
 constexpr size_t kOriginalSequence = 2;  // bytes before the payload of an RTX packet, RFC 4588 §4
+constexpr uint8_t kPaddingBit = 0x20;    // RFC 3550 §5.1, in the first byte
+/// A packet of padding: its last byte says how many there are.
+constexpr uint8_t kPadding[] = {1};
 constexpr uint16_t kShortPictureIdMask = 0x7f;
 constexpr uint16_t kLongPictureIdMask = 0x7fff;
 
@@ -24,19 +27,20 @@ void PatchVp8(std::span<uint8_t> payload, const PayloadInfo& info, const Rewrite
 
 }  // namespace
 
-SendStream::SendStream(const ConsumerSettings& settings, SeqNumber first_own, SeqNumber first_rtx,
-                       RtpEgress& egress)
+SendStream::SendStream(const ConsumerSettings& settings, const OutputStreamSettings& stream,
+                       SeqNumber first_own, SeqNumber first_rtx, RtpEgress& egress)
     : egress_(egress),
       patches_vp8_(settings.codec == CodecKind::kVp8),
       has_key_frames_(HasKeyFrames(settings.codec)),
-      uses_rtx_(settings.uses_rtx),
-      repeats_bytes_(settings.plain_retransmission),
-      rtx_payload_type_(settings.stream.rtx_payload_type.value_or(0)),
-      ssrc_(settings.stream.ssrc),
-      rtx_ssrc_(settings.stream.rtx_ssrc.value_or(0)),
+      uses_rtx_(stream.uses_rtx),
+      repeats_bytes_(stream.plain_retransmission),
+      payload_type_(stream.params.payload_type),
+      rtx_payload_type_(stream.params.rtx_payload_type.value_or(0)),
+      ssrc_(stream.params.ssrc),
+      rtx_ssrc_(stream.params.rtx_ssrc.value_or(0)),
       next_rtx_(first_rtx.value()),
       writer_(ssrc_, settings.rtp_parameters.mid, settings.extension_ids),
-      continuity_(settings.stream.clock_rate),
+      continuity_(stream.params.clock_rate),
       rewriter_(first_own),
       rtx_writer_(rtx_ssrc_, settings.rtp_parameters.mid, settings.extension_ids) {}
 
@@ -68,15 +72,16 @@ void SendStream::Stop() {
   guard_.Clear();
 }
 
-void SendStream::ChangeCodec(const ConsumerSettings& settings) {
-  patches_vp8_ = settings.codec == CodecKind::kVp8;
-  has_key_frames_ = HasKeyFrames(settings.codec);
-  rtx_payload_type_ = PayloadType(settings.stream.rtx_payload_type.value_or(0));
-  continuity_.SetClockRate(settings.stream.clock_rate);
+void SendStream::ChangeCodec(CodecKind codec, const RtpStreamParams& params) {
+  patches_vp8_ = codec == CodecKind::kVp8;
+  has_key_frames_ = HasKeyFrames(codec);
+  payload_type_ = PayloadType(params.payload_type);
+  rtx_payload_type_ = PayloadType(params.rtx_payload_type.value_or(0));
+  continuity_.SetClockRate(params.clock_rate);
   rewriter_.ClearHistory();
 }
 
-SendStream::Outcome SendStream::Send(const RoutedPacket& packet) {
+SendStream::Outcome SendStream::Send(const RoutedPacket& packet, bool marker) {
   const SequenceRewriter::Mapped mapped = rewriter_.Map(packet.sequence);
   if (!mapped) return Outcome::kTooLate;
   const RewriteOffsets& offsets = mapped.interval->offsets;
@@ -87,7 +92,7 @@ SendStream::Outcome SendStream::Send(const RoutedPacket& packet) {
 
   RtpHeaderWriter::Fields fields;
   fields.payload_type = packet.payload_type;
-  fields.marker = packet.marker;
+  fields.marker = marker;
   fields.sequence = SeqNumber(static_cast<uint16_t>(mapped.own));
   fields.timestamp = RtpTimestamp(packet.timestamp.value() + offsets.timestamp);
   fields.abs_send_time = AbsSendTime(packet, abs_send_time_);
@@ -109,17 +114,39 @@ SendStream::Outcome SendStream::Send(const RoutedPacket& packet) {
   return Outcome::kSent;
 }
 
+void SendStream::SendPadding(const RoutedPacket& packet) {
+  const SequenceRewriter::Mapped mapped = rewriter_.Map(packet.sequence);
+  if (!mapped) return;  // from before the start of the source
+  uint8_t* slot = egress_.BeginRtp(writer_.MaxSize(packet.extensions) + sizeof(kPadding));
+  if (slot == nullptr) return;
+  RtpHeaderWriter::Fields fields;
+  fields.payload_type = payload_type_;
+  fields.sequence = SeqNumber(static_cast<uint16_t>(mapped.own));
+  fields.timestamp = RtpTimestamp(packet.timestamp.value() + mapped.interval->offsets.timestamp);
+  fields.abs_send_time = AbsSendTime(packet, abs_send_time_);
+  Write(slot, packet, writer_, fields);
+  slot[0] |= kPaddingBit;
+  uint8_t* body = slot + last_sent_.header_size;
+  std::memcpy(body, kPadding, sizeof(kPadding));
+  egress_.EndRtp(slot, last_sent_.header_size, {body, sizeof(kPadding)}, RtpClass::kMedia);
+  ++turn_packets_;
+  turn_bytes_ += last_sent_.header_size + sizeof(kPadding);
+}
+
 SendStream::Outcome SendStream::Resend(const SequenceRewriter::Origin& origin,
-                                       const RoutedPacket& packet, Timestamp now) {
+                                       const RoutedPacket& packet, bool was_skipped,
+                                       Timestamp now) {
   const RtpHeaderWriter& writer = uses_rtx_ ? rtx_writer_ : writer_;
   const size_t prefix = uses_rtx_ ? kOriginalSequence : 0;
-  const std::span<const uint8_t> payload = packet.payload;
+  std::span<const uint8_t> payload = packet.payload;
+  if (was_skipped) payload = uses_rtx_ ? std::span<const uint8_t>() : kPadding;
   uint8_t* slot = egress_.BeginRtp(writer.MaxSize(packet.extensions) + prefix + payload.size());
   if (slot == nullptr) return Outcome::kRefused;
 
   RtpHeaderWriter::Fields fields;
-  fields.payload_type = uses_rtx_ ? rtx_payload_type_ : packet.payload_type;
-  fields.marker = packet.marker;
+  fields.payload_type = was_skipped ? payload_type_ : packet.payload_type;
+  if (uses_rtx_) fields.payload_type = rtx_payload_type_;
+  fields.marker = packet.marker && !was_skipped;
   const SeqNumber own(static_cast<uint16_t>(origin.own));
   fields.sequence = uses_rtx_ ? SeqNumber(next_rtx_++) : own;
   fields.timestamp = RtpTimestamp(packet.timestamp.value() + origin.offsets.timestamp);
@@ -137,7 +164,9 @@ SendStream::Outcome SendStream::Resend(const SequenceRewriter::Origin& origin,
     copy[1] = static_cast<uint8_t>(own.value());
   }
   if (!payload.empty()) std::memcpy(copy + prefix, payload.data(), payload.size());
-  if (NeedsPatch(packet, origin.offsets)) {
+  if (was_skipped) {
+    if (!uses_rtx_) slot[0] |= kPaddingBit;
+  } else if (NeedsPatch(packet, origin.offsets)) {
     PatchVp8({copy + prefix, payload.size()}, packet.info, origin.offsets);
   }
   egress_.EndRtp(slot, header_size, {copy, prefix + payload.size()}, RtpClass::kRetransmission,

@@ -42,8 +42,8 @@ class SendStream {
   };
 
   /// `first_own` and `first_rtx` are the first sequence numbers of the two streams.
-  SendStream(const ConsumerSettings& settings, SeqNumber first_own, SeqNumber first_rtx,
-             RtpEgress& egress);
+  SendStream(const ConsumerSettings& settings, const OutputStreamSettings& stream,
+             SeqNumber first_own, SeqNumber first_rtx, RtpEgress& egress);
 
   /// To be called before the first Send() of a turn, and after the last.
   void BeginTurn(Timestamp now);
@@ -54,20 +54,25 @@ class SendStream {
   /// The running source has renumbered itself from `packet` on.
   void Renumber(const RoutedPacket& packet);
   bool IsJump(const RoutedPacket& packet) const { return rewriter_.IsJump(packet.sequence); }
-  /// Closes the gap that a packet which is not sent would leave.
-  void Skip(const RoutedPacket& packet) { rewriter_.Skip(packet.sequence); }
-  /// The packet's bytes must stay until the turn ends.
-  Outcome Send(const RoutedPacket& packet);
+  /// Closes the gap that a packet which is not sent would leave. Where packets behind it have gone
+  /// out already the gap is there, and nothing would ever fill it: a packet of padding does.
+  void Skip(const RoutedPacket& packet) {
+    if (!rewriter_.Skip(packet.sequence)) SendPadding(packet);
+  }
+  /// The packet's bytes must stay until the turn ends. `marker` is the bit to send.
+  Outcome Send(const RoutedPacket& packet, bool marker);
   /// Nothing is sent before the next Start(), and nothing sent so far is sent again.
   void Stop();
 
-  /// Stop(), for a source of the codec that `settings` now says.
-  void ChangeCodec(const ConsumerSettings& settings);
+  /// Stop(), for a source of this codec; `params` are those of the stream with it.
+  void ChangeCodec(CodecKind codec, const RtpStreamParams& params);
 
   /// The producer packet behind a number of ours, and how it was rewritten.
   std::optional<SequenceRewriter::Origin> Find(SeqNumber own) const { return rewriter_.Find(own); }
   /// Sends it again: as RTX (RFC 4588), or byte for byte. Not for consumers that can do neither.
-  Outcome Resend(const SequenceRewriter::Origin& origin, const RoutedPacket& packet, Timestamp now);
+  /// `was_skipped`: it went out as padding, see Skip().
+  Outcome Resend(const SequenceRewriter::Origin& origin, const RoutedPacket& packet,
+                 bool was_skipped, Timestamp now);
 
   SeqNumber next_own() const { return rewriter_.next_own(); }
   SeqNumber next_rtx() const { return SeqNumber(next_rtx_); }
@@ -79,6 +84,7 @@ class SendStream {
   const Sent& last_sent() const { return last_sent_; }
 
  private:
+  void SendPadding(const RoutedPacket& packet);
   void Write(uint8_t* slot, const RoutedPacket& packet, const RtpHeaderWriter& writer,
              RtpHeaderWriter::Fields fields);
   uint32_t AbsSendTime(const RoutedPacket& packet, uint32_t now_value) const;
@@ -92,6 +98,7 @@ class SendStream {
   bool has_key_frames_;
   const bool uses_rtx_;
   const bool repeats_bytes_;  ///< ConsumerSettings::plain_retransmission
+  PayloadType payload_type_;  ///< of the codec that is sent
   PayloadType rtx_payload_type_;
   const Ssrc ssrc_;
   const Ssrc rtx_ssrc_;

@@ -23,6 +23,7 @@ bool HasKeyFrames(CodecKind codec);
 struct PayloadInfo {
   bool key_frame = false;       ///< this packet begins (or for H264/H265: carries) a key frame
   bool start_of_frame = false;  ///< first packet of a frame, where the codec tells
+  bool end_of_frame = false;    ///< last packet of a frame, where the codec tells (VP9 E)
   uint8_t spatial_layer = 0;
   uint8_t temporal_layer = 0;
   bool layer_sync = false;  ///< temporal switching point (VP8 Y, VP9 U)

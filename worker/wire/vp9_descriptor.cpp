@@ -56,6 +56,7 @@ std::optional<PayloadInfo> ParseVp9(std::span<const uint8_t> payload) {
   if (has_structure) SkipScalabilityStructure(reader);
   if (!reader.ok() || reader.empty()) return std::nullopt;
   info.start_of_frame = start_of_frame;
+  info.end_of_frame = (first & 0x04) != 0;
   // A frame of an upper spatial layer predicts from the layer below, so a key picture starts with
   // the lowest one.
   info.key_frame = start_of_frame && !inter_predicted && info.spatial_layer == 0;

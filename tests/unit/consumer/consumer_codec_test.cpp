@@ -59,7 +59,7 @@ TEST_CASE_METHOD(CodecTest, "consumer: time and numbers run on over a change of 
   CHECK(params.mime_type == "audio/PCMU");
   CHECK(params.clock_rate == 8000);
   environment_.AdvanceBy(Duration::Seconds(1));
-  const auto report = consumer_->MakeSenderReport(environment_.Now());
+  const auto report = consumer_->MakeSenderReport(0, environment_.Now());
   REQUIRE(report);
   CHECK(report->info.rtp_timestamp.value() - after.timestamp().value() == 8000);
 }

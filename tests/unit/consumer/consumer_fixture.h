@@ -246,7 +246,7 @@ class ConsumerTest : public ProducerHost {
 
   void Nack(uint16_t own, uint16_t following = 0) {
     const rtcp::NackItem item{SeqNumber(own), following};
-    consumer_->OnNack({&item, 1}, environment_.Now());
+    consumer_->OnNack(0, {&item, 1}, environment_.Now());
   }
   uint16_t SequenceOf(const RecordingEgress::Packet& packet) const {
     return packet.View().sequence_number().value();

@@ -84,6 +84,55 @@ TEST_CASE_METHOD(ConsumerTest, "consumer: padding, foreign payload types and DTX
   CHECK(consumer_->counters().dtx_dropped == 1);
 }
 
+// The number of a packet that is not forwarded is closed up, unless the receiver has seen the next
+// one already: then it asks for what it misses until it gets something.
+TEST_CASE_METHOD(ConsumerTest,
+                 "consumer: what comes late and is not forwarded goes out as padding") {
+  const bool with_rtx = GENERATE(true, false);
+  const int kind = GENERATE(range(0, 3));
+  CAPTURE(with_rtx, kind);
+  Prepare("audio/opus", with_rtx);
+  AddExtension(RtpExtensionUri::kMid, 1);
+  AddExtension(RtpExtensionUri::kAbsSendTime, 3);
+  produce_.rtp_parameters.codecs.push_back(Codec("audio/telephone-event", 110));
+  produce_.rtp_mapping.codecs.push_back({110, 111});
+  consume_.ignore_dtx = true;
+  Create();
+  Forward(Opus(1, 0));
+  Forward(Opus(3, 1920));
+  Source late = kind == 0 ? Padding(2, 960) : Opus(2, 960);
+  if (kind == 1) late.payload = {0x78};  // silence
+  if (kind == 2) late.payload_type = 110;
+  environment_.AdvanceBy(Duration::Millis(20));
+  Forward(late);
+  Forward(Opus(4, 2880));
+  const auto sent = egress_.Take();
+  REQUIRE(sent.size() == 4);
+  const auto first = SequenceOf(sent[0]);
+  const RtpPacket padding = sent[2].View();
+  CHECK(padding.sequence_number().value() == first + 1);
+  CHECK(padding.timestamp() == RtpTimestamp(960));
+  CHECK(padding.payload_type() == PayloadType(kPayloadType));
+  CHECK(padding.payload().empty());
+  CHECK((sent[2].bytes[0] & 0x20) != 0);
+  CHECK(ParseSdesItem(padding.Extension(1)) == std::string_view("7"));
+  CHECK(SequenceOf(sent[3]) == first + 3);
+
+  environment_.AdvanceBy(Duration::Millis(20));
+  Nack(static_cast<uint16_t>(first + 1));
+  const auto repaired = egress_.Take();
+  REQUIRE(repaired.size() == 1);
+  if (with_rtx) {
+    const uint16_t own = static_cast<uint16_t>(first + 1);
+    CHECK(repaired[0].View().payload_type() == PayloadType(kRtxPayloadType));
+    CHECK(repaired[0].payload() ==
+          std::vector<uint8_t>{static_cast<uint8_t>(own >> 8), static_cast<uint8_t>(own)});
+  } else {
+    CHECK(repaired[0].same_bytes_again);
+    CHECK(repaired[0].bytes == sent[2].bytes);
+  }
+}
+
 TEST_CASE_METHOD(ConsumerTest, "consumer: a payload type it did not negotiate is not forwarded") {
   Prepare("audio/opus", false);
   produce_.rtp_mapping.codecs[0].mapped_payload_type = 99;

@@ -53,12 +53,12 @@ TEST_CASE_METHOD(ConsumerTest, "consumer: outlives its producer") {
   CHECK_FALSE(consumer_->active());
   CHECK(events_.names == Strings{"close c"});
   Nack(own);
-  consumer_->OnPli(environment_.Now());
+  consumer_->OnPli(0, environment_.Now());
   consumer_->RequestKeyFrame();
   consumer_->Resume();
   consumer_->OnTransportConnected();
   consumer_->OnProducerScore();
-  consumer_->MakeSenderReport(environment_.Now());
+  consumer_->MakeSenderReport(0, environment_.Now());
   CHECK(consumer_->GetStats(environment_.Now()).size() == 1);
   CHECK(consumer_->Dump().producer_id == "p");
   CHECK(egress_.packets.empty());
@@ -71,8 +71,8 @@ TEST_CASE_METHOD(ConsumerTest, "consumer: key-frame requests reach the source, s
   environment_.AdvanceBy(Duration::Seconds(3));
   const size_t before = plis_;
   for (int i = 0; i < 100; ++i) {
-    consumer_->OnPli(environment_.Now());
-    consumer_->OnFir(environment_.Now());
+    consumer_->OnPli(0, environment_.Now());
+    consumer_->OnFir(0, environment_.Now());
   }
   CHECK(plis_ == before + 1);
   CHECK(consumer_->counters().key_frame_requests_throttled == 199);
@@ -99,12 +99,12 @@ TEST_CASE_METHOD(ConsumerTest, "consumer: scores follow the receiver's reports a
   block.fraction_lost = 128;
   block.last_sr = environment_.NtpNow().Compact() - 65'536;
   block.delay_since_last_sr = 65'536 / 2;
-  consumer_->OnReportBlock(block, environment_.Now());
+  consumer_->OnReportBlock(0, block, environment_.Now());
   REQUIRE(events_.scores.size() == 2);
   CHECK(events_.scores[1] == ConsumerScore{1, 10, {10}});
   CHECK(consumer_->fraction_lost() == Approx(0.5));
   CHECK(consumer_->round_trip_time().us() == Approx(500'000).margin(100));
-  consumer_->OnReportBlock(block, environment_.Now() + Duration::Millis(10));
+  consumer_->OnReportBlock(0, block, environment_.Now() + Duration::Millis(10));
   CHECK(events_.scores.size() == 2);
 }
 
@@ -112,11 +112,11 @@ TEST_CASE_METHOD(ConsumerTest,
                  "consumer: sender reports come when due, and follow the capture clock") {
   Prepare("video/VP8", true);
   Create();
-  CHECK_FALSE(consumer_->MakeSenderReport(environment_.Now()));
+  CHECK_FALSE(consumer_->MakeSenderReport(0, environment_.Now()));
   Forward(Vp8(0, 900'000, true, 0, 0, 500));
   environment_.AdvanceBy(Duration::Millis(100));
 
-  const auto by_arrival = consumer_->MakeSenderReport(environment_.Now());
+  const auto by_arrival = consumer_->MakeSenderReport(0, environment_.Now());
   REQUIRE(by_arrival);
   CHECK(by_arrival->cname == "someone");
   CHECK(by_arrival->info.ssrc == Ssrc(kSsrc));
@@ -124,7 +124,7 @@ TEST_CASE_METHOD(ConsumerTest,
   CHECK(by_arrival->info.packet_count == 1);
   CHECK(by_arrival->info.octet_count == 500);
   CHECK(by_arrival->info.rtp_timestamp.value() == 900'000 + 9000);
-  CHECK_FALSE(consumer_->MakeSenderReport(environment_.Now() + Duration::Millis(800)));
+  CHECK_FALSE(consumer_->MakeSenderReport(0, environment_.Now() + Duration::Millis(800)));
 
   // The sender says, an hour off our clock, that this sample is 250 ms old by now.
   rtcp::SenderInfo info;
@@ -133,12 +133,12 @@ TEST_CASE_METHOD(ConsumerTest,
   info.rtp_timestamp = RtpTimestamp(900'000 + 22'500);
   producer_->OnSenderReport(info, environment_.Now());
   environment_.AdvanceBy(Duration::Millis(900));
-  const auto by_capture = consumer_->MakeSenderReport(environment_.Now());
+  const auto by_capture = consumer_->MakeSenderReport(0, environment_.Now());
   REQUIRE(by_capture);
   CHECK(by_capture->info.rtp_timestamp.value() == Approx(900'000 + 22'500 + 81'000).margin(3));
 
   environment_.AdvanceBy(Duration::Millis(1200));  // silent for 2.2 s
-  CHECK_FALSE(consumer_->MakeSenderReport(environment_.Now()));
+  CHECK_FALSE(consumer_->MakeSenderReport(0, environment_.Now()));
 }
 
 TEST_CASE_METHOD(ConsumerTest, "consumer: traces what it sends and what it is asked for") {
@@ -152,8 +152,8 @@ TEST_CASE_METHOD(ConsumerTest, "consumer: traces what it sends and what it is as
   Forward(Vp8(0, 0, true));
   Forward(Vp8(1, 3000, false));
   Nack(SequenceOf(egress_.packets[1]));
-  consumer_->OnPli(environment_.Now());
-  consumer_->OnFir(environment_.Now());
+  consumer_->OnPli(0, environment_.Now());
+  consumer_->OnFir(0, environment_.Now());
   REQUIRE(events_.traces.size() == 6);
   CHECK(events_.traces[0].type == TraceReport::Type::kKeyFrame);
   CHECK_FALSE(events_.traces[0].incoming);
@@ -205,7 +205,7 @@ TEST_CASE_METHOD(ConsumerTest, "consumer: dump, stats and memory") {
   CHECK(stats[1].direction == RtpStreamStats::Direction::kReceive);
   CHECK(stats[1].ssrc == kProducerSsrc);
 
-  CHECK(consumer_->rtx_ssrc() == Ssrc(kRtxSsrc));
+  CHECK(consumer_->stream(0).rtx_ssrc == Ssrc(kRtxSsrc));
   CHECK_FALSE(consumer_->SetPreferredLayers({1, 1}));
   CHECK_FALSE(consumer_->SetPriority(0).ok());
   CHECK(consumer_->SetPriority(255).ok());

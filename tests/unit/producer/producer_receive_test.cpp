@@ -35,6 +35,19 @@ std::vector<uint8_t> PaddingPacket(int sequence) {
   return packet;
 }
 
+/// `packet` with one header extension, in the two-byte form (RFC 8285 §4.3).
+std::vector<uint8_t> WithExtension(std::vector<uint8_t> packet, uint8_t id,
+                                   const std::vector<uint8_t>& value) {
+  std::vector<uint8_t> block = {id, static_cast<uint8_t>(value.size())};
+  block.insert(block.end(), value.begin(), value.end());
+  while (block.size() % 4 != 0) block.push_back(0);
+  const std::vector<uint8_t> head = {0x10, 0x00, 0x00, static_cast<uint8_t>(block.size() / 4)};
+  block.insert(block.begin(), head.begin(), head.end());
+  packet.insert(packet.begin() + RtpPacket::kFixedHeader, block.begin(), block.end());
+  packet[0] |= 0x10;
+  return packet;
+}
+
 /// A video producer with viewers.
 class VideoBed {
  public:
@@ -168,6 +181,49 @@ TEST_CASE("padding is counted and only closes a gap in the consumers' numbers") 
   CHECK(f.sent[1].sequence == static_cast<uint16_t>(f.sent[0].sequence + 1));
   CHECK(f.Stats().packet_count == 4);
   CHECK(f.producer->ring(0)->HeldBytes() == 2 * PacketBuffer::kPooledCapacity);
+}
+
+// Parsed once, where the packet lives, for all consumers.
+TEST_CASE("a packet's frame is known by its dependency descriptor, else by its payload") {
+  constexpr uint8_t kDescriptorId = 9;
+  ProduceOptions options = samples::Video("p", kSsrc);
+  RtpHeaderExtensionParameters extension;
+  extension.uri = RtpExtensionUri::kDependencyDescriptor;
+  extension.id = kDescriptorId;
+  options.rtp_parameters.header_extensions.push_back(extension);
+  VideoBed f(1, options);
+  const auto frame = [&](int sequence) {
+    const auto* packet = f.producer->ring(0)->Find(
+        ExtendedSeqNumber(SequenceTracker::kFirstCycle + sequence), f.bed.environment.Now());
+    REQUIRE(packet != nullptr);
+    return packet->frame;
+  };
+  // Start and end, template 0, number 7; structure: offset 0, one target; two templates, S0T0
+  // twice; "S" and "R"; no references, 1; no chains; no resolutions.
+  const std::vector<uint8_t> structure = {0xC0, 0x00, 0x07, 0x80, 0x00, 0x3B, 0x40, 0x00};
+  f.Receive(WithExtension(VideoPacket(1, true), kDescriptorId, structure));
+  REQUIRE(frame(1).descriptor != nullptr);
+  CHECK(frame(1).key);
+  CHECK(frame(1).end);
+  CHECK(frame(1).switch_point);
+  const auto* shared = frame(1).descriptor->structure.get();
+  f.Receive(WithExtension(VideoPacket(2), kDescriptorId, {0x81, 0x00, 0x08}));
+  REQUIRE(frame(2).descriptor != nullptr);
+  CHECK(frame(2).descriptor->structure.get() == shared);
+  CHECK(frame(2).start);
+  CHECK_FALSE(frame(2).end);
+  CHECK_FALSE(frame(2).switch_point);
+  CHECK(f.producer->counters().unreadable_descriptor == 0);
+
+  f.Receive(WithExtension(VideoPacket(3), kDescriptorId, {0x82, 0x00, 0x09}));  // no such template
+  CHECK(frame(3).descriptor == nullptr);
+  CHECK(f.producer->counters().unreadable_descriptor == 1);
+  f.Receive(VideoPacket(4));
+  CHECK(frame(4).descriptor == nullptr);
+  CHECK(frame(4).start);
+  CHECK_FALSE(frame(4).key);
+  f.bed.EndTurn();
+  CHECK(f.sent.size() == 4);
 }
 
 // A stream that stops must not keep two seconds of the worker's buffers for as long as it exists.

@@ -169,6 +169,29 @@ TEST_CASE("rtp header: a short dependency descriptor stays in the one-byte form"
   CHECK(written.Extension(7) == descriptor);
 }
 
+// A receiver that has not negotiated what needs the two-byte form may be unable to read it, and
+// would miss the MID.
+TEST_CASE("rtp header: a descriptor that does not go out changes nothing of the rest") {
+  ExtensionIds ids = UsualIds();
+  size_t size = 40;
+  SECTION("not negotiated") {}
+  SECTION("longer than any form of header takes") {
+    ids[Index(RtpExtensionUri::kDependencyDescriptor)] = 7;
+    size = 300;
+  }
+  const RtpHeaderWriter writer(Ssrc(1), "audio-0", ids);
+  RoutedExtensions extensions;
+  AddElement(&extensions, RtpExtensionUri::kVideoOrientation, {3});
+  const Written without = Write(writer, extensions);
+  const std::vector<uint8_t> descriptor(size, 0x5A);
+  extensions.dependency_descriptor = descriptor;
+  const Written with = Write(writer, extensions);
+  CHECK(with.bytes == without.bytes);
+  CHECK(with.bytes[12] == 0xBE);
+  CHECK(ParseSdesItem(with.packet.Extension(1)) == std::string_view("audio-0"));
+  CHECK(writer.MaxSize(extensions) == writer.MaxSize(RoutedExtensions()));
+}
+
 TEST_CASE("rtp header: the same arguments give the same bytes") {
   const RtpHeaderWriter writer(Ssrc(1), "m7", UsualIds());
   RoutedExtensions extensions;

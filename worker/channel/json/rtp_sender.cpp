@@ -147,12 +147,12 @@ Status RtpSender::StartMedia() {
 void RtpSender::StopMedia() {
   if (consumer_id_.empty()) return;
   if (const auto found = context_.engine.Find<Consumer>(consumer_id_); found.ok()) {
-    const Consumer& consumer = **found;
-    numbers_.ssrc = consumer.ssrc().value();
-    numbers_.next = consumer.next_sequence();
-    if (const std::optional<Ssrc> rtx = consumer.rtx_ssrc()) {
-      numbers_.rtx_ssrc = rtx->value();
-      numbers_.next_rtx = consumer.next_rtx_sequence();
+    const Consumer::Stream stream = (*found)->stream(0);
+    numbers_.ssrc = stream.ssrc.value();
+    numbers_.next = stream.next_sequence;
+    if (stream.rtx_ssrc) {
+      numbers_.rtx_ssrc = stream.rtx_ssrc->value();
+      numbers_.next_rtx = stream.next_rtx_sequence;
     }
   }
   const auto core = context_.engine.Find<RtpCore>(transport_->engine_id());

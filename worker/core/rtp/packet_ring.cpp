@@ -47,6 +47,13 @@ RoutedPacket* PacketRing::Add(ExtendedSeqNumber number, const PacketRef& buffer,
   return &slot->packet;
 }
 
+DependencyDescriptor* PacketRing::AddDescriptor(const RoutedPacket& packet) {
+  Slot* slot = index_.empty() ? nullptr : At(packet.sequence.value());
+  if (slot == nullptr || &slot->packet != &packet) return nullptr;
+  if (slot->descriptor == nullptr) slot->descriptor = std::make_unique<DependencyDescriptor>();
+  return slot->descriptor.get();
+}
+
 const RoutedPacket* PacketRing::Find(ExtendedSeqNumber sequence, Timestamp now) const {
   if (size_ == 0 || sequence.value() < oldest_ || sequence.value() > newest_) return nullptr;
   const Slot* slot = At(sequence.value());
@@ -98,6 +105,7 @@ PacketRing::Slot* PacketRing::Take() {
 
 void PacketRing::Free(Slot* slot) {
   slot->packet = RoutedPacket{};
+  if (slot->descriptor != nullptr) slot->descriptor->structure.reset();
   free_.push_back(slot);
 }
 

@@ -41,6 +41,9 @@ class PacketRing {
   /// is empty for a packet of padding. Drops what is now too old, too far behind or too much. A
   /// jump of kMaxPackets or more ahead empties the ring first. O(1) amortised.
   RoutedPacket* Add(ExtendedSeqNumber sequence, const PacketRef& buffer, Timestamp received_at);
+  /// Memory for the dependency descriptor of a packet that was just added; nullptr when it is no
+  /// longer here. It lives as long as the packet.
+  DependencyDescriptor* AddDescriptor(const RoutedPacket& packet);
   /// The packet with that number, nullptr when it is not here or older than the maximum age at
   /// `now`. Valid until the next Add, Expire or Clear.
   const RoutedPacket* Find(ExtendedSeqNumber sequence, Timestamp now) const;
@@ -71,6 +74,8 @@ class PacketRing {
   struct Slot {
     RoutedPacket packet;
     uint32_t pin = 0;  ///< pinned while equal to pin_
+    /// Kept for the next packet in this slot: made only for streams that have descriptors.
+    std::unique_ptr<DependencyDescriptor> descriptor;
   };
 
   Slot*& At(int64_t sequence) {

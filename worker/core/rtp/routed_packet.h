@@ -8,6 +8,7 @@
 #include "common/rtp_types.h"
 #include "common/units.h"
 #include "worker/core/packet_buffer.h"
+#include "worker/core/rtp/frame_info.h"
 #include "worker/wire/payload_descriptor.h"
 
 namespace sluice::worker {
@@ -50,7 +51,8 @@ struct RoutedPacket {
   /// The sender's numbering restarted with this packet: `sequence` jumped ahead (it never goes
   /// back) by a distance that means nothing. The consumer goes on with its own next number.
   bool restarted = false;
-  PayloadInfo info;
+  FrameInfo frame;
+  PayloadInfo info;  ///< of the codec; what is rewritten stands in there
   RoutedExtensions extensions;
   Timestamp received_at;
   /// Counts the packets of the producer in the order in which they came.

@@ -10,9 +10,8 @@ namespace {
 constexpr uint8_t kVersion2 = 0x80;
 constexpr uint8_t kExtensionBit = 0x10;
 constexpr uint8_t kMarkerBit = 0x80;
-constexpr uint8_t kMaxOneByteId = 14;      // RFC 8285 §4.2: 15 is reserved
-constexpr size_t kMaxOneByteLength = 16;   // bytes
-constexpr size_t kMaxTwoByteLength = 255;  // bytes
+constexpr uint8_t kMaxOneByteId = 14;     // RFC 8285 §4.2: 15 is reserved
+constexpr size_t kMaxOneByteLength = 16;  // bytes
 constexpr uint16_t kOneByteProfile = 0xBEDE;
 constexpr uint16_t kTwoByteProfile = 0x1000;
 
@@ -81,8 +80,7 @@ size_t RtpHeaderWriter::Write(uint8_t* out, const Fields& fields,
   Store32(out + 4, fields.timestamp.value());
   if (template_size_ == kFixedHeader) return kFixedHeader;
 
-  const bool descriptor =
-      dependency_descriptor_id_ != 0 && !extensions.dependency_descriptor.empty();
+  const bool descriptor = HasDescriptor(extensions);
   const bool two_byte = always_two_byte_ ||
                         (descriptor && extensions.dependency_descriptor.size() > kMaxOneByteLength);
   if (two_byte) return WriteTwoByteForm(out, fields, extensions);
@@ -126,8 +124,7 @@ size_t RtpHeaderWriter::WriteTwoByteForm(uint8_t* out, const Fields& fields,
   }
   at = WriteElements(at, extensions, true);
   const auto descriptor = extensions.dependency_descriptor;
-  if (dependency_descriptor_id_ != 0 && !descriptor.empty() &&
-      descriptor.size() <= kMaxTwoByteLength) {
+  if (HasDescriptor(extensions)) {
     at = WriteHead(at, dependency_descriptor_id_, descriptor.size(), true);
     std::memcpy(at, descriptor.data(), descriptor.size());
     at += descriptor.size();

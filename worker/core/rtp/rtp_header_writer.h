@@ -20,7 +20,9 @@ using ExtensionIds = std::array<uint8_t, kRtpExtensionUriCount>;
 /// Writes the RTP headers of one outgoing SSRC straight into the egress slot: fixed header (RFC
 /// 3550 §5.1), then MID, the forwarded elements that the receiver negotiated, abs-send-time and the
 /// transport-wide sequence number (RFC 8285 one-byte form; two-byte form where an id or a value
-/// needs it). What does not change between packets is prepared once.
+/// that this receiver negotiated needs it: a receiver that negotiated neither never sees that form,
+/// which it might not read, and with it the MID). What does not change between packets is prepared
+/// once.
 ///
 /// The bytes are a function of the arguments alone: the same arguments give the same bytes.
 class RtpHeaderWriter {
@@ -42,7 +44,7 @@ class RtpHeaderWriter {
 
   /// Bytes that Write() may touch for a packet with `extensions`.
   size_t MaxSize(const RoutedExtensions& extensions) const {
-    return kFixedMax + extensions.dependency_descriptor.size();
+    return kFixedMax + (HasDescriptor(extensions) ? extensions.dependency_descriptor.size() : 0);
   }
   /// Returns the header's size, a multiple of 4, at most MaxSize().
   size_t Write(uint8_t* out, const Fields& fields, const RoutedExtensions& extensions) const;
@@ -51,6 +53,14 @@ class RtpHeaderWriter {
   bool writes_transport_sequence() const { return transport_sequence_id_ != 0; }
 
  private:
+  static constexpr size_t kMaxTwoByteLength = 255;  // bytes
+  /// The receiver negotiated the dependency descriptor, and any form of header has room for this
+  /// one.
+  bool HasDescriptor(const RoutedExtensions& extensions) const {
+    const size_t size = extensions.dependency_descriptor.size();
+    return dependency_descriptor_id_ != 0 && size > 0 && size <= kMaxTwoByteLength;
+  }
+
   static constexpr size_t kFixedHeader = 12;
   static constexpr size_t kExtensionHeader = 4;
   /// Header and block without the dependency descriptor's value: MID 2 + 32, forwarded elements in

@@ -19,16 +19,18 @@ void SequenceRewriter::ClearHistory() {
   count_ = 0;
 }
 
-void SequenceRewriter::Skip(ExtendedSeqNumber sequence) {
+bool SequenceRewriter::Skip(ExtendedSeqNumber sequence) {
   const int64_t skipped = sequence.value();
-  if (session_ == 0 || skipped <= newest_ || skipped - newest_ > kMaxGap) return;
+  if (session_ == 0 || skipped - newest_ > kMaxGap) return true;  // nothing to close up
+  if (skipped <= newest_) return false;
   Interval& last = At(count_ - 1);
   newest_ = skipped;
   if (skipped == last.first) {  // a run of skipped packets needs one interval
     ++last.first;
-    return;
+    return true;
   }
   Push({skipped + 1, skipped - last.first + last.own_first, last.offsets});
+  return true;
 }
 
 void SequenceRewriter::Push(const Interval& interval) {

@@ -80,8 +80,9 @@ class SequenceRewriter {
     }
     return MapLate(sequence.value());
   }
-  /// `sequence` will not be sent: what follows closes up. Without effect when newer ones were sent.
-  void Skip(ExtendedSeqNumber sequence);
+  /// `sequence` will not be sent: what follows closes up. False when newer ones were sent: its
+  /// number stands open for good, and Map() says which it is.
+  bool Skip(ExtendedSeqNumber sequence);
   /// True when `sequence` is so far ahead that the source must have started anew: Start() it.
   bool IsJump(ExtendedSeqNumber sequence) const {
     return session_ > 0 && sequence.value() - newest_ > kMaxGap;

@@ -1,0 +1,177 @@
+#include "worker/wire/dependency_descriptor.h"
+
+#include <catch2/catch.hpp>
+#include <random>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace sluice::worker {
+namespace {
+
+using Dti = DecodeTargetIndication;
+
+class BitWriter {
+ public:
+  BitWriter& Put(uint32_t value, size_t bits) {
+    for (; bits > 0; --bits, ++size_) {
+      if (size_ % 8 == 0) bytes_.push_back(0);
+      const uint32_t bit = value >> (bits - 1) & 1;
+      bytes_.back() = static_cast<uint8_t>(bytes_.back() | bit << (7 - size_ % 8));
+    }
+    return *this;
+  }
+  std::vector<uint8_t> Take() { return std::exchange(bytes_, {}); }
+
+ private:
+  std::vector<uint8_t> bytes_;
+  size_t size_ = 0;
+};
+
+/// "-DSR", as the specification writes indications.
+void PutIndications(BitWriter& writer, std::string_view text) {
+  for (const char each : text) {
+    writer.Put(static_cast<uint32_t>(std::string_view("-DSR").find(each)), 2);
+  }
+}
+
+constexpr uint32_t kOffset = 60;  // the ids of the templates wrap: 60, 61, 62, 63, 0
+
+/// The key frame of a stream with two spatial layers, the lower with two temporal ones: five
+/// templates, three targets (S0T0, S0T1, S1T0), two chains.
+std::vector<uint8_t> KeyFrame(uint16_t number, bool with_targets = false) {
+  BitWriter writer;
+  writer.Put(1, 1).Put(1, 1).Put(kOffset, 6).Put(number, 16);
+  writer.Put(1, 1).Put(with_targets ? 1 : 0, 1).Put(0, 3);  // structure; nothing custom
+  writer.Put(kOffset, 6).Put(3 - 1, 5);
+  writer.Put(0, 2).Put(1, 2).Put(2, 2).Put(0, 2).Put(3, 2);  // S0T0, S0T0, S0T1, S1T0, S1T0
+  PutIndications(writer, "SSS");
+  PutIndications(writer, "SRR");
+  PutIndications(writer, "-D-");
+  PutIndications(writer, "--S");
+  PutIndications(writer, "--R");
+  writer.Put(0, 1);                                          // no reference
+  writer.Put(1, 1).Put(4 - 1, 4).Put(0, 1);                  // 4
+  writer.Put(1, 1).Put(2 - 1, 4).Put(0, 1);                  // 2
+  writer.Put(1, 1).Put(0, 4).Put(0, 1);                      // 1
+  writer.Put(1, 1).Put(0, 4).Put(1, 1).Put(3, 4).Put(0, 1);  // 1 and 4
+  writer.Put(2, 2);                                          // ns(4): two chains
+  writer.Put(0, 1).Put(0, 1).Put(1, 1);                      // ns(2), for each target
+  for (const uint32_t chain : {0, 0, 4, 3, 2, 1, 1, 1, 1, 4}) writer.Put(chain, 4);
+  writer.Put(1, 1).Put(319, 16).Put(179, 16).Put(639, 16).Put(359, 16);
+  if (with_targets) writer.Put(0b011, 3);
+  return writer.Take();
+}
+
+std::vector<uint8_t> Mandatory(bool start, bool end, uint8_t template_id, uint16_t number) {
+  BitWriter writer;
+  writer.Put(start ? 1 : 0, 1).Put(end ? 1 : 0, 1).Put(template_id, 6).Put(number, 16);
+  return writer.Take();
+}
+
+std::vector<int> References(const DependencyDescriptor& descriptor) {
+  const auto& all = descriptor.frame.references;
+  return {all.begin(), all.begin() + descriptor.frame.reference_count};
+}
+
+TEST_CASE("dependency descriptor: a structure, and frames that refer to it") {
+  DependencyDescriptorReader reader;
+  DependencyDescriptor read;
+  CHECK_FALSE(reader.Read(Mandatory(true, true, 61, 1), &read));  // nothing is known yet
+  REQUIRE(reader.Read(KeyFrame(500), &read));
+  CHECK(read.brings_structure);
+  CHECK(read.frame_number == 500);
+  CHECK(read.active_targets == 0b111);
+  const auto structure = read.structure;
+  REQUIRE(structure->templates.size() == 5);
+  CHECK(structure->target_count == 3);
+  CHECK(structure->chain_count == 2);
+  CHECK(structure->protected_by[1] == 0);
+  CHECK(structure->protected_by[2] == 1);
+  REQUIRE(structure->resolutions.size() == 2);
+  CHECK(structure->resolutions[1].width == 640);
+  CHECK(structure->resolutions[1].height == 360);
+  CHECK(read.frame.indications[2] == Dti::kSwitch);
+  CHECK(References(read).empty());
+
+  // The last template: its id has wrapped.
+  REQUIRE(reader.Read(Mandatory(true, false, 0, 505), &read));
+  CHECK(read.start_of_frame);
+  CHECK_FALSE(read.end_of_frame);
+  CHECK_FALSE(read.brings_structure);
+  CHECK(read.structure == structure);
+  CHECK(read.frame.spatial_layer == 1);
+  CHECK(read.frame.temporal_layer == 0);
+  CHECK(read.frame.indications[0] == Dti::kNotPresent);
+  CHECK(read.frame.indications[2] == Dti::kRequired);
+  CHECK(References(read) == std::vector<int>{1, 4});
+  CHECK(read.frame.chains[0] == 1);
+  CHECK(read.frame.chains[1] == 4);
+
+  REQUIRE(reader.Read(Mandatory(false, true, 62, 506), &read));
+  CHECK(read.frame.temporal_layer == 1);
+  CHECK_FALSE(reader.Read(Mandatory(true, true, 1, 507), &read));  // no such template
+  reader.Reset();
+  CHECK_FALSE(reader.Read(Mandatory(true, true, 61, 508), &read));
+}
+
+TEST_CASE("dependency descriptor: what a frame says itself replaces its template") {
+  DependencyDescriptorReader reader;
+  DependencyDescriptor read;
+  REQUIRE(reader.Read(KeyFrame(1), &read));
+  BitWriter writer;
+  writer.Put(1, 1).Put(1, 1).Put(61, 6).Put(9, 16);
+  writer.Put(0, 1).Put(1, 1).Put(1, 1).Put(1, 1).Put(1, 1);
+  writer.Put(0b101, 3);
+  PutIndications(writer, "R-D");
+  writer.Put(1, 2).Put(3, 4).Put(3, 2).Put(299, 12).Put(0, 2);  // 4 and 300
+  writer.Put(200, 8).Put(7, 8);
+  REQUIRE(reader.Read(writer.Take(), &read));
+  CHECK(read.active_targets == 0b101);
+  CHECK(read.frame.indications[0] == Dti::kRequired);
+  CHECK(read.frame.indications[1] == Dti::kNotPresent);
+  CHECK(References(read) == std::vector<int>{4, 300});
+  CHECK(read.frame.chains[0] == 200);
+  CHECK(read.frame.chains[1] == 7);
+  // What is active stays so; the template is as it was.
+  REQUIRE(reader.Read(Mandatory(true, true, 61, 10), &read));
+  CHECK(read.active_targets == 0b101);
+  CHECK(References(read) == std::vector<int>{4});
+  REQUIRE(reader.Read(KeyFrame(11, /*with_targets=*/true), &read));
+  CHECK(read.active_targets == 0b011);
+}
+
+TEST_CASE("dependency descriptor: what is cut short or made up is refused and changes nothing") {
+  const auto whole = KeyFrame(500, true);
+  for (size_t size = 0; size < whole.size(); ++size) {
+    DependencyDescriptorReader reader;
+    DependencyDescriptor read;
+    CAPTURE(size);
+    REQUIRE_FALSE(reader.Read(std::span(whole).first(size), &read));
+    REQUIRE_FALSE(reader.Read(Mandatory(true, true, 61, 1), &read));
+  }
+  DependencyDescriptorReader reader;
+  DependencyDescriptor read;
+  REQUIRE(reader.Read(whole, &read));
+  const auto structure = read.structure;
+  REQUIRE_FALSE(reader.Read(std::span(whole).first(whole.size() - 3), &read));
+  REQUIRE(reader.Read(Mandatory(true, true, 61, 1), &read));
+  CHECK(read.structure == structure);
+
+  std::mt19937 random(7);
+  for (int i = 0; i < 200'000; ++i) {
+    auto bytes = whole;
+    for (unsigned flips = random() % 8; flips > 0; --flips) {
+      bytes[random() % bytes.size()] = static_cast<uint8_t>(random());
+    }
+    bytes.resize(random() % (bytes.size() + 1));
+    if (!reader.Read(bytes, &read)) continue;
+    REQUIRE(read.structure->target_count <= FrameDependencies::kMaxTargets);
+    REQUIRE(read.structure->chain_count <= read.structure->target_count);
+    REQUIRE(read.frame.reference_count <= FrameDependencies::kMaxReferences);
+    REQUIRE(read.structure->templates.size() <= DependencyStructure::kMaxTemplates);
+  }
+}
+
+}  // namespace
+}  // namespace sluice::worker

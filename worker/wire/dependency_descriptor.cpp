@@ -1,0 +1,185 @@
+#include "worker/wire/dependency_descriptor.h"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+namespace sluice::worker {
+
+namespace {
+
+/// Reads bits from the most significant on; past the end it gives zeros and is no longer ok().
+class BitReader {
+ public:
+  explicit BitReader(std::span<const uint8_t> bytes) : bytes_(bytes) {}
+
+  uint32_t Read(size_t bits) {
+    uint32_t value = 0;
+    for (; bits > 0; --bits, ++at_) {
+      const bool bit = at_ < bytes_.size() * 8 && (bytes_[at_ / 8] >> (7 - at_ % 8) & 1) != 0;
+      value = value << 1 | static_cast<uint32_t>(bit);
+    }
+    return value;
+  }
+  bool ReadFlag() { return Read(1) != 0; }
+  /// A value below `bound` (> 0) in as few bits as it needs: ns(n) of the AV1 bitstream
+  /// specification.
+  uint32_t ReadBelow(uint32_t bound) {
+    const auto width = static_cast<size_t>(std::bit_width(bound));
+    const uint32_t short_values = (uint32_t{1} << width) - bound;
+    const uint32_t value = Read(width - 1);
+    if (value < short_values) return value;
+    return (value << 1) - short_values + Read(1);
+  }
+  void Fail() { failed_ = true; }
+  bool ok() const { return !failed_ && at_ <= bytes_.size() * 8; }
+
+ private:
+  std::span<const uint8_t> bytes_;
+  size_t at_ = 0;  ///< bits
+  bool failed_ = false;
+};
+
+constexpr size_t kMandatoryBytes = 3;
+
+// Values of next_layer_idc.
+constexpr uint32_t kNextTemporalLayer = 1;
+constexpr uint32_t kNextSpatialLayer = 2;
+constexpr uint32_t kNoMoreTemplates = 3;
+constexpr uint8_t kMaxSpatialLayer = 3;
+constexpr uint8_t kMaxTemporalLayer = 7;
+
+void ReadIndications(BitReader& reader, size_t targets, FrameDependencies* frame) {
+  for (size_t i = 0; i < targets; ++i) {
+    frame->indications[i] = static_cast<DecodeTargetIndication>(reader.Read(2));
+  }
+}
+
+void AddReference(BitReader& reader, uint32_t difference, FrameDependencies* frame) {
+  if (frame->reference_count == FrameDependencies::kMaxReferences) return reader.Fail();
+  frame->references[frame->reference_count++] = static_cast<uint16_t>(difference);
+}
+
+void ReadTemplateLayers(BitReader& reader, DependencyStructure* structure) {
+  FrameDependencies next;
+  for (;;) {
+    if (structure->templates.size() == DependencyStructure::kMaxTemplates) return reader.Fail();
+    structure->templates.push_back(next);
+    const uint32_t step = reader.Read(2);
+    if (step == kNoMoreTemplates || !reader.ok()) return;
+    if (step == kNextTemporalLayer) {
+      ++next.temporal_layer;
+    } else if (step == kNextSpatialLayer) {
+      next.temporal_layer = 0;
+      ++next.spatial_layer;
+    }
+    if (next.temporal_layer > kMaxTemporalLayer || next.spatial_layer > kMaxSpatialLayer) {
+      return reader.Fail();
+    }
+  }
+}
+
+void ReadTemplateChains(BitReader& reader, DependencyStructure* structure) {
+  structure->chain_count = static_cast<uint8_t>(reader.ReadBelow(structure->target_count + 1u));
+  if (structure->chain_count == 0) return;
+  for (size_t i = 0; i < structure->target_count; ++i) {
+    structure->protected_by[i] = static_cast<uint8_t>(reader.ReadBelow(structure->chain_count));
+  }
+  for (FrameDependencies& each : structure->templates) {
+    for (size_t i = 0; i < structure->chain_count; ++i) {
+      each.chains[i] = static_cast<uint8_t>(reader.Read(4));
+    }
+  }
+}
+
+std::shared_ptr<DependencyStructure> ReadStructure(BitReader& reader) {
+  auto structure = std::make_shared<DependencyStructure>();
+  structure->template_offset = static_cast<uint8_t>(reader.Read(6));
+  structure->target_count = static_cast<uint8_t>(reader.Read(5) + 1);
+  ReadTemplateLayers(reader, structure.get());
+  for (FrameDependencies& each : structure->templates) {
+    ReadIndications(reader, structure->target_count, &each);
+  }
+  for (FrameDependencies& each : structure->templates) {
+    while (reader.ReadFlag() && reader.ok()) AddReference(reader, reader.Read(4) + 1, &each);
+  }
+  ReadTemplateChains(reader, structure.get());
+  if (reader.ReadFlag()) {
+    const size_t layers = size_t{structure->templates.back().spatial_layer} + 1;
+    for (size_t i = 0; i < layers; ++i) {
+      DependencyStructure::Resolution& each = structure->resolutions.emplace_back();
+      each.width = static_cast<uint16_t>(reader.Read(16) + 1);
+      each.height = static_cast<uint16_t>(reader.Read(16) + 1);
+    }
+  }
+  return structure;
+}
+
+uint32_t AllTargets(const DependencyStructure& structure) {
+  return static_cast<uint32_t>((uint64_t{1} << structure.target_count) - 1);
+}
+
+}  // namespace
+
+bool DependencyDescriptorReader::Read(std::span<const uint8_t> extension,
+                                      DependencyDescriptor* out) {
+  if (extension.size() < kMandatoryBytes) return false;
+  BitReader reader(extension);
+  out->start_of_frame = reader.ReadFlag();
+  out->end_of_frame = reader.ReadFlag();
+  out->template_id = static_cast<uint8_t>(reader.Read(6));
+  out->frame_number = static_cast<uint16_t>(reader.Read(16));
+  out->brings_structure = false;
+
+  std::shared_ptr<const DependencyStructure> structure = structure_;
+  uint32_t active_targets = active_targets_;
+  bool custom_indications = false;
+  bool custom_references = false;
+  bool custom_chains = false;
+  if (extension.size() > kMandatoryBytes) {
+    out->brings_structure = reader.ReadFlag();
+    const bool has_active_targets = reader.ReadFlag();
+    custom_indications = reader.ReadFlag();
+    custom_references = reader.ReadFlag();
+    custom_chains = reader.ReadFlag();
+    if (out->brings_structure) {
+      structure = ReadStructure(reader);
+      if (!reader.ok()) return false;
+      active_targets = AllTargets(*structure);
+    }
+    if (structure == nullptr) return false;
+    if (has_active_targets) active_targets = reader.Read(structure->target_count);
+  }
+  if (structure == nullptr) return false;
+
+  const size_t index =
+      (out->template_id + DependencyStructure::kMaxTemplates - structure->template_offset) %
+      DependencyStructure::kMaxTemplates;
+  if (index >= structure->templates.size()) return false;
+  out->frame = structure->templates[index];
+  if (custom_indications) ReadIndications(reader, structure->target_count, &out->frame);
+  if (custom_references) {
+    out->frame.reference_count = 0;
+    for (uint32_t size = reader.Read(2); size > 0 && reader.ok(); size = reader.Read(2)) {
+      AddReference(reader, reader.Read(4 * size) + 1, &out->frame);
+    }
+  }
+  if (custom_chains) {
+    for (size_t i = 0; i < structure->chain_count; ++i) {
+      out->frame.chains[i] = static_cast<uint8_t>(reader.Read(8));
+    }
+  }
+  if (!reader.ok()) return false;
+  structure_ = structure;
+  active_targets_ = active_targets;
+  out->active_targets = active_targets;
+  out->structure = std::move(structure);
+  return true;
+}
+
+void DependencyDescriptorReader::Reset() {
+  structure_ = nullptr;
+  active_targets_ = 0;
+}
+
+}  // namespace sluice::worker

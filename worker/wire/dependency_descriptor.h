@@ -1,0 +1,86 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace sluice::worker {
+
+/// What a frame is to a decode target ("decode target indication"; AV1 RTP specification, appendix
+/// A).
+enum class DecodeTargetIndication : uint8_t {
+  kNotPresent = 0,
+  kDiscardable = 1,  ///< needed, but nothing later refers to it
+  kSwitch = 2,       ///< needed; from here the target can be switched to
+  kRequired = 3,
+};
+
+/// The dependencies of one frame, as its template has them or as the packet says itself.
+struct FrameDependencies {
+  static constexpr size_t kMaxTargets = 32;  // 5 bits
+  static constexpr size_t kMaxChains = 32;   // at most one for each target
+  /// Frames that one refers to: AV1 has 7 reference slots, VP9 3.
+  static constexpr size_t kMaxReferences = 8;
+
+  uint8_t spatial_layer = 0;
+  uint8_t temporal_layer = 0;
+  uint8_t reference_count = 0;
+  std::array<DecodeTargetIndication, kMaxTargets> indications{};
+  /// How many frames before this one (difference of frame numbers), reference_count of them.
+  std::array<uint16_t, kMaxReferences> references{};
+  /// For each chain the frame before this one that belongs to it, as a difference; 0 = none.
+  std::array<uint8_t, kMaxChains> chains{};
+};
+
+/// What a sender says once, with a key frame, and later frames refer to by template.
+struct DependencyStructure {
+  static constexpr size_t kMaxTemplates = 64;  // 6 bits
+  struct Resolution {
+    uint16_t width = 0;
+    uint16_t height = 0;
+  };
+
+  uint8_t template_offset = 0;  ///< id of the first template
+  uint8_t target_count = 0;
+  uint8_t chain_count = 0;
+  std::vector<FrameDependencies> templates;
+  /// The chain that protects each target; meaningful while chain_count > 0.
+  std::array<uint8_t, FrameDependencies::kMaxTargets> protected_by{};
+  /// By spatial layer; empty when not said.
+  std::vector<Resolution> resolutions;
+};
+
+/// The dependency descriptor of one packet.
+struct DependencyDescriptor {
+  bool start_of_frame = false;
+  bool end_of_frame = false;
+  uint8_t template_id = 0;
+  uint16_t frame_number = 0;
+  /// This packet brought the structure that is in force.
+  bool brings_structure = false;
+  /// One bit for each target of the structure: what the sender still sends.
+  uint32_t active_targets = 0;
+  FrameDependencies frame;
+  std::shared_ptr<const DependencyStructure> structure;
+};
+
+/// Reads the dependency descriptors of one RTP stream (AV1 RTP specification, appendix A.8): holds
+/// the structure and the active targets that earlier packets announced.
+class DependencyDescriptorReader {
+ public:
+  /// False when `extension` is malformed, or refers to a structure or template that is not known;
+  /// what is held stays as it was. Allocates only where the packet brings a structure.
+  bool Read(std::span<const uint8_t> extension, DependencyDescriptor* out);
+  /// The sender has begun anew: frames before its next structure cannot be understood.
+  void Reset();
+
+ private:
+  std::shared_ptr<const DependencyStructure> structure_;
+  uint32_t active_targets_ = 0;
+};
+
+}  // namespace sluice::worker
