@@ -50,14 +50,15 @@ class NullEgress final : public RtpEgress {
     if (arena_.at + capacity > arena_.bytes.size()) arena_.at = 0;
     return arena_.bytes.data() + arena_.at;
   }
-  void EndRtp(uint8_t* slot, size_t header_size, std::span<const uint8_t> payload, RtpClass,
-              bool) override {
-    last_sequence = static_cast<uint16_t>(slot[2] << 8 | slot[3]);
-    arena_.at += (header_size + payload.size() + 63) / 64 * 64;
+  std::optional<uint16_t> EndRtp(const OutgoingRtp& packet) override {
+    last_sequence = static_cast<uint16_t>(packet.slot[2] << 8 | packet.slot[3]);
+    arena_.at += (packet.header_size + packet.payload.size() + 63) / 64 * 64;
     ++packets;
+    if (packet.stamps.abs_send_time_at != 0) WriteAbsSendTime(packet.slot, packet.stamps, 1);
+    if (packet.stamps.transport_sequence_at == 0) return std::nullopt;
+    WriteTransportSequence(packet.slot, packet.stamps, next_);
+    return next_++;
   }
-  uint16_t NextTransportSequence() override { return next_++; }
-  void SendRtcp(std::span<const uint8_t>) override {}
 
   uint64_t packets = 0;
   uint16_t last_sequence = 0;

@@ -14,7 +14,6 @@ void Consumer::OnPackets(std::span<const RoutedPacket* const> packets, Timestamp
     packets = packets.subspan(impl.CountAwaited(packets));
     if (packets.empty()) return impl.RepeatKeyFrameRequest(now);
   }
-  for (Impl::Output& output : impl.outputs) output.send.BeginTurn(now);
   for (const RoutedPacket* packet : packets) impl.Forward(*packet, now);
   for (Impl::Output& output : impl.outputs) output.send.EndTurn(now);
 }

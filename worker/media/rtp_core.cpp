@@ -231,7 +231,7 @@ Result<ConsumeReport> RtpCore::Consume(const ConsumeOptions& options) {
   }
   SLUICE_RETURN_IF_ERROR(CheckConsumerSsrcs(options));
   Result<std::unique_ptr<Consumer>> created =
-      Consumer::Create(options, *producer, link_, context_.environment, context_.events);
+      Consumer::Create(options, *producer, link_.egress(), context_.environment, context_.events);
   if (!created.ok()) return created.status();
   Consumer& consumer = **created;
   consumers_.push_back(*std::move(created));

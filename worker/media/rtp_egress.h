@@ -1,17 +1,32 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
-#include "common/rtp_types.h"
-#include "common/units.h"
+#include "worker/core/rtp/rtp_class.h"
+#include "worker/core/rtp/rtp_header_writer.h"
 
 namespace sluice::worker {
 
-enum class RtpClass : uint8_t { kMedia, kRetransmission, kProbation };
+/// A packet that stands finished in the egress arena, but for what is only known as it leaves.
+struct OutgoingRtp {
+  uint8_t* slot = nullptr;  ///< from BeginRtp(); holds the RTP header
+  size_t header_size = 0;
+  /// In the arena already (slot + header_size), or in the producer's buffer, which must stay until
+  /// the turn ends.
+  std::span<const uint8_t> payload;
+  RtpClass rtp_class = RtpClass::kMedia;
+  /// A plain retransmission, byte for byte what was sent before under this sequence number (see
+  /// SrtpSender::ProtectRtp).
+  bool same_bytes_again = false;
+  /// Where in the header the transport has to write, 0 = nowhere.
+  RtpHeaderStamps stamps;
+};
 
-/// The sending half of a transport as its consumers see it. Implemented by the transports of
-/// `media/`.
+/// The sending half of a transport as its consumers see it. Implemented by PacedSender, and by
+/// tests.
 class RtpEgress {
  public:
   virtual ~RtpEgress() = default;
@@ -22,17 +37,9 @@ class RtpEgress {
   /// covers header and payload; the tag's room is added inside. nullptr: cannot send now (dropped,
   /// counted).
   virtual uint8_t* BeginRtp(size_t capacity) = 0;
-  /// Encrypts `payload` behind the header and queues the packet for the end of the turn. `payload`
-  /// may stand in the arena already (slot + header_size) or in the producer's buffer, which must
-  /// stay until the turn ends. `same_bytes_again`: a plain retransmission, byte for byte what was
-  /// sent before under this sequence number (see SrtpSender::ProtectRtp).
-  virtual void EndRtp(uint8_t* slot, size_t header_size, std::span<const uint8_t> payload,
-                      RtpClass rtp_class, bool same_bytes_again = false) = 0;
-
-  /// Next transport-wide sequence number (one counter per transport).
-  virtual uint16_t NextTransportSequence() = 0;
-  /// Sends one RTCP compound.
-  virtual void SendRtcp(std::span<const uint8_t> compound) = 0;
+  /// The packet leaves: it is stamped, encrypted and queued for the end of the turn. Returns its
+  /// transport-wide number, if it has one.
+  virtual std::optional<uint16_t> EndRtp(const OutgoingRtp& packet) = 0;
 };
 
 }  // namespace sluice::worker

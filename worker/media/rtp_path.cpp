@@ -5,7 +5,10 @@
 
 namespace sluice::worker {
 
-RtpPath::RtpPath(TransportCore& core, bool encrypted) : core_(core), encrypted_(encrypted) {}
+RtpPath::RtpPath(TransportCore& core, bool encrypted)
+    : core_(core),
+      encrypted_(encrypted),
+      sender_(core.context().environment, encrypted, core.traffic()) {}
 
 RtpPath::~RtpPath() {
   // Encryptions under way write into the arena of a socket that may close next.
@@ -15,7 +18,7 @@ RtpPath::~RtpPath() {
 // ---- Connectivity -----------------------------------------------------------------------------
 
 void RtpPath::SetPaths(const NetworkPath& rtp, const NetworkPath& rtcp) {
-  rtp_path_ = rtp;
+  sender_.SetPath(rtp);
   rtcp_path_ = rtcp;
 }
 
@@ -26,6 +29,7 @@ Status RtpPath::InstallSrtp(const SrtpMasterKey& local, const SrtpMasterKey& rem
   if (!receiver.ok()) return receiver.status();
   core_.context().srtp.Flush();  // what the old sender began
   srtp_sender_ = *std::move(sender);
+  sender_.SetSrtp(srtp_sender_.get());
   srtp_receiver_ = *std::move(receiver);
   return absl::OkStatus();
 }
@@ -92,44 +96,8 @@ std::span<const uint8_t> RtpPath::OpenRtcp(const PacketRef& buffer, size_t size)
 
 // ---- Sending ------------------------------------------------------------------------------------
 
-uint8_t* RtpPath::BeginRtp(size_t capacity) {
-  if (!connected_ || !rtp_path_) {
-    ++core_.counters().send_refused;
-    return nullptr;
-  }
-  uint8_t* slot = rtp_path_.writer->Reserve(capacity + kMaxSrtpTag);
-  if (slot == nullptr) ++core_.counters().send_refused;
-  return slot;
-}
-
-void RtpPath::EndRtp(uint8_t* slot, size_t header_size, std::span<const uint8_t> payload,
-                     RtpClass rtp_class, bool same_bytes_again) {
-  const size_t plain_size = header_size + payload.size();
-  uint8_t* body = slot + header_size;
-  if (payload.data() != body && !payload.empty() &&
-      (!encrypted_ || rtp_class == RtpClass::kRetransmission)) {
-    // A stored packet may leave the store before the encryption ends with the turn.
-    std::memcpy(body, payload.data(), payload.size());
-    payload = {body, payload.size()};
-  }
-  size_t size = plain_size;
-  if (encrypted_) {
-    size = srtp_sender_->ProtectRtp(slot, header_size, payload, same_bytes_again);
-    if (size == 0) {
-      ++core_.counters().send_refused;
-      return;
-    }
-  }
-  rtp_path_.writer->Commit(size, rtp_path_.tuple.remote);
-  const Timestamp now = core_.context().environment.Now();
-  TransportTraffic& traffic = core_.traffic();
-  traffic.sent.Add(size, now);
-  (rtp_class == RtpClass::kRetransmission ? traffic.rtx_sent : traffic.rtp_sent)
-      .Add(plain_size, now);
-}
-
 void RtpPath::SendRtcp(std::span<const uint8_t> compound) {
-  if (!connected_ || !rtcp_path_ || compound.empty()) return;
+  if (!sender_.connected() || !rtcp_path_ || compound.empty()) return;
   uint8_t* slot = rtcp_path_.writer->Reserve(compound.size() + kMaxSrtcpTrailer);
   if (slot == nullptr) {
     ++core_.counters().send_refused;

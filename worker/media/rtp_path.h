@@ -10,6 +10,7 @@
 #include "worker/core/packet_buffer.h"
 #include "worker/core/packet_writer.h"
 #include "worker/core/srtp/srtp_session.h"
+#include "worker/media/paced_sender.h"
 #include "worker/media/rtp_link.h"
 #include "worker/media/transport_core.h"
 #include "worker/wire/rtp_packet.h"
@@ -20,8 +21,8 @@ namespace sluice::worker {
 /// whether they may flow.
 ///
 /// Owned by a class of transport, whose connectivity pushes the paths (SetPaths), the keys
-/// (InstallSrtp) and the state (SetConnected) into it, and hands it what came in. No virtual call
-/// on the way out of a packet but the writer's.
+/// (InstallSrtp) and the state (SetConnected) into it, and hands it what came in. What consumers
+/// send leaves by its PacedSender.
 class RtpPath final : public RtpLink {
  public:
   /// `encrypted`: nothing flows without keys.
@@ -35,7 +36,7 @@ class RtpPath final : public RtpLink {
   Status InstallSrtp(const SrtpMasterKey& local, const SrtpMasterKey& remote);
   bool has_srtp() const { return srtp_receiver_ != nullptr; }
   /// The RtpCore that sends here has to hear of it, too.
-  void SetConnected(bool connected) { connected_ = connected; }
+  void SetConnected(bool connected) { sender_.SetConnected(connected); }
 
   /// Decrypts (in place) and parses one RTP datagram; nullopt, and counted, when it is not one.
   std::optional<RtpPacket> OpenRtp(const PacketRef& buffer, size_t size);
@@ -43,11 +44,7 @@ class RtpPath final : public RtpLink {
   std::span<const uint8_t> OpenRtcp(const PacketRef& buffer, size_t size);
 
   // RtpLink
-  bool connected() const override { return connected_; }
-  uint8_t* BeginRtp(size_t capacity) override;
-  void EndRtp(uint8_t* slot, size_t header_size, std::span<const uint8_t> payload,
-              RtpClass rtp_class, bool same_bytes_again) override;
-  uint16_t NextTransportSequence() override { return next_transport_sequence_++; }
+  RtpEgress& egress() override { return sender_; }
   void SendRtcp(std::span<const uint8_t> compound) override;
   void ForgetReceived(Ssrc ssrc) override;
   void ForgetSent(Ssrc ssrc) override;
@@ -57,12 +54,10 @@ class RtpPath final : public RtpLink {
 
   TransportCore& core_;
   const bool encrypted_;
-  bool connected_ = false;
-  NetworkPath rtp_path_;
   NetworkPath rtcp_path_;
   std::unique_ptr<SrtpSender> srtp_sender_;
   std::unique_ptr<SrtpReceiver> srtp_receiver_;
-  uint16_t next_transport_sequence_ = 1;
+  PacedSender sender_;
 };
 
 }  // namespace sluice::worker

@@ -44,10 +44,6 @@ SendStream::SendStream(const ConsumerSettings& settings, const OutputStreamSetti
       rewriter_(first_own),
       rtx_writer_(rtx_ssrc_, settings.rtp_parameters.mid, settings.extension_ids) {}
 
-void SendStream::BeginTurn(Timestamp now) {
-  if (writer_.writes_abs_send_time()) abs_send_time_ = AbsSendTimeFromMicros(now.us());
-}
-
 void SendStream::EndTurn(Timestamp now) {
   if (turn_packets_ == 0) return;
   statistics_.OnMediaSent(turn_packets_, turn_bytes_, turn_payload_bytes_, now);
@@ -95,8 +91,9 @@ SendStream::Outcome SendStream::Send(const RoutedPacket& packet, bool marker) {
   fields.marker = marker;
   fields.sequence = SeqNumber(static_cast<uint16_t>(mapped.own));
   fields.timestamp = RtpTimestamp(packet.timestamp.value() + offsets.timestamp);
-  fields.abs_send_time = AbsSendTime(packet, abs_send_time_);
-  Write(slot, packet, writer_, fields);
+  OutgoingRtp out;
+  out.slot = slot;
+  out.stamps = Write(slot, packet, writer_, fields);
   last_sent_.ssrc = ssrc_;
   const size_t header_size = last_sent_.header_size;
 
@@ -106,7 +103,9 @@ SendStream::Outcome SendStream::Send(const RoutedPacket& packet, bool marker) {
     PatchVp8({copy, payload.size()}, packet.info, offsets);
     payload = {copy, payload.size()};
   }
-  egress_.EndRtp(slot, header_size, payload, RtpClass::kMedia);
+  out.header_size = header_size;
+  out.payload = payload;
+  last_sent_.transport_sequence = egress_.EndRtp(out);
   ++turn_packets_;
   turn_bytes_ += header_size + payload.size();
   turn_payload_bytes_ += payload.size();
@@ -123,12 +122,16 @@ void SendStream::SendPadding(const RoutedPacket& packet) {
   fields.payload_type = payload_type_;
   fields.sequence = SeqNumber(static_cast<uint16_t>(mapped.own));
   fields.timestamp = RtpTimestamp(packet.timestamp.value() + mapped.interval->offsets.timestamp);
-  fields.abs_send_time = AbsSendTime(packet, abs_send_time_);
-  Write(slot, packet, writer_, fields);
+  OutgoingRtp out;
+  out.slot = slot;
+  out.rtp_class = RtpClass::kPadding;
+  out.stamps = Write(slot, packet, writer_, fields);
+  out.header_size = last_sent_.header_size;
   slot[0] |= kPaddingBit;
-  uint8_t* body = slot + last_sent_.header_size;
+  uint8_t* body = slot + out.header_size;
   std::memcpy(body, kPadding, sizeof(kPadding));
-  egress_.EndRtp(slot, last_sent_.header_size, {body, sizeof(kPadding)}, RtpClass::kMedia);
+  out.payload = {body, sizeof(kPadding)};
+  egress_.EndRtp(out);
   ++turn_packets_;
   turn_bytes_ += last_sent_.header_size + sizeof(kPadding);
 }
@@ -150,10 +153,11 @@ SendStream::Outcome SendStream::Resend(const SequenceRewriter::Origin& origin,
   const SeqNumber own(static_cast<uint16_t>(origin.own));
   fields.sequence = uses_rtx_ ? SeqNumber(next_rtx_++) : own;
   fields.timestamp = RtpTimestamp(packet.timestamp.value() + origin.offsets.timestamp);
-  if (writer.writes_abs_send_time()) {
-    fields.abs_send_time = AbsSendTime(packet, AbsSendTimeFromMicros(now.us()));
-  }
-  Write(slot, packet, writer, fields);
+  OutgoingRtp out;
+  out.slot = slot;
+  out.rtp_class = RtpClass::kRetransmission;
+  out.same_bytes_again = !uses_rtx_;
+  out.stamps = Write(slot, packet, writer, fields);
   last_sent_.ssrc = uses_rtx_ ? rtx_ssrc_ : ssrc_;
   const size_t header_size = last_sent_.header_size;
 
@@ -169,31 +173,27 @@ SendStream::Outcome SendStream::Resend(const SequenceRewriter::Origin& origin,
   } else if (NeedsPatch(packet, origin.offsets)) {
     PatchVp8({copy + prefix, payload.size()}, packet.info, origin.offsets);
   }
-  egress_.EndRtp(slot, header_size, {copy, prefix + payload.size()}, RtpClass::kRetransmission,
-                 !uses_rtx_);
+  out.header_size = header_size;
+  out.payload = {copy, prefix + payload.size()};
+  last_sent_.transport_sequence = egress_.EndRtp(out);
   last_sent_.payload_size = prefix + payload.size();
   guard_.Spend(header_size + last_sent_.payload_size);
   statistics_.OnResent(guard_.MarkSent(own, now));
   return Outcome::kSent;
 }
 
-void SendStream::Write(uint8_t* slot, const RoutedPacket& packet, const RtpHeaderWriter& writer,
-                       RtpHeaderWriter::Fields fields) {
-  last_sent_.transport_sequence.reset();
-  if (writer.writes_transport_sequence()) {
-    fields.transport_sequence = egress_.NextTransportSequence();
-    last_sent_.transport_sequence = fields.transport_sequence;
-  }
-  last_sent_.header_size = writer.Write(slot, fields, packet.extensions);
+RtpHeaderStamps SendStream::Write(uint8_t* slot, const RoutedPacket& packet,
+                                  const RtpHeaderWriter& writer, RtpHeaderWriter::Fields fields) {
+  // Where retransmission repeats the bytes, the time must follow from the packet.
+  const bool fixed_time = repeats_bytes_ && writer.writes_abs_send_time();
+  if (fixed_time) fields.abs_send_time = AbsSendTimeFromMicros(packet.received_at.us());
+  RtpHeaderWriter::Header header = writer.Write(slot, fields, packet.extensions);
+  if (fixed_time) header.stamps.abs_send_time_at = 0;
+  last_sent_.header_size = header.size;
   last_sent_.payload_type = fields.payload_type.value();
   last_sent_.sequence = fields.sequence;
   last_sent_.timestamp = fields.timestamp;
-}
-
-/// Where retransmission repeats the bytes, the time must follow from the packet; else it is now.
-uint32_t SendStream::AbsSendTime(const RoutedPacket& packet, uint32_t now_value) const {
-  if (!repeats_bytes_ || !writer_.writes_abs_send_time()) return now_value;
-  return AbsSendTimeFromMicros(packet.received_at.us());
+  return header.stamps;
 }
 
 }  // namespace sluice::worker

@@ -45,8 +45,7 @@ class SendStream {
   SendStream(const ConsumerSettings& settings, const OutputStreamSettings& stream,
              SeqNumber first_own, SeqNumber first_rtx, RtpEgress& egress);
 
-  /// To be called before the first Send() of a turn, and after the last.
-  void BeginTurn(Timestamp now);
+  /// To be called after the last Send() of a turn.
   void EndTurn(Timestamp now);
 
   /// A source starts with `packet` (see SequenceRewriter::Start); Send() it next.
@@ -85,9 +84,8 @@ class SendStream {
 
  private:
   void SendPadding(const RoutedPacket& packet);
-  void Write(uint8_t* slot, const RoutedPacket& packet, const RtpHeaderWriter& writer,
-             RtpHeaderWriter::Fields fields);
-  uint32_t AbsSendTime(const RoutedPacket& packet, uint32_t now_value) const;
+  RtpHeaderStamps Write(uint8_t* slot, const RoutedPacket& packet, const RtpHeaderWriter& writer,
+                        RtpHeaderWriter::Fields fields);
   bool NeedsPatch(const RoutedPacket& packet, const RewriteOffsets& offsets) const {
     return patches_vp8_ && (offsets.picture_id | offsets.tl0_picture_index) != 0 &&
            (packet.info.picture_id || packet.info.tl0_picture_index);
@@ -103,7 +101,6 @@ class SendStream {
   const Ssrc ssrc_;
   const Ssrc rtx_ssrc_;
   uint16_t next_rtx_;
-  uint32_t abs_send_time_ = 0;  ///< of this turn
   uint32_t turn_packets_ = 0;
   size_t turn_bytes_ = 0;
   size_t turn_payload_bytes_ = 0;

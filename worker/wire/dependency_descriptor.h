@@ -68,7 +68,7 @@ struct DependencyDescriptor {
   std::shared_ptr<const DependencyStructure> structure;
 };
 
-/// Reads the dependency descriptors of one RTP stream (AV1 RTP specification, appendix A.8): holds
+/// Reads the dependency descriptors of one RTP stream (docs/protocols/forwarding.md): holds
 /// the structure and the active targets that earlier packets announced.
 class DependencyDescriptorReader {
  public:

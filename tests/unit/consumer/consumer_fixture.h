@@ -44,23 +44,30 @@ class RecordingEgress final : public RtpEgress {
     slot_.assign(capacity, 0xCC);
     return slot_.data();
   }
-  void EndRtp(uint8_t* slot, size_t header_size, std::span<const uint8_t> payload,
-              RtpClass rtp_class, bool same_bytes_again) override {
-    REQUIRE(slot == slot_.data());
-    REQUIRE(header_size + payload.size() <= slot_.size());
+  std::optional<uint16_t> EndRtp(const OutgoingRtp& out) override {
+    REQUIRE(out.slot == slot_.data());
+    REQUIRE(out.header_size + out.payload.size() <= slot_.size());
+    std::optional<uint16_t> number;
+    if (out.stamps.transport_sequence_at != 0) {
+      number = next_transport_sequence++;
+      WriteTransportSequence(out.slot, out.stamps, *number);
+    }
+    if (out.stamps.abs_send_time_at != 0) {
+      WriteAbsSendTime(out.slot, out.stamps, AbsSendTimeFromMicros(environment->Now().us()));
+    }
     Packet packet;
-    packet.bytes.assign(slot, slot + header_size);
-    packet.bytes.insert(packet.bytes.end(), payload.begin(), payload.end());
-    packet.header_size = header_size;
-    packet.rtp_class = rtp_class;
-    packet.same_bytes_again = same_bytes_again;
+    packet.bytes.assign(out.slot, out.slot + out.header_size);
+    packet.bytes.insert(packet.bytes.end(), out.payload.begin(), out.payload.end());
+    packet.header_size = out.header_size;
+    packet.rtp_class = out.rtp_class;
+    packet.same_bytes_again = out.same_bytes_again;
     packets.push_back(std::move(packet));
+    return number;
   }
-  uint16_t NextTransportSequence() override { return next_transport_sequence++; }
-  void SendRtcp(std::span<const uint8_t>) override {}
 
   std::vector<Packet> Take() { return std::exchange(packets, {}); }
 
+  const Environment* environment = nullptr;
   bool is_connected = true;
   bool full = false;
   uint16_t next_transport_sequence = 1;
@@ -166,6 +173,7 @@ class ConsumerTest : public ProducerHost {
     consume_.consumable_rtp_encodings = {consumable};
   }
   void Create() {
+    egress_.environment = &environment_;
     auto producer = Producer::Create(produce_, *this, environment_, events_);
     REQUIRE(producer.ok());
     producer_ = *std::move(producer);

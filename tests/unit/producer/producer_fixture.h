@@ -131,12 +131,12 @@ class RecordingEgress final : public RtpEgress {
     slot_.resize(capacity);
     return slot_.data();
   }
-  void EndRtp(uint8_t* slot, size_t, std::span<const uint8_t> payload, RtpClass, bool) override {
-    sent_.push_back(Sent{
-        this, static_cast<uint16_t>(slot[2] << 8 | slot[3]), {payload.begin(), payload.end()}});
+  std::optional<uint16_t> EndRtp(const OutgoingRtp& out) override {
+    sent_.push_back(Sent{this,
+                         static_cast<uint16_t>(out.slot[2] << 8 | out.slot[3]),
+                         {out.payload.begin(), out.payload.end()}});
+    return std::nullopt;
   }
-  uint16_t NextTransportSequence() override { return 0; }
-  void SendRtcp(std::span<const uint8_t>) override {}
 
  private:
   std::vector<Sent>& sent_;

@@ -38,7 +38,6 @@ RtpHeaderWriter::Fields SomeFields() {
   fields.sequence = SeqNumber(0xABCD);
   fields.timestamp = RtpTimestamp(0x01020304);
   fields.abs_send_time = 0x123456;
-  fields.transport_sequence = 0x789A;
   return fields;
 }
 
@@ -60,7 +59,14 @@ Written Write(const RtpHeaderWriter& writer, const RoutedExtensions& extensions,
   Written written;
   const size_t max = writer.MaxSize(extensions);
   written.bytes.assign(max + 64, 0xEE);
-  written.header_size = writer.Write(written.bytes.data(), fields, extensions);
+  const RtpHeaderWriter::Header header = writer.Write(written.bytes.data(), fields, extensions);
+  written.header_size = header.size;
+  if (header.stamps.transport_sequence_at != 0) {
+    WriteTransportSequence(written.bytes.data(), header.stamps, 0x789A);
+  }
+  if (header.stamps.abs_send_time_at != 0) {
+    WriteAbsSendTime(written.bytes.data(), header.stamps, 0x123456);
+  }
   REQUIRE(written.header_size <= max);
   for (size_t i = max; i < written.bytes.size(); ++i) REQUIRE(written.bytes[i] == 0xEE);
   written.bytes.resize(written.header_size);

@@ -72,19 +72,20 @@ RtpHeaderWriter::RtpHeaderWriter(Ssrc ssrc, std::string_view mid, const Extensio
   template_size_ = static_cast<uint8_t>(at - template_.data());
 }
 
-size_t RtpHeaderWriter::Write(uint8_t* out, const Fields& fields,
-                              const RoutedExtensions& extensions) const {
+RtpHeaderWriter::Header RtpHeaderWriter::Write(uint8_t* out, const Fields& fields,
+                                               const RoutedExtensions& extensions) const {
   std::memcpy(out, template_.data(), template_.size());  // constant size: three vector moves
   out[1] = static_cast<uint8_t>((fields.marker ? kMarkerBit : 0) | fields.payload_type.value());
   Store16(out + 2, fields.sequence.value());
   Store32(out + 4, fields.timestamp.value());
-  if (template_size_ == kFixedHeader) return kFixedHeader;
+  if (template_size_ == kFixedHeader) return {kFixedHeader, {}};
 
   const bool descriptor = HasDescriptor(extensions);
   const bool two_byte = always_two_byte_ ||
                         (descriptor && extensions.dependency_descriptor.size() > kMaxOneByteLength);
   if (two_byte) return WriteTwoByteForm(out, fields, extensions);
 
+  Header header;
   uint8_t* at = out + template_size_;
   if ((extensions.present & ~verbatim_) == 0) [[likely]] {
     std::memcpy(at, extensions.elements.data(), extensions.elements.size());
@@ -101,18 +102,22 @@ size_t RtpHeaderWriter::Write(uint8_t* out, const Fields& fields,
   if (abs_send_time_id_ != 0) {
     Store32(at, fields.abs_send_time);  // the top byte is the element's head
     *at = OneByteHead(abs_send_time_id_, 3);
+    header.stamps.abs_send_time_at = static_cast<uint16_t>(at + 1 - out);
     at += 4;
   }
   if (transport_sequence_id_ != 0) {
     *at = OneByteHead(transport_sequence_id_, 2);
-    Store16(at + 1, fields.transport_sequence);
+    Store16(at + 1, 0);
+    header.stamps.transport_sequence_at = static_cast<uint16_t>(at + 1 - out);
     at += 3;
   }
-  return Finish(out, at);
+  header.size = Finish(out, at);
+  return header;
 }
 
-size_t RtpHeaderWriter::WriteTwoByteForm(uint8_t* out, const Fields& fields,
-                                         const RoutedExtensions& extensions) const {
+RtpHeaderWriter::Header RtpHeaderWriter::WriteTwoByteForm(
+    uint8_t* out, const Fields& fields, const RoutedExtensions& extensions) const {
+  Header header;
   uint8_t* at = out + kFixedHeader + kExtensionHeader;
   Store16(out + kFixedHeader, kTwoByteProfile);
   if (mid_size_ > 0) {
@@ -133,14 +138,17 @@ size_t RtpHeaderWriter::WriteTwoByteForm(uint8_t* out, const Fields& fields,
     at = WriteHead(at, abs_send_time_id_, 3, true);
     at[0] = static_cast<uint8_t>(fields.abs_send_time >> 16);
     Store16(at + 1, static_cast<uint16_t>(fields.abs_send_time));
+    header.stamps.abs_send_time_at = static_cast<uint16_t>(at - out);
     at += 3;
   }
   if (transport_sequence_id_ != 0) {
     at = WriteHead(at, transport_sequence_id_, 2, true);
-    Store16(at, fields.transport_sequence);
+    Store16(at, 0);
+    header.stamps.transport_sequence_at = static_cast<uint16_t>(at - out);
     at += 2;
   }
-  return Finish(out, at);
+  header.size = Finish(out, at);
+  return header;
 }
 
 /// Copies the forwarded elements that were negotiated, with the consumer's ids.

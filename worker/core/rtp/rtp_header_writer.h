@@ -17,6 +17,13 @@ namespace sluice::worker {
 /// RtpExtensionUri.
 using ExtensionIds = std::array<uint8_t, kRtpExtensionUriCount>;
 
+/// Where a finished header has room for what is only known when the packet leaves, as offsets from
+/// its first byte. 0: it has none.
+struct RtpHeaderStamps {
+  uint16_t abs_send_time_at = 0;
+  uint16_t transport_sequence_at = 0;
+};
+
 /// Writes the RTP headers of one outgoing SSRC straight into the egress slot: fixed header (RFC
 /// 3550 §5.1), then MID, the forwarded elements that the receiver negotiated, abs-send-time and the
 /// transport-wide sequence number (RFC 8285 one-byte form; two-byte form where an id or a value
@@ -38,19 +45,21 @@ class RtpHeaderWriter {
     bool marker = false;
     SeqNumber sequence;
     RtpTimestamp timestamp;
-    uint32_t abs_send_time = 0;       ///< 24 bits; written when negotiated
-    uint16_t transport_sequence = 0;  ///< written when negotiated
+    /// 24 bits, written when negotiated. 0: whoever sends the packet writes it, see `stamps`.
+    uint32_t abs_send_time = 0;
+  };
+  struct Header {
+    size_t size = 0;  ///< a multiple of 4, at most MaxSize()
+    RtpHeaderStamps stamps;
   };
 
   /// Bytes that Write() may touch for a packet with `extensions`.
   size_t MaxSize(const RoutedExtensions& extensions) const {
     return kFixedMax + (HasDescriptor(extensions) ? extensions.dependency_descriptor.size() : 0);
   }
-  /// Returns the header's size, a multiple of 4, at most MaxSize().
-  size_t Write(uint8_t* out, const Fields& fields, const RoutedExtensions& extensions) const;
+  Header Write(uint8_t* out, const Fields& fields, const RoutedExtensions& extensions) const;
 
   bool writes_abs_send_time() const { return abs_send_time_id_ != 0; }
-  bool writes_transport_sequence() const { return transport_sequence_id_ != 0; }
 
  private:
   static constexpr size_t kMaxTwoByteLength = 255;  // bytes
@@ -70,7 +79,7 @@ class RtpHeaderWriter {
                                       RoutedExtensions::kMaxBytes * 3 / 2 + 2 + 5 + 4 + 3;
 
   uint8_t* WriteElements(uint8_t* at, const RoutedExtensions& extensions, bool two_byte) const;
-  size_t WriteTwoByteForm(uint8_t* out, const Fields& fields,
+  Header WriteTwoByteForm(uint8_t* out, const Fields& fields,
                           const RoutedExtensions& extensions) const;
   size_t Finish(uint8_t* out, uint8_t* end) const;
 
@@ -87,5 +96,18 @@ class RtpHeaderWriter {
   uint16_t verbatim_ = 0;
   ExtensionIds ids_;
 };
+
+/// Writes the two where `stamps` has a place for them, which it must.
+inline void WriteAbsSendTime(uint8_t* header, const RtpHeaderStamps& stamps, uint32_t value) {
+  uint8_t* at = header + stamps.abs_send_time_at;
+  at[0] = static_cast<uint8_t>(value >> 16);
+  at[1] = static_cast<uint8_t>(value >> 8);
+  at[2] = static_cast<uint8_t>(value);
+}
+inline void WriteTransportSequence(uint8_t* header, const RtpHeaderStamps& stamps, uint16_t value) {
+  uint8_t* at = header + stamps.transport_sequence_at;
+  at[0] = static_cast<uint8_t>(value >> 8);
+  at[1] = static_cast<uint8_t>(value);
+}
 
 }  // namespace sluice::worker
