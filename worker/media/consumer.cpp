@@ -42,9 +42,8 @@ Consumer::Impl::Impl(const ConsumeOptions& options, ConsumerSettings resolved,
       producer_paused(source.paused()) {
   outputs.reserve(settings.streams.size());
   for (const OutputStreamSettings& stream : settings.streams) {
-    outputs.push_back(
-        Output{SendStream(settings, stream, FirstSequence(options.first_sequence, world),
-                          FirstSequence(options.first_rtx_sequence, world), rtp_egress)});
+    outputs.emplace_back(SendStream(settings, stream, FirstSequence(options.first_sequence, world),
+                                    FirstSequence(options.first_rtx_sequence, world), rtp_egress));
   }
   forwarder->SetTarget(policy.target());
 }

@@ -57,7 +57,8 @@ void Consumer::Impl::Forward(const RoutedPacket& packet, Timestamp now) {
     case ForwardDecision::Rewrite::kStart:
       stream.Start(packet);
       Send(stream, packet, decision.marker);
-      return SendOvertakers(stream, packet, now);
+      if (packet.frame.key) SendOvertakers(stream, packet, now);
+      return;
   }
 }
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
@@ -38,6 +39,8 @@ struct Consumer::Impl {
 
   /// One output stream, and what its receiver has asked for.
   struct Output {
+    explicit Output(SendStream stream) : send(std::move(stream)) {}
+
     SendStream send;
     Timestamp reported_at;
     uint64_t nack_count = 0;

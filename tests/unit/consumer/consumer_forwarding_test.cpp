@@ -279,6 +279,10 @@ TEST_CASE_METHOD(ConsumerTest, "consumer: continuity holds over a disturbed sour
       const RtpPacket view = packet.View();
       const uint16_t own = view.sequence_number().value();
       REQUIRE(used.insert(own).second);
+      if (view.payload().empty()) {  // padding that came too late for its gap to be closed
+        REQUIRE(disturbed);
+        continue;
+      }
       const uint16_t id = *InfoOf(packet).picture_id;
       const bool ahead = !last_sequence || IsNewer(SeqNumber(own), SeqNumber(*last_sequence));
       if (ahead) {

@@ -4,6 +4,7 @@
 
 #include "tests/unit/producer/producer_fixture.h"
 #include "worker/core/rtp/packet_ring.h"
+#include "worker/core/rtp/sequence_tracker.h"
 
 namespace sluice::worker {
 namespace {
