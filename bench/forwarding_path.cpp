@@ -15,9 +15,7 @@ namespace sluice::worker::bench {
 namespace {
 
 constexpr const char* kLoopback = "127.0.0.1";
-constexpr const char* kRouter = "router";
 constexpr const char* kServer = "server";
-constexpr const char* kSource = "source";
 constexpr uint8_t kRoutedVideo = 101;  // the router's payload types
 constexpr uint8_t kRoutedRtx = 102;
 constexpr uint8_t kRoutedAudio = 100;

@@ -44,6 +44,8 @@ struct PathCounts {
 /// steps are separate so that memory can be read between them.
 class ForwardingPath {
  public:
+  static constexpr const char* kRouter = "router";
+  static constexpr const char* kSource = "source";  ///< the plain transport
   static constexpr uint32_t kVideoSsrc = 1111;
   static constexpr uint32_t kAudioSsrc = 2222;
   static constexpr uint8_t kVideoPayloadType = 96;
@@ -73,6 +75,10 @@ class ForwardingPath {
 
   const PathKind& kind() const { return kind_; }
   size_t viewers() const { return viewers_.size(); }
+  Engine& engine() { return *engine_; }
+  const std::string& transport_id(size_t viewer) const { return viewers_[viewer].transport_id; }
+  /// What a turn of the loop ends with.
+  void EndTurn() { OnTurnEnd(loop_->Now()); }
   SendStrategy::Kind writer() { return sockets_.egress().strategy().kind(); }
   SrtpEngine::Kind srtp() const { return srtp_->kind(); }
   /// Where the producers' packets go.

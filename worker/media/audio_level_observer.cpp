@@ -53,6 +53,7 @@ Status AudioLevelObserver::AddProducer(Producer& producer) {
                     producer.id()));
   }
   if (Find(producer) != nullptr) return {};
+  places_[&producer] = entries_.size();
   entries_.push_back(Entry{&producer, producer.paused()});
   producer.AddObserver(*this);
   return {};
@@ -95,7 +96,12 @@ void AudioLevelObserver::OnProducerResumed(Producer& producer) {
 }
 
 void AudioLevelObserver::OnProducerClosed(Producer& producer) {
-  std::erase_if(entries_, [&producer](const Entry& entry) { return entry.producer == &producer; });
+  const auto place = places_.find(&producer);
+  if (place == places_.end()) return;
+  entries_[place->second] = entries_.back();
+  places_[entries_.back().producer] = place->second;
+  entries_.pop_back();
+  places_.erase(&producer);
 }
 
 void AudioLevelObserver::OnInterval() {
@@ -128,9 +134,8 @@ void AudioLevelObserver::EmitSilenceOnce() {
 }
 
 AudioLevelObserver::Entry* AudioLevelObserver::Find(const Producer& producer) {
-  const auto entry = std::find_if(entries_.begin(), entries_.end(),
-                                  [&producer](const Entry& e) { return e.producer == &producer; });
-  return entry == entries_.end() ? nullptr : &*entry;
+  const auto place = places_.find(&producer);
+  return place == places_.end() ? nullptr : &entries_[place->second];
 }
 
 }  // namespace sluice::worker

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "common/status.h"
 #include "worker/core/environment.h"
 #include "worker/media/engine_events.h"
@@ -34,6 +35,7 @@ class AudioLevelObserver final : public ProducerObserver {
   const std::string& id() const { return id_; }
   bool paused() const { return paused_; }
   std::vector<std::string> producer_ids() const;
+  bool Has(const Producer& producer) const { return places_.contains(&producer); }
 
   /// TypeError for a producer that is not audio. One that is there already is accepted.
   Status AddProducer(Producer& producer);
@@ -71,6 +73,7 @@ class AudioLevelObserver final : public ProducerObserver {
   EngineEvents& events_;
   std::unique_ptr<Timer> timer_;
   std::vector<Entry> entries_;
+  absl::flat_hash_map<const Producer*, size_t> places_;  ///< in entries_
   bool paused_ = false;
   bool silent_ = true;
 };

@@ -11,6 +11,7 @@
 #include "worker/core/environment.h"
 #include "worker/core/rtp/routed_packet.h"
 #include "worker/media/engine_events.h"
+#include "worker/media/indexed_list.h"
 #include "worker/media/options.h"
 #include "worker/media/producer.h"
 #include "worker/media/reports.h"
@@ -114,6 +115,11 @@ class Consumer {
   const ConsumerCounters& counters() const;
   /// Bytes held, for the memory report of the benchmark.
   size_t MemoryUsage() const;
+
+  // Its places in the lists that it is in.
+  ListSlot owner_slot;     ///< of its transport's consumers
+  ListSlot producer_slot;  ///< of its producer's consumers
+  ListSlot active_slot;    ///< of those that get packets
 
  private:
   struct Impl;

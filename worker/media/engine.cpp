@@ -81,10 +81,9 @@ Status Engine::CloseWebRtcServer(const std::string& server_id) {
   const Result<WebRtcServer*> found = Find<WebRtcServer>(server_id);
   if (!found.ok()) return found.status();
   WebRtcServer* const server = *found;
-  while (!server->transports().empty()) {
-    WebRtcTransport& transport = *server->transports().front();
-    const std::string transport_id = transport.id();
-    SLUICE_RETURN_IF_ERROR(transport.core().router().CloseTransport(transport_id));
+  for (WebRtcTransport* transport : server->transports()) {
+    const std::string transport_id = transport->id();
+    SLUICE_RETURN_IF_ERROR(transport->core().router().CloseTransport(transport_id));
   }
   impl_->context.objects.Unregister(server_id);
   std::erase_if(impl_->servers, [&](const auto& owned) { return owned.get() == server; });

@@ -139,8 +139,8 @@ struct Producer::Impl final : public ReceiveStreamEvents {
   TraceMask traces = 0;
   std::optional<VideoOrientation> orientation;
 
-  std::vector<Consumer*> consumers;
-  std::vector<Consumer*> active_consumers;
+  IndexedList<Consumer*, &Consumer::producer_slot> consumers;
+  IndexedList<Consumer*, &Consumer::active_slot> active_consumers;
   std::vector<ProducerObserver*> observers;
   ProducerTap* tap = nullptr;
 
@@ -411,9 +411,8 @@ Producer::~Producer() {
     observer->OnProducerClosed(*this);
   }
   // Who owns the consumers has closed them already, or closes them now that they know.
-  const std::vector<Consumer*> consumers = std::exchange(impl_->consumers, {});
-  impl_->active_consumers.clear();
-  for (Consumer* consumer : consumers) consumer->OnProducerClosed();
+  impl_->active_consumers.TakeAll();
+  for (Consumer* consumer : impl_->consumers.TakeAll()) consumer->OnProducerClosed();
 }
 
 const Producer::Counters& Producer::counters() const { return impl_->counters; }
@@ -537,25 +536,24 @@ void Producer::RequestKeyFrames() {
 void Producer::EnableTraces(TraceMask traces) { impl_->traces = traces; }
 
 void Producer::AttachConsumer(Consumer& consumer) {
-  auto& all = impl_->consumers;
-  if (std::find(all.begin(), all.end(), &consumer) == all.end()) all.push_back(&consumer);
+  if (!impl_->consumers.Has(consumer)) impl_->consumers.Add(&consumer);
 }
 
 void Producer::DetachConsumer(Consumer& consumer) {
-  std::erase(impl_->consumers, &consumer);
-  std::erase(impl_->active_consumers, &consumer);
+  impl_->consumers.Take(consumer);
+  impl_->active_consumers.Take(consumer);
 }
 
 void Producer::SetConsumerActive(Consumer& consumer, bool active) {
   auto& all = impl_->active_consumers;
   if (!active) {
-    std::erase(all, &consumer);
-  } else if (std::find(all.begin(), all.end(), &consumer) == all.end()) {
-    all.push_back(&consumer);
+    all.Take(consumer);
+  } else if (!all.Has(consumer)) {
+    all.Add(&consumer);
   }
 }
 
-const std::vector<Consumer*>& Producer::consumers() const { return impl_->consumers; }
+const std::vector<Consumer*>& Producer::consumers() const { return impl_->consumers.all(); }
 
 void Producer::AddObserver(ProducerObserver& observer) {
   auto& all = impl_->observers;

@@ -12,6 +12,7 @@
 #include "worker/core/packet_buffer.h"
 #include "worker/core/rtp/routed_packet.h"
 #include "worker/media/engine_events.h"
+#include "worker/media/indexed_list.h"
 #include "worker/media/options.h"
 #include "worker/media/reports.h"
 #include "worker/wire/rtcp.h"
@@ -144,6 +145,11 @@ class Producer {
   std::vector<RtpStreamStats> GetStats(Timestamp now);
   /// Stats of one encoding, for the consumer that forwards it; nullopt when never seen.
   std::optional<RtpStreamStats> GetEncodingStats(uint8_t encoding_index, Timestamp now);
+
+  // Its places in the lists that it is in.
+  ListSlot owner_slot;     ///< of its transport's producers
+  ListSlot router_slot;    ///< of its router's
+  ListSlot delivery_slot;  ///< of those with packets to deliver in this turn
 
  private:
   struct Impl;

@@ -8,9 +8,10 @@
 #include "worker/core/rtp/sender_clock.h"
 #include "worker/media/audio_level_observer.h"
 #include "worker/media/consumer.h"
-#include "worker/media/producer.h"
+#include "worker/media/plain_transport.h"
 #include "worker/media/rtp_core.h"
 #include "worker/media/transport_core.h"
+#include "worker/media/webrtc_transport.h"
 
 namespace sluice::worker {
 
@@ -20,29 +21,33 @@ Router::~Router() {
   // Consumers before producers: they hang on producers of any transport.
   for (const auto& transport : transports_) transport->rtp().DropConsumers();
   for (const auto& transport : transports_) transport->rtp().DropProducers();
-  for (ObserverEntry& entry : observers_) context_.objects.Unregister(entry.id);
+  for (const auto& observer : observers_) context_.objects.Unregister(observer->id());
   observers_.clear();
   for (const auto& transport : transports_) context_.objects.Unregister(transport->core().id());
-  transports_.clear();
+  transports_.TakeAll();
 }
 
 // ---- Transports -------------------------------------------------------------------------------
 
 void Router::AddTransport(std::unique_ptr<Transport> transport, const ObjectTable::Object& object) {
   context_.objects.Register(transport->core().id(), object);
-  transports_.push_back(std::move(transport));
+  transports_.Add(std::move(transport));
+}
+
+Transport* Router::FindTransport(const std::string& id) const {
+  Transport* transport = nullptr;
+  if (auto* const* webrtc = context_.objects.FindAs<WebRtcTransport*>(id)) transport = *webrtc;
+  if (auto* const* plain = context_.objects.FindAs<PlainTransport*>(id)) transport = *plain;
+  return transport != nullptr && transports_.Has(*transport) ? transport : nullptr;
 }
 
 Status Router::CloseTransport(const std::string& transport_id) {
-  const auto it = std::find_if(transports_.begin(), transports_.end(), [&](const auto& transport) {
-    return transport->core().id() == transport_id;
-  });
-  if (it == transports_.end()) {
+  Transport* const found = FindTransport(transport_id);
+  if (found == nullptr) {
     return NotFoundError(
         fmt::format("transportId '{}' names no transport of router '{}'", transport_id, id_));
   }
-  const std::unique_ptr<Transport> closing = std::move(*it);
-  transports_.erase(it);
+  const std::unique_ptr<Transport> closing = transports_.Take(*found);
   closing->rtp().CloseChildren();
   context_.objects.Unregister(closing->core().id());
   return absl::OkStatus();
@@ -50,11 +55,11 @@ Status Router::CloseTransport(const std::string& transport_id) {
 
 // ---- Producers --------------------------------------------------------------------------------
 
-void Router::AddProducer(Producer& producer) { producers_.push_back(&producer); }
+void Router::AddProducer(Producer& producer) { producers_.Add(&producer); }
 
 void Router::RemoveProducer(Producer& producer) {
-  for (ObserverEntry& entry : observers_) DetachFromObserver(&entry, producer);
-  std::erase(producers_, &producer);
+  for (const auto& observer : observers_) observer->RemoveProducer(producer);
+  producers_.Take(producer);
 }
 
 Producer* Router::FindProducer(const std::string& id) const {
@@ -67,8 +72,11 @@ std::shared_ptr<SenderClock> Router::ClockOf(const std::string& cname) {
   if (const auto it = clocks_.find(cname); it != clocks_.end()) {
     if (std::shared_ptr<SenderClock> clock = it->second.lock()) return clock;
   }
-  // Dead entries go when a new one comes, so the map is bounded by the producers alive.
-  absl::erase_if(clocks_, [](const auto& entry) { return entry.second.expired(); });
+  // Dead entries go when the map has doubled, so it is bounded by twice the producers alive.
+  if (clocks_.size() >= clocks_swept_at_) {
+    absl::erase_if(clocks_, [](const auto& entry) { return entry.second.expired(); });
+    clocks_swept_at_ = std::max(kMinClocksToSweep, 2 * clocks_.size());
+  }
   auto clock = std::make_shared<SenderClock>();
   clocks_[cname] = clock;
   return clock;
@@ -83,31 +91,20 @@ Status Router::CreateAudioLevelObserver(const std::string& observer_id,
       AudioLevelObserver::Create(observer_id, options, context_.environment, context_.events);
   if (!created.ok()) return created.status();
   context_.objects.Register(observer_id, AudioLevelObserverEntry{created->get(), this});
-  observers_.push_back({observer_id, *std::move(created), {}});
+  observers_.push_back(*std::move(created));
   return absl::OkStatus();
 }
 
 Status Router::CloseObserver(const std::string& observer_id) {
-  for (ObserverEntry& entry : observers_) {
-    if (entry.id != observer_id) continue;
-    CloseObserverEntry(&entry);
-    return absl::OkStatus();
+  const auto it = std::find_if(observers_.begin(), observers_.end(),
+                               [&](const auto& observer) { return observer->id() == observer_id; });
+  if (it == observers_.end()) {
+    return NotFoundError(
+        fmt::format("rtpObserverId '{}' names no observer of router '{}'", observer_id, id_));
   }
-  return NotFoundError(
-      fmt::format("rtpObserverId '{}' names no observer of router '{}'", observer_id, id_));
-}
-
-void Router::CloseObserverEntry(ObserverEntry* entry) {
-  while (!entry->producers.empty()) DetachFromObserver(entry, *entry->producers.back());
-  context_.objects.Unregister(entry->id);
-  observers_.erase(observers_.begin() + (entry - observers_.data()));
-}
-
-Router::ObserverEntry* Router::FindObserver(const AudioLevelObserver& observer) {
-  for (ObserverEntry& entry : observers_) {
-    if (entry.observer.get() == &observer) return &entry;
-  }
-  return nullptr;
+  context_.objects.Unregister(observer_id);
+  observers_.erase(it);
+  return absl::OkStatus();
 }
 
 Status Router::AddProducerToObserver(AudioLevelObserver& observer, const std::string& producer_id) {
@@ -116,15 +113,7 @@ Status Router::AddProducerToObserver(AudioLevelObserver& observer, const std::st
     return NotFoundError(
         fmt::format("producerId '{}' names no producer of router '{}'", producer_id, id_));
   }
-  ObserverEntry* entry = FindObserver(observer);
-  if (entry == nullptr) return absl::OkStatus();
-  if (std::find(entry->producers.begin(), entry->producers.end(), producer) !=
-      entry->producers.end()) {
-    return absl::OkStatus();  // accepted silently (router-protocol §2.7)
-  }
-  SLUICE_RETURN_IF_ERROR(observer.AddProducer(*producer));
-  entry->producers.push_back(producer);
-  return absl::OkStatus();
+  return observer.AddProducer(*producer);
 }
 
 Status Router::RemoveProducerFromObserver(AudioLevelObserver& observer,
@@ -134,13 +123,8 @@ Status Router::RemoveProducerFromObserver(AudioLevelObserver& observer,
     return NotFoundError(
         fmt::format("producerId '{}' names no producer of router '{}'", producer_id, id_));
   }
-  if (ObserverEntry* entry = FindObserver(observer)) DetachFromObserver(entry, *producer);
+  observer.RemoveProducer(*producer);
   return absl::OkStatus();
-}
-
-void Router::DetachFromObserver(ObserverEntry* entry, Producer& producer) {
-  if (std::erase(entry->producers, &producer) == 0) return;
-  entry->observer->RemoveProducer(producer);
 }
 
 // ---- Dump -------------------------------------------------------------------------------------
@@ -149,7 +133,7 @@ RouterDump Router::Dump() const {
   RouterDump dump;
   dump.id = id_;
   for (const auto& transport : transports_) dump.transport_ids.push_back(transport->core().id());
-  for (const ObserverEntry& entry : observers_) dump.rtp_observer_ids.push_back(entry.id);
+  for (const auto& observer : observers_) dump.rtp_observer_ids.push_back(observer->id());
   for (Producer* producer : producers_) {
     std::vector<std::string> consumer_ids;
     for (const Consumer* consumer : producer->consumers()) {
@@ -159,11 +143,8 @@ RouterDump Router::Dump() const {
     dump.producer_consumer_ids.emplace_back(producer->id(), std::move(consumer_ids));
 
     std::vector<std::string> observer_ids;
-    for (const ObserverEntry& entry : observers_) {
-      const auto& members = entry.producers;
-      if (std::find(members.begin(), members.end(), producer) != members.end()) {
-        observer_ids.push_back(entry.id);
-      }
+    for (const auto& observer : observers_) {
+      if (observer->Has(*producer)) observer_ids.push_back(observer->id());
     }
     dump.producer_observer_ids.emplace_back(producer->id(), std::move(observer_ids));
   }

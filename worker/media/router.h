@@ -7,7 +7,9 @@
 #include "absl/container/flat_hash_map.h"
 #include "common/status.h"
 #include "worker/media/engine_context.h"
+#include "worker/media/indexed_list.h"
 #include "worker/media/options.h"
+#include "worker/media/producer.h"
 #include "worker/media/reports.h"
 #include "worker/media/transport.h"
 
@@ -52,21 +54,19 @@ class Router {
   RouterDump Dump() const;
 
  private:
-  struct ObserverEntry {
-    std::string id;
-    std::unique_ptr<AudioLevelObserver> observer;
-    std::vector<Producer*> producers;
-  };
-  ObserverEntry* FindObserver(const AudioLevelObserver& observer);
-  static void DetachFromObserver(ObserverEntry* entry, Producer& producer);
-  void CloseObserverEntry(ObserverEntry* entry);
+  /// Fewer clocks than this are not worth sweeping.
+  static constexpr size_t kMinClocksToSweep = 16;
+
+  /// Null when it is not one of this router's.
+  Transport* FindTransport(const std::string& id) const;
 
   const std::string id_;
   EngineContext& context_;
-  std::vector<std::unique_ptr<Transport>> transports_;  // in the order of creation
-  std::vector<Producer*> producers_;                    // likewise
-  std::vector<ObserverEntry> observers_;
+  IndexedList<std::unique_ptr<Transport>, &Transport::router_slot> transports_;
+  IndexedList<Producer*, &Producer::router_slot> producers_;
+  std::vector<std::unique_ptr<AudioLevelObserver>> observers_;
   absl::flat_hash_map<std::string, std::weak_ptr<SenderClock>> clocks_;
+  size_t clocks_swept_at_ = kMinClocksToSweep;  // size at which those that expired go
 };
 
 }  // namespace sluice::worker

@@ -26,17 +26,6 @@ bool HasExtension(const RtpParameters& parameters, RtpExtensionUri uri) {
       [&](const RtpHeaderExtensionParameters& extension) { return extension.uri == uri; });
 }
 
-/// Moves the owned object out of its vector, keeping the order of the rest.
-template <typename T>
-std::unique_ptr<T> Take(std::vector<std::unique_ptr<T>>* objects, const T& object) {
-  const auto it = std::find_if(objects->begin(), objects->end(),
-                               [&](const auto& owned) { return owned.get() == &object; });
-  if (it == objects->end()) return nullptr;
-  std::unique_ptr<T> taken = std::move(*it);
-  objects->erase(it);
-  return taken;
-}
-
 }  // namespace
 
 RtpCore::RtpCore(TransportCore& core, RtpLink& link)
@@ -189,7 +178,7 @@ Result<ProduceReport> RtpCore::Produce(const ProduceOptions& options) {
   Producer& producer = **created;
   SLUICE_RETURN_IF_ERROR(
       listener_.Add(producer, producer.rtp_parameters(), options.route_by_payload_type));
-  producers_.push_back(*std::move(created));
+  producers_.Add(*std::move(created));
   extension_ids_.Update(producer.rtp_parameters());
   context_.objects.Register(producer.id(), ProducerEntry{&producer, this});
   core_.router().AddProducer(producer);
@@ -234,7 +223,7 @@ Result<ConsumeReport> RtpCore::Consume(const ConsumeOptions& options) {
       Consumer::Create(options, *producer, link_.egress(), context_.environment, context_.events);
   if (!created.ok()) return created.status();
   Consumer& consumer = **created;
-  consumers_.push_back(*std::move(created));
+  consumers_.Add(*std::move(created));
   for (size_t i = 0; i < consumer.stream_count(); ++i) {
     const Consumer::Stream stream = consumer.stream(i);
     const auto index = static_cast<uint8_t>(i);
@@ -259,7 +248,7 @@ void RtpCore::CloseProducer(Producer& producer, bool keep_receive_state) {
   context_.objects.Unregister(producer.id());
   context_.turn.ForgetProducer(producer);
   context_.srtp.Flush();  // it may read the producer's packets
-  Take(&producers_, producer);
+  producers_.Take(producer);
 }
 
 Status RtpCore::CloseProducer(const std::string& producer_id, bool keep_receive_state) {
@@ -285,7 +274,7 @@ void RtpCore::CloseConsumer(Consumer& consumer) {
     if (stream.rtx_ssrc) ForgetSent(*stream.rtx_ssrc);
   }
   context_.objects.Unregister(consumer.id());
-  Take(&consumers_, consumer);
+  consumers_.Take(consumer);
 }
 
 void RtpCore::ForgetSent(Ssrc ssrc) {
@@ -304,12 +293,17 @@ Status RtpCore::CloseConsumer(const std::string& consumer_id) {
 }
 
 void RtpCore::CloseChildren() {
-  while (!producers_.empty()) CloseProducer(*producers_.front());
-  while (!consumers_.empty()) CloseConsumer(*consumers_.back());
+  std::vector<Producer*> producers;
+  for (const auto& producer : producers_) producers.push_back(producer.get());
+  for (Producer* producer : producers) CloseProducer(*producer);
+  DropConsumers();
 }
 
 void RtpCore::DropConsumers() {
-  while (!consumers_.empty()) CloseConsumer(*consumers_.back());
+  context_.srtp.Flush();  // it may hold packets of theirs
+  for (const auto& consumer : consumers_) context_.objects.Unregister(consumer->id());
+  streams_by_ssrc_.clear();
+  consumers_.TakeAll();
 }
 
 void RtpCore::DropProducers() {
@@ -320,7 +314,7 @@ void RtpCore::DropProducers() {
   }
   context_.srtp.Flush();
   listener_ = RtpListener();
-  producers_.clear();
+  producers_.TakeAll();
 }
 
 }  // namespace sluice::worker

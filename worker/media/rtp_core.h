@@ -16,6 +16,7 @@
 #include "worker/core/bwe/transport_feedback_generator.h"
 #include "worker/core/packet_buffer.h"
 #include "worker/media/consumer.h"
+#include "worker/media/indexed_list.h"
 #include "worker/media/producer.h"
 #include "worker/media/rtcp_receiver.h"
 #include "worker/media/rtcp_reporter.h"
@@ -88,9 +89,10 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   void CloseConsumer(Consumer& consumer);
   /// NotFoundError when it is not one of this transport's.
   Status CloseConsumer(const std::string& consumer_id);
-  /// Producers, then consumers, as above.
+  /// Producers, each as above, then consumers. The transport closes next: SRTP state stays.
   void CloseChildren();
   /// Deletes the consumers, or the producers (which must have no consumers left), telling nobody.
+  /// Likewise.
   void DropConsumers();
   void DropProducers();
   /// A packet handed in by the controller as if it had been received.
@@ -103,8 +105,8 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   // --- RtcpReceiver and RtcpReporter look these up.
 
   const RtpListener& listener() const { return listener_; }
-  const std::vector<std::unique_ptr<Producer>>& producers() const { return producers_; }
-  const std::vector<std::unique_ptr<Consumer>>& consumers() const { return consumers_; }
+  const std::vector<std::unique_ptr<Producer>>& producers() const { return producers_.all(); }
+  const std::vector<std::unique_ptr<Consumer>>& consumers() const { return consumers_.all(); }
   /// By media SSRC; none for an RTX SSRC.
   ConsumerStream FindConsumer(Ssrc ssrc) const;
   void SendRtcp(std::span<const uint8_t> compound) { link_.SendRtcp(compound); }
@@ -134,8 +136,8 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   // The objects.
   RtpListener listener_;
   ReceiveExtensionIds extension_ids_;
-  std::vector<std::unique_ptr<Producer>> producers_;
-  std::vector<std::unique_ptr<Consumer>> consumers_;
+  IndexedList<std::unique_ptr<Producer>, &Producer::owner_slot> producers_;
+  IndexedList<std::unique_ptr<Consumer>, &Consumer::owner_slot> consumers_;
   absl::flat_hash_map<uint32_t, ConsumerStream> streams_by_ssrc_;  ///< what is sent, RTX too
 
   // RTCP and congestion feedback.

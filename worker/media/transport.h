@@ -1,5 +1,7 @@
 #pragma once
 
+#include "worker/media/indexed_list.h"
+
 namespace sluice::worker {
 
 class RtpCore;
@@ -13,6 +15,8 @@ class Transport {
   virtual ~Transport() = default;
   virtual TransportCore& core() = 0;
   virtual RtpCore& rtp() = 0;
+
+  ListSlot router_slot;  ///< its place among its router's transports
 };
 
 }  // namespace sluice::worker

@@ -1,5 +1,6 @@
 #include "worker/media/webrtc_server.h"
 
+#include <algorithm>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -28,26 +29,61 @@ WebRtcServer::~WebRtcServer() = default;
 
 // ---- Registration -----------------------------------------------------------------------------
 
+std::vector<WebRtcTransport*> WebRtcServer::transports() const {
+  std::vector<std::pair<uint64_t, WebRtcTransport*>> sorted;
+  sorted.reserve(members_.size());
+  for (const auto& [transport, member] : members_) sorted.emplace_back(member.serial, transport);
+  std::sort(sorted.begin(), sorted.end());
+  std::vector<WebRtcTransport*> transports;
+  transports.reserve(sorted.size());
+  for (const auto& [serial, transport] : sorted) transports.push_back(transport);
+  return transports;
+}
+
+void WebRtcServer::AddTransport(WebRtcTransport& transport) {
+  members_[&transport].serial = next_serial_++;
+}
+
 void WebRtcServer::RemoveTransport(WebRtcTransport& transport) {
-  const auto is_its = [&](const auto& entry) { return entry.second == &transport; };
-  absl::erase_if(ufrags_, is_its);
-  absl::erase_if(tuples_, is_its);
-  std::erase(transports_, &transport);
+  const auto member = members_.find(&transport);
+  if (member == members_.end()) return;
+  for (const std::string& ufrag : member->second.ufrags) ufrags_.erase(ufrag);
+  for (const FiveTuple& tuple : member->second.tuples) tuples_.erase(tuple);
+  members_.erase(member);
 }
 
 void WebRtcServer::AddUfrag(const std::string& username_fragment, WebRtcTransport& transport) {
-  ufrags_[username_fragment] = &transport;
+  const auto [it, added] = ufrags_.try_emplace(username_fragment, &transport);
+  if (!added) {
+    if (it->second == &transport) return;
+    std::erase(members_[it->second].ufrags, username_fragment);  // chance: 60 bits at least
+    it->second = &transport;
+  }
+  members_[&transport].ufrags.push_back(username_fragment);
+}
+
+void WebRtcServer::RemoveUfrag(const std::string& username_fragment) {
+  const auto it = ufrags_.find(username_fragment);
+  if (it == ufrags_.end()) return;
+  std::erase(members_[it->second].ufrags, username_fragment);
+  ufrags_.erase(it);
 }
 
 void WebRtcServer::AddTuple(const FiveTuple& tuple, WebRtcTransport& transport) {
   const auto [it, added] = tuples_.try_emplace(tuple, &transport);
-  // The first owner stays: the demultiplexer never gives a known tuple to another transport.
-  if (!added && it->second != &transport) ++counters_.tuple_conflicts;
+  if (added) {
+    members_[&transport].tuples.push_back(tuple);
+  } else if (it->second != &transport) {
+    // The first owner stays: the demultiplexer never gives a known tuple to another transport.
+    ++counters_.tuple_conflicts;
+  }
 }
 
-void WebRtcServer::RemoveTuple(const FiveTuple& tuple, const WebRtcTransport& transport) {
+void WebRtcServer::RemoveTuple(const FiveTuple& tuple, WebRtcTransport& transport) {
   const auto it = tuples_.find(tuple);
-  if (it != tuples_.end() && it->second == &transport) tuples_.erase(it);
+  if (it == tuples_.end() || it->second != &transport) return;
+  std::erase(members_[&transport].tuples, tuple);
+  tuples_.erase(it);
 }
 
 // ---- Demultiplexing ---------------------------------------------------------------------------
@@ -95,7 +131,7 @@ WebRtcServerDump WebRtcServer::Dump() const {
     const bool udp = point.socket->protocol() == TransportProtocol::kUdp;
     (udp ? dump.udp_sockets : dump.tcp_servers).push_back(point.socket->local_address());
   }
-  for (const WebRtcTransport* transport : transports_) {
+  for (const WebRtcTransport* transport : transports()) {
     dump.transport_ids.push_back(transport->id());
   }
   for (const auto& [ufrag, transport] : ufrags_) {

@@ -40,18 +40,18 @@ class WebRtcServer final : public DatagramHandler {
 
   const std::string& id() const { return id_; }
   std::span<const ListenPoint> listen_points() const { return points_; }
-  const std::vector<WebRtcTransport*>& transports() const { return transports_; }
+  std::vector<WebRtcTransport*> transports() const;
   const Counters& counters() const { return counters_; }
   WebRtcServerDump Dump() const;
 
   // Called by its transports.
-  void AddTransport(WebRtcTransport& transport) { transports_.push_back(&transport); }
+  void AddTransport(WebRtcTransport& transport);
   /// Forgets its ufrags and tuples, too.
   void RemoveTransport(WebRtcTransport& transport);
   void AddUfrag(const std::string& username_fragment, WebRtcTransport& transport);
-  void RemoveUfrag(const std::string& username_fragment) { ufrags_.erase(username_fragment); }
+  void RemoveUfrag(const std::string& username_fragment);
   void AddTuple(const FiveTuple& tuple, WebRtcTransport& transport);
-  void RemoveTuple(const FiveTuple& tuple, const WebRtcTransport& transport);
+  void RemoveTuple(const FiveTuple& tuple, WebRtcTransport& transport);
 
   // DatagramHandler
   void OnDatagram(PacketRef buffer, size_t size, const NetworkPath& from,
@@ -59,11 +59,19 @@ class WebRtcServer final : public DatagramHandler {
   void OnPathClosed(const NetworkPath& path) override;
 
  private:
+  /// What one transport has here.
+  struct Member {
+    uint64_t serial = 0;  ///< in the order of registration
+    std::vector<FiveTuple> tuples;
+    std::vector<std::string> ufrags;
+  };
+
   explicit WebRtcServer(std::string id) : id_(std::move(id)) {}
   WebRtcTransport* FindByUfrag(std::span<const uint8_t> datagram) const;
 
   const std::string id_;
-  std::vector<WebRtcTransport*> transports_;
+  absl::flat_hash_map<WebRtcTransport*, Member> members_;
+  uint64_t next_serial_ = 0;
   absl::flat_hash_map<FiveTuple, WebRtcTransport*> tuples_;
   absl::flat_hash_map<std::string, WebRtcTransport*> ufrags_;
   Counters counters_;

@@ -1,0 +1,148 @@
+// What closing costs: a router of many WebRTC transports, each with many consumers, closed at once
+// and transport by transport. See README.md in this folder; --help for the options.
+#include <time.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "bench/forwarding_path.h"
+#include "bench/must.h"
+#include "tests/unit/media/media_samples.h"
+#include "worker/media/router.h"
+#include "worker/media/rtp_core.h"
+
+namespace sluice::worker::bench {
+namespace {
+
+constexpr const char* kHelp =
+    R"(teardown_bench: CPU time of closing a router, and of closing its transports one by one.
+
+  --transports N   WebRTC transports, each connected by ICE and DTLS (1000)
+  --consumers N    consumers of each, of as many producers (20)
+  --repetitions N  the best of so many is printed (3)
+  --check          exit with 1 unless the router closes within 20 ms of CPU, and half as many
+                   transports take at least a third of the time: it is linear
+  --help           this text
+)";
+
+constexpr double kLimitMs = 20;
+constexpr double kLinearShare = 1.0 / 3;  // of the time that half the work must take
+
+struct Options {
+  size_t transports = 1000;
+  size_t consumers = 20;
+  int repetitions = 3;
+  bool check = false;
+};
+
+double CpuMs() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) / 1e6;
+}
+
+std::string ProducerId(size_t i) { return "producer-" + std::to_string(i); }
+
+ProduceOptions MakeProducer(size_t i) {
+  return samples::Audio(ProducerId(i), static_cast<uint32_t>(5000 + i));
+}
+
+/// The router of a meeting: a source with `consumers` producers, and everybody consumes them all.
+std::unique_ptr<ForwardingPath> MakeMeeting(size_t transports, size_t consumers) {
+  auto path =
+      std::make_unique<ForwardingPath>(kBatchedPath, SrtpProfile::kAeadAes128Gcm, transports);
+  path->CreateTransports();
+  path->ConnectViewers();
+  Engine& engine = path->engine();
+  RtpCore& source = *Must(engine.Find<RtpCore>(ForwardingPath::kSource));
+  for (size_t p = 0; p < consumers; ++p) Must(source.Produce(MakeProducer(p)).status());
+  for (size_t t = 0; t < transports; ++t) {
+    RtpCore& viewer = *Must(engine.Find<RtpCore>(path->transport_id(t)));
+    for (size_t p = 0; p < consumers; ++p) {
+      const std::string id = "c-" + std::to_string(t) + "-" + std::to_string(p);
+      const auto ssrc = static_cast<uint32_t>(100'000 + 2 * p);
+      Must(viewer.Consume(samples::ConsumerOf(MakeProducer(p), id, ssrc)).status());
+    }
+  }
+  path->EndTurn();
+  return path;
+}
+
+double CloseRouterMs(size_t transports, size_t consumers) {
+  const auto path = MakeMeeting(transports, consumers);
+  const double start = CpuMs();
+  Must(path->engine().CloseRouter(ForwardingPath::kRouter));
+  path->EndTurn();
+  return CpuMs() - start;
+}
+
+double CloseEachMs(size_t transports, size_t consumers) {
+  const auto path = MakeMeeting(transports, consumers);
+  Router& router = *Must(path->engine().Find<Router>(ForwardingPath::kRouter));
+  const double start = CpuMs();
+  for (size_t t = 0; t < transports; ++t) Must(router.CloseTransport(path->transport_id(t)));
+  path->EndTurn();
+  return CpuMs() - start;
+}
+
+template <typename Measure>
+double Best(int repetitions, Measure measure) {
+  double best = measure();
+  for (int i = 1; i < repetitions; ++i) best = std::min(best, measure());
+  return best;
+}
+
+int Run(const Options& options) {
+  const size_t n = options.transports;
+  const size_t m = options.consumers;
+  std::printf("teardown of %zu transports x %zu consumers, ms of CPU, best of %d\n", n, m,
+              options.repetitions);
+  const double half = Best(options.repetitions, [&] { return CloseRouterMs(n / 2, m); });
+  const double all = Best(options.repetitions, [&] { return CloseRouterMs(n, m); });
+  const double each = Best(options.repetitions, [&] { return CloseEachMs(n, m); });
+  std::printf("  router closed               %8.2f\n", all);
+  std::printf("  router of half as many      %8.2f  (%.2f of it)\n", half, half / all);
+  std::printf("  transports closed one by one%8.2f\n", each);
+  if (!options.check) return 0;
+  const bool good = all < kLimitMs && half > kLinearShare * all;
+  std::printf("%s\n", good ? "ok" : "FAILED: over 20 ms, or not linear");
+  return good ? 0 : 1;
+}
+
+Options Parse(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    const std::string flag = argv[i];
+    const auto number = [&]() -> size_t {
+      const long value = i + 1 < argc ? std::strtol(argv[++i], nullptr, 10) : 0;
+      if (value < 1 || value > 2000) {
+        std::fprintf(stderr, "%s needs a number, 1 to 2000\n", flag.c_str());
+        std::exit(2);
+      }
+      return static_cast<size_t>(value);
+    };
+    if (flag == "--transports") {
+      options.transports = number();
+    } else if (flag == "--consumers") {
+      options.consumers = std::min<size_t>(number(), RtpCore::kMaxProducers - 2);
+    } else if (flag == "--repetitions") {
+      options.repetitions = static_cast<int>(number());
+    } else if (flag == "--check") {
+      options.check = true;
+    } else {
+      std::fputs(kHelp, flag == "--help" ? stdout : stderr);
+      std::exit(flag == "--help" ? 0 : 2);
+    }
+  }
+  return options;
+}
+
+}  // namespace
+}  // namespace sluice::worker::bench
+
+int main(int argc, char** argv) {
+  return sluice::worker::bench::Run(sluice::worker::bench::Parse(argc, argv));
+}
