@@ -316,6 +316,7 @@ class Run final : private ChannelOutput, private ProcessInfo {
   // ProcessInfo
   uint32_t pid() const override { return 1; }
   ResourceUsage GetResourceUsage() const override { return {}; }
+  MetricsReport ReadMetrics() const override { return {}; }
   void RequestClose() override { closed_ = true; }
 
   Shared& shared_;

@@ -52,6 +52,7 @@ class LastWords final : private ChannelOutput, private ProcessInfo {
   }
   uint32_t pid() const override { return static_cast<uint32_t>(getpid()); }
   ResourceUsage GetResourceUsage() const override { return {}; }
+  MetricsReport ReadMetrics() const override { return {}; }
   void RequestClose() override {}
 };
 

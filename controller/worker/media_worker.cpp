@@ -216,6 +216,16 @@ Task<Status> MediaWorker::ConnectWebRtcTransport(std::string id, DtlsParameters 
   co_return co_await Call(Method::WEBRTCTRANSPORT_CONNECT, std::move(id), std::move(body));
 }
 
+Task<Result<WorkerCounters>> MediaWorker::GetCounters() {
+  Body none;
+  const Result<WorkerResponse> response =
+      co_await Ask(Method::WORKER_GET_COUNTERS, "", std::move(none));
+  if (!response.ok()) co_return response.status();
+  const auto* body = response->message->body_as_Worker_GetCountersResponse();
+  if (!body) co_return Error("the worker answered without counters");
+  co_return DecodeCounters(*body);
+}
+
 Task<Result<IceParameters>> MediaWorker::RestartIce(std::string id) {
   Body none;
   const Result<WorkerResponse> response =

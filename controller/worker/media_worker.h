@@ -10,6 +10,7 @@
 
 #include "common/status.h"
 #include "controller/worker/task.h"
+#include "controller/worker/worker_counters.h"
 #include "controller/worker/worker_types.h"
 
 namespace FBS::Notification {
@@ -84,6 +85,8 @@ class MediaWorker : public std::enable_shared_from_this<MediaWorker> {
   Task<Status> SetPriority(std::string consumer_id, uint8_t priority);
   Task<Status> RequestKeyFrame(std::string consumer_id);
 
+  /// Everything that the worker has counted since it started (docs/metrics.md).
+  Task<Result<WorkerCounters>> GetCounters();
   /// Stats as the room API shows them (§2.5): arrays of flat objects.
   Task<Result<boost::json::array>> TransportStats(std::string id);
   Task<Result<boost::json::array>> ProducerStats(std::string id);

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "worker/channel/metrics_report.h"
+
 namespace sluice::worker {
 
 /// getrusage(2) of this process, raw counters; times in milliseconds, maxrss in KiB.
@@ -30,6 +32,8 @@ class ProcessInfo {
   virtual ~ProcessInfo() = default;
   virtual uint32_t pid() const = 0;
   virtual ResourceUsage GetResourceUsage() const = 0;
+  /// Everything that the worker counts (WORKER_GET_COUNTERS).
+  virtual MetricsReport ReadMetrics() const = 0;
   /// The controller asked for an orderly close (or the stream cannot be read any more): leaves the
   /// loop after this turn, exit code 0. Never destroys the caller before it returns.
   virtual void RequestClose() = 0;

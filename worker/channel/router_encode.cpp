@@ -136,6 +136,29 @@ FBS::Common::TraceDirection Direction(const TraceReport& trace) {
 
 }  // namespace
 
+Offset<FBS::Worker::GetCountersResponse> Encode(Builder& b, const MetricsReport& report) {
+  const auto metrics =
+      EncodeAll<FBS::Worker::Metric>(b, report.metrics, [](Builder& bb, const Metric& metric) {
+        const auto name = bb.CreateSharedString(metric.name);
+        const auto help = bb.CreateSharedString(metric.help);
+        const bool labelled = *metric.label != '\0';
+        const auto label =
+            labelled ? bb.CreateSharedString(metric.label) : Offset<flatbuffers::String>();
+        const auto label_value =
+            labelled ? bb.CreateString(metric.label_value) : Offset<flatbuffers::String>();
+        return FBS::Worker::CreateMetric(bb, name, label, label_value,
+                                         static_cast<FBS::Worker::MetricType>(metric.type), help,
+                                         metric.value);
+      });
+  const auto histograms = EncodeAll<FBS::Worker::Histogram>(
+      b, report.histograms, [](Builder& bb, const HistogramMetric& histogram) {
+        return FBS::Worker::CreateHistogramDirect(bb, histogram.name, histogram.help,
+                                                  &histogram.upper_bounds, &histogram.counts,
+                                                  histogram.sum);
+      });
+  return FBS::Worker::CreateGetCountersResponse(b, metrics, histograms);
+}
+
 Offset<FBS::Worker::DumpResponse> Encode(Builder& b, const WorkerDump& dump) {
   const auto servers = b.CreateVectorOfStrings(dump.webrtc_server_ids);
   const auto routers = b.CreateVectorOfStrings(dump.router_ids);

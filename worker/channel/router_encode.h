@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "proto/message_generated.h"
+#include "worker/channel/metrics_report.h"
 #include "worker/media/reports.h"
 
 /// The engine's plain reports → FlatBuffers of the router protocol. Field rules: router-protocol
@@ -16,6 +17,7 @@ template <typename T>
 using Offset = flatbuffers::Offset<T>;
 
 Offset<FBS::Worker::DumpResponse> Encode(Builder& b, const WorkerDump& dump);
+Offset<FBS::Worker::GetCountersResponse> Encode(Builder& b, const MetricsReport& report);
 Offset<FBS::WebRtcServer::DumpResponse> Encode(Builder& b, const WebRtcServerDump& dump);
 Offset<FBS::Router::DumpResponse> Encode(Builder& b, const RouterDump& dump);
 Offset<FBS::WebRtcTransport::DumpResponse> Encode(Builder& b, const WebRtcTransportDump& dump);

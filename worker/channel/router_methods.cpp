@@ -139,6 +139,10 @@ Result<Reply> WorkerResourceUsage(Engine& /*engine*/, MethodContext& c) {
       u.nswap, u.inblock, u.oublock, u.msgsnd, u.msgrcv, u.nsignals, u.nvcsw, u.nivcsw));
 }
 
+Result<Reply> WorkerGetCounters(Engine& /*engine*/, MethodContext& c) {
+  return With(Encode(c.builder, c.process.ReadMetrics()));
+}
+
 Result<Reply> WorkerUpdateSettings(Engine& /*engine*/,
                                    const FBS::Worker::UpdateSettingsRequest& body,
                                    MethodContext& /*c*/) {
@@ -376,6 +380,7 @@ constexpr std::array<Handler, kMethodCount> MakeTable() {
   };
   set(Method::WORKER_DUMP, &On<&WorkerDumpMethod>);
   set(Method::WORKER_GET_RESOURCE_USAGE, &On<&WorkerResourceUsage>);
+  set(Method::WORKER_GET_COUNTERS, &On<&WorkerGetCounters>);
   set(Method::WORKER_UPDATE_SETTINGS, &On<&WorkerUpdateSettings>);
   set(Method::WORKER_CREATE_WEBRTCSERVER, &On<&CreateWebRtcServer>);
   set(Method::WORKER_CREATE_ROUTER, &On<&CreateRouter>);

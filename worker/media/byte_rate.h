@@ -8,7 +8,7 @@
 
 namespace sluice::worker {
 
-/// Bytes in total, and bits per second over the last window.
+/// Packets and bytes in total, and bits per second over the last window.
 class ByteRate {
  public:
   explicit ByteRate(Duration window) : window_(window) {}
@@ -16,13 +16,17 @@ class ByteRate {
   void Add(size_t bytes, Timestamp now) {
     if (bytes == 0) return;
     total_ += bytes;
+    ++count_;
     window_.Add(bytes, now);
   }
   uint64_t bytes() const { return total_; }
+  /// Calls of Add with bytes: packets.
+  uint64_t count() const { return count_; }
   uint64_t BitsPerSecond(Timestamp now) { return static_cast<uint64_t>(window_.Rate(now).bps()); }
 
  private:
   uint64_t total_ = 0;
+  uint64_t count_ = 0;
   RateWindow window_;
 };
 

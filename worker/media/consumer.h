@@ -35,6 +35,14 @@ struct ConsumerCounters {
   uint64_t key_frame_requests_throttled = 0;
 };
 
+/// What receivers asked of a consumer.
+struct SendTotals {
+  uint64_t nacks_received = 0;
+  uint64_t nacked_packets = 0;  ///< numbers asked for again
+  uint64_t plis_received = 0;
+  uint64_t firs_received = 0;
+};
+
 /// What goes out of one producer to one receiver: takes the turn's packets of the producer, lets
 /// its LayerForwarder choose on the way to the target of its LayerPolicy, rewrites SSRC, sequence,
 /// timestamp and picture id so that the receiver sees one continuous stream, and writes them into
@@ -113,6 +121,7 @@ class Consumer {
   ConsumerDump Dump() const;
   std::vector<RtpStreamStats> GetStats(Timestamp now);
   const ConsumerCounters& counters() const;
+  SendTotals totals() const;
   /// Bytes held, for the memory report of the benchmark.
   size_t MemoryUsage() const;
 

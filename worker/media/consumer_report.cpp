@@ -118,6 +118,10 @@ std::vector<RtpStreamStats> Consumer::GetStats(Timestamp now) {
   return all;
 }
 
+SendTotals Consumer::totals() const {
+  return {impl_->nack_count, impl_->nack_packet_count, impl_->pli_count, impl_->fir_count};
+}
+
 size_t Consumer::MemoryUsage() const {
   const Impl& impl = *impl_;
   size_t bytes = sizeof(Consumer) + sizeof(Impl) + sizeof(void*) * 4;  // forwarder

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "worker/media/engine_context.h"
@@ -21,11 +22,14 @@ struct Engine::Impl {
                 std::move(dependencies.dtls),
                 dependencies.events,
                 {},
+                {},
+                {},
                 {}} {}
 
   EngineContext context;
   std::vector<std::unique_ptr<WebRtcServer>> servers;
   std::vector<std::unique_ptr<Router>> routers;  // after the servers: destroyed first
+  uint64_t most_lost = 0;                        ///< the highest sum of lost packets that was told
 };
 
 Engine::Engine(EngineDependencies dependencies)
@@ -86,6 +90,7 @@ Status Engine::CloseWebRtcServer(const std::string& server_id) {
     SLUICE_RETURN_IF_ERROR(transport->core().router().CloseTransport(transport_id));
   }
   impl_->context.objects.Unregister(server_id);
+  AddCounters(&impl_->context.closed.servers, server->counters());
   std::erase_if(impl_->servers, [&](const auto& owned) { return owned.get() == server; });
   return absl::OkStatus();
 }
@@ -191,6 +196,25 @@ Status Engine::ProducerSend(const std::string& producer_id, std::span<const uint
   entry->transport->InjectRtp(rtp_packet);
   return absl::OkStatus();
 }
+
+EngineSnapshot Engine::ReadCounters() {
+  EngineSnapshot snapshot;
+  snapshot.counters = impl_->context.closed;
+  for (const auto& server : impl_->servers) {
+    AddCounters(&snapshot.counters.servers, server->counters());
+  }
+  for (const auto& router : impl_->routers) router->AddTo(&snapshot.counters, &snapshot.alive);
+  snapshot.alive.webrtc_servers = impl_->servers.size();
+  snapshot.forwarding_delay = impl_->context.delay.histogram();
+  // A packet that comes late is not lost any more, but a counter does not fall.
+  uint64_t& lost = snapshot.counters.producers.packets_lost;
+  lost = impl_->most_lost = std::max(impl_->most_lost, lost);
+  return snapshot;
+}
+
+bool Engine::forwarded() const { return !impl_->context.delay.empty(); }
+
+void Engine::OnFlushed(Timestamp now) { impl_->context.delay.OnFlushed(now); }
 
 Timestamp Engine::Now() const { return impl_->context.environment.Now(); }
 

@@ -10,6 +10,7 @@
 #include "worker/core/environment.h"
 #include "worker/core/packet_buffer.h"
 #include "worker/core/srtp/srtp_session.h"
+#include "worker/media/engine_counters.h"
 #include "worker/media/engine_events.h"
 #include "worker/media/object_table.h"
 #include "worker/media/options.h"
@@ -72,10 +73,17 @@ class Engine {
   /// PRODUCER_SEND and the like: a packet handed in as if the producer's transport had received it.
   Status ProducerSend(const std::string& producer_id, std::span<const uint8_t> rtp_packet);
 
+  /// What all objects have counted since the start, those that have closed included. Takes a walk
+  /// over all objects: for people who look every few seconds.
+  EngineSnapshot ReadCounters();
+
   Timestamp Now() const;
   /// End of a loop turn: routes what producers received to their consumers, runs what was put off
   /// until after a response, finishes encryption. The caller flushes the writers next.
   void OnTurnEnd(Timestamp now);
+  /// Whether this turn has forwarded packets: OnFlushed() is wanted once they are with the kernel.
+  bool forwarded() const;
+  void OnFlushed(Timestamp now);
 
  private:
   struct Impl;

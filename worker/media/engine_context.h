@@ -6,7 +6,9 @@
 #include "worker/core/environment.h"
 #include "worker/core/packet_buffer.h"
 #include "worker/core/srtp/srtp_session.h"
+#include "worker/media/engine_counters.h"
 #include "worker/media/engine_events.h"
+#include "worker/media/forwarding_delay.h"
 #include "worker/media/object_table.h"
 #include "worker/media/socket_factory.h"
 #include "worker/media/turn_queue.h"
@@ -24,6 +26,9 @@ struct EngineContext {
   EngineEvents& events;
   ObjectTable objects;
   TurnQueue turn;
+  /// What objects counted that have closed since.
+  EngineCounters closed;
+  ForwardingDelay delay;
 };
 
 }  // namespace sluice::worker

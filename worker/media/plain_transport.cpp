@@ -233,6 +233,12 @@ PlainTransportDump PlainTransport::Dump() const {
   return dump;
 }
 
+void PlainTransport::AddTo(EngineCounters* counters, ObjectCounts* alive) const {
+  core_.AddTo(counters);
+  rtp_core_.AddTo(counters, alive);
+  ++alive->plain_transports;
+}
+
 PlainTransportStats PlainTransport::GetStats(Timestamp now) {
   PlainTransportStats stats;
   stats.base = rtp_core_.GetStats(now);

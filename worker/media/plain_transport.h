@@ -37,6 +37,7 @@ class PlainTransport final : public Transport {
   /// Rules: table of §5.6. A call that fails changes nothing.
   Result<PlainConnectReport> Connect(const PlainConnectOptions& options);
 
+  void AddTo(EngineCounters* counters, ObjectCounts* alive) const override;
   PlainTransportDump Dump() const;
   PlainTransportStats GetStats(Timestamp now);
 

@@ -592,6 +592,14 @@ std::optional<NtpTime> Producer::CaptureTime(uint8_t encoding_index, RtpTimestam
   return stream == nullptr ? std::nullopt : stream->CaptureTime(timestamp);
 }
 
+bool Producer::has_active_consumers() const { return !impl_->active_consumers.empty(); }
+
+ReceiveTotals Producer::totals() const {
+  ReceiveTotals totals;
+  for (const auto& stream : impl_->streams) stream->AddTo(&totals);
+  return totals;
+}
+
 ProducerDump Producer::Dump() const {
   ProducerDump dump;
   dump.id = impl_->id;

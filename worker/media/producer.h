@@ -25,6 +25,17 @@ class Producer;
 class PacketRing;
 class SenderClock;
 
+/// What a producer has counted of what its sender sent, over all encodings.
+struct ReceiveTotals {
+  uint64_t packets_lost = 0;       ///< on the way to us; what was repaired is lost
+  uint64_t packets_discarded = 0;  ///< duplicates, and numbers too far away
+  uint64_t packets_repaired = 0;   ///< holes that a retransmission filled
+  uint64_t nacks_sent = 0;
+  uint64_t nacked_packets = 0;  ///< numbers asked for again
+  uint64_t plis_sent = 0;
+  uint64_t firs_sent = 0;
+};
+
 /// What a producer needs of the transport that owns it.
 class ProducerHost {
  public:
@@ -141,6 +152,9 @@ class Producer {
   /// and when the last one is too old. Base sender reports on it: it keeps lip sync.
   std::optional<NtpTime> CaptureTime(uint8_t encoding_index, RtpTimestamp timestamp) const;
 
+  /// Whether packets go on to a consumer.
+  bool has_active_consumers() const;
+  ReceiveTotals totals() const;
   ProducerDump Dump() const;
   std::vector<RtpStreamStats> GetStats(Timestamp now);
   /// Stats of one encoding, for the consumer that forwards it; nullopt when never seen.

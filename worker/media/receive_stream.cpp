@@ -262,6 +262,17 @@ RtpStreamDump ReceiveStream::Dump() const {
   return dump;
 }
 
+void ReceiveStream::AddTo(ReceiveTotals* totals) const {
+  totals->packets_lost += static_cast<uint64_t>(std::max<int64_t>(statistics_.lost(), 0));
+  totals->packets_discarded += statistics_.discarded();
+  if (rtx_statistics_) totals->packets_discarded += rtx_statistics_->discarded();
+  totals->packets_repaired += repaired_;
+  totals->nacks_sent += nack_count_;
+  totals->nacked_packets += nack_packet_count_;
+  totals->plis_sent += pli_count_;
+  totals->firs_sent += fir_count_;
+}
+
 RtpStreamStats ReceiveStream::Stats(Timestamp now) {
   RtpStreamStats stats;
   stats.direction = RtpStreamStats::Direction::kReceive;

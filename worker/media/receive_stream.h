@@ -24,6 +24,8 @@
 
 namespace sluice::worker {
 
+struct ReceiveTotals;
+
 class ReceiveStream;
 
 /// What a ReceiveStream tells the producer that owns it.
@@ -105,6 +107,8 @@ class ReceiveStream final : private KeyFrameRequestSink {
   std::optional<Duration> clock_offset() const;
   std::optional<NtpTime> CaptureTime(RtpTimestamp timestamp) const;
 
+  /// Adds what this stream has counted.
+  void AddTo(ReceiveTotals* totals) const;
   RtpStreamDump Dump() const;
   RtpStreamStats Stats(Timestamp now);
 

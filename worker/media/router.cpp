@@ -129,6 +129,11 @@ Status Router::RemoveProducerFromObserver(AudioLevelObserver& observer,
 
 // ---- Dump -------------------------------------------------------------------------------------
 
+void Router::AddTo(EngineCounters* counters, ObjectCounts* alive) const {
+  for (const auto& transport : transports_) transport->AddTo(counters, alive);
+  ++alive->routers;
+}
+
 RouterDump Router::Dump() const {
   RouterDump dump;
   dump.id = id_;

@@ -51,6 +51,7 @@ class Router {
   Status AddProducerToObserver(AudioLevelObserver& observer, const std::string& producer_id);
   Status RemoveProducerFromObserver(AudioLevelObserver& observer, const std::string& producer_id);
 
+  void AddTo(EngineCounters* counters, ObjectCounts* alive) const;
   RouterDump Dump() const;
 
  private:

@@ -73,6 +73,7 @@ void RtpCore::RouteRtp(const PacketRef& buffer, RtpPacket& packet, Timestamp rec
   switch (producer->OnRtp(buffer, packet, received_at)) {
     case Producer::ReceiveResult::kMedia:
       core_.traffic().rtp_received.Add(size, received_at);
+      if (producer->has_active_consumers()) context_.delay.OnForwarded(received_at);
       break;
     case Producer::ReceiveResult::kRetransmission:
       core_.traffic().rtx_received.Add(size, received_at);
@@ -84,6 +85,7 @@ void RtpCore::RouteRtp(const PacketRef& buffer, RtpPacket& packet, Timestamp rec
 }
 
 void RtpCore::RouteRtcp(std::span<const uint8_t> compound, Timestamp now) {
+  ++core_.traffic().rtcp_packets_received;
   if (!rtcp_receiver_.OnCompound(compound, now)) ++core_.counters().malformed_rtcp;
 }
 
@@ -247,6 +249,7 @@ void RtpCore::CloseProducer(Producer& producer, bool keep_receive_state) {
   if (!keep_receive_state) ForgetReceiveState(producer.ReceiveSsrcs());
   context_.objects.Unregister(producer.id());
   context_.turn.ForgetProducer(producer);
+  AddCounters(&context_.closed.producers, producer.totals());
   context_.srtp.Flush();  // it may read the producer's packets
   producers_.Take(producer);
 }
@@ -274,6 +277,7 @@ void RtpCore::CloseConsumer(Consumer& consumer) {
     if (stream.rtx_ssrc) ForgetSent(*stream.rtx_ssrc);
   }
   context_.objects.Unregister(consumer.id());
+  AddConsumer(consumer, &context_.closed);
   consumers_.Take(consumer);
 }
 
@@ -301,7 +305,10 @@ void RtpCore::CloseChildren() {
 
 void RtpCore::DropConsumers() {
   context_.srtp.Flush();  // it may hold packets of theirs
-  for (const auto& consumer : consumers_) context_.objects.Unregister(consumer->id());
+  for (const auto& consumer : consumers_) {
+    context_.objects.Unregister(consumer->id());
+    AddConsumer(*consumer, &context_.closed);
+  }
   streams_by_ssrc_.clear();
   consumers_.TakeAll();
 }
@@ -311,6 +318,7 @@ void RtpCore::DropProducers() {
     core_.router().RemoveProducer(*producer);
     context_.objects.Unregister(producer->id());
     context_.turn.ForgetProducer(*producer);
+    AddCounters(&context_.closed.producers, producer->totals());
   }
   context_.srtp.Flush();
   listener_ = RtpListener();

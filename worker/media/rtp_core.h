@@ -98,6 +98,7 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   /// A packet handed in by the controller as if it had been received.
   void InjectRtp(std::span<const uint8_t> packet);
 
+  void AddTo(EngineCounters* counters, ObjectCounts* alive) const;
   /// Of the whole transport.
   TransportDump Dump() const;
   TransportStats GetStats(Timestamp now);
@@ -122,6 +123,7 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   void OnRembCollapsed() override;
 
  private:
+  static void AddConsumer(const Consumer& consumer, EngineCounters* counters);
   void FeedCongestionFeedback(const RtpPacket& packet, Timestamp received_at);
   void ChooseCongestionFeedback(const RtpParameters& parameters, Timestamp now);
   void StartRembLimiter(bool estimate, Timestamp now);

@@ -59,6 +59,18 @@ Status RtpCore::SetMinOutgoingBitrate(uint64_t bps) {
   return absl::OkStatus();
 }
 
+void RtpCore::AddTo(EngineCounters* counters, ObjectCounts* alive) const {
+  for (const auto& producer : producers_) AddCounters(&counters->producers, producer->totals());
+  for (const auto& consumer : consumers_) AddConsumer(*consumer, counters);
+  alive->producers += producers_.size();
+  alive->consumers += consumers_.size();
+}
+
+void RtpCore::AddConsumer(const Consumer& consumer, EngineCounters* counters) {
+  AddCounters(&counters->consumers, consumer.totals());
+  AddCounters(&counters->refusals, consumer.counters());
+}
+
 TransportDump RtpCore::Dump() const {
   TransportDump dump;
   core_.FillDump(&dump);

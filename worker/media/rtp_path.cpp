@@ -113,6 +113,7 @@ void RtpPath::SendRtcp(std::span<const uint8_t> compound) {
     }
   }
   rtcp_path_.writer->Commit(size, rtcp_path_.tuple.remote);
+  ++core_.traffic().rtcp_packets_sent;
   core_.CountSent(size);
 }
 

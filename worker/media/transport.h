@@ -4,6 +4,8 @@
 
 namespace sluice::worker {
 
+struct EngineCounters;
+struct ObjectCounts;
 class RtpCore;
 class TransportCore;
 
@@ -15,6 +17,8 @@ class Transport {
   virtual ~Transport() = default;
   virtual TransportCore& core() = 0;
   virtual RtpCore& rtp() = 0;
+  /// Adds what it and everything on it has counted, and how many objects these are.
+  virtual void AddTo(EngineCounters* counters, ObjectCounts* alive) const = 0;
 
   ListSlot router_slot;  ///< its place among its router's transports
 };

@@ -8,6 +8,13 @@ TransportCore::TransportCore(std::string id, const TransportOptions& options, Ro
                              EngineContext& context)
     : id_(std::move(id)), router_(router), context_(context), options_(options) {}
 
+TransportCore::~TransportCore() { AddTo(&context_.closed); }
+
+void TransportCore::AddTo(EngineCounters* counters) const {
+  AddCounters(&counters->traffic, traffic_.Totals());
+  AddCounters(&counters->transports, traffic_.counters);
+}
+
 Status TransportCore::CheckOptions(const TransportOptions& options) {
   if (options.enable_sctp) {
     return UnsupportedError(

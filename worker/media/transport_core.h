@@ -30,6 +30,8 @@ class TransportCore {
   /// `options` have passed CheckOptions.
   TransportCore(std::string id, const TransportOptions& options, Router& router,
                 EngineContext& context);
+  /// Its counts stay in the worker's.
+  ~TransportCore();
   TransportCore(const TransportCore&) = delete;
   TransportCore& operator=(const TransportCore&) = delete;
 
@@ -47,6 +49,7 @@ class TransportCore {
   void CountReceived(size_t bytes, Timestamp now) { traffic_.received.Add(bytes, now); }
   void CountSent(size_t bytes) { traffic_.sent.Add(bytes, context_.environment.Now()); }
 
+  void AddTo(EngineCounters* counters) const;
   /// The fields of a dump that do not depend on the parts.
   void FillDump(TransportDump* dump) const;
   /// Bytes and bitrates of everything that was carried.

@@ -24,6 +24,30 @@ struct TransportCounters {
   uint64_t send_refused = 0;      ///< no path, writer full, or encryption refused
 };
 
+/// Packets to the ports of a WebRtcServer that went nowhere.
+struct WebRtcServerCounters {
+  uint64_t unknown_tuple = 0;    ///< not STUN, from a tuple of no transport
+  uint64_t unknown_ufrag = 0;    ///< STUN that names no transport of ours, or none at all
+  uint64_t tuple_conflicts = 0;  ///< a tuple that a transport validated while another holds it
+};
+
+/// What transports carried, since the worker started. Bytes of `received` and `sent` are those of
+/// UDP or TCP payload: STUN, DTLS, SRTP, SRTCP. RTP counts exclude retransmissions.
+struct TrafficTotals {
+  uint64_t bytes_received = 0;
+  uint64_t bytes_sent = 0;
+  uint64_t rtp_packets_received = 0;
+  uint64_t rtp_bytes_received = 0;
+  uint64_t rtx_packets_received = 0;
+  uint64_t rtx_bytes_received = 0;
+  uint64_t rtcp_packets_received = 0;
+  uint64_t rtp_packets_sent = 0;
+  uint64_t rtp_bytes_sent = 0;
+  uint64_t rtx_packets_sent = 0;
+  uint64_t rtx_bytes_sent = 0;
+  uint64_t rtcp_packets_sent = 0;
+};
+
 /// What one transport carried, over its whole life. Its halves count into it, each what it sees.
 struct TransportTraffic {
   // Windows of the bitrates in transport stats.
@@ -34,10 +58,29 @@ struct TransportTraffic {
   TransportCounters counters;
   ByteRate received{kTransportWindow};  ///< UDP or TCP payload: STUN, DTLS, SRTP, SRTCP
   ByteRate sent{kTransportWindow};
+  uint64_t rtcp_packets_received = 0;  ///< compounds
+  uint64_t rtcp_packets_sent = 0;
   ByteRate rtp_received{kRtpWindow};  ///< RTP packets, decrypted
   ByteRate rtp_sent{kRtpWindow};
   ByteRate rtx_received{kRtxWindow};
   ByteRate rtx_sent{kRtxWindow};
+
+  TrafficTotals Totals() const {
+    TrafficTotals totals;
+    totals.bytes_received = received.bytes();
+    totals.bytes_sent = sent.bytes();
+    totals.rtp_packets_received = rtp_received.count();
+    totals.rtp_bytes_received = rtp_received.bytes();
+    totals.rtx_packets_received = rtx_received.count();
+    totals.rtx_bytes_received = rtx_received.bytes();
+    totals.rtcp_packets_received = rtcp_packets_received;
+    totals.rtp_packets_sent = rtp_sent.count();
+    totals.rtp_bytes_sent = rtp_sent.bytes();
+    totals.rtx_packets_sent = rtx_sent.count();
+    totals.rtx_bytes_sent = rtx_sent.bytes();
+    totals.rtcp_packets_sent = rtcp_packets_sent;
+    return totals;
+  }
 };
 
 }  // namespace sluice::worker

@@ -12,6 +12,7 @@
 #include "worker/media/engine_context.h"
 #include "worker/media/ice_candidates.h"
 #include "worker/media/socket_factory.h"
+#include "worker/media/transport_traffic.h"
 
 namespace sluice::worker {
 
@@ -26,11 +27,7 @@ class WebRtcTransport;
 /// Owned by the engine; its transports register themselves and leave before it dies.
 class WebRtcServer final : public DatagramHandler {
  public:
-  struct Counters {
-    uint64_t unknown_tuple = 0;    ///< not STUN, from a tuple of no transport
-    uint64_t unknown_ufrag = 0;    ///< STUN that names no transport of ours, or none at all
-    uint64_t tuple_conflicts = 0;  ///< a tuple that a transport validated while another holds it
-  };
+  using Counters = WebRtcServerCounters;
 
   /// Opens every listen info; TypeError for none or a bad one, Error when a port cannot be had.
   static Result<std::unique_ptr<WebRtcServer>> Create(std::string id,

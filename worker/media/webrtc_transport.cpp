@@ -77,6 +77,7 @@ WebRtcTransport::~WebRtcTransport() {
   if (server_ != nullptr) server_->RemoveTransport(*this);
   closing_ = true;
   points_.clear();
+  AddConnectivityTo(&context_.closed);
 }
 
 // ---- Commands ---------------------------------------------------------------------------------
@@ -115,6 +116,18 @@ WebRtcTransportDump WebRtcTransport::Dump() const {
   dump.dtls_fingerprints = context_.dtls->fingerprints();
   dump.dtls_state = dtls_state_;
   return dump;
+}
+
+void WebRtcTransport::AddTo(EngineCounters* counters, ObjectCounts* alive) const {
+  core_.AddTo(counters);
+  rtp_core_.AddTo(counters, alive);
+  AddConnectivityTo(counters);
+  ++alive->webrtc_transports;
+}
+
+void WebRtcTransport::AddConnectivityTo(EngineCounters* counters) const {
+  AddCounters(&counters->ice, ice_.stats());
+  AddCounters(&counters->dtls, dtls_->stats());
 }
 
 WebRtcTransportStats WebRtcTransport::GetStats(Timestamp now) {

@@ -49,6 +49,7 @@ class WebRtcTransport final : public Transport,
   Result<DtlsRole> Connect(const DtlsParameters& parameters);
   IceCredentials RestartIce();
 
+  void AddTo(EngineCounters* counters, ObjectCounts* alive) const override;
   WebRtcTransportDump Dump() const;
   WebRtcTransportStats GetStats(Timestamp now);
 
@@ -61,6 +62,8 @@ class WebRtcTransport final : public Transport,
   WebRtcTransport(const std::string& id, const WebRtcTransportOptions& options,
                   WebRtcServer* server, Router& router, EngineContext& context);
 
+  /// What ICE and DTLS have counted.
+  void AddConnectivityTo(EngineCounters* counters) const;
   void OnStun(const PacketRef& buffer, size_t size, const NetworkPath& from, Timestamp now);
   /// True when media or DTLS from there may be taken; selects the tuple where ICE says so.
   bool TakesFrom(const NetworkPath& from);

@@ -16,6 +16,7 @@ class RouterSide final : public WorkerChannel {
   void NotifyRunning() override { channel_.NotifyRunning(); }
   void OnBytes(std::span<const uint8_t> bytes) override { channel_.OnBytes(bytes); }
   void OnTurnEnd() override {}
+  uint64_t rejected_frames() const override { return channel_.rejected_frames(); }
   void Close() override {}  // the controller hears nothing but what is already queued
 
  private:
@@ -33,6 +34,7 @@ class JsonSide final : public WorkerChannel {
   void NotifyRunning() override {}  // this protocol has no such message
   void OnBytes(std::span<const uint8_t> bytes) override { channel_.OnBytes(bytes); }
   void OnTurnEnd() override { channel_.OnTurnEnd(); }
+  uint64_t rejected_frames() const override { return channel_.rejected_frames(); }
   void Close() override { channel_.Close(); }
 
  private:

@@ -32,6 +32,8 @@ class WorkerChannel {
   virtual void OnBytes(std::span<const uint8_t> bytes) = 0;
   /// Before the engine's end of the turn.
   virtual void OnTurnEnd() = 0;
+  /// Frames of the controller that were not well-formed.
+  virtual uint64_t rejected_frames() const = 0;
   /// What the controller hears of an orderly close.
   virtual void Close() = 0;
 };

@@ -10,6 +10,8 @@
 
 #include "common/log.h"
 #include "common/netstring.h"
+#include "worker/io/clock.h"
+#include "worker/process/worker_metrics.h"
 
 namespace sluice::worker {
 
@@ -109,6 +111,7 @@ void WorkerProcess::OnTurnEnd(Timestamp now) {
   channel_->OnTurnEnd();
   if (engine_) engine_->OnTurnEnd(now);
   sockets_->egress().Flush();
+  if (engine_ && engine_->forwarded()) engine_->OnFlushed(ReadMonotonicClock());
   pipe_->Flush();
 }
 
@@ -177,6 +180,18 @@ ResourceUsage WorkerProcess::GetResourceUsage() const {
   out.nvcsw = count(usage.ru_nvcsw);
   out.nivcsw = count(usage.ru_nivcsw);
   return out;
+}
+
+MetricsReport WorkerProcess::ReadMetrics() const {
+  WorkerSnapshot snapshot;
+  if (engine_) snapshot.engine = engine_->ReadCounters();
+  snapshot.sent = sockets_->egress().stats();
+  snapshot.received = sockets_->receive_stats();
+  snapshot.tcp = sockets_->tcp_stats();
+  snapshot.rejected_frames = channel_->rejected_frames();
+  snapshot.channel_backlog = pipe_->backlog();
+  snapshot.packet_buffer_bytes = buffers_.allocated_bytes();
+  return MakeMetricsReport(snapshot);
 }
 
 }  // namespace sluice::worker

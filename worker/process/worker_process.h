@@ -37,6 +37,7 @@ class WorkerProcess final : public ProcessInfo, public ChannelOutput, public Cha
   // ProcessInfo
   uint32_t pid() const override;
   ResourceUsage GetResourceUsage() const override;
+  MetricsReport ReadMetrics() const override;
   void RequestClose() override;
 
  private:

@@ -179,6 +179,7 @@ struct ChannelFixture : private ChannelOutput, private ProcessInfo {
     usage.nivcsw = 33;
     return usage;
   }
+  MetricsReport ReadMetrics() const override { return metrics; }
   void RequestClose() override { ++close_requests; }
   // ChannelOutput
   void Write(std::span<const uint8_t> bytes) override { sent.emplace_back(bytes); }
@@ -193,6 +194,7 @@ struct ChannelFixture : private ChannelOutput, private ProcessInfo {
   ProduceOptions video = samples::Video("video", 2001, 2002);
   uint32_t last_id = 0;
   int close_requests = 0;
+  MetricsReport metrics;
   std::vector<SentFrame> sent;
 
   VirtualEnvironment environment;

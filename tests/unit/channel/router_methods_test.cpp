@@ -56,6 +56,30 @@ TEST_CASE_METHOD(ChannelFixture, "settings: level if given, tags replaced if giv
   CHECK_FALSE(Log::Enabled(LogLevel::kWarn, LogTag::kRtp));
 }
 
+TEST_CASE_METHOD(ChannelFixture, "what the worker counts is told on the channel") {
+  metrics.metrics = {{"packets_total", "", "", "Packets.", Metric::Type::kCounter, 7},
+                     {"objects", "class", "router", "Objects.", Metric::Type::kGauge, 2}};
+  metrics.histograms = {{"delay_seconds", "Delay.", {0.5, 1}, {1, 2, 3}, 2.5}};
+  const Reply reply = Do(M::WORKER_GET_COUNTERS, "", frames::NoBody,
+                         FBS::Response::Body::Worker_GetCountersResponse);
+  const auto& body = reply.body<FBS::Worker::GetCountersResponse>();
+  REQUIRE(body.metrics()->size() == 2);
+  const FBS::Worker::Metric& packets = *body.metrics()->Get(0);
+  CHECK(packets.name()->str() == "packets_total");
+  CHECK(packets.label() == nullptr);
+  CHECK(packets.help()->str() == "Packets.");
+  CHECK(packets.type() == FBS::Worker::MetricType::COUNTER);
+  CHECK(packets.value() == 7);
+  const FBS::Worker::Metric& objects = *body.metrics()->Get(1);
+  CHECK(objects.label()->str() == "class");
+  CHECK(objects.label_value()->str() == "router");
+  CHECK(objects.type() == FBS::Worker::MetricType::GAUGE);
+  REQUIRE(body.histograms()->size() == 1);
+  CHECK(body.histograms()->Get(0)->upper_bounds()->size() == 2);
+  CHECK(body.histograms()->Get(0)->counts()->Get(2) == 3);
+  CHECK(body.histograms()->Get(0)->sum() == 2.5);
+}
+
 TEST_CASE_METHOD(ChannelFixture, "router methods answer") {
   BuildCall();
   const Reply dump = Do(M::ROUTER_DUMP, "r", frames::NoBody, B::Router_DumpResponse);

@@ -44,7 +44,7 @@ TEST_CASE("the envelope") {
 
 TEST_CASE("methods, events and bodies") {
   using M = FBS::Request::Method;
-  CHECK(Value(M::MAX) == 67);
+  CHECK(Value(M::MAX) == 68);
   CHECK(Value(M::WORKER_DUMP) == 0);
   CHECK(Value(M::ROUTER_DUMP) == 8);
   CHECK(Value(M::TRANSPORT_CONNECT) == 20);
@@ -52,6 +52,7 @@ TEST_CASE("methods, events and bodies") {
   CHECK(Value(M::WEBRTCTRANSPORT_CONNECT) == 36);
   CHECK(Value(M::CONSUMER_DUMP) == 42);
   CHECK(Value(M::RTPOBSERVER_REMOVE_PRODUCER) == 67);
+  CHECK(Value(M::WORKER_GET_COUNTERS) == 68);  // ours
   using E = FBS::Notification::Event;
   CHECK(Value(E::MAX) == 32);
   CHECK(Value(E::WORKER_RUNNING) == 4);
@@ -64,9 +65,11 @@ TEST_CASE("methods, events and bodies") {
   CHECK(Value(RequestBody::Transport_ProduceRequest) == 17);
   CHECK(Value(RequestBody::WebRtcTransport_ConnectRequest) == 28);
   using ResponseBody = FBS::Response::Body;
-  CHECK(Value(ResponseBody::MAX) == 33);
+  CHECK(Value(ResponseBody::MAX) == 34);
   CHECK(Value(ResponseBody::Transport_ConsumeResponse) == 6);
   CHECK(Value(ResponseBody::WebRtcTransport_DumpResponse) == 17);
+  CHECK(Value(ResponseBody::DataConsumer_RemoveSubchannelResponse) == 33);
+  CHECK(Value(ResponseBody::Worker_GetCountersResponse) == 34);  // ours
   using NotificationBody = FBS::Notification::Body;
   CHECK(Value(NotificationBody::MAX) == 23);
   CHECK(Value(NotificationBody::Producer_SendNotification) == 4);

@@ -1,0 +1,309 @@
+#include "worker/process/worker_metrics.h"
+
+#include <cstddef>
+#include <iterator>
+#include <utility>
+
+namespace sluice::worker {
+namespace {
+
+using Type = Metric::Type;
+
+/// A counter that is a metric of its own.
+template <typename S>
+struct Single {
+  uint64_t S::*value;
+  const char* name;
+  const char* help;
+};
+
+/// A counter that is one of several under a name: told apart by the label's value.
+template <typename S>
+struct Labelled {
+  uint64_t S::*value;
+  const char* label_value;
+};
+
+/// True when the rows are as many as the struct has counters.
+template <typename S, typename... Rows>
+constexpr bool Covers(const Rows&... rows) {
+  return sizeof(S) == (std::size(rows) + ...) * sizeof(uint64_t);
+}
+
+// ---- Media: what the engine counts ------------------------------------------------------------
+
+constexpr Single<TrafficTotals> kTraffic[] = {
+    {&TrafficTotals::bytes_received, "transport_bytes_received_total",
+     "Bytes of UDP or TCP payload that transports received: STUN, DTLS, SRTP, SRTCP."},
+    {&TrafficTotals::bytes_sent, "transport_bytes_sent_total",
+     "Bytes of UDP or TCP payload that transports sent."},
+    {&TrafficTotals::rtp_packets_received, "rtp_packets_received_total",
+     "RTP packets that producers took, without retransmissions."},
+    {&TrafficTotals::rtp_bytes_received, "rtp_bytes_received_total",
+     "Bytes of these packets, headers included, decrypted."},
+    {&TrafficTotals::rtx_packets_received, "rtx_packets_received_total",
+     "Retransmissions (RTX) that came to producers."},
+    {&TrafficTotals::rtx_bytes_received, "rtx_bytes_received_total",
+     "Bytes of these packets, headers included, decrypted."},
+    {&TrafficTotals::rtcp_packets_received, "rtcp_packets_received_total",
+     "RTCP compounds received."},
+    {&TrafficTotals::rtp_packets_sent, "rtp_packets_sent_total",
+     "RTP packets sent to consumers, without retransmissions."},
+    {&TrafficTotals::rtp_bytes_sent, "rtp_bytes_sent_total",
+     "Bytes of these packets, headers included, before encryption."},
+    {&TrafficTotals::rtx_packets_sent, "rtx_packets_sent_total", "Retransmissions sent."},
+    {&TrafficTotals::rtx_bytes_sent, "rtx_bytes_sent_total",
+     "Bytes of these packets, headers included, before encryption."},
+    {&TrafficTotals::rtcp_packets_sent, "rtcp_packets_sent_total", "RTCP compounds sent."},
+};
+static_assert(Covers<TrafficTotals>(kTraffic), "a counter has no row");
+
+constexpr Labelled<TransportCounters> kTransportRefusals[] = {
+    {&TransportCounters::not_ready, "not_ready"},
+    {&TransportCounters::wrong_source, "wrong_source"},
+    {&TransportCounters::unclassified, "unclassified"},
+    {&TransportCounters::srtp_too_short, "srtp_too_short"},
+    {&TransportCounters::srtp_auth_failed, "srtp_auth_failed"},
+    {&TransportCounters::srtp_replayed, "srtp_replayed"},
+    {&TransportCounters::srtp_other, "srtp_other"},
+    {&TransportCounters::malformed_rtp, "malformed_rtp"},
+    {&TransportCounters::malformed_rtcp, "malformed_rtcp"},
+    {&TransportCounters::no_producer, "no_producer"},
+    {&TransportCounters::producer_refused, "producer_refused"},
+    {&TransportCounters::ssrc_refused, "ssrc_refused"},
+    {&TransportCounters::send_refused, "send_refused"},
+};
+static_assert(Covers<TransportCounters>(kTransportRefusals), "a counter has no row");
+
+constexpr Single<ReceiveTotals> kProducers[] = {
+    {&ReceiveTotals::packets_lost, "producer_packets_lost_total",
+     "RTP packets of producers that were lost on the way here."},
+    {&ReceiveTotals::packets_discarded, "producer_packets_discarded_total",
+     "RTP packets of producers that were duplicates or had impossible numbers."},
+    {&ReceiveTotals::packets_repaired, "producer_packets_repaired_total",
+     "Lost packets of producers that a retransmission brought."},
+    {&ReceiveTotals::nacks_sent, "producer_nacks_sent_total", "NACKs sent to producers."},
+    {&ReceiveTotals::nacked_packets, "producer_packets_nacked_total",
+     "Packets that these NACKs asked for."},
+    {&ReceiveTotals::plis_sent, "producer_plis_sent_total",
+     "Requests for a key frame (PLI) sent to producers."},
+    {&ReceiveTotals::firs_sent, "producer_firs_sent_total",
+     "Requests for a key frame (FIR) sent to producers."},
+};
+static_assert(Covers<ReceiveTotals>(kProducers), "a counter has no row");
+
+constexpr Single<SendTotals> kConsumers[] = {
+    {&SendTotals::nacks_received, "consumer_nacks_received_total",
+     "NACKs received from consumers."},
+    {&SendTotals::nacked_packets, "consumer_packets_nacked_total",
+     "Packets that these NACKs asked for."},
+    {&SendTotals::plis_received, "consumer_plis_received_total",
+     "Requests for a key frame (PLI) received from consumers."},
+    {&SendTotals::firs_received, "consumer_firs_received_total",
+     "Requests for a key frame (FIR) received from consumers."},
+};
+static_assert(Covers<SendTotals>(kConsumers), "a counter has no row");
+
+constexpr Labelled<ConsumerCounters> kConsumerRefusals[] = {
+    {&ConsumerCounters::unsupported_payload, "unsupported_payload"},
+    {&ConsumerCounters::dtx_dropped, "dtx_dropped"},
+    {&ConsumerCounters::too_late, "too_late"},
+    {&ConsumerCounters::refused, "no_room"},
+    {&ConsumerCounters::nack_limited, "nack_limited"},
+    {&ConsumerCounters::nack_unknown, "nack_unknown"},
+    {&ConsumerCounters::nack_missing, "nack_missing"},
+    {&ConsumerCounters::nack_too_soon, "nack_too_soon"},
+    {&ConsumerCounters::nack_over_budget, "nack_over_budget"},
+    {&ConsumerCounters::nack_not_repeatable, "nack_not_repeatable"},
+    {&ConsumerCounters::key_frame_requests_throttled, "key_frame_requests_throttled"},
+};
+static_assert(Covers<ConsumerCounters>(kConsumerRefusals), "a counter has no row");
+
+// ---- Connectivity -----------------------------------------------------------------------------
+
+constexpr Labelled<IceStats> kIceMessages[] = {
+    {&IceStats::requests, "answered"},
+    {&IceStats::malformed, "malformed"},
+    {&IceStats::unauthorized, "unauthorized"},
+    {&IceStats::role_conflicts, "role_conflict"},
+    {&IceStats::unknown_attributes, "unknown_attribute"},
+    {&IceStats::ignored, "ignored"},
+    {&IceStats::throttled, "throttled"},
+    {&IceStats::unanswered, "unanswered"},
+};
+constexpr Single<IceStats> kIce[] = {
+    {&IceStats::tuples_evicted, "ice_tuples_evicted_total",
+     "Remote addresses of ICE transports that made room for newer ones."},
+    {&IceStats::bytes_sent, "ice_bytes_sent_total", "Bytes of STUN answers sent."},
+};
+static_assert(Covers<IceStats>(kIceMessages, kIce), "a counter has no row");
+
+constexpr Single<DtlsStats> kDtls[] = {
+    {&DtlsStats::malformed_records, "dtls_malformed_records_total",
+     "DTLS records dropped because they were cut short or of no known kind."},
+    {&DtlsStats::ignored_datagrams, "dtls_ignored_datagrams_total",
+     "DTLS datagrams that came before the handshake began or after the end."},
+    {&DtlsStats::dropped_application_data, "dtls_dropped_application_data_total",
+     "DTLS records of application data that came before the peer was verified."},
+    {&DtlsStats::retransmissions, "dtls_retransmissions_total",
+     "Flights of DTLS handshakes sent again."},
+};
+static_assert(Covers<DtlsStats>(kDtls), "a counter has no row");
+
+constexpr Labelled<WebRtcServerCounters> kServerRefusals[] = {
+    {&WebRtcServerCounters::unknown_tuple, "unknown_tuple"},
+    {&WebRtcServerCounters::unknown_ufrag, "unknown_ufrag"},
+    {&WebRtcServerCounters::tuple_conflicts, "tuple_conflict"},
+};
+static_assert(Covers<WebRtcServerCounters>(kServerRefusals), "a counter has no row");
+
+// ---- Sockets ----------------------------------------------------------------------------------
+
+constexpr Single<SendStats> kSent[] = {
+    {&SendStats::packets_sent, "udp_packets_sent_total", "Datagrams handed to the kernel."},
+    {&SendStats::bytes_sent, "udp_bytes_sent_total", "Bytes of these datagrams."},
+    {&SendStats::messages, "udp_send_messages_total",
+     "Messages handed to the kernel; with GSO one carries several datagrams."},
+    {&SendStats::system_calls, "udp_send_calls_total", "System calls made to send datagrams."},
+    {&SendStats::early_flushes, "udp_early_flushes_total",
+     "Times that a turn had more to send than fits the send arena."},
+    {&SendStats::would_block, "udp_send_would_block_total",
+     "Times that a socket's send buffer was full."},
+    {&SendStats::gso_fallbacks, "udp_gso_fallbacks_total",
+     "GSO messages that had to be sent datagram by datagram."},
+    {&SendStats::stale_commits, "udp_stale_commits_total",
+     "Datagrams dropped by a mistake of the worker: please report."},
+};
+constexpr Labelled<SendStats> kSendErrors[] = {
+    {&SendStats::backlog_dropped, "backlog_full"},
+    {&SendStats::no_buffers, "no_buffers"},
+    {&SendStats::not_permitted, "not_permitted"},
+    {&SendStats::unreachable, "unreachable"},
+    {&SendStats::too_big, "too_big"},
+    {&SendStats::other_errors, "other"},
+};
+static_assert(Covers<SendStats>(kSent, kSendErrors), "a counter has no row");
+
+constexpr Single<ReceiveStats> kReceived[] = {
+    {&ReceiveStats::packets, "udp_packets_received_total", "Datagrams read from the kernel."},
+    {&ReceiveStats::bytes, "udp_bytes_received_total", "Bytes of these datagrams."},
+    {&ReceiveStats::system_calls, "udp_receive_calls_total",
+     "System calls made to read datagrams."},
+    {&ReceiveStats::big_datagrams, "udp_big_datagrams_total",
+     "Datagrams that did not fit a pooled buffer."},
+    {&ReceiveStats::truncated, "udp_truncated_datagrams_total",
+     "Datagrams dropped because they were longer than any can be."},
+    {&ReceiveStats::errors, "udp_receive_errors_total", "Failed reads."},
+};
+static_assert(Covers<ReceiveStats>(kReceived), "a counter has no row");
+
+constexpr Single<TcpStats> kTcp[] = {
+    {&TcpStats::accepted, "tcp_connections_accepted_total", "ICE-TCP connections accepted."},
+    {&TcpStats::accept_errors, "tcp_accept_errors_total",
+     "ICE-TCP connections that could not be accepted: no descriptors or memory."},
+    {&TcpStats::packets_received, "tcp_packets_received_total", "Packets read from ICE-TCP."},
+    {&TcpStats::packets_sent, "tcp_packets_sent_total", "Packets sent over ICE-TCP."},
+    {&TcpStats::backlog_dropped, "tcp_packets_dropped_total",
+     "Packets dropped because the peer does not read fast enough."},
+};
+constexpr Labelled<TcpStats> kTcpClosed[] = {
+    {&TcpStats::refused_full, "full"},
+    {&TcpStats::evicted_silent, "evicted_silent"},
+    {&TcpStats::closed_idle, "idle"},
+    {&TcpStats::closed_framing, "framing"},
+};
+static_assert(Covers<TcpStats>(kTcp, kTcpClosed), "a counter has no row");
+
+// ---- What is alive ----------------------------------------------------------------------------
+
+constexpr Labelled<ObjectCounts> kObjects[] = {
+    {&ObjectCounts::routers, "router"},
+    {&ObjectCounts::webrtc_servers, "webrtc_server"},
+    {&ObjectCounts::webrtc_transports, "webrtc_transport"},
+    {&ObjectCounts::plain_transports, "plain_transport"},
+    {&ObjectCounts::producers, "producer"},
+    {&ObjectCounts::consumers, "consumer"},
+};
+static_assert(Covers<ObjectCounts>(kObjects), "a counter has no row");
+
+// ---- Rows to values ---------------------------------------------------------------------------
+
+class Report {
+ public:
+  template <typename S, size_t kRows>
+  void Add(const Single<S> (&rows)[kRows], const S& counters) {
+    for (const Single<S>& row : rows) {
+      report_.metrics.push_back({row.name, "", "", row.help, Type::kCounter, counters.*row.value});
+    }
+  }
+  template <typename S, size_t kRows>
+  void Add(const char* name, const char* label, const char* help, const Labelled<S> (&rows)[kRows],
+           const S& counters, Type type = Type::kCounter) {
+    for (const Labelled<S>& row : rows) {
+      report_.metrics.push_back({name, label, row.label_value, help, type, counters.*row.value});
+    }
+  }
+  void Add(const char* name, const char* help, Type type, uint64_t value) {
+    report_.metrics.push_back({name, "", "", help, type, value});
+  }
+  void Add(const char* name, const char* help, const DelayHistogram& delays) {
+    constexpr double kMicrosPerSecond = 1e6;
+    HistogramMetric& histogram = report_.histograms.emplace_back();
+    histogram.name = name;
+    histogram.help = help;
+    for (size_t i = 0; i < DelayHistogram::kBounds; ++i) {
+      histogram.upper_bounds.push_back(static_cast<double>(DelayHistogram::Bound(i).us()) /
+                                       kMicrosPerSecond);
+    }
+    histogram.counts.assign(delays.counts.begin(), delays.counts.end());
+    histogram.sum = static_cast<double>(delays.sum_us) / kMicrosPerSecond;
+  }
+  MetricsReport Take() { return std::move(report_); }
+
+ private:
+  MetricsReport report_;
+};
+
+}  // namespace
+
+MetricsReport MakeMetricsReport(const WorkerSnapshot& snapshot) {
+  const EngineCounters& counters = snapshot.engine.counters;
+  Report report;
+  report.Add(kTraffic, counters.traffic);
+  report.Add("transport_packets_refused_total", "reason",
+             "Packets that a transport did not take, or could not send.", kTransportRefusals,
+             counters.transports);
+  report.Add(kProducers, counters.producers);
+  report.Add(kConsumers, counters.consumers);
+  report.Add("consumer_refusals_total", "reason",
+             "Packets that a consumer did not send, and requests that it did not follow.",
+             kConsumerRefusals, counters.refusals);
+  report.Add("ice_messages_total", "result", "STUN messages received, by what became of them.",
+             kIceMessages, counters.ice);
+  report.Add(kIce, counters.ice);
+  report.Add(kDtls, counters.dtls);
+  report.Add("webrtc_server_packets_refused_total", "reason",
+             "Packets to the ports of a WebRtcServer that belong to no transport.", kServerRefusals,
+             counters.servers);
+  report.Add(kSent, snapshot.sent);
+  report.Add("udp_packets_dropped_total", "reason", "Datagrams that could not be sent.",
+             kSendErrors, snapshot.sent);
+  report.Add(kReceived, snapshot.received);
+  report.Add(kTcp, snapshot.tcp);
+  report.Add("tcp_connections_refused_total", "reason",
+             "ICE-TCP connections refused, or closed by the worker.", kTcpClosed, snapshot.tcp);
+  report.Add("channel_frames_rejected_total", "Frames of the controller that were not well-formed.",
+             Type::kCounter, snapshot.rejected_frames);
+  report.Add("channel_backlog_bytes", "Bytes that wait for the controller to read them.",
+             Type::kGauge, snapshot.channel_backlog);
+  report.Add("packet_buffer_bytes", "Memory allocated for packets.", Type::kGauge,
+             snapshot.packet_buffer_bytes);
+  report.Add("objects", "class", "Objects alive.", kObjects, snapshot.engine.alive, Type::kGauge);
+  report.Add("forwarding_delay_seconds",
+             "Time from the kernel's receipt of an RTP packet until its copies are handed to the "
+             "kernel.",
+             snapshot.engine.forwarding_delay);
+  return report.Take();
+}
+
+}  // namespace sluice::worker
