@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "worker/core/rtp/rtx.h"
+#include "worker/media/producer.h"
 #include "worker/media/rtp_parameters_check.h"
 #include "worker/wire/payload_descriptor.h"
 

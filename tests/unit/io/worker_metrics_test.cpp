@@ -7,7 +7,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
-#include <tuple>
+#include <utility>
 
 namespace sluice::worker {
 namespace {
