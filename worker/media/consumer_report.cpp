@@ -119,7 +119,14 @@ std::vector<RtpStreamStats> Consumer::GetStats(Timestamp now) {
 }
 
 SendTotals Consumer::totals() const {
-  return {impl_->nack_count, impl_->nack_packet_count, impl_->pli_count, impl_->fir_count};
+  SendTotals totals;
+  for (const Impl::Output& output : impl_->outputs) {
+    totals.nacks_received += output.nack_count;
+    totals.nacked_packets += output.nack_packet_count;
+    totals.plis_received += output.pli_count;
+    totals.firs_received += output.fir_count;
+  }
+  return totals;
 }
 
 size_t Consumer::MemoryUsage() const {

@@ -33,6 +33,7 @@ struct EngineCounters {
   TransportCounters transports;
   ReceiveTotals producers;
   SendTotals consumers;
+  Producer::Counters producer_refusals;
   ConsumerCounters refusals;
   IceStats ice;
   DtlsStats dtls;

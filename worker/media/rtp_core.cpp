@@ -249,7 +249,7 @@ void RtpCore::CloseProducer(Producer& producer, bool keep_receive_state) {
   if (!keep_receive_state) ForgetReceiveState(producer.ReceiveSsrcs());
   context_.objects.Unregister(producer.id());
   context_.turn.ForgetProducer(producer);
-  AddCounters(&context_.closed.producers, producer.totals());
+  AddProducer(producer, &context_.closed);
   context_.srtp.Flush();  // it may read the producer's packets
   producers_.Take(producer);
 }
@@ -318,7 +318,7 @@ void RtpCore::DropProducers() {
     core_.router().RemoveProducer(*producer);
     context_.objects.Unregister(producer->id());
     context_.turn.ForgetProducer(*producer);
-    AddCounters(&context_.closed.producers, producer->totals());
+    AddProducer(*producer, &context_.closed);
   }
   context_.srtp.Flush();
   listener_ = RtpListener();

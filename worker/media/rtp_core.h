@@ -123,6 +123,7 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   void OnRembCollapsed() override;
 
  private:
+  static void AddProducer(const Producer& producer, EngineCounters* counters);
   static void AddConsumer(const Consumer& consumer, EngineCounters* counters);
   void FeedCongestionFeedback(const RtpPacket& packet, Timestamp received_at);
   void ChooseCongestionFeedback(const RtpParameters& parameters, Timestamp now);

@@ -60,10 +60,15 @@ Status RtpCore::SetMinOutgoingBitrate(uint64_t bps) {
 }
 
 void RtpCore::AddTo(EngineCounters* counters, ObjectCounts* alive) const {
-  for (const auto& producer : producers_) AddCounters(&counters->producers, producer->totals());
+  for (const auto& producer : producers_) AddProducer(*producer, counters);
   for (const auto& consumer : consumers_) AddConsumer(*consumer, counters);
   alive->producers += producers_.size();
   alive->consumers += consumers_.size();
+}
+
+void RtpCore::AddProducer(const Producer& producer, EngineCounters* counters) {
+  AddCounters(&counters->producers, producer.totals());
+  AddCounters(&counters->producer_refusals, producer.counters());
 }
 
 void RtpCore::AddConsumer(const Consumer& consumer, EngineCounters* counters) {

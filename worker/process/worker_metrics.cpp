@@ -92,6 +92,12 @@ constexpr Single<ReceiveTotals> kProducers[] = {
 };
 static_assert(Covers<ReceiveTotals>(kProducers), "a counter has no row");
 
+constexpr Labelled<Producer::Counters> kProducerRefusals[] = {
+    {&Producer::Counters::over_turn_limit, "over_turn_limit"},
+    {&Producer::Counters::unreadable_descriptor, "unreadable_descriptor"},
+};
+static_assert(Covers<Producer::Counters>(kProducerRefusals), "a counter has no row");
+
 constexpr Single<SendTotals> kConsumers[] = {
     {&SendTotals::nacks_received, "consumer_nacks_received_total",
      "NACKs received from consumers."},
@@ -274,6 +280,10 @@ MetricsReport MakeMetricsReport(const WorkerSnapshot& snapshot) {
              "Packets that a transport did not take, or could not send.", kTransportRefusals,
              counters.transports);
   report.Add(kProducers, counters.producers);
+  report.Add(
+      "producer_refusals_total", "reason",
+      "Packets of producers that were not forwarded, or of which less came than was in them.",
+      kProducerRefusals, counters.producer_refusals);
   report.Add(kConsumers, counters.consumers);
   report.Add("consumer_refusals_total", "reason",
              "Packets that a consumer did not send, and requests that it did not follow.",
