@@ -94,6 +94,7 @@ static_assert(Covers<ReceiveTotals>(kProducers), "a counter has no row");
 
 constexpr Labelled<Producer::Counters> kProducerRefusals[] = {
     {&Producer::Counters::over_turn_limit, "over_turn_limit"},
+    {&Producer::Counters::over_ring_bytes, "over_ring_bytes"},
     {&Producer::Counters::unreadable_descriptor, "unreadable_descriptor"},
 };
 static_assert(Covers<Producer::Counters>(kProducerRefusals), "a counter has no row");
