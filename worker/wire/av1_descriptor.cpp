@@ -6,6 +6,8 @@ namespace {
 
 constexpr uint8_t kObuSequenceHeader = 1;  // AV1 §6.2.2
 constexpr uint8_t kObuTemporalDelimiter = 2;
+constexpr uint8_t kObuFrameHeader = 3;
+constexpr uint8_t kObuFrame = 6;
 constexpr int kMaxLeb128 = 8;  // bytes, AV1 §4.10.5
 
 /// AV1's variable-length integer; fails the reader when it has no end within eight bytes.
@@ -22,6 +24,7 @@ uint64_t ReadLeb128(BoundedReader& reader) {
 
 struct ObuHeader {
   uint8_t type = 0;
+  bool has_size = false;  ///< the OBU's own size field follows; senders should leave it out
   uint8_t temporal_id = 0;
   uint8_t spatial_id = 0;
 };
@@ -32,6 +35,7 @@ std::optional<ObuHeader> ParseObuHeader(std::span<const uint8_t> obu) {
   const uint8_t first = reader.ReadU8();
   ObuHeader header;
   header.type = first >> 3 & 0x0f;
+  header.has_size = (first & 0x02) != 0;
   if ((first & 0x04) != 0) {
     const uint8_t extension = reader.ReadU8();
     header.temporal_id = static_cast<uint8_t>(extension >> 5);
@@ -39,6 +43,17 @@ std::optional<ObuHeader> ParseObuHeader(std::span<const uint8_t> obu) {
   }
   if (!reader.ok() || (first & 0x80) != 0) return std::nullopt;
   return header;
+}
+
+/// True when a frame (header) OBU says that it is no key frame. Its first bits are
+/// show_existing_frame and the frame type, 0 for a key frame (AV1 §5.9.2).
+bool IsOtherFrame(const ObuHeader& header, std::span<const uint8_t> obu) {
+  BoundedReader reader(obu);
+  const bool extended = (reader.ReadU8() & 0x04) != 0;
+  if (extended) reader.Skip(1);
+  if (header.has_size) ReadLeb128(reader);
+  const uint8_t bits = reader.ReadU8();
+  return reader.ok() && (bits & 0xe0) != 0;
 }
 
 }  // namespace
@@ -55,6 +70,9 @@ std::optional<PayloadInfo> ParseAv1(std::span<const uint8_t> payload) {
   info.start_of_frame = !continues;
   info.key_frame = new_sequence;
   bool first_header = true;
+  bool has_sequence_header = false;
+  bool has_frame = false;
+  bool is_other_frame = false;  // the first frame is no key frame
   for (int i = 1; !reader.empty() || i <= element_count; ++i) {
     const bool last = i == element_count;  // has no length of its own
     if (reader.empty()) return std::nullopt;
@@ -64,14 +82,20 @@ std::optional<PayloadInfo> ParseAv1(std::span<const uint8_t> payload) {
     if (continuation || obu.empty()) continue;
     const auto header = ParseObuHeader(obu);
     if (!header) return std::nullopt;
-    if (header->type == kObuTemporalDelimiter || !first_header) continue;
+    if (header->type == kObuTemporalDelimiter) continue;
+    has_sequence_header |= header->type == kObuSequenceHeader && !continues;
+    if ((header->type == kObuFrame || header->type == kObuFrameHeader) && !has_frame) {
+      has_frame = true;
+      is_other_frame = IsOtherFrame(*header, obu);
+    }
+    if (!first_header) continue;
     first_header = false;
     info.temporal_layer = header->temporal_id;
     info.spatial_layer = header->spatial_id;
-    // Encoders write a sequence header in front of key frames only, and some packetisers leave the
-    // N bit at 0.
-    if (header->type == kObuSequenceHeader && !continues) info.key_frame = true;
   }
+  // Some packetisers leave the N bit at 0. Encoders write a sequence header in front of key frames;
+  // where one repeats it in front of another frame, nobody can start there.
+  if (has_sequence_header && !is_other_frame) info.key_frame = true;
   return info;
 }
 

@@ -14,33 +14,44 @@ constexpr uint8_t kFragmentation = 49;
 constexpr uint8_t kLastDefined = 50;  // PACI
 constexpr size_t kNalHeader = 2;      // bytes
 
-// Unlike H264, H265 senders often keep their parameter sets out of band, so a random-access picture
-// counts too; but only its first slice, or a receiver could start in the middle of it.
-// `slice` is what follows the NAL header; its first bit is first_slice_segment_in_pic_flag.
-bool IsKey(uint8_t type, std::span<const uint8_t> slice) {
-  if (type == kVps || type == kSps) return true;
-  return type >= kFirstIrap && type <= kLastIrap && !slice.empty() && (slice[0] & 0x80) != 0;
+/// What the NAL units of one packet say together.
+struct Seen {
+  bool parameter_sets = false;  ///< VPS or SPS
+  bool irap_start = false;      ///< the first slice of a random-access picture (IDR, CRA, BLA)
+  bool other_slice = false;     ///< a slice of another picture
+};
+
+/// `slice` is what follows the NAL header; its first bit is first_slice_segment_in_pic_flag.
+void Look(uint8_t type, std::span<const uint8_t> slice, Seen& seen) {
+  if (type == kVps || type == kSps) {
+    seen.parameter_sets = true;
+  } else if (type < kFirstIrap) {
+    seen.other_slice = true;
+  } else if (type <= kLastIrap) {
+    // Only its first slice, or a receiver could start in the middle of the picture.
+    seen.irap_start |= !slice.empty() && (slice[0] & 0x80) != 0;
+  }
 }
 
 uint8_t NalType(uint8_t first_byte) { return static_cast<uint8_t>(first_byte >> 1 & 0x3f); }
 
-bool ParseAggregate(BoundedReader& reader, PayloadInfo& info) {
+bool ParseAggregate(BoundedReader& reader, Seen& seen) {
   if (reader.empty()) return false;
   while (!reader.empty()) {
     const auto nal = reader.ReadBytes(reader.ReadU16());
     if (!reader.ok() || nal.size() < kNalHeader) return false;
-    info.key_frame |= IsKey(NalType(nal[0]), nal.subspan(kNalHeader));
+    Look(NalType(nal[0]), nal.subspan(kNalHeader), seen);
   }
   return true;
 }
 
-bool ParseFragment(BoundedReader& reader, PayloadInfo& info) {
+bool ParseFragment(BoundedReader& reader, Seen& seen) {
   const uint8_t header = reader.ReadU8();
   if (!reader.ok()) return false;
   const bool start = (header & 0x80) != 0;
   const bool end = (header & 0x40) != 0;
   if (start && end) return false;  // forbidden by RFC 7798 §4.4.3
-  info.key_frame = start && IsKey(header & 0x3f, reader.Rest());
+  if (start) Look(header & 0x3f, reader.Rest(), seen);
   return true;
 }
 
@@ -53,15 +64,19 @@ std::optional<PayloadInfo> ParseH265(std::span<const uint8_t> payload) {
   const int temporal_id_plus1 = reader.ReadU8() & 0x07;
   if (!reader.ok() || temporal_id_plus1 == 0 || type > kLastDefined) return std::nullopt;
   info.temporal_layer = static_cast<uint8_t>(temporal_id_plus1 - 1);
+  Seen seen;
   bool well_formed = true;
   if (type == kAggregation) {
-    well_formed = ParseAggregate(reader, info);
+    well_formed = ParseAggregate(reader, seen);
   } else if (type == kFragmentation) {
-    well_formed = ParseFragment(reader, info);
+    well_formed = ParseFragment(reader, seen);
   } else {
-    info.key_frame = IsKey(type, reader.Rest());
+    Look(type, reader.Rest(), seen);
   }
   if (!well_formed) return std::nullopt;
+  // As for H264: the parameter sets begin a key frame, unless another picture follows them.
+  info.key_frame = seen.parameter_sets && (!seen.other_slice || seen.irap_start);
+  info.bare_random_access = seen.irap_start && !seen.parameter_sets;
   return info;
 }
 

@@ -16,12 +16,17 @@ CodecKind CodecKindFromMimeType(std::string_view mime_type);
 /// True for codecs that have key frames: a new receiver must start with one.
 bool HasKeyFrames(CodecKind codec);
 
-/// What forwarding needs to know of one payload, read from its descriptor: VP8 (RFC 7741 §4.2), VP9
-/// (RFC 9628 §4.2), H264 (RFC 6184: SPS in a single NAL, an aggregate or the start of a fragment),
-/// H265 (RFC 7798: VPS, SPS or first slice of an IRAP picture), AV1 (AV1 RTP spec §4.4: N bit of
-/// the aggregation header, or a sequence header OBU).
+/// What forwarding needs to know of one payload, read from its descriptor and, where that does not
+/// say it, from the first bytes of the frame: VP8 (RFC 7741 §4.2), VP9 (RFC 9628 §4.2 and the
+/// uncompressed header), H264 (RFC 6184: SPS), H265 (RFC 7798: VPS, SPS), AV1 (AV1 RTP spec §4.4:
+/// N bit of the aggregation header, or a sequence header OBU).
 struct PayloadInfo {
-  bool key_frame = false;       ///< this packet begins (or for H264/H265: carries) a key frame
+  /// A decoder can start with this packet: it begins a key frame, or the parameter sets in front of
+  /// one.
+  bool key_frame = false;
+  /// H264, H265: a random-access picture begins here, without parameter sets in this packet. A
+  /// decoder can start with it if it has those from elsewhere (see ParameterSetWatch).
+  bool bare_random_access = false;
   bool start_of_frame = false;  ///< first packet of a frame, where the codec tells
   bool end_of_frame = false;    ///< last packet of a frame, where the codec tells (VP9 E)
   uint8_t spatial_layer = 0;

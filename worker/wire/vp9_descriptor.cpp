@@ -38,6 +38,23 @@ void SkipScalabilityStructure(BoundedReader& reader) {
   }
 }
 
+/// What the first byte of the uncompressed header says (VP9 bitstream specification §6.2).
+enum class FrameKind : uint8_t {
+  kKey,
+  kOther,       ///< inter, intra-only, or a stored frame that is shown again
+  kUnreadable,  ///< no frame marker: encrypted from end to end
+};
+
+FrameKind ReadFrameKind(uint8_t first) {
+  constexpr uint8_t kFrameMarker = 2;
+  if (first >> 6 != kFrameMarker) return FrameKind::kUnreadable;
+  const bool profile_3 = (first & 0x30) == 0x30;  // one reserved bit more
+  const int show_existing_frame_bit = profile_3 ? 2 : 3;
+  const bool show_existing = (first >> show_existing_frame_bit & 1) != 0;
+  const bool non_key = (first >> (show_existing_frame_bit - 1) & 1) != 0;
+  return show_existing || non_key ? FrameKind::kOther : FrameKind::kKey;
+}
+
 }  // namespace
 
 std::optional<PayloadInfo> ParseVp9(std::span<const uint8_t> payload) {
@@ -58,8 +75,9 @@ std::optional<PayloadInfo> ParseVp9(std::span<const uint8_t> payload) {
   info.start_of_frame = start_of_frame;
   info.end_of_frame = (first & 0x04) != 0;
   // A frame of an upper spatial layer predicts from the layer below, so a key picture starts with
-  // the lowest one.
-  info.key_frame = start_of_frame && !inter_predicted && info.spatial_layer == 0;
+  // the lowest one. The P bit alone will not do: some senders (ffmpeg) never set it.
+  info.key_frame = start_of_frame && !inter_predicted && info.spatial_layer == 0 &&
+                   ReadFrameKind(reader.ReadU8()) != FrameKind::kOther;
   return info;
 }
 

@@ -107,11 +107,12 @@ TEST_CASE("VP8: picture id and TL0PICIDX are rewritten in place", "[payload]") {
 }
 
 TEST_CASE("VP9: key frame, layers", "[payload]") {
-  CHECK(IsKey(CodecKind::kVp9, "88 05 aa"));              // I, B
-  CHECK_FALSE(IsKey(CodecKind::kVp9, "c8 05 aa"));        // P
-  CHECK_FALSE(IsKey(CodecKind::kVp9, "80 05 aa"));        // no B
-  CHECK(IsKey(CodecKind::kVp9, "a8 9005 00 07 aa"));      // 15-bit id, layer 0, TL0PICIDX
-  CHECK_FALSE(IsKey(CodecKind::kVp9, "a8 05 03 07 aa"));  // spatial layer 1 on a key picture
+  // 82 49 83 42 …: the uncompressed header of a key frame of profile 0.
+  CHECK(IsKey(CodecKind::kVp9, "88 05 82498342"));              // I, B
+  CHECK_FALSE(IsKey(CodecKind::kVp9, "c8 05 86004092"));        // P
+  CHECK_FALSE(IsKey(CodecKind::kVp9, "80 05 82498342"));        // no B
+  CHECK(IsKey(CodecKind::kVp9, "a8 9005 00 07 82498342"));      // 15-bit id, layer 0, TL0PICIDX
+  CHECK_FALSE(IsKey(CodecKind::kVp9, "a8 05 03 07 82498342"));  // spatial layer 1, key picture
   const auto layers = Parse(CodecKind::kVp9, "e0 05 54 07 aa");
   REQUIRE(layers);
   CHECK(layers->temporal_layer == 2);
@@ -119,6 +120,38 @@ TEST_CASE("VP9: key frame, layers", "[payload]") {
   CHECK(layers->layer_sync);
   CHECK_FALSE(layers->start_of_frame);
   CHECK(Parse(CodecKind::kVp9, "88 05 aa")->start_of_frame);
+}
+
+TEST_CASE("VP9: the frame's own header decides, whatever the P bit says", "[payload]") {
+  struct Row {
+    std::string name;
+    std::string frame;
+    bool key;
+  };
+  const std::vector<Row> rows = {
+      {"key frame, profile 0", "82 49 83 42 00 27 f0 1d f6", true},
+      {"key frame that is not shown", "80 49 83 42 00", true},
+      {"key frame, error resilient", "83 49 83 42 20", true},
+      {"key frame, profile 1", "a2 49 83 42 00", true},
+      {"key frame, profile 2", "92 49 83 42 08", true},
+      {"key frame, profile 3 has a reserved bit", "b1 24 c1 a1", true},
+      {"inter frame as ffmpeg sends it: P is 0", "86 00 40 92 9c", false},
+      {"inter frame that is not shown (alternate reference)", "84 00 40 92", false},
+      {"inter frame, profile 2", "96 00 40 92", false},
+      {"inter frame, profile 3", "b3 00 40 92", false},
+      {"intra-only frame", "85 49 83 42 80", false},
+      {"a stored frame is shown again", "88", false},
+      {"a stored frame is shown again, profile 3", "b4", false},
+      {"encrypted from end to end: only P tells", "5c 11 22 33", true},
+  };
+  for (const Row& row : rows) {
+    INFO(row.name);
+    CHECK(IsKey(CodecKind::kVp9, "88 05" + row.frame) == row.key);  // non-flexible
+    CHECK(IsKey(CodecKind::kVp9, "98 05" + row.frame) == row.key);  // flexible
+    CHECK(IsKey(CodecKind::kVp9, "8a 05 18 0280 0168 01 00" + row.frame) == row.key);  // structure
+    CHECK_FALSE(IsKey(CodecKind::kVp9, "c8 05" + row.frame));                          // P
+    CHECK_FALSE(IsKey(CodecKind::kVp9, "80 05" + row.frame));  // not its start
+  }
 }
 
 TEST_CASE("VP9: flexible mode references", "[payload]") {
@@ -130,33 +163,92 @@ TEST_CASE("VP9: flexible mode references", "[payload]") {
 
 TEST_CASE("VP9: scalability structures", "[payload]") {
   // One layer with sizes and a picture group of two.
-  CHECK(IsKey(CodecKind::kVp9, "0a 18 0140 00f0 02 04 01 08 01 02 aa"));
+  CHECK(IsKey(CodecKind::kVp9, "0a 18 0140 00f0 02 04 01 08 01 02 82"));
   // Eight layers with sizes.
-  CHECK(IsKey(CodecKind::kVp9, "0a f0" + std::string(64, '1') + "aa"));
+  CHECK(IsKey(CodecKind::kVp9, "0a f0" + std::string(64, '1') + "82"));
   CHECK(IsMalformed(CodecKind::kVp9, "0a f0" + std::string(62, '1')));
   // 255 pictures of three references each: all there, and one byte short.
   std::string group = "0a 08 ff";
   for (int i = 0; i < 255; ++i) group += "0c 010203";
-  CHECK(IsKey(CodecKind::kVp9, group + "aa"));
+  CHECK(IsKey(CodecKind::kVp9, group + "82"));
   CHECK(IsMalformed(CodecKind::kVp9, group));
   CHECK(IsMalformed(CodecKind::kVp9, "0a 08 ff 0c 01"));
 }
 
-TEST_CASE("H264: an SPS makes a key frame, wherever it is packed", "[payload]") {
-  CHECK(IsKey(CodecKind::kH264, "67 42e01f"));
-  CHECK_FALSE(IsKey(CodecKind::kH264, "68 ce3c80"));         // PPS
-  CHECK_FALSE(IsKey(CodecKind::kH264, "65 88"));             // IDR alone
-  CHECK_FALSE(IsKey(CodecKind::kH264, "61 9a"));             // slice
-  CHECK(IsKey(CodecKind::kH264, "78 0002 6742 0002 68ce"));  // STAP-A
-  CHECK(IsKey(CodecKind::kH264, "78 0002 68ce 0002 6742"));  // in the second place
-  CHECK_FALSE(IsKey(CodecKind::kH264, "78 0002 68ce"));
-  CHECK(IsKey(CodecKind::kH264, "79 0000 0002 6742"));            // STAP-B
-  CHECK(IsKey(CodecKind::kH264, "7a 0000 0002 00 0000 6742"));    // MTAP16
-  CHECK(IsKey(CodecKind::kH264, "7b 0000 0002 00 000000 6742"));  // MTAP24
-  CHECK(IsKey(CodecKind::kH264, "7c 87 42"));                     // FU-A start
-  CHECK_FALSE(IsKey(CodecKind::kH264, "7c 07 42"));               // FU-A without start
-  CHECK_FALSE(IsKey(CodecKind::kH264, "7c 47 42"));               // its end
-  CHECK_FALSE(IsKey(CodecKind::kH264, "7c 85 42"));               // IDR fragment
+/// What a packet says of a decoder that wants to start.
+enum class Start { kNo, kHere, kWithParameterSetsFromElsewhere };
+Start StartOf(CodecKind codec, std::string_view hex) {
+  const auto info = Parse(codec, hex);
+  REQUIRE(info);
+  if (info->key_frame) return Start::kHere;
+  return info->bare_random_access ? Start::kWithParameterSetsFromElsewhere : Start::kNo;
+}
+struct StartRow {
+  std::string name;
+  std::string payload;
+  Start start;
+};
+
+TEST_CASE("VP8: what a decoder can start from", "[payload]") {
+  const std::vector<StartRow> rows = {
+      {"key frame as Chromium sends it", "90 e0 8001 01 20 50 0d 00 9d012a 8002 6801",
+       Start::kHere},
+      {"its second packet", "80 e0 8001 01 20 50 0d 00", Start::kNo},
+      {"its second partition", "91 e0 8001 01 20 50 0d 00", Start::kNo},
+      {"inter frame", "90 e0 8002 02 20 31 04 00 11", Start::kNo},
+      {"key frame without extensions (ffmpeg)", "10 f0 0a 00 9d012a 4001 f000", Start::kHere},
+      {"golden frame with prediction", "90 80 05 d1 02 00", Start::kNo},
+  };
+  for (const StartRow& row : rows) {
+    INFO(row.name);
+    CHECK(StartOf(CodecKind::kVp8, row.payload) == row.start);
+  }
+}
+
+TEST_CASE("H264: what a decoder can start from", "[payload]") {
+  const std::string sps = "6742e01f da014016 e9";
+  const std::string pps = "68ce3c80";
+  const std::vector<StartRow> rows = {
+      {"SPS in a packet of its own", sps, Start::kHere},
+      {"PPS alone", pps, Start::kNo},
+      {"access unit delimiter", "09f0", Start::kNo},
+      {"IDR slice, first of its picture", "65 88840a", Start::kWithParameterSetsFromElsewhere},
+      {"IDR slice, not the first", "65 1e21", Start::kNo},
+      {"slice", "61 9a24", Start::kNo},
+      {"slice that nothing refers to", "01 9a24", Start::kNo},
+      {"STAP-A of SPS and PPS (libwebrtc)", "78 0009" + sps + "0004" + pps, Start::kHere},
+      {"STAP-A of PPS and SPS", "78 0004" + pps + "0009" + sps, Start::kHere},
+      {"STAP-A with IDR", "78 0009" + sps + "0004" + pps + "0003 658884", Start::kHere},
+      {"STAP-A with AUD and SEI first (x264)",
+       "78 0002 09f0 0004 06050100 0009" + sps + "0004" + pps + "0003 658884", Start::kHere},
+      {"STAP-A of a slice behind repeated parameter sets",
+       "78 0009" + sps + "0004" + pps + "0003 619a24", Start::kNo},
+      {"the same at a recovery point (intra refresh)",
+       "78 0009" + sps + "0004" + pps + "0004 06060184 0003 619a24", Start::kHere},
+      {"a recovery point behind another SEI message",
+       "78 0009" + sps + "0004" + pps + "0007 060501aa060184 0003 619a24", Start::kHere},
+      {"an SEI message whose size is 255 + 1 and more than there is",
+       "78 0009" + sps + "0004" + pps + "0005 0605ff0101 0003 619a24", Start::kNo},
+      {"recovery point without parameter sets", "78 0004 06060184 0003 619a24", Start::kNo},
+      {"STAP-A of PPS and IDR", "78 0004" + pps + "0003 658884",
+       Start::kWithParameterSetsFromElsewhere},
+      {"STAP-A of PPS", "78 0004" + pps, Start::kNo},
+      {"STAP-B", "79 0000 0009" + sps, Start::kHere},
+      {"MTAP16", "7a 0000 0009 00 0000" + sps, Start::kHere},
+      {"MTAP24", "7b 0000 0009 00 000000" + sps, Start::kHere},
+      {"FU-A of an SPS", "7c 87 42e01f", Start::kHere},
+      {"its middle", "7c 07 42e01f", Start::kNo},
+      {"its end", "7c 47 42e01f", Start::kNo},
+      {"FU-A of an IDR slice", "7c 85 8884", Start::kWithParameterSetsFromElsewhere},
+      {"FU-A of a later IDR slice", "7c 85 1e21", Start::kNo},
+      {"middle of an IDR slice", "7c 05 8884", Start::kNo},
+      {"FU-B of an IDR slice", "7d 85 0102 8884", Start::kWithParameterSetsFromElsewhere},
+      {"FU-A of a slice", "5c 81 9a24", Start::kNo},
+  };
+  for (const StartRow& row : rows) {
+    INFO(row.name);
+    CHECK(StartOf(CodecKind::kH264, row.payload) == row.start);
+  }
 }
 
 TEST_CASE("H264: malformed payloads", "[payload]") {
@@ -170,20 +262,49 @@ TEST_CASE("H264: malformed payloads", "[payload]") {
   CHECK(IsMalformed(CodecKind::kH264, "7a 0000 0002 00 00"));    // MTAP16 cut in its fields
   CHECK(IsMalformed(CodecKind::kH264, "7c"));                    // FU-A without a header
   CHECK(IsMalformed(CodecKind::kH264, "7c c7 42"));              // start and end at once
+  CHECK(IsMalformed(CodecKind::kH264, "7d 85 01"));              // FU-B cut in its order number
 }
 
-TEST_CASE("H265: parameter sets and random-access pictures", "[payload]") {
-  CHECK(IsKey(CodecKind::kH265, "40 01 0c"));                       // VPS
-  CHECK(IsKey(CodecKind::kH265, "42 01 01"));                       // SPS
-  CHECK_FALSE(IsKey(CodecKind::kH265, "44 01 c0"));                 // PPS
-  CHECK(IsKey(CodecKind::kH265, "26 01 af"));                       // IDR, first slice
-  CHECK_FALSE(IsKey(CodecKind::kH265, "26 01 2f"));                 // IDR, a later slice
-  CHECK(IsKey(CodecKind::kH265, "2a 01 80"));                       // CRA
-  CHECK_FALSE(IsKey(CodecKind::kH265, "02 01 80"));                 // trailing picture
-  CHECK(IsKey(CodecKind::kH265, "60 01 0003 400101 0003 420101"));  // aggregate
-  CHECK_FALSE(IsKey(CodecKind::kH265, "60 01 0003 440101"));
-  CHECK(IsKey(CodecKind::kH265, "62 01 93 80"));        // fragment: IDR start
-  CHECK_FALSE(IsKey(CodecKind::kH265, "62 01 13 80"));  // its middle
+TEST_CASE("H265: what a decoder can start from", "[payload]") {
+  const std::string vps = "40010c01";
+  const std::string sps = "42010101";
+  const std::string pps = "4401c0f1";
+  const auto bare = Start::kWithParameterSetsFromElsewhere;
+  const std::vector<StartRow> rows = {
+      {"VPS", vps, Start::kHere},
+      {"SPS", sps, Start::kHere},
+      {"PPS", pps, Start::kNo},
+      {"access unit delimiter", "460110", Start::kNo},
+      {"IDR_W_RADL, first slice", "2601af08", bare},
+      {"IDR_W_RADL, a later slice", "26012f08", Start::kNo},
+      {"IDR_N_LP", "2801af08", bare},
+      {"CRA", "2a01af08", bare},
+      {"BLA_W_LP", "2001af08", bare},
+      {"BLA_W_RADL", "2201af08", bare},
+      {"BLA_N_LP", "2401af08", bare},
+      {"reserved for random access", "2c01af08", bare},
+      {"trailing picture", "0201d009", Start::kNo},
+      {"leading picture (RASL)", "1201d009", Start::kNo},
+      {"aggregate of VPS, SPS, PPS", "6001 0004" + vps + "0004" + sps + "0004" + pps, Start::kHere},
+      {"the same with IDR", "6001 0004" + vps + "0004" + sps + "0004" + pps + "0004 2601af08",
+       Start::kHere},
+      {"the same with CRA", "6001 0004" + vps + "0004" + sps + "0004" + pps + "0004 2a01af08",
+       Start::kHere},
+      {"the same with a trailing picture",
+       "6001 0004" + vps + "0004" + sps + "0004" + pps + "0004 0201d009", Start::kNo},
+      {"aggregate of PPS and IDR", "6001 0004" + pps + "0004 2601af08", bare},
+      {"aggregate of PPS", "6001 0004" + pps, Start::kNo},
+      {"fragment: start of an IDR", "6201 93 af08", bare},
+      {"fragment: start of a CRA", "6201 95 af08", bare},
+      {"fragment: its middle", "6201 13 af08", Start::kNo},
+      {"fragment: its end", "6201 53 af08", Start::kNo},
+      {"fragment: a later slice of an IDR", "6201 93 2f08", Start::kNo},
+      {"fragment: start of a trailing picture", "6201 81 d009", Start::kNo},
+  };
+  for (const StartRow& row : rows) {
+    INFO(row.name);
+    CHECK(StartOf(CodecKind::kH265, row.payload) == row.start);
+  }
   CHECK(Parse(CodecKind::kH265, "02 03 80")->temporal_layer == 2);
 }
 
@@ -198,12 +319,43 @@ TEST_CASE("H265: malformed payloads", "[payload]") {
   CHECK(IsMalformed(CodecKind::kH265, "62 01 d3 80"));        // start and end at once
 }
 
-TEST_CASE("AV1: the N bit, sequence headers, layers", "[payload]") {
-  CHECK(IsKey(CodecKind::kAv1, "18 0a aa"));        // N, W=1
-  CHECK(IsKey(CodecKind::kAv1, "10 0a aa"));        // sequence header without N
-  CHECK(IsKey(CodecKind::kAv1, "20 01 10 0a aa"));  // behind a temporal delimiter
-  CHECK_FALSE(IsKey(CodecKind::kAv1, "10 32 aa"));  // frame
-  CHECK_FALSE(IsKey(CodecKind::kAv1, "90 0a aa"));  // continuation of an OBU
+TEST_CASE("AV1: what a decoder can start from", "[payload]") {
+  // 0a…: sequence header OBU (0a0b with a size field of its own). 32 / 1a: frame, frame header; the
+  // next bits are show_existing_frame, frame_type (0 key, 1 inter, 2 intra-only, 3 switch).
+  const std::string sequence_header = "08 00 00 00 42 a7 bf e4 60 0d";
+  const std::vector<StartRow> rows = {
+      {"N bit, sequence header and key frame (libwebrtc)", "28 0a" + sequence_header + "30 10aa",
+       Start::kHere},
+      {"the same without the N bit", "20 0a" + sequence_header + "30 10aa", Start::kHere},
+      {"with a frame header apart", "20 0a" + sequence_header + "18 10aa", Start::kHere},
+      {"with sizes inside the OBUs (0b with extension)", "20 0b 0a09 00000042a7bfe4600d 32 02 10aa",
+       Start::kHere},
+      {"behind a temporal delimiter (ffmpeg)", "30 01 10 0a" + sequence_header + "30 10aa",
+       Start::kHere},
+      {"sequence header alone in its packet", "10" + sequence_header, Start::kHere},
+      {"N bit, sequence header alone", "18" + sequence_header, Start::kHere},
+      {"sequence header repeated in front of an inter frame", "20 0a" + sequence_header + "30 30aa",
+       Start::kNo},
+      {"sequence header in front of an intra-only frame", "20 0a" + sequence_header + "30 50aa",
+       Start::kNo},
+      {"sequence header in front of a switch frame", "20 0a" + sequence_header + "30 70aa",
+       Start::kNo},
+      {"sequence header in front of a stored frame", "20 0a" + sequence_header + "18 80aa",
+       Start::kNo},
+      {"key frame without a sequence header", "10 30 10aa", Start::kNo},
+      {"inter frame", "10 30 30aa", Start::kNo},
+      {"layers: key frame of the lowest, with extension bytes",
+       "28 0b 0c 00 000000 42a7bfe4600d 34 00 10aa", Start::kHere},
+      {"layers: an upper one behind it", "10 34 08 30aa", Start::kNo},
+      {"second packet of a key frame", "90 aabbcc", Start::kNo},
+      {"second packet, then a sequence header that is not its start",
+       "a0 02 aabb" + sequence_header, Start::kNo},
+      {"frame cut right behind its header", "20 0a" + sequence_header + "30", Start::kHere},
+  };
+  for (const StartRow& row : rows) {
+    INFO(row.name);
+    CHECK(StartOf(CodecKind::kAv1, row.payload) == row.start);
+  }
   CHECK(Parse(CodecKind::kAv1, "10 32 aa")->start_of_frame);
   CHECK_FALSE(Parse(CodecKind::kAv1, "90 0a aa")->start_of_frame);
   const auto layers = Parse(CodecKind::kAv1, "10 36 48 aa");
