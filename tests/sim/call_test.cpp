@@ -2,38 +2,10 @@
 // of a seed is the same run.
 #include <catch2/catch.hpp>
 
-#include "tests/sim/call_fixture.h"
+#include "tests/sim/video_call.h"
 
 namespace sluice::worker {
 namespace {
-
-/// A publisher and viewers of its video.
-struct VideoCall : CallFixture {
-  explicit VideoCall(uint64_t seed = 1) : CallFixture(seed) {
-    publisher = Join("pub");
-    REQUIRE(AwaitConnected(*publisher, "pub", Duration::Seconds(30)));
-    REQUIRE(engine->Produce("pub", VideoOptions()).ok());
-    sender = std::make_unique<VideoSender>(environment, *publisher, kVideoSsrc, kVideoRtx);
-    sender->Start();
-  }
-
-  struct Viewer {
-    std::unique_ptr<WebRtcPeer> peer;
-    std::unique_ptr<VideoReceiver> receiver;
-  };
-  Viewer View(const std::string& id, uint32_t ssrc,
-              TransportProtocol protocol = TransportProtocol::kUdp) {
-    Viewer viewer;
-    viewer.peer = Join(id, DtlsRole::kClient, protocol);
-    viewer.receiver = std::make_unique<VideoReceiver>(environment, *viewer.peer, ssrc, ssrc + 1);
-    REQUIRE(AwaitConnected(*viewer.peer, id, Duration::Seconds(30)));
-    REQUIRE(engine->Consume(id, samples::ConsumerOf(VideoOptions(), "c" + id, ssrc)).ok());
-    return viewer;
-  }
-
-  std::unique_ptr<WebRtcPeer> publisher;
-  std::unique_ptr<VideoSender> sender;
-};
 
 TEST_CASE("a handshake survives 30 % loss in both directions and both roles", "[sim]") {
   for (uint64_t seed = 1; seed <= 20; ++seed) {

@@ -86,11 +86,7 @@ void Consumer::Impl::OnKeyFrameRequest(size_t stream, TraceReport::Type type, Co
     events.OnConsumerTrace(id, trace);
   }
   if (!active || !HasKeyFrames(settings.codec)) return;
-  if (key_frame_asked_at != Timestamp() && now - key_frame_asked_at < kMinKeyFrameInterval) {
-    ++counters.key_frame_requests_throttled;
-    return;
-  }
-  AskForKeyFrame(stream, now);
+  AskForKeyFrame(stream, now);  // the source merges requests, so that none is lost
 }
 
 ConsumerScore Consumer::Impl::Score() const {

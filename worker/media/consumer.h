@@ -32,7 +32,6 @@ struct ConsumerCounters {
   uint64_t nack_too_soon = 0;        ///< sent again less than a round trip ago
   uint64_t nack_over_budget = 0;     ///< retransmission credit used up
   uint64_t nack_not_repeatable = 0;  ///< no RTX, and a transport-wide number in every packet
-  uint64_t key_frame_requests_throttled = 0;
 };
 
 /// What receivers asked of a consumer.

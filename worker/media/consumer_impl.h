@@ -22,8 +22,6 @@ struct Consumer::Impl {
   /// How far a packet may have overtaken the first one of the key frame that a receiver waited for,
   /// to be sent after it: reordering within a frame or two (packets).
   static constexpr int64_t kMaxOvertakers = 30;
-  /// Between two requests of one receiver: it repeats what it needs, the source's throttle follows.
-  static constexpr Duration kMinKeyFrameInterval = Duration::Millis(250);
   /// After which an unanswered request for the first key frame is repeated.
   static constexpr Duration kKeyFrameRetry = Duration::Millis(1000);
   /// Least time between two sender reports (router-protocol §5.12: 1000 ms / 1.15).

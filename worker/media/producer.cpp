@@ -87,6 +87,10 @@ struct Producer::Impl final : public ReceiveStreamEvents {
   ReceiveResult OnRtp(const PacketRef& buffer, RtpPacket& packet, Timestamp received_at);
   ReceiveResult OnMedia(ReceiveStream& stream, size_t index, const PacketRef& buffer,
                         RtpPacket& packet, Timestamp received_at);
+  /// Forwards a media packet whose number `outcome` believes.
+  ReceiveResult Admit(ReceiveStream& stream, size_t index, const PacketRef& buffer,
+                      const RtpPacket& packet, const SequenceTracker::Outcome& outcome,
+                      Timestamp received_at);
   ReceiveResult OnRetransmission(ReceiveStream& stream, size_t index, const PacketRef& buffer,
                                  RtpPacket& packet, Timestamp received_at);
   void Process(ReceiveStream& stream, size_t index, const PacketRef& buffer,
@@ -169,9 +173,16 @@ Producer::ReceiveResult Producer::Impl::OnRtp(const PacketRef& buffer, RtpPacket
   // The transport matched it by MID or RID. One encoding: there is nothing to choose.
   ReceiveStream& stream = *streams.front();
   const bool is_media = payloads[packet.payload_type().value()].makes_stream();
-  if (!stream.LearnSsrc(packet, is_media)) return ReceiveResult::kDiscarded;
+  const Ssrc old = is_media ? stream.ssrc() : stream.rtx_ssrc();
+  bool replaced = false;
+  if (!stream.LearnSsrc(packet, is_media)) {
+    replaced = streams.size() == 1 && stream.ReplaceSsrc(packet, is_media, received_at);
+    if (!replaced) return ReceiveResult::kDiscarded;
+    host.OnSsrcReleased(producer, old);
+  }
   SLUICE_DEBUG(kRtp, "producer {} learned ssrc {}", id, ssrc.value());
   host.OnSsrcLearned(producer, ssrc);
+  if (replaced && is_media) EmitScore();  // it names the SSRC
   if (stream.ssrc() == ssrc) return OnMedia(stream, 0, buffer, packet, received_at);
   return OnRetransmission(stream, 0, buffer, packet, received_at);
 }
@@ -186,7 +197,26 @@ Producer::ReceiveResult Producer::Impl::OnMedia(ReceiveStream& stream, size_t in
     if (!entry.makes_stream()) return ReceiveResult::kDiscarded;
     if (IsOfOtherCodec(stream, packet)) ChangeCodec(stream, packet, received_at);
   }
-  const auto outcome = stream.OnMedia(packet, received_at);
+  auto outcome = stream.OnMedia(buffer, packet, received_at);
+  bool new_run = outcome.restarted;
+  if (outcome.verdict == SequenceTracker::Verdict::kNewRun) [[unlikely]] {
+    new_run = true;
+    for (ReceiveStream::Suspect& first : stream.TakeSuspects()) {
+      const auto believed = stream.OnMedia(first.buffer, first.packet, first.received_at);
+      Admit(stream, index, first.buffer, first.packet, believed, first.received_at);
+    }
+    outcome = stream.OnMedia(buffer, packet, received_at);
+  }
+  const ReceiveResult result = Admit(stream, index, buffer, packet, outcome, received_at);
+  if (new_run && HasKeyFrames(entry.codec) && !stream.key_frame_in_run()) [[unlikely]]
+    stream.RequestKeyFrameUrgently(received_at);
+  return result;
+}
+
+Producer::ReceiveResult Producer::Impl::Admit(ReceiveStream& stream, size_t index,
+                                              const PacketRef& buffer, const RtpPacket& packet,
+                                              const SequenceTracker::Outcome& outcome,
+                                              Timestamp received_at) {
   if (!outcome.accepted()) return ReceiveResult::kDiscarded;
   if (IsOfOtherCodec(stream, packet)) [[unlikely]] {
     // A late one, or padding, is no sign of a change.
@@ -218,6 +248,9 @@ void Producer::Impl::Process(ReceiveStream& stream, size_t index, const PacketRe
   // Overtaken by a change of the codec: of use to nobody.
   const bool past = !payload.empty() && IsOfOtherCodec(stream, packet);
   if (!payload.empty() && !past) info = ParsePayload(codec, payload).value_or(PayloadInfo{});
+  if (info.key_frame || info.bare_random_access) {
+    info.key_frame = stream.parameter_sets().IsKeyFrame(info, packet.timestamp());
+  }
 
   const bool first = !stream.tracked();
   stream.Track(outcome, packet, repaired, info.key_frame, info.temporal_layer, received_at);
@@ -258,7 +291,7 @@ void Producer::Impl::Route(ReceiveStream& stream, size_t index, const PacketRef&
   routed.marker = packet.marker();
   routed.is_recovered = repaired;
   routed.padding_only = payload.empty();
-  routed.restarted = outcome.restarted;
+  routed.restarted = outcome.restarted || outcome.time_jumped;
   routed.info = info;
   if (routed.padding_only) return;
   extensions.Route(packet, stream.clock_offset(), &routed.extensions);
@@ -326,7 +359,7 @@ void Producer::Impl::StartStream(ReceiveStream& stream, bool key_frame_codec, bo
                                  Timestamp now) {
   EmitScore();
   TellConsumersOfScore();
-  if (key_frame_codec && !key_frame) stream.RequestKeyFrame(now, /*forced=*/true);
+  if (key_frame_codec && !key_frame) stream.RequestKeyFrameUrgently(now);
 }
 
 void Producer::Impl::ChangeCodec(ReceiveStream& stream, const RtpPacket& packet, Timestamp now) {
@@ -337,7 +370,7 @@ void Producer::Impl::ChangeCodec(ReceiveStream& stream, const RtpPacket& packet,
   SLUICE_DEBUG(kRtp, "producer {} changed to {}", id, stream.params().mime_type);
   if (!HasKeyFrames(entry.codec)) return;
   const auto info = ParsePayload(entry.codec, packet.payload());
-  if (!info || !info->key_frame) stream.RequestKeyFrame(now, /*forced=*/false);
+  if (!info || !info->key_frame) stream.RequestKeyFrame(now);
 }
 
 // ---- Events
@@ -519,15 +552,15 @@ void Producer::Resume() {
     impl_->observers[i]->OnProducerResumed(*this);
   }
   for (const auto& stream : impl_->streams) {
-    stream->RequestKeyFrame(impl_->environment.Now(), /*forced=*/true);
+    stream->RequestKeyFrameUrgently(impl_->environment.Now());
   }
 }
 
-void Producer::RequestKeyFrame(Ssrc mapped_ssrc, bool forced) {
+void Producer::RequestKeyFrame(Ssrc mapped_ssrc) {
   if (impl_->paused) return;  // Resume asks
   for (const auto& stream : impl_->streams) {
     if (stream->mapped_ssrc() == mapped_ssrc) {
-      stream->RequestKeyFrame(impl_->environment.Now(), forced);
+      stream->RequestKeyFrame(impl_->environment.Now());
     }
   }
 }
@@ -535,7 +568,7 @@ void Producer::RequestKeyFrame(Ssrc mapped_ssrc, bool forced) {
 void Producer::RequestKeyFrames() {
   if (impl_->paused) return;
   for (const auto& stream : impl_->streams) {
-    stream->RequestKeyFrame(impl_->environment.Now(), /*forced=*/false);
+    stream->RequestKeyFrame(impl_->environment.Now());
   }
 }
 

@@ -46,6 +46,9 @@ class ProducerHost {
   virtual void ScheduleDelivery(Producer& producer) = 0;
   /// A packet of an encoding announced by RID or MID only told us this SSRC.
   virtual void OnSsrcLearned(Producer& producer, Ssrc ssrc) = 0;
+  /// Another one, learned next, has taken the place of this SSRC: its packets are no longer the
+  /// producer's.
+  virtual void OnSsrcReleased(Producer& /*producer*/, Ssrc /*ssrc*/) {}
   /// The clock of the sender with this CNAME, one per CNAME of a router, so that its audio and its
   /// video are placed on our time line by the same offset. The router keeps a weak_ptr.
   virtual std::shared_ptr<SenderClock> ClockOf(const std::string& cname) = 0;
@@ -72,6 +75,10 @@ class ProducerObserver {
 /// Numbers, counts and score go on; jitter and what is missing are forgotten; a key frame is asked
 /// for, and consumers wait for it. Packets of the codec before that come later are counted and no
 /// more.
+///
+/// A sender that begins anew under its SSRC (RestartDetector) is followed from the first packet of
+/// the new run; one that begins anew under another SSRC with the same MID, after a moment of
+/// silence of the old one. Consumers go on with their own numbers and time.
 ///
 /// Owned by the transport; consumers attach through the router. Holds one PacketRing per encoding,
 /// in which each recent packet lives once for all its consumers.
@@ -114,9 +121,9 @@ class Producer {
 
   void Pause();
   void Resume();
-  /// For the encoding with `mapped_ssrc`, throttled (§5.10: pending 1000 ms, keyFrameRequestDelay).
-  /// `forced` skips the throttle.
-  void RequestKeyFrame(Ssrc mapped_ssrc, bool forced = false);
+  /// For the encoding with `mapped_ssrc`, throttled: at most one a second goes to the sender (see
+  /// KeyFrameRequester), the first one at once.
+  void RequestKeyFrame(Ssrc mapped_ssrc);
   /// For every encoding, throttled.
   void RequestKeyFrames();
   void EnableTraces(TraceMask traces);

@@ -36,7 +36,8 @@ ReceiveStream::ReceiveStream(const RtpStreamParams& params, MediaKind kind, Ssrc
       statistics_(params.clock_rate),
       nack_timer_(environment.CreateTimer([this](Timestamp now) { SendNacks(now); })),
       key_frame_requester_(environment, key_frame_delay, *this),
-      rate_(params.use_dtx ? kDtxRateWindow : kRateWindow) {
+      rate_(params.use_dtx ? kDtxRateWindow : kRateWindow),
+      last_media_at_(environment.Now()) {
   if (params_.temporal_layers > 1) {
     layer_rates_.assign(std::min<size_t>(params_.temporal_layers, kMaxTemporalLayers),
                         RateWindow(kRateWindow));
@@ -57,6 +58,23 @@ bool ReceiveStream::LearnSsrc(const RtpPacket& packet, bool is_media) {
   return true;
 }
 
+bool ReceiveStream::ReplaceSsrc(const RtpPacket& packet, bool is_media, Timestamp received_at) {
+  if (!is_media) {
+    if (!rtx_is_stale_ || packet.payload_type().value() != params_.rtx_payload_type) return false;
+    rtx_is_stale_ = false;
+    params_.rtx_ssrc = packet.ssrc().value();
+    return true;
+  }
+  if (received_at - last_media_at_ < kSsrcSilence) return false;
+  params_.ssrc = packet.ssrc().value();
+  rtx_is_stale_ = params_.rtx_ssrc.has_value();
+  statistics_.StartNewSource();
+  rtx_statistics_.reset();
+  last_report_.reset();
+  suspects_.clear();
+  return true;
+}
+
 void ReceiveStream::ChangeCodec(const RtpParameters& parameters, const RtpCodecParameters& codec) {
   const uint32_t clock_rate = params_.clock_rate;
   const bool used_dtx = params_.use_dtx;
@@ -65,37 +83,62 @@ void ReceiveStream::ChangeCodec(const RtpParameters& parameters, const RtpCodecP
   statistics_.SetClockRate(params_.clock_rate);
   if (rtx_statistics_) rtx_statistics_->SetClockRate(params_.clock_rate);
   nack_.ClearHoles();
+  parameter_sets_ = {};
   if (params_.clock_rate != clock_rate) last_report_.reset();
   if (params_.use_dtx != used_dtx) {
     rate_ = RateWindow(params_.use_dtx ? kDtxRateWindow : kRateWindow);
   }
 }
 
-SequenceTracker::Outcome ReceiveStream::OnMedia(const RtpPacket& packet, Timestamp received_at) {
+SequenceTracker::Outcome ReceiveStream::OnMedia(const PacketRef& buffer, const RtpPacket& packet,
+                                                Timestamp received_at) {
   const bool first = !started();
-  const auto outcome = statistics_.OnPacket(packet.sequence_number(), packet.timestamp(),
-                                            packet.size(), received_at);
+  last_media_at_ = received_at;
+  const auto outcome = statistics_.OnPacket(
+      packet.sequence_number(), packet.timestamp(), packet.size(), received_at,
+      /*on_media_clock=*/packet.payload_type().value() == params_.payload_type);
+  if (outcome.verdict == SequenceTracker::Verdict::kSuspect) [[unlikely]] {
+    while (suspects_.size() >= statistics_.suspects()) suspects_.pop_back();
+    suspects_.push_back(Suspect{buffer, packet, received_at});
+    return outcome;
+  }
+  if (outcome.verdict == SequenceTracker::Verdict::kNewest && !suspects_.empty()) suspects_.clear();
   if (first) {
     // Also for a sender that takes no NACK (ffmpeg): its receivers send theirs to us.
     ring_ = std::make_unique<PacketRing>(kind_ == MediaKind::kVideo ? PacketRing::kVideoMaxAge
                                                                     : PacketRing::kAudioMaxAge);
   }
-  // The RTP clock of a new run has nothing to do with the last report.
-  if (outcome.restarted) last_report_.reset();
+  if (outcome.restarted || outcome.time_jumped) BeginRun(packet, received_at);
   return outcome;
+}
+
+void ReceiveStream::BeginRun(const RtpPacket& packet, Timestamp received_at) {
+  key_frame_in_run_ = false;
+  rtx_statistics_.reset();  // its numbers begin anew, too
+  if (!last_report_) return;
+  // The clock of a new run has nothing to do with the last report, unless that came before it.
+  const auto units =
+      static_cast<int32_t>(packet.timestamp().value() - last_report_->rtp_timestamp.value());
+  const int64_t captured_us = last_report_->ntp.ToMicros() + last_report_->difference.us() +
+                              int64_t{units} * 1'000'000 / params_.clock_rate;
+  const int64_t off_us = captured_us - NtpAt(environment_, received_at).ToMicros();
+  if (std::llabs(off_us) > kMaxReportMismatch.us()) last_report_.reset();
 }
 
 std::optional<ReceiveStream::Repaired> ReceiveStream::OnRetransmission(RtpPacket& packet,
                                                                        Timestamp received_at) {
   if (packet.payload_type().value() != params_.rtx_payload_type) return std::nullopt;
-  if (!rtx_statistics_) rtx_statistics_.emplace(params_.clock_rate);
+  if (!rtx_statistics_) {
+    rtx_statistics_.emplace(params_.clock_rate, ReceiveStatistics::TimeRule::kNone);
+  }
   const auto rtx_outcome = rtx_statistics_->OnPacket(packet.sequence_number(), packet.timestamp(),
                                                      packet.size(), received_at);
   if (!rtx_outcome.accepted() || !started()) return std::nullopt;
   auto original = UnwrapRtx(packet, PayloadType(params_.payload_type), ssrc());
   if (!original) return std::nullopt;
   ++retransmitted_;
-  const auto outcome = statistics_.OnRepaired(original->sequence_number(), original->size());
+  const auto outcome = statistics_.OnRepaired(original->sequence_number(), original->timestamp(),
+                                              original->size(), received_at);
   if (!outcome.accepted()) return std::nullopt;
   return Repaired{*original, outcome};
 }
@@ -108,7 +151,12 @@ void ReceiveStream::Track(const SequenceTracker::Outcome& outcome, const RtpPack
   if (!layer_rates_.empty()) {
     layer_rates_[std::min<size_t>(temporal_layer, layer_rates_.size() - 1)].Add(packet.size(), now);
   }
-  if (key_frame) key_frame_requester_.OnKeyFrame();
+  if (key_frame) {
+    key_frame_in_run_ = true;
+    key_frame_requester_.OnKeyFrame(packet.timestamp(), now);
+  } else {
+    key_frame_requester_.OnPacket(packet.timestamp(), packet.marker(), now);
+  }
   if (!params_.use_nack) return;
 
   const bool filled = nack_.OnPacket(outcome.sequence, key_frame, outcome.restarted, now);
@@ -118,7 +166,7 @@ void ReceiveStream::Track(const SequenceTracker::Outcome& outcome, const RtpPack
     if (!repaired) ++retransmitted_;
   }
   if (outcome.verdict == SequenceTracker::Verdict::kNewest) SendNacks(now);
-  if (nack_.TakeKeyFrameNeed()) RequestKeyFrame(now, /*forced=*/false);
+  if (nack_.TakeKeyFrameNeed()) RequestKeyFrame(now);
 }
 
 void ReceiveStream::SendNacks(Timestamp now) {
@@ -148,14 +196,16 @@ void ReceiveStream::ArmNackTimer(Timestamp now) {
   nack_timer_->Start(*due - now);
 }
 
-void ReceiveStream::RequestKeyFrame(Timestamp now, bool forced) {
-  if (kind_ != MediaKind::kVideo || !started()) return;
-  if (!params_.use_pli && !params_.use_fir) return;
-  if (forced) {
-    key_frame_requester_.ForceRequest(now);
-  } else {
-    key_frame_requester_.Request(now);
-  }
+void ReceiveStream::RequestKeyFrame(Timestamp now) {
+  if (CanRequestKeyFrame()) key_frame_requester_.Request(now);
+}
+
+void ReceiveStream::RequestKeyFrameUrgently(Timestamp now) {
+  if (CanRequestKeyFrame()) key_frame_requester_.RequestUrgently(now);
+}
+
+bool ReceiveStream::CanRequestKeyFrame() const {
+  return kind_ == MediaKind::kVideo && started() && (params_.use_pli || params_.use_fir);
 }
 
 void ReceiveStream::SendKeyFrameRequest() {
@@ -213,6 +263,7 @@ void ReceiveStream::AddScoreSample() {
 void ReceiveStream::OnRoundTrip(Duration round_trip) {
   round_trip_ms_ = static_cast<float>(round_trip.us()) / 1000.0F;
   nack_.SetRoundTrip(round_trip);
+  statistics_.SetRoundTrip(round_trip);
 }
 
 void ReceiveStream::FillReportBlocks(std::vector<rtcp::ReportBlock>* out, Timestamp now) {

@@ -5,14 +5,17 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/rtp_types.h"
 #include "common/units.h"
 #include "worker/core/environment.h"
+#include "worker/core/packet_buffer.h"
 #include "worker/core/rtp/key_frame_requester.h"
 #include "worker/core/rtp/nack_generator.h"
 #include "worker/core/rtp/packet_ring.h"
+#include "worker/core/rtp/parameter_set_watch.h"
 #include "worker/core/rtp/rate_window.h"
 #include "worker/core/rtp/receive_statistics.h"
 #include "worker/core/rtp/score_history.h"
@@ -50,6 +53,10 @@ class ReceiveStream final : private KeyFrameRequestSink {
   static constexpr Duration kMaxExtrapolation = Duration::Seconds(60);
   /// A capture time further from now than that comes from a report that makes no sense.
   static constexpr Duration kMaxCaptureSkew = Duration::Seconds(10);
+  /// A media SSRC that has been silent for this long may be replaced by another.
+  static constexpr Duration kSsrcSilence = Duration::Millis(500);
+  /// A report that places a packet further from its arrival than that is of another clock.
+  static constexpr Duration kMaxReportMismatch = Duration::Seconds(1);
   /// Temporal layers with a bitrate of their own: three bits in VP9, two in VP8.
   static constexpr size_t kMaxTemporalLayers = 8;
 
@@ -70,6 +77,8 @@ class ReceiveStream final : private KeyFrameRequestSink {
   /// RoutedPacket::codec_epoch.
   uint8_t codec_epoch() const { return codec_epoch_; }
   uint8_t score() const { return started() ? score_.score() : 0; }
+  /// Decides which packets of H264 and H265 begin a key frame.
+  ParameterSetWatch& parameter_sets() { return parameter_sets_; }
   /// Null before the first packet.
   PacketRing* ring() const { return ring_.get(); }
 
@@ -77,13 +86,29 @@ class ReceiveStream final : private KeyFrameRequestSink {
   /// its media SSRC (`is_media`: one that may start it) or its retransmission SSRC. False when
   /// there is one of that kind already, or when a retransmission comes before any media.
   bool LearnSsrc(const RtpPacket& packet, bool is_media);
+  /// Where LearnSsrc refuses: an SSRC that came under the same MID takes the place of the media
+  /// SSRC once that has been silent for kSsrcSilence, or has never been heard (RFC 9143 §9.2: a
+  /// browser that makes its sender anew). What was learned of the old one's retransmission SSRC
+  /// gives way, too. False when it has to wait.
+  bool ReplaceSsrc(const RtpPacket& packet, bool is_media, Timestamp received_at);
   /// The stream, started or not, is from now on of this codec, one of `parameters`. What was
   /// measured with the clock of the one before and what is missing of it is forgotten; numbers and
   /// counts go on.
   void ChangeCodec(const RtpParameters& parameters, const RtpCodecParameters& codec);
 
-  /// Step one for a media packet: is its number to be believed.
-  SequenceTracker::Outcome OnMedia(const RtpPacket& packet, Timestamp received_at);
+  /// Step one for a media packet: is its number to be believed. A suspect is kept; after kNewRun
+  /// those of TakeSuspects() have to be handed in again, and then this packet.
+  SequenceTracker::Outcome OnMedia(const PacketRef& buffer, const RtpPacket& packet,
+                                   Timestamp received_at);
+  struct Suspect {
+    PacketRef buffer;
+    RtpPacket packet;
+    Timestamp received_at;
+  };
+  /// Oldest first; fewer than RestartDetector::kNearSuspects.
+  std::vector<Suspect> TakeSuspects() { return std::exchange(suspects_, {}); }
+  /// A key frame has begun since the sender last began anew.
+  bool key_frame_in_run() const { return key_frame_in_run_; }
   struct Repaired {
     RtpPacket packet;  ///< the original, in the same bytes
     SequenceTracker::Outcome outcome;
@@ -98,7 +123,13 @@ class ReceiveStream final : private KeyFrameRequestSink {
   void OnRoundTrip(Duration round_trip);
   void FillReportBlocks(std::vector<rtcp::ReportBlock>* out, Timestamp now);
 
-  void RequestKeyFrame(Timestamp now, bool forced);
+  /// Throttled, see KeyFrameRequester. Nothing happens before the stream has started, and for
+  /// senders that take neither PLI nor FIR.
+  void RequestKeyFrame(Timestamp now);
+  /// For a new stream or a resumed one: without the delay that the application wants.
+  void RequestKeyFrameUrgently(Timestamp now);
+  /// Key-frame requests that others stood for.
+  uint64_t merged_key_frame_requests() const { return key_frame_requester_.merged(); }
   /// Forgets what must not be judged across a pause.
   void OnPause();
 
@@ -114,6 +145,8 @@ class ReceiveStream final : private KeyFrameRequestSink {
 
  private:
   void SendKeyFrameRequest() override;
+  bool CanRequestKeyFrame() const;
+  void BeginRun(const RtpPacket& packet, Timestamp received_at);
   void SendNacks(Timestamp now);
   void ArmNackTimer(Timestamp now);
   void AddScoreSample();
@@ -146,6 +179,11 @@ class ReceiveStream final : private KeyFrameRequestSink {
   };
   std::optional<LastReport> last_report_;
 
+  ParameterSetWatch parameter_sets_;
+  std::vector<Suspect> suspects_;
+  Timestamp last_media_at_;    ///< of the media SSRC, believed or not; at first the creation
+  bool rtx_is_stale_ = false;  ///< the RTX SSRC belonged to a media SSRC that was replaced
+  bool key_frame_in_run_ = false;
   bool tracked_ = false;
   uint8_t codec_epoch_ = 0;
   RtpTimestamp newest_timestamp_;

@@ -106,6 +106,11 @@ void RtpCore::OnSsrcLearned(Producer& producer, Ssrc ssrc) {
   if (!listener_.Learn(ssrc, producer)) ++core_.counters().ssrc_refused;
 }
 
+void RtpCore::OnSsrcReleased(Producer& producer, Ssrc ssrc) {
+  listener_.Forget(ssrc, producer);
+  ForgetReceiveState({&ssrc, 1});
+}
+
 std::shared_ptr<SenderClock> RtpCore::ClockOf(const std::string& cname) {
   return core_.router().ClockOf(cname);
 }

@@ -116,6 +116,7 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   void SendRtcpToProducer(std::span<const uint8_t> compound) override { SendRtcp(compound); }
   void ScheduleDelivery(Producer& producer) override { context_.turn.ScheduleDelivery(producer); }
   void OnSsrcLearned(Producer& producer, Ssrc ssrc) override;
+  void OnSsrcReleased(Producer& producer, Ssrc ssrc) override;
   std::shared_ptr<SenderClock> ClockOf(const std::string& cname) override;
 
   // FeedbackSink

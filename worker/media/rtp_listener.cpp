@@ -115,6 +115,11 @@ bool RtpListener::Learn(Ssrc ssrc, Producer& producer) {
   return true;
 }
 
+void RtpListener::Forget(Ssrc ssrc, const Producer& producer) {
+  const auto it = ssrcs_.find(ssrc.value());
+  if (it != ssrcs_.end() && it->second == &producer) ssrcs_.erase(it);
+}
+
 Producer* RtpListener::FindByExtension(const RtpPacket& packet,
                                        const ReceiveExtensionIds& ids) const {
   const auto read = [&](uint8_t id) {

@@ -47,6 +47,8 @@ class RtpListener {
   /// Adds an SSRC that a packet told us. False when it belongs to another producer or the table is
   /// full.
   bool Learn(Ssrc ssrc, Producer& producer);
+  /// The SSRC, announced or learned, is no longer the producer's.
+  void Forget(Ssrc ssrc, const Producer& producer);
 
   Producer* FindBySsrc(Ssrc ssrc) const {
     const auto it = ssrcs_.find(ssrc.value());

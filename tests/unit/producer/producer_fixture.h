@@ -88,6 +88,7 @@ class ProducerBed : public ProducerHost, public rtcp::Visitor {
   }
   void ScheduleDelivery(Producer& producer) override { scheduled.push_back(&producer); }
   void OnSsrcLearned(Producer&, Ssrc ssrc) override { learned.push_back(ssrc.value()); }
+  void OnSsrcReleased(Producer&, Ssrc ssrc) override { released.push_back(ssrc.value()); }
   std::shared_ptr<SenderClock> ClockOf(const std::string& cname) override {
     auto clock = clocks[cname].lock();
     if (clock == nullptr) clocks[cname] = clock = std::make_shared<SenderClock>();
@@ -110,6 +111,7 @@ class ProducerBed : public ProducerHost, public rtcp::Visitor {
   ProducerEvents events;
   std::vector<Producer*> scheduled;
   std::vector<uint32_t> learned;
+  std::vector<uint32_t> released;
   std::map<std::string, std::weak_ptr<SenderClock>> clocks;
   std::vector<int> nacked;
   std::vector<uint32_t> plis;
@@ -123,6 +125,7 @@ class RecordingEgress final : public RtpEgress {
     const RecordingEgress* egress;
     uint16_t sequence;
     std::vector<uint8_t> payload;
+    uint32_t timestamp;
   };
   explicit RecordingEgress(std::vector<Sent>& sent) : sent_(sent) {}
 
@@ -132,9 +135,13 @@ class RecordingEgress final : public RtpEgress {
     return slot_.data();
   }
   uint32_t EndRtp(const OutgoingRtp& out) override {
+    const uint8_t* slot = out.slot;
+    const uint32_t high = uint32_t{slot[4]} << 8 | slot[5];
+    const uint32_t low = uint32_t{slot[6]} << 8 | slot[7];
     sent_.push_back(Sent{this,
-                         static_cast<uint16_t>(out.slot[2] << 8 | out.slot[3]),
-                         {out.payload.begin(), out.payload.end()}});
+                         static_cast<uint16_t>(slot[2] << 8 | slot[3]),
+                         {out.payload.begin(), out.payload.end()},
+                         high << 16 | low});
     return kNoNumber;
   }
 

@@ -35,7 +35,7 @@ class Attacker {
         bed_.AdvanceBy(Random(300));
         return bed_.EndTurn();
       case 1:
-        return producer_->RequestKeyFrame(Ssrc(1111 + 5'000'000), Random(2) == 0);
+        return producer_->RequestKeyFrame(Ssrc(1111 + 5'000'000));
       case 2:
         return Random(4) == 0 ? producer_->Pause() : producer_->Resume();
       case 3:

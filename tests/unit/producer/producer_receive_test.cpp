@@ -2,39 +2,14 @@
 #include <string>
 #include <vector>
 
-#include "tests/unit/producer/producer_fixture.h"
+#include "tests/unit/producer/video_bed.h"
 #include "worker/core/rtp/packet_ring.h"
 #include "worker/core/rtp/sequence_tracker.h"
 
 namespace sluice::worker {
 namespace {
 
-using samples::Rtp;
-using Result = Producer::ReceiveResult;
-
-constexpr uint32_t kSsrc = 1111;
-constexpr uint32_t kRtxSsrc = 2222;
-
-std::vector<uint8_t> VideoPacket(int sequence, bool key_frame = false) {
-  return Rtp(samples::kVp8, kSsrc, static_cast<uint16_t>(sequence),
-             static_cast<uint32_t>(sequence) * 3000,
-             samples::Vp8Payload(key_frame, static_cast<uint16_t>(sequence & 0x7fff)));
-}
-
-std::vector<uint8_t> RtxPacket(int rtx_sequence, int original) {
-  std::vector<uint8_t> payload = {static_cast<uint8_t>(original >> 8),
-                                  static_cast<uint8_t>(original)};
-  const auto media = samples::Vp8Payload(false, static_cast<uint16_t>(original & 0x7fff));
-  payload.insert(payload.end(), media.begin(), media.end());
-  return Rtp(samples::kVp8Rtx, kRtxSsrc, static_cast<uint16_t>(rtx_sequence),
-             static_cast<uint32_t>(original) * 3000, payload);
-}
-
-std::vector<uint8_t> PaddingPacket(int sequence) {
-  auto packet = Rtp(samples::kVp8, kSsrc, static_cast<uint16_t>(sequence), 0, {0, 0, 0, 4});
-  packet[0] |= 0x20;
-  return packet;
-}
+using namespace video_bed;  // NOLINT(google-build-using-namespace)
 
 /// `packet` with one header extension, in the two-byte form (RFC 8285 §4.3).
 std::vector<uint8_t> WithExtension(std::vector<uint8_t> packet, uint8_t id,
@@ -48,30 +23,6 @@ std::vector<uint8_t> WithExtension(std::vector<uint8_t> packet, uint8_t id,
   packet[0] |= 0x10;
   return packet;
 }
-
-/// A video producer with viewers.
-class VideoBed {
- public:
-  explicit VideoBed(int viewers = 1, ProduceOptions options = samples::Video("p", kSsrc, kRtxSsrc))
-      : producer(bed.Produce(options)) {
-    for (int i = 0; i < viewers; ++i) {
-      egresses.push_back(std::make_unique<RecordingEgress>(sent));
-      auto consumer = Consumer::Create(samples::ConsumerOf(options, "c" + std::to_string(i),
-                                                           7000 + static_cast<uint32_t>(i) * 2),
-                                       *producer, *egresses.back(), bed.environment, bed.events);
-      REQUIRE(consumer.ok());
-      consumers.push_back(*std::move(consumer));
-    }
-  }
-  Result Receive(const std::vector<uint8_t>& packet) { return bed.Receive(*producer, packet); }
-  RtpStreamStats Stats() { return producer->GetStats(bed.environment.Now()).at(0); }
-
-  ProducerBed bed;
-  std::unique_ptr<Producer> producer;
-  std::vector<RecordingEgress::Sent> sent;
-  std::vector<std::unique_ptr<RecordingEgress>> egresses;
-  std::vector<std::unique_ptr<Consumer>> consumers;
-};
 
 TEST_CASE("packets of a turn go to each consumer together, in order") {
   VideoBed f(2);
@@ -308,6 +259,7 @@ TEST_CASE("RTX that brings nothing new is not forwarded") {
 TEST_CASE("a loss too large for NACK asks for a key frame") {
   VideoBed f;
   f.Receive(VideoPacket(1, true));
+  f.bed.AdvanceBy(2000 * 33);
   f.Receive(VideoPacket(2000));
   CHECK(f.bed.plis.size() == 1);
   CHECK(f.bed.nacked.empty());
@@ -317,14 +269,33 @@ TEST_CASE("a sender that restarts its numbers is followed without a gap") {
   VideoBed f;
   f.Receive(VideoPacket(1, true));
   f.Receive(VideoPacket(2));
-  CHECK(f.Receive(VideoPacket(30000)) == Result::kDiscarded);
-  CHECK(f.Receive(VideoPacket(30001, true)) == Result::kMedia);
+  bool begins_with_key_frame = true;
+  SECTION("with a key frame") {}
+  SECTION("without, so one is asked for") { begins_with_key_frame = false; }
+  CHECK(f.Receive(VideoPacket(30000, begins_with_key_frame)) == Result::kDiscarded);
+  CHECK(f.Receive(VideoPacket(30001)) == Result::kMedia);
   f.Receive(VideoPacket(30002));
   f.bed.EndTurn();
-  REQUIRE(f.sent.size() == 4);
-  for (size_t i = 1; i < 4; ++i) {
+  // The packet that was not believed at once follows, too.
+  REQUIRE(f.sent.size() == 5);
+  CHECK(f.sent[2].payload[4] == (begins_with_key_frame ? 0x10 : 0x11));
+  for (size_t i = 1; i < 5; ++i) {
     CHECK(f.sent[i].sequence == static_cast<uint16_t>(f.sent[i - 1].sequence + 1));
   }
+  CHECK(f.bed.plis.size() == (begins_with_key_frame ? 0 : 1));
+  CHECK(f.Stats().packets_discarded == 0);
+}
+
+TEST_CASE("suspects of a restart that was none are let go") {
+  VideoBed f;
+  f.Receive(VideoPacket(1, true));
+  CHECK(f.Receive(VideoPacket(30000)) == Result::kDiscarded);
+  f.Receive(VideoPacket(2));
+  CHECK(f.Receive(VideoPacket(30001)) == Result::kDiscarded);
+  f.Receive(VideoPacket(3));
+  f.bed.EndTurn();
+  CHECK(f.sent.size() == 3);
+  CHECK(f.Stats().packets_discarded == 2);
 }
 
 TEST_CASE("a stream announced by MID only teaches its SSRCs once") {

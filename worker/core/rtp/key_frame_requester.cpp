@@ -11,58 +11,75 @@ KeyFrameRequester::KeyFrameRequester(Environment& environment, Duration delay,
       timer_(environment.CreateTimer([this](Timestamp now) { OnTimer(now); })) {}
 
 void KeyFrameRequester::Request(Timestamp now) {
-  if (delaying_ && now < delaying_until_) {
-    requested_in_delay_ = true;
-    return;
-  }
-  if (pending_ && now < pending_until_) {
-    retries_left_ = kRetries;
-    return;
-  }
-  ForceRequest(now);
+  RequestFrom(sent_at_ + std::max(delay_, interval()), now);
 }
 
-void KeyFrameRequester::ForceRequest(Timestamp now) {
-  delaying_ = delay_ > Duration::Zero();
-  delaying_until_ = now + delay_;
-  requested_in_delay_ = false;
+void KeyFrameRequester::RequestUrgently(Timestamp now) { RequestFrom(sent_at_ + interval(), now); }
+
+void KeyFrameRequester::RequestFrom(Timestamp earliest, Timestamp now) {
   retries_left_ = kRetries;
-  Send(now);
+  if (state_ == State::kUnanswered) {
+    ++merged_;
+    return;
+  }
+  if (!sent_any_ || now >= earliest) {
+    first_sent_at_ = now;
+    return Send(now);
+  }
+  ++merged_;
+  if (state_ == State::kMerging && next_at_ <= earliest) return;
+  state_ = State::kMerging;
+  ArmFor(earliest, now);
 }
 
-void KeyFrameRequester::OnKeyFrame() {
-  pending_ = false;
-  // It serves those who asked during the delay as well.
-  requested_in_delay_ = false;
+void KeyFrameRequester::OnKeyFrame(RtpTimestamp timestamp, Timestamp now) {
+  if (receiving_ && timestamp == key_timestamp_) return;  // more of the same
+  if (state_ != State::kIdle) {
+    state_ = State::kIdle;
+    timer_->Stop();
+  }
+  receiving_ = sent_any_ && now - sent_at_ < kSlowInterval;
+  key_timestamp_ = timestamp;
+}
+
+void KeyFrameRequester::OnPacketBehindKeyFrame(RtpTimestamp timestamp, bool ends_frame,
+                                               Timestamp now) {
+  if (timestamp != key_timestamp_ && !IsNewer(timestamp, key_timestamp_)) return;  // overtaken
+  if (timestamp == key_timestamp_ && !ends_frame) return;
+  receiving_ = false;
+  // The second condition leaves out that the first request was lost and a repetition answered.
+  slow_ = now - first_sent_at_ > kMinInterval && now - sent_at_ > kMinInterval / 2;
+  if (state_ != State::kMerging) return;
+  ArmFor(std::min(next_at_, std::max(sent_at_ + std::max(delay_, interval()), now)), now);
 }
 
 void KeyFrameRequester::Send(Timestamp now) {
-  pending_ = true;
-  pending_until_ = now + kPending;
-  Rearm(now);
+  sent_any_ = true;
+  sent_at_ = now;
+  state_ = State::kUnanswered;
+  receiving_ = false;
+  ArmFor(now + interval(), now);
   sink_.SendKeyFrameRequest();
 }
 
 void KeyFrameRequester::OnTimer(Timestamp now) {
-  if (delaying_ && now >= delaying_until_) {
-    delaying_ = false;
-    if (requested_in_delay_) return ForceRequest(now);
+  if (now < next_at_) return ArmFor(next_at_, now);
+  if (state_ == State::kMerging) {
+    first_sent_at_ = now;
+    return Send(now);
   }
-  if (pending_ && now >= pending_until_) {
-    pending_ = false;
-    if (retries_left_ > 0) {
-      --retries_left_;
-      return Send(now);
-    }
+  if (state_ != State::kUnanswered) return;
+  if (retries_left_ == 0) {
+    state_ = State::kIdle;
+    return;
   }
-  Rearm(now);
+  --retries_left_;
+  Send(now);
 }
 
-void KeyFrameRequester::Rearm(Timestamp now) {
-  if (!pending_ && !delaying_) return timer_->Stop();
-  Timestamp next = pending_ ? pending_until_ : delaying_until_;
-  if (delaying_) next = std::min(next, delaying_until_);
-  timer_->Start(next - now);
+void KeyFrameRequester::ArmFor(Timestamp at, Timestamp now) {
+  next_at_ = at;
+  timer_->Start(at - now);
 }
 
 }  // namespace sluice::worker

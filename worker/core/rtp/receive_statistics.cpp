@@ -10,11 +10,19 @@ constexpr int64_t kMaxCumulativeLost = 0x7fffff;  // 24 bits, signed (RFC 3550 Â
 }  // namespace
 
 SequenceTracker::Outcome ReceiveStatistics::OnPacket(SeqNumber sequence, RtpTimestamp timestamp,
-                                                     size_t size, Timestamp received_at) {
-  const auto outcome = tracker_.OnPacket(sequence);
+                                                     size_t size, Timestamp received_at,
+                                                     bool on_media_clock) {
+  const auto outcome = time_rule_ == TimeRule::kMedia
+                           ? Judge(sequence, timestamp, received_at, on_media_clock)
+                           : tracker_.OnPacket(sequence);
+  if (outcome.verdict == SequenceTracker::Verdict::kNewRun) return outcome;
   if (!outcome.accepted()) {
     ++discarded_;
     return outcome;
+  }
+  if (outcome.time_jumped) {
+    ++time_jumps_;
+    ResetJitter();
   }
   CountSequence(outcome);
   ++received_;
@@ -23,21 +31,66 @@ SequenceTracker::Outcome ReceiveStatistics::OnPacket(SeqNumber sequence, RtpTime
   return outcome;
 }
 
-SequenceTracker::Outcome ReceiveStatistics::OnRepaired(SeqNumber sequence, size_t size) {
-  // Before the first packet there is nothing to repair, and nothing to judge the number by.
-  if (!tracker_.started()) return {};
-  const auto outcome = tracker_.OnPacket(sequence, /*may_restart=*/false);
-  if (outcome.accepted()) {
-    CountSequence(outcome);
-    bytes_ += size;
+SequenceTracker::Outcome ReceiveStatistics::Judge(SeqNumber sequence, RtpTimestamp timestamp,
+                                                  Timestamp received_at, bool on_media_clock) {
+  auto outcome = tracker_.Peek(sequence);
+  using Judgement = RestartDetector::Judgement;
+  const auto judgement = on_media_clock
+                             ? restart_detector_.Judge(outcome, sequence, timestamp, received_at)
+                             : Judgement::kNone;
+  switch (judgement) {
+    case Judgement::kNone:
+      break;
+    case Judgement::kTimeJump:
+      outcome.time_jumped = true;
+      break;
+    case Judgement::kSuspect:
+      outcome.verdict = SequenceTracker::Verdict::kSuspect;
+      return outcome;
+    case Judgement::kRestart:
+      discarded_ -= suspects() - 1;  // they come again
+      restart_detector_.Reset();
+      tracker_.RestartWithNext();
+      outcome.verdict = SequenceTracker::Verdict::kNewRun;
+      return outcome;
+  }
+  if (!outcome.accepted()) return outcome;
+  tracker_.Accept(outcome);
+  if (on_media_clock) {
+    restart_detector_.OnAccepted(outcome, timestamp, received_at);
+  } else {
+    restart_detector_.OnAcceptedOfOtherTime(outcome);
   }
   return outcome;
+}
+
+SequenceTracker::Outcome ReceiveStatistics::OnRepaired(SeqNumber sequence, RtpTimestamp timestamp,
+                                                       size_t size, Timestamp received_at) {
+  // Before the first packet there is nothing to repair, and nothing to judge the number by.
+  if (!tracker_.started() || tracker_.restarts_with_next()) return {};
+  const auto outcome = tracker_.Peek(sequence);
+  if (!outcome.accepted()) return outcome;
+  // A packet of a run that is over.
+  if (!restart_detector_.Fits(outcome, timestamp, received_at)) return {};
+  tracker_.Accept(outcome);
+  restart_detector_.OnAccepted(outcome, timestamp, received_at);
+  CountSequence(outcome);
+  bytes_ += size;
+  return outcome;
+}
+
+void ReceiveStatistics::StartNewSource() {
+  tracker_.RestartWithNext();
+  restart_detector_.Reset();
+  lost_before_source_ = lost();
+  has_sender_report_ = false;
 }
 
 void ReceiveStatistics::CountSequence(const SequenceTracker::Outcome& outcome) {
   const int64_t sequence = outcome.sequence.value();
   if (packets_ == 0 || outcome.restarted) {
     if (outcome.restarted) {
+      ++restarts_;
       expected_before_ = expected();
       ResetJitter();
     }
@@ -98,7 +151,8 @@ rtcp::ReportBlock ReceiveStatistics::MakeReportBlock(Ssrc ssrc, Timestamp now) {
   rtcp::ReportBlock block;
   block.ssrc = ssrc;
   block.fraction_lost = fraction_lost_;
-  block.cumulative_lost = static_cast<int32_t>(std::clamp<int64_t>(lost(), 0, kMaxCumulativeLost));
+  block.cumulative_lost = static_cast<int32_t>(
+      std::clamp<int64_t>(lost() - lost_before_source_, 0, kMaxCumulativeLost));
   block.extended_highest_seq = static_cast<uint32_t>(last_ - cycle_start_);
   block.jitter = jitter();
   if (has_sender_report_) {

@@ -48,8 +48,9 @@ struct RoutedPacket {
   /// Carries no payload, but it used up a sequence number, so that the consumer's numbering must
   /// close the gap. `payload` and `extensions` are empty.
   bool padding_only = false;
-  /// The sender's numbering restarted with this packet: `sequence` jumped ahead (it never goes
-  /// back) by a distance that means nothing. The consumer goes on with its own next number.
+  /// The sender began anew with this packet, or set its clock: `sequence` may have jumped ahead (it
+  /// never goes back) by a distance that means nothing, and so may `timestamp`. The consumer goes
+  /// on with its own next number and time.
   bool restarted = false;
   FrameInfo frame;
   PayloadInfo info;  ///< of the codec; what is rewritten stands in there

@@ -9,35 +9,56 @@ constexpr int64_t kRestartGap = 2 << 16;
 }  // namespace
 
 SequenceTracker::Outcome SequenceTracker::OnPacket(SeqNumber sequence, bool may_restart) {
-  if (!started()) return Start(sequence, /*restarted=*/false);
+  Outcome outcome = Peek(sequence);
+  if (outcome.verdict == Verdict::kDiscarded && may_restart) {
+    if (sequence.value() != expected_bad_) {
+      expected_bad_ = (sequence + 1).value();
+      return outcome;
+    }
+    outcome = StartIn(NextRunCycle(), sequence, /*restarted=*/true);
+  }
+  Accept(outcome);
+  return outcome;
+}
+
+SequenceTracker::Outcome SequenceTracker::Peek(SeqNumber sequence) const {
+  if (!started()) return StartIn(kFirstCycle, sequence, /*restarted=*/false);
+  if (restart_with_next_) return StartIn(NextRunCycle(), sequence, /*restarted=*/true);
 
   const int distance = Distance(sequence, SeqNumber(static_cast<uint16_t>(newest_)));
   const int64_t extended = newest_ + distance;
+  Outcome outcome;
   if (distance > 0 && distance < kMaxDropout) {
-    expected_bad_ = kNoBad;
-    AdvanceTo(extended);
-    return {Verdict::kNewest, false, ExtendedSeqNumber(extended)};
+    outcome.verdict = Verdict::kNewest;
+  } else if (distance <= 0 && distance > -kMaxMisorder) {
+    const bool seen = seen_[static_cast<size_t>(extended) % kSeenBits];
+    outcome.verdict = seen ? Verdict::kDuplicate : Verdict::kLate;
+  } else {
+    return outcome;
   }
-  if (distance <= 0 && distance > -kMaxMisorder) {
-    const size_t bit = static_cast<size_t>(extended) % kSeenBits;
-    if (seen_[bit]) return {Verdict::kDuplicate, false, ExtendedSeqNumber(extended)};
-    seen_.set(bit);
-    return {Verdict::kLate, false, ExtendedSeqNumber(extended)};
-  }
-  if (!may_restart) return {};
-  if (sequence.value() == expected_bad_) return Start(sequence, /*restarted=*/true);
-  expected_bad_ = (sequence + 1).value();
-  return {};
+  outcome.sequence = ExtendedSeqNumber(extended);
+  return outcome;
 }
 
-SequenceTracker::Outcome SequenceTracker::Start(SeqNumber sequence, bool restarted) {
-  const int64_t cycle = restarted ? (newest_ & ~int64_t{0xffff}) + kRestartGap : kFirstCycle;
-  newest_ = cycle + sequence.value();
+void SequenceTracker::Accept(const Outcome& outcome) {
+  const int64_t extended = outcome.sequence.value();
+  if (outcome.verdict == Verdict::kLate) seen_.set(static_cast<size_t>(extended) % kSeenBits);
+  if (outcome.verdict != Verdict::kNewest) return;
   expected_bad_ = kNoBad;
-  seen_.reset();
-  seen_.set(static_cast<size_t>(newest_) % kSeenBits);
-  return {Verdict::kNewest, restarted, ExtendedSeqNumber(newest_)};
+  restart_with_next_ = false;
+  AdvanceTo(extended);
 }
+
+SequenceTracker::Outcome SequenceTracker::StartIn(int64_t cycle, SeqNumber sequence,
+                                                  bool restarted) {
+  Outcome outcome;
+  outcome.verdict = Verdict::kNewest;
+  outcome.restarted = restarted;
+  outcome.sequence = ExtendedSeqNumber(cycle + sequence.value());
+  return outcome;
+}
+
+int64_t SequenceTracker::NextRunCycle() const { return (newest_ & ~int64_t{0xffff}) + kRestartGap; }
 
 void SequenceTracker::AdvanceTo(int64_t extended) {
   if (extended - newest_ >= static_cast<int64_t>(kSeenBits)) {

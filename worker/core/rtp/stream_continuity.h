@@ -16,8 +16,8 @@ namespace sluice::worker {
 class StreamContinuity {
  public:
   /// How far RTP time may run ahead of the clock on the wall before we correct it: more is a
-  /// restart of the sender's timestamps, not drift.
-  static constexpr Duration kMaxLead = Duration::Seconds(10);
+  /// restart of the sender's timestamps, not drift (RestartDetector::kMaxLead).
+  static constexpr Duration kMaxLead = Duration::Seconds(3);
   /// Shortest step of RTP time over a correction: a frame at 30 fps.
   static constexpr Duration kMinStep = Duration::Millis(33);
 
