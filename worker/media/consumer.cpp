@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "worker/core/ntp_at.h"
 #include "worker/core/rtp/sender_report_clock.h"
 #include "worker/media/consumer_impl.h"
 
@@ -192,7 +193,7 @@ void Consumer::OnProducerScore() {
 }
 
 void Consumer::OnReportBlock(size_t stream, const rtcp::ReportBlock& block, Timestamp now) {
-  const NtpTime ntp_now = impl_->environment.NtpNow();
+  const NtpTime ntp_now = NtpAt(impl_->environment, now);
   SendStatistics& statistics = impl_->outputs[stream].send.statistics();
   if (statistics.OnReportBlock(block, ntp_now, now)) impl_->EmitScore();
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "worker/core/ntp_at.h"
 #include "worker/core/rtp/packet_ring.h"
 #include "worker/core/rtp/sender_clock.h"
 #include "worker/media/consumer.h"
@@ -377,7 +378,7 @@ void Producer::Impl::ChangeCodec(ReceiveStream& stream, const RtpPacket& packet,
 // --------------------------------------------------------------------------------------
 
 void Producer::Impl::OnStreamScore() {
-  // Consumers first (router-protocol §3).
+  // Consumers first (docs/protocols/rtp-rtcp.md §6).
   TellConsumersOfScore();
   EmitScore();
 }
@@ -498,8 +499,7 @@ void Producer::OnSenderReport(const rtcp::SenderInfo& report, Timestamp now) {
 
 void Producer::OnDlrr(const rtcp::DlrrItem& item, Timestamp now) {
   if (item.last_rr == 0) return;  // none was received (RFC 3611 §4.5)
-  const NtpTime ntp = NtpTime::FromMicros(impl_->environment.NtpNow().ToMicros() +
-                                          (now - impl_->environment.Now()).us());
+  const NtpTime ntp = NtpAt(impl_->environment, now);
   // Compact NTP wraps every 18 hours; a negative result is a peer that makes numbers up.
   const auto compact =
       static_cast<int32_t>(ntp.Compact() - item.last_rr - item.delay_since_last_rr);
@@ -514,7 +514,7 @@ void Producer::FillReportBlocks(std::vector<rtcp::ReportBlock>* out, Timestamp n
     const size_t at = out->size();
     stream->FillReportBlocks(out, now);
     if (out->size() == at || !stream->params().use_in_band_fec) continue;
-    // The worst receiver decides how much FEC the sender puts in (router-protocol §5.12).
+    // The worst receiver decides how much FEC the sender puts in (docs/protocols/rtp-rtcp.md §5).
     float worst = 0;
     for (const Consumer* consumer : impl_->consumers) {
       worst = std::max(worst, consumer->fraction_lost());

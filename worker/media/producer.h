@@ -66,9 +66,9 @@ class ProducerObserver {
   virtual void OnProducerClosed(Producer& producer) = 0;
 };
 
-/// A media stream that comes in (router-protocol §5.10, §5.11): takes RTP of its transport, keeps
-/// receive state per encoding (stats, NACK list, RTX unwrapping, score, capture clock), parses each
-/// packet once and hands the packets of a loop turn to its active consumers together.
+/// A media stream that comes in (docs/protocols/rtp-rtcp.md §1–§4): takes RTP of its transport,
+/// keeps receive state per encoding (stats, NACK list, RTX unwrapping, score, capture clock),
+/// parses each packet once and hands the packets of a loop turn to its active consumers together.
 ///
 /// A sender that changes its codec while it runs (ProduceOptions::takes_any_codec): the stream is
 /// of the new codec from the first packet with its payload type that is ahead of all others.

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "worker/core/ntp_at.h"
 #include "worker/core/rtp/rtx.h"
 #include "worker/media/producer.h"
 #include "worker/media/rtp_parameters_check.h"
@@ -16,11 +17,6 @@ namespace sluice::worker {
 namespace {
 
 constexpr size_t kNackItemsPerPacket = 250;  // 4 bytes each: within rtcp::Builder::kMaxCompound
-
-/// Our time of day at `now` of this loop turn.
-NtpTime NtpAt(const Environment& environment, Timestamp now) {
-  return NtpTime::FromMicros(environment.NtpNow().ToMicros() + (now - environment.Now()).us());
-}
 
 }  // namespace
 
@@ -94,9 +90,11 @@ SequenceTracker::Outcome ReceiveStream::OnMedia(const PacketRef& buffer, const R
                                                 Timestamp received_at) {
   const bool first = !started();
   last_media_at_ = received_at;
-  const auto outcome = statistics_.OnPacket(
-      packet.sequence_number(), packet.timestamp(), packet.size(), received_at,
-      /*on_media_clock=*/packet.payload_type().value() == params_.payload_type);
+  // Some senders pad with packets whose time stamp says nothing.
+  const bool on_media_clock =
+      packet.payload_type().value() == params_.payload_type && !packet.payload().empty();
+  const auto outcome = statistics_.OnPacket(packet.sequence_number(), packet.timestamp(),
+                                            packet.size(), received_at, on_media_clock);
   if (outcome.verdict == SequenceTracker::Verdict::kSuspect) [[unlikely]] {
     while (suspects_.size() >= statistics_.suspects()) suspects_.pop_back();
     suspects_.push_back(Suspect{buffer, packet, received_at});
@@ -212,7 +210,7 @@ void ReceiveStream::SendKeyFrameRequest() {
   std::array<uint8_t, 64> bytes;
   rtcp::Builder builder(bytes);
   // The sender SSRC is the media's: some senders look for the stream under that name
-  // (router-protocol §5.10).
+  // (docs/protocols/rtp-rtcp.md §4).
   if (params_.use_pli) {
     ++pli_count_;
     if (builder.AddPli(ssrc(), ssrc())) {
@@ -229,6 +227,7 @@ void ReceiveStream::SendKeyFrameRequest() {
 void ReceiveStream::OnPause() {
   nack_.ClearHoles();
   nack_timer_->Stop();
+  suspects_.clear();
   statistics_.ResetJitter();
 }
 
@@ -238,14 +237,14 @@ void ReceiveStream::OnSenderReport(const rtcp::SenderInfo& report, Timestamp now
     return;
   }
   statistics_.OnSenderReport(report, now);
-  if (!started()) return;
+  // Also before the first packet, which it may overtake: without it lip sync waits for the next.
   if (!report.ntp.IsZero()) {  // zero: the sender has no clock (RFC 3550 §6.4.1)
     const NtpTime arrival = NtpAt(environment_, now);
     clock_->AddReport(report.ntp, arrival);
     last_report_ = LastReport{report.ntp, report.rtp_timestamp,
                               Duration::Micros(arrival.ToMicros() - report.ntp.ToMicros())};
   }
-  AddScoreSample();
+  if (started()) AddScoreSample();
 }
 
 void ReceiveStream::AddScoreSample() {
@@ -363,7 +362,7 @@ std::vector<std::pair<std::string, uint64_t>> ReceiveStream::BitrateByLayer(Time
   for (size_t i = 0; i < layer_rates_.size(); ++i) {
     const auto own = static_cast<uint64_t>(layer_rates_[i].Rate(now).bps());
     sum += own;
-    // Cumulative, but a layer that is silent itself shows 0 (router-protocol §4.5).
+    // Cumulative, but a layer that is silent itself shows 0 (docs/protocols/rtp-rtcp.md §6).
     layers.emplace_back(fmt::format("0.{}", i), own == 0 ? 0 : sum);
   }
   return layers;

@@ -47,8 +47,9 @@ class ReceiveStreamEvents {
 /// Exists, unstarted, from the producer's creation; starts with the first media packet.
 class ReceiveStream final : private KeyFrameRequestSink {
  public:
-  static constexpr Duration kRateWindow = Duration::Millis(2500);     // router-protocol §4.5
-  static constexpr Duration kDtxRateWindow = Duration::Millis(6000);  // router-protocol §4.5
+  static constexpr Duration kRateWindow = Duration::Millis(2500);  // docs/protocols/rtp-rtcp.md §6
+  static constexpr Duration kDtxRateWindow =
+      Duration::Millis(6000);  // docs/protocols/rtp-rtcp.md §6
   /// Beyond that the clock of the media and the last report may have drifted or been reset.
   static constexpr Duration kMaxExtrapolation = Duration::Seconds(60);
   /// A capture time further from now than that comes from a report that makes no sense.

@@ -22,7 +22,27 @@ bool RtcpReceiver::OnCompound(std::span<const uint8_t> compound, Timestamp now) 
 
 void RtcpReceiver::OnSenderReport(const rtcp::SenderInfo& info) {
   Producer* producer = core_.listener().FindBySsrc(info.ssrc);
-  if (producer != nullptr) producer->OnSenderReport(info, now_);
+  if (producer != nullptr) return producer->OnSenderReport(info, now_);
+  // Perhaps of a stream that is known by its MID alone, whose first packet this has overtaken.
+  for (EarlyReport& early : early_reports_) {
+    if (early.used && early.info.ssrc == info.ssrc) {
+      early = EarlyReport{info, now_, true};
+      return;
+    }
+  }
+  early_reports_[next_early_report_] = EarlyReport{info, now_, true};
+  next_early_report_ = (next_early_report_ + 1) % kMaxEarlyReports;
+}
+
+void RtcpReceiver::OnSsrcLearned(Ssrc ssrc, Producer& producer, Timestamp now) {
+  for (EarlyReport& early : early_reports_) {
+    if (!early.used || early.info.ssrc != ssrc) continue;
+    early.used = false;
+    if (now - early.received_at <= kMaxEarlyReportAge) {
+      producer.OnSenderReport(early.info, early.received_at);
+    }
+    return;
+  }
 }
 
 void RtcpReceiver::OnReportBlock(Ssrc /*reporter*/, const rtcp::ReportBlock& block) {

@@ -13,18 +13,24 @@
 namespace sluice::worker {
 
 class Consumer;
+class Producer;
 class RtpCore;
 struct ConsumerStream;
 
 /// Takes the RTCP that a transport received apart and gives each part to whom it concerns
-/// (router-protocol §5.12): sender reports and DLRR to producers; report blocks, NACK, PLI and FIR
-/// to consumers. What names an unknown SSRC is ignored; SDES and BYE are, too.
+/// (docs/protocols/rtp-rtcp.md §5): sender reports and DLRR to producers; report blocks, NACK, PLI
+/// and FIR to consumers. What names an unknown SSRC is ignored; SDES and BYE are, too.
 ///
 /// Owned by RtpCore.
 class RtcpReceiver final : public rtcp::Visitor {
  public:
   /// Receivers whose reference times are answered: a peer reports from one SSRC, rarely two.
   static constexpr size_t kMaxReferences = 4;
+
+  /// Sender reports kept for SSRCs that no packet has announced yet.
+  static constexpr size_t kMaxEarlyReports = 8;
+  /// How long: the first packet follows its report within a moment, if it follows at all.
+  static constexpr Duration kMaxEarlyReportAge = Duration::Seconds(5);
 
   explicit RtcpReceiver(RtpCore& core) : core_(core) {}
 
@@ -35,6 +41,9 @@ class RtcpReceiver final : public rtcp::Visitor {
   void set_reporter_ssrc(Ssrc ssrc) { reporter_ssrc_ = ssrc; }
   /// Answers to the reference times that came since the last call, and forgets them.
   std::vector<rtcp::DlrrItem> TakeDlrrItems(Timestamp now);
+  /// `ssrc` has become the producer's: gives it the sender report that came before its first
+  /// packet, if any.
+  void OnSsrcLearned(Ssrc ssrc, Producer& producer, Timestamp now);
 
  private:
   void OnSenderReport(const rtcp::SenderInfo& info) override;
@@ -64,6 +73,13 @@ class RtcpReceiver final : public rtcp::Visitor {
   Ssrc nack_media_;
   std::vector<rtcp::NackItem> nack_items_;  // keeps its memory
   std::array<Reference, kMaxReferences> references_{};
+  struct EarlyReport {
+    rtcp::SenderInfo info;
+    Timestamp received_at;
+    bool used = false;
+  };
+  std::array<EarlyReport, kMaxEarlyReports> early_reports_{};
+  size_t next_early_report_ = 0;
   size_t reference_count_ = 0;
 };
 

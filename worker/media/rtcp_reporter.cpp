@@ -45,6 +45,8 @@ void RtcpReporter::SendReports(Timestamp now) {
   AddSenderReports(now);
   AddReceiverReports(now);
   if (has_reports_) AddExtendedReports(now);
+  // Where it does not fit, the next report brings it.
+  if (receives_ && core_.full_compounds()) builder_->AddSdesCname(ssrc_, core_.cname());
   Flush();
   builder_ = nullptr;
 }

@@ -16,10 +16,10 @@ namespace sluice::worker {
 class RtcpReceiver;
 class RtpCore;
 
-/// Sends a transport's sender and receiver reports (router-protocol §5.12; RFC 3550 §6.2, 3611):
-/// SR and SDES for each consumer that has sent, RR blocks for each stream of each producer, our
-/// reference time while we receive, and DLRR for the peer's. Nothing when there is neither SR nor
-/// RR.
+/// Sends a transport's sender and receiver reports (docs/protocols/rtp-rtcp.md §5; RFC 3550 §6.2,
+/// 3611): SR and SDES for each consumer that has sent, RR blocks for each stream of each producer,
+/// our reference time while we receive, and DLRR for the peer's. Nothing when there is neither SR
+/// nor RR.
 ///
 /// Owned by RtpCore; runs while it is connected.
 class RtcpReporter {

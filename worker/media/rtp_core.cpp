@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "common/log.h"
 #include "worker/media/router.h"
+#include "worker/wire/rtcp.h"
 
 namespace sluice::worker {
 namespace {
@@ -104,6 +106,7 @@ void RtpCore::InjectRtp(std::span<const uint8_t> packet) {
 
 void RtpCore::OnSsrcLearned(Producer& producer, Ssrc ssrc) {
   if (!listener_.Learn(ssrc, producer)) ++core_.counters().ssrc_refused;
+  rtcp_receiver_.OnSsrcLearned(ssrc, producer, context_.environment.Now());
 }
 
 void RtpCore::OnSsrcReleased(Producer& producer, Ssrc ssrc) {
@@ -118,6 +121,18 @@ std::shared_ptr<SenderClock> RtpCore::ClockOf(const std::string& cname) {
 ConsumerStream RtpCore::FindConsumer(Ssrc ssrc) const {
   const auto it = streams_by_ssrc_.find(ssrc.value());
   return it == streams_by_ssrc_.end() || it->second.is_rtx ? ConsumerStream() : it->second;
+}
+
+void RtpCore::SendToSender(std::span<const uint8_t> feedback) {
+  if (!full_compounds_) return SendRtcp(feedback);
+  std::array<uint8_t, rtcp::Builder::kMaxCompound + kFullCompoundPrefix> bytes;
+  rtcp::Builder builder(std::span(bytes).first(kFullCompoundPrefix));
+  builder.AddReceiverReport(rtcp_reporter_.ssrc(), {});
+  builder.AddSdesCname(rtcp_reporter_.ssrc(), cname());
+  const size_t prefix = builder.size();
+  if (prefix + feedback.size() > bytes.size()) return SendRtcp(feedback);
+  std::copy(feedback.begin(), feedback.end(), bytes.begin() + static_cast<std::ptrdiff_t>(prefix));
+  SendRtcp(std::span(bytes).first(prefix + feedback.size()));
 }
 
 // ---- Congestion feedback to the sender ----------------------------------------------------------
@@ -187,6 +202,7 @@ Result<ProduceReport> RtpCore::Produce(const ProduceOptions& options) {
       listener_.Add(producer, producer.rtp_parameters(), options.route_by_payload_type));
   producers_.Add(*std::move(created));
   extension_ids_.Update(producer.rtp_parameters());
+  if (!producer.rtp_parameters().rtcp.reduced_size) full_compounds_ = true;
   context_.objects.Register(producer.id(), ProducerEntry{&producer, this});
   core_.router().AddProducer(producer);
   context_.turn.AfterResponse(this, [this, id = producer.id()](Timestamp now) {

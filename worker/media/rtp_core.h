@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -111,21 +112,32 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   /// By media SSRC; none for an RTX SSRC.
   ConsumerStream FindConsumer(Ssrc ssrc) const;
   void SendRtcp(std::span<const uint8_t> compound) { link_.SendRtcp(compound); }
+  /// The sender of one of the producers takes no reduced-size RTCP (RFC 5506): each packet towards
+  /// it has to begin with a report and a CNAME (RFC 3550 §6.1).
+  bool full_compounds() const { return full_compounds_; }
+  /// Of our receiver reports; nobody compares it with anything.
+  std::string_view cname() const { return std::string_view(id()).substr(0, kMaxCname); }
 
   // ProducerHost
-  void SendRtcpToProducer(std::span<const uint8_t> compound) override { SendRtcp(compound); }
+  void SendRtcpToProducer(std::span<const uint8_t> compound) override { SendToSender(compound); }
   void ScheduleDelivery(Producer& producer) override { context_.turn.ScheduleDelivery(producer); }
   void OnSsrcLearned(Producer& producer, Ssrc ssrc) override;
   void OnSsrcReleased(Producer& producer, Ssrc ssrc) override;
   std::shared_ptr<SenderClock> ClockOf(const std::string& cname) override;
 
   // FeedbackSink
-  void SendFeedback(std::span<const uint8_t> rtcp) override { SendRtcp(rtcp); }
+  void SendFeedback(std::span<const uint8_t> rtcp) override { SendToSender(rtcp); }
   void OnRembCollapsed() override;
 
  private:
   static void AddProducer(const Producer& producer, EngineCounters* counters);
   static void AddConsumer(const Consumer& consumer, EngineCounters* counters);
+  static constexpr size_t kMaxCname = 64;  // bytes; ids are 36
+  /// An empty receiver report (8) and an SDES packet with one CNAME (4 + 4 + 2 + text + padding).
+  static constexpr size_t kFullCompoundPrefix = 8 + 14 + kMaxCname + 4;
+
+  /// NACK, PLI, FIR, REMB or transport feedback, as a compound that the sender takes.
+  void SendToSender(std::span<const uint8_t> feedback);
   void FeedCongestionFeedback(const RtpPacket& packet, Timestamp received_at);
   void ChooseCongestionFeedback(const RtpParameters& parameters, Timestamp now);
   void StartRembLimiter(bool estimate, Timestamp now);
@@ -136,6 +148,7 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   EngineContext& context_;
   RtpLink& link_;
   bool connected_ = false;
+  bool full_compounds_ = false;
 
   // The objects.
   RtpListener listener_;

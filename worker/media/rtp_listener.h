@@ -17,7 +17,7 @@ namespace sluice::worker {
 class Producer;
 
 /// Ids of the header extensions that a transport's senders use; 0 = unknown. Every producer that
-/// has one overwrites it (router-protocol §4.2): producers of one transport must agree.
+/// has one overwrites it (docs/protocols/rtp-rtcp.md §1): producers of one transport must agree.
 struct ReceiveExtensionIds {
   uint8_t mid = 0;
   uint8_t rid = 0;
@@ -28,8 +28,9 @@ struct ReceiveExtensionIds {
   void Update(const RtpParameters& parameters);
 };
 
-/// Which producer of a transport a packet belongs to (router-protocol §5.10): by SSRC, else by MID,
-/// else by RID where the packet carries no MID, else by payload type where a producer asked for it.
+/// Which producer of a transport a packet belongs to (docs/protocols/rtp-rtcp.md §1): by SSRC, else
+/// by MID, else by RID where the packet carries no MID, else by payload type where a producer asked
+/// for it.
 ///
 /// Owned by RtpCore. Never touches the producers: they are names here.
 class RtpListener {

@@ -49,7 +49,7 @@ void RewriteVp8(std::span<uint8_t> payload, const PayloadInfo& info, uint16_t pi
                 uint8_t tl0_picture_index);
 
 /// True for an Opus packet that carries no speech (DTX): code 0/1 with one byte of payload, code 2
-/// with two at most (router-protocol §5.13).
+/// with two at most (RFC 6716 §3.2).
 bool IsOpusDtx(std::span<const uint8_t> payload);
 
 }  // namespace sluice::worker

@@ -84,6 +84,21 @@ TEST_CASE_METHOD(ConsumerTest, "consumer: key-frame requests reach the source, s
   CHECK(stats.fir_count == 100);
 }
 
+TEST_CASE_METHOD(ConsumerTest, "consumer: a report that waited in a busy turn shows no distance") {
+  Prepare("audio/opus", false);
+  Create();
+  environment_.AdvanceBy(Duration::Seconds(2));
+  rtcp::ReportBlock block;
+  block.ssrc = Ssrc(kSsrc);
+  block.last_sr = environment_.NtpNow().Compact();
+  environment_.AdvanceBy(Duration::Millis(30));
+  const Timestamp received = environment_.Now();
+  environment_.AdvanceBy(Duration::Millis(200));  // the turn is late
+  consumer_->OnReportBlock(0, block, received);
+  CHECK(consumer_->round_trip_time() <= Duration::Millis(31));
+  CHECK(consumer_->round_trip_time() >= Duration::Millis(29));
+}
+
 TEST_CASE_METHOD(ConsumerTest, "consumer: scores follow the receiver's reports and the producer") {
   Prepare("audio/opus", false);
   Create();

@@ -194,6 +194,31 @@ TEST_CASE_METHOD(GraphFixture, "dumps list what there is", "[engine]") {
   CHECK(a.rtx_ssrc_consumer_ids == std::vector<std::pair<uint32_t, std::string>>{{21, "av"}});
 }
 
+TEST_CASE_METHOD(GraphFixture, "a router keeps its observers apart", "[engine]") {
+  for (const char* id : {"o1", "o2", "o3"}) {
+    REQUIRE(engine->CreateAudioLevelObserver("r", id, {}).ok());
+    REQUIRE(engine->AddProducerToObserver(id, "pa").ok());
+  }
+  const auto observers_of_pa = [&] {
+    for (const auto& [producer, ids] : engine->DumpRouter("r")->producer_observer_ids) {
+      if (producer == "pa") return ids;
+    }
+    return std::vector<std::string>{"no such producer"};
+  };
+  CHECK(engine->DumpRouter("r")->rtp_observer_ids == Lines{"o1", "o2", "o3"});
+  CHECK(observers_of_pa() == Lines{"o1", "o2", "o3"});
+  REQUIRE(engine->RemoveProducerFromObserver("o2", "pa").ok());
+  CHECK(observers_of_pa() == Lines{"o1", "o3"});
+  REQUIRE(engine->RemoveProducerFromObserver("o2", "pa").ok());  // no member: accepted
+  REQUIRE(engine->CloseRtpObserver("r", "o1").ok());
+  CHECK(engine->DumpRouter("r")->rtp_observer_ids == Lines{"o2", "o3"});
+  CHECK(observers_of_pa() == Lines{"o3"});
+  CHECK_FALSE(engine->CloseRtpObserver("r", "o1").ok());
+  REQUIRE(engine->CreateAudioLevelObserver("r", "o1", {}).ok());  // its id is free
+  CHECK(engine->DumpRouter("r")->rtp_observer_ids == Lines{"o2", "o3", "o1"});
+  CHECK(observers_of_pa() == Lines{"o3"});
+}
+
 TEST_CASE_METHOD(GraphFixture, "an SSRC is sent once per transport", "[engine]") {
   const auto again = samples::ConsumerOf(audio, "again", 20);
   CHECK(ClassOf(engine->Consume("b", again).status()) == "Error");

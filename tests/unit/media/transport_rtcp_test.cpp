@@ -1,5 +1,7 @@
 // RTCP of a transport in both directions (RtcpReceiver, RtcpReporter).
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <vector>
 
 #include "tests/unit/media/engine_fixture.h"
 #include "worker/media/plain_transport.h"
@@ -215,6 +217,166 @@ TEST_CASE_METHOD(RtcpFixture, "maxIncomingBitrate goes to the sender as REMB, af
   CHECK(rembs.back().bps() <= 300'000);
   CHECK(rembs.back().bps() > 299'000);
   CHECK(engine->GetPlainTransportStats("in")->base.available_incoming_bitrate == 0U);
+}
+
+/// What parts of each compound came, in order, by packet type.
+std::vector<std::vector<int>> PacketTypes(const std::vector<SentDatagram>& sent,
+                                          const SocketAddress& remote) {
+  std::vector<std::vector<int>> all;
+  for (const SentDatagram& datagram : sent) {
+    if (datagram.tuple.remote != remote || !rtcp::LooksLikeRtcp(datagram.bytes)) continue;
+    std::vector<int>& types = all.emplace_back();
+    for (size_t at = 0; at + 4 <= datagram.bytes.size();) {
+      types.push_back(datagram.bytes[at + 1]);
+      at += 4 *
+            (size_t{1} + static_cast<size_t>(datagram.bytes[at + 2] << 8) + datagram.bytes[at + 3]);
+    }
+  }
+  return all;
+}
+
+TEST_CASE_METHOD(RtcpFixture, "each part of a compound reaches the consumer that it names",
+                 "[transport_rtcp]") {
+  REQUIRE(engine->Consume("out", samples::ConsumerOf(video, "d", 4000)).ok());
+  SendMedia(10);
+  network.TakeSent();
+  const auto stats = [&](const char* id) { return engine->GetConsumerStats(id)->at(0); };
+  SendRtcp(out, viewer, [&](rtcp::Builder& builder) {
+    rtcp::ReportBlock block;
+    block.ssrc = Ssrc(4000);
+    block.fraction_lost = 77;
+    rtcp::ReportBlock of_rtx = block;
+    of_rtx.ssrc = Ssrc(3001);
+    const rtcp::ReportBlock blocks[] = {block, of_rtx};
+    builder.AddReceiverReport(kPeer, blocks);
+    const rtcp::NackItem one[] = {{last_sent, 0}};
+    const rtcp::NackItem two[] = {{last_sent, 0x0001}};
+    builder.AddNack(kPeer, Ssrc(3000), one);
+    builder.AddNack(kPeer, Ssrc(4000), two);
+    builder.AddNack(kPeer, Ssrc(3000), one);
+    builder.AddPli(kPeer, Ssrc(4000));
+    builder.AddPli(kPeer, Ssrc(4001));  // its RTX: nobody's
+    builder.AddFir(kPeer, Ssrc(3000), 1);
+  });
+  CHECK(stats("c").nack_count == 2);
+  CHECK(stats("c").nack_packet_count == 2);
+  CHECK(stats("d").nack_count == 1);
+  CHECK(stats("d").nack_packet_count == 2);
+  CHECK(stats("c").pli_count == 0);
+  CHECK(stats("d").pli_count == 1);
+  CHECK(stats("c").fir_count == 1);
+  CHECK(stats("d").fir_count == 0);
+  CHECK(stats("c").fraction_lost == 0);
+  CHECK(stats("d").fraction_lost == 77);
+  REQUIRE(engine->CloseConsumer("out", "c").ok());
+  SendRtcp(out, viewer, [&](rtcp::Builder& builder) { builder.AddPli(kPeer, Ssrc(3000)); });
+  CHECK(stats("d").pli_count == 1);
+}
+
+TEST_CASE_METHOD(RtcpFixture, "transport feedback needs the extension and the feedback, both",
+                 "[transport_rtcp]") {
+  auto other = samples::Video("w", 5555);
+  const bool extension = GENERATE(false, true);
+  const bool feedback = GENERATE(false, true);
+  if (extension) {
+    other.rtp_parameters.header_extensions = {
+        {RtpExtensionUri::kTransportWideCc, samples::kTransportCcId, false, {}}};
+  }
+  if (!feedback) other.rtp_parameters.codecs[0].rtcp_feedback = {{"nack", "pli"}};
+  REQUIRE(engine->Produce("in", other).ok());
+  environment.EndTurn();
+  for (uint16_t i = 1; i <= 20; ++i) {
+    Deliver(samples::WithExtension(
+                samples::Rtp(samples::kVp8, 5555, i, 9000, samples::Vp8Payload(i == 1, 1)),
+                samples::kTransportCcId, {0, static_cast<uint8_t>(i)}),
+            in, publisher);
+    environment.AdvanceBy(Duration::Millis(20));
+  }
+  size_t feedbacks = 0;
+  for (const auto& types : PacketTypes(network.TakeSent(), publisher)) {
+    feedbacks += types.size() == 1 && types[0] == 205 ? 1 : 0;
+  }
+  CHECK((feedbacks > 0) == (extension && feedback));
+}
+
+TEST_CASE_METHOD(RtcpFixture, "a sender without reduced-size RTCP gets compounds, whatever is sent",
+                 "[transport_rtcp]") {
+  const bool reduced = GENERATE(true, false);
+  auto other = samples::Video("w", 5555);
+  other.rtp_parameters.rtcp.reduced_size = reduced;
+  other.rtp_parameters.codecs[0].rtcp_feedback.push_back({"goog-remb", ""});
+  other.rtp_parameters.header_extensions = {
+      {RtpExtensionUri::kTransportWideCc, samples::kTransportCcId, false, {}}};
+  REQUIRE(engine->Produce("in", other).ok());
+  environment.EndTurn();
+  REQUIRE(engine->SetMaxIncomingBitrate("in", 300'000).ok());
+  const auto receive = [&](uint16_t i) {
+    Deliver(samples::WithExtension(
+                samples::Rtp(samples::kVp8, 5555, i, i * 3000u, samples::Vp8Payload(false, i)),
+                samples::kTransportCcId, {0, static_cast<uint8_t>(i)}),
+            in, publisher);
+    environment.AdvanceBy(Duration::Millis(33));
+  };
+  for (uint16_t i = 1; i <= 30; ++i) {
+    if (i != 9) receive(i);
+  }
+  std::vector<int> kinds;
+  for (const auto& types : PacketTypes(network.TakeSent(), publisher)) {
+    if (reduced) {
+      if (types.size() == 1) kinds.push_back(types[0]);
+      continue;
+    }
+    // RR, SDES, then what it is about; reports of their own have both as well.
+    REQUIRE(types.size() >= 2);
+    CHECK(types[0] == 201);
+    CHECK(std::count(types.begin(), types.end(), 202) == 1);
+    if (types.back() == 205 || types.back() == 206) kinds.push_back(types.back());
+  }
+  CHECK(std::count(kinds.begin(), kinds.end(), 205) >= 2);  // NACK, transport feedback
+  CHECK(std::count(kinds.begin(), kinds.end(), 206) >= 2);  // PLI, REMB
+}
+
+TEST_CASE_METHOD(RtcpFixture, "a sender report that overtakes the first packet sets the clock",
+                 "[transport_rtcp]") {
+  auto other = samples::Video("w", 5555);
+  other.rtp_parameters.mid = "w";
+  const bool announced = GENERATE(true, false);
+  if (!announced) {
+    other.rtp_parameters.encodings[0].ssrc.reset();
+    other.rtp_mapping.encodings[0].ssrc.reset();
+  }
+  other.rtp_parameters.header_extensions = {{RtpExtensionUri::kMid, samples::kMidId, false, {}}};
+  REQUIRE(engine->Produce("in", other).ok());
+  REQUIRE(engine->Consume("out", samples::ConsumerOf(other, "d", 4000)).ok());
+  environment.EndTurn();
+  // Media that was captured 400 ms before it is sent.
+  constexpr uint32_t kAge = 400 * 90;
+  for (const uint32_t ssrc : {4444u, 5555u}) {  // and one that nobody knows
+    SendRtcp(in, publisher, [&](rtcp::Builder& builder) {
+      rtcp::SenderInfo info;
+      info.ssrc = Ssrc(ssrc);
+      info.ntp = environment.NtpNow();
+      info.rtp_timestamp = RtpTimestamp(90'000 + kAge);
+      builder.AddSenderReport(info, {});
+    });
+  }
+  environment.AdvanceBy(Duration::Millis(30));
+  const NtpTime received = environment.NtpNow();
+  Deliver(samples::WithExtension(
+              samples::Rtp(samples::kVp8, 5555, 1, 90'000, samples::Vp8Payload(true, 1)),
+              samples::kMidId, {'w'}),
+          in, publisher);
+  environment.EndTurn();
+  network.TakeSent();
+  environment.AdvanceBy(Duration::Millis(1600));
+  const auto senders = Collect(viewer).senders;
+  REQUIRE_FALSE(senders.empty());
+  const auto& report = senders.front();
+  REQUIRE(report.ssrc == Ssrc(4000));
+  const int64_t since_us = report.ntp.ToMicros() - received.ToMicros();
+  const auto by_arrival = 90'000 + static_cast<uint32_t>(since_us * 90 / 1000);
+  CHECK(static_cast<double>(report.rtp_timestamp.value() - by_arrival) ==
+        Approx(kAge + 30 * 90).margin(90));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "tests/unit/media/engine_fixture.h"
 #include "tests/unit/media/stun_samples.h"
+#include "worker/core/ice/ice_lite_agent.h"
 #include "worker/media/transport_core.h"
 #include "worker/media/webrtc_transport.h"
 
@@ -127,6 +128,30 @@ TEST_CASE_METHOD(ServerFixture, "a closed transport's tuples and ufrags are forg
   const IceCredentials b = Add("b");
   Deliver(BindingRequest(b, true), local, alice);
   CHECK(State("b") == IceState::kCompleted);
+}
+
+TEST_CASE_METHOD(ServerFixture, "a tuple that ICE lets go is nobody's, the others stay",
+                 "[webrtc_server]") {
+  const IceCredentials a = Add("a");
+  const IceCredentials b = Add("b");
+  const IceCredentials c = Add("c");
+  Deliver(BindingRequest(a, true), local, alice);
+  const auto spare = [](size_t i) { return Address("192.0.2.9", static_cast<uint16_t>(2000 + i)); };
+  for (size_t i = 0; i < IceLiteAgent::kMaxTuples; ++i) {
+    environment.AdvanceBy(Duration::Millis(10));
+    Deliver(BindingRequest(a, false), local, spare(i));
+  }
+  // The first of them had to make room for the last.
+  Deliver(BindingRequest(b, true), local, spare(0));
+  CHECK(State("b") == IceState::kCompleted);
+  Deliver(BindingRequest(c, true), local, spare(IceLiteAgent::kMaxTuples - 1));
+  CHECK(State("c") == IceState::kNew);
+  // And it is the other transport's now: the first one's end does not take it away.
+  REQUIRE(engine->CloseTransport("r", "a").ok());
+  Deliver(BindingRequest(c, true), local, spare(0));
+  CHECK(State("c") == IceState::kNew);
+  Deliver(BindingRequest(c, true), local, alice);
+  CHECK(State("c") == IceState::kCompleted);
 }
 
 TEST_CASE_METHOD(ServerFixture, "a server closes its transports as their router would",

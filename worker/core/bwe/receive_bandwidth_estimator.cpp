@@ -52,7 +52,8 @@ Duration ReceiveBandwidthEstimator::Unwrap(uint32_t abs_send_time, Timestamp arr
   if (step >= kTimeRange / 2) step -= kTimeRange;
   int64_t ticks = newest_ticks_ + step;
   const Duration difference = FromTicks(step) - (arrival - last_send_change_);
-  if (std::llabs(difference.us()) > kMaxClockStep.us() || ticks > kMaxTicks) {
+  if (std::llabs(difference.us()) > kMaxClockStep.us() || ticks > kMaxTicks ||
+      FromTicks(-step) > kMaxOvertaken) {
     trend_.Reset();
     ticks = abs_send_time;
   } else if (step < 0) {

@@ -47,6 +47,9 @@ class ReceiveBandwidthEstimator {
   /// A step of either clock against the other by this much starts anew.
   static constexpr Duration kMaxClockStep = Duration::Seconds(5);
 
+  /// The sender's clock going back by more than this was set; by less, a packet was overtaken.
+  static constexpr Duration kMaxOvertaken = Duration::Millis(500);
+
   /// `abs_send_time`: 24 bits, 6.18 fixed-point seconds; wraps each 64 s. `bytes`: of the packet.
   void OnPacket(uint32_t abs_send_time, size_t bytes, Ssrc ssrc, Timestamp arrival);
 

@@ -56,7 +56,7 @@ void RembLimiter::Send(Timestamp now) {
   next_send_ = now + (estimated ? kEstimateInterval : kInterval);
   unlimited_left_ = estimated ? 0 : std::max(unlimited_left_ - 1, 0);
   announced_ = Wanted();
-  // A limit is for all streams, which is what 0 means (router-protocol §5.14).
+  // A limit is for all streams, which is what 0 means (docs/protocols/rtp-rtcp.md §7).
   std::array<Ssrc, ReceiveBandwidthEstimator::kMaxStreams> streams = {Ssrc(0)};
   std::span<const Ssrc> named(streams.data(), 1);
   if (estimated) named = estimator_->Streams(streams, now);

@@ -12,7 +12,7 @@
 
 namespace sluice::worker {
 
-/// Decides what REMB a sender gets (draft-alvestrand-rmcat-remb-03; router-protocol §5.14).
+/// Decides what REMB a sender gets (draft-alvestrand-rmcat-remb-03; docs/protocols/rtp-rtcp.md §7).
 ///
 /// Beside transport-cc, where the sender estimates for itself: the transport's maxIncomingBitrate,
 /// repeated while packets arrive; when it is lifted, a few REMBs of 0 ("no limit") say so. With an
@@ -29,9 +29,10 @@ class RembLimiter {
   static constexpr double kUrgent = 0.97;
   /// REMBs that say "unlimited": RTCP may be lost.
   static constexpr int kUnlimitedRembs = 4;
-  /// Between updates of effective() (json-room-protocol §2.6).
+  /// Between updates of effective() (docs/protocols/rtp-rtcp.md §7).
   static constexpr Duration kEffectiveInterval = Duration::Seconds(2);
-  /// effective() at this part of its last value or less has collapsed (json-room-protocol §2.5).
+  /// effective() at this part of its last value or less has collapsed (docs/protocols/rtp-rtcp.md
+  /// §7).
   static constexpr double kCollapse = 0.6;
 
   explicit RembLimiter(FeedbackSink& sink) : sink_(sink) {}

@@ -94,7 +94,7 @@ int64_t TransportFeedbackGenerator::SendOne(int64_t from) {
   const int64_t to = std::min(end_, from + static_cast<int64_t>(kMaxStatuses));
   const int64_t reference = Slot(first_received) / kReferenceUnitUs;
   rtcp::TransportFeedback feedback;
-  feedback.sender = Ssrc(0);  // router-protocol §5.14
+  feedback.sender = Ssrc(0);  // docs/protocols/rtp-rtcp.md §7
   feedback.media = media_;
   feedback.base_sequence = static_cast<uint16_t>(from);
   feedback.feedback_count = feedback_count_;

@@ -21,8 +21,9 @@ namespace sluice::worker {
 /// carries the extension. Idle (no timer) while nothing arrives.
 class TransportFeedbackGenerator {
  public:
-  static constexpr Duration kInterval = Duration::Millis(100);       // router-protocol §5.14
-  static constexpr Duration kArrivalMemory = Duration::Millis(500);  // router-protocol §5.14
+  static constexpr Duration kInterval = Duration::Millis(100);  // docs/protocols/rtp-rtcp.md §7
+  static constexpr Duration kArrivalMemory =
+      Duration::Millis(500);  // docs/protocols/rtp-rtcp.md §7
   /// Numbers remembered: 500 ms of 75 Mbit/s in 1200-byte packets.
   static constexpr int64_t kMaxWindow = 4096;
   /// Numbers in one feedback: at worst 2 bytes of delta and 2/7 of a chunk each, in 1292 bytes.

@@ -11,7 +11,7 @@
 namespace sluice::worker {
 
 /// Finds the holes in a receive stream and says when to ask for which packet (RFC 4585 §6.2.1;
-/// numbers of router-protocol §5.11).
+/// numbers of docs/protocols/rtp-rtcp.md §3).
 ///
 /// Owned by the receive stream, which sends what TakeDue() gives: after each packet that is newer,
 /// and at NextDue(). Bounded: what does not fit is given up for a key frame.

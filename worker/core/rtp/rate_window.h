@@ -9,7 +9,8 @@
 namespace sluice::worker {
 
 /// Bitrate over a sliding window, in a fixed ring of time slots: no allocation, O(1) per update.
-/// Resolution is window / kSlots (100 ms for the 2500 ms of an RTP stream, router-protocol §4.5).
+/// Resolution is window / kSlots (100 ms for the 2500 ms of an RTP stream,
+/// docs/protocols/rtp-rtcp.md §6).
 class RateWindow {
  public:
   static constexpr size_t kSlots = 25;

@@ -143,7 +143,7 @@ rtcp::ReportBlock ReceiveStatistics::MakeReportBlock(Ssrc ssrc, Timestamp now) {
   reported_received_ = received_;
   fraction_lost_ = 0;
   if (expected_interval > 0 && lost_interval > 0) {
-    // All lost is 256/256, which does not fit (router-protocol §7 item 10).
+    // All lost is 256/256, which does not fit (docs/protocols/rtp-rtcp.md §5).
     fraction_lost_ =
         static_cast<uint8_t>(std::min<int64_t>(255, lost_interval * 256 / expected_interval));
   }

@@ -26,8 +26,8 @@ class ReceiveStatistics {
       : clock_rate_(clock_rate), time_rule_(time_rule), restart_detector_(clock_rate) {}
 
   /// A packet that arrived as itself. `size`: bytes of the RTP packet. `on_media_clock`: false for
-  /// comfort noise, DTMF and whatever else has time stamps of its own. After kSuspect the caller
-  /// keeps the packet as the last of suspects(), or forgets it; after kNewRun it hands the
+  /// comfort noise, DTMF, padding and whatever else has time stamps of its own. After kSuspect the
+  /// caller keeps the packet as the last of suspects(), or forgets it; after kNewRun it hands the
   /// suspects in again, oldest first, and then the packet itself.
   SequenceTracker::Outcome OnPacket(SeqNumber sequence, RtpTimestamp timestamp, size_t size,
                                     Timestamp received_at, bool on_media_clock = true);

@@ -10,8 +10,8 @@
 namespace sluice::worker {
 
 /// Quality of one RTP stream as 0 (dead) … 10 (no loss): a weighted mean of the last samples, the
-/// newest heaviest (router-protocol §5.11). Fed by a receiver at each sender report, by a sender at
-/// each receiver report.
+/// newest heaviest (docs/protocols/rtp-rtcp.md §6). Fed by a receiver at each sender report, by a
+/// sender at each receiver report.
 class ScoreHistory {
  public:
   static constexpr size_t kSamples = 24;  // about 24 s of reports

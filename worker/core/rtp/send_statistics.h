@@ -12,7 +12,7 @@
 namespace sluice::worker {
 
 /// Counts what one outgoing RTP stream sends, and what its receiver reports of it (RFC 3550
-/// §6.4.1): loss, jitter, round-trip time, score (router-protocol §5.11 "send sample").
+/// §6.4.1): loss, jitter, round-trip time, score (docs/protocols/rtp-rtcp.md §6).
 class SendStatistics {
  public:
   /// A longer round trip is a lie or a report from before a suspend (router-protocol §5.15 uses the

@@ -19,8 +19,8 @@ namespace sluice::worker {
 /// starts the window anew.
 class SenderClock {
  public:
-  static constexpr size_t kWindow = 7;     // reports; router-protocol §5.10
-  static constexpr size_t kConfident = 3;  // reports; router-protocol §5.10
+  static constexpr size_t kWindow = 7;     // reports; docs/protocols/rtp-rtcp.md §5
+  static constexpr size_t kConfident = 3;  // reports; docs/protocols/rtp-rtcp.md §5
   /// A difference this far from the estimate is a clock that was set, not a slow packet.
   static constexpr Duration kStep = Duration::Seconds(5);
 

@@ -18,7 +18,7 @@ struct SenderReportReference {
 };
 
 /// A capture time further from now than this is of another clock; then arrival time serves
-/// (router-protocol §8: interpolation over at most 10 s).
+/// (docs/protocols/rtp-rtcp.md §5).
 inline constexpr Duration kMaxCaptureAge = Duration::Seconds(10);
 /// Estimates of the capture clock may be this much in the future.
 inline constexpr Duration kMaxCaptureLead = Duration::Seconds(1);

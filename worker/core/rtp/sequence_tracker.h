@@ -9,8 +9,8 @@
 namespace sluice::worker {
 
 /// Decides which sequence numbers of a receive stream to believe (RFC 3550 A.1, with the limits of
-/// router-protocol §5.11), unwraps them, and tells duplicates, which must never be forwarded:
-/// a consumer would encrypt two packets under one nonce.
+/// docs/protocols/rtp-rtcp.md §2), unwraps them, and tells duplicates, which must never be
+/// forwarded: a consumer would encrypt two packets under one nonce.
 class SequenceTracker {
  public:
   static constexpr int kMaxDropout = 3000;   // a jump ahead of this or more is not believed
