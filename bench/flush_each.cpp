@@ -23,8 +23,8 @@ class FlushEachSocket final : public ServerSocket, private PacketWriter, private
  private:
   // PacketWriter
   uint8_t* Reserve(size_t size) override { return socket_->writer()->Reserve(size); }
-  void Commit(size_t size, const SocketAddress& to, Timestamp release_at) override {
-    socket_->writer()->Commit(size, to, release_at);
+  void Commit(size_t size, const SocketAddress& to, PacketKind kind) override {
+    socket_->writer()->Commit(size, to, kind);
     egress_.Flush();
   }
 

@@ -197,7 +197,7 @@ PathCounts ForwardingPath::Count() {
   PathCounts counts;
   counts.packets = sent.packets_sent;
   counts.messages = sent.messages;
-  counts.lost = sent.errors() + sent.backlog_dropped;
+  counts.lost = sent.errors() + sent.dropped.total();
   counts.cpu_ns = ReadClock(CLOCK_THREAD_CPUTIME_ID);
   counts.wall_ns = ReadClock(CLOCK_MONOTONIC);
   return counts;

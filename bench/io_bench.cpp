@@ -87,7 +87,7 @@ double MeasureSend(SendStrategy::Kind kind, bool gro, int repetitions) {
       for (size_t i = 0; i < kBurst; ++i) {
         uint8_t* packet = world.socket->writer()->Reserve(kPacket);
         std::fill(packet, packet + kPacket, uint8_t{1});
-        world.socket->writer()->Commit(kPacket, viewer.address);
+        world.socket->writer()->Commit(kPacket, viewer.address, PacketKind::kVideo);
       }
     }
     world.sockets.egress().Flush();

@@ -19,8 +19,8 @@ class SimulatedLinks::Writer final : public PacketWriter {
     reserved_ = std::make_unique<uint8_t[]>(size);
     return reserved_.get();
   }
-  void Commit(size_t size, const SocketAddress& to, Timestamp release_at) override {
-    queue_.push_back({std::move(reserved_), size, to, release_at});
+  void Commit(size_t size, const SocketAddress& to, PacketKind /*kind*/) override {
+    queue_.push_back({std::move(reserved_), size, to});
   }
   void Flush() {
     for (const Outgoing& datagram : std::exchange(queue_, {})) transmit_(datagram);
@@ -104,7 +104,7 @@ class SimulatedLinks::TcpEnd final : public TcpConnection {
   }
   void Transmit(const Outgoing& frame) {
     ++network_.stats_.sent;
-    const Timestamp departure = std::max(network_.environment_.Now(), frame.release_at);
+    const Timestamp departure = network_.environment_.Now();
     std::vector<uint8_t> bytes(frame.bytes.get(), frame.bytes.get() + frame.size);
     SimulatedLinks& network = network_;
     At(ArrivalOf(departure), [&network, peer = peer_id_, bytes = std::move(bytes)] {
@@ -253,7 +253,7 @@ void SimulatedLinks::Flush() {
 std::optional<Timestamp> SimulatedLinks::PassBottleneck(const LinkConditions& link,
                                                         const SocketAddress& from,
                                                         const Outgoing& datagram) {
-  const Timestamp ready = std::max(environment_.Now(), datagram.release_at);
+  const Timestamp ready = environment_.Now();
   if (link.bandwidth == DataRate::Zero()) return ready;
   Timestamp& free_at = bottleneck_free_at_[{from.ip, datagram.to.ip}];
   if (free_at - ready > link.queue) return std::nullopt;

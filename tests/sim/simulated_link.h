@@ -76,7 +76,6 @@ class SimulatedLinks final : public SocketFactory {
     std::unique_ptr<uint8_t[]> bytes;
     size_t size = 0;
     SocketAddress to;
-    Timestamp release_at;
   };
   using Endpoint = std::pair<TransportProtocol, SocketAddress>;
 

@@ -36,7 +36,7 @@ void WebRtcPeer::Send(std::span<const uint8_t> datagram) {
   PacketWriter* out = writer();
   if (out == nullptr) return;
   std::memcpy(out->Reserve(datagram.size()), datagram.data(), datagram.size());
-  out->Commit(datagram.size(), server_);
+  out->Commit(datagram.size(), server_, PacketKind::kDtls);
 }
 
 void WebRtcPeer::Connect(const IceCandidateReport& candidate, const IceCredentials& remote,

@@ -4,9 +4,23 @@
 #include <cstdint>
 
 #include "common/socket_address.h"
-#include "common/units.h"
 
 namespace sluice::worker {
+
+/// What a packet is to a writer that cannot send everything at once: what goes first, and what is
+/// dropped when something must be.
+enum class PacketKind : uint8_t {
+  kAudio,
+  /// RTP, retransmissions included. Dropped before anything else and by whole frames. A frame is
+  /// the packets to one destination that have one SSRC and one RTP timestamp, which stand in clear
+  /// in bytes 4 to 11 of every RTP packet, encrypted or not (RFC 3550 section 5.1, RFC 3711
+  /// section 3.1); so nobody has to say where a frame begins and ends.
+  kVideo,
+  kRtcp,
+  kStun,
+  kDtls,
+};
+inline constexpr size_t kPacketKinds = 5;
 
 /// Sends datagrams: one UDP socket, or one accepted TCP connection (which frames them by
 /// RFC 4571). Packets are written straight into its egress arena and leave at the end of the loop
@@ -23,11 +37,11 @@ class PacketWriter {
 
   /// Memory for the next datagram, `size` <= kMaxDatagram bytes; nullptr when the writer is closed
   /// or full (counted there). Valid until the flush at the end of the turn: an encryption that ends
-  /// later in the turn may still write into it after Commit().
+  /// later in the turn may still write into it, whether it was committed, refused or never
+  /// committed. Nobody else gets this memory before that flush.
   virtual uint8_t* Reserve(size_t size) = 0;
-  /// Queues the reserved bytes, `size` at most what was reserved. `release_at` is when the pacer
-  /// wants it on the wire; Timestamp() means at once.
-  virtual void Commit(size_t size, const SocketAddress& to, Timestamp release_at = {}) = 0;
+  /// Queues the reserved bytes, `size` at most what was reserved.
+  virtual void Commit(size_t size, const SocketAddress& to, PacketKind kind) = 0;
 };
 
 /// One way to a peer: the 5-tuple that names it and the writer that reaches it.

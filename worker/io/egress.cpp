@@ -12,21 +12,21 @@ void Egress::SetBeforeFlush(std::function<void()> before_flush) {
   before_flush_ = std::move(before_flush);
 }
 
-uint8_t* Egress::Reserve(size_t size) {
-  if (size > kArenaSize) return nullptr;
+Egress::Slot Egress::Reserve(size_t size) {
+  if (size > kArenaSize) return {};
   if (used_ + size > kArenaSize) {
     ++stats_.early_flushes;
     Flush();
   }
-  uint8_t* start = arena_.get() + used_;
-  reserved_ = start;
-  return start;
+  const Slot slot{arena_.get() + used_, size, flushes_};
+  used_ += size;
+  return slot;
 }
 
-bool Egress::Commit(const uint8_t* reserved, size_t size) {
-  if (reserved == nullptr || reserved != reserved_) return false;
-  used_ += size;
-  reserved_ = nullptr;
+bool Egress::Commit(const Slot& slot, size_t size) {
+  if (slot.data == nullptr || slot.flush != flushes_) return false;
+  const auto start = static_cast<size_t>(slot.data - arena_.get());
+  if (start + slot.size == used_) used_ = start + size;
   return true;
 }
 
@@ -53,7 +53,7 @@ void Egress::Flush() {
   }
   dirty_.clear();
   used_ = 0;
-  reserved_ = nullptr;
+  ++flushes_;
 }
 
 }  // namespace sluice::worker

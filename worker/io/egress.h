@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "worker/io/send_strategy.h"
+#include "worker/io/udp_backlog.h"
 
 namespace sluice::worker {
 
@@ -40,12 +41,21 @@ class Egress {
   /// Runs before anything is sent: finishes encryptions that still write into the arena.
   void SetBeforeFlush(std::function<void()> before_flush);
 
-  /// The next `size` bytes of the arena, size <= kArenaSize. When they are not there, everything
-  /// queued is flushed first. Only the latest reservation is valid.
-  uint8_t* Reserve(size_t size);
-  /// Keeps the first `size` bytes of the latest reservation until the flush. False when there is
-  /// none (another writer's flush came in between).
-  bool Commit(const uint8_t* reserved, size_t size);
+  /// A piece of the arena that was handed out; empty when there was none.
+  struct Slot {
+    uint8_t* data = nullptr;
+    size_t size = 0;
+    uint64_t flush = 0;  ///< flushes before it was handed out: it is good until the next one
+  };
+
+  /// The next `size` bytes of the arena; an empty slot when size > kArenaSize. When they are not
+  /// there, everything queued is flushed first. They are used up by this call, whether Commit()
+  /// follows or not: a deferred encryption may write into them until the flush, so they can belong
+  /// to nobody else before it.
+  Slot Reserve(size_t size);
+  /// True when `slot` is good still: no flush came in between. The bytes behind the first `size`
+  /// of it are free again if it was the latest that was handed out.
+  bool Commit(const Slot& slot, size_t size);
 
   /// Puts `queue` on the list of the next flush.
   void MarkDirty(EgressQueue& queue);
@@ -55,6 +65,7 @@ class Egress {
   void Flush();
 
   SendStrategy& strategy() { return *strategy_; }
+  BacklogBudget& backlog_budget() { return backlog_budget_; }
   SendStats& stats() { return stats_; }
   const SendStats& stats() const { return stats_; }
 
@@ -63,8 +74,9 @@ class Egress {
   std::function<void()> before_flush_;
   std::unique_ptr<uint8_t[]> arena_;
   size_t used_ = 0;
-  const uint8_t* reserved_ = nullptr;
+  uint64_t flushes_ = 0;
   std::vector<EgressQueue*> dirty_;  // null: retired
+  BacklogBudget backlog_budget_;
   SendStats stats_;
 };
 

@@ -9,6 +9,8 @@
 #include <limits>
 #include <utility>
 
+#include "common/log.h"
+
 namespace sluice::worker {
 
 namespace {
@@ -37,6 +39,7 @@ bool SetOptions(const Fd& fd, const ListenInfo& info, const IpAddress& ip) {
   // TCP: not to wait for the old connections of an earlier run (TIME_WAIT).
   const bool reuse = info.protocol == TransportProtocol::kTcp || info.udp_reuse_port;
   if (reuse && !SetInt(fd, SOL_SOCKET, SO_REUSEADDR, 1)) return false;
+  if (info.protocol == TransportProtocol::kUdp) return true;  // see GrowBuffers
   if (info.send_buffer_size != 0 &&
       !SetInt(fd, SOL_SOCKET, SO_SNDBUF, static_cast<int>(info.send_buffer_size))) {
     return false;
@@ -86,6 +89,19 @@ Status CheckBufferSize(const char* field, uint32_t size) {
                                static_cast<int32_t>(size), kMax));
 }
 
+/// Sets one buffer of `fd` as large as `bytes`; returns what the kernel made of it. FORCE passes
+/// over the system's maximum, for who may do that (CAP_NET_ADMIN).
+int GrowBuffer(int fd, int force_option, int option, uint32_t bytes) {
+  const auto size = static_cast<int>(bytes);
+  if (setsockopt(fd, SOL_SOCKET, force_option, &size, sizeof(size)) != 0) {
+    setsockopt(fd, SOL_SOCKET, option, &size, sizeof(size));
+  }
+  int got = 0;
+  socklen_t length = sizeof(got);
+  getsockopt(fd, SOL_SOCKET, option, &got, &length);
+  return got / 2;  // the kernel doubles what it is asked for and tells the double (socket(7))
+}
+
 }  // namespace
 
 PortReservation::PortReservation(std::shared_ptr<PortReservations> all, PortReservations::Key key,
@@ -117,9 +133,10 @@ void PortReservation::Release() {
   all_.reset();
 }
 
-PortAllocator::PortAllocator(Environment& environment, PortRange worker_range)
+PortAllocator::PortAllocator(Environment& environment, PortRange worker_range, UdpBuffers buffers)
     : environment_(environment),
       worker_range_(worker_range),
+      buffers_(buffers),
       reservations_(std::make_shared<PortReservations>()) {}
 
 Result<BoundSocket> PortAllocator::Open(const ListenInfo& info) {
@@ -135,12 +152,35 @@ Result<BoundSocket> PortAllocator::Open(const ListenInfo& info) {
       return TypeError(
           fmt::format("portRange: max {} is less than min {}", info.port_max, info.port_min));
     }
-    return OpenInRange(info, *ip, {info.port_min, info.port_max});
   }
-  if (info.port == 0 && worker_range_.max != 0) return OpenInRange(info, *ip, worker_range_);
-  Attempt attempt = TryPort(info, *ip, info.port);
-  if (!attempt.fd.valid()) return OpenError(info, *ip, info.port, attempt);
+  Result<BoundSocket> bound = OpenSocket(info, *ip);
+  if (bound.ok() && info.protocol == TransportProtocol::kUdp) GrowBuffers(info, *bound);
+  return bound;
+}
+
+Result<BoundSocket> PortAllocator::OpenSocket(const ListenInfo& info, const IpAddress& ip) {
+  if (info.port_min != 0 && info.port_max != 0) {
+    return OpenInRange(info, ip, {info.port_min, info.port_max});
+  }
+  if (info.port == 0 && worker_range_.max != 0) return OpenInRange(info, ip, worker_range_);
+  Attempt attempt = TryPort(info, ip, info.port);
+  if (!attempt.fd.valid()) return OpenError(info, ip, info.port, attempt);
   return BoundSocket{{}, std::move(attempt.fd), attempt.address};
+}
+
+void PortAllocator::GrowBuffers(const ListenInfo& info, const BoundSocket& socket) {
+  const int fd = socket.fd.get();
+  const uint32_t send = info.send_buffer_size != 0 ? info.send_buffer_size : buffers_.send;
+  const uint32_t receive = info.recv_buffer_size != 0 ? info.recv_buffer_size : buffers_.receive;
+  const int sends = send == 0 ? 0 : GrowBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, send);
+  const int receives = receive == 0 ? 0 : GrowBuffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, receive);
+  const bool enough = sends >= static_cast<int>(send) && receives >= static_cast<int>(receive);
+  if (enough || std::exchange(warned_of_buffers_, true)) return;
+  SLUICE_LOG_AT(LogLevel::kWarn, LogTag::kNone,
+                "UDP sockets have buffers of {} bytes to send and {} to receive instead of {} and "
+                "{}: bursts may be lost; set net.core.wmem_max={} and net.core.rmem_max={} (sysctl "
+                "-w), or give this program CAP_NET_ADMIN",
+                sends, receives, send, receive, send, receive);
 }
 
 Result<BoundSocket> PortAllocator::OpenInRange(const ListenInfo& info, const IpAddress& ip,

@@ -64,9 +64,20 @@ struct BoundSocket {
 /// worker's range. In a range: random start, then every port in turn; busy ones are skipped.
 class PortAllocator {
  public:
+  /// What a UDP socket asks the kernel for, in bytes, where ListenInfo says nothing. 0: what the
+  /// system gives by default, some 90 full packets.
+  struct UdpBuffers {
+    /// A key frame of 150 packets to 25 viewers: a burst that comes in faster than it goes out.
+    static constexpr uint32_t kDefault = 4u << 20;
+    uint32_t send = kDefault;
+    uint32_t receive = kDefault;
+  };
+
   static constexpr int kBacklog = 512;  // connections that wait for accept (router-protocol §5.1)
 
-  PortAllocator(Environment& environment, PortRange worker_range);
+  PortAllocator(Environment& environment, PortRange worker_range)
+      : PortAllocator(environment, worker_range, UdpBuffers()) {}
+  PortAllocator(Environment& environment, PortRange worker_range, UdpBuffers buffers);
 
   /// TypeError: `ip` is no literal address, max < min, a buffer size over 2^31 − 1. Error: port
   /// busy, range full, address not on this host, no descriptors left. Texts name protocol, address
@@ -74,10 +85,14 @@ class PortAllocator {
   Result<BoundSocket> Open(const ListenInfo& info);
 
  private:
+  Result<BoundSocket> OpenSocket(const ListenInfo& info, const IpAddress& ip);
+  void GrowBuffers(const ListenInfo& info, const BoundSocket& socket);
   Result<BoundSocket> OpenInRange(const ListenInfo& info, const IpAddress& ip, PortRange range);
 
   Environment& environment_;
   PortRange worker_range_;
+  UdpBuffers buffers_;
+  bool warned_of_buffers_ = false;
   std::shared_ptr<PortReservations> reservations_;
 };
 

@@ -22,6 +22,8 @@ constexpr size_t kMaxMessageBytes = 65'507;
 constexpr size_t kMaxMessages = 64;
 /// Pieces of memory of one sendmmsg call; packets that lie next to each other are one piece.
 constexpr size_t kMaxPieces = 1024;
+/// Attempts that a packet is given when an error may be that of an earlier one.
+constexpr int kStaleRetries = 4;
 static_assert(kMaxPieces >= kMaxSegments);
 
 union Destination {
@@ -51,19 +53,26 @@ socklen_t FillDestination(const SocketAddress& to, bool ipv6_socket, Destination
   return sizeof(out->v6);
 }
 
-bool IsFull(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
+/// EAGAIN: the socket's buffer is full. ENOBUFS: the queue of the network device is, and it has
+/// dropped what it was given (told only to sockets with IP_RECVERR, see UdpSocket).
+bool IsFull(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS; }
+
+void NoteFull(int error, SendTarget& target, SendStats& stats) {
+  if (error != ENOBUFS) return;
+  target.device_full = true;
+  ++stats.device_full;
+}
 
 /// These may be left over from an earlier packet to somebody else: the packet at hand was not
-/// tried, and deserves a second attempt.
+/// tried, and deserves another attempt, or several: more such answers may have come meanwhile.
 bool MayBeStale(int error) {
   return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH;
 }
 
 void CountErrors(int error, uint64_t packets, SendStats& stats) {
   switch (error) {
-    case ENOBUFS:
     case ENOMEM:
-      stats.no_buffers += packets;
+      stats.no_memory += packets;
       return;
     case EPERM:
     case EACCES:
@@ -93,6 +102,7 @@ class SendtoStrategy final : public SendStrategy {
 
   size_t Send(SendTarget& target, std::span<const QueuedDatagram> datagrams,
               SendStats& stats) override {
+    target.device_full = false;
     for (size_t i = 0; i < datagrams.size(); ++i) {
       if (!SendOne(target, datagrams[i], stats)) return i;
     }
@@ -101,10 +111,10 @@ class SendtoStrategy final : public SendStrategy {
 
  private:
   /// False when the socket is full.
-  bool SendOne(const SendTarget& target, const QueuedDatagram& datagram, SendStats& stats) {
+  bool SendOne(SendTarget& target, const QueuedDatagram& datagram, SendStats& stats) {
     Destination to;
     const socklen_t length = FillDestination(datagram.to, target.ipv6, &to);
-    for (bool retried = false;;) {
+    for (int retries = 0;;) {
       ++stats.system_calls;
       if (calls_.SendTo(target.fd, datagram.data, datagram.size, &to.any, length) >= 0) {
         ++stats.messages;
@@ -114,11 +124,11 @@ class SendtoStrategy final : public SendStrategy {
       }
       const int error = errno;
       if (error == EINTR) continue;
-      if (IsFull(error)) return false;
-      if (MayBeStale(error) && !retried) {
-        retried = true;
-        continue;
+      if (IsFull(error)) {
+        NoteFull(error, target, stats);
+        return false;
       }
+      if (MayBeStale(error) && retries++ < kStaleRetries) continue;
       CountErrors(error, 1, stats);
       return true;
     }
@@ -136,9 +146,11 @@ class MessageStrategy final : public SendStrategy {
 
   size_t Send(SendTarget& target, std::span<const QueuedDatagram> datagrams,
               SendStats& stats) override {
+    target.device_full = false;
     size_t done = 0;
-    size_t retried_at = datagrams.size();  // where MayBeStale() was given its second attempt
-    size_t single_until = 0;               // packets before it go out one by one: GSO was refused
+    size_t retried_at = datagrams.size();  // where MayBeStale() was given more attempts
+    int retries = 0;
+    size_t single_until = 0;  // packets before it go out one by one: GSO was refused
     while (done < datagrams.size()) {
       Build(target, datagrams.subspan(done), single_until > done ? single_until - done : 0);
       ++stats.system_calls;
@@ -149,11 +161,18 @@ class MessageStrategy final : public SendStrategy {
       }
       const int error = sent < 0 ? errno : EIO;
       if (error == EINTR) continue;
-      if (IsFull(error)) break;
-      if (MayBeStale(error) && retried_at != done) {
-        retried_at = done;
+      if (error == ENOBUFS && packets_[0] > 1) {
+        // A message may be larger than what the device's queue has room for; a packet may not.
+        single_until = done + packets_[0];
         continue;
       }
+      if (IsFull(error)) {
+        NoteFull(error, target, stats);
+        break;
+      }
+      if (retried_at != done) retries = 0;
+      retried_at = done;
+      if (MayBeStale(error) && retries++ < kStaleRetries) continue;
       if (packets_[0] > 1 && RefusesGso(error)) {
         // EIO: the device cannot do checksums. Else: a segment does not fit the path's MTU.
         ++stats.gso_fallbacks;
@@ -288,7 +307,7 @@ ProbeSocket OpenProbeSocket() {
 bool Works(SendStrategy& strategy) {
   const ProbeSocket probe = OpenProbeSocket();
   if (!probe.fd.valid()) return false;
-  constexpr uint32_t kSize = 100;
+  constexpr uint16_t kSize = 100;
   std::array<uint8_t, 2 * kSize> bytes{};
   const std::array<QueuedDatagram, 2> datagrams = {
       QueuedDatagram{bytes.data(), kSize, probe.address},

@@ -8,12 +8,13 @@
 namespace sluice::worker {
 
 UvSocketFactory::UvSocketFactory(Loop& loop, PacketBufferPool& buffers,
-                                 std::unique_ptr<SendStrategy> strategy, PortRange worker_range)
+                                 std::unique_ptr<SendStrategy> strategy, PortRange worker_range,
+                                 PortAllocator::UdpBuffers udp_buffers)
     : loop_(loop),
       egress_(std::move(strategy)),
       receiver_(loop, buffers),
       tcp_{loop, egress_, buffers, {}},
-      ports_(loop, worker_range) {}
+      ports_(loop, worker_range, udp_buffers) {}
 
 Result<std::unique_ptr<ServerSocket>> UvSocketFactory::Open(const ListenInfo& info,
                                                             DatagramHandler& handler) {

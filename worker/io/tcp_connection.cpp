@@ -52,15 +52,16 @@ uint8_t* TcpConnection::Reserve(size_t size) {
     return nullptr;
   }
   reserved_ = context_.egress.Reserve(kHeaderSize + size);
-  return reserved_ + kHeaderSize;
+  return reserved_.data + kHeaderSize;
 }
 
-void TcpConnection::Commit(size_t size, const SocketAddress& /*to*/, Timestamp /*release_at*/) {
-  uint8_t* frame = std::exchange(reserved_, nullptr);
-  if (!context_.egress.Commit(frame, kHeaderSize + size)) {
+void TcpConnection::Commit(size_t size, const SocketAddress& /*to*/, PacketKind /*kind*/) {
+  const Egress::Slot slot = std::exchange(reserved_, {});
+  if (!context_.egress.Commit(slot, kHeaderSize + size)) {
     ++context_.egress.stats().stale_commits;
     return;
   }
+  uint8_t* frame = slot.data;
   frame[0] = static_cast<uint8_t>(size >> 8);
   frame[1] = static_cast<uint8_t>(size);
   queue_.emplace_back(frame, kHeaderSize + size);

@@ -66,7 +66,7 @@ class TcpConnection final : public PacketWriter, private EgressQueue, private Fd
   ~TcpConnection() override;
 
   uint8_t* Reserve(size_t size) override;
-  void Commit(size_t size, const SocketAddress& to, Timestamp release_at = {}) override;
+  void Commit(size_t size, const SocketAddress& to, PacketKind kind) override;
 
   NetworkPath path() { return {tuple_, this}; }
   /// A whole packet has come in at some time.
@@ -101,7 +101,7 @@ class TcpConnection final : public PacketWriter, private EgressQueue, private Fd
   bool has_spoken_ = false;
   bool broken_ = false;  // writing failed; the poll that follows closes it
   bool* destroyed_ = nullptr;
-  uint8_t* reserved_ = nullptr;
+  Egress::Slot reserved_;
   std::vector<std::span<const uint8_t>> queue_;  // frames in the arena
   std::vector<uint8_t> backlog_;                 // frames; the first may be sent in part
   size_t backlog_sent_ = 0;

@@ -4,12 +4,33 @@
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 namespace sluice::worker {
 
 namespace {
 constexpr size_t kOverflowSize = UdpReceiver::kMaxDatagram - PacketBuffer::kPooledCapacity;
+constexpr int kMaxAttempts = 4;
+
+/// An ICMP answer to something that was sent: a call that reads is told of it, too, once.
+bool IsAboutSending(int error) {
+  return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH ||
+         error == EACCES || error == EMSGSIZE || error == EPROTO;
+}
+
+/// The value of a control message; nullopt when there is none of that type.
+template <typename T>
+std::optional<T> FindControl(const msghdr& header, int type) {
+  for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr;
+       c = CMSG_NXTHDR(const_cast<msghdr*>(&header), c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != type) continue;
+    T value{};
+    std::memcpy(&value, CMSG_DATA(c), sizeof(value));
+    return value;
+  }
+  return std::nullopt;
+}
 }  // namespace
 
 UdpReceiver::UdpReceiver(Loop& loop, PacketBufferPool& buffers) : loop_(loop), buffers_(buffers) {
@@ -23,23 +44,26 @@ UdpReceiver::~UdpReceiver() {
   if (overflow_ != nullptr) munmap(overflow_, kBatch * kOverflowSize);
 }
 
-void UdpReceiver::EnableReceiveTimes(int fd) {
+void UdpReceiver::Prepare(int fd) {
   const int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on));
   setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on));  // refused: ReceiveTime() copes
 }
 
-size_t UdpReceiver::ReadBatch(int fd) {
+size_t UdpReceiver::ReadBatch(int fd, uint32_t* kernel_drops) {
   PrepareSlots();
   int got = 0;
+  int attempts = 0;
   do {
     ++stats_.system_calls;
     got = recvmmsg(fd, headers_.data(), kBatch, MSG_DONTWAIT, nullptr);
-  } while (got < 0 && errno == EINTR);
+  } while (got < 0 && (errno == EINTR || (IsAboutSending(errno) && ++attempts < kMaxAttempts)));
   if (got <= 0) {
     if (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK) ++stats_.errors;
     return 0;
   }
   used_ = static_cast<size_t>(got);
+  CountKernelDrops(headers_[used_ - 1].msg_hdr, kernel_drops);
   times_.StartBatch(loop_.AdvanceClock());
   return used_;
 }
@@ -88,14 +112,16 @@ UdpReceiver::Datagram UdpReceiver::Take(size_t index) {
 }
 
 Timestamp UdpReceiver::ReceiveTime(const msghdr& header) const {
-  const cmsghdr* control = CMSG_FIRSTHDR(&header);
-  if (control == nullptr || control->cmsg_level != SOL_SOCKET ||
-      control->cmsg_type != SCM_TIMESTAMPNS) {
-    return loop_.Now();
-  }
-  timespec time{};
-  std::memcpy(&time, CMSG_DATA(control), sizeof(time));
-  return times_.Convert(static_cast<int64_t>(time.tv_sec) * 1'000'000 + time.tv_nsec / 1000);
+  const auto time = FindControl<timespec>(header, SCM_TIMESTAMPNS);
+  if (!time) return loop_.Now();
+  return times_.Convert(static_cast<int64_t>(time->tv_sec) * 1'000'000 + time->tv_nsec / 1000);
+}
+
+void UdpReceiver::CountKernelDrops(const msghdr& last, uint32_t* kernel_drops) {
+  const auto drops = FindControl<uint32_t>(last, SO_RXQ_OVFL);
+  if (!drops) return;                               // the kernel leaves it out while it is 0
+  stats_.kernel_dropped += *drops - *kernel_drops;  // in 32 bits: it may wrap
+  *kernel_drops = *drops;
 }
 
 }  // namespace sluice::worker

@@ -24,6 +24,10 @@ struct ReceiveStats {
   uint64_t big_datagrams = 0;  ///< over PacketBuffer::kPooledCapacity
   uint64_t truncated = 0;      ///< dropped: longer than any datagram can be
   uint64_t errors = 0;         ///< recvmmsg failed other than with EAGAIN
+  /// Datagrams that the kernel dropped, the receive buffer being full. Told with the next one that
+  /// is received (SO_RXQ_OVFL), so the last ones of a burst are counted late.
+  uint64_t kernel_dropped = 0;
+  uint64_t unreachable = 0;  ///< ICMP answers: a destination of ours does not exist (any more)
 };
 
 /// Reads datagrams in batches with recvmmsg. One per worker, shared by its UDP sockets: a batch is
@@ -49,24 +53,27 @@ class UdpReceiver {
   UdpReceiver(const UdpReceiver&) = delete;
   UdpReceiver& operator=(const UdpReceiver&) = delete;
 
-  /// Asks the kernel for receive times on `fd`.
-  static void EnableReceiveTimes(int fd);
+  /// Asks the kernel for receive times on `fd`, and for what it drops.
+  static void Prepare(int fd);
 
   /// Reads one batch; returns its datagrams, 0 when there is none. Moves the loop's clock forward
-  /// to now: no receive time is later than loop.Now().
-  size_t ReadBatch(int fd);
+  /// to now: no receive time is later than loop.Now(). `kernel_drops` is the socket's own count,
+  /// as it was last told: 0 at first.
+  size_t ReadBatch(int fd, uint32_t* kernel_drops);
   /// Takes datagram `index` of the batch; empty buffer: it was dropped.
   Datagram Take(size_t index);
 
+  ReceiveStats& stats() { return stats_; }
   const ReceiveStats& stats() const { return stats_; }
 
  private:
   struct alignas(cmsghdr) Control {
-    uint8_t bytes[CMSG_SPACE(sizeof(timespec))];
+    uint8_t bytes[CMSG_SPACE(sizeof(timespec)) + CMSG_SPACE(sizeof(uint32_t))];
   };
   /// Refills what the last batch used.
   void PrepareSlots();
   Timestamp ReceiveTime(const msghdr& header) const;
+  void CountKernelDrops(const msghdr& last, uint32_t* kernel_drops);
 
   Loop& loop_;
   PacketBufferPool& buffers_;

@@ -16,6 +16,8 @@ namespace sluice::worker {
 class UdpSocket final : public ServerSocket, private FdListener {
  public:
   static constexpr size_t kMaxBatchesPerTurn = 8;  // × 64 datagrams: some 2 ms of work
+  /// ICMP answers taken in one turn; the rest waits for the next.
+  static constexpr size_t kMaxErrorsPerTurn = 64;
 
   /// The references outlive it.
   static Result<std::unique_ptr<UdpSocket>> Create(Loop& loop, Egress& egress,
@@ -28,18 +30,20 @@ class UdpSocket final : public ServerSocket, private FdListener {
   PacketWriter* writer() override { return writer_.get(); }
 
  private:
-  UdpSocket(UdpReceiver& receiver, BoundSocket socket, DatagramHandler& handler);
+  UdpSocket(Loop& loop, UdpReceiver& receiver, BoundSocket socket, DatagramHandler& handler);
   void OnReadable() override;
   void OnWritable() override;
   void OnPollError() override;
   /// False when the handler destroyed the socket.
   bool DeliverBatch(size_t count);
 
+  Loop& loop_;
   UdpReceiver& receiver_;
   DatagramHandler& handler_;
   BoundSocket socket_;
   std::unique_ptr<FdWatcher> watcher_;
   std::unique_ptr<UdpWriter> writer_;
+  uint32_t kernel_drops_ = 0;  // of UdpReceiver::ReadBatch
   bool* destroyed_ = nullptr;  // set by the destructor while a batch is being delivered
 };
 

@@ -4,90 +4,80 @@
 
 namespace sluice::worker {
 
-UdpWriter::UdpWriter(Egress& egress, FdWatcher& watcher, int fd, bool ipv6)
-    : egress_(egress), watcher_(watcher), target_{fd, ipv6, true} {}
+UdpWriter::UdpWriter(Egress& egress, Loop& loop, FdWatcher& watcher, int fd, bool ipv6)
+    : egress_(egress),
+      loop_(loop),
+      watcher_(watcher),
+      target_{fd, ipv6},
+      backlog_(egress.backlog_budget(), egress.stats().dropped) {}
 
 UdpWriter::~UdpWriter() { egress_.Retire(*this); }
 
 uint8_t* UdpWriter::Reserve(size_t size) {
-  if (size > kMaxDatagram || backlog_bytes_ + size + kBacklogOverhead > kMaxBacklog) {
-    ++egress_.stats().backlog_dropped;
+  if (size > kMaxDatagram) {
+    ++egress_.stats().too_big;
     return nullptr;
   }
   reserved_ = egress_.Reserve(size);
-  return reserved_;
+  return reserved_.data;
 }
 
-void UdpWriter::Commit(size_t size, const SocketAddress& to, Timestamp /*release_at*/) {
-  const uint8_t* data = std::exchange(reserved_, nullptr);
+void UdpWriter::Commit(size_t size, const SocketAddress& to, PacketKind kind) {
+  const Egress::Slot slot = std::exchange(reserved_, {});
   if (!target_.ipv6 && !to.ip.is_v4()) {
     ++egress_.stats().unreachable;
     return;
   }
-  if (!egress_.Commit(data, size)) {
+  if (!egress_.Commit(slot, size)) {
     ++egress_.stats().stale_commits;
     return;
   }
-  queue_.push_back({data, static_cast<uint32_t>(size), to});
+  queue_.push_back({slot.data, static_cast<uint16_t>(size), to, kind});
   egress_.MarkDirty(*this);
 }
 
 void UdpWriter::FlushQueue() {
   std::span<const QueuedDatagram> rest = queue_;
-  if (backlog_.empty()) {
-    rest = rest.subspan(egress_.strategy().Send(target_, rest, egress_.stats()));
-    if (!rest.empty()) {
-      ++egress_.stats().would_block;
-      watcher_.Watch(true, true);
-    }
+  const bool waits = !backlog_.empty();
+  if (!waits) rest = rest.subspan(egress_.strategy().Send(target_, rest, egress_.stats()));
+  if (!rest.empty()) {
+    const Timestamp now = loop_.Now();
+    backlog_.Sweep(now);
+    for (const QueuedDatagram& datagram : rest) backlog_.Add(datagram, now);
+    if (!waits) WaitForRoom();
   }
-  if (!rest.empty()) KeepBacklog(rest);
   queue_.clear();
 }
 
-void UdpWriter::KeepBacklog(std::span<const QueuedDatagram> rest) {
-  Leftover leftover;
-  size_t bytes = 0;
-  size_t count = 0;
-  for (const QueuedDatagram& datagram : rest) {
-    const size_t cost = datagram.size + kBacklogOverhead;
-    if (backlog_bytes_ + cost > kMaxBacklog) break;
-    backlog_bytes_ += cost;
-    bytes += datagram.size;
-    ++count;
+/// After an attempt to send that left something.
+void UdpWriter::WaitForRoom() {
+  waits_for_socket_ = !target_.device_full;
+  watcher_.Watch(true, waits_for_socket_);
+  if (waits_for_socket_) {
+    ++egress_.stats().would_block;
+    return;
   }
-  egress_.stats().backlog_dropped += rest.size() - count;
-  if (count == 0) return;
-  leftover.bytes.reserve(bytes);  // no growth below: the pointers stay good
-  leftover.datagrams.reserve(count);
-  for (const QueuedDatagram& datagram : rest.first(count)) {
-    const uint8_t* copy = leftover.bytes.data() + leftover.bytes.size();
-    leftover.bytes.insert(leftover.bytes.end(), datagram.data, datagram.data + datagram.size);
-    leftover.datagrams.push_back({copy, datagram.size, datagram.to});
+  if (device_timer_ == nullptr) {
+    device_timer_ = loop_.CreateTimer([this](Timestamp) { SendBacklog(); });
   }
-  backlog_.push_back(std::move(leftover));
+  device_timer_->Start(kDeviceRetry);
 }
 
-void UdpWriter::OnWritable() {
-  if (SendBacklog()) watcher_.Watch(true, false);
-}
+void UdpWriter::OnWritable() { SendBacklog(); }
 
-bool UdpWriter::SendBacklog() {
-  while (!backlog_.empty()) {
-    Leftover& oldest = backlog_.front();
-    const auto rest = std::span<const QueuedDatagram>(oldest.datagrams).subspan(oldest.sent);
-    const size_t sent = egress_.strategy().Send(target_, rest, egress_.stats());
-    for (const QueuedDatagram& datagram : rest.first(sent)) {
-      backlog_bytes_ -= datagram.size + kBacklogOverhead;
-    }
-    if (sent < rest.size()) {
-      oldest.sent += sent;
-      ++egress_.stats().would_block;
-      return false;
-    }
-    backlog_.pop_front();
+void UdpWriter::SendBacklog() {
+  const Timestamp now = loop_.Now();
+  backlog_.Sweep(now);
+  for (;;) {
+    const std::span<const QueuedDatagram> batch = backlog_.NextBatch(now);
+    if (batch.empty()) break;
+    const size_t done = egress_.strategy().Send(target_, batch, egress_.stats());
+    const bool full = done < batch.size();
+    backlog_.Pop(done);
+    if (full) return WaitForRoom();
   }
-  return true;
+  waits_for_socket_ = false;
+  watcher_.Watch(true, false);
 }
 
 }  // namespace sluice::worker

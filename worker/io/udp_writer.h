@@ -2,59 +2,57 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "worker/core/packet_writer.h"
 #include "worker/io/egress.h"
 #include "worker/io/fd_watcher.h"
+#include "worker/io/loop.h"
+#include "worker/io/udp_backlog.h"
 
 namespace sluice::worker {
 
 /// The PacketWriter of one UDP socket. Owned by UdpSocket.
 ///
 /// Packets stand in the worker's arena until the flush. When the socket is full the rest moves to
-/// a backlog, which goes first as soon as the socket is writable again. Release times are not kept
-/// here: every packet leaves with its turn, the pacer holds back what is not due.
+/// a backlog, which goes on as soon as the socket is writable again; until then what is committed
+/// goes there too.
 class UdpWriter final : public PacketWriter, private EgressQueue {
  public:
-  /// Bytes of the backlog. 80 ms at 100 Mbit/s: what waits longer is of no use to a call.
-  static constexpr size_t kMaxBacklog = size_t{1} << 20;
-  /// What a packet in the backlog costs beside its bytes: bounds the number of tiny ones.
-  static constexpr size_t kBacklogOverhead = 64;
+  /// How long to wait when the queue of the network device is full: no event tells that it has
+  /// room again. 125 KB at 1 Gbit/s.
+  static constexpr Duration kDeviceRetry = Duration::Millis(1);
 
-  /// `fd`, `watcher` (which must watch for reading) and `egress` outlive it.
-  UdpWriter(Egress& egress, FdWatcher& watcher, int fd, bool ipv6);
+  /// `fd`, `watcher` (which must watch for reading), `loop` and `egress` outlive it.
+  UdpWriter(Egress& egress, Loop& loop, FdWatcher& watcher, int fd, bool ipv6);
   /// Sends what is queued (a close alert of this turn), drops the backlog.
   ~UdpWriter() override;
 
   uint8_t* Reserve(size_t size) override;
-  void Commit(size_t size, const SocketAddress& to, Timestamp release_at = {}) override;
+  void Commit(size_t size, const SocketAddress& to, PacketKind kind) override;
 
   /// The socket is writable again.
   void OnWritable();
-  size_t backlog_bytes() const { return backlog_bytes_; }
+  /// It is to be watched for that.
+  bool waits_for_socket() const { return waits_for_socket_; }
+  const UdpBacklog& backlog() const { return backlog_; }
 
  private:
-  /// What one flush left over.
-  struct Leftover {
-    std::vector<uint8_t> bytes;
-    std::vector<QueuedDatagram> datagrams;  // point into `bytes`
-    size_t sent = 0;
-  };
-
   void FlushQueue() override;
-  bool SendBacklog();
-  void KeepBacklog(std::span<const QueuedDatagram> rest);
+  void SendBacklog();
+  void WaitForRoom();
 
   Egress& egress_;
+  Loop& loop_;
   FdWatcher& watcher_;
   SendTarget target_;
-  uint8_t* reserved_ = nullptr;
+  Egress::Slot reserved_;
   std::vector<QueuedDatagram> queue_;  // point into the arena
-  std::deque<Leftover> backlog_;
-  size_t backlog_bytes_ = 0;
+  UdpBacklog backlog_;
+  bool waits_for_socket_ = false;
+  std::unique_ptr<Timer> device_timer_;  // made when a device is full for the first time
 };
 
 }  // namespace sluice::worker

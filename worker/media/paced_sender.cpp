@@ -44,7 +44,7 @@ uint32_t PacedSender::EndRtp(const OutgoingRtp& packet) {
       std::memcpy(body, payload.data(), payload.size());
     }
   }
-  path_.writer->Commit(size, path_.tuple.remote);
+  path_.writer->Commit(size, path_.tuple.remote, packet.kind);
   if (history_ != nullptr && number != kNoNumber) {
     history_->Add(static_cast<uint16_t>(number), size, packet.rtp_class, now);
   }

@@ -40,8 +40,22 @@ Status PlainTransport::Port::Open(const ListenInfo& info, SocketFactory& sockets
   Result<std::vector<ListenPoint>> points = OpenListenPoints({info}, sockets, *this);
   if (!points.ok()) return points.status();
   points_ = *std::move(points);
+  ipv6_only_ = info.ipv6_only;
   path_.tuple.local = points_.front().socket->local_address();
   return absl::OkStatus();
+}
+
+Status PlainTransport::Port::CheckReaches(const IpAddress& ip) const {
+  const SocketAddress& local = path_.tuple.local;
+  const auto name = [](const IpAddress& address) { return address.is_v6() ? "IPv6" : "IPv4"; };
+  // A socket on :: sends to IPv4 as well, under mapped addresses (RFC 3493 section 3.7).
+  const bool dual = local.ip.is_v6() && local.ip.is_unspecified() && !ipv6_only_;
+  if (dual || local.ip.family() == ip.family()) return absl::OkStatus();
+  return TypeError(fmt::format(
+      "ip '{}' is an {} address, but this transport sends {} from {} ({}); give an {} address, or "
+      "create the transport with an {} listenInfo",
+      ip.ToString(), name(ip), is_rtcp_ ? "RTCP" : "RTP", local.ToString(), name(local.ip),
+      name(local.ip), name(ip)));
 }
 
 TupleReport PlainTransport::Port::Report() const { return MakeTupleReport(path_.tuple, points_); }
@@ -100,9 +114,12 @@ PlainTransport::~PlainTransport() {
 Status PlainTransport::CheckAddress(const PlainConnectOptions& options) const {
   if (options_.comedia) return absl::OkStatus();  // learned from the first packet
   if (options.ip.empty()) return TypeError("ip is missing; give the peer's address");
-  if (!IpAddress::Parse(options.ip)) {
+  const std::optional<IpAddress> ip = IpAddress::Parse(options.ip);
+  if (!ip) {
     return TypeError(fmt::format("ip '{}' is not a literal IPv4 or IPv6 address", options.ip));
   }
+  SLUICE_RETURN_IF_ERROR(rtp_.CheckReaches(*ip));
+  if (rtcp_.open()) SLUICE_RETURN_IF_ERROR(rtcp_.CheckReaches(*ip));
   if (options.port.value_or(0) == 0) {
     return TypeError("port is missing; give the peer's RTP port, 1 to 65535");
   }

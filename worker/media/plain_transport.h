@@ -52,6 +52,8 @@ class PlainTransport final : public Transport {
     }
     void OnPathClosed(const NetworkPath&) override {}  // UDP paths do not close
     Status Open(const ListenInfo& info, SocketFactory& sockets);
+    /// TypeError, naming both addresses: the socket is not of a family that reaches `ip`.
+    Status CheckReaches(const IpAddress& ip) const;
     TupleReport Report() const;
     void SetRemote(const SocketAddress& remote);
 
@@ -64,6 +66,7 @@ class PlainTransport final : public Transport {
    private:
     PlainTransport& transport_;
     const bool is_rtcp_;
+    bool ipv6_only_ = false;
     std::vector<ListenPoint> points_;  // one, once open
     NetworkPath path_;
   };

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "worker/core/packet_writer.h"
 #include "worker/core/rtp/rtp_class.h"
 #include "worker/core/rtp/rtp_header_writer.h"
 
@@ -17,6 +18,8 @@ struct OutgoingRtp {
   /// the turn ends.
   std::span<const uint8_t> payload;
   RtpClass rtp_class = RtpClass::kMedia;
+  /// kAudio or kVideo: what goes first, and what is dropped first, when not everything can be sent.
+  PacketKind kind = PacketKind::kVideo;
   /// A plain retransmission, byte for byte what was sent before under this sequence number (see
   /// SrtpSender::ProtectRtp).
   bool same_bytes_again = false;

@@ -112,7 +112,7 @@ void RtpPath::SendRtcp(std::span<const uint8_t> compound) {
       return;
     }
   }
-  rtcp_path_.writer->Commit(size, rtcp_path_.tuple.remote);
+  rtcp_path_.writer->Commit(size, rtcp_path_.tuple.remote, PacketKind::kRtcp);
   ++core_.traffic().rtcp_packets_sent;
   core_.CountSent(size);
 }

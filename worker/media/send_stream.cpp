@@ -33,6 +33,8 @@ SendStream::SendStream(const ConsumerSettings& settings, const OutputStreamSetti
       patches_vp8_(settings.codec == CodecKind::kVp8),
       has_key_frames_(HasKeyFrames(settings.codec)),
       uses_rtx_(stream.uses_rtx),
+      packet_kind_(stream.params.mime_type.starts_with("audio/") ? PacketKind::kAudio
+                                                                 : PacketKind::kVideo),
       repeats_bytes_(stream.plain_retransmission),
       payload_type_(stream.params.payload_type),
       rtx_payload_type_(stream.params.rtx_payload_type.value_or(0)),
@@ -104,6 +106,7 @@ SendStream::Outcome SendStream::Send(const RoutedPacket& packet, bool marker) {
   }
   OutgoingRtp out;
   out.slot = slot;
+  out.kind = packet_kind_;
   out.header_size = header_size;
   out.payload = {payload, payload_size};
   out.stamps = stamps;
@@ -126,6 +129,7 @@ void SendStream::SendPadding(const RoutedPacket& packet) {
   fields.timestamp = RtpTimestamp(packet.timestamp.value() + mapped.interval->offsets.timestamp);
   OutgoingRtp out;
   out.slot = slot;
+  out.kind = packet_kind_;
   out.rtp_class = RtpClass::kPadding;
   out.stamps = Write(slot, packet, writer_, fields);
   out.header_size = last_sent_.header_size;
@@ -157,6 +161,7 @@ SendStream::Outcome SendStream::Resend(const SequenceRewriter::Origin& origin,
   fields.timestamp = RtpTimestamp(packet.timestamp.value() + origin.offsets.timestamp);
   OutgoingRtp out;
   out.slot = slot;
+  out.kind = packet_kind_;
   out.rtp_class = RtpClass::kRetransmission;
   out.same_bytes_again = !uses_rtx_;
   out.stamps = Write(slot, packet, writer, fields);

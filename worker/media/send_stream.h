@@ -95,6 +95,7 @@ class SendStream {
   bool patches_vp8_;
   bool has_key_frames_;
   const bool uses_rtx_;
+  const PacketKind packet_kind_;
   const bool repeats_bytes_;  ///< ConsumerSettings::plain_retransmission
   PayloadType payload_type_;  ///< of the codec that is sent
   PayloadType rtx_payload_type_;

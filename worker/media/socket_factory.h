@@ -21,6 +21,10 @@ class DatagramHandler {
   /// `received_at` is the kernel's receive time on the loop's clock.
   virtual void OnDatagram(PacketRef buffer, size_t size, const NetworkPath& from,
                           Timestamp received_at) = 0;
+  /// The network answered that a datagram sent earlier from `tuple.local` did not reach
+  /// `tuple.remote` (ICMP unreachable). Not authenticated: anybody who knows the tuple can forge
+  /// it.
+  virtual void OnUnreachable(const FiveTuple& /*tuple*/, Timestamp /*now*/) {}
   /// A TCP connection is gone; its writer dies after this call.
   virtual void OnPathClosed(const NetworkPath& path) = 0;
 };

@@ -256,7 +256,7 @@ void WebRtcTransport::SendDtls(std::span<const uint8_t> datagram) {
     return;
   }
   std::memcpy(slot, datagram.data(), datagram.size());
-  selected_.writer->Commit(datagram.size(), selected_.tuple.remote);
+  selected_.writer->Commit(datagram.size(), selected_.tuple.remote, PacketKind::kDtls);
   core_.CountSent(datagram.size());
 }
 

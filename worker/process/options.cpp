@@ -49,6 +49,26 @@ Status SetMaxPort(std::string_view value, WorkerOptions& options) {
   return ParsePort("--rtcMaxPort", value, &options.rtc_ports.max);
 }
 
+Status ParseBufferSize(std::string_view option, std::string_view value, uint32_t* bytes) {
+  constexpr uint32_t kMax = 1u << 30;  // the kernel doubles it, in an int
+  uint32_t number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc() || end != value.data() + value.size() || number >= kMax) {
+    return TypeError(
+        fmt::format("{}: \"{}\" is not a number of bytes from 0 to {}", option, value, kMax - 1));
+  }
+  *bytes = number;
+  return absl::OkStatus();
+}
+
+Status SetUdpSendBuffer(std::string_view value, WorkerOptions& options) {
+  return ParseBufferSize("--udpSendBuffer", value, &options.udp_buffers.send);
+}
+
+Status SetUdpReceiveBuffer(std::string_view value, WorkerOptions& options) {
+  return ParseBufferSize("--udpReceiveBuffer", value, &options.udp_buffers.receive);
+}
+
 Status SetCertificateFile(std::string_view value, WorkerOptions& options) {
   options.dtls_certificate_file = value;
   return CheckReadableFile("--dtlsCertificateFile", options.dtls_certificate_file);
@@ -98,7 +118,7 @@ struct OptionSpec {
   Status (*apply)(std::string_view value, WorkerOptions& options);
 };
 
-constexpr std::array<OptionSpec, 11> kOptions = {{
+constexpr std::array<OptionSpec, 13> kOptions = {{
     {"logLevel", "LEVEL", "debug, warn, error (default) or none", SetLogLevel},
     {"logTag", "TAG",
      "a subject of debug and warn lines; repeatable: info ice dtls rtp\n"
@@ -108,6 +128,11 @@ constexpr std::array<OptionSpec, 11> kOptions = {{
     {"rtcMinPort", "PORT", "lowest port for media, where no other is asked for (10000)",
      SetMinPort},
     {"rtcMaxPort", "PORT", "highest port for media (59999)", SetMaxPort},
+    {"udpSendBuffer", "BYTES",
+     "kernel's buffer of each UDP socket for what is sent (4194304);\n"
+     "0: what the system gives",
+     SetUdpSendBuffer},
+    {"udpReceiveBuffer", "BYTES", "the same for what is received (4194304)", SetUdpReceiveBuffer},
     {"dtlsCertificateFile", "PATH",
      "DTLS certificate in PEM, with --dtlsPrivateKeyFile; without them\n"
      "one is made at start",

@@ -19,6 +19,7 @@ struct WorkerOptions {
   LogLevel log_level = LogLevel::kError;
   uint16_t log_tags = 0;  ///< LogTag bits
   PortRange rtc_ports{10'000, 59'999};
+  PortAllocator::UdpBuffers udp_buffers;
   std::string dtls_certificate_file;  ///< both files or neither
   std::string dtls_private_key_file;
   /// Accepted and checked; names no switch that we have.

@@ -44,8 +44,8 @@ Status WorkerProcess::Init(const WorkerOptions& options) {
   loop_ = std::move(*loop);
   SLUICE_RETURN_IF_ERROR(WatchSignals());
   SLUICE_RETURN_IF_ERROR(OpenChannel(options));
-  sockets_ =
-      std::make_unique<UvSocketFactory>(*loop_, buffers_, std::move(*strategy), options.rtc_ports);
+  sockets_ = std::make_unique<UvSocketFactory>(*loop_, buffers_, std::move(*strategy),
+                                               options.rtc_ports, options.udp_buffers);
   sockets_->egress().SetBeforeFlush([this] { srtp_->Flush(); });
   engine_ = std::make_unique<Engine>(
       EngineDependencies{*loop_, *sockets_, buffers_, *srtp_, dtls_, channel_->events()});
@@ -122,7 +122,7 @@ void WorkerProcess::CloseInOrder() {
                "closing; packets sent {} in {} messages and {} system calls, refused {}, "
                "dropped {}; received {}",
                sent.packets_sent, sent.messages, sent.system_calls, sent.errors(),
-               sent.backlog_dropped, sockets_->receive_stats().packets);
+               sent.dropped.total(), sockets_->receive_stats().packets);
   channel_->Close();
   channel_->SetEngine(nullptr);
   engine_.reset();

@@ -26,6 +26,7 @@ class RecordingEgress final : public RtpEgress {
     std::vector<uint8_t> bytes;
     size_t header_size = 0;
     RtpClass rtp_class = RtpClass::kMedia;
+    PacketKind kind = PacketKind::kVideo;
     bool same_bytes_again = false;
 
     RtpPacket View() const {
@@ -60,6 +61,7 @@ class RecordingEgress final : public RtpEgress {
     packet.bytes.insert(packet.bytes.end(), out.payload.begin(), out.payload.end());
     packet.header_size = out.header_size;
     packet.rtp_class = out.rtp_class;
+    packet.kind = out.kind;
     packet.same_bytes_again = out.same_bytes_again;
     packets.push_back(std::move(packet));
     return number;

@@ -27,6 +27,7 @@ TEST_CASE_METHOD(ConsumerTest, "consumer: audio passes at once, with its own SSR
   CHECK(first.sequence_number().value() <= 32'767);
   CHECK(first.timestamp() == RtpTimestamp(10'000));
   CHECK(egress_.packets[0].payload() == Opus(500, 10'000).payload);
+  CHECK(egress_.packets[0].kind == PacketKind::kAudio);
   CHECK(SequenceOf(egress_.packets[1]) == SequenceOf(egress_.packets[0]) + 1);
   CHECK(plis_ == 0);
 }

@@ -26,7 +26,7 @@ class RecordingWriter final : public PacketWriter {
     slot_.assign(size, 0);
     return slot_.data();
   }
-  void Commit(size_t size, const SocketAddress& to, Timestamp) override {
+  void Commit(size_t size, const SocketAddress& to, PacketKind) override {
     sent.push_back({{slot_.begin(), slot_.begin() + static_cast<std::ptrdiff_t>(size)}, to});
   }
 

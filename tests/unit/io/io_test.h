@@ -114,16 +114,20 @@ class Collector : public DatagramHandler {
   }
 
   std::vector<Received> received;
+  void OnUnreachable(const FiveTuple& tuple, Timestamp) override { unreachable.push_back(tuple); }
+
   std::vector<FiveTuple> closed;
+  std::vector<FiveTuple> unreachable;
   std::function<void()> on_datagram;
   std::function<void()> on_closed;
 };
 
-inline void Send(PacketWriter& writer, const Bytes& bytes, const SocketAddress& to) {
+inline void Send(PacketWriter& writer, const Bytes& bytes, const SocketAddress& to,
+                 PacketKind kind = PacketKind::kVideo) {
   uint8_t* out = writer.Reserve(bytes.size());
   REQUIRE(out != nullptr);
   std::copy(bytes.begin(), bytes.end(), out);
-  writer.Commit(bytes.size(), to);
+  writer.Commit(bytes.size(), to, kind);
 }
 
 }  // namespace sluice::worker::test

@@ -105,7 +105,7 @@ struct Fixture {
     std::vector<QueuedDatagram> queue;
     size_t offset = 0;
     for (const auto& [port, size] : packets) {
-      queue.push_back({memory.data() + offset, size, To(port)});
+      queue.push_back({memory.data() + offset, static_cast<uint16_t>(size), To(port)});
       offset += size;
     }
     return queue;
@@ -171,17 +171,37 @@ TEST_CASE("packets that are apart in memory still share a GSO message") {
   CHECK(f.calls.messages[0].bytes == both);
 }
 
+TEST_CASE("a full device queue stops the sending as a full socket does, and is told apart") {
+  const auto kind = GENERATE(Kind::kGso, Kind::kSendmmsg, Kind::kSendto);
+  Fixture f;
+  auto strategy = Make(kind, f.calls);
+  const auto queue = f.Queue({{1, 1200}, {1, 1200}, {1, 1200}});
+  // The GSO message is refused whole, then one of its packets fits and one does not.
+  if (kind == Kind::kGso) f.calls.errors = {ENOBUFS};
+  f.calls.errors.insert(f.calls.errors.end(), {0, ENOBUFS});
+  REQUIRE(strategy->Send(f.target, queue, f.stats) == 1);
+  CHECK(f.target.device_full);
+  CHECK(f.stats.device_full == 1);
+  CHECK(f.stats.errors() == 0);
+  f.calls.errors = {EAGAIN};
+  REQUIRE(strategy->Send(f.target, std::span(queue).subspan(1), f.stats) == 0);
+  CHECK_FALSE(f.target.device_full);
+  REQUIRE(strategy->Send(f.target, std::span(queue).subspan(1), f.stats) == 2);
+  CHECK(f.stats.packets_sent == 3);
+}
+
 TEST_CASE("errors are counted and the other packets go out") {
   const auto kind = GENERATE(Kind::kGso, Kind::kSendmmsg, Kind::kSendto);
   Fixture f;
   auto strategy = Make(kind, f.calls);
   const auto queue = f.Queue({{1, 100}, {2, 101}, {3, 102}, {4, 103}, {5, 104}, {6, 105}});
-  f.calls.errors = {0, ENOBUFS, EPERM, EMSGSIZE, ECONNREFUSED, ECONNREFUSED, 0};
+  f.calls.errors = {0, ENOMEM, EPERM, EMSGSIZE, 0};
+  f.calls.errors.insert(f.calls.errors.begin() + 4, 5, ECONNREFUSED);  // however often it is tried
   REQUIRE(strategy->Send(f.target, queue, f.stats) == queue.size());
   REQUIRE(f.calls.messages.size() == 2);
   CHECK(f.calls.messages[0].to.port == 1);
   CHECK(f.calls.messages[1].to.port == 6);
-  CHECK(f.stats.no_buffers == 1);
+  CHECK(f.stats.no_memory == 1);
   CHECK(f.stats.not_permitted == 1);
   CHECK(f.stats.too_big == 1);
   CHECK(f.stats.unreachable == 1);
@@ -269,7 +289,7 @@ TEST_CASE("every strategy sends the same datagrams in order") {
     const size_t peer = i / 9 % 3;
     memory.push_back(Pattern(i % 9 == 8 ? 333 : 1200 - i / 27, static_cast<uint8_t>(i)));
     queue.push_back(
-        {memory.back().data(), static_cast<uint32_t>(memory.back().size()), peers[peer].address()});
+        {memory.back().data(), static_cast<uint16_t>(memory.back().size()), peers[peer].address()});
     expected[peer].push_back(memory.back());
   }
   SendTarget target{from.fd(), std::string(ip) == "::1", true};

@@ -204,7 +204,7 @@ TEST_CASE("a peer that does not read costs bounded memory and loses whole packet
       ++refused;
     } else {
       std::copy(packet.begin(), packet.end(), out);
-      writer.Commit(packet.size(), {});
+      writer.Commit(packet.size(), {}, PacketKind::kVideo);
     }
     if (i % 100 == 99) world.sockets.egress().Flush();
   }

@@ -18,6 +18,7 @@ namespace sluice::worker {
 struct SentDatagram {
   std::vector<uint8_t> bytes;
   FiveTuple tuple;
+  PacketKind kind = PacketKind::kRtcp;
 };
 
 class FakeNetwork;
@@ -32,14 +33,15 @@ class FakeWriter final : public PacketWriter {
     reserved_ = std::make_unique<uint8_t[]>(size);
     return reserved_.get();
   }
-  void Commit(size_t size, const SocketAddress& to, Timestamp) override {
-    pending_.push_back({std::move(reserved_), size, to});
+  void Commit(size_t size, const SocketAddress& to, PacketKind kind) override {
+    pending_.push_back({std::move(reserved_), size, to, kind});
   }
   void Flush(std::vector<SentDatagram>* out) {
     for (Pending& packet : pending_) {
       SentDatagram sent;
       sent.bytes.assign(packet.bytes.get(), packet.bytes.get() + packet.size);
       sent.tuple = {protocol_, local_, packet.to};
+      sent.kind = packet.kind;
       out->push_back(std::move(sent));
     }
     pending_.clear();
@@ -50,6 +52,7 @@ class FakeWriter final : public PacketWriter {
     std::unique_ptr<uint8_t[]> bytes;
     size_t size;
     SocketAddress to;
+    PacketKind kind;
   };
   TransportProtocol protocol_;
   SocketAddress local_;

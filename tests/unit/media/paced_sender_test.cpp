@@ -18,7 +18,7 @@ class RecordingWriter final : public PacketWriter {
     slot_.assign(size, 0);
     return slot_.data();
   }
-  void Commit(size_t size, const SocketAddress&, Timestamp) override {
+  void Commit(size_t size, const SocketAddress&, PacketKind) override {
     packets.emplace_back(slot_.begin(), slot_.begin() + static_cast<std::ptrdiff_t>(size));
   }
 

@@ -48,6 +48,47 @@ PlainConnectOptions To(std::string ip, std::optional<uint16_t> port,
   return options;
 }
 
+TEST_CASE_METHOD(PlainFixture, "a remote address that the socket cannot reach is refused",
+                 "[plain_transport]") {
+  struct Case {
+    const char* listen;
+    bool ipv6_only;
+    const char* remote;
+    bool reaches;
+  };
+  const std::vector<Case> cases = {
+      {"127.0.0.1", false, "2001:db8::7", false}, {"127.0.0.1", false, "192.0.2.1", true},
+      {"::", false, "192.0.2.1", true},           {"::", false, "2001:db8::7", true},
+      {"::", true, "192.0.2.1", false},           {"2001:db8::1", false, "192.0.2.1", false},
+      {"2001:db8::1", false, "2001:db8::7", true}};
+  for (size_t i = 0; i < cases.size(); ++i) {
+    INFO("case " << i);
+    PlainTransportOptions options = Options();
+    options.listen_info.ip = cases[i].listen;
+    options.listen_info.ipv6_only = cases[i].ipv6_only;
+    const std::string id = "f" + std::to_string(i);
+    Add(id, options);
+    const auto connected = engine->ConnectPlainTransport(id, To(cases[i].remote, 5000));
+    CHECK(connected.ok() == cases[i].reaches);
+    if (connected.ok()) continue;
+    CHECK(ClassOf(connected.status()) == "TypeError");
+    const std::string text(connected.status().message());
+    CHECK(text.find(cases[i].remote) != std::string::npos);
+    CHECK(text.find(cases[i].listen) != std::string::npos);
+    // Refused, not half done: the right address is taken afterwards.
+    const bool v4 = std::string(cases[i].remote).find(':') != std::string::npos &&
+                    std::string(cases[i].listen).find(':') == std::string::npos;
+    CHECK(engine->ConnectPlainTransport(id, To(v4 ? "192.0.2.1" : "2001:db8::7", 5000)).ok());
+  }
+  // RTCP of its own port, of another family.
+  PlainTransportOptions options = Options();
+  options.rtcp_mux = false;
+  options.rtcp_listen_info = Listen();
+  options.rtcp_listen_info->ip = "2001:db8::1";
+  Add("two", options);
+  CHECK_FALSE(engine->ConnectPlainTransport("two", To("192.0.2.1", 5000, 5001)).ok());
+}
+
 TEST_CASE_METHOD(PlainFixture, "connect rules of a plain transport", "[plain_transport]") {
   struct Case {
     bool rtcp_mux;
@@ -210,6 +251,7 @@ TEST_CASE_METHOD(PlainFixture, "media goes from one plain transport to two other
   Deliver(Rtp(96, kSsrc, 11, 12000, Vp8Payload(false, 6), true), LocalOf(in.tuple), peer);
   std::vector<SentDatagram> media;
   for (SentDatagram& sent : EndTurnAndTake()) {
+    CHECK((sent.kind == PacketKind::kRtcp) == rtcp::LooksLikeRtcp(sent.bytes));
     if (!rtcp::LooksLikeRtcp(sent.bytes)) media.push_back(std::move(sent));
   }
   REQUIRE(media.size() == 4);
@@ -222,6 +264,7 @@ TEST_CASE_METHOD(PlainFixture, "media goes from one plain transport to two other
     REQUIRE(packet);
     CHECK(packet->payload_type() == PayloadType(samples::kRoutedVp8));
     CHECK(packet->payload().size() == 200);
+    CHECK(sent.kind == PacketKind::kVideo);
     const bool first = sent.tuple.remote == Address("192.0.2.8", 6000);
     CHECK(packet->ssrc() == Ssrc(first ? 3000 : 4000));
   }

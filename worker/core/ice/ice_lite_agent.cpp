@@ -230,7 +230,7 @@ void IceLiteAgent::Send(std::span<const uint8_t> answer, const NetworkPath& to) 
   uint8_t* slot = to.writer->Reserve(answer.size());
   if (slot == nullptr) return;  // closed or full: counted by the writer
   std::copy(answer.begin(), answer.end(), slot);
-  to.writer->Commit(answer.size(), to.tuple.remote);
+  to.writer->Commit(answer.size(), to.tuple.remote, PacketKind::kStun);
   stats_.bytes_sent += answer.size();
 }
 
