@@ -186,6 +186,22 @@ TEST_CASE("media over TCP, and the loss of the connection", "[sim]") {
   CHECK(call.Connected("view"));
 }
 
+TEST_CASE("a TCP viewer whose frames were dropped gets a key frame", "[sim]") {
+  VideoCall call;
+  auto viewer = call.View("view", 3000, TransportProtocol::kTcp);
+  call.environment.AdvanceBy(Duration::Seconds(5));
+  const uint64_t before = call.sender->key_frames();
+  const auto tuple = *call.engine->DumpWebRtcTransport("view")->ice_selected_tuple;
+  const SocketAddress remote{*IpAddress::Parse(tuple.remote_ip), tuple.remote_port};
+  const IpAddress local = *IpAddress::Parse(CallFixture::kEngineIp);
+  call.links.ReportVideoDropped(local, remote, Ssrc(9999));  // nobody's
+  call.environment.AdvanceBy(Duration::Millis(500));
+  CHECK(call.sender->key_frames() == before);
+  call.links.ReportVideoDropped(local, remote, Ssrc(3000));
+  call.environment.AdvanceBy(Duration::Millis(500));
+  CHECK(call.sender->key_frames() == before + 1);
+}
+
 TEST_CASE("after a close_notify nothing more is sent", "[sim]") {
   VideoCall call;
   auto viewer = call.View("view", 3000);

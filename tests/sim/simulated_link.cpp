@@ -1,6 +1,7 @@
 #include "tests/sim/simulated_link.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 namespace sluice::worker {
@@ -89,6 +90,10 @@ class SimulatedLinks::TcpEnd final : public TcpConnection {
 
   PacketWriter* writer() override { return &writer_; }
   const SocketAddress& local_address() const override { return tuple_.local; }
+  const FiveTuple& tuple() const { return tuple_; }
+  void ReportVideoDropped(Ssrc ssrc) {
+    handler_.OnVideoDropped({tuple_, &writer_}, std::span(&ssrc, 1));
+  }
 
   /// Set on the accepted side, which the listener owns: how to be destroyed.
   std::function<void()> on_closed;
@@ -242,6 +247,15 @@ Duration SimulatedLinks::DelayOf(const LinkConditions& conditions) {
   if (conditions.jitter <= Duration::Zero()) return conditions.delay;
   const auto bound = static_cast<uint32_t>(conditions.jitter.us()) + 1;
   return conditions.delay + Duration::Micros(environment_.RandomBelow(bound));
+}
+
+void SimulatedLinks::ReportVideoDropped(const IpAddress& local, const SocketAddress& remote,
+                                        Ssrc ssrc) {
+  for (const auto& [id, end] : tcp_ends_) {
+    if (end->tuple().local.ip == local && end->tuple().remote == remote) {
+      return end->ReportVideoDropped(ssrc);
+    }
+  }
 }
 
 void SimulatedLinks::Flush() {

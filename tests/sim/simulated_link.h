@@ -35,9 +35,8 @@ struct LinkStats {
 /// A network in virtual time: the SocketFactory of a test, the writers of its sockets, and links
 /// between addresses. Deterministic by the environment's seed.
 ///
-/// As in `io/`, what is committed leaves at the end of the turn (or at its release time), and bytes
-/// may still be written until then. Outlives its sockets; the environment must not run on after it
-/// is gone.
+/// As in `io/`, what is committed leaves at the end of the turn, and bytes may still be written
+/// until then. Outlives its sockets; the environment must not run on after it is gone.
 class SimulatedLinks final : public SocketFactory {
  public:
   SimulatedLinks(VirtualEnvironment& environment, PacketBufferPool& buffers);
@@ -64,6 +63,10 @@ class SimulatedLinks final : public SocketFactory {
 
   /// What a datagram that is sent now would wait for the bottleneck between the two.
   Duration QueueOf(const IpAddress& from, const IpAddress& to) const;
+
+  /// Tells the end of the connection at `local` to `remote` that it was too slow, and that frames
+  /// of `ssrc` were dropped.
+  void ReportVideoDropped(const IpAddress& local, const SocketAddress& remote, Ssrc ssrc);
 
   const LinkStats& stats() const { return stats_; }
 

@@ -42,6 +42,9 @@ class PacketWriter {
   virtual uint8_t* Reserve(size_t size) = 0;
   /// Queues the reserved bytes, `size` at most what was reserved.
   virtual void Commit(size_t size, const SocketAddress& to, PacketKind kind) = 0;
+  /// Who is at the other end has proved to belong to a transport, by a valid connectivity check
+  /// over this writer. A TCP connection of which this is never said is closed soon.
+  virtual void OnPeerAuthenticated() {}
 };
 
 /// One way to a peer: the 5-tuple that names it and the writer that reaches it.

@@ -83,7 +83,9 @@ void ReceiverBacklog::Expire(Timestamp now) {
     ++drops_.of(Released(std::move(urgent_.front())).kind);
     urgent_.pop_front();
   }
-  while (!frames_.empty() && is_late(frames_.front().front())) DropFrame(0);
+  if (frames_.empty() || !is_late(frames_.front().front())) return;
+  DropFrame(0);
+  while (!frames_.empty() && now - frames_.front().front().since > kFreshAge) DropFrame(0);
 }
 
 bool ReceiverBacklog::DropFrame() {

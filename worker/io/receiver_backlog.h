@@ -45,6 +45,9 @@ class ReceiverBacklog {
   /// What has waited for longer is dropped: no call can use it, and what is new would wait behind
   /// it.
   static constexpr Duration kMaxAge = Duration::Millis(500);
+  /// When a frame has become too old, those behind it that have not begun and are older than this
+  /// go with it: else the next ones would begin almost as late, and be cut off in the middle.
+  static constexpr Duration kFreshAge = Duration::Millis(250);
   /// Bytes that a held packet costs beside its own.
   static constexpr size_t kOverhead = 96;
 

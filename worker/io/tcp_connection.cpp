@@ -37,7 +37,12 @@ TcpConnection::TcpConnection(TcpContext& context, Fd fd, const FiveTuple& tuple,
       tuple_(tuple),
       handler_(handler),
       owner_(owner),
-      last_packet_at_(context.loop.Now()) {}
+      accepted_at_(context.loop.Now()),
+      last_packet_at_(accepted_at_),
+      flow_(fd_.get()),
+      waiting_(context.stats.dropped) {
+  flow_.Prepare();
+}
 
 TcpConnection::~TcpConnection() {
   context_.egress.Retire(*this);
@@ -45,17 +50,15 @@ TcpConnection::~TcpConnection() {
 }
 
 uint8_t* TcpConnection::Reserve(size_t size) {
-  const size_t waiting = backlog_.size() - backlog_sent_;
-  if (broken_ || size > TcpFrameReader::kMaxFrame - kHeaderSize || size > kMaxDatagram ||
-      waiting + kHeaderSize + size > kMaxBacklog) {
-    ++context_.stats.backlog_dropped;
+  if (broken_ || size > TcpFrameReader::kMaxFrame - kHeaderSize || size > kMaxDatagram) {
+    ++context_.stats.refused_closed;
     return nullptr;
   }
   reserved_ = context_.egress.Reserve(kHeaderSize + size);
   return reserved_.data + kHeaderSize;
 }
 
-void TcpConnection::Commit(size_t size, const SocketAddress& /*to*/, PacketKind /*kind*/) {
+void TcpConnection::Commit(size_t size, const SocketAddress& /*to*/, PacketKind kind) {
   const Egress::Slot slot = std::exchange(reserved_, {});
   if (!context_.egress.Commit(slot, kHeaderSize + size)) {
     ++context_.egress.stats().stale_commits;
@@ -64,54 +67,94 @@ void TcpConnection::Commit(size_t size, const SocketAddress& /*to*/, PacketKind 
   uint8_t* frame = slot.data;
   frame[0] = static_cast<uint8_t>(size >> 8);
   frame[1] = static_cast<uint8_t>(size);
-  queue_.emplace_back(frame, kHeaderSize + size);
+  queue_.push_back({{frame, kHeaderSize + size}, kind});
   context_.egress.MarkDirty(*this);
 }
 
-void TcpConnection::FlushQueue() {
-  size_t first = 0;  // frame that is not sent whole
-  size_t part = 0;   // bytes of it that are
-  if (backlog_.empty() && !broken_) {
-    part = Send(queue_);
-    while (first < queue_.size() && part >= queue_[first].size()) part -= queue_[first++].size();
-  }
-  context_.stats.packets_sent += first;
-  for (; first < queue_.size() && !broken_; ++first, part = 0) {
-    const auto rest = queue_[first].subspan(part);
-    // A frame that has begun must be finished, whatever the bound says.
-    if (part == 0 && backlog_.size() - backlog_sent_ + rest.size() > kMaxBacklog) break;
-    backlog_.insert(backlog_.end(), rest.begin(), rest.end());
-    ++context_.stats.packets_sent;
-  }
-  context_.stats.backlog_dropped += queue_.size() - first;
-  queue_.clear();
-  if (!backlog_.empty() && !broken_) watcher_->Watch(true, true);
+void TcpConnection::OnPeerAuthenticated() {
+  if (!std::exchange(authenticated_, true)) owner_.OnConnectionAuthenticated(*this);
 }
 
-size_t TcpConnection::Send(std::span<const std::span<const uint8_t>> pieces) {
-  size_t total = 0;
-  while (!pieces.empty()) {
-    std::array<iovec, kMaxPieces> vectors;
-    const size_t count = std::min(pieces.size(), kMaxPieces);
-    size_t wanted = 0;
-    for (size_t i = 0; i < count; ++i) {
-      vectors[i] = {const_cast<uint8_t*>(pieces[i].data()), pieces[i].size()};
-      wanted += pieces[i].size();
-    }
-    msghdr message{};
-    message.msg_iov = vectors.data();
-    message.msg_iovlen = count;
-    const ssize_t sent = sendmsg(fd_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent < 0) {
-      if (errno == EINTR) continue;
-      if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS) Break();
-      break;
-    }
-    total += static_cast<size_t>(sent);
-    if (static_cast<size_t>(sent) < wanted) break;
-    pieces = pieces.subspan(count);
+void TcpConnection::FlushQueue() {
+  if (broken_) return queue_.clear();
+  const Timestamp now = context_.loop.Now();
+  const auto is_urgent = [](const Frame& frame) { return frame.kind != PacketKind::kVideo; };
+  if (!std::is_partitioned(queue_.begin(), queue_.end(), is_urgent)) {
+    std::stable_partition(queue_.begin(), queue_.end(), is_urgent);
   }
-  return total;
+  size_t part = 0;
+  size_t next = waiting_.empty() ? SendQueue(now, &part) : 0;
+  context_.stats.packets_sent += next;
+  if (part > 0) {
+    waiting_.AddRest(queue_[next++].bytes.subspan(part));
+    ++context_.stats.packets_sent;
+  }
+  for (; next < queue_.size() && !broken_; ++next) {
+    waiting_.Add(queue_[next].bytes.subspan(kHeaderSize), queue_[next].kind, now);
+  }
+  queue_.clear();
+  NoteDrops();
+}
+
+size_t TcpConnection::SendQueue(Timestamp now, size_t* part) {
+  size_t next = 0;
+  while (next < queue_.size() && HasRoom(now)) {
+    std::array<iovec, kMaxPieces> pieces;
+    size_t count = 0;
+    size_t wanted = 0;
+    while (count < kMaxPieces && next + count < queue_.size() && wanted < TcpFlow::kMaxUnsent) {
+      const std::span<const uint8_t> bytes = queue_[next + count].bytes;
+      pieces[count++] = {const_cast<uint8_t*>(bytes.data()), bytes.size()};
+      wanted += bytes.size();
+    }
+    size_t sent = Send(std::span(pieces).first(count), now);
+    if (broken_) return next;
+    const bool full = sent < wanted;
+    while (next < queue_.size() && sent >= queue_[next].bytes.size()) {
+      sent -= queue_[next++].bytes.size();
+    }
+    if (!full) continue;
+    *part = sent;
+    watcher_->Watch(true, true);
+    return next;
+  }
+  return next;
+}
+
+bool TcpConnection::HasRoom(Timestamp now) {
+  const TcpFlow::Room room = flow_.Check(now);
+  if (room == TcpFlow::Room::kYes) return true;
+  ++context_.stats.held_up;
+  if (room == TcpFlow::Room::kUnsentFull) {
+    watcher_->Watch(true, true);
+    return false;
+  }
+  if (retry_timer_ == nullptr) {
+    retry_timer_ = context_.loop.CreateTimer([this](Timestamp) { SendWaiting(); });
+  }
+  watcher_->Watch(true, false);
+  retry_timer_->Start(kRetry);
+  return false;
+}
+
+size_t TcpConnection::Send(std::span<const iovec> pieces, Timestamp now) {
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(pieces.data());
+  message.msg_iovlen = pieces.size();
+  for (;;) {
+    const ssize_t sent = sendmsg(fd_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent >= 0) {
+      flow_.OnWritten(static_cast<size_t>(sent), now);
+      return static_cast<size_t>(sent);
+    }
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS) Break();
+    return 0;
+  }
+}
+
+void TcpConnection::NoteDrops() {
+  if (waiting_.held().has_dropped_ssrcs()) owner_.OnConnectionDroppedVideo(*this);
 }
 
 /// A flush must not call the handler: the end of the stream is read, and told, in the next turn.
@@ -120,17 +163,25 @@ void TcpConnection::Break() {
   shutdown(fd_.get(), SHUT_RDWR);
 }
 
-void TcpConnection::OnWritable() {
-  const std::span<const uint8_t> rest = std::span<const uint8_t>(backlog_).subspan(backlog_sent_);
-  backlog_sent_ += Send(std::span(&rest, 1));
-  if (backlog_sent_ == backlog_.size() || broken_) {
-    backlog_ = {};
-    backlog_sent_ = 0;
-    watcher_->Watch(true, false);
-  } else if (backlog_sent_ >= kMaxBacklog / 2) {
-    backlog_.erase(backlog_.begin(), backlog_.begin() + static_cast<ptrdiff_t>(backlog_sent_));
-    backlog_sent_ = 0;
+void TcpConnection::OnWritable() { SendWaiting(); }
+
+void TcpConnection::SendWaiting() {
+  const Timestamp now = context_.loop.Now();
+  while (!broken_ && !waiting_.empty()) {
+    if (!HasRoom(now)) return NoteDrops();
+    const bool new_packet = !waiting_.in_progress();
+    const std::span<const uint8_t> next = waiting_.Next(now);
+    if (next.empty()) break;
+    const iovec piece{const_cast<uint8_t*>(next.data()), next.size()};
+    const size_t sent = Send({&piece, 1}, now);
+    if (new_packet) ++context_.stats.packets_sent;
+    waiting_.OnSent(sent);
+    if (sent == next.size()) continue;
+    if (!broken_) watcher_->Watch(true, true);
+    return NoteDrops();
   }
+  watcher_->Watch(true, false);
+  NoteDrops();
 }
 
 void TcpConnection::OnReadable() {

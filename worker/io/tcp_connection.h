@@ -1,8 +1,11 @@
 #pragma once
 
+#include <sys/uio.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -13,6 +16,7 @@
 #include "worker/io/egress.h"
 #include "worker/io/fd_watcher.h"
 #include "worker/io/tcp_frame_reader.h"
+#include "worker/io/tcp_send_queue.h"
 #include "worker/media/socket_factory.h"
 
 namespace sluice::worker {
@@ -20,14 +24,18 @@ namespace sluice::worker {
 /// What happened on the TCP side of the worker.
 struct TcpStats {
   uint64_t accepted = 0;
-  uint64_t accept_errors = 0;   ///< out of descriptors or memory
-  uint64_t refused_full = 0;    ///< over TcpListener::kMaxConnections
-  uint64_t evicted_silent = 0;  ///< made room for newer ones without ever sending a packet
-  uint64_t closed_idle = 0;     ///< no whole packet for too long
-  uint64_t closed_framing = 0;  ///< announced a packet that cannot fit
+  uint64_t accept_errors = 0;  ///< out of descriptors or memory
+  uint64_t refused_full = 0;   ///< over TcpListener::kMaxConnections
+  /// Made room for newer ones of its address, or of any address, before it was authenticated.
+  uint64_t evicted_unauthenticated = 0;
+  uint64_t closed_unauthenticated = 0;  ///< no valid connectivity check in time
+  uint64_t closed_idle = 0;             ///< no whole packet for too long
+  uint64_t closed_framing = 0;          ///< announced a packet that cannot fit
   uint64_t packets_received = 0;
-  uint64_t packets_sent = 0;     ///< handed to the kernel or to the backlog
-  uint64_t backlog_dropped = 0;  ///< the peer does not read fast enough
+  uint64_t packets_sent = 0;    ///< of which the kernel took at least a part
+  DropStats dropped;            ///< waited for too long, or too much waited
+  uint64_t refused_closed = 0;  ///< for a connection that is broken, or too long for a frame
+  uint64_t held_up = 0;         ///< times that the kernel and the network held enough already
 };
 
 /// What the connections of all listeners share.
@@ -45,18 +53,24 @@ struct TcpContext {
 
 /// One accepted connection: packets framed by RFC 4571 both ways. Owned by its TcpListener.
 ///
-/// Packets leave with the turn's flush like datagrams. When the kernel takes no more they wait in a
-/// backlog; when that is full, whole packets are dropped: late media is worth nothing.
+/// Packets leave with the turn's flush like datagrams, audio before video. The kernel gets no more
+/// than it can send soon (TcpFlow); the rest waits in a TcpSendQueue, where what is too old is
+/// dropped by whole frames of video: late media is worth nothing.
 class TcpConnection final : public PacketWriter, private EgressQueue, private FdListener {
  public:
-  /// Bytes: one second at 2 Mbit/s, on top of what the kernel holds.
-  static constexpr size_t kMaxBacklog = 256 * 1024;
+  /// How soon to look again whether the network has taken what it holds.
+  static constexpr Duration kRetry = Duration::Millis(10);
 
   class Owner {
    public:
     virtual ~Owner() = default;
     /// The stream ended. May destroy the connection.
     virtual void OnConnectionClosed(TcpConnection& connection) = 0;
+    /// The connection is authenticated, for the first time. Must not destroy it.
+    virtual void OnConnectionAuthenticated(TcpConnection& connection) = 0;
+    /// Frames of video were dropped: TakeDroppedSsrcs() tells whose. Comes from within a flush: to
+    /// be noted only.
+    virtual void OnConnectionDroppedVideo(TcpConnection& connection) = 0;
   };
 
   static Result<std::unique_ptr<TcpConnection>> Create(TcpContext& context, Fd fd,
@@ -69,6 +83,14 @@ class TcpConnection final : public PacketWriter, private EgressQueue, private Fd
   void Commit(size_t size, const SocketAddress& to, PacketKind kind) override;
 
   NetworkPath path() { return {tuple_, this}; }
+  void OnPeerAuthenticated() override;
+  bool authenticated() const { return authenticated_; }
+  Timestamp accepted_at() const { return accepted_at_; }
+  std::vector<Ssrc> TakeDroppedSsrcs() { return waiting_.held().TakeDroppedSsrcs(); }
+
+  /// Bytes that wait because the kernel or the network holds enough.
+  size_t waiting_bytes() const { return waiting_.cost(); }
+
   /// A whole packet has come in at some time.
   bool has_spoken() const { return has_spoken_; }
   /// When the last whole packet came in; before the first one, when it was accepted.
@@ -85,8 +107,19 @@ class TcpConnection final : public PacketWriter, private EgressQueue, private Fd
   void FlushQueue() override;
   /// Hands on the packets in `bytes`. False when `this` is gone.
   bool Deliver(std::span<const uint8_t> bytes);
+  struct Frame {
+    std::span<const uint8_t> bytes;  // header included, in the arena
+    PacketKind kind;
+  };
+  /// Sends as many of `queue_` as may go now; returns the number of those that went whole, and in
+  /// `part` how many bytes of the next one went.
+  size_t SendQueue(Timestamp now, size_t* part);
+  /// True when the kernel may have more. Else it has been arranged that OnWritable() is called.
+  bool HasRoom(Timestamp now);
   /// Sends `pieces`; returns how many bytes the kernel took.
-  size_t Send(std::span<const std::span<const uint8_t>> pieces);
+  size_t Send(std::span<const iovec> pieces, Timestamp now);
+  void SendWaiting();
+  void NoteDrops();
   void Break();
 
   TcpContext& context_;
@@ -96,15 +129,18 @@ class TcpConnection final : public PacketWriter, private EgressQueue, private Fd
   Owner& owner_;
   std::unique_ptr<FdWatcher> watcher_;
   TcpFrameReader reader_;
+  const Timestamp accepted_at_;
   Timestamp last_packet_at_;
   std::optional<Timestamp> partial_since_;
   bool has_spoken_ = false;
+  bool authenticated_ = false;
   bool broken_ = false;  // writing failed; the poll that follows closes it
   bool* destroyed_ = nullptr;
   Egress::Slot reserved_;
-  std::vector<std::span<const uint8_t>> queue_;  // frames in the arena
-  std::vector<uint8_t> backlog_;                 // frames; the first may be sent in part
-  size_t backlog_sent_ = 0;
+  std::vector<Frame> queue_;
+  TcpFlow flow_;
+  TcpSendQueue waiting_;
+  std::unique_ptr<Timer> retry_timer_;  // made when it is needed for the first time
 };
 
 }  // namespace sluice::worker

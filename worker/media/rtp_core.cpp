@@ -86,6 +86,12 @@ void RtpCore::RouteRtp(const PacketRef& buffer, RtpPacket& packet, Timestamp rec
   }
 }
 
+void RtpCore::OnVideoDropped(std::span<const Ssrc> ssrcs) {
+  for (const Ssrc ssrc : ssrcs) {
+    if (Consumer* consumer = FindConsumer(ssrc)) consumer->RequestKeyFrame();
+  }
+}
+
 void RtpCore::RouteRtcp(std::span<const uint8_t> compound, Timestamp now) {
   ++core_.traffic().rtcp_packets_received;
   if (!rtcp_receiver_.OnCompound(compound, now)) ++core_.counters().malformed_rtcp;

@@ -67,6 +67,8 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   void OnConnected(bool connected);
   void RouteRtp(const PacketRef& buffer, RtpPacket& packet, Timestamp received_at);
   void RouteRtcp(std::span<const uint8_t> compound, Timestamp now);
+  /// The path was too slow and dropped frames of these streams of ours: asks for key frames.
+  void OnVideoDropped(std::span<const Ssrc> ssrcs);
 
   // --- Commands.
 

@@ -119,6 +119,11 @@ WebRtcTransport* WebRtcServer::FindByUfrag(std::span<const uint8_t> datagram) co
   return it == ufrags_.end() ? nullptr : it->second;
 }
 
+void WebRtcServer::OnVideoDropped(const NetworkPath& path, std::span<const Ssrc> ssrcs) {
+  const auto known = tuples_.find(path.tuple);
+  if (known != tuples_.end()) known->second->OnVideoDropped(path, ssrcs);
+}
+
 void WebRtcServer::OnPathClosed(const NetworkPath& path) {
   const auto known = tuples_.find(path.tuple);
   if (known != tuples_.end()) known->second->OnPathClosed(path);

@@ -53,6 +53,7 @@ class WebRtcServer final : public DatagramHandler {
   // DatagramHandler
   void OnDatagram(PacketRef buffer, size_t size, const NetworkPath& from,
                   Timestamp received_at) override;
+  void OnVideoDropped(const NetworkPath& path, std::span<const Ssrc> ssrcs) override;
   void OnPathClosed(const NetworkPath& path) override;
 
  private:

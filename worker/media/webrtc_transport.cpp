@@ -186,6 +186,10 @@ bool WebRtcTransport::TakesFrom(const NetworkPath& from) {
   return ice_.OnNonStun(from.tuple);
 }
 
+void WebRtcTransport::OnVideoDropped(const NetworkPath& /*path*/, std::span<const Ssrc> ssrcs) {
+  rtp_core_.OnVideoDropped(ssrcs);
+}
+
 void WebRtcTransport::OnPathClosed(const NetworkPath& path) {
   if (closing_) return;
   context_.srtp.Flush();  // what it began for this connection ends before the writer does

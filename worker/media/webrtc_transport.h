@@ -56,6 +56,7 @@ class WebRtcTransport final : public Transport,
   // DatagramHandler: from its own sockets, or from the server.
   void OnDatagram(PacketRef buffer, size_t size, const NetworkPath& from,
                   Timestamp received_at) override;
+  void OnVideoDropped(const NetworkPath& path, std::span<const Ssrc> ssrcs) override;
   void OnPathClosed(const NetworkPath& path) override;
 
  private:

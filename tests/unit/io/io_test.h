@@ -117,7 +117,12 @@ class Collector : public DatagramHandler {
   void OnUnreachable(const FiveTuple& tuple, Timestamp) override { unreachable.push_back(tuple); }
 
   std::vector<FiveTuple> closed;
+  void OnVideoDropped(const NetworkPath&, std::span<const Ssrc> ssrcs) override {
+    dropped_video.insert(dropped_video.end(), ssrcs.begin(), ssrcs.end());
+  }
+
   std::vector<FiveTuple> unreachable;
+  std::vector<Ssrc> dropped_video;
   std::function<void()> on_datagram;
   std::function<void()> on_closed;
 };

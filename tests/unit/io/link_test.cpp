@@ -6,9 +6,12 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <map>
 
 #include "tests/unit/io/io_test.h"
 #include "worker/io/socket_factory_uv.h"
+#include "worker/io/tcp_frame_reader.h"
 
 namespace sluice::worker {
 namespace {
@@ -145,6 +148,151 @@ TEST_CASE("and from a socket of 100 KB, which is full at once", "[link]") {
 
 TEST_CASE("and where the device's queue is smaller than the socket's", "[link]") {
   CheckDelivery("1 Gbit/s, short queue", "rate 1gbit burst 128kb limit 512kb");
+}
+
+/// What came of a stream of audio and video over one TCP connection.
+struct TcpDelivery {
+  size_t audio_sent = 0;
+  size_t audio_received = 0;
+  size_t frames_sent = 0;
+  size_t frames_whole = 0;
+  size_t frames_in_part = 0;
+  Duration oldest_audio = Duration::Zero();
+  Duration oldest_video = Duration::Zero();
+  DropStats dropped;
+  size_t key_frame_requests = 0;
+};
+
+constexpr size_t kFramePackets = 8;
+
+/// A packet that tells when it was sent, as an RTP packet with its frame in the timestamp.
+void CommitStamped(PacketWriter& writer, size_t size, uint32_t frame, PacketKind kind) {
+  uint8_t* packet = writer.Reserve(size);
+  REQUIRE(packet != nullptr);
+  std::fill(packet, packet + size, uint8_t{0});
+  packet[0] = kind == PacketKind::kAudio ? 1 : 2;
+  for (size_t i = 0; i < 4; ++i) packet[4 + i] = static_cast<uint8_t>(frame >> (24 - 8 * i));
+  const int64_t now = ReadMonotonicClock().us();
+  std::memcpy(packet + 12, &now, sizeof(now));
+  writer.Commit(size, {}, kind);
+}
+
+/// `seconds` of 25 frames a second of 8 packets (1.6 Mbit/s) and of audio (64 kbit/s), to a peer
+/// that reads all there is, or `read_rate` bytes a second of it.
+TcpDelivery StreamOverTcp(int seconds, size_t read_rate = 0) {
+  auto loop = MakeLoop();
+  PacketBufferPool buffers;
+  UvSocketFactory sockets(*loop, buffers,
+                          std::move(*SendStrategy::Create(SendStrategy::Kind::kAuto)), {});
+  loop->SetTurnEnd([&](Timestamp) { sockets.egress().Flush(); });
+  Collector handler;
+  ListenInfo info;
+  info.protocol = TransportProtocol::kTcp;
+  info.ip = "127.0.0.1";
+  auto listener = std::move(*sockets.Open(info, handler));
+  Peer peer(SOCK_STREAM);
+  if (read_rate != 0) {
+    const int size = 4096;  // what its own kernel holds is not ours to bound
+    setsockopt(peer.fd(), SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+  }
+  REQUIRE(peer.Connect(listener->local_address()));
+  REQUIRE(peer.Write(Bytes{0, 2, 1, 1}));
+  REQUIRE(RunUntil(*loop, [&] { return !handler.received.empty(); }));
+  PacketWriter& writer = *handler.received[0].path.writer;
+  writer.OnPeerAuthenticated();
+
+  TcpDelivery d;
+  std::map<uint32_t, size_t> frames;
+  TcpFrameReader reader;
+  Bytes scratch(65'536);
+  const auto note = [&](std::span<const uint8_t> packet, Timestamp now) {
+    int64_t sent = 0;
+    std::memcpy(&sent, packet.data() + 12, sizeof(sent));
+    const Duration age = now - Timestamp::Micros(sent);
+    if (packet[0] == 1) {
+      ++d.audio_received;
+      d.oldest_audio = std::max(d.oldest_audio, age);
+    } else {
+      d.oldest_video = std::max(d.oldest_video, age);
+      ++frames[static_cast<uint32_t>(packet[6] << 8 | packet[7])];
+    }
+  };
+  const auto ticker = loop->CreateTimer([](Timestamp) {});
+  const Timestamp start = ReadMonotonicClock();
+  size_t read_total = 0;
+  RunUntil(*loop, [&] {
+    const Timestamp now = ReadMonotonicClock();
+    const int64_t elapsed = (now - start).ms();
+    for (; static_cast<int64_t>(d.audio_sent) * 20 < std::min<int64_t>(elapsed, seconds * 1000);
+         ++d.audio_sent) {
+      CommitStamped(writer, 160, static_cast<uint32_t>(d.audio_sent), PacketKind::kAudio);
+    }
+    for (; static_cast<int64_t>(d.frames_sent) * 40 < std::min<int64_t>(elapsed, seconds * 1000);
+         ++d.frames_sent) {
+      for (size_t i = 0; i < kFramePackets; ++i) {
+        CommitStamped(writer, 1000, static_cast<uint32_t>(d.frames_sent), PacketKind::kVideo);
+      }
+    }
+    sockets.egress().Flush();
+    size_t may_read = scratch.size();
+    if (read_rate != 0) {
+      may_read = static_cast<size_t>(elapsed) * read_rate / 1000 - read_total;
+    }
+    ssize_t got = 0;
+    while (may_read > 0 && (got = recv(peer.fd(), scratch.data(),
+                                       std::min(may_read, scratch.size()), MSG_DONTWAIT)) > 0) {
+      read_total += static_cast<size_t>(got);
+      if (read_rate != 0) may_read -= static_cast<size_t>(got);
+      reader.Push(std::span(scratch).first(static_cast<size_t>(got)));
+      while (const auto packet = reader.Next()) note(*packet, now);
+    }
+    ticker->Start(Duration::Millis(1));
+    return elapsed > seconds * 1000 + 1500;  // what is under way at the end arrives
+  });
+  for (const auto& [frame, packets] : frames) {
+    ++(packets == kFramePackets ? d.frames_whole : d.frames_in_part);
+  }
+  d.dropped = sockets.tcp_stats().dropped;
+  d.key_frame_requests = handler.dropped_video.size();
+  return d;
+}
+
+void CheckTcp(const char* link, const TcpDelivery& d) {
+  std::printf(
+      "TCP, %s: audio %zu of %zu, at most %d ms old; video %zu of %zu frames whole, %zu in "
+      "part, at most %d ms old; %zu key-frame requests\n",
+      link, d.audio_received, d.audio_sent, static_cast<int>(d.oldest_audio.ms()), d.frames_whole,
+      d.frames_sent, d.frames_in_part, static_cast<int>(d.oldest_video.ms()), d.key_frame_requests);
+  CHECK(d.oldest_audio < Duration::Seconds(1));
+  CHECK(d.oldest_video < Duration::Seconds(1));
+  CHECK(d.audio_received == d.audio_sent);
+  CHECK(d.dropped.of(PacketKind::kAudio) == 0);
+  CHECK(d.frames_whole > 0);
+}
+
+TEST_CASE("media over TCP is never a second old, whatever the link", "[link]") {
+  // The queue of the link would hold 16 s of it.
+  for (const auto& [name, filter] :
+       {std::pair{"400 kbit/s", "rate 400kbit burst 4kb limit 800kb"},
+        std::pair{"200 kbit/s", "rate 200kbit burst 4kb limit 400kb"}}) {
+    OwnNetwork network;
+    if (!network.Limit(filter)) return;
+    const TcpDelivery d = StreamOverTcp(5);
+    CheckTcp(name, d);
+    CHECK(d.key_frame_requests > 0);
+    CHECK(d.key_frame_requests <= 7);  // one a second
+  }
+}
+
+TEST_CASE("and of a peer that reads slowly", "[link]") {
+  CheckTcp("a reader of 50 KB/s", StreamOverTcp(5, 50'000));
+}
+
+TEST_CASE("nothing is dropped on a link that is fast enough", "[link]") {
+  const TcpDelivery d = StreamOverTcp(1);
+  CheckTcp("loopback", d);
+  CHECK(d.frames_whole == d.frames_sent);
+  CHECK(d.dropped.total() == 0);
 }
 
 }  // namespace

@@ -1,3 +1,5 @@
+#include <map>
+
 #include "tests/unit/io/io_test.h"
 #include "worker/io/socket_factory_uv.h"
 #include "worker/io/tcp_frame_reader.h"
@@ -80,8 +82,14 @@ struct World {
     REQUIRE(socket.ok());
     listener.reset(static_cast<TcpListener*>(socket->release()));
   }
-  /// A peer whose first packet has arrived.
+  /// A peer whose first packet has arrived, and was a valid connectivity check.
   std::unique_ptr<Peer> Connect(const Bytes& first = Pattern(4, 1)) {
+    auto peer = ConnectStranger(first);
+    handler.received.back().path.writer->OnPeerAuthenticated();
+    return peer;
+  }
+  /// A peer whose first packet has arrived.
+  std::unique_ptr<Peer> ConnectStranger(const Bytes& first = Pattern(4, 1)) {
     auto peer = std::make_unique<Peer>(SOCK_STREAM);
     REQUIRE(peer->Connect(listener->local_address()));
     REQUIRE(peer->Write(Frame(first)));
@@ -160,75 +168,139 @@ TEST_CASE("silent, slow and idle connections are closed, live ones stay") {
   auto live = world.Connect();
   auto slow = world.Connect();
   REQUIRE(slow->Write(Bytes{0, 50, 1, 2}));
+  auto talker = world.ConnectStranger();  // sends packets, and no valid check among them
   Peer silent(SOCK_STREAM);
   REQUIRE(silent.Connect(world.listener->local_address()));
-  REQUIRE(RunUntil(*world.loop, [&] { return world.listener->connection_count() == 3; }));
+  REQUIRE(RunUntil(*world.loop, [&] { return world.listener->connection_count() == 4; }));
   // One more packet on another connection: by then the slow one's bytes have been read.
   REQUIRE(live->Write(Frame(Pattern(1, 1))));
-  REQUIRE(RunUntil(*world.loop, [&] { return world.handler.received.size() == 3; }));
+  REQUIRE(RunUntil(*world.loop, [&] { return world.handler.received.size() == 4; }));
   const Timestamp now = world.loop->Now();
-  world.listener->CloseIdle(now + TcpListener::kFirstPacketTimeout - Duration::Seconds(5));
-  CHECK(world.listener->connection_count() == 3);
-  world.listener->CloseIdle(now + TcpListener::kFirstPacketTimeout);
-  CHECK(world.listener->connection_count() == 1);
+  world.listener->CloseIdle(now + TcpListener::kAuthenticationTimeout - Duration::Seconds(1));
+  CHECK(world.listener->connection_count() == 4);
+  world.listener->CloseIdle(now + TcpListener::kAuthenticationTimeout);
+  CHECK(world.listener->connection_count() == 2);
+  CHECK(world.stats().closed_unauthenticated == 2);
   REQUIRE(world.handler.closed.size() == 1);  // nobody had heard of the silent one
-  CHECK(world.handler.closed[0].remote == slow->address());
+  CHECK(world.handler.closed[0].remote == talker->address());
+  world.listener->CloseIdle(now + TcpListener::kPartialPacketTimeout);
+  CHECK(world.listener->connection_count() == 1);
+  REQUIRE(world.handler.closed.size() == 2);
+  CHECK(world.handler.closed[1].remote == slow->address());
   world.listener->CloseIdle(now + TcpListener::kIdleTimeout);
   CHECK(world.listener->connection_count() == 0);
-  CHECK(world.stats().closed_idle == 3);
+  CHECK(world.stats().closed_idle == 2);
 }
 
-TEST_CASE("silent connections over the limit push out the oldest silent one") {
+TEST_CASE("strangers of one address push out each other, and nobody else") {
   World world;
   auto live = world.Connect();
-  std::vector<std::unique_ptr<Peer>> silent;
-  for (size_t i = 0; i < TcpListener::kMaxSilent + 3; ++i) {
-    silent.push_back(std::make_unique<Peer>(SOCK_STREAM));
-    REQUIRE(silent.back()->Connect(world.listener->local_address()));
-    REQUIRE(RunUntil(*world.loop, [&] { return world.stats().accepted == i + 2; }));
+  Peer other(SOCK_STREAM, "127.0.0.2");
+  REQUIRE(other.Connect(world.listener->local_address()));
+  REQUIRE(other.Write(Frame(Pattern(4, 1))));
+  REQUIRE(RunUntil(*world.loop, [&] { return world.handler.received.size() == 2; }));
+  std::vector<std::unique_ptr<Peer>> strangers;
+  for (size_t i = 0; i < TcpListener::kMaxStrangersPerNetwork + 3; ++i) {
+    strangers.push_back(world.ConnectStranger());
   }
-  CHECK(world.listener->connection_count() == TcpListener::kMaxSilent + 1);
-  CHECK(world.stats().evicted_silent == 3);
-  CHECK(world.handler.closed.empty());
+  CHECK(world.listener->connection_count() == 2 + TcpListener::kMaxStrangersPerNetwork);
+  CHECK(world.stats().evicted_unauthenticated == 3);
+  // The oldest three, though they have sent a packet.
+  REQUIRE(world.handler.closed.size() == 3);
+  for (size_t i = 0; i < 3; ++i) CHECK(world.handler.closed[i].remote == strangers[i]->address());
+  // Who is authenticated makes room for others of the address.
+  world.handler.received.back().path.writer->OnPeerAuthenticated();
+  auto next = world.ConnectStranger();
+  CHECK(world.stats().evicted_unauthenticated == 3);
 }
 
-TEST_CASE("a peer that does not read costs bounded memory and loses whole packets only") {
+TEST_CASE("strangers of many addresses push out the oldest of all") {
+  World world;
+  auto live = world.Connect();
+  std::vector<std::unique_ptr<Peer>> strangers;
+  for (size_t i = 0; i < TcpListener::kMaxStrangers + 3; ++i) {
+    const std::string ip =
+        "127.0.1." + std::to_string(1 + i / (TcpListener::kMaxStrangersPerNetwork / 2));
+    strangers.push_back(std::make_unique<Peer>(SOCK_STREAM, ip.c_str()));
+    REQUIRE(strangers.back()->Connect(world.listener->local_address()));
+    REQUIRE(RunUntil(*world.loop, [&] { return world.stats().accepted == i + 2; }));
+  }
+  CHECK(world.listener->connection_count() == TcpListener::kMaxStrangers + 1);
+  CHECK(world.stats().evicted_unauthenticated == 3);
+  CHECK(world.handler.closed.empty());  // they had sent nothing
+}
+
+TEST_CASE("the addresses of one IPv6 /64 count as one") {
+  World world;
+  ListenInfo info;
+  info.protocol = TransportProtocol::kTcp;
+  info.ip = "::1";
+  auto listener = world.sockets.Open(info, world.handler);
+  REQUIRE(listener.ok());
+  std::vector<std::unique_ptr<Peer>> strangers;
+  for (size_t i = 0; i < TcpListener::kMaxStrangersPerNetwork + 1; ++i) {
+    strangers.push_back(std::make_unique<Peer>(SOCK_STREAM, "::1"));
+    REQUIRE(strangers.back()->Connect((*listener)->local_address()));
+    REQUIRE(RunUntil(*world.loop, [&] { return world.stats().accepted == i + 1; }));
+  }
+  CHECK(world.stats().evicted_unauthenticated == 1);
+}
+
+/// An RTP packet of `size` bytes that begins a frame of `ssrc`.
+Bytes Rtp(uint32_t ssrc, uint32_t timestamp, size_t size) {
+  Bytes bytes(size);
+  for (size_t i = 0; i < 4; ++i) {
+    bytes[4 + i] = static_cast<uint8_t>(timestamp >> (24 - 8 * i));
+    bytes[8 + i] = static_cast<uint8_t>(ssrc >> (24 - 8 * i));
+  }
+  return bytes;
+}
+
+TEST_CASE("a peer that does not read costs bounded memory and loses whole frames of video") {
   World world;
   auto peer = world.Connect();
   PacketWriter& writer = *world.handler.received[0].path.writer;
-  const Bytes packet = Pattern(1200, 1);
-  size_t refused = 0;
-  for (size_t i = 0; i < 20'000; ++i) {
-    uint8_t* out = writer.Reserve(packet.size());
-    if (out == nullptr) {
-      ++refused;
-    } else {
-      std::copy(packet.begin(), packet.end(), out);
-      writer.Commit(packet.size(), {}, PacketKind::kVideo);
+  auto& connection = static_cast<TcpConnection&>(writer);
+  constexpr size_t kFrames = 2000;
+  constexpr size_t kFramePackets = 10;
+  for (uint32_t i = 0; i < kFrames; ++i) {
+    for (size_t p = 0; p < kFramePackets; ++p) {
+      Send(writer, Rtp(77, i, 1200), {}, PacketKind::kVideo);
     }
-    if (i % 100 == 99) world.sockets.egress().Flush();
+    if (i % 10 == 0) Send(writer, Rtp(78, i, 160), {}, PacketKind::kAudio);
+    world.sockets.egress().Flush();
   }
-  CHECK(refused > 0);
-  CHECK(world.stats().backlog_dropped > 0);
-  // Now it reads: every frame that was let in is whole.
+  CHECK(connection.waiting_bytes() <= TcpSendQueue::kMaxBytes + 1300);
+  const DropStats& dropped = world.stats().dropped;
+  CHECK(dropped.video_frames > 0);
+  CHECK(dropped.of(PacketKind::kVideo) <= kFramePackets * dropped.video_frames);
+  CHECK(dropped.of(PacketKind::kAudio) == 0);
+  REQUIRE(RunUntil(*world.loop, [&] { return !world.handler.dropped_video.empty(); }));
+  CHECK(world.handler.dropped_video == std::vector<Ssrc>{Ssrc(77)});
+  // Now it reads: every packet that comes is whole, and every frame but the one in progress.
   TcpFrameReader reader;
-  size_t whole = 0;
+  std::map<uint32_t, size_t> frames;  // packets by timestamp
   bool intact = true;
-  const size_t expected = world.stats().packets_sent;
   REQUIRE(RunUntil(*world.loop, [&] {
     for (const Bytes& part : peer->ReceiveAll()) {
       reader.Push(part);
       while (const auto got = reader.Next()) {
-        ++whole;
-        intact = intact && std::equal(got->begin(), got->end(), packet.begin(), packet.end());
+        intact = intact && (got->size() == 1200 || got->size() == 160);
+        if (got->size() == 1200) {
+          ++frames[static_cast<uint32_t>((*got)[4] << 24 | (*got)[5] << 16 | (*got)[6] << 8 |
+                                         (*got)[7])];
+        }
       }
     }
     // Keeps the loop turning while only the peer has something to do.
-    if (whole < expected) world.loop->CreateTimer([](Timestamp) {})->Start(Duration::Millis(1));
-    return whole == expected;
+    world.loop->CreateTimer([](Timestamp) {})->Start(Duration::Millis(1));
+    return connection.waiting_bytes() == 0;
   }));
   CHECK(intact);
-  CHECK(peer->Write(Frame(packet)));
+  const auto whole = std::count_if(frames.begin(), frames.end(),
+                                   [](const auto& f) { return f.second == kFramePackets; });
+  CHECK(static_cast<size_t>(whole) + 2 >= frames.size());
+  CHECK(peer->Write(Frame(Pattern(3, 3))));
 }
 
 TEST_CASE("a peer that resets is noticed") {

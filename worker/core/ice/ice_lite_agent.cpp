@@ -124,6 +124,7 @@ void IceLiteAgent::OnStun(std::span<const uint8_t> datagram, const NetworkPath& 
     return;
   }
   ++stats_.requests;
+  if (from.writer != nullptr) from.writer->OnPeerAuthenticated();
   // The answer leaves before what the events send (a ClientHello), as the peer expects it.
   AnswerSuccess(*message, generation, from);
   if (generation == Generation::kCurrent && retiring_) Retire();
