@@ -26,8 +26,8 @@ class DatagramHandler {
   /// `tuple.remote` (ICMP unreachable). Not authenticated: anybody who knows the tuple can forge
   /// it.
   virtual void OnUnreachable(const FiveTuple& /*tuple*/, Timestamp /*now*/) {}
-  /// A TCP connection was too slow: frames of video of these SSRCs were dropped. Their decoders need
-  /// key frames. Not more often than once a second for a path.
+  /// A TCP connection was too slow: frames of video of these SSRCs were dropped. Their decoders
+  /// need key frames. Not more often than once a second for a path.
   virtual void OnVideoDropped(const NetworkPath& /*path*/, std::span<const Ssrc> /*ssrcs*/) {}
   /// A TCP connection is gone; its writer dies after this call.
   virtual void OnPathClosed(const NetworkPath& path) = 0;
