@@ -1,5 +1,7 @@
 #include "controller/http/http_types.h"
 
+#include <boost/beast/http/status.hpp>
+
 namespace sluice::controller {
 
 namespace {
@@ -73,6 +75,41 @@ std::string HtmlEscape(std::string_view text) {
     }
   }
   return escaped;
+}
+
+HttpResponse TextResponse(int status, std::string text) {
+  HttpResponse response;
+  response.status = status;
+  response.content_type = "text/html; charset=utf-8";
+  response.body = std::move(text);
+  return response;
+}
+
+std::string ResponseHead(const HttpResponse& response, unsigned version, size_t body_size,
+                         bool keep_alive) {
+  constexpr unsigned kVersion10 = 10;
+  std::string head = version == kVersion10 ? "HTTP/1.0 " : "HTTP/1.1 ";
+  head += std::to_string(response.status) + " ";
+  if (response.reason.empty()) {
+    const auto phrase = boost::beast::http::obsolete_reason(
+        static_cast<boost::beast::http::status>(response.status));
+    head.append(phrase.data(), phrase.size());
+  } else {
+    head += response.reason;
+  }
+  head += "\r\nServer: Sluice\r\n";
+  if (!response.content_type.empty()) head += "Content-Type: " + response.content_type + "\r\n";
+  for (const auto& [name, value] : response.headers) head.append(name + ": " + value + "\r\n");
+  if (!keep_alive) {
+    head += "Connection: close\r\n";
+  } else if (version == kVersion10) {
+    head += "Connection: keep-alive\r\n";
+  }
+  constexpr int kNotModified = 304;
+  if (response.status != kNotModified) {
+    head += "Content-Length: " + std::to_string(body_size) + "\r\n";
+  }
+  return head + "\r\n";
 }
 
 HttpResponse CannotRespond(const HttpRequest& request) {

@@ -39,8 +39,10 @@ struct HttpResponse {
 class WebSocketLink {
  public:
   virtual ~WebSocketLink() = default;
-  /// Queues a message. A client that does not read is cut off when its queue is full.
-  virtual void Send(std::string text) = 0;
+  /// Queues a message, of which many clients may share the text. A client that does not read is
+  /// cut off when its queue is full.
+  virtual void Send(std::shared_ptr<const std::string> text) = 0;
+  void Send(std::string text) { Send(std::make_shared<const std::string>(std::move(text))); }
   /// Sends what is queued, then closes. Later calls do nothing.
   virtual void Close(uint16_t code, std::string_view reason) = 0;
 };
@@ -75,6 +77,11 @@ std::string PercentDecode(std::string_view text, bool plus_is_space = false);
 void ParseTarget(std::string_view target, HttpRequest* request);
 /// <, >, &, " and ' made safe for HTML text.
 std::string HtmlEscape(std::string_view text);
+/// A plain text answer.
+HttpResponse TextResponse(int status, std::string text);
+/// Status line and header fields of a response whose body has `body_size` bytes.
+std::string ResponseHead(const HttpResponse& response, unsigned version, size_t body_size,
+                         bool keep_alive);
 /// The answer to a path that names nothing (room-api §3.1): 404 with an HTML page.
 HttpResponse CannotRespond(const HttpRequest& request);
 

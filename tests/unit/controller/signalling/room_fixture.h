@@ -27,7 +27,10 @@ inline constexpr const char* kOpusParameters =
 /// A WebSocket that keeps what is sent over it.
 class FakeSocket : public WebSocketLink {
  public:
-  void Send(std::string text) override { messages.push_back(boost::json::parse(text).as_object()); }
+  using WebSocketLink::Send;
+  void Send(std::shared_ptr<const std::string> text) override {
+    messages.push_back(boost::json::parse(*text).as_object());
+  }
   void Close(uint16_t code, std::string_view /*reason*/) override { close_code = code; }
 
   std::vector<boost::json::object> messages;

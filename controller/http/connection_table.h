@@ -1,0 +1,127 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+namespace sluice::controller {
+
+/// All connections of the HTTP server: how many there may be, in all and from one source, and how
+/// many bytes they may make us hold. Who goes when there is no room is decided here and nowhere
+/// else:
+///   - a new connection takes the place of the one that has been unfinished for longest, then of
+///     the one that has been idle for longest, then of the oldest WebSocket whose client has not
+///     joined a room; never of one that is being answered or that has joined;
+///   - when too many bytes are held, the slowest readers go: those that have made no progress for
+///     longest, among those that hold at least the average.
+///
+/// Knows no sockets and no clock: connections register with a function that closes them.
+class ConnectionTable {
+ public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
+  /// 0 = no limit.
+  struct Limits {
+    size_t max_connections = 0;
+    size_t max_connections_per_source = 0;
+    size_t max_held = 0;             ///< bytes, of all connections
+    size_t max_held_per_source = 0;  ///< bytes, of the connections of one source
+  };
+  struct Counters {
+    uint64_t accepted = 0;
+    uint64_t refused_full = 0;         ///< all places taken by connections that may not go
+    uint64_t refused_source_full = 0;  ///< all places of one source
+    uint64_t evicted_unfinished = 0;
+    uint64_t evicted_idle = 0;
+    uint64_t evicted_not_joined = 0;
+    uint64_t evicted_held_source = 0;  ///< slow readers of a source that held too much
+    uint64_t evicted_held = 0;         ///< slow readers when all together held too much
+  };
+  /// In the order in which they go. The last two never go.
+  enum class Phase { kUnfinished, kIdle, kNotJoined, kServing, kJoined };
+
+  class Entry;
+
+  explicit ConnectionTable(Limits limits) : limits_(limits) {}
+  ConnectionTable(const ConnectionTable&) = delete;
+  ConnectionTable& operator=(const ConnectionTable&) = delete;
+
+  /// A place for a connection of `source` (an address, or what stands for one), unfinished. Null
+  /// when there is none. `close` ends the connection at once; it may be called for another
+  /// connection's sake at any time until the entry is destroyed, and must not destroy it itself.
+  std::unique_ptr<Entry> Admit(const std::string& source, std::function<void()> close,
+                               TimePoint now);
+  /// Closes every connection.
+  void CloseAll();
+
+  size_t size() const { return entries_.size(); }
+  size_t held() const { return held_; }
+  const Counters& counters() const { return counters_; }
+
+ private:
+  struct Source {
+    std::vector<Entry*> entries;
+    size_t held = 0;
+  };
+  /// Phase, since when, and the number of the entry for those of the same moment.
+  using Order = std::tuple<Phase, TimePoint, uint64_t>;
+
+  Entry* FirstToGo(const std::vector<Entry*>& of) const;
+  Entry* SlowestReader(const std::vector<Entry*>& of, size_t held) const;
+  std::vector<Entry*> All() const;
+  void Evict(Entry* victim);
+  /// Takes an entry out of all counts; it stays an object of its owner.
+  void Remove(Entry* entry);
+  void CountEviction(Phase phase);
+
+  Limits limits_;
+  std::map<std::string, Source> sources_;
+  std::map<uint64_t, Entry*> entries_;
+  std::map<Order, Entry*> evictable_;
+  size_t held_ = 0;
+  uint64_t next_number_ = 0;
+  Counters counters_;
+};
+
+/// A connection's place; gives it back when it is destroyed. Must not outlive the table.
+class ConnectionTable::Entry {
+ public:
+  ~Entry();
+  Entry(const Entry&) = delete;
+  Entry& operator=(const Entry&) = delete;
+
+  void SetPhase(Phase phase, TimePoint now);
+  /// Bytes that the connection makes us hold now: a request's body, a response or messages that
+  /// wait to be sent. May evict connections, this one among them: then it is false.
+  bool Hold(size_t bytes, TimePoint now);
+  /// The client took or sent some of what it is being waited for.
+  void Progress(TimePoint now) { waiting_since_ = now; }
+  /// False once the table has closed the connection.
+  bool live() const { return live_; }
+  Phase phase() const { return phase_; }
+
+ private:
+  friend class ConnectionTable;
+  Entry(ConnectionTable* table, uint64_t number, std::string source, std::function<void()> close,
+        TimePoint now);
+  Order order() const { return {phase_, since_, number_}; }
+
+  ConnectionTable* table_;
+  uint64_t number_;
+  std::string source_;
+  std::function<void()> close_;
+  Phase phase_ = Phase::kUnfinished;
+  TimePoint since_;
+  TimePoint waiting_since_;
+  size_t held_ = 0;
+  bool live_ = true;
+};
+
+}  // namespace sluice::controller

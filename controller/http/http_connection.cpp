@@ -1,0 +1,124 @@
+#include "controller/http/http_connection.h"
+
+#include <array>
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "controller/http/request_reader.h"
+#include "controller/http/websocket_connection.h"
+
+namespace sluice::controller {
+
+namespace {
+
+using Phase = ConnectionTable::Phase;
+using Clock = std::chrono::steady_clock;
+
+constexpr unsigned kVersion11 = 11;
+
+/// The requests of one connection, one after the other.
+class HttpConnection {
+ public:
+  HttpConnection(std::shared_ptr<ServerContext> context, std::shared_ptr<ByteStream> stream,
+                 std::unique_ptr<ConnectionTable::Entry> place, ConnectionOrigin origin)
+      : context_(std::move(context)),
+        stream_(std::move(stream)),
+        place_(std::move(place)),
+        origin_(std::move(origin)),
+        reader_(context_->limits.max_header, context_->limits.max_body) {}
+
+  Task<void> Run() {
+    stream_->ExpireAfter(context_->limits.handshake_time);
+    if (!co_await stream_->Handshake()) co_return;
+    while (!context_->stopped && co_await ReadRequest() && co_await Serve()) {
+      reader_.Next();
+    }
+    if (!stream_) co_return;  // it went on as a WebSocket
+    place_->SetPhase(Phase::kUnfinished, Clock::now());
+    co_await stream_->Shutdown();
+  }
+
+ private:
+  /// True when a request is complete; a bad one is answered here.
+  Task<bool> ReadRequest() {
+    const HttpLimits& limits = context_->limits;
+    const bool idle = served_ && !reader_.started();
+    place_->SetPhase(idle ? Phase::kIdle : Phase::kUnfinished, Clock::now());
+    stream_->ExpireAfter(idle ? limits.idle_time : limits.request_time);
+    bool waiting = idle;
+    while (reader_.state() == RequestReader::State::kHeader ||
+           reader_.state() == RequestReader::State::kBody) {
+      constexpr size_t kChunk = 8 << 10;
+      std::array<char, kChunk> chunk;
+      const size_t size = co_await stream_->Read(asio::buffer(chunk));
+      if (size == 0) co_return false;
+      if (waiting) {
+        waiting = false;
+        place_->SetPhase(Phase::kUnfinished, Clock::now());
+        stream_->ExpireAfter(limits.request_time);
+      }
+      reader_.Put({chunk.data(), size});
+    }
+    if (reader_.state() == RequestReader::State::kComplete) co_return true;
+    co_await Answer(reader_.Refusal(), kVersion11, false, false);
+    co_return false;
+  }
+
+  /// Answers the request; true when the connection may go on.
+  Task<bool> Serve() {
+    served_ = true;
+    place_->SetPhase(Phase::kServing, Clock::now());
+    stream_->ExpireNever();
+    const unsigned version = reader_.version();
+    const bool keep_alive = reader_.keep_alive();
+    const bool upgrade = reader_.is_upgrade();
+    HttpRequest request = reader_.Take();
+    request.remote = origin_.remote;
+    const bool head = request.method == "HEAD";
+    if (!upgrade) {
+      HttpResponse response = co_await context_->service->Respond(std::move(request));
+      co_return co_await Answer(std::move(response), version, head, keep_alive);
+    }
+    UpgradeDecision decision = co_await context_->service->Upgrade(std::move(request));
+    if (!decision.session) {
+      co_return co_await Answer(std::move(decision.rejection), version, head, keep_alive);
+    }
+    if (reader_.has_more()) {
+      HttpResponse early = TextResponse(400, "Error: bytes before the WebSocket handshake's end");
+      early.close = true;
+      co_return co_await Answer(std::move(early), version, head, false);
+    }
+    co_await ServeWebSocket(context_, std::exchange(stream_, nullptr), std::move(place_),
+                            reader_.TakeForUpgrade(), std::move(decision));
+    co_return false;
+  }
+
+  Task<bool> Answer(HttpResponse response, unsigned version, bool head, bool keep_alive) {
+    keep_alive = keep_alive && !response.close && !context_->stopped;
+    const std::string first = ResponseHead(response, version, response.body.size(), keep_alive);
+    if (head) response.body.clear();
+    stream_->ExpireAfter(context_->limits.write_time);
+    const bool written = co_await stream_->Write(first, response.body);
+    co_return written&& keep_alive;
+  }
+
+  std::shared_ptr<ServerContext> context_;
+  std::shared_ptr<ByteStream> stream_;
+  std::unique_ptr<ConnectionTable::Entry> place_;
+  ConnectionOrigin origin_;
+  RequestReader reader_;
+  bool served_ = false;  ///< a request of this connection has been answered
+};
+
+}  // namespace
+
+Task<void> ServeConnection(std::shared_ptr<ServerContext> context,
+                           std::shared_ptr<ByteStream> stream,
+                           std::unique_ptr<ConnectionTable::Entry> place, ConnectionOrigin origin) {
+  HttpConnection connection(std::move(context), std::move(stream), std::move(place),
+                            std::move(origin));
+  co_await connection.Run();
+}
+
+}  // namespace sluice::controller

@@ -1,0 +1,129 @@
+#include "controller/http/request_reader.h"
+
+#include <algorithm>
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/rfc7230.hpp>
+#include <cctype>
+#include <utility>
+
+#include "controller/http/beast_request.h"
+
+namespace sluice::controller {
+
+namespace http = boost::beast::http;
+
+namespace {
+
+std::string Text(boost::beast::string_view text) { return {text.data(), text.size()}; }
+
+/// The media type of a Content-Type: lower case, without parameters.
+std::string MediaType(std::string text) {
+  text.resize(std::min(text.find(';'), text.size()));
+  while (!text.empty() && text.back() == ' ') text.pop_back();
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+}  // namespace
+
+struct RequestReader::Parser {
+  http::request_parser<GrowingBody> beast;
+};
+
+RequestReader::RequestReader(size_t max_header, size_t max_body)
+    : max_header_(max_header), max_body_(max_body) {
+  Next();
+}
+
+RequestReader::~RequestReader() = default;
+
+RequestReader::State RequestReader::Next() {
+  parser_ = std::make_unique<Parser>();
+  parser_->beast.header_limit(static_cast<uint32_t>(max_header_));
+  parser_->beast.body_limit(max_body_);
+  parser_->beast.eager(true);
+  state_ = State::kHeader;
+  return pending_.empty() ? state_ : Parse();
+}
+
+RequestReader::State RequestReader::Put(std::string_view bytes) {
+  pending_.append(bytes);
+  return state_ == State::kHeader || state_ == State::kBody ? Parse() : state_;
+}
+
+RequestReader::State RequestReader::Parse() {
+  auto& parser = parser_->beast;
+  size_t used = 0;
+  boost::beast::error_code error;
+  while (used < pending_.size() && !parser.is_done()) {
+    const size_t size =
+        parser.put(asio::buffer(pending_.data() + used, pending_.size() - used), error);
+    used += size;
+    if (error || size == 0) break;
+  }
+  pending_.erase(0, used);
+  if (error == http::error::need_more) error = {};
+  if (error == http::error::body_limit) {
+    return Refuse(413, "PayloadTooLargeError: request entity too large: at most " +
+                           std::to_string(max_body_) + " bytes are allowed");
+  }
+  if (error == http::error::header_limit ||
+      (!error && !parser.is_header_done() && pending_.size() > max_header_)) {
+    return Refuse(
+        431, "Error: the request header has more than " + std::to_string(max_header_) + " bytes");
+  }
+  if (error) return Refuse(400, "SyntaxError: not an HTTP request: " + error.message());
+  if (parser.is_done()) {
+    state_ = State::kComplete;
+  } else if (parser.is_header_done()) {
+    state_ = State::kBody;
+  }
+  return state_;
+}
+
+RequestReader::State RequestReader::Refuse(int status, std::string text) {
+  refusal_ = TextResponse(status, std::move(text));
+  refusal_.close = true;
+  pending_.clear();
+  return state_ = State::kBad;
+}
+
+bool RequestReader::started() const {
+  return state_ != State::kHeader || parser_->beast.got_some() || !pending_.empty();
+}
+
+size_t RequestReader::held() const { return pending_.size() + parser_->beast.get().body().size(); }
+
+unsigned RequestReader::version() const { return parser_->beast.get().version(); }
+
+bool RequestReader::keep_alive() const { return parser_->beast.get().keep_alive(); }
+
+bool RequestReader::is_upgrade() const {
+  const auto& message = parser_->beast.get();
+  return message.version() >= 11 && message.method() == http::verb::get &&
+         http::token_list{message[http::field::connection]}.exists("upgrade") &&
+         http::token_list{message[http::field::upgrade]}.exists("websocket");
+}
+
+HttpRequest RequestReader::Take() {
+  auto& message = parser_->beast.get();
+  HttpRequest request;
+  request.method = Text(message.method_string());
+  ParseTarget({message.target().data(), message.target().size()}, &request);
+  request.content_type = MediaType(Text(message[http::field::content_type]));
+  request.accept = Text(message[http::field::accept]);
+  request.websocket_protocols = Text(message[http::field::sec_websocket_protocol]);
+  request.if_none_match = Text(message[http::field::if_none_match]);
+  request.body = std::move(message.body());
+  return request;
+}
+
+std::shared_ptr<BeastRequest> RequestReader::TakeForUpgrade() {
+  auto request = std::make_shared<BeastRequest>();
+  request->message = parser_->beast.release();
+  return request;
+}
+
+}  // namespace sluice::controller

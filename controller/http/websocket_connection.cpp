@@ -1,0 +1,239 @@
+#include "controller/http/websocket_connection.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/websocket/stream.hpp>
+#include <chrono>
+#include <deque>
+#include <string>
+#include <utility>
+
+#include "controller/http/beast_request.h"
+
+namespace sluice::controller {
+
+namespace {
+
+namespace beast = boost::beast;
+namespace websocket = beast::websocket;
+using boost::system::error_code;
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+using Phase = ConnectionTable::Phase;
+
+constexpr std::chrono::seconds kCloseTime{5};  // for the closing handshake
+
+/// One open WebSocket. Reading is a coroutine, writing a chain of callbacks over a bounded queue.
+class WebSocketConnection : public WebSocketLink,
+                            public std::enable_shared_from_this<WebSocketConnection> {
+ public:
+  WebSocketConnection(std::shared_ptr<ServerContext> context, std::shared_ptr<ByteStream> stream,
+                      std::unique_ptr<ConnectionTable::Entry> place,
+                      std::shared_ptr<WebSocketEvents> events)
+      : context_(std::move(context)),
+        stream_(std::move(stream)),
+        place_(std::move(place)),
+        socket_(*stream_),
+        events_(std::move(events)),
+        keepalive_(context_->executor),
+        close_limit_(context_->executor) {}
+
+  /// From the handshake to the end of the connection.
+  Task<void> Run(std::shared_ptr<BeastRequest> request, std::string subprotocol) {
+    const auto self = shared_from_this();
+    if (!co_await Accept(*request, std::move(subprotocol))) co_return;
+    request.reset();
+    place_->SetPhase(Phase::kNotJoined, Clock::now());
+    last_received_ = Clock::now();
+    socket_.control_callback([this](websocket::frame_type, beast::string_view) { OnHeard(); });
+    ArmKeepalive();
+    events_->OnOpen(self);
+    co_await ReadMessages();
+    dead_ = true;
+    keepalive_.cancel();
+    close_limit_.cancel();
+    Drop();
+    events_->OnClosed();
+  }
+
+  using WebSocketLink::Send;
+  void Send(std::shared_ptr<const std::string> text) override {
+    if (dead_ || closing_) return;
+    if (queued_bytes_ + text->size() > context_->limits.max_websocket_queue) {
+      spdlog::warn("a WebSocket client does not read: {} bytes wait for it, it is cut off",
+                   queued_bytes_);
+      Drop();
+      return;
+    }
+    queued_bytes_ += text->size();
+    queue_.push_back(std::move(text));
+    if (!writing_) WriteNext();
+  }
+
+  void Close(uint16_t code, std::string_view reason) override {
+    if (dead_ || closing_) return;
+    closing_ = true;
+    constexpr size_t kMaxReason = 123;  // control frames carry 125 bytes (RFC 6455 §5.5)
+    reason_ = websocket::close_reason(static_cast<websocket::close_code>(code),
+                                      std::string(reason.substr(0, kMaxReason)));
+    close_limit_.expires_after(kCloseTime);
+    close_limit_.async_wait([weak = weak_from_this()](const error_code& error) {
+      if (const auto self = weak.lock(); self && !error) self->Drop();
+    });
+    if (!writing_) StartClose();
+  }
+
+ private:
+  Task<bool> Accept(const BeastRequest& request, std::string subprotocol) {
+    stream_->ExpireNever();
+    socket_.set_option(websocket::stream_base::timeout{context_->limits.handshake_time,
+                                                       websocket::stream_base::none(), false});
+    socket_.set_option(
+        websocket::stream_base::decorator([subprotocol](websocket::response_type& response) {
+          response.set(beast::http::field::server, "Sluice");
+          if (!subprotocol.empty()) {
+            response.set(beast::http::field::sec_websocket_protocol, subprotocol);
+          }
+        }));
+    socket_.read_message_max(context_->limits.max_websocket_message);
+    socket_.text(true);
+    error_code error;
+    co_await socket_.async_accept(request.message,
+                                  asio::redirect_error(asio::use_awaitable, error));
+    co_return !error;
+  }
+
+  Task<void> ReadMessages() {
+    error_code error;
+    while (!dead_) {
+      co_await socket_.async_read(incoming_, asio::redirect_error(asio::use_awaitable, error));
+      if (error) break;
+      OnHeard();
+      if (socket_.got_text() && !closing_) {
+        const auto data = incoming_.cdata();
+        events_->OnText({static_cast<const char*>(data.data()), data.size()});
+      }
+      incoming_.consume(incoming_.size());
+    }
+  }
+
+  void WriteNext() {
+    if (dead_) return;
+    if (queue_.empty()) {
+      writing_ = false;
+      if (closing_) StartClose();
+      return;
+    }
+    writing_ = true;
+    write_started_ = Clock::now();
+    socket_.async_write(asio::buffer(*queue_.front()),
+                        [self = shared_from_this()](const error_code& error, size_t) {
+                          self->queued_bytes_ -= self->queue_.front()->size();
+                          self->queue_.pop_front();
+                          if (error) {
+                            self->Drop();
+                            return;
+                          }
+                          self->WriteNext();
+                        });
+  }
+
+  void StartClose() {
+    socket_.async_close(reason_, [self = shared_from_this()](const error_code&) { self->Drop(); });
+  }
+
+  /// When the keepalive has something to look at next.
+  Clock::time_point NextCheck() const {
+    const HttpLimits& limits = context_->limits;
+    // A write that is being waited for is looked at once in its time: it ends within twice that.
+    const Clock::time_point written = Clock::now() + limits.write_time;
+    const Clock::time_point heard =
+        ping_sent_ ? ping_sent_at_ + limits.pong_within : last_received_ + limits.ping_after;
+    return std::min(written, heard);
+  }
+
+  void ArmKeepalive() {
+    keepalive_.expires_at(std::max(NextCheck(), Clock::now() + milliseconds(1)));
+    keepalive_.async_wait([weak = weak_from_this()](const error_code& error) {
+      if (const auto self = weak.lock(); self && !error) self->OnKeepalive();
+    });
+  }
+
+  /// Anything that is received proves that the client lives.
+  void OnHeard() {
+    last_received_ = Clock::now();
+    if (!ping_sent_) return;
+    ping_sent_ = false;
+    if (!dead_) ArmKeepalive();
+  }
+
+  void OnKeepalive() {
+    if (dead_) return;
+    const Clock::time_point now = Clock::now();
+    if (ping_sent_ && now >= ping_sent_at_ + context_->limits.pong_within) {
+      spdlog::info("a WebSocket client is silent, it is cut off");
+      Drop();
+      return;
+    }
+    if (writing_ && now >= write_started_ + context_->limits.write_time) {
+      spdlog::info("a WebSocket client does not read, it is cut off");
+      Drop();
+      return;
+    }
+    if (!ping_sent_ && now >= last_received_ + context_->limits.ping_after) {
+      ping_sent_ = true;
+      ping_sent_at_ = now;
+      SendPing();
+    }
+    ArmKeepalive();
+  }
+
+  /// A ping waits behind data that the client does not read; there must never be two (Beast).
+  void SendPing() {
+    if (pinging_) return;
+    pinging_ = true;
+    socket_.async_ping({},
+                       [self = shared_from_this()](const error_code&) { self->pinging_ = false; });
+  }
+
+  /// Ends the socket at once; the reading coroutine notices and finishes.
+  void Drop() { stream_->Close(); }
+
+  std::shared_ptr<ServerContext> context_;
+  std::shared_ptr<ByteStream> stream_;
+  std::unique_ptr<ConnectionTable::Entry> place_;
+  websocket::stream<ByteStream&, /*deflateSupported=*/false> socket_;
+  std::shared_ptr<WebSocketEvents> events_;
+  beast::flat_buffer incoming_;
+  std::deque<std::shared_ptr<const std::string>> queue_;
+  size_t queued_bytes_ = 0;
+  bool writing_ = false;
+  bool closing_ = false;
+  bool dead_ = false;
+  bool ping_sent_ = false;
+  bool pinging_ = false;  ///< a ping is on its way to the kernel
+  Clock::time_point ping_sent_at_;
+  Clock::time_point write_started_;
+  websocket::close_reason reason_;
+  Clock::time_point last_received_;
+  asio::steady_timer keepalive_;
+  asio::steady_timer close_limit_;
+};
+
+}  // namespace
+
+Task<void> ServeWebSocket(std::shared_ptr<ServerContext> context,
+                          std::shared_ptr<ByteStream> stream,
+                          std::unique_ptr<ConnectionTable::Entry> place,
+                          std::shared_ptr<BeastRequest> request, UpgradeDecision decision) {
+  const auto connection = std::make_shared<WebSocketConnection>(
+      std::move(context), std::move(stream), std::move(place), std::move(decision.session));
+  co_await connection->Run(std::move(request), std::move(decision.subprotocol));
+}
+
+}  // namespace sluice::controller
