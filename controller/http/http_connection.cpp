@@ -47,8 +47,7 @@ class HttpConnection {
     place_->SetPhase(idle ? Phase::kIdle : Phase::kUnfinished, Clock::now());
     stream_->ExpireAfter(idle ? limits.idle_time : limits.request_time);
     bool waiting = idle;
-    while (reader_.state() == RequestReader::State::kHeader ||
-           reader_.state() == RequestReader::State::kBody) {
+    while (Wanting()) {
       constexpr size_t kChunk = 8 << 10;
       std::array<char, kChunk> chunk;
       const size_t size = co_await stream_->Read(asio::buffer(chunk));
@@ -58,11 +57,30 @@ class HttpConnection {
         place_->SetPhase(Phase::kUnfinished, Clock::now());
         stream_->ExpireAfter(limits.request_time);
       }
-      reader_.Put({chunk.data(), size});
+      if (!co_await TakeBytes({chunk.data(), size})) co_return false;
     }
     if (reader_.state() == RequestReader::State::kComplete) co_return true;
     co_await Answer(reader_.Refusal(), kVersion11, false, false);
     co_return false;
+  }
+
+  bool Wanting() const {
+    return reader_.state() == RequestReader::State::kHeader ||
+           reader_.state() == RequestReader::State::kBody;
+  }
+
+  /// False when the connection ends with them.
+  Task<bool> TakeBytes(std::string_view bytes) {
+    const bool in_header = reader_.state() == RequestReader::State::kHeader;
+    reader_.Put(bytes);
+    const Clock::time_point now = Clock::now();
+    if (!place_->Hold(reader_.held(), now)) co_return false;
+    if (reader_.state() != RequestReader::State::kBody) co_return true;
+    if (in_header) body_since_ = now;
+    const Clock::time_point due = body_since_ + BodyTime(context_->limits, reader_.held());
+    stream_->ExpireAfter(std::chrono::ceil<std::chrono::milliseconds>(due - now));
+    if (!reader_.TakeContinue()) co_return true;
+    co_return co_await stream_->Write("HTTP/1.1 100 Continue\r\n\r\n", "");
   }
 
   /// Answers the request; true when the connection may go on.
@@ -74,8 +92,14 @@ class HttpConnection {
     const bool keep_alive = reader_.keep_alive();
     const bool upgrade = reader_.is_upgrade();
     HttpRequest request = reader_.Take();
+    request.secure = stream_->secure();
+    request.local_ip = origin_.local_ip;
+    request.client_ip = origin_.client_ip;
     request.remote = origin_.remote;
     const bool head = request.method == "HEAD";
+    if (auto refused = context_->access.Refuse(request, upgrade)) {
+      co_return co_await Answer(*std::move(refused), version, head, keep_alive);
+    }
     if (!upgrade) {
       HttpResponse response = co_await context_->service->Respond(std::move(request));
       co_return co_await Answer(std::move(response), version, head, keep_alive);
@@ -96,8 +120,10 @@ class HttpConnection {
 
   Task<bool> Answer(HttpResponse response, unsigned version, bool head, bool keep_alive) {
     keep_alive = keep_alive && !response.close && !context_->stopped;
+    AddSecurityHeaders(&response);
     const std::string first = ResponseHead(response, version, response.body.size(), keep_alive);
     if (head) response.body.clear();
+    if (!place_->Hold(response.body.size(), Clock::now())) co_return false;
     stream_->ExpireAfter(context_->limits.write_time);
     const bool written = co_await stream_->Write(first, response.body);
     co_return written&& keep_alive;
@@ -108,7 +134,8 @@ class HttpConnection {
   std::unique_ptr<ConnectionTable::Entry> place_;
   ConnectionOrigin origin_;
   RequestReader reader_;
-  bool served_ = false;  ///< a request of this connection has been answered
+  Clock::time_point body_since_;  ///< when the header was complete
+  bool served_ = false;           ///< a request of this connection has been answered
 };
 
 }  // namespace

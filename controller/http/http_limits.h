@@ -7,21 +7,37 @@ namespace sluice::controller {
 
 /// What one client of the HTTP server may use (docs/limits.md).
 struct HttpLimits {
-  size_t max_body = 1 << 20;               ///< bytes of a request body
-  size_t max_header = 16 << 10;            ///< bytes of a request's header; browsers send < 4 KiB
-  size_t max_websocket_message = 960'000;  ///< bytes received (room-api §1.1); above: close 1009
-  size_t max_websocket_queue = 8 << 20;    ///< bytes waiting for a client that reads slowly
-  size_t max_connections = 10'000;         ///< of all listeners together
-  size_t max_connections_per_ip = 200;     ///< of one IPv4 address or IPv6 /64; 0 = no limit
-  std::chrono::milliseconds request_time{15'000};    ///< from first to last byte of a request
+  size_t max_body = 1 << 20;     ///< bytes of a request body
+  size_t max_header = 16 << 10;  ///< bytes of a request's header; browsers send < 4 KiB
+  size_t max_websocket_message =
+      960'000;  ///< bytes received, as protoo servers allow; above: close 1009
+  /// Bytes that may wait for a client that reads slowly when one more message is sent to it: it
+  /// holds this much and one message of any size at most.
+  size_t max_websocket_queue = 1 << 20;
+  size_t max_connections = 10'000;      ///< of all listeners together
+  size_t max_connections_per_ip = 200;  ///< of one IPv4 address or IPv6 /64; 0 = no limit
+  /// Bytes that wait to be sent and of unfinished messages and bodies, of all clients.
+  size_t max_held = 256 << 20;
+  size_t max_held_per_ip = 64 << 20;  ///< the same of one IPv4 address or IPv6 /64; 0 = no limit
+  /// From a request's first byte to the end of its header. Its body may take as long again, and a
+  /// second more for every min_body_rate bytes that have come.
+  std::chrono::milliseconds request_time{5'000};
+  size_t min_body_rate = 16 << 10;                   ///< bytes a second
   std::chrono::milliseconds idle_time{75'000};       ///< between requests
   std::chrono::milliseconds handshake_time{10'000};  ///< TLS and WebSocket
   /// One WebSocket message or response must reach the kernel's buffers in this time.
   std::chrono::milliseconds write_time{30'000};
-  /// WebSocket keepalive (room-api §1.1): ping after this long without received data, drop after
-  /// that long more.
-  std::chrono::milliseconds ping_after{60'000};
+  /// A WebSocket is pinged this often, whatever else is sent: proxies cut off what was silent in
+  /// one direction for 60 s. Without a sign of life in pong_within after it, it is dropped.
+  std::chrono::milliseconds ping_after{25'000};
   std::chrono::milliseconds pong_within{10'000};
 };
+
+/// How long a body or message of which `size` bytes are there may have taken until now.
+inline std::chrono::milliseconds BodyTime(const HttpLimits& limits, size_t size) {
+  constexpr size_t kMillisecondsPerSecond = 1'000;
+  const size_t rate = limits.min_body_rate == 0 ? 1 : limits.min_body_rate;
+  return limits.request_time + std::chrono::milliseconds(size * kMillisecondsPerSecond / rate);
+}
 
 }  // namespace sluice::controller

@@ -41,6 +41,8 @@ std::string SourceOf(const asio::ip::address& address) {
 /// Finds a place for the connection and starts to serve it; without one the socket just closes.
 void Admit(const std::shared_ptr<ServerContext>& context, tcp::socket socket,
            const tcp::endpoint& client, const std::shared_ptr<asio::ssl::context>& tls) {
+  error_code error;
+  const tcp::endpoint local = socket.local_endpoint(error);
   auto stream = std::make_shared<ByteStream>(std::move(socket), tls);
   auto place = context->table.Admit(
       SourceOf(client.address()),
@@ -56,6 +58,8 @@ void Admit(const std::shared_ptr<ServerContext>& context, tcp::socket socket,
     return;
   }
   ConnectionOrigin origin;
+  origin.local_ip = local.address().to_string();
+  origin.client_ip = client.address().to_string();
   origin.remote = client.address().to_string() + ":" + std::to_string(client.port());
   Spawn(context->executor,
         ServeConnection(context, std::move(stream), std::move(place), std::move(origin)));
@@ -82,8 +86,8 @@ Task<void> HttpServer::Accept(std::shared_ptr<ServerContext> context,
 }
 
 HttpServer::HttpServer(const asio::any_io_executor& executor, HttpService* service,
-                       const HttpLimits& limits)
-    : context_(std::make_shared<ServerContext>(executor, service, limits)) {}
+                       const HttpLimits& limits, AccessPolicy::Rules access)
+    : context_(std::make_shared<ServerContext>(executor, service, limits, std::move(access))) {}
 
 HttpServer::~HttpServer() { Stop(); }
 
@@ -110,13 +114,38 @@ Result<uint16_t> HttpServer::Listen(const std::string& ip, uint16_t port,
   return bound;
 }
 
-void HttpServer::Stop() {
+void HttpServer::SetTls(const std::shared_ptr<asio::ssl::context>& tls) {
+  for (const auto& listener : listeners_) {
+    if (listener->tls) listener->tls = tls;
+  }
+}
+
+void HttpServer::CloseListeners() {
   context_->stopped = true;
   error_code ignored;
   for (const auto& listener : listeners_) listener->acceptor.close(ignored);
+}
+
+void HttpServer::GoAway(std::string_view reason) {
+  constexpr uint16_t kGoingAway = 1001;
+  CloseListeners();
+  const auto open = context_->websockets;
+  for (WebSocketLink* link : open) link->Close(kGoingAway, reason);
+}
+
+void HttpServer::Stop() {
+  CloseListeners();
   context_->table.CloseAll();
 }
 
 size_t HttpServer::connections() const { return context_->table.size(); }
+size_t HttpServer::held() const { return context_->table.held(); }
+size_t HttpServer::websockets() const { return context_->websockets.size(); }
+const ConnectionTable::Counters& HttpServer::connection_counters() const {
+  return context_->table.counters();
+}
+const AccessPolicy::Counters& HttpServer::access_counters() const {
+  return context_->access.counters();
+}
 
 }  // namespace sluice::controller

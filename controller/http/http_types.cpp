@@ -1,33 +1,42 @@
 #include "controller/http/http_types.h"
 
+#include <algorithm>
 #include <boost/beast/http/status.hpp>
+#include <boost/url/pct_string_view.hpp>
+
+#include "common/printable.h"
 
 namespace sluice::controller {
 
+namespace urls = boost::urls;
+
 namespace {
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
+
+/// What the page needs and nothing else. The icon is a data: URL; 'self' covers ws: and wss:.
+constexpr std::string_view kPagePolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "media-src 'self' blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; "
+    "worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+constexpr std::string_view kOtherPolicy = "default-src 'none'; frame-ancestors 'none'";
+constexpr std::string_view kPermissions =
+    "camera=(self), microphone=(self), display-capture=(self), fullscreen=(self), "
+    "autoplay=(self), speaker-selection=(self), screen-wake-lock=(self), geolocation=(), "
+    "payment=(), usb=(), serial=(), bluetooth=(), hid=(), midi=()";
+
+/// A header field's value or a reason phrase: one line of printable ASCII (RFC 9112 §4).
+std::string HeaderText(std::string_view text) {
+  std::string safe(text);
+  std::replace_if(
+      safe.begin(), safe.end(), [](char c) { return c < 0x20 || c > 0x7e; }, '?');
+  return safe;
 }
+
 }  // namespace
 
 std::string PercentDecode(std::string_view text, bool plus_is_space) {
-  std::string decoded;
-  decoded.reserve(text.size());
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && HexValue(text[i + 1]) >= 0 &&
-        HexValue(text[i + 2]) >= 0) {
-      decoded += static_cast<char>(HexValue(text[i + 1]) * 16 + HexValue(text[i + 2]));
-      i += 2;
-    } else if (text[i] == '+' && plus_is_space) {
-      decoded += ' ';
-    } else {
-      decoded += text[i];
-    }
-  }
-  return decoded;
+  const auto encoded = urls::make_pct_string_view({text.data(), text.size()});
+  if (!encoded) return std::string(text);
+  return encoded->decode(urls::encoding_opts(plus_is_space));
 }
 
 void ParseTarget(std::string_view target, HttpRequest* request) {
@@ -51,38 +60,33 @@ void ParseTarget(std::string_view target, HttpRequest* request) {
   }
 }
 
-std::string HtmlEscape(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    switch (c) {
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      case '\'':
-        escaped += "&#39;";
-        break;
-      default:
-        escaped += c;
-    }
-  }
-  return escaped;
-}
-
-HttpResponse TextResponse(int status, std::string text) {
+HttpResponse TextResponse(int status, std::string_view text) {
+  constexpr size_t kMaxText = 1024;  // bytes; our longest error with the longest id is below
   HttpResponse response;
   response.status = status;
-  response.content_type = "text/html; charset=utf-8";
-  response.body = std::move(text);
+  response.content_type = "text/plain; charset=utf-8";
+  for (const char c : Printable(text, kMaxText)) {
+    if (c == '<') {
+      response.body += "\\x3c";
+    } else if (c == '>') {
+      response.body += "\\x3e";
+    } else {
+      response.body += c;
+    }
+  }
   return response;
+}
+
+void AddSecurityHeaders(HttpResponse* response) {
+  const bool page = response->content_type.starts_with("text/html");
+  auto& headers = response->headers;
+  headers.emplace_back("X-Content-Type-Options", "nosniff");
+  headers.emplace_back("Referrer-Policy", "no-referrer");
+  headers.emplace_back("Content-Security-Policy", page ? kPagePolicy : kOtherPolicy);
+  if (!page) return;
+  headers.emplace_back("Permissions-Policy", kPermissions);
+  headers.emplace_back("X-Frame-Options", "DENY");  // browsers that do not know frame-ancestors
+  headers.emplace_back("Cross-Origin-Opener-Policy", "same-origin");
 }
 
 std::string ResponseHead(const HttpResponse& response, unsigned version, size_t body_size,
@@ -95,11 +99,12 @@ std::string ResponseHead(const HttpResponse& response, unsigned version, size_t 
         static_cast<boost::beast::http::status>(response.status));
     head.append(phrase.data(), phrase.size());
   } else {
-    head += response.reason;
+    head += HeaderText(response.reason);
   }
   head += "\r\nServer: Sluice\r\n";
   if (!response.content_type.empty()) head += "Content-Type: " + response.content_type + "\r\n";
-  for (const auto& [name, value] : response.headers) head.append(name + ": " + value + "\r\n");
+  for (const auto& [name, value] : response.headers)
+    head.append(name + ": " + HeaderText(value) + "\r\n");
   if (!keep_alive) {
     head += "Connection: close\r\n";
   } else if (version == kVersion10) {
@@ -113,16 +118,7 @@ std::string ResponseHead(const HttpResponse& response, unsigned version, size_t 
 }
 
 HttpResponse CannotRespond(const HttpRequest& request) {
-  HttpResponse response;
-  response.status = 404;
-  response.content_type = "text/html; charset=utf-8";
-  response.body =
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<title>Error</title>\n</head>\n<body>\n<pre>Cannot " +
-      HtmlEscape(request.method) + " " + HtmlEscape(request.path) + "</pre>\n</body>\n</html>\n";
-  response.headers = {{"Content-Security-Policy", "default-src 'none'"},
-                      {"X-Content-Type-Options", "nosniff"}};
-  return response;
+  return TextResponse(404, "Cannot " + request.method + " " + request.path);
 }
 
 }  // namespace sluice::controller

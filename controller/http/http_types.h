@@ -23,7 +23,12 @@ struct HttpRequest {
   std::string websocket_protocols;  ///< Sec-WebSocket-Protocol as sent
   std::string if_none_match;
   std::string body;
-  std::string remote;  ///< address and port, for the log
+  std::string host;       ///< host[:port] that the client asked for; "" in HTTP/1.0
+  std::string origin;     ///< the page that a browser asks for, "" when it is none
+  bool secure = false;    ///< over TLS
+  std::string local_ip;   ///< address of ours that the client connected to
+  std::string client_ip;  ///< address of the client, or of the proxy in front of us
+  std::string remote;     ///< the same with the port, for the log
 };
 
 struct HttpResponse {
@@ -43,7 +48,11 @@ class WebSocketLink {
   /// cut off when its queue is full.
   virtual void Send(std::shared_ptr<const std::string> text) = 0;
   void Send(std::string text) { Send(std::make_shared<const std::string>(std::move(text))); }
-  /// Sends what is queued, then closes. Later calls do nothing.
+  /// The client has proven itself, by joining a room: from now on its connection is never closed to
+  /// make room for others.
+  virtual void Keep() {}
+  /// Sends what is queued, then closes. Later calls do nothing. `reason` is cut to what a close
+  /// frame can carry, and escaped where it is no UTF-8.
   virtual void Close(uint16_t code, std::string_view reason) = 0;
 };
 
@@ -53,6 +62,8 @@ class WebSocketEvents {
   virtual ~WebSocketEvents() = default;
   virtual void OnOpen(std::shared_ptr<WebSocketLink> link) = 0;
   virtual void OnText(std::string_view text) = 0;
+  /// Something came that means nothing: a binary message, a ping or pong of the client's.
+  virtual void OnIgnored() {}
   virtual void OnClosed() = 0;
 };
 
@@ -71,18 +82,21 @@ class HttpService {
   virtual Task<UpgradeDecision> Upgrade(HttpRequest request) = 0;
 };
 
-/// "%41b" → "Ab"; invalid escapes stay as they are.
+/// "%41b" → "Ab"; a text with an invalid escape stays as it is.
 std::string PercentDecode(std::string_view text, bool plus_is_space = false);
 /// Splits a target into path and decoded query.
 void ParseTarget(std::string_view target, HttpRequest* request);
-/// <, >, &, " and ' made safe for HTML text.
-std::string HtmlEscape(std::string_view text);
-/// A plain text answer.
-HttpResponse TextResponse(int status, std::string text);
-/// Status line and header fields of a response whose body has `body_size` bytes.
+/// A plain text answer. What could pass for markup or steer a terminal is escaped, so that `text`
+/// may hold what a client sent.
+HttpResponse TextResponse(int status, std::string_view text);
+/// Says to browsers what a response may do: nothing of it is guessed to be of another type, and a
+/// page may load what comes from this server, use camera, microphone and screen, and not be framed.
+void AddSecurityHeaders(HttpResponse* response);
+/// Status line and header fields of a response whose body has `body_size` bytes. In values,
+/// everything but printable ASCII becomes "?" (RFC 9110 §5.5).
 std::string ResponseHead(const HttpResponse& response, unsigned version, size_t body_size,
                          bool keep_alive);
-/// The answer to a path that names nothing (room-api §3.1): 404 with an HTML page.
+/// The answer to a path that names nothing: 404.
 HttpResponse CannotRespond(const HttpRequest& request);
 
 }  // namespace sluice::controller

@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/rfc7230.hpp>
+#include <boost/url/authority_view.hpp>
+#include <boost/url/parse.hpp>
+#include <boost/url/url_view.hpp>
 #include <cctype>
 #include <utility>
 
@@ -12,6 +16,7 @@
 namespace sluice::controller {
 
 namespace http = boost::beast::http;
+namespace urls = boost::urls;
 
 namespace {
 
@@ -45,6 +50,7 @@ RequestReader::State RequestReader::Next() {
   parser_->beast.body_limit(max_body_);
   parser_->beast.eager(true);
   state_ = State::kHeader;
+  header_checked_ = wants_continue_ = false;
   return pending_.empty() ? state_ : Parse();
 }
 
@@ -75,12 +81,64 @@ RequestReader::State RequestReader::Parse() {
         431, "Error: the request header has more than " + std::to_string(max_header_) + " bytes");
   }
   if (error) return Refuse(400, "SyntaxError: not an HTTP request: " + error.message());
+  if (parser.is_header_done() && !header_checked_ && CheckHeader() == State::kBad) return state_;
   if (parser.is_done()) {
     state_ = State::kComplete;
   } else if (parser.is_header_done()) {
     state_ = State::kBody;
   }
   return state_;
+}
+
+RequestReader::State RequestReader::CheckHeader() {
+  header_checked_ = true;
+  constexpr unsigned kVersion11 = 11;
+  const auto& message = parser_->beast.get();
+  const size_t hosts = message.count(http::field::host);
+  if (hosts > 1 || (hosts == 0 && message.version() >= kVersion11)) {
+    return Refuse(400, "Error: a request has exactly one Host, not " + std::to_string(hosts));
+  }
+  host_ = Text(message[http::field::host]);
+  if (!host_.empty() && !urls::parse_authority(host_)) {
+    return Refuse(400, "Error: Host \"" + host_ + "\" is not a host with or without a port");
+  }
+  if (message.count(http::field::transfer_encoding) > 0) {
+    if (message.version() < kVersion11) {
+      return Refuse(400, "Error: HTTP/1.0 has no Transfer-Encoding");
+    }
+    const auto coding = message[http::field::transfer_encoding];
+    if (!boost::beast::iequals(coding, "chunked")) {
+      return Refuse(501, "Error: Transfer-Encoding \"" + Text(coding) +
+                             "\" is not implemented, only chunked is");
+    }
+  }
+  if (const auto expect = message[http::field::expect]; !expect.empty()) {
+    if (!boost::beast::iequals(expect, "100-continue")) {
+      return Refuse(417, "Error: Expect \"" + Text(expect) + "\" is not 100-continue");
+    }
+    wants_continue_ = message.version() >= kVersion11;
+  }
+  if (!ReadTarget()) {
+    return Refuse(400, "Error: the request target must be a path or a URL of http or https");
+  }
+  return state_;
+}
+
+bool RequestReader::ReadTarget() {
+  target_ = Text(parser_->beast.get().target());
+  if (target_.starts_with('/') || target_ == "*") return true;
+  const auto url = urls::parse_uri(target_);
+  if (!url || !url->has_authority() || url->has_userinfo()) return false;
+  if (url->scheme_id() != urls::scheme::http && url->scheme_id() != urls::scheme::https) {
+    return false;
+  }
+  const auto authority = url->authority().buffer();
+  host_.assign(authority.data(), authority.size());
+  const auto resource = url->encoded_resource();
+  const size_t fragment = std::min(resource.find('#'), resource.size());
+  std::string path(resource.data(), fragment);
+  target_ = path.starts_with('/') ? std::move(path) : "/" + path;
+  return true;
 }
 
 RequestReader::State RequestReader::Refuse(int status, std::string text) {
@@ -107,11 +165,19 @@ bool RequestReader::is_upgrade() const {
          http::token_list{message[http::field::upgrade]}.exists("websocket");
 }
 
+bool RequestReader::TakeContinue() {
+  const bool waits = wants_continue_ && state_ == State::kBody && held() == 0;
+  wants_continue_ = false;
+  return waits;
+}
+
 HttpRequest RequestReader::Take() {
   auto& message = parser_->beast.get();
   HttpRequest request;
   request.method = Text(message.method_string());
-  ParseTarget({message.target().data(), message.target().size()}, &request);
+  ParseTarget(target_, &request);
+  request.host = host_;
+  request.origin = Text(message[http::field::origin]);
   request.content_type = MediaType(Text(message[http::field::content_type]));
   request.accept = Text(message[http::field::accept]);
   request.websocket_protocols = Text(message[http::field::sec_websocket_protocol]);

@@ -41,8 +41,11 @@ class RequestReader {
   unsigned version() const;  ///< 10 or 11
   bool keep_alive() const;   ///< whether the client wants the connection to go on
   bool is_upgrade() const;   ///< to a WebSocket
+  /// Whether the client waits for "100 Continue" before it sends the body; true once.
+  bool TakeContinue();
 
-  /// The complete request without its `remote`.
+  /// The complete request, without what it does not say itself: addresses and whether it came over
+  /// TLS.
   HttpRequest Take();
   /// The same for the WebSocket handshake; after Take().
   std::shared_ptr<BeastRequest> TakeForUpgrade();
@@ -56,12 +59,20 @@ class RequestReader {
 
   State Refuse(int status, std::string text);
   State Parse();
+  /// Looks at the header once it is complete (RFC 9112 §3.2, §6.1; RFC 9110 §10.1.1).
+  State CheckHeader();
+  /// Splits the target; false when it is of no form that we serve.
+  bool ReadTarget();
 
   size_t max_header_;
   size_t max_body_;
   State state_ = State::kHeader;
   std::string pending_;  ///< bytes that the parser has not taken yet
   std::unique_ptr<Parser> parser_;
+  bool header_checked_ = false;
+  bool wants_continue_ = false;
+  std::string host_;    ///< of the target if it names one, else of the Host field
+  std::string target_;  ///< path and query
   HttpResponse refusal_;
 };
 

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
+#include <cstdint>
 #include <memory>
 #include <set>
 #include <string>
 
+#include "controller/http/access_policy.h"
 #include "controller/http/connection_table.h"
 #include "controller/http/http_limits.h"
 #include "controller/http/http_types.h"
@@ -15,22 +17,31 @@ namespace sluice::controller {
 /// What the connections of one HTTP server share. Outlives the server for as long as a connection
 /// does.
 struct ServerContext {
-  ServerContext(asio::any_io_executor on, HttpService* answers, const HttpLimits& with)
+  ServerContext(asio::any_io_executor on, HttpService* answers, const HttpLimits& with,
+                AccessPolicy::Rules rules)
       : executor(std::move(on)),
         service(answers),
         limits(with),
-        table({with.max_connections, with.max_connections_per_ip, 0, 0}) {}
+        access(std::move(rules)),
+        table({with.max_connections, with.max_connections_per_ip, with.max_held,
+               with.max_held_per_ip}) {}
 
   asio::any_io_executor executor;
   HttpService* service;
   HttpLimits limits;
+  AccessPolicy access;
   ConnectionTable table;
+  std::set<WebSocketLink*> websockets;  ///< the open ones
   bool stopped = false;
+  uint64_t slow_readers = 0;   ///< WebSockets cut off because they do not read
+  uint64_t slow_messages = 0;  ///< WebSockets cut off because a message came too slowly
 };
 
 /// What a connection needs to know of where it came from.
 struct ConnectionOrigin {
-  std::string remote;  ///< address and port of the client, for the log
+  std::string client_ip;
+  std::string remote;    ///< address and port of the client, for the log
+  std::string local_ip;  ///< of our end
 };
 
 }  // namespace sluice::controller

@@ -93,8 +93,7 @@ std::optional<HttpResponse> StaticFiles::Load(const std::string& relative,
   const bool fingerprinted = relative.starts_with("assets/");  // the bundler hashes these names
   response.headers = {
       {"ETag", tag},
-      {"Cache-Control", fingerprinted ? "public, max-age=31536000, immutable" : "no-cache"},
-      {"X-Content-Type-Options", "nosniff"}};
+      {"Cache-Control", fingerprinted ? "public, max-age=31536000, immutable" : "no-cache"}};
   if (request.if_none_match == tag) {
     response.status = 304;
     return response;

@@ -10,9 +10,11 @@
 #include <boost/beast/websocket/stream.hpp>
 #include <chrono>
 #include <deque>
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "common/printable.h"
 #include "controller/http/beast_request.h"
 
 namespace sluice::controller {
@@ -27,6 +29,8 @@ using Clock = std::chrono::steady_clock;
 using Phase = ConnectionTable::Phase;
 
 constexpr std::chrono::seconds kCloseTime{5};  // for the closing handshake
+constexpr size_t kMessageOverhead = 128;       // bytes that a queued message costs besides its text
+constexpr size_t kKeptBuffer = 64 << 10;       // bytes of receive buffer kept between messages
 
 /// One open WebSocket. Reading is a coroutine, writing a chain of callbacks over a bounded queue.
 class WebSocketConnection : public WebSocketLink,
@@ -49,12 +53,17 @@ class WebSocketConnection : public WebSocketLink,
     if (!co_await Accept(*request, std::move(subprotocol))) co_return;
     request.reset();
     place_->SetPhase(Phase::kNotJoined, Clock::now());
-    last_received_ = Clock::now();
-    socket_.control_callback([this](websocket::frame_type, beast::string_view) { OnHeard(); });
+    pinged_at_ = Clock::now();
+    socket_.control_callback([this](websocket::frame_type, beast::string_view) {
+      OnHeard();
+      if (!closing_) events_->OnIgnored();
+    });
     ArmKeepalive();
+    context_->websockets.insert(this);
     events_->OnOpen(self);
     co_await ReadMessages();
     dead_ = true;
+    context_->websockets.erase(this);
     keepalive_.cancel();
     close_limit_.cancel();
     Drop();
@@ -64,23 +73,29 @@ class WebSocketConnection : public WebSocketLink,
   using WebSocketLink::Send;
   void Send(std::shared_ptr<const std::string> text) override {
     if (dead_ || closing_) return;
-    if (queued_bytes_ + text->size() > context_->limits.max_websocket_queue) {
+    if (queued_bytes_ > context_->limits.max_websocket_queue) {
+      ++context_->slow_readers;
       spdlog::warn("a WebSocket client does not read: {} bytes wait for it, it is cut off",
                    queued_bytes_);
       Drop();
       return;
     }
-    queued_bytes_ += text->size();
+    queued_bytes_ += text->size() + kMessageOverhead;
     queue_.push_back(std::move(text));
+    if (!UpdateHeld()) return;
     if (!writing_) WriteNext();
   }
+
+  void Keep() override { place_->SetPhase(Phase::kJoined, Clock::now()); }
 
   void Close(uint16_t code, std::string_view reason) override {
     if (dead_ || closing_) return;
     closing_ = true;
-    constexpr size_t kMaxReason = 123;  // control frames carry 125 bytes (RFC 6455 §5.5)
+    // A control frame carries 125 bytes, two of which are the code (RFC 6455 §5.5). What Printable
+    // adds to a text that it cuts is less than the rest.
+    constexpr size_t kMaxReason = 96;
     reason_ = websocket::close_reason(static_cast<websocket::close_code>(code),
-                                      std::string(reason.substr(0, kMaxReason)));
+                                      Printable(reason, kMaxReason));
     close_limit_.expires_after(kCloseTime);
     close_limit_.async_wait([weak = weak_from_this()](const error_code& error) {
       if (const auto self = weak.lock(); self && !error) self->Drop();
@@ -111,16 +126,34 @@ class WebSocketConnection : public WebSocketLink,
   Task<void> ReadMessages() {
     error_code error;
     while (!dead_) {
-      co_await socket_.async_read(incoming_, asio::redirect_error(asio::use_awaitable, error));
+      co_await socket_.async_read_some(incoming_, 0,
+                                       asio::redirect_error(asio::use_awaitable, error));
       if (error) break;
       OnHeard();
-      if (socket_.got_text() && !closing_) {
-        const auto data = incoming_.cdata();
-        events_->OnText({static_cast<const char*>(data.data()), data.size()});
+      if (socket_.is_message_done()) {
+        OnMessage();
+        message_since_.reset();
+        incoming_.consume(incoming_.size());
+        if (incoming_.capacity() > kKeptBuffer) incoming_.shrink_to_fit();
+      } else if (!message_since_) {
+        message_since_ = Clock::now();
       }
-      incoming_.consume(incoming_.size());
+      if (!UpdateHeld()) break;
     }
   }
+
+  void OnMessage() {
+    if (closing_) return;
+    if (!socket_.got_text()) {
+      events_->OnIgnored();
+      return;
+    }
+    const auto data = incoming_.cdata();
+    events_->OnText({static_cast<const char*>(data.data()), data.size()});
+  }
+
+  /// Tells the table what we hold for this client; false when it had to go for that.
+  bool UpdateHeld() { return place_->Hold(queued_bytes_ + incoming_.size(), Clock::now()); }
 
   void WriteNext() {
     if (dead_) return;
@@ -133,8 +166,10 @@ class WebSocketConnection : public WebSocketLink,
     write_started_ = Clock::now();
     socket_.async_write(asio::buffer(*queue_.front()),
                         [self = shared_from_this()](const error_code& error, size_t) {
-                          self->queued_bytes_ -= self->queue_.front()->size();
+                          self->queued_bytes_ -= self->queue_.front()->size() + kMessageOverhead;
                           self->queue_.pop_front();
+                          self->place_->Progress(Clock::now());
+                          self->UpdateHeld();
                           if (error) {
                             self->Drop();
                             return;
@@ -150,11 +185,10 @@ class WebSocketConnection : public WebSocketLink,
   /// When the keepalive has something to look at next.
   Clock::time_point NextCheck() const {
     const HttpLimits& limits = context_->limits;
-    // A write that is being waited for is looked at once in its time: it ends within twice that.
-    const Clock::time_point written = Clock::now() + limits.write_time;
-    const Clock::time_point heard =
-        ping_sent_ ? ping_sent_at_ + limits.pong_within : last_received_ + limits.ping_after;
-    return std::min(written, heard);
+    // What is being written or read is looked at once in the time that it has: it ends within twice
+    // that.
+    const Clock::time_point slow = Clock::now() + std::min(limits.write_time, limits.request_time);
+    return std::min(slow, pinged_at_ + (ping_open_ ? limits.pong_within : limits.ping_after));
   }
 
   void ArmKeepalive() {
@@ -166,28 +200,35 @@ class WebSocketConnection : public WebSocketLink,
 
   /// Anything that is received proves that the client lives.
   void OnHeard() {
-    last_received_ = Clock::now();
-    if (!ping_sent_) return;
-    ping_sent_ = false;
+    if (!ping_open_) return;
+    ping_open_ = false;
     if (!dead_) ArmKeepalive();
   }
 
   void OnKeepalive() {
     if (dead_) return;
+    const HttpLimits& limits = context_->limits;
     const Clock::time_point now = Clock::now();
-    if (ping_sent_ && now >= ping_sent_at_ + context_->limits.pong_within) {
+    if (ping_open_ && now >= pinged_at_ + limits.pong_within) {
       spdlog::info("a WebSocket client is silent, it is cut off");
       Drop();
       return;
     }
-    if (writing_ && now >= write_started_ + context_->limits.write_time) {
+    if (writing_ && now >= write_started_ + limits.write_time) {
+      ++context_->slow_readers;
       spdlog::info("a WebSocket client does not read, it is cut off");
       Drop();
       return;
     }
-    if (!ping_sent_ && now >= last_received_ + context_->limits.ping_after) {
-      ping_sent_ = true;
-      ping_sent_at_ = now;
+    if (message_since_ && now >= *message_since_ + BodyTime(limits, incoming_.size())) {
+      ++context_->slow_messages;
+      spdlog::info("a WebSocket client sends a message too slowly, it is cut off");
+      Drop();
+      return;
+    }
+    if (!ping_open_ && now >= pinged_at_ + limits.ping_after) {
+      ping_open_ = true;
+      pinged_at_ = now;
       SendPing();
     }
     ArmKeepalive();
@@ -215,12 +256,12 @@ class WebSocketConnection : public WebSocketLink,
   bool writing_ = false;
   bool closing_ = false;
   bool dead_ = false;
-  bool ping_sent_ = false;
-  bool pinging_ = false;  ///< a ping is on its way to the kernel
-  Clock::time_point ping_sent_at_;
+  bool ping_open_ = false;  ///< nothing has been heard since the last ping
+  bool pinging_ = false;    ///< a ping is on its way to the kernel
+  Clock::time_point pinged_at_;
   Clock::time_point write_started_;
+  std::optional<Clock::time_point> message_since_;  ///< of a message that is not complete
   websocket::close_reason reason_;
-  Clock::time_point last_received_;
   asio::steady_timer keepalive_;
   asio::steady_timer close_limit_;
 };

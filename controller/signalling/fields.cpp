@@ -4,6 +4,7 @@
 #include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
+#include <boost/json/serializer.hpp>
 #include <cmath>
 
 #include "controller/ortc/ortc.h"
@@ -58,6 +59,24 @@ Status WrongKind(std::string_view prefix, std::string_view name, std::string_vie
 Status TooLong(std::string_view prefix, std::string_view name, size_t length, size_t max) {
   return TypeError(Name(prefix, name) + " has " + std::to_string(length) + " bytes, at most " +
                    std::to_string(max) + " are allowed");
+}
+
+/// Whether `value` has more than `max` bytes as JSON; stops where it does.
+bool IsLarger(const json::value& value, size_t max) {
+  constexpr size_t kChunk = 1024;
+  std::array<char, kChunk> chunk;
+  json::serializer serializer;
+  serializer.reset(&value);
+  size_t size = 0;
+  while (!serializer.done() && size <= max) {
+    size += serializer.read(chunk.data(), chunk.size()).size();
+  }
+  return size > max;
+}
+
+Status TooLarge(std::string_view prefix, std::string_view name, size_t max) {
+  return TypeError(Name(prefix, name) + " is too large: at most " + std::to_string(max) +
+                   " bytes of JSON are allowed");
 }
 
 bool IsIdCharacter(char c) {
@@ -162,11 +181,21 @@ Result<bool> OptionalBool(const json::object& object, std::string_view name,
 }
 
 Result<json::object> OptionalObject(const json::object& object, std::string_view name,
-                                    std::string_view prefix) {
+                                    std::string_view prefix, size_t max) {
   const json::value* value = object.if_contains({name.data(), name.size()});
   if (IsAbsent(value)) return json::object();
   if (!value->is_object()) return WrongKind(prefix, name, "an object", *value);
+  if (IsLarger(*value, max)) return TooLarge(prefix, name, max);
   return value->get_object();
+}
+
+Result<RtpParameters> RequiredRtpParameters(const json::object& object, std::string_view prefix) {
+  const json::value* value = object.if_contains("rtpParameters");
+  if (!value || !value->is_object()) return TypeError("missing " + Name(prefix, "rtpParameters"));
+  if (IsLarger(*value, kMaxRtpParametersBytes)) {
+    return TooLarge(prefix, "rtpParameters", kMaxRtpParametersBytes);
+  }
+  return ParseRtpParameters(*value);
 }
 
 Result<std::optional<RtpCapabilities>> OptionalCapabilities(const json::object& object,
@@ -177,6 +206,9 @@ Result<std::optional<RtpCapabilities>> OptionalCapabilities(const json::object& 
                      (value->is_int64() && value->get_int64() == 0);
   if (falsy) return std::optional<RtpCapabilities>();
   if (!value->is_object()) return TypeError("wrong " + Name(prefix, "rtpCapabilities"));
+  if (IsLarger(*value, kMaxCapabilitiesBytes)) {
+    return TooLarge(prefix, "rtpCapabilities", kMaxCapabilitiesBytes);
+  }
   Result<RtpCapabilities> capabilities = ParseRtpCapabilities(*value);
   if (!capabilities.ok()) return capabilities.status();
   return std::optional<RtpCapabilities>(*std::move(capabilities));

@@ -19,6 +19,12 @@ namespace sluice::controller {
 inline constexpr size_t kMaxIdLength = 64;
 /// Longest display name, bytes of UTF-8.
 inline constexpr size_t kMaxNameLength = 256;
+/// Most bytes, as JSON, of what is stored for a client or sent on to all others in its room
+/// (docs/limits.md). What browsers and their libraries send is an eighth of it or less.
+inline constexpr size_t kMaxDeviceBytes = 1 << 10;
+inline constexpr size_t kMaxAppDataBytes = 16 << 10;
+inline constexpr size_t kMaxRtpParametersBytes = 16 << 10;
+inline constexpr size_t kMaxCapabilitiesBytes = 64 << 10;
 /// Deepest nesting of JSON that is read.
 inline constexpr size_t kMaxJsonDepth = 32;
 
@@ -36,10 +42,13 @@ Result<std::string> OptionalString(const boost::json::object& object, std::strin
                                    std::string_view prefix, size_t max = kMaxNameLength);
 Result<bool> OptionalBool(const boost::json::object& object, std::string_view name,
                           std::string_view prefix, bool fallback);
-/// {} when absent or null.
+/// {} when absent or null; at most `max` bytes as JSON.
 Result<boost::json::object> OptionalObject(const boost::json::object& object, std::string_view name,
-                                           std::string_view prefix);
-/// Absent, null and other falsy values: no capabilities.
+                                           std::string_view prefix, size_t max);
+/// The object "rtpParameters" of at most kMaxRtpParametersBytes.
+Result<RtpParameters> RequiredRtpParameters(const boost::json::object& object,
+                                            std::string_view prefix);
+/// Absent, null and other falsy values: no capabilities. At most kMaxCapabilitiesBytes.
 Result<std::optional<RtpCapabilities>> OptionalCapabilities(const boost::json::object& object,
                                                             std::string_view prefix);
 /// An integer in [min, max] (a number without fraction).

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "common/printable.h"
 #include "controller/ops/logging.h"
 #include "controller/room/random.h"
 #include "controller/signalling/fields.h"
@@ -26,6 +27,8 @@ constexpr std::string_view kProtocolVersion = "3.27.1";
 constexpr uint32_t kRequestIdBound = 10'000'001;  // ids 0..10000000 (room-api §1.2)
 constexpr int kErrorCode = 500;
 constexpr int kThrottleForbidden = 403;
+constexpr uint16_t kClosePolicy = 1008;       // RFC 6455 §7.4.1
+constexpr uint32_t kRefusalsPerRequest = 10;  // refused requests for each that may be made
 
 /// Room-api §1.3: 2000 × (15 + 0.1 × pending) ms.
 milliseconds ServerRequestTimeout(size_t pending) {
@@ -126,7 +129,8 @@ ProtooSession::ProtooSession(const asio::any_io_executor& executor, std::shared_
       room_(std::move(room)),
       peer_id_(std::move(peer_id)),
       limits_(limits),
-      request_rate_(limits.requests_per_second, limits.now()) {}
+      request_rate_(limits.requests_per_second, limits.now()),
+      refusal_rate_(limits.requests_per_second * kRefusalsPerRequest, limits.now()) {}
 
 ProtooSession::~ProtooSession() = default;
 
@@ -160,14 +164,28 @@ void ProtooSession::OnClosed() {
 
 void ProtooSession::OnText(std::string_view text) {
   const Result<json::value> message = ParseJson(text);
-  if (!message.ok() || !message->is_object()) return;  // dropped silently (room-api §1.2)
+  if (!message.ok() || !message->is_object()) {
+    OnIgnored();  // not answered (room-api §1.2)
+    return;
+  }
   const json::object& object = message->get_object();
   if (IsTruthy(object, "request")) {
     OnRequest(object);
   } else if (IsTruthy(object, "response")) {
     OnResponse(object);
+  } else {
+    OnIgnored();  // clients send no notifications that mean anything to us
   }
-  // Clients send no notifications that mean anything to us.
+}
+
+void ProtooSession::OnIgnored() {
+  if (!request_rate_.Take(limits_.now())) CloseFlooder();
+}
+
+void ProtooSession::CloseFlooder() {
+  spdlog::warn("a client of room {} sends too much, it is cut off", room_ ? room_->id() : "");
+  Close(kClosePolicy, "too many messages: at most " + std::to_string(limits_.requests_per_second) +
+                          " a second (maxRequestsPerSecond)");
 }
 
 void ProtooSession::Send(const json::object& message) {
@@ -175,7 +193,11 @@ void ProtooSession::Send(const json::object& message) {
 }
 
 void ProtooSession::SendError(const json::value& id, int code, std::string_view reason) {
-  Send({{"response", true}, {"id", id}, {"errorCode", code}, {"errorReason", reason}});
+  constexpr size_t kMaxReason = 1024;  // bytes; the reason may quote what the client sent
+  Send({{"response", true},
+        {"id", id},
+        {"errorCode", code},
+        {"errorReason", Printable(reason, kMaxReason)}});
 }
 
 void ProtooSession::Notify(std::string_view method, json::object data) {
@@ -189,8 +211,15 @@ void ProtooSession::Close(uint16_t code, std::string_view reason) {
 void ProtooSession::OnRequest(const json::object& message) {
   const json::value* id = message.if_contains("id");
   const json::value* method = message.if_contains("method");
-  if (!id || !id->is_number() || !method || !method->is_string() || !peer_) return;
+  if (!id || !id->is_number() || !method || !method->is_string() || !peer_) {
+    OnIgnored();
+    return;
+  }
   if (!request_rate_.Take(limits_.now())) {
+    if (!refusal_rate_.Take(limits_.now())) {
+      CloseFlooder();
+      return;
+    }
     SendError(
         *id, kErrorCode,
         "too many requests: at most " + std::to_string(limits_.requests_per_second) + " a second");
@@ -224,6 +253,7 @@ Task<void> ProtooSession::Handle(std::shared_ptr<ProtooSession> self, json::valu
   } else {
     Result<Reply> reply = co_await method->handler(std::move(context));
     if (reply.ok()) {
+      if (method->handler == &ProtooSession::Join && self->link_) self->link_->Keep();
       self->Send({{"response", true}, {"id", id}, {"ok", true}, {"data", std::move(reply->data)}});
       if (reply->then) reply->then();
     } else {
@@ -258,11 +288,14 @@ Task<Result<json::value>> ProtooSession::Request(std::string method, json::objec
 
 void ProtooSession::OnResponse(const json::object& message) {
   const json::value* id = message.if_contains("id");
-  if (!id || !id->is_int64()) return;
-  const int64_t number = id->get_int64();
-  if (number < 0 || number >= kRequestIdBound) return;
-  const auto it = server_requests_.find(static_cast<uint32_t>(number));
-  if (it == server_requests_.end()) return;
+  const int64_t number = id && id->is_int64() ? id->get_int64() : -1;
+  const auto it = number < 0 || number >= kRequestIdBound
+                      ? server_requests_.end()
+                      : server_requests_.find(static_cast<uint32_t>(number));
+  if (it == server_requests_.end()) {
+    OnIgnored();
+    return;
+  }
   const std::shared_ptr<ServerRequest> request = it->second;
   server_requests_.erase(it);
   if (IsTruthy(message, "ok")) {

@@ -57,6 +57,7 @@ class ProtooSession : public WebSocketEvents,
 
   void OnOpen(std::shared_ptr<WebSocketLink> link) override;
   void OnText(std::string_view text) override;
+  void OnIgnored() override;
   void OnClosed() override;
 
   void Notify(std::string_view method, boost::json::object data) override;
@@ -87,6 +88,8 @@ class ProtooSession : public WebSocketEvents,
   void SendError(const boost::json::value& id, int code, std::string_view reason);
   void OnRequest(const boost::json::object& message);
   void OnResponse(const boost::json::object& message);
+  /// Ends the session once it is over its rate by far: what is refused costs work, too.
+  void CloseFlooder();
   /// Static, holding the session from before it starts, which may be after the socket's end.
   static Task<void> Handle(std::shared_ptr<ProtooSession> self, boost::json::value id,
                            const Method* method, Context context);
@@ -122,6 +125,7 @@ class ProtooSession : public WebSocketEvents,
   size_t client_requests_ = 0;
   ProtooLimits limits_;
   TokenBucket request_rate_;
+  TokenBucket refusal_rate_;  ///< answers "too many requests"
   std::map<uint32_t, std::shared_ptr<ServerRequest>> server_requests_;
 };
 

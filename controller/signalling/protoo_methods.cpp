@@ -80,7 +80,7 @@ Task<Result<ProtooSession::Reply>> ProtooSession::GetRouterRtpCapabilities(Conte
 Task<Result<ProtooSession::Reply>> ProtooSession::Join(Context context) {
   Result<std::string> name = OptionalString(context.data, "displayName", "");
   if (!name.ok()) co_return name.status();
-  Result<json::object> device = OptionalObject(context.data, "device", "");
+  Result<json::object> device = OptionalObject(context.data, "device", "", kMaxDeviceBytes);
   if (!device.ok()) co_return device.status();
   Result<std::optional<RtpCapabilities>> capabilities = OptionalCapabilities(context.data, "");
   if (!capabilities.ok()) co_return capabilities.status();
@@ -135,11 +135,9 @@ Task<Result<ProtooSession::Reply>> ProtooSession::Produce(Context context) {
   if (!kind_text.ok()) co_return kind_text.status();
   const Result<MediaKind> kind = ParseMediaKind(*kind_text);
   if (!kind.ok()) co_return kind.status();
-  const json::value* rtp = context.data.if_contains("rtpParameters");
-  if (!rtp || !rtp->is_object()) co_return TypeError("missing rtpParameters");
-  Result<RtpParameters> parameters = ParseRtpParameters(*rtp);
+  Result<RtpParameters> parameters = RequiredRtpParameters(context.data, "");
   if (!parameters.ok()) co_return parameters.status();
-  Result<json::object> app_data = OptionalObject(context.data, "appData", "");
+  Result<json::object> app_data = OptionalObject(context.data, "appData", "", kMaxAppDataBytes);
   if (!app_data.ok()) co_return app_data.status();
   (*app_data)["peerId"] = context.peer->id;
   const Result<std::shared_ptr<Producer>> producer = co_await context.room->Produce(

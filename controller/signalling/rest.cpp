@@ -94,9 +94,7 @@ HttpResponse JsonResponse(const json::value& value) {
 }
 
 HttpResponse OptionsResponse(Route route) {
-  HttpResponse response;
-  response.content_type = "text/html; charset=utf-8";
-  response.body = std::string(AllowedMethod(route));
+  HttpResponse response = TextResponse(200, AllowedMethod(route));
   response.headers.emplace_back("Allow", response.body);
   return response;
 }
@@ -132,8 +130,10 @@ HttpResponse ErrorResponse(const Status& status) {
   HttpResponse response;
   response.status = status.code() == absl::StatusCode::kInvalidArgument ? 400 : 500;
   const std::string message(Reason(status));
-  response.content_type = "text/html; charset=utf-8";
-  response.body = std::string(ErrorClassName(status)) + ": " + message;
+  HttpResponse text =
+      TextResponse(response.status, std::string(ErrorClassName(status)) + ": " + message);
+  response.content_type = std::move(text.content_type);
+  response.body = std::move(text.body);
   // A reason phrase is one line of printable characters (RFC 9112 §4).
   constexpr size_t kMaxReason = 200;
   for (const char c : message.substr(0, kMaxReason)) {
@@ -157,7 +157,8 @@ Task<HttpResponse> RestApi::Respond(HttpRequest request) {
   Result<json::object> body = ReadBody(request);
   if (!body.ok()) {
     HttpResponse response = ErrorResponse(TypeError(std::string(Reason(body.status()))));
-    response.body = "SyntaxError: " + std::string(Reason(body.status()));
+    response.body =
+        TextResponse(response.status, "SyntaxError: " + std::string(Reason(body.status()))).body;
     co_return response;
   }
   call.body = *std::move(body);
@@ -232,10 +233,7 @@ HttpResponse RestApi::CreateBroadcaster(const Call& call) {
 
 Task<HttpResponse> RestApi::DeleteBroadcaster(Call call) {
   co_await call.room->DeleteBroadcaster(call.broadcaster);
-  HttpResponse response;
-  response.content_type = "text/html; charset=utf-8";
-  response.body = "broadcaster deleted";
-  co_return response;
+  co_return TextResponse(200, "broadcaster deleted");
 }
 
 Task<HttpResponse> RestApi::CreateTransport(Call call) {
@@ -280,9 +278,7 @@ Task<HttpResponse> RestApi::Produce(Call call) {
                                     : std::string("undefined");
   const Result<MediaKind> kind = ParseMediaKind(kind_text);
   if (!kind.ok()) co_return ErrorResponse(kind.status());
-  const json::value* rtp = call.body.if_contains("rtpParameters");
-  if (!rtp || !rtp->is_object()) co_return ErrorResponse(TypeError("missing body.rtpParameters"));
-  Result<RtpParameters> parameters = ParseRtpParameters(*rtp);
+  Result<RtpParameters> parameters = RequiredRtpParameters(call.body, kPrefix);
   if (!parameters.ok()) co_return ErrorResponse(parameters.status());
   const Result<std::shared_ptr<Producer>> producer = co_await call.room->Produce(
       call.broadcaster, call.transport, *kind, *std::move(parameters), json::object());

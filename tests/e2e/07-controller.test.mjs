@@ -132,13 +132,14 @@ describe('REST', () => {
       const reply = await call('POST', target, json(body));
       assert.equal(reply.status, status, `${target} ${reply.text}`);
       assert.match(reply.text, text instanceof RegExp ? text : new RegExp(`^${RegExp.escape?.(text) ?? text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`));
-      assert.equal(reply.headers['content-type'], 'text/html; charset=utf-8');
+      assert.equal(reply.headers['content-type'], 'text/plain; charset=utf-8');
+      assert.equal(reply.headers['x-content-type-options'], 'nosniff');
       assert.ok(reply.text.endsWith(reply.reason) || reply.reason.length >= 100, `reason "${reply.reason}"`);
     }
 
     const deleted = await call('DELETE', `${broadcasters}/b`);
     assert.deepEqual([deleted.status, deleted.text], [200, 'broadcaster deleted']);
-    assert.match(deleted.headers['content-type'], /^text\/html/);
+    assert.match(deleted.headers['content-type'], /^text\/plain/);
     const again = await call('DELETE', `${broadcasters}/b`);
     assert.deepEqual([again.status, again.text], [500, 'Error: broadcaster with id "b" does not exist']);
   });
@@ -190,10 +191,15 @@ describe('REST', () => {
     for (const [method, target] of [['GET', '/rooms'], ['PUT', '/rooms/r'], ['GET', broadcasters], ['POST', '/x'], ['GET', '/x.png']]) {
       const reply = await call(method, target);
       assert.equal(reply.status, 404);
-      assert.ok(reply.text.includes(`<pre>Cannot ${method} ${target}</pre>`), reply.text);
+      assert.equal(reply.text, `Cannot ${method} ${target}`);
     }
-    const escaped = await call('GET', '/x.png%3Cscript%3E<b>');
-    assert.ok(!escaped.text.includes('<b>'));
+    for (const target of ['/x.png%3Cscript%3E<b>', '/rooms/<script>', '/rooms/r/broadcasters/<script>/transports']) {
+      for (const method of ['GET', 'POST']) {
+        const reply = await call(method, target);
+        assert.ok(!/[<>]/.test(reply.text), reply.text);
+        assert.match(reply.headers['content-type'], /^text\/plain/);
+      }
+    }
   });
 
   test('room ids are checked', async () => {
@@ -209,6 +215,9 @@ describe('REST', () => {
     const page = await call('GET', '/?roomId=r');
     assert.equal(page.status, 200);
     assert.match(page.headers['content-type'], /^text\/html/);
+    assert.match(page.headers['content-security-policy'], /default-src 'none'; script-src 'self';.*frame-ancestors 'none'/);
+    assert.match(page.headers['permissions-policy'], /camera=\(self\)/);
+    assert.equal(page.headers['referrer-policy'], 'no-referrer');
     for (const target of ['/../README.md', '/..%2f..%2fREADME.md', '/%2e%2e/%2e%2e/package.json', '/assets/../../package.json',
       '/....//package.json', '/..\\..\\package.json', '//etc/passwd', '/%00', '/.git/config']) {
       assert.equal((await call('GET', target)).status, 404, target);
@@ -217,8 +226,23 @@ describe('REST', () => {
 
   test('what is no HTTP is answered, and others go on', async () => {
     assert.match(await exchange(sluice.url, 'hello\r\n\r\n'), /^HTTP\/1\.1 400 /);
-    assert.match(await exchange(sluice.url, `GET / HTTP/1.1\r\nX: ${'x'.repeat(20000)}\r\n\r\n`), /^HTTP\/1\.1 431 /);
+    assert.match(await exchange(sluice.url, `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(20000)}\r\n\r\n`), /^HTTP\/1\.1 431 /);
     assert.equal((await call('GET', '/rooms/r')).status, 200);
+  });
+
+  test('pages of other origins change nothing, other hosts are not served without TLS', async () => {
+    const foreign = { origin: 'http://evil.example' };
+    for (const [method, target] of [['POST', broadcasters], ['DELETE', `${broadcasters}/b`]]) {
+      const reply = await call(method, target, { ...json({}), headers: foreign });
+      assert.deepEqual([reply.status, reply.headers['x-content-type-options']], [403, 'nosniff']);
+      assert.match(reply.text, /allowedOrigins/);
+    }
+    assert.equal((await call('GET', '/rooms/r', { headers: foreign })).status, 200);
+    const own = await call('POST', broadcasters, { ...json({}), headers: { origin: sluice.url } });
+    assert.equal(own.status, 400);
+    const rebound = await call('GET', '/', { headers: { host: 'evil.example' } });
+    assert.equal(rebound.status, 403);
+    assert.match(rebound.text, /allowedHosts/);
   });
 
   test('HTTPS answers the same', async () => {
@@ -284,6 +308,21 @@ describe('protoo', () => {
     assert.match(invalid.headers['x-websocket-reject-reason'], /^invalid roomId "a\/b"/);
   });
 
+  test('pages of other origins are not let in, the own page is', async () => {
+    for (const base of [sluice.url, sluice.secureUrl]) {
+      assert.equal((await refused('roomId=r&peerId=p', { base, origin: 'https://evil.example' })).status, 403);
+      const socket = await connect('roomId=r&peerId=p', { base, origin: base });
+      socket.close();
+      await socket.closed;
+    }
+  });
+
+  test('a flood of messages that are no requests ends with 1008', async () => {
+    const socket = await connect('roomId=noise&peerId=p');
+    for (let sent = 0; sent < 50; ++sent) socket.send('{}');
+    assert.equal((await socket.closed).code, 1008);
+  });
+
   test('requests, unknown methods, junk, over WS and WSS', async () => {
     for (const base of [sluice.url, sluice.secureUrl]) {
       const socket = await connect('peerId=neo&roomId=live', { base });
@@ -341,7 +380,7 @@ describe('protoo', () => {
   });
 
   test('a request that arrives too slowly is cut off', async () => {
-    assert.equal(await exchange(sluice.url, 'POST /rooms/r/broadcasters HTTP/1.1\r\nContent-Length: 9\r\n\r\nab'), '');
+    assert.equal(await exchange(sluice.url, 'POST /rooms/r/broadcasters HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nab'), '');
   });
 
   test('a broadcast outlives its last viewer', async () => {
@@ -411,6 +450,56 @@ describe('process', () => {
     const pids = [...sluice.output.matchAll(/ready \(pid (\d+)\)/g)].map((match) => Number(match[1]));
     assert.deepEqual(await sluice.stop(), { code: 0, signal: null });
     for (const pid of pids) assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });
+  });
+
+  test('SIGTERM tells WebSocket clients 1001 and why', async () => {
+    const sluice = await Sluice.start('controller-away', { args: ['--numWorkers', '1'] });
+    const socket = new WebSocket(`${sluice.url.replace('http', 'ws')}/?roomId=r&peerId=p`, ['protoo']);
+    const closed = new Promise((resolve) => socket.on('close', (code, reason) => resolve([code, String(reason)])));
+    await new Promise((resolve) => socket.on('message', resolve));
+    const exit = sluice.stop();
+    assert.deepEqual(await closed, [1001, 'the server is shutting down']);
+    assert.deepEqual(await exit, { code: 0, signal: null });
+  });
+
+  test('SIGHUP reloads certificate and log level, a changed certificate is noticed, a bad one keeps the old', async () => {
+    const cert = path.join(scratch, 'reload-cert.pem');
+    const key = path.join(scratch, 'reload-key.pem');
+    const make = () => {
+      const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
+        '-days', '1', '-subj', '/CN=localhost', '-keyout', key, '-out', cert]);
+      assert.equal(made.status, 0, String(made.stderr));
+    };
+    const config = path.join(scratch, 'reload.toml');
+    writeFileSync(config, 'logLevel = "info"\n');
+    make();
+    const sluice = await Sluice.start('controller-reload', {
+      args: ['--numWorkers', '1', '--tlsCert', cert, '--tlsKey', key, '--config', config],
+    });
+    const print = async () => (await ask(sluice.secureUrl, 'GET', '/rooms/r')).certificate;
+    const count = (pattern) => (sluice.output.match(pattern) ?? []).length;
+    const first = await print();
+
+    writeFileSync(cert, 'no certificate');
+    sluice.child.process.kill('SIGHUP');
+    await waitFor('the complaint', () => count(/not reloaded, the old one stays in use: tlsCert/g) > 0);
+    assert.equal(await print(), first);
+
+    make();
+    writeFileSync(config, 'logLevel = "debug"\n');
+    sluice.child.process.kill('SIGHUP');
+    await waitFor('the new certificate', () => count(/TLS certificate reloaded/g) > 0);
+    await waitFor('the new log level', () => /log level is now debug/.test(sluice.output));
+    const second = await print();
+    assert.notEqual(second, first);
+
+    writeFileSync(config, 'logLevel = "loud"\n');
+    sluice.child.process.kill('SIGHUP');
+    await waitFor('the complaint about the level', () => /log level stays: option .*logLevel "loud"/.test(sluice.output));
+
+    make(); // nobody tells it
+    await waitFor('the certificate to be noticed', async () => (await print()) !== second, { timeout: 20_000 });
+    assert.deepEqual(await sluice.stop(), { code: 0, signal: null });
   });
 
   test('a busy port: the other listener stays', async () => {

@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 #include <memory>
 
+#include "common/printable.h"
 #include "tests/unit/controller/fake_worker.h"
 
 namespace sluice::controller {
@@ -23,12 +24,14 @@ constexpr milliseconds kNever{3'600'000};
 struct Session : WebSocketEvents {
   void OnOpen(std::shared_ptr<WebSocketLink> opened) override { link = std::move(opened); }
   void OnText(std::string_view text) override { texts.emplace_back(text); }
+  void OnIgnored() override { ++ignored; }
   void OnClosed() override {
     closed = true;
     link.reset();
   }
   std::shared_ptr<WebSocketLink> link;
   std::vector<std::string> texts;
+  int ignored = 0;
   bool closed = false;
 };
 
@@ -36,7 +39,7 @@ struct Session : WebSocketEvents {
 struct Echo : HttpService {
   Task<HttpResponse> Respond(HttpRequest request) override {
     HttpResponse response;
-    response.content_type = "text/plain";
+    response.content_type = request.path == "/page" ? "text/html; charset=utf-8" : "text/plain";
     response.body = request.method + " " + request.path + " " + request.body;
     co_return response;
   }
@@ -106,7 +109,7 @@ struct ServerFixture {
   std::shared_ptr<Client> OpenWebSocket(bool reading = true) {
     auto client = std::make_shared<Client>(context, port);
     client->Send(
-        "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n");
     if (reading) client->Listen();
     REQUIRE(Until([&] { return echo.session && echo.session->link; }));
@@ -129,15 +132,20 @@ std::string Frame(int opcode, const std::string& payload) {
 }
 
 constexpr int kText = 1;
+constexpr int kBinary = 2;
+constexpr int kClose = 8;
+constexpr int kPing = 9;
 constexpr int kPong = 10;
 
 TEST_CASE("http: requests on one connection, HEAD, and what is no HTTP") {
   ServerFixture fixture(PatientLimits());
   const auto client = fixture.Connect();
-  client->Send("GET /a HTTP/1.1\r\n\r\nPOST /b HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi");
+  client->Send(
+      "GET /a HTTP/1.1\r\nHost: localhost\r\n\r\nPOST /b HTTP/1.1\r\nHost: "
+      "localhost\r\nContent-Length: 2\r\n\r\nhi");
   CHECK(fixture.Until([&] { return client->Has("GET /a ") && client->Has("POST /b hi"); }));
   client->received.clear();
-  client->Send("HEAD /c HTTP/1.1\r\n\r\n");
+  client->Send("HEAD /c HTTP/1.1\r\nHost: localhost\r\n\r\n");
   REQUIRE(fixture.Until([&] { return client->Has("\r\n\r\n"); }));
   CHECK(client->Has("Content-Length: 8"));
   CHECK_FALSE(client->Has("HEAD /c"));
@@ -152,16 +160,18 @@ TEST_CASE("http: limits of body and header") {
   limits.max_header = 200;
   ServerFixture fixture(limits);
   const auto body = fixture.Connect();
-  body->Send("POST / HTTP/1.1\r\nContent-Length: 11\r\n\r\n");
+  body->Send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 11\r\n\r\n");
   CHECK(fixture.Until([&] { return body->ended; }));
   CHECK(body->Has("HTTP/1.1 413 "));
   CHECK(body->Has("at most 10 bytes"));
   const auto chunked = fixture.Connect();
-  chunked->Send("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n");
+  chunked->Send(
+      "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nb\r\nhello "
+      "world\r\n");
   CHECK(fixture.Until([&] { return chunked->ended; }));
   CHECK(chunked->Has("HTTP/1.1 413 "));
   const auto header = fixture.Connect();
-  header->Send("GET / HTTP/1.1\r\nX: " + std::string(300, 'x') + "\r\n\r\n");
+  header->Send("GET / HTTP/1.1\r\nHost: localhost\r\nX: " + std::string(300, 'x') + "\r\n\r\n");
   CHECK(fixture.Until([&] { return header->ended; }));
   CHECK(header->Has("HTTP/1.1 431 "));
 }
@@ -170,7 +180,8 @@ TEST_CASE("http: a request that arrives slowly is cut off") {
   HttpLimits limits = PatientLimits();
   limits.request_time = kShort;
   ServerFixture fixture(limits);
-  for (const char* part : {"", "GET / HT", "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nab"}) {
+  for (const char* part :
+       {"", "GET / HT", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nab"}) {
     const auto client = fixture.Connect();
     client->Send(part);
     INFO(part);
@@ -184,26 +195,115 @@ TEST_CASE("http: an idle connection is closed") {
   limits.idle_time = kShort;
   ServerFixture fixture(limits);
   const auto client = fixture.Connect();
-  client->Send("GET / HTTP/1.1\r\n\r\n");
+  client->Send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
   CHECK(fixture.Until([&] { return client->ended; }));
   CHECK(client->Has("200 OK"));
 }
 
-TEST_CASE("http: connections of one address are capped") {
+TEST_CASE("http: a full address makes room by its longest unfinished connection") {
   HttpLimits limits = PatientLimits();
   limits.max_connections_per_ip = 2;
   ServerFixture fixture(limits);
-  const auto first = fixture.Connect();
-  auto second = fixture.Connect();
+  const auto joined = fixture.OpenWebSocket();
+  fixture.echo.session->link->Keep();
+  const auto slow = fixture.Connect();
+  slow->Send("GET / HT");
   REQUIRE(fixture.Until([&] { return fixture.server.connections() == 2; }));
-  const auto third = fixture.Connect();
-  CHECK(fixture.Until([&] { return third->ended; }));
-  second->Send("GET / HTTP/1.1\r\nConnection: close\r\n\r\n");
-  REQUIRE(fixture.Until([&] { return fixture.server.connections() == 1; }));
-  const auto fourth = fixture.Connect();
-  fourth->Send("GET / HTTP/1.1\r\n\r\n");
-  CHECK(fixture.Until([&] { return fourth->Has("200 OK"); }));
-  CHECK_FALSE(first->ended);
+  const auto visitor = fixture.OpenWebSocket();
+  CHECK(fixture.Until([&] { return slow->ended; }));
+  CHECK(fixture.server.connection_counters().evicted_unfinished == 1);
+  // Now both have joined, and nobody goes for who has not.
+  fixture.echo.session->link->Keep();
+  const auto refused = fixture.Connect();
+  CHECK(fixture.Until([&] { return refused->ended; }));
+  CHECK(fixture.server.connection_counters().refused_source_full == 1);
+  CHECK_FALSE(joined->ended);
+  CHECK_FALSE(visitor->ended);
+}
+
+TEST_CASE("http: the body of a request must come at a rate") {
+  HttpLimits limits = PatientLimits();
+  limits.request_time = kShort;
+  limits.min_body_rate = 1 << 20;
+  ServerFixture fixture(limits);
+  const auto client = fixture.Connect();
+  client->Send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n");
+  const auto start = std::chrono::steady_clock::now();
+  CHECK(fixture.Until([&] {
+    client->Send(".");  // one byte at a time does not keep it open
+    return client->ended;
+  }));
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
+}
+
+TEST_CASE("http: bodies that wait for their end are bounded together") {
+  HttpLimits limits = PatientLimits();
+  limits.max_held = 100'000;
+  ServerFixture fixture(limits);
+  const std::string start = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90000\r\n\r\n" +
+                            std::string(60'000, 'x');
+  const auto first = fixture.Connect();
+  first->Send(start);
+  REQUIRE(fixture.Until([&] { return fixture.server.held() >= 60'000; }));
+  const auto second = fixture.Connect();
+  second->Send(start);
+  CHECK(fixture.Until([&] { return first->ended; }));
+  second->Send(std::string(30'000, 'x'));
+  CHECK(fixture.Until([&] { return second->Has("200 OK"); }));
+  CHECK(fixture.server.connection_counters().evicted_held == 1);
+}
+
+TEST_CASE("http: who expects 100-continue gets it before it sends the body") {
+  ServerFixture fixture(PatientLimits());
+  const auto client = fixture.Connect();
+  client->Send(
+      "POST /a HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+  REQUIRE(fixture.Until([&] { return client->Has("HTTP/1.1 100 Continue\r\n\r\n"); }));
+  CHECK_FALSE(client->Has("200 OK"));
+  client->Send("hi");
+  CHECK(fixture.Until([&] { return client->Has("POST /a hi"); }));
+}
+
+TEST_CASE("http: every response says what browsers may make of it") {
+  ServerFixture fixture(PatientLimits());
+  const auto client = fixture.Connect();
+  client->Send("GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  REQUIRE(fixture.Until([&] { return client->Has("GET /a "); }));
+  CHECK(client->Has("X-Content-Type-Options: nosniff\r\n"));
+  CHECK(client->Has("Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"));
+  CHECK_FALSE(client->Has("Permissions-Policy"));
+  client->received.clear();
+  client->Send("GET /page HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  REQUIRE(fixture.Until([&] { return client->Has("GET /page "); }));
+  CHECK(client->Has("X-Content-Type-Options: nosniff\r\n"));
+  CHECK(client->Has("frame-ancestors 'none'"));
+  CHECK(client->Has("Referrer-Policy: no-referrer\r\n"));
+  CHECK(client->Has("Permissions-Policy: camera=(self)"));
+  client->received.clear();
+  client->Send("junk\r\n\r\n");
+  REQUIRE(fixture.Until([&] { return client->ended; }));
+  CHECK(client->Has("X-Content-Type-Options: nosniff\r\n"));
+}
+
+TEST_CASE("http: foreign pages and rebound names are refused at the door") {
+  ServerFixture fixture(PatientLimits());
+  const std::string websocket =
+      "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+      "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+  const std::string foreign = "HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\n";
+  for (const std::string& request :
+       {"GET / " + foreign + websocket, "POST / " + foreign + "Content-Length: 0\r\n\r\n",
+        "DELETE / " + foreign + "\r\n",
+        std::string("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n")}) {
+    INFO(request);
+    const auto client = fixture.Connect();
+    client->Send(request);
+    CHECK(fixture.Until([&] { return client->ended; }));
+    CHECK(client->Has("HTTP/1.1 403 "));
+  }
+  CHECK(fixture.server.access_counters().refused_origins == 3);
+  CHECK(fixture.server.access_counters().refused_hosts == 1);
+  CHECK_FALSE(fixture.echo.session);
 }
 
 TEST_CASE("websocket: messages, and one that is too long") {
@@ -219,6 +319,17 @@ TEST_CASE("websocket: messages, and one that is too long") {
   client->Send(Frame(kText, "hello world"));
   CHECK(fixture.Until([&] { return session->closed; }));
   CHECK(client->Has("\x88\x02\x03\xf1"));  // close 1009
+}
+
+TEST_CASE("websocket: a client that talks is pinged, too, for the proxies between") {
+  HttpLimits limits = PatientLimits();
+  limits.ping_after = kShort;
+  ServerFixture fixture(limits);
+  const auto client = fixture.OpenWebSocket();
+  CHECK(fixture.Until([&] {
+    client->Send(Frame(kText, "."));
+    return client->Has(std::string("\x89\x00", 2));
+  }));
 }
 
 TEST_CASE("websocket: a silent client is pinged, then dropped") {
@@ -278,10 +389,92 @@ TEST_CASE("websocket: a client that sends but does not read is cut off in time")
   }));
 }
 
+TEST_CASE("websocket: what waits for all clients of an address is bounded") {
+  HttpLimits limits = PatientLimits();
+  limits.max_held_per_ip = 1 << 20;
+  limits.max_websocket_queue = 64 << 20;
+  ServerFixture fixture(limits);
+  const auto deaf = fixture.OpenWebSocket(/*reading=*/false);
+  const auto deaf_session = fixture.echo.session;
+  fixture.echo.session.reset();
+  const auto good = fixture.OpenWebSocket();
+  const auto good_session = fixture.echo.session;
+  const auto message = std::make_shared<const std::string>(256 * 1024, 'x');
+  for (int sent = 0; sent < 1'000 && !deaf_session->closed; ++sent) {
+    if (deaf_session->link) deaf_session->link->Send(message);
+    fixture.context.restart();
+    fixture.context.poll();
+  }
+  CHECK(deaf_session->closed);
+  CHECK(fixture.server.connection_counters().evicted_held_source == 1);
+  good_session->link->Send("still there");
+  CHECK(fixture.Until([&] { return good->Has("still there"); }));
+}
+
+TEST_CASE("websocket: a message larger than the queue's limit is still sent") {
+  HttpLimits limits = PatientLimits();
+  limits.max_websocket_queue = 1'000;
+  ServerFixture fixture(limits);
+  const auto client = fixture.OpenWebSocket();
+  const auto session = fixture.echo.session;
+  session->link->Send(std::string(100'000, 'x') + "end");
+  CHECK(fixture.Until([&] { return client->Has("xend"); }));
+  CHECK_FALSE(session->closed);
+}
+
+TEST_CASE("websocket: a message that comes too slowly ends the connection") {
+  HttpLimits limits = PatientLimits();
+  limits.request_time = kShort;
+  ServerFixture fixture(limits);
+  const auto client = fixture.OpenWebSocket();
+  const auto session = fixture.echo.session;
+  client->Send(Frame(kText, "0123456789").substr(0, 10));
+  CHECK(fixture.Until([&] { return session->closed; }));
+  CHECK(session->texts.empty());
+}
+
+TEST_CASE("websocket: binary messages and control frames are told to the session") {
+  ServerFixture fixture(PatientLimits());
+  const auto client = fixture.OpenWebSocket();
+  const auto session = fixture.echo.session;
+  client->Send(Frame(kBinary, "x") + Frame(kPing, "") + Frame(kPong, "") + Frame(kText, "t"));
+  REQUIRE(fixture.Until([&] { return session->texts.size() == 1; }));
+  CHECK(session->ignored == 3);
+}
+
+TEST_CASE("websocket: close reasons are UTF-8 of at most 123 bytes") {
+  ServerFixture fixture(PatientLimits());
+  const auto client = fixture.OpenWebSocket();
+  std::string reason = "\xff ";
+  for (int i = 0; i < 100; ++i) reason += "\u00e9";
+  fixture.echo.session->link->Close(4000, reason);
+  REQUIRE(fixture.Until([&] { return client->Has("\x0f\xa0"); }));
+  const size_t frame = client->received.find(static_cast<char>(0x88));
+  const auto size = static_cast<size_t>(client->received.at(frame + 1));
+  REQUIRE(size <= 125);
+  REQUIRE(fixture.Until([&] { return client->received.size() >= frame + 2 + size; }));
+  const std::string text = client->received.substr(frame + 4, size - 2);
+  CHECK(text.starts_with("\\xff \u00e9"));
+  CHECK(Printable(text, 1'000) == text);  // no byte of it is no UTF-8
+}
+
+TEST_CASE("websocket: clients are told that the server goes away") {
+  ServerFixture fixture(PatientLimits());
+  const auto client = fixture.OpenWebSocket();
+  const auto session = fixture.echo.session;
+  fixture.server.GoAway("the server is shutting down");
+  CHECK(fixture.Until([&] { return client->Has("\x03\xe9the server is shutting down"); }));
+  CHECK_FALSE(session->closed);
+  CHECK(fixture.server.websockets() == 1);
+  client->Send(Frame(kClose, "\x03\xe9"));
+  CHECK(fixture.Until([&] { return session->closed; }));
+  CHECK(fixture.server.websockets() == 0);
+}
+
 TEST_CASE("http: Stop ends listeners and connections") {
   ServerFixture fixture(PatientLimits());
   const auto client = fixture.Connect();
-  client->Send("GET / HTTP/1.1\r\n\r\n");
+  client->Send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
   REQUIRE(fixture.Until([&] { return client->Has("200 OK"); }));
   const auto socket = fixture.OpenWebSocket();
   fixture.server.Stop();

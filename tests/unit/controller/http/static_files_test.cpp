@@ -74,7 +74,8 @@ TEST_CASE("targets are split and decoded") {
   CHECK(request.query.at("y").empty());
   CHECK(request.query.at("z") == "a b");
   CHECK(PercentDecode("%4") == "%4");
-  CHECK(PercentDecode("%zz%41") == "%zzA");
+  CHECK(PercentDecode("%zz%41") == "%zz%41");
+  CHECK(PercentDecode("%41+%c3%a9") == "A+\u00e9");
 }
 
 }  // namespace

@@ -69,7 +69,9 @@ TEST_CASE_METHOD(RoomFixture, "protoo: message shapes and errors") {
         "transport with id \"t\" not found");
   CHECK(Ask(client, "join", R"({"displayName":7})").at("errorReason") ==
         "displayName must be a string, not a number");
+  CHECK_FALSE(client.socket->kept);
   Join(client);
+  CHECK(client.socket->kept);  // a connection that has joined makes no room for others
   CHECK(Ask(client, "join").at("errorReason") == "Peer already joined");
   CHECK(Ask(client, "setConsumerPriority", R"({"consumerId":"c"})").at("errorReason") ==
         "consumer with id \"c\" not found");

@@ -75,7 +75,7 @@ TEST_CASE_METHOD(RoomFixture, "REST: the table of statuses and bodies") {
     const HttpResponse response = Rest(row.method, row.target, row.body);
     CHECK(response.status == row.status);
     CHECK(response.body.find(row.expected) != std::string::npos);
-    CHECK(response.content_type == "text/html; charset=utf-8");
+    CHECK(response.content_type == "text/plain; charset=utf-8");
   }
 }
 

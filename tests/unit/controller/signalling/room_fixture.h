@@ -34,7 +34,10 @@ class FakeSocket : public WebSocketLink {
   void Close(uint16_t code, std::string_view /*reason*/) override { close_code = code; }
 
   std::vector<boost::json::object> messages;
+  void Keep() override { kept = true; }
+
   uint16_t close_code = 0;
+  bool kept = false;
 };
 
 /// A protoo client on a fake socket, which ends with it.

@@ -1,0 +1,157 @@
+#include "controller/http/connection_table.h"
+
+#include <catch2/catch.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace sluice::controller {
+namespace {
+
+using Phase = ConnectionTable::Phase;
+using std::chrono::milliseconds;
+
+/// A table whose connections note in `closed` that they were closed.
+struct TableFixture {
+  explicit TableFixture(const ConnectionTable::Limits& limits) : table(limits) {}
+
+  std::unique_ptr<ConnectionTable::Entry> Admit(const std::string& name,
+                                                const std::string& source = "192.0.2.1") {
+    now += milliseconds(1);
+    return table.Admit(
+        source, [this, name] { closed.push_back(name); }, now);
+  }
+  void Set(const std::unique_ptr<ConnectionTable::Entry>& entry, Phase phase) {
+    now += milliseconds(1);
+    entry->SetPhase(phase, now);
+  }
+
+  ConnectionTable::TimePoint now;
+  ConnectionTable table;
+  std::vector<std::string> closed;
+};
+
+using Names = std::vector<std::string>;
+
+TEST_CASE("connections: when full, the one that has been unfinished for longest goes first") {
+  TableFixture fixture({.max_connections = 4});
+  const auto joined = fixture.Admit("joined");
+  const auto idle = fixture.Admit("idle");
+  const auto old = fixture.Admit("old");
+  const auto young = fixture.Admit("young");
+  fixture.Set(joined, Phase::kJoined);
+  fixture.Set(idle, Phase::kIdle);
+
+  const auto first = fixture.Admit("first");
+  REQUIRE(first);
+  CHECK(fixture.closed == Names{"old"});
+  CHECK_FALSE(old->live());
+  fixture.Set(first, Phase::kServing);
+  const auto second = fixture.Admit("second");
+  CHECK(fixture.closed == Names{"old", "young"});
+  fixture.Set(second, Phase::kServing);
+  const auto third = fixture.Admit("third");
+  CHECK(fixture.closed == Names{"old", "young", "idle"});
+  CHECK(fixture.table.size() == 4);
+  CHECK(fixture.table.counters().evicted_unfinished == 2);
+  CHECK(fixture.table.counters().evicted_idle == 1);
+}
+
+TEST_CASE("connections: what is answered and what has joined never goes for others") {
+  TableFixture fixture({.max_connections = 3});
+  const auto joined = fixture.Admit("joined");
+  const auto serving = fixture.Admit("serving");
+  const auto visitor = fixture.Admit("visitor");
+  fixture.Set(joined, Phase::kJoined);
+  fixture.Set(serving, Phase::kServing);
+  fixture.Set(visitor, Phase::kNotJoined);
+
+  auto newcomer = fixture.Admit("newcomer");
+  REQUIRE(newcomer);
+  CHECK(fixture.closed == Names{"visitor"});
+  CHECK(fixture.table.counters().evicted_not_joined == 1);
+  fixture.Set(newcomer, Phase::kJoined);
+  CHECK_FALSE(fixture.Admit("too late"));
+  CHECK(fixture.table.counters().refused_full == 1);
+  newcomer.reset();
+  CHECK(fixture.Admit("again"));
+}
+
+TEST_CASE("connections: a full source makes room among its own") {
+  TableFixture fixture({.max_connections_per_source = 2});
+  const auto other = fixture.Admit("other", "192.0.2.2");
+  const auto first = fixture.Admit("first");
+  const auto second = fixture.Admit("second");
+  const auto third = fixture.Admit("third");
+  REQUIRE(third);
+  CHECK(fixture.closed == Names{"first"});
+  fixture.Set(second, Phase::kJoined);
+  fixture.Set(third, Phase::kJoined);
+  CHECK_FALSE(fixture.Admit("fourth"));
+  CHECK(fixture.table.counters().refused_source_full == 1);
+  CHECK(fixture.Admit("elsewhere", "192.0.2.3"));
+  CHECK(other->live());
+}
+
+TEST_CASE("connections: the slowest readers of a source go when it holds too much") {
+  TableFixture fixture({.max_held_per_source = 1'000});
+  const auto small = fixture.Admit("small");
+  const auto slow = fixture.Admit("slow");
+  const auto quick = fixture.Admit("quick");
+  const auto other = fixture.Admit("other", "192.0.2.2");
+  for (const auto* entry : {&small, &slow, &quick}) fixture.Set(*entry, Phase::kJoined);
+  CHECK(small->Hold(10, fixture.now));
+  fixture.now += milliseconds(1);
+  CHECK(slow->Hold(500, fixture.now));
+  CHECK(quick->Hold(400, fixture.now));
+  CHECK(other->Hold(900, fixture.now));
+  CHECK(fixture.closed.empty());
+  fixture.now += milliseconds(1);
+  quick->Progress(fixture.now);
+  CHECK(quick->Hold(600, fixture.now));
+  CHECK(fixture.closed == Names{"slow"});
+  CHECK(fixture.table.held() == 10 + 600 + 900);
+  CHECK(fixture.table.counters().evicted_held_source == 1);
+}
+
+TEST_CASE("connections: the slowest readers of all go when all hold too much") {
+  TableFixture fixture({.max_held = 1'000});
+  const auto slow = fixture.Admit("slow", "192.0.2.1");
+  const auto quick = fixture.Admit("quick", "192.0.2.2");
+  CHECK(slow->Hold(600, fixture.now));
+  fixture.now += milliseconds(1);
+  CHECK(quick->Hold(500, fixture.now));
+  CHECK(fixture.closed == Names{"slow"});
+  CHECK_FALSE(slow->Hold(1, fixture.now));
+  // One that alone holds too much goes itself.
+  CHECK_FALSE(quick->Hold(1'001, fixture.now));
+  CHECK(fixture.closed == Names{"slow", "quick"});
+  CHECK(fixture.table.held() == 0);
+  CHECK(fixture.table.counters().evicted_held == 2);
+}
+
+TEST_CASE("connections: one that reads again does not count as slow") {
+  TableFixture fixture({.max_held = 1'000});
+  const auto first = fixture.Admit("first");
+  const auto second = fixture.Admit("second");
+  CHECK(first->Hold(500, fixture.now));
+  fixture.now += milliseconds(1);
+  CHECK(second->Hold(500, fixture.now));
+  fixture.now += milliseconds(1);
+  CHECK(first->Hold(0, fixture.now));
+  CHECK(first->Hold(600, fixture.now));
+  CHECK(fixture.closed == Names{"second"});
+}
+
+TEST_CASE("connections: all are closed at the end") {
+  TableFixture fixture({});
+  const auto first = fixture.Admit("first");
+  const auto second = fixture.Admit("second");
+  fixture.Set(second, Phase::kJoined);
+  fixture.table.CloseAll();
+  CHECK(fixture.closed == Names{"first", "second"});
+  CHECK(fixture.table.size() == 0);
+}
+
+}  // namespace
+}  // namespace sluice::controller
