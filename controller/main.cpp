@@ -21,7 +21,7 @@
 #include "controller/room/room_registry.h"
 #include "controller/shell/worker_shell.h"
 #include "controller/signalling/site.h"
-#include "controller/worker/gate.h"
+#include "controller/worker/delay.h"
 #include "controller/worker/worker_pool.h"
 #include "controller/worker/worker_process.h"
 
@@ -30,6 +30,7 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr int kExitUsage = 2;
+constexpr int kExitNoWorker = 1;
 
 fs::path OwnFolder() {
   std::error_code error;
@@ -249,6 +250,13 @@ int Run(const Config& config) {
   RoomRegistry rooms(executor, &workers, MakeRoomSettings(config), config.max_rooms);
   workers.set_on_died(
       [&rooms](const std::shared_ptr<MediaWorker>& worker) { rooms.OnWorkerDied(worker); });
+  int exit_code = 0;
+  workers.set_on_hopeless([&](const std::string& why) {
+    spdlog::critical("no worker can be started, {} attempts in a row failed: {}",
+                     WorkerPool::kMaxFirstFailures, why);
+    exit_code = kExitNoWorker;
+    context.stop();
+  });
   ProtooLimits protoo;
   protoo.requests_per_second = config.max_requests_per_second;
   Site site(executor, &rooms, config.web_root, std::move(protoo));
@@ -267,7 +275,7 @@ int Run(const Config& config) {
     Spawn(executor, Shutdown(&server, &rooms, &workers, &context));
   });
   context.run();
-  return 0;
+  return exit_code;
 }
 
 }  // namespace

@@ -12,7 +12,7 @@
 #include "controller/http/byte_stream.h"
 #include "controller/http/http_connection.h"
 #include "controller/http/server_context.h"
-#include "controller/worker/gate.h"
+#include "controller/worker/delay.h"
 
 namespace sluice::controller {
 

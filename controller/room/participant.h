@@ -1,36 +1,53 @@
 #pragma once
 
-#include <boost/json/object.hpp>
-#include <boost/json/value.hpp>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/rtp_parameters.h"
 #include "common/status.h"
 #include "controller/ortc/capabilities.h"
-#include "controller/worker/task.h"
+#include "controller/room/room_event.h"
+#include "controller/room/soft_value.h"
+#include "controller/worker/promise.h"
+#include "controller/worker/worker_objects.h"
 #include "controller/worker/worker_types.h"
 
 namespace sluice::controller {
 
-/// WebSocket close codes that clients tell apart (room-api §1.4).
-inline constexpr uint16_t kCloseForGood = 4000;    ///< the client does not come back
-inline constexpr uint16_t kCloseReconnect = 1012;  ///< "service restart": the client reconnects
-inline constexpr std::string_view kClosedByServer = "closed by protoo-server";
+struct Consumer;
+struct Shard;
+class Subscriber;
+
+/// Why the room ends a peer's session.
+enum class EndReason : uint8_t {
+  kForGood,    ///< the client does not come back
+  kReconnect,  ///< the media worker was restarted: the client joins anew
+  kShutdown,   ///< this process ends
+};
+
+/// What a peer is given of the producers in its room. Chosen by its adapter, not by the room.
+enum class SubscriptionPolicy : uint8_t {
+  kAutomatic,  ///< a consumer of each producer, offered one by one
+  kBatched,    ///< the same, offered as many at once as are ready, one offer at a time
+  kOnRequest,  ///< ProducerAdded events; the adapter calls Room::Consume()
+};
 
 /// The way to a peer's client, implemented by a signalling adapter.
 class PeerLink {
  public:
   virtual ~PeerLink() = default;
-  virtual void Notify(std::string_view method, boost::json::object data) = 0;
-  /// Waits for the client's answer; fails with its error, a time-out, or "peer closed".
-  virtual Task<Result<boost::json::value>> Request(std::string method,
-                                                   boost::json::object data) = 0;
-  virtual void Close(uint16_t code, std::string_view reason) = 0;
+  virtual SubscriptionPolicy policy() const { return SubscriptionPolicy::kAutomatic; }
+  virtual void OnEvent(const RoomMessage& message) = 0;
+  /// Tells the client of new consumers before it returns, and sets `answer` when the client has
+  /// answered, however late, or will not any more.
+  virtual void Offer(const std::vector<std::shared_ptr<Consumer>>& consumers,
+                     Promise<Status> answer) = 0;
+  virtual void End(EndReason reason, std::string_view text) = 0;
 };
 
 struct Transport {
@@ -39,8 +56,16 @@ struct Transport {
   bool producing = false;
   bool consuming = false;
   bool closed = false;
-  uint32_t next_mid = 0;  ///< of the next consumer
-  std::string cname;      ///< of all its producers; "" before the first
+  uint64_t number = 0;      ///< in order of creation in the room
+  bool connecting = false;  ///< the client gave its side's parameters
+  bool connected = false;   ///< DTLS is up
+  uint32_t next_mid = 0;    ///< of the next consumer
+  std::string cname;        ///< of all its producers; "" before the first
+  SoftValue<BandwidthEstimate> downlink;
+  PlainTransportOptions plain_options;  ///< of a plain one, as it was made
+  PlainTransportInfo plain_info;
+  std::shared_ptr<Shard> shard;  ///< where it is
+  std::unique_ptr<WorkerTransport> remote;
 };
 
 struct Producer {
@@ -49,27 +74,32 @@ struct Producer {
   std::string transport_id;
   MediaKind kind = MediaKind::kAudio;
   RtpType type = RtpType::kSimple;
+  RtpParameters sent;  ///< as its client described it
   RtpParameters consumable;
-  boost::json::object app_data;
-  bool paused = false;
+  ClientText app_data;
   bool closed = false;
+  SoftValue<std::vector<ProducerStreamScore>> scores;
+  std::shared_ptr<Shard> home;  ///< where its transport is
+  std::unique_ptr<WorkerProducer> remote;
 };
 
 struct Consumer {
   std::string id;
-  std::string transport_id;
   std::shared_ptr<Producer> producer;
   RtpParameters parameters;
+  bool producer_paused = false;  ///< when it was made; changes come as events
   ConsumerScore score;
-  bool announced = false;  ///< newConsumer was sent: the client may hear of it
   bool closed = false;
+  SoftValue<ConsumerScore> told_score;
+  SoftValue<std::optional<ConsumerLayers>> layers;
+  std::unique_ptr<WorkerConsumer> remote;
 };
 
 /// A peer or a broadcaster: whoever owns transports in a room. A broadcaster has no link.
 struct Participant {
   std::string id;
   std::string display_name;
-  boost::json::object device;
+  ClientText device;
   std::optional<RtpCapabilities> capabilities;  ///< absent: does not consume
   std::shared_ptr<PeerLink> link;
   bool joined = false;
@@ -78,9 +108,36 @@ struct Participant {
   std::map<std::string, std::shared_ptr<Transport>> transports;
   std::map<std::string, std::shared_ptr<Producer>> producers;
   std::map<std::string, std::shared_ptr<Consumer>> consumers;
+  std::shared_ptr<Subscriber> subscriber;  ///< of a joined peer
   /// Creations in flight, counted against the caps as well.
   size_t pending_transports = 0;
   size_t pending_producers = 0;
 };
+
+/// A broadcaster over plain transports as it was, to be made again on another worker at the same
+/// ports under the same ids, so that its program does not notice.
+struct BroadcastPlan {
+  struct Producer {
+    std::string id;
+    MediaKind kind = MediaKind::kAudio;
+    RtpParameters parameters;
+    ClientText app_data;
+  };
+  struct Transport {
+    std::string id;
+    PlainTransportOptions options;
+    PlainTransportInfo info;
+    std::vector<Producer> producers;
+  };
+  std::string id;
+  std::string display_name;
+  ClientText device;
+  std::optional<RtpCapabilities> capabilities;
+  std::vector<Transport> transports;
+};
+
+/// Where the peer's next consumer goes: of its receiving transports the newest that is connected,
+/// else the newest that its client is connecting, else the newest; nullptr when there is none.
+std::shared_ptr<Transport> ReceiveTransport(const Participant& peer);
 
 }  // namespace sluice::controller

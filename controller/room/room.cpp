@@ -3,80 +3,79 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <boost/json/array.hpp>
 #include <chrono>
+#include <tuple>
 #include <utility>
+#include <variant>
 
 #include "controller/ops/logging.h"
 #include "controller/ortc/ortc.h"
 #include "controller/room/random.h"
-#include "controller/room/shapes.h"
-#include "controller/worker/gate.h"
+#include "controller/room/subscriber.h"
+#include "controller/worker/delay.h"
 
 namespace sluice::controller {
 
-namespace json = boost::json;
-
 namespace {
-// Audio level observer (room-api §4.4): the loudest producer above -80 dBov, each 800 ms.
-constexpr uint16_t kObserverEntries = 1;
-constexpr int8_t kObserverThreshold = -80;
-constexpr uint16_t kObserverIntervalMs = 800;
 
-/// Closes a peer's link later, holding what is needed until then.
-Task<void> CloseLinkAfter(std::shared_ptr<PeerLink> link, std::chrono::milliseconds delay) {
+/// Ends a peer's session later, holding what is needed until then.
+Task<void> EndLater(std::shared_ptr<PeerLink> link, std::chrono::milliseconds delay) {
   co_await Delay(delay);
-  link->Close(kCloseReconnect, "the media worker was restarted, reconnect");
+  link->End(EndReason::kReconnect, "the media worker was restarted, reconnect");
 }
-/// Holds a room from before its task starts, which may be after everyone else let go of it.
-Task<void> Hold(std::shared_ptr<Room> /*room*/, Task<void> task) { co_await std::move(task); }
+
 }  // namespace
 
+std::shared_ptr<Transport> ReceiveTransport(const Participant& peer) {
+  std::shared_ptr<Transport> best;
+  const auto rank = [](const Transport& transport) {
+    return std::tuple(transport.connected, transport.connecting, transport.number);
+  };
+  for (const auto& [id, transport] : peer.transports) {
+    if (transport->consuming && (!best || rank(*transport) > rank(*best))) best = transport;
+  }
+  return best;
+}
+
 Room::Room(std::string id, const asio::any_io_executor& executor, const RoomSettings& settings,
-           std::shared_ptr<MediaWorker> worker, int consumer_replicas)
+           int consumer_replicas)
     : id_(std::move(id)),
       executor_(executor),
       settings_(settings),
-      worker_(std::move(worker)),
       consumer_replicas_(std::clamp(consumer_replicas, 0, kMaxConsumerReplicas)),
-      empty_timer_(executor) {
-  ++worker_->room_count;
-}
+      empty_timer_(executor),
+      tasks_(executor) {}
 
-Room::~Room() { --worker_->room_count; }
+Room::~Room() = default;
 
-Task<Status> Room::Open(ClosedCallback on_closed) {
+Task<Status> Room::Open(std::shared_ptr<MediaWorker> worker, ClosedCallback on_closed) {
   const auto self = shared_from_this();
   on_closed_ = std::move(on_closed);
   Result<RtpCapabilities> capabilities = MakeRouterRtpCapabilities(settings_.media_codecs);
   if (!capabilities.ok()) co_return capabilities.status();
   capabilities_ = *std::move(capabilities);
-
-  const std::string router_id = MakeUuid();
-  const Status made = co_await worker_->CreateRouter(router_id);
-  if (!made.ok()) co_return made;
-  router_id_ = router_id;
-
-  const std::string observer_id = MakeUuid();
-  worker_->Subscribe(observer_id, [weak = weak_from_this()](const WorkerEvent& event) {
-    const auto room = weak.lock();
-    const auto* volumes = std::get_if<AudioVolumes>(&event);
-    if (room && volumes) room->OnVolumes(*volumes);
-  });
-  const Status observing = co_await worker_->CreateAudioLevelObserver(
-      router_id_, observer_id, kObserverEntries, kObserverThreshold, kObserverIntervalMs);
-  if (observing.ok()) {
-    observer_id_ = observer_id;
-  } else {
-    worker_->Unsubscribe(observer_id);
-    spdlog::warn("room {}: no active speaker: {}", id_, Reason(observing));
+  const Result<std::shared_ptr<Shard>> shard = co_await Shard::Create(std::move(worker));
+  if (!shard.ok()) co_return shard.status();
+  shards_.push_back(*shard);
+  if ((*shard)->observer) {
+    (*shard)->observer->Listen([weak = weak_from_this()](const WorkerEvent& event) {
+      const auto room = weak.lock();
+      const auto* volumes = std::get_if<AudioVolumes>(&event);
+      if (room && volumes) room->OnVolumes(*volumes);
+    });
   }
-  if (!worker_->alive()) co_return absl::UnavailableError("the media worker is gone");
   CloseUnlessUsed();
   co_return absl::OkStatus();
 }
 
-void Room::Start(Task<void> task) { Spawn(executor_, Hold(shared_from_this(), std::move(task))); }
+bool Room::UsesWorker(const MediaWorker& worker) const {
+  return std::any_of(shards_.begin(), shards_.end(),
+                     [&](const auto& shard) { return shard->worker->SameWorker(worker); });
+}
+
+const std::shared_ptr<Shard>& Room::ShardFor(const Participant& /*participant*/) const {
+  return shards_.front();
+}
 
 Status Room::CheckAlive(const Participant& participant) const {
   if (closed_) return Error("room closed");
@@ -117,152 +116,82 @@ void Room::Leave(const std::shared_ptr<Participant>& peer) {
   if (peer->closed) return;
   peer->closed = true;
   std::erase(peers_, peer);
-  if (peer->joined) NotifyJoined("peerClosed", {{"peerId", peer->id}}, peer.get());
-  Release(peer, /*tell_worker=*/true);
-  peer->link->Close(kCloseForGood, kClosedByServer);
+  if (peer->joined) TellJoined(PeerLeft{peer->id}, peer.get());
+  Release(*peer);
+  peer->link->End(EndReason::kForGood, "");
   CloseIfLeft();
 }
 
-json::array Room::DescribeOthers(const Participant& except) const {
-  json::array others;
-  for (const auto& peer : peers_) {
-    if (peer->joined && peer.get() != &except) others.push_back(DescribeParticipant(*peer));
-  }
-  for (const auto& [id, broadcaster] : broadcasters_) {
-    if (broadcaster.get() != &except) others.push_back(DescribeParticipant(*broadcaster));
-  }
+std::vector<std::shared_ptr<const Participant>> Room::Others(const Participant& except) const {
+  std::vector<std::shared_ptr<const Participant>> others = JoinedPeers();
+  for (const auto& [id, broadcaster] : broadcasters_) others.push_back(broadcaster);
+  std::erase_if(others, [&](const auto& other) { return other.get() == &except; });
   return others;
 }
 
+std::vector<std::shared_ptr<const Participant>> Room::JoinedPeers() const {
+  std::vector<std::shared_ptr<const Participant>> joined;
+  for (const auto& peer : peers_) {
+    if (peer->joined) joined.push_back(peer);
+  }
+  return joined;
+}
+
 Status Room::Join(const std::shared_ptr<Participant>& peer, std::string display_name,
-                  json::object device, std::optional<RtpCapabilities> capabilities) {
+                  ClientText device, std::optional<RtpCapabilities> capabilities) {
   if (Status alive = CheckAlive(*peer); !alive.ok()) return alive;
   if (peer->joined) return Error("Peer already joined");
   peer->joined = true;
   peer->display_name = std::move(display_name);
   peer->device = std::move(device);
   peer->capabilities = std::move(capabilities);
+  peer->subscriber = std::make_shared<Subscriber>(weak_from_this(), peer);
   return absl::OkStatus();
 }
 
 void Room::AnnounceJoin(const std::shared_ptr<Participant>& peer) {
   if (peer->closed) return;
   for (const auto& [id, producer] : producers_) {
-    if (producer->owner_id != peer->id) StartConsumers(peer, producer);
+    if (producer->owner_id != peer->id) GivePeer(peer, producer);
   }
-  NotifyJoined("newPeer", DescribeParticipant(*peer), peer.get());
+  TellJoined(PeerJoined{peer->id, peer->display_name, peer->device}, peer.get());
 }
 
 void Room::ChangeDisplayName(const std::shared_ptr<Participant>& peer, std::string display_name) {
   const std::string old = std::exchange(peer->display_name, std::move(display_name));
-  NotifyJoined("peerDisplayNameChanged",
-               {{"peerId", peer->id}, {"displayName", peer->display_name}, {"oldDisplayName", old}},
-               peer.get());
-}
-
-void Room::NotifyJoined(std::string_view method, const json::object& data,
-                        const Participant* except) const {
-  for (const auto& peer : peers_) {
-    if (peer->joined && peer.get() != except) peer->link->Notify(method, data);
-  }
-}
-
-// ---- Broadcasters
-
-Result<std::shared_ptr<Participant>> Room::CreateBroadcaster(
-    const std::string& broadcaster_id, std::string display_name, json::object device,
-    std::optional<RtpCapabilities> capabilities) {
-  if (closed_) return Error("room closed");
-  if (broadcasters_.contains(broadcaster_id)) {
-    return Error("broadcaster with id \"" + broadcaster_id + "\" already exists");
-  }
-  if (std::any_of(peers_.begin(), peers_.end(),
-                  [&](const auto& peer) { return peer->id == broadcaster_id; })) {
-    return Error("peer with id \"" + broadcaster_id + "\" already exists");
-  }
-  if (broadcasters_.size() >= settings_.max_broadcasters) {
-    return Error("room \"" + id_ + "\" already has " + std::to_string(settings_.max_broadcasters) +
-                 " broadcasters");
-  }
-  auto broadcaster = std::make_shared<Participant>();
-  broadcaster->id = broadcaster_id;
-  broadcaster->display_name = std::move(display_name);
-  broadcaster->device = std::move(device);
-  broadcaster->capabilities = std::move(capabilities);
-  broadcasters_[broadcaster_id] = broadcaster;
-  NotifyJoined("newPeer", DescribeParticipant(*broadcaster), nullptr);
-  return broadcaster;
-}
-
-std::shared_ptr<Participant> Room::FindBroadcaster(const std::string& broadcaster_id) const {
-  const auto it = broadcasters_.find(broadcaster_id);
-  return it == broadcasters_.end() ? nullptr : it->second;
-}
-
-Task<void> Room::DeleteBroadcaster(std::shared_ptr<Participant> broadcaster) {
-  const auto self = shared_from_this();
-  if (broadcaster->closed) co_return;
-  broadcaster->closed = true;
-  broadcasters_.erase(broadcaster->id);
-  std::vector<std::string> transports;
-  for (const auto& [id, transport] : broadcaster->transports) transports.push_back(id);
-  Release(broadcaster, /*tell_worker=*/false);
-  // Transports first, so that consumerClosed comes before peerClosed (room-api §2.4, row 3).
-  co_await CloseTransports(std::move(transports));
-  NotifyJoined("peerClosed", {{"peerId", broadcaster->id}}, nullptr);
-  if (!closed_ && empty()) Close();
-}
-
-json::array Room::DescribePeersFor(const Participant& broadcaster) const {
-  json::array peers;
-  if (!broadcaster.capabilities) return peers;
-  for (const auto& peer : peers_) {
-    if (!peer->joined) continue;
-    json::array producers;
-    for (const auto& [id, producer] : peer->producers) {
-      if (!CanConsume(producer->consumable, *broadcaster.capabilities)) continue;
-      producers.push_back(json::object{{"id", id}, {"kind", ToString(producer->kind)}});
-    }
-    json::object entry = DescribeParticipant(*peer);
-    entry["producers"] = std::move(producers);
-    peers.push_back(std::move(entry));
-  }
-  return peers;
+  TellJoined(PeerRenamed{peer->id, peer->display_name, old}, peer.get());
 }
 
 // ---- Ends
 
-void Room::Release(const std::shared_ptr<Participant>& participant, bool tell_worker) {
-  for (const auto& [id, consumer] : participant->consumers) {
-    consumer->closed = true;
-    worker_->Unsubscribe(id);
+void Room::Release(Participant& participant) {
+  // Transports first: they take along what is on them.
+  for (const auto& [id, transport] : participant.transports) {
+    transport->closed = true;
+    transport->remote.reset();
   }
-  for (const auto& [id, producer] : participant->producers) {
+  for (const auto& [id, consumer] : participant.consumers) {
+    consumer->closed = true;
+    consumer->remote.reset();
+  }
+  for (const auto& [id, producer] : participant.producers) {
     producer->closed = true;
     producers_.erase(id);
-    worker_->Unsubscribe(id);
+    producer->remote.reset();
   }
-  std::vector<std::string> transports;
-  for (const auto& [id, transport] : participant->transports) {
-    transport->closed = true;
-    worker_->Unsubscribe(id);
-    transports.push_back(id);
-  }
-  participant->consumers.clear();
-  participant->producers.clear();
-  participant->transports.clear();
-  if (tell_worker && !transports.empty()) {
-    Start(CloseTransports(std::move(transports)));
-  }
+  participant.consumers.clear();
+  participant.producers.clear();
+  participant.transports.clear();
 }
 
-Task<void> Room::CloseTransports(std::vector<std::string> ids) {
-  const auto self = shared_from_this();
-  for (const std::string& transport_id : ids) {
-    if (closed_) co_return;  // the router takes them along
-    const Status closed = co_await worker_->CloseTransport(router_id_, transport_id);
-    if (!closed.ok() && worker_->alive()) {
-      spdlog::warn("room {}: closing transport {}: {}", id_, transport_id, Reason(closed));
+Task<void> Room::CloseTransports(std::shared_ptr<Room> self,
+                                 std::vector<std::shared_ptr<Transport>> transports) {
+  for (const auto& transport : transports) {
+    if (self->closed_) co_return;  // the router takes them along
+    if (!transport->remote) continue;
+    const Status closed = co_await transport->remote->Close();
+    if (!closed.ok() && transport->shard->worker->alive()) {
+      spdlog::warn("room {}: closing transport {}: {}", self->id_, transport->id, Reason(closed));
     }
   }
 }
@@ -283,63 +212,46 @@ void Room::CloseUnlessUsed() {
   });
 }
 
-void Room::Close() {
+void Room::Close(EndReason reason) {
   if (closed_) return;
   spdlog::info("room {} closed", id_);
-  closed_ = true;
   const auto self = shared_from_this();
   const auto peers = peers_;
-  CloseEverything(/*worker_lives=*/true);
-  for (const auto& peer : peers) peer->link->Close(kCloseForGood, kClosedByServer);
+  CloseEverything();
+  for (const auto& peer : peers) peer->link->End(reason, "");
 }
 
 void Room::OnWorkerDied() {
   if (closed_) return;
   spdlog::warn("room {}: its media ended; {} peers shall reconnect, {} broadcasters are gone", id_,
                peers_.size(), broadcasters_.size());
-  closed_ = true;
   const auto self = shared_from_this();
   const auto peers = peers_;
-  CloseEverything(/*worker_lives=*/false);
+  CloseEverything();
   const uint32_t spread = std::min(static_cast<uint32_t>(peers.size()) * kReconnectSpreadPerPeerMs,
                                    kReconnectSpreadMaxMs);
   for (const auto& peer : peers) {
     const std::chrono::milliseconds delay(RandomBelow(spread));
-    Spawn(executor_, CloseLinkAfter(peer->link, delay));
+    Spawn(executor_, EndLater(peer->link, delay));
   }
 }
 
-void Room::CloseEverything(bool worker_lives) {
+void Room::CloseEverything() {
+  closed_ = true;
+  for (const auto& shard : shards_) shard->Close();
   for (const auto& peer : peers_) {
     peer->closed = true;
-    Release(peer, /*tell_worker=*/false);
+    Release(*peer);
   }
   for (const auto& [id, broadcaster] : broadcasters_) {
     broadcaster->closed = true;
-    Release(broadcaster, /*tell_worker=*/false);
+    Release(*broadcaster);
   }
   peers_.clear();
   broadcasters_.clear();
   empty_timer_.cancel();
-  if (!observer_id_.empty()) worker_->Unsubscribe(observer_id_);
-  if (worker_lives && !router_id_.empty()) {
-    Spawn(executor_, LogFailure(worker_, worker_->CloseRouter(router_id_), "closing a router"));
-  }
+  tasks_.Cancel();
   if (const ClosedCallback on_closed = std::exchange(on_closed_, nullptr)) on_closed(*this);
-}
-
-// ---- Observers
-
-void Room::OnVolumes(const AudioVolumes& volumes) {
-  if (volumes.entries.empty()) {
-    NotifyJoined("activeSpeaker", {{"peerId", nullptr}}, nullptr);
-    return;
-  }
-  const AudioVolumes::Entry& loudest = volumes.entries.front();
-  const std::shared_ptr<Producer> producer = FindProducer(loudest.producer_id);
-  if (!producer) return;
-  NotifyJoined("activeSpeaker", {{"peerId", producer->owner_id}, {"volume", loudest.volume}},
-               nullptr);
 }
 
 }  // namespace sluice::controller

@@ -12,8 +12,11 @@
 
 #include "common/status.h"
 #include "controller/room/participant.h"
+#include "controller/room/room_event.h"
+#include "controller/room/shard.h"
 #include "controller/worker/media_worker.h"
 #include "controller/worker/task.h"
+#include "controller/worker/task_scope.h"
 
 namespace sluice::controller {
 
@@ -26,22 +29,24 @@ struct RoomSettings {
   uint32_t initial_outgoing_bitrate = 1'000'000;  ///< bps
   uint32_t max_incoming_bitrate = 1'500'000;      ///< bps; 0 = no limit
   /// A room with broadcasters outlives its last peer: a viewer who closes the page must not end the
-  /// broadcast. False is what the reference application does (room-api §4.1).
+  /// broadcast. False is what the reference application does.
   bool keep_for_broadcasters = true;
   /// How long a room may be without peers and broadcasters, as one is that only was asked for.
   std::chrono::milliseconds empty_timeout{60'000};
+  /// A broadcaster over plain transports that sends no media for so long is ended; 0 = never.
+  std::chrono::milliseconds broadcaster_timeout{15'000};
   size_t max_peers = 1'000;
   size_t max_broadcasters = 100;
 };
 
-/// One room: a router on one worker, the peers and broadcasters in it and what they send to each
-/// other (room-api §4). Every signalling adapter calls these operations.
+/// One room: the peers and broadcasters in it, what they send to each other, and the shards that
+/// carry it. Every signalling adapter calls these operations; the room tells each peer's adapter
+/// what happens as typed events (room_event.h) and knows nothing of JSON, SDP or HTTP.
 ///
 /// Shared by the registry, its participants' sessions and operations in flight. Operations on a
-/// closed room or participant fail with Error. Rules that keep the order of room-api §2.4: state
-/// changes and the notifications that they cause happen in one step, without waiting in between;
-/// what an adapter must answer first (join, produce) is followed by a separate call (AnnounceJoin,
-/// AnnounceProducer) that starts the fan-out.
+/// closed room or participant fail with Error. State changes and the events that they cause happen
+/// in one step, without waiting in between; what an adapter must answer first (join, produce) is
+/// followed by a separate call (AnnounceJoin, AnnounceProducer) that starts the fan-out.
 class Room : public std::enable_shared_from_this<Room> {
  public:
   /// Transports of one participant: sending, receiving, and a few being replaced.
@@ -50,22 +55,24 @@ class Room : public std::enable_shared_from_this<Room> {
   static constexpr size_t kMaxProducers = 32;
   /// Extra consumers per producer that a client may ask for (load tests of the reference app).
   static constexpr int kMaxConsumerReplicas = 8;
-  /// Peers told to reconnect are spread over this long per peer, up to the maximum (jitter).
+  /// Peers told to reconnect do so the moment they are told, so the telling is spread over this
+  /// long per peer, up to the maximum.
   static constexpr uint32_t kReconnectSpreadPerPeerMs = 10;
   static constexpr uint32_t kReconnectSpreadMaxMs = 3'000;
 
   using ClosedCallback = std::function<void(Room&)>;
 
   Room(std::string id, const asio::any_io_executor& executor, const RoomSettings& settings,
-       std::shared_ptr<MediaWorker> worker, int consumer_replicas);
+       int consumer_replicas);
   ~Room();
 
-  /// Makes the router and the observer on the worker.
-  Task<Status> Open(ClosedCallback on_closed);
+  /// Makes the room's first shard on the worker.
+  Task<Status> Open(std::shared_ptr<MediaWorker> worker, ClosedCallback on_closed);
 
   const std::string& id() const { return id_; }
   bool closed() const { return closed_; }
-  const std::shared_ptr<MediaWorker>& worker() const { return worker_; }
+  const asio::any_io_executor& executor() const { return executor_; }
+  bool UsesWorker(const MediaWorker& worker) const;
   const RtpCapabilities& capabilities() const { return capabilities_; }
   size_t peer_count() const { return peers_.size(); }
   size_t broadcaster_count() const { return broadcasters_.size(); }
@@ -77,11 +84,13 @@ class Room : public std::enable_shared_from_this<Room> {
                                                std::shared_ptr<PeerLink> link);
   /// The client is gone (or is sent away: its link is closed with kCloseForGood).
   void Leave(const std::shared_ptr<Participant>& peer);
-  /// Joined peers and broadcasters but `except`, as {id, displayName, device}.
-  boost::json::array DescribeOthers(const Participant& except) const;
+  /// Joined peers and broadcasters but `except`.
+  std::vector<std::shared_ptr<const Participant>> Others(const Participant& except) const;
+  /// Joined peers, in order of arrival.
+  std::vector<std::shared_ptr<const Participant>> JoinedPeers() const;
   /// Marks the peer joined; `Peer already joined` the second time. Answer, then AnnounceJoin().
-  Status Join(const std::shared_ptr<Participant>& peer, std::string display_name,
-              boost::json::object device, std::optional<RtpCapabilities> capabilities);
+  Status Join(const std::shared_ptr<Participant>& peer, std::string display_name, ClientText device,
+              std::optional<RtpCapabilities> capabilities);
   /// Tells the others and starts creating the newcomer's consumers.
   void AnnounceJoin(const std::shared_ptr<Participant>& peer);
   void ChangeDisplayName(const std::shared_ptr<Participant>& peer, std::string display_name);
@@ -89,12 +98,15 @@ class Room : public std::enable_shared_from_this<Room> {
   // ---- Broadcasters
 
   Result<std::shared_ptr<Participant>> CreateBroadcaster(
-      const std::string& broadcaster_id, std::string display_name, boost::json::object device,
+      const std::string& broadcaster_id, std::string display_name, ClientText device,
       std::optional<RtpCapabilities> capabilities);
   std::shared_ptr<Participant> FindBroadcaster(const std::string& broadcaster_id) const;
   Task<void> DeleteBroadcaster(std::shared_ptr<Participant> broadcaster);
-  /// Joined peers with the producers that `broadcaster` can consume (room-api §3.2, route 2).
-  boost::json::array DescribePeersFor(const Participant& broadcaster) const;
+  /// The broadcasters that can be made again elsewhere with Restore().
+  std::vector<BroadcastPlan> PlanBroadcasts() const;
+  Task<Status> Restore(BroadcastPlan plan);
+  /// Broadcasters ended because they sent nothing.
+  uint64_t silent_broadcasters() const { return silent_broadcasters_; }
 
   // ---- Media, for both
 
@@ -114,7 +126,7 @@ class Room : public std::enable_shared_from_this<Room> {
   Task<Result<std::shared_ptr<Producer>>> Produce(std::shared_ptr<Participant> owner,
                                                   std::shared_ptr<Transport> transport,
                                                   MediaKind kind, RtpParameters parameters,
-                                                  boost::json::object app_data);
+                                                  ClientText app_data);
   /// Starts creating consumers of it for all other joined peers.
   void AnnounceProducer(const std::shared_ptr<Participant>& owner,
                         const std::shared_ptr<Producer>& producer);
@@ -129,59 +141,92 @@ class Room : public std::enable_shared_from_this<Room> {
     bool enable_rtx = true;
     bool ignore_dtx = true;
   };
-  /// Makes one consumer. UnsupportedError when the owner's capabilities do not fit.
+  /// Makes one consumer. UnsupportedError when the owner's capabilities do not fit. Its events are
+  /// held until Deliver().
   Task<Result<std::shared_ptr<Consumer>>> Consume(std::shared_ptr<Participant> owner,
                                                   std::shared_ptr<Transport> transport,
                                                   std::shared_ptr<Producer> producer,
                                                   ConsumerRequest request);
+  /// The owner's client knows of the consumer: from now on it hears of its events.
+  void Deliver(const std::shared_ptr<Participant>& owner,
+               const std::shared_ptr<Consumer>& consumer);
+  /// Tells the owner the consumer's score, if that is news.
+  void TellScore(const std::shared_ptr<Participant>& owner,
+                 const std::shared_ptr<Consumer>& consumer);
+  /// Closes a consumer that nobody wants.
+  void DropConsumer(Participant& owner, const std::shared_ptr<Consumer>& consumer);
 
-  /// The worker died: everything is gone. Peers are told to reconnect, spread over time.
+  /// A worker died: everything is gone. Peers are told to reconnect, spread over time.
   void OnWorkerDied();
-  /// Ends the room: peers are closed for good.
-  void Close();
+  /// Ends the room: peers are closed for good, or with this process.
+  void Close(EndReason reason = EndReason::kForGood);
+
+  /// Runs a task of this room's on its own; the task holds the room. Closing the room ends it.
+  void Start(Task<void> task) { tasks_.Spawn(std::move(task)); }
 
  private:
-  /// Runs a task of this room's on its own.
-  void Start(Task<void> task);
   Status CheckAlive(const Participant& participant) const;
-  void NotifyJoined(std::string_view method, const boost::json::object& data,
-                    const Participant* except) const;
-  void Release(const std::shared_ptr<Participant>& participant, bool tell_worker);
-  Task<void> CloseTransports(std::vector<std::string> ids);
+  void TellJoined(RoomEvent event, const Participant* except) const;
+  /// Lets go of all that the participant has: its transports are closed, with all on them.
+  void Release(Participant& participant);
+  static Task<void> CloseTransports(std::shared_ptr<Room> self,
+                                    std::vector<std::shared_ptr<Transport>> transports);
+  static Task<void> WatchBroadcaster(std::shared_ptr<Room> self,
+                                     std::shared_ptr<Participant> broadcaster);
+  Task<Result<PlainTransportInfo>> MakePlainTransport(std::shared_ptr<Participant> owner,
+                                                      std::string id,
+                                                      PlainTransportOptions options);
+  Task<Result<std::shared_ptr<Producer>>> MakeProducer(std::shared_ptr<Participant> owner,
+                                                       std::shared_ptr<Transport> transport,
+                                                       std::string id, MediaKind kind,
+                                                       RtpParameters parameters,
+                                                       ClientText app_data);
   bool empty() const { return peers_.empty() && broadcasters_.empty(); }
   /// Ends the room when nobody is left that keeps it.
   void CloseIfLeft();
   /// Ends the room after a while in which nobody came.
   void CloseUnlessUsed();
-  void CloseEverything(bool worker_lives);
-  void RegisterTransport(const std::shared_ptr<Participant>& owner,
-                         const std::shared_ptr<Transport>& transport);
-  void OnTransportEvent(const std::shared_ptr<Participant>& owner, const Transport& transport,
-                        const WorkerEvent& event);
+  void CloseEverything();
+  /// Where a new transport of the participant is made. One shard for now.
+  const std::shared_ptr<Shard>& ShardFor(const Participant& participant) const;
+  /// A transport is in use: its events are for its owner.
+  void Adopt(const std::shared_ptr<Participant>& owner,
+             const std::shared_ptr<Transport>& transport);
+  void OnTransportEvent(const std::shared_ptr<Participant>& owner,
+                        const std::shared_ptr<Transport>& transport, const WorkerEvent& event);
+  void OnProducerEvent(const std::shared_ptr<Participant>& owner,
+                       const std::shared_ptr<Producer>& producer, const WorkerEvent& event);
   void OnConsumerEvent(const std::shared_ptr<Participant>& owner,
                        const std::shared_ptr<Consumer>& consumer, const WorkerEvent& event);
   void OnVolumes(const AudioVolumes& volumes);
-  void StartConsumers(const std::shared_ptr<Participant>& peer,
-                      const std::shared_ptr<Producer>& producer);
-  Task<void> OfferConsumer(std::shared_ptr<Participant> peer, std::shared_ptr<Transport> transport,
-                           std::shared_ptr<Producer> producer);
-  void ForgetConsumer(const std::shared_ptr<Participant>& owner,
-                      const std::shared_ptr<Consumer>& consumer);
+  void GivePeer(const std::shared_ptr<Participant>& peer,
+                const std::shared_ptr<Producer>& producer);
+  /// Runs `tell` at `due`, for values that are told at most once a second.
+  void TellLater(std::chrono::steady_clock::time_point due, std::function<void()> tell);
+  static Task<void> RunLater(std::shared_ptr<Room> self);
+  /// Tells `owner` what `to_event` makes of `soft` once `value` is in it, now or when it is due.
+  /// `object` is what owns `soft`.
+  template <typename T, typename Object, typename ToEvent>
+  void TellSoftly(const std::shared_ptr<Participant>& owner, const std::shared_ptr<Object>& object,
+                  SoftValue<T>* soft, T value, ToEvent to_event);
 
   std::string id_;
   asio::any_io_executor executor_;
   const RoomSettings& settings_;
-  std::shared_ptr<MediaWorker> worker_;
   int consumer_replicas_;
   RtpCapabilities capabilities_;
-  std::string router_id_;
-  std::string observer_id_;  ///< "" when the worker has no audio level observer
+  std::vector<std::shared_ptr<Shard>> shards_;
   ClosedCallback on_closed_;
   bool closed_ = false;
   asio::steady_timer empty_timer_;
   std::vector<std::shared_ptr<Participant>> peers_;  ///< in order of arrival
   std::map<std::string, std::shared_ptr<Participant>> broadcasters_;
   std::map<std::string, std::shared_ptr<Producer>> producers_;
+  uint64_t next_transport_number_ = 0;
+  uint64_t silent_broadcasters_ = 0;
+  std::multimap<std::chrono::steady_clock::time_point, std::function<void()>> later_;
+  bool later_runs_ = false;
+  TaskScope tasks_;
 };
 
 }  // namespace sluice::controller

@@ -1,19 +1,16 @@
-// The media half of Room: transports, producers, consumers and their fan-out.
+// The media half of Room: transports, producers and consumers.
 
 #include <spdlog/spdlog.h>
 
-#include <boost/json/array.hpp>
 #include <utility>
 
 #include "controller/ops/logging.h"
 #include "controller/ortc/ortc.h"
 #include "controller/room/random.h"
 #include "controller/room/room.h"
-#include "controller/room/shapes.h"
+#include "controller/room/subscriber.h"
 
 namespace sluice::controller {
-
-namespace json = boost::json;
 
 namespace {
 
@@ -30,11 +27,6 @@ class InFlight {
  private:
   size_t* count_;
 };
-
-json::value LayerOrNull(const std::optional<uint8_t>& layer) {
-  if (!layer) return nullptr;
-  return *layer;
-}
 
 /// The CNAME of a new producer: that of its transport, which its first producer decides. One that
 /// brings none gets its owner's, so that audio and video sent over transports of their own still
@@ -68,43 +60,44 @@ Task<Result<WebRtcTransportInfo>> Room::CreateWebRtcTransport(std::shared_ptr<Pa
   transport->id = MakeUuid();
   transport->producing = request.producing;
   transport->consuming = request.consuming;
-  RegisterTransport(owner, transport);
+  transport->shard = ShardFor(*owner);
 
   WebRtcTransportOptions options;
-  options.webrtc_server_id = worker_->webrtc_server_id();
+  options.webrtc_server_id = transport->shard->worker->webrtc_server_id();
   for (const ListenAddress& listen : settings_.webrtc_listen) {
     if (request.force_tcp && listen.protocol == TransportProtocol::kUdp) continue;
     options.listen.push_back(listen);
   }
   options.enable_udp = !request.force_tcp;
   options.initial_outgoing_bitrate = settings_.initial_outgoing_bitrate;
-  Result<WebRtcTransportInfo> info =
-      co_await worker_->CreateWebRtcTransport(router_id_, transport->id, std::move(options));
-  if (!info.ok()) {
-    worker_->Unsubscribe(transport->id);
-    co_return info;
-  }
-  if (Status alive = CheckAlive(*owner); !alive.ok()) {
-    worker_->Unsubscribe(transport->id);
-    if (!closed_) Start(CloseTransports({transport->id}));
-    co_return alive;
-  }
-  owner->transports[transport->id] = transport;
+  Result<WorkerRouter::WebRtcTransportMade> made =
+      co_await transport->shard->router->CreateWebRtcTransport(transport->id, std::move(options));
+  if (!made.ok()) co_return made.status();
+  if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
+  transport->remote = std::move(made->transport);
+  Adopt(owner, transport);
+  const std::shared_ptr<MediaWorker>& worker = transport->shard->worker;
   if (settings_.max_incoming_bitrate > 0) {
-    Spawn(executor_,
-          LogFailure(worker_,
-                     worker_->SetMaxIncomingBitrate(transport->id, settings_.max_incoming_bitrate),
+    Start(LogFailure(worker,
+                     transport->remote->SetMaxIncomingBitrate(settings_.max_incoming_bitrate),
                      "limiting a transport's incoming bitrate"));
   }
   if (request.consuming) {
-    Spawn(executor_, LogFailure(worker_, worker_->EnableBandwidthTrace(transport->id),
-                                "asking for a transport's bandwidth estimates"));
+    Start(LogFailure(worker, transport->remote->EnableBandwidthTrace(),
+                     "asking for a transport's bandwidth estimates"));
   }
-  co_return info;
+  co_return std::move(made->info);
 }
 
 Task<Result<PlainTransportInfo>> Room::CreatePlainTransport(std::shared_ptr<Participant> owner,
                                                             bool rtcp_mux, bool comedia) {
+  return MakePlainTransport(std::move(owner), MakeUuid(),
+                            {settings_.plain_listen, rtcp_mux, comedia, std::nullopt});
+}
+
+Task<Result<PlainTransportInfo>> Room::MakePlainTransport(std::shared_ptr<Participant> owner,
+                                                          std::string id,
+                                                          PlainTransportOptions options) {
   const auto self = shared_from_this();
   if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
   if (owner->transports.size() + owner->pending_transports >= kMaxTransports) {
@@ -113,57 +106,43 @@ Task<Result<PlainTransportInfo>> Room::CreatePlainTransport(std::shared_ptr<Part
   const InFlight in_flight(&owner->pending_transports);
 
   auto transport = std::make_shared<Transport>();
-  transport->id = MakeUuid();
+  transport->id = std::move(id);
   transport->plain = true;
-  PlainTransportOptions options{settings_.plain_listen, rtcp_mux, comedia};
-  Result<PlainTransportInfo> info =
-      co_await worker_->CreatePlainTransport(router_id_, transport->id, std::move(options));
-  if (!info.ok()) co_return info;
-  if (Status alive = CheckAlive(*owner); !alive.ok()) {
-    if (!closed_) Start(CloseTransports({transport->id}));
-    co_return alive;
-  }
-  owner->transports[transport->id] = transport;
-  co_return info;
+  transport->plain_options = options;
+  transport->shard = ShardFor(*owner);
+  Result<WorkerRouter::PlainTransportMade> made =
+      co_await transport->shard->router->CreatePlainTransport(transport->id, std::move(options));
+  if (!made.ok()) co_return made.status();
+  if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
+  transport->remote = std::move(made->transport);
+  transport->plain_info = made->info;
+  Adopt(owner, transport);
+  co_return std::move(made->info);
 }
 
-void Room::RegisterTransport(const std::shared_ptr<Participant>& owner,
-                             const std::shared_ptr<Transport>& transport) {
-  worker_->Subscribe(transport->id, [weak = weak_from_this(), weak_owner = std::weak_ptr(owner),
-                                     transport](const WorkerEvent& event) {
+void Room::Adopt(const std::shared_ptr<Participant>& owner,
+                 const std::shared_ptr<Transport>& transport) {
+  transport->number = next_transport_number_++;
+  owner->transports[transport->id] = transport;
+  transport->remote->Listen([weak = weak_from_this(), weak_owner = std::weak_ptr(owner),
+                             weak_transport = std::weak_ptr(transport)](const WorkerEvent& event) {
     const auto room = weak.lock();
     const auto participant = weak_owner.lock();
-    if (room && participant) room->OnTransportEvent(participant, *transport, event);
+    const auto subject = weak_transport.lock();
+    if (room && participant && subject) room->OnTransportEvent(participant, subject, event);
   });
-}
-
-void Room::OnTransportEvent(const std::shared_ptr<Participant>& owner, const Transport& transport,
-                            const WorkerEvent& event) {
-  if (!owner->link || owner->closed) return;
-  bool lost = false;
-  if (const auto* ice = std::get_if<IceStateChanged>(&event)) {
-    lost = ice->state == IceState::kDisconnected;
-  } else if (const auto* dtls = std::get_if<DtlsStateChanged>(&event)) {
-    lost = dtls->state == DtlsState::kFailed || dtls->state == DtlsState::kClosed;
-  } else if (const auto* bandwidth = std::get_if<BandwidthEstimate>(&event)) {
-    owner->link->Notify("downlinkBwe", {{"desiredBitrate", bandwidth->desired},
-                                        {"effectiveDesiredBitrate", bandwidth->effective_desired},
-                                        {"availableBitrate", bandwidth->available}});
-  }
-  if (lost) {
-    spdlog::info("room {}: peer {} lost its transport {}", id_, owner->id, transport.id);
-    Leave(owner);
-  }
 }
 
 Task<Status> Room::ConnectTransport(std::shared_ptr<Transport> transport, DtlsParameters remote) {
   if (closed_ || transport->closed) co_return Error("transport closed");
-  co_return co_await worker_->ConnectWebRtcTransport(transport->id, std::move(remote));
+  const Status connected = co_await transport->remote->Connect(std::move(remote));
+  if (connected.ok()) transport->connecting = true;
+  co_return connected;
 }
 
 Task<Result<IceParameters>> Room::RestartIce(std::shared_ptr<Transport> transport) {
   if (closed_ || transport->closed) co_return Error("transport closed");
-  co_return co_await worker_->RestartIce(transport->id);
+  co_return co_await transport->remote->RestartIce();
 }
 
 // ---- Producers
@@ -171,12 +150,22 @@ Task<Result<IceParameters>> Room::RestartIce(std::shared_ptr<Transport> transpor
 Task<Result<std::shared_ptr<Producer>>> Room::Produce(std::shared_ptr<Participant> owner,
                                                       std::shared_ptr<Transport> transport,
                                                       MediaKind kind, RtpParameters parameters,
-                                                      json::object app_data) {
+                                                      ClientText app_data) {
+  return MakeProducer(std::move(owner), std::move(transport), MakeUuid(), kind,
+                      std::move(parameters), std::move(app_data));
+}
+
+Task<Result<std::shared_ptr<Producer>>> Room::MakeProducer(std::shared_ptr<Participant> owner,
+                                                           std::shared_ptr<Transport> transport,
+                                                           std::string id, MediaKind kind,
+                                                           RtpParameters parameters,
+                                                           ClientText app_data) {
   const auto self = shared_from_this();
   if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
   if (owner->producers.size() + owner->pending_producers >= kMaxProducers) {
     co_return TooMany("producers", kMaxProducers);
   }
+  if (transport->closed) co_return Error("transport closed");
   const InFlight in_flight(&owner->pending_producers);
 
   parameters.rtcp.cname = CnameFor(*owner, *transport, parameters.rtcp.cname);
@@ -184,43 +173,33 @@ Task<Result<std::shared_ptr<Producer>>> Room::Produce(std::shared_ptr<Participan
   if (!mapping.ok()) co_return mapping.status();
 
   auto producer = std::make_shared<Producer>();
-  producer->id = MakeUuid();
+  producer->id = std::move(id);
   producer->owner_id = owner->id;
   producer->transport_id = transport->id;
+  producer->sent = parameters;
+  producer->home = transport->shard;
   producer->kind = kind;
   producer->app_data = std::move(app_data);
   producer->consumable = GetConsumableRtpParameters(kind, parameters, capabilities_, *mapping);
 
-  worker_->Subscribe(producer->id, [weak_owner = std::weak_ptr(owner),
-                                    id = producer->id](const WorkerEvent& event) {
-    const auto participant = weak_owner.lock();
-    const auto* changed = std::get_if<ProducerScoreChanged>(&event);
-    if (!participant || !participant->link || !changed) return;
-    json::array scores;
-    for (const ProducerStreamScore& stream : changed->scores) {
-      json::object entry{
-          {"encodingIdx", stream.encoding_index}, {"ssrc", stream.ssrc}, {"score", stream.score}};
-      if (!stream.rid.empty()) entry["rid"] = stream.rid;
-      scores.push_back(std::move(entry));
-    }
-    participant->link->Notify("producerScore", {{"producerId", id}, {"score", std::move(scores)}});
-  });
-  const Result<RtpType> type = co_await worker_->Produce(
-      transport->id, producer->id, kind, std::move(parameters), *std::move(mapping));
-  if (!type.ok()) {
-    worker_->Unsubscribe(producer->id);
-    co_return type.status();
-  }
-  if (Status alive = CheckAlive(*owner); !alive.ok()) {
-    worker_->Unsubscribe(producer->id);  // its transport is being closed and takes it along
-    co_return alive;
-  }
-  producer->type = *type;
+  Result<WorkerTransport::ProducerMade> made = co_await transport->remote->Produce(
+      producer->id, kind, std::move(parameters), *std::move(mapping));
+  if (!made.ok()) co_return made.status();
+  if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
+  producer->type = made->type;
+  producer->remote = std::move(made->producer);
   owner->producers[producer->id] = producer;
   producers_[producer->id] = producer;
-  if (kind == MediaKind::kAudio && !observer_id_.empty()) {
-    Spawn(executor_, LogFailure(worker_, worker_->AddToObserver(observer_id_, producer->id),
-                                "observing an audio producer"));
+  producer->remote->Listen([weak = weak_from_this(), weak_owner = std::weak_ptr(owner),
+                            weak_producer = std::weak_ptr(producer)](const WorkerEvent& event) {
+    const auto room = weak.lock();
+    const auto participant = weak_owner.lock();
+    const auto subject = weak_producer.lock();
+    if (room && participant && subject) room->OnProducerEvent(participant, subject, event);
+  });
+  if (kind == MediaKind::kAudio && producer->home->observer) {
+    Start(LogFailure(producer->home->worker, producer->home->observer->Add(producer->id),
+                     "observing an audio producer"));
   }
   co_return producer;
 }
@@ -229,7 +208,7 @@ void Room::AnnounceProducer(const std::shared_ptr<Participant>& owner,
                             const std::shared_ptr<Producer>& producer) {
   if (closed_ || producer->closed) return;
   for (const auto& peer : peers_) {
-    if (peer->joined && peer != owner) StartConsumers(peer, producer);
+    if (peer->joined && peer != owner) GivePeer(peer, producer);
   }
 }
 
@@ -244,35 +223,31 @@ Task<Status> Room::CloseProducer(std::shared_ptr<Participant> owner,
   producer->closed = true;
   owner->producers.erase(producer->id);
   producers_.erase(producer->id);
-  worker_->Unsubscribe(producer->id);
-  co_return co_await worker_->CloseProducer(producer->transport_id, producer->id);
+  co_return co_await producer->remote->Close();
 }
 
 Task<Status> Room::PauseProducer(std::shared_ptr<Producer> producer) {
-  const Status paused = co_await worker_->PauseProducer(producer->id);
-  if (paused.ok()) producer->paused = true;
-  co_return paused;
+  if (producer->closed) co_return Error("producer closed");
+  co_return co_await producer->remote->Pause();
 }
 
 Task<Status> Room::ResumeProducer(std::shared_ptr<Producer> producer) {
-  const Status resumed = co_await worker_->ResumeProducer(producer->id);
-  if (resumed.ok()) producer->paused = false;
-  co_return resumed;
+  if (producer->closed) co_return Error("producer closed");
+  co_return co_await producer->remote->Resume();
 }
 
 // ---- Consumers
 
-void Room::StartConsumers(const std::shared_ptr<Participant>& peer,
-                          const std::shared_ptr<Producer>& producer) {
+void Room::GivePeer(const std::shared_ptr<Participant>& peer,
+                    const std::shared_ptr<Producer>& producer) {
   if (!peer->capabilities || !CanConsume(producer->consumable, *peer->capabilities)) return;
-  std::shared_ptr<Transport> transport;
-  for (const auto& [id, candidate] : peer->transports) {
-    if (candidate->consuming) transport = candidate;
+  if (peer->link->policy() == SubscriptionPolicy::kOnRequest) {
+    peer->link->OnEvent(
+        RoomMessage(ProducerAdded{producer->owner_id, producer->id, producer->kind}));
+    return;
   }
-  if (!transport) return;
-  for (int copy = 0; copy <= consumer_replicas_; ++copy) {
-    Start(OfferConsumer(peer, transport, producer));
-  }
+  if (!ReceiveTransport(*peer)) return;
+  for (int copy = 0; copy <= consumer_replicas_; ++copy) peer->subscriber->Want(producer);
 }
 
 Task<Result<std::shared_ptr<Consumer>>> Room::Consume(std::shared_ptr<Participant> owner,
@@ -281,6 +256,7 @@ Task<Result<std::shared_ptr<Consumer>>> Room::Consume(std::shared_ptr<Participan
                                                       ConsumerRequest request) {
   const auto self = shared_from_this();
   if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
+  if (transport->closed) co_return Error("transport closed");
   if (!owner->capabilities) co_return Error("no rtpCapabilities were given");
   Result<RtpParameters> parameters =
       GetConsumerRtpParameters(producer->consumable, *owner->capabilities, /*pipe=*/false,
@@ -290,15 +266,8 @@ Task<Result<std::shared_ptr<Consumer>>> Room::Consume(std::shared_ptr<Participan
 
   auto consumer = std::make_shared<Consumer>();
   consumer->id = MakeUuid();
-  consumer->transport_id = transport->id;
   consumer->producer = producer;
   consumer->parameters = *parameters;
-  worker_->Subscribe(consumer->id, [weak = weak_from_this(), weak_owner = std::weak_ptr(owner),
-                                    consumer](const WorkerEvent& event) {
-    const auto room = weak.lock();
-    const auto participant = weak_owner.lock();
-    if (room && participant) room->OnConsumerEvent(participant, consumer, event);
-  });
 
   ConsumeOptions options;
   options.consumer_id = consumer->id;
@@ -309,86 +278,33 @@ Task<Result<std::shared_ptr<Consumer>>> Room::Consume(std::shared_ptr<Participan
   options.consumable_encodings = producer->consumable.encodings;
   options.paused = request.paused;
   options.ignore_dtx = request.ignore_dtx;
-  const Result<ConsumeResult> made = co_await worker_->Consume(transport->id, std::move(options));
-  if (!made.ok()) {
-    worker_->Unsubscribe(consumer->id);
-    co_return made.status();
-  }
-  if (Status alive = CheckAlive(*owner); !alive.ok()) {
-    worker_->Unsubscribe(consumer->id);  // goes with its transport
-    co_return alive;
-  }
-  if (consumer->closed)
-    co_return NotFoundError("Producer with id \"" + producer->id + "\" not found");
-  consumer->score = made->score;
+  Result<WorkerTransport::ConsumerMade> made =
+      co_await transport->remote->Consume(std::move(options));
+  if (!made.ok()) co_return made.status();
+  if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
+  consumer->producer_paused = made->result.producer_paused;
+  consumer->score = made->result.score;
+  consumer->remote = std::move(made->consumer);
   owner->consumers[consumer->id] = consumer;
   co_return consumer;
 }
 
-Task<void> Room::OfferConsumer(std::shared_ptr<Participant> peer,
-                               std::shared_ptr<Transport> transport,
-                               std::shared_ptr<Producer> producer) {
-  const auto self = shared_from_this();
-  if (closed_ || peer->closed || producer->closed) co_return;
-  Result<std::shared_ptr<Consumer>> made =
-      co_await Consume(peer, transport, producer, ConsumerRequest{});
-  if (!made.ok()) {
-    if (worker_->alive() && !peer->closed && !producer->closed) {
-      spdlog::warn("room {}: peer {} cannot consume {}: {}", id_, peer->id, producer->id,
-                   Reason(made.status()));
-    }
-    co_return;
-  }
-  const std::shared_ptr<Consumer> consumer = *made;
-  consumer->announced = true;
-  json::object offer = NewConsumerData(*consumer);
-  const std::shared_ptr<PeerLink> link = peer->link;
-  const Result<json::value> answer = co_await link->Request("newConsumer", std::move(offer));
-  if (closed_ || peer->closed || consumer->closed) co_return;
-  if (!answer.ok()) {
-    spdlog::info("room {}: peer {} does not take consumer {}: {}", id_, peer->id, consumer->id,
-                 Reason(answer.status()));
-    ForgetConsumer(peer, consumer);
-    Spawn(executor_, LogFailure(worker_, worker_->CloseConsumer(transport->id, consumer->id),
-                                "closing a refused consumer"));
-    co_return;
-  }
-  const Status resumed = co_await worker_->ResumeConsumer(consumer->id);
-  if (!resumed.ok() || closed_ || peer->closed || consumer->closed) co_return;
-  link->Notify("consumerScore", {{"consumerId", consumer->id}, {"score", ToJson(consumer->score)}});
+void Room::Deliver(const std::shared_ptr<Participant>& owner,
+                   const std::shared_ptr<Consumer>& consumer) {
+  if (consumer->closed) return;
+  consumer->remote->Listen([weak = weak_from_this(), weak_owner = std::weak_ptr(owner),
+                            weak_consumer = std::weak_ptr(consumer)](const WorkerEvent& event) {
+    const auto room = weak.lock();
+    const auto participant = weak_owner.lock();
+    const auto subject = weak_consumer.lock();
+    if (room && participant && subject) room->OnConsumerEvent(participant, subject, event);
+  });
 }
 
-void Room::ForgetConsumer(const std::shared_ptr<Participant>& owner,
-                          const std::shared_ptr<Consumer>& consumer) {
+void Room::DropConsumer(Participant& owner, const std::shared_ptr<Consumer>& consumer) {
   consumer->closed = true;
-  owner->consumers.erase(consumer->id);
-  worker_->Unsubscribe(consumer->id);
-}
-
-void Room::OnConsumerEvent(const std::shared_ptr<Participant>& owner,
-                           const std::shared_ptr<Consumer>& consumer, const WorkerEvent& event) {
-  const bool tell = owner->link && consumer->announced && !owner->closed;
-  const json::object subject{{"consumerId", consumer->id}};
-  if (std::holds_alternative<ConsumerProducerClosed>(event)) {
-    ForgetConsumer(owner, consumer);
-    if (tell) owner->link->Notify("consumerClosed", subject);
-  } else if (std::holds_alternative<ConsumerProducerPaused>(event)) {
-    if (tell) owner->link->Notify("consumerPaused", subject);
-  } else if (std::holds_alternative<ConsumerProducerResumed>(event)) {
-    if (tell) owner->link->Notify("consumerResumed", subject);
-  } else if (const auto* scored = std::get_if<ConsumerScoreChanged>(&event)) {
-    consumer->score = scored->score;
-    if (!tell) return;
-    owner->link->Notify("consumerScore",
-                        {{"consumerId", consumer->id}, {"score", ToJson(scored->score)}});
-  } else if (const auto* moved = std::get_if<ConsumerLayersChanged>(&event)) {
-    if (!tell) return;
-    json::object data = subject;
-    const auto& layers = moved->layers;
-    data["spatialLayer"] = layers ? json::value(layers->spatial) : json::value(nullptr);
-    data["temporalLayer"] = layers ? LayerOrNull(layers->temporal) : json::value(nullptr);
-    owner->link->Notify("consumerLayersChanged", std::move(data));
-  }
+  consumer->remote.reset();
+  owner.consumers.erase(consumer->id);
 }
 
 }  // namespace sluice::controller

@@ -2,27 +2,29 @@
 
 #include <spdlog/spdlog.h>
 
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
 #include <utility>
 #include <vector>
 
+#include "controller/ops/logging.h"
+#include "controller/worker/delay.h"
+
 namespace sluice::controller {
 
-/// A room being made, and the callers that wait for it.
-struct RoomRegistry::Creation {
-  explicit Creation(const asio::any_io_executor& executor)
-      : finished(executor, asio::steady_timer::time_point::max()) {}
-  asio::steady_timer finished;  // cancelled when the result is there; wakes all waiters
-  Result<std::shared_ptr<Room>> result = Error("room creation was abandoned");
-};
+namespace {
+/// How long a room's broadcasters are kept for a new worker: about half a minute, as each attempt
+/// waits for one as well.
+constexpr int kRebuildAttempts = 10;
+constexpr std::chrono::milliseconds kRebuildPause{1'000};
+}  // namespace
 
 RoomRegistry::RoomRegistry(const asio::any_io_executor& executor, WorkerPool* workers,
                            RoomSettings settings, size_t max_rooms)
     : executor_(executor),
       workers_(workers),
       settings_(std::move(settings)),
-      max_rooms_(max_rooms) {}
+      max_rooms_(max_rooms),
+      tasks_(executor) {}
 
 RoomRegistry::~RoomRegistry() = default;
 
@@ -32,21 +34,25 @@ Task<Result<std::shared_ptr<Room>>> RoomRegistry::GetOrCreate(std::string room_i
     if (const auto it = rooms_.find(room_id); it != rooms_.end()) co_return it->second;
     const auto running = creations_.find(room_id);
     if (running == creations_.end()) break;
-    const std::shared_ptr<Creation> creation = running->second;
-    boost::system::error_code ignored;
-    co_await creation->finished.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-    if (!creation->result.ok()) co_return creation->result;
+    const Result<std::shared_ptr<Room>> made = co_await Creation(running->second).Wait();
+    if (!made.ok()) co_return made;
   }
   if (rooms_.size() + creations_.size() >= max_rooms_) {
     co_return Error("too many rooms: this server holds " + std::to_string(max_rooms_));
   }
-  const auto creation = std::make_shared<Creation>(executor_);
-  creations_[room_id] = creation;
-  creation->result = co_await Create(room_id, consumer_replicas);
-  if (creation->result.ok()) rooms_[room_id] = *creation->result;
-  creations_.erase(room_id);
-  creation->finished.cancel();
-  co_return creation->result;
+  const Creation creation(executor_);
+  creations_.emplace(room_id, creation);
+  // A task of its own: whoever asked first may go away, the others still want the room.
+  tasks_.Spawn(Make(this, std::move(room_id), consumer_replicas, creation));
+  co_return co_await creation.Wait();
+}
+
+Task<void> RoomRegistry::Make(RoomRegistry* self, std::string room_id, int consumer_replicas,
+                              Creation creation) {
+  const Result<std::shared_ptr<Room>> made = co_await self->Create(room_id, consumer_replicas);
+  if (made.ok()) self->rooms_[room_id] = *made;
+  self->creations_.erase(room_id);
+  creation.Set(made);
 }
 
 Task<Result<std::shared_ptr<Room>>> RoomRegistry::Create(std::string room_id,
@@ -57,9 +63,8 @@ Task<Result<std::shared_ptr<Room>>> RoomRegistry::Create(std::string room_id,
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     Result<std::shared_ptr<MediaWorker>> worker = co_await workers_->Acquire();
     if (!worker.ok()) co_return worker.status();
-    const auto room =
-        std::make_shared<Room>(room_id, executor_, settings_, *worker, consumer_replicas);
-    failure = co_await room->Open([this](Room& closed) { rooms_.erase(closed.id()); });
+    const auto room = std::make_shared<Room>(room_id, executor_, settings_, consumer_replicas);
+    failure = co_await room->Open(*worker, [this](Room& closed) { rooms_.erase(closed.id()); });
     if (failure.ok()) {
       spdlog::info("room {} opened on worker {}", room_id, (*worker)->index());
       co_return room;
@@ -72,14 +77,40 @@ Task<Result<std::shared_ptr<Room>>> RoomRegistry::Create(std::string room_id,
 void RoomRegistry::OnWorkerDied(const std::shared_ptr<MediaWorker>& worker) {
   std::vector<std::shared_ptr<Room>> affected;
   for (const auto& [id, room] : rooms_) {
-    if (room->worker() == worker) affected.push_back(room);
+    if (room->UsesWorker(*worker)) affected.push_back(room);
   }
-  for (const auto& room : affected) room->OnWorkerDied();
+  for (const auto& room : affected) {
+    std::vector<BroadcastPlan> plans = room->PlanBroadcasts();
+    room->OnWorkerDied();
+    if (!plans.empty()) tasks_.Spawn(Rebuild(this, room->id(), std::move(plans)));
+  }
+}
+
+Task<void> RoomRegistry::Rebuild(RoomRegistry* self, std::string room_id,
+                                 std::vector<BroadcastPlan> plans) {
+  for (int attempt = 0; attempt < kRebuildAttempts; ++attempt) {
+    Result<std::shared_ptr<Room>> room = co_await self->GetOrCreate(room_id);
+    if (!room.ok()) {
+      co_await Delay(kRebuildPause);
+      continue;
+    }
+    for (BroadcastPlan& plan : plans) {
+      const std::string id = plan.id;
+      const Status restored = co_await (*room)->Restore(std::move(plan));
+      if (restored.ok()) {
+        spdlog::info("room {}: broadcaster {} goes on at its ports", room_id, id);
+      } else {
+        spdlog::warn("room {}: broadcaster {} is lost: {}", room_id, id, Reason(restored));
+      }
+    }
+    co_return;
+  }
+  spdlog::warn("room {}: its broadcasters are lost: no worker in time", room_id);
 }
 
 void RoomRegistry::CloseAll() {
   const auto rooms = rooms_;
-  for (const auto& [id, room] : rooms) room->OnWorkerDied();
+  for (const auto& [id, room] : rooms) room->Close(EndReason::kShutdown);
 }
 
 }  // namespace sluice::controller

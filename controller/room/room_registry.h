@@ -1,12 +1,14 @@
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/status.h"
 #include "controller/room/room.h"
+#include "controller/worker/promise.h"
+#include "controller/worker/task_scope.h"
 #include "controller/worker/worker_pool.h"
 
 namespace sluice::controller {
@@ -23,7 +25,8 @@ class RoomRegistry {
   /// creates it. kUnavailable when no worker runs, Error when there are too many rooms.
   Task<Result<std::shared_ptr<Room>>> GetOrCreate(std::string room_id, int consumer_replicas = 0);
 
-  /// Closes the rooms of a dead worker.
+  /// Closes the rooms of a dead worker and makes those with broadcasters anew, whose programs go on
+  /// sending to the same ports.
   void OnWorkerDied(const std::shared_ptr<MediaWorker>& worker);
   /// Closes every room; peers may come back to the next process.
   void CloseAll();
@@ -31,8 +34,13 @@ class RoomRegistry {
   size_t size() const { return rooms_.size(); }
 
  private:
-  struct Creation;
+  /// A room being made: the callers that wait for it have copies.
+  using Creation = Promise<Result<std::shared_ptr<Room>>>;
 
+  static Task<void> Rebuild(RoomRegistry* self, std::string room_id,
+                            std::vector<BroadcastPlan> plans);
+  static Task<void> Make(RoomRegistry* self, std::string room_id, int consumer_replicas,
+                         Creation creation);
   Task<Result<std::shared_ptr<Room>>> Create(std::string room_id, int consumer_replicas);
 
   asio::any_io_executor executor_;
@@ -40,7 +48,8 @@ class RoomRegistry {
   RoomSettings settings_;
   size_t max_rooms_;
   std::map<std::string, std::shared_ptr<Room>> rooms_;
-  std::map<std::string, std::shared_ptr<Creation>> creations_;
+  std::map<std::string, Creation> creations_;
+  TaskScope tasks_;
 };
 
 }  // namespace sluice::controller

@@ -57,7 +57,7 @@ Result<int64_t> RequiredInteger(const boost::json::object& object, std::string_v
 /// role (default auto) and at least one fingerprint.
 Result<DtlsParameters> ReadDtlsParameters(const boost::json::object& object,
                                           std::string_view prefix);
-/// Checks sctpStreamParameters (room-api §5.6).
+/// Checks sctpStreamParameters: streamId, and at most one of the two limits.
 Status CheckSctpStreamParameters(const boost::json::object& object);
 
 }  // namespace sluice::controller

@@ -2,10 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/json/serialize.hpp>
-#include <chrono>
 #include <cstdlib>
 #include <utility>
 
@@ -13,27 +10,24 @@
 #include "controller/ops/logging.h"
 #include "controller/room/random.h"
 #include "controller/signalling/fields.h"
+#include "controller/signalling/protoo_events.h"
+#include "controller/signalling/rest.h"
+#include "controller/signalling/shapes.h"
 
 namespace sluice::controller {
 
 namespace json = boost::json;
-using std::chrono::milliseconds;
 
 namespace {
 
 constexpr std::string_view kSubprotocol = "protoo";
 /// The protocol version that clients are told; ours is wire-compatible with it.
 constexpr std::string_view kProtocolVersion = "3.27.1";
-constexpr uint32_t kRequestIdBound = 10'000'001;  // ids 0..10000000 (room-api §1.2)
+constexpr uint32_t kRequestIdBound = 10'000'001;  // ids 0..10000000
 constexpr int kErrorCode = 500;
 constexpr int kThrottleForbidden = 403;
 constexpr uint16_t kClosePolicy = 1008;       // RFC 6455 §7.4.1
 constexpr uint32_t kRefusalsPerRequest = 10;  // refused requests for each that may be made
-
-/// Room-api §1.3: 2000 × (15 + 0.1 × pending) ms.
-milliseconds ServerRequestTimeout(size_t pending) {
-  return milliseconds(30'000 + 200 * static_cast<int64_t>(pending));
-}
 
 bool OffersProtoo(std::string_view protocols) {
   while (!protocols.empty()) {
@@ -108,7 +102,9 @@ Task<UpgradeDecision> ProtooGateway::Upgrade(HttpRequest request) {
   if (!room.ok()) {
     spdlog::warn("room {} cannot be opened for {}: {}", room_id, request.remote,
                  Reason(room.status()));
-    decision.rejection = Reject(500, std::string(Reason(room.status())), true);
+    const bool busy = IsTemporary(room.status());
+    decision.rejection = Reject(busy ? 503 : 500, std::string(Reason(room.status())), true);
+    if (busy) decision.rejection.headers.emplace_back("Retry-After", kRetryAfterSeconds);
     co_return decision;
   }
   decision.session = std::make_shared<ProtooSession>(executor_, *std::move(room), peer_id, limits_);
@@ -116,18 +112,11 @@ Task<UpgradeDecision> ProtooGateway::Upgrade(HttpRequest request) {
   co_return decision;
 }
 
-/// A request of ours that waits for the client's answer; the timer wakes it.
-struct ProtooSession::ServerRequest {
-  explicit ServerRequest(const asio::any_io_executor& executor) : wake(executor) {}
-  asio::steady_timer wake;
-  Result<json::value> result = absl::DeadlineExceededError("request timeout");
-};
-
 ProtooSession::ProtooSession(const asio::any_io_executor& executor, std::shared_ptr<Room> room,
                              std::string peer_id, const ProtooLimits& limits)
-    : executor_(executor),
-      room_(std::move(room)),
+    : room_(std::move(room)),
       peer_id_(std::move(peer_id)),
+      tasks_(executor),
       limits_(limits),
       request_rate_(limits.requests_per_second, limits.now()),
       refusal_rate_(limits.requests_per_second * kRefusalsPerRequest, limits.now()) {}
@@ -145,15 +134,16 @@ void ProtooSession::OnOpen(std::shared_ptr<WebSocketLink> link) {
   }
   peer_ = *std::move(peer);
   spdlog::info("room {}: peer {} connected", room_->id(), peer_id_);
-  Notify("mediasoup-version", {{"version", kProtocolVersion}});
+  Send({{"notification", true},
+        {"method", "mediasoup-version"},
+        {"data", json::object{{"version", kProtocolVersion}}}});
 }
 
 void ProtooSession::OnClosed() {
   link_.reset();
-  const auto requests = std::exchange(server_requests_, {});
-  for (const auto& [id, request] : requests) {
-    request->result = Error("peer closed");
-    request->wake.cancel();
+  tasks_.Cancel();
+  for (const auto& [id, request] : std::exchange(server_requests_, {})) {
+    request.answer.Set(Error("peer closed"));
   }
   const std::shared_ptr<Room> room = std::exchange(room_, nullptr);
   const std::shared_ptr<Participant> peer = std::exchange(peer_, nullptr);
@@ -165,7 +155,7 @@ void ProtooSession::OnClosed() {
 void ProtooSession::OnText(std::string_view text) {
   const Result<json::value> message = ParseJson(text);
   if (!message.ok() || !message->is_object()) {
-    OnIgnored();  // not answered (room-api §1.2)
+    OnIgnored();  // not answered
     return;
   }
   const json::object& object = message->get_object();
@@ -184,8 +174,10 @@ void ProtooSession::OnIgnored() {
 
 void ProtooSession::CloseFlooder() {
   spdlog::warn("a client of room {} sends too much, it is cut off", room_ ? room_->id() : "");
-  Close(kClosePolicy, "too many messages: at most " + std::to_string(limits_.requests_per_second) +
-                          " a second (maxRequestsPerSecond)");
+  if (!link_) return;
+  link_->Close(kClosePolicy, "too many messages: at most " +
+                                 std::to_string(limits_.requests_per_second) +
+                                 " a second (maxRequestsPerSecond)");
 }
 
 void ProtooSession::Send(const json::object& message) {
@@ -200,12 +192,54 @@ void ProtooSession::SendError(const json::value& id, int code, std::string_view 
         {"errorReason", Printable(reason, kMaxReason)}});
 }
 
-void ProtooSession::Notify(std::string_view method, json::object data) {
-  Send({{"notification", true}, {"method", method}, {"data", std::move(data)}});
+void ProtooSession::OnEvent(const RoomMessage& message) {
+  if (!link_) return;
+  if (const auto* ended = std::get_if<ConsumerEnded>(&message.event())) {
+    Forget(ended->consumer_id);
+  }
+  const RoomMessage::Text& text = message.In(&RenderNotification);
+  if (!text->empty()) link_->Send(text);
 }
 
-void ProtooSession::Close(uint16_t code, std::string_view reason) {
-  if (link_) link_->Close(code, reason);
+/// The client need not answer the offer of a consumer that is gone.
+void ProtooSession::Forget(const std::string& consumer_id) {
+  std::erase_if(server_requests_, [&](const auto& entry) {
+    if (entry.second.consumer_id != consumer_id) return false;
+    entry.second.answer.Set(Error("consumer closed"));
+    return true;
+  });
+}
+
+void ProtooSession::Offer(const std::vector<std::shared_ptr<Consumer>>& consumers,
+                          Promise<Status> answer) {
+  // The policy is one consumer per offer.
+  const Consumer& consumer = *consumers.front();
+  if (!link_) {
+    answer.Set(Error("peer closed"));
+    return;
+  }
+  uint32_t id = RandomBelow(kRequestIdBound);
+  while (server_requests_.contains(id)) id = RandomBelow(kRequestIdBound);
+  server_requests_.emplace(id, ServerRequest{answer, consumer.id});
+  Send({{"request", true},
+        {"id", id},
+        {"method", "newConsumer"},
+        {"data", NewConsumerData(consumer)}});
+}
+
+void ProtooSession::End(EndReason reason, std::string_view text) {
+  if (!link_) return;
+  switch (reason) {
+    case EndReason::kForGood:
+      link_->Close(kCloseForGood, text.empty() ? kClosedByServer : text);
+      break;
+    case EndReason::kReconnect:
+      link_->Close(kCloseReconnect, text);
+      break;
+    case EndReason::kShutdown:
+      link_->Close(kCloseShutdown, "the server is ending");
+      break;
+  }
 }
 
 void ProtooSession::OnRequest(const json::object& message) {
@@ -241,7 +275,7 @@ void ProtooSession::OnRequest(const json::object& message) {
     context.data = data->get_object();
   }
   ++client_requests_;
-  Spawn(executor_, Handle(shared_from_this(), *id, &known->second, std::move(context)));
+  tasks_.Spawn(Handle(shared_from_this(), *id, &known->second, std::move(context)));
 }
 
 Task<void> ProtooSession::Handle(std::shared_ptr<ProtooSession> self, json::value id,
@@ -263,29 +297,6 @@ Task<void> ProtooSession::Handle(std::shared_ptr<ProtooSession> self, json::valu
   --self->client_requests_;
 }
 
-Task<Result<json::value>> ProtooSession::Request(std::string method, json::object data) {
-  const auto self = shared_from_this();
-  if (!link_) co_return Error("peer closed");
-  if (server_requests_.size() >= kMaxServerRequests) {
-    co_return Error("the client has " + std::to_string(kMaxServerRequests) +
-                    " unanswered requests");
-  }
-  uint32_t id = RandomBelow(kRequestIdBound);
-  while (server_requests_.contains(id)) id = RandomBelow(kRequestIdBound);
-  const auto request = std::make_shared<ServerRequest>(executor_);
-  server_requests_[id] = request;
-  Send({{"request", true}, {"id", id}, {"method", method}, {"data", std::move(data)}});
-  request->wake.expires_after(ServerRequestTimeout(server_requests_.size()));
-  boost::system::error_code ignored;
-  co_await request->wake.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-  // Still ours only when it timed out.
-  if (const auto it = server_requests_.find(id);
-      it != server_requests_.end() && it->second == request) {
-    server_requests_.erase(it);
-  }
-  co_return request->result;
-}
-
 void ProtooSession::OnResponse(const json::object& message) {
   const json::value* id = message.if_contains("id");
   const int64_t number = id && id->is_int64() ? id->get_int64() : -1;
@@ -296,18 +307,15 @@ void ProtooSession::OnResponse(const json::object& message) {
     OnIgnored();
     return;
   }
-  const std::shared_ptr<ServerRequest> request = it->second;
+  const ServerRequest request = it->second;
   server_requests_.erase(it);
   if (IsTruthy(message, "ok")) {
-    const json::value* data = message.if_contains("data");
-    request->result = data ? *data : json::value(json::object());
-  } else {
-    const json::value* reason = message.if_contains("errorReason");
-    request->result =
-        Error(reason && reason->is_string() ? std::string(reason->get_string().c_str())
-                                            : std::string("refused"));
+    request.answer.Set(absl::OkStatus());
+    return;
   }
-  request->wake.cancel();
+  const json::value* reason = message.if_contains("errorReason");
+  request.answer.Set(
+      Error(reason && reason->is_string() ? reason->get_string().c_str() : "refused"));
 }
 
 }  // namespace sluice::controller

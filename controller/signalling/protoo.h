@@ -1,6 +1,5 @@
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <chrono>
@@ -9,13 +8,23 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "controller/http/http_types.h"
 #include "controller/room/room_registry.h"
 #include "controller/signalling/token_bucket.h"
+#include "controller/worker/promise.h"
+#include "controller/worker/task_scope.h"
 
 namespace sluice::controller {
+
+/// WebSocket close codes that clients tell apart.
+inline constexpr uint16_t kCloseForGood = 4000;    ///< the client does not come back
+inline constexpr uint16_t kCloseReconnect = 1012;  ///< "service restart": the client reconnects
+inline constexpr uint16_t kCloseShutdown = 1001;   ///< "going away"; the client reconnects as well
+inline constexpr std::string_view kClosedByServer = "closed by protoo-server";
 
 struct ProtooLimits {
   /// Requests of one peer, with bursts of one second's worth; 0 = no limit. A page that joins a
@@ -24,7 +33,7 @@ struct ProtooLimits {
   std::function<TokenBucket::TimePoint()> now = std::chrono::steady_clock::now;
 };
 
-/// Decides on WebSocket connections of protoo clients (room-api §1.1).
+/// Decides on WebSocket connections of protoo clients (docs/protocols/room-api.md).
 class ProtooGateway {
  public:
   ProtooGateway(const asio::any_io_executor& executor, RoomRegistry* rooms, ProtooLimits limits)
@@ -40,16 +49,14 @@ class ProtooGateway {
 };
 
 /// One protoo client: turns its requests into room operations and the room's notifications and
-/// requests into messages (room-api §1.2–§2). Shared by the socket, the room and requests in
-/// flight; ends when the socket does.
+/// requests into messages (docs/protocols/room-api.md). Shared by the socket, the room and requests
+/// in flight; ends when the socket does.
 class ProtooSession : public WebSocketEvents,
                       public PeerLink,
                       public std::enable_shared_from_this<ProtooSession> {
  public:
   /// Requests of the client that may be unanswered; its library sends a handful at once.
   static constexpr size_t kMaxClientRequests = 256;
-  /// Requests of ours that may be unanswered: newConsumer for a big room.
-  static constexpr size_t kMaxServerRequests = 4'096;
 
   ProtooSession(const asio::any_io_executor& executor, std::shared_ptr<Room> room,
                 std::string peer_id, const ProtooLimits& limits);
@@ -60,12 +67,17 @@ class ProtooSession : public WebSocketEvents,
   void OnIgnored() override;
   void OnClosed() override;
 
-  void Notify(std::string_view method, boost::json::object data) override;
-  Task<Result<boost::json::value>> Request(std::string method, boost::json::object data) override;
-  void Close(uint16_t code, std::string_view reason) override;
+  void OnEvent(const RoomMessage& message) override;
+  void Offer(const std::vector<std::shared_ptr<Consumer>>& consumers,
+             Promise<Status> answer) override;
+  void End(EndReason reason, std::string_view text) override;
 
  private:
-  struct ServerRequest;
+  /// A request of ours without an answer. No time limit: a client may sleep and answer later.
+  struct ServerRequest {
+    Promise<Status> answer;
+    std::string consumer_id;  ///< that it offers
+  };
   /// What a handler wants sent, and what shall happen right after it was queued.
   struct Reply {
     boost::json::value data = boost::json::object();
@@ -85,6 +97,7 @@ class ProtooSession : public WebSocketEvents,
   static const std::map<std::string, Method, std::less<>>& Methods();
 
   void Send(const boost::json::object& message);
+  void Forget(const std::string& consumer_id);
   void SendError(const boost::json::value& id, int code, std::string_view reason);
   void OnRequest(const boost::json::object& message);
   void OnResponse(const boost::json::object& message);
@@ -117,16 +130,16 @@ class ProtooSession : public WebSocketEvents,
   static Task<Result<Reply>> GetDataConsumerStats(Context context);
   static Task<Result<Reply>> RefuseThrottle(Context context);
 
-  asio::any_io_executor executor_;
   std::shared_ptr<Room> room_;
   std::string peer_id_;
   std::shared_ptr<Participant> peer_;
   std::shared_ptr<WebSocketLink> link_;
+  TaskScope tasks_;  ///< requests of the client; they end with the connection
   size_t client_requests_ = 0;
   ProtooLimits limits_;
   TokenBucket request_rate_;
   TokenBucket refusal_rate_;  ///< answers "too many requests"
-  std::map<uint32_t, std::shared_ptr<ServerRequest>> server_requests_;
+  std::map<uint32_t, ServerRequest> server_requests_;
 };
 
 }  // namespace sluice::controller

@@ -1,12 +1,13 @@
-// The client → server requests of protoo (room-api §2.2).
+// The client → server requests of protoo.
 
 #include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
 #include <utility>
 
 #include "controller/ortc/ortc.h"
-#include "controller/room/shapes.h"
 #include "controller/signalling/fields.h"
 #include "controller/signalling/protoo.h"
+#include "controller/signalling/shapes.h"
 
 namespace sluice::controller {
 
@@ -84,11 +85,15 @@ Task<Result<ProtooSession::Reply>> ProtooSession::Join(Context context) {
   if (!device.ok()) co_return device.status();
   Result<std::optional<RtpCapabilities>> capabilities = OptionalCapabilities(context.data, "");
   if (!capabilities.ok()) co_return capabilities.status();
-  const Status joined = context.room->Join(context.peer, *std::move(name), *std::move(device),
+  const Status joined = context.room->Join(context.peer, *std::move(name), json::serialize(*device),
                                            *std::move(capabilities));
   if (!joined.ok()) co_return joined;
   Reply reply;
-  reply.data = json::object{{"peers", context.room->DescribeOthers(*context.peer)}};
+  json::array others;
+  for (const auto& other : context.room->Others(*context.peer)) {
+    others.push_back(DescribePeer(*other));
+  }
+  reply.data = json::object{{"peers", std::move(others)}};
   reply.then = [room = context.room, peer = context.peer] { room->AnnounceJoin(peer); };
   co_return reply;
 }
@@ -141,7 +146,7 @@ Task<Result<ProtooSession::Reply>> ProtooSession::Produce(Context context) {
   if (!app_data.ok()) co_return app_data.status();
   (*app_data)["peerId"] = context.peer->id;
   const Result<std::shared_ptr<Producer>> producer = co_await context.room->Produce(
-      context.peer, *transport, *kind, *std::move(parameters), *std::move(app_data));
+      context.peer, *transport, *kind, *std::move(parameters), json::serialize(*app_data));
   if (!producer.ok()) co_return producer.status();
   Reply reply;
   reply.data = json::object{{"id", (*producer)->id}};
@@ -178,7 +183,7 @@ Task<Result<ProtooSession::Reply>> ProtooSession::ResumeProducer(Context context
 Task<Result<ProtooSession::Reply>> ProtooSession::PauseConsumer(Context context) {
   const auto consumer = FindConsumer(*context.peer, context.data);
   if (!consumer.ok()) co_return consumer.status();
-  const Status paused = co_await context.room->worker()->PauseConsumer((*consumer)->id);
+  const Status paused = co_await (*consumer)->remote->Pause();
   if (!paused.ok()) co_return paused;
   co_return Reply{};
 }
@@ -186,7 +191,7 @@ Task<Result<ProtooSession::Reply>> ProtooSession::PauseConsumer(Context context)
 Task<Result<ProtooSession::Reply>> ProtooSession::ResumeConsumer(Context context) {
   const auto consumer = FindConsumer(*context.peer, context.data);
   if (!consumer.ok()) co_return consumer.status();
-  const Status resumed = co_await context.room->worker()->ResumeConsumer((*consumer)->id);
+  const Status resumed = co_await (*consumer)->remote->Resume();
   if (!resumed.ok()) co_return resumed;
   co_return Reply{};
 }
@@ -208,7 +213,7 @@ Task<Result<ProtooSession::Reply>> ProtooSession::SetConsumerPreferredLayers(Con
     if (!temporal.ok()) co_return temporal.status();
     layers.temporal = static_cast<uint8_t>(*temporal);
   }
-  const Status set = co_await context.room->worker()->SetPreferredLayers((*consumer)->id, layers);
+  const Status set = co_await (*consumer)->remote->SetPreferredLayers(layers);
   if (!set.ok()) co_return set;
   co_return Reply{};
 }
@@ -218,8 +223,7 @@ Task<Result<ProtooSession::Reply>> ProtooSession::SetConsumerPriority(Context co
   if (!consumer.ok()) co_return consumer.status();
   const auto priority = RequiredInteger(context.data, "priority", "", 0, kMaxPriority);
   if (!priority.ok()) co_return TypeError("priority must be a positive number (1 to 255)");
-  const Status set = co_await context.room->worker()->SetPriority((*consumer)->id,
-                                                                  static_cast<uint8_t>(*priority));
+  const Status set = co_await (*consumer)->remote->SetPriority(static_cast<uint8_t>(*priority));
   if (!set.ok()) co_return set;
   co_return Reply{};
 }
@@ -227,7 +231,7 @@ Task<Result<ProtooSession::Reply>> ProtooSession::SetConsumerPriority(Context co
 Task<Result<ProtooSession::Reply>> ProtooSession::RequestConsumerKeyFrame(Context context) {
   const auto consumer = FindConsumer(*context.peer, context.data);
   if (!consumer.ok()) co_return consumer.status();
-  const Status asked = co_await context.room->worker()->RequestKeyFrame((*consumer)->id);
+  const Status asked = co_await (*consumer)->remote->RequestKeyFrame();
   if (!asked.ok()) co_return asked;
   co_return Reply{};
 }
@@ -249,7 +253,7 @@ Task<Result<ProtooSession::Reply>> ProtooSession::ChangeDisplayName(Context cont
 Task<Result<ProtooSession::Reply>> ProtooSession::GetTransportStats(Context context) {
   const auto transport = FindTransport(*context.peer, context.data);
   if (!transport.ok()) co_return transport.status();
-  Result<json::array> stats = co_await context.room->worker()->TransportStats((*transport)->id);
+  Result<json::array> stats = co_await (*transport)->remote->Stats();
   if (!stats.ok()) co_return stats.status();
   co_return Reply{*std::move(stats), {}};
 }
@@ -257,7 +261,7 @@ Task<Result<ProtooSession::Reply>> ProtooSession::GetTransportStats(Context cont
 Task<Result<ProtooSession::Reply>> ProtooSession::GetProducerStats(Context context) {
   const auto producer = FindProducer(*context.peer, context.data);
   if (!producer.ok()) co_return producer.status();
-  Result<json::array> stats = co_await context.room->worker()->ProducerStats((*producer)->id);
+  Result<json::array> stats = co_await (*producer)->remote->Stats();
   if (!stats.ok()) co_return stats.status();
   co_return Reply{*std::move(stats), {}};
 }
@@ -265,7 +269,7 @@ Task<Result<ProtooSession::Reply>> ProtooSession::GetProducerStats(Context conte
 Task<Result<ProtooSession::Reply>> ProtooSession::GetConsumerStats(Context context) {
   const auto consumer = FindConsumer(*context.peer, context.data);
   if (!consumer.ok()) co_return consumer.status();
-  Result<json::array> stats = co_await context.room->worker()->ConsumerStats((*consumer)->id);
+  Result<json::array> stats = co_await (*consumer)->remote->Stats();
   if (!stats.ok()) co_return stats.status();
   co_return Reply{*std::move(stats), {}};
 }

@@ -7,8 +7,8 @@
 
 #include "controller/ops/logging.h"
 #include "controller/ortc/ortc.h"
-#include "controller/room/shapes.h"
 #include "controller/signalling/fields.h"
+#include "controller/signalling/shapes.h"
 
 namespace sluice::controller {
 
@@ -113,6 +113,23 @@ Result<json::object> ReadBody(const HttpRequest& request) {
   return Error("body must be a JSON object");
 }
 
+/// Joined peers with the producers that `broadcaster` can consume; none when it does not consume.
+json::array PeersFor(const Participant& broadcaster, const Room& room) {
+  json::array peers;
+  if (!broadcaster.capabilities) return peers;
+  for (const auto& peer : room.JoinedPeers()) {
+    json::array producers;
+    for (const auto& [id, producer] : peer->producers) {
+      if (!CanConsume(producer->consumable, *broadcaster.capabilities)) continue;
+      producers.push_back(json::object{{"id", id}, {"kind", ToString(producer->kind)}});
+    }
+    json::object entry = DescribePeer(*peer);
+    entry["producers"] = std::move(producers);
+    peers.push_back(std::move(entry));
+  }
+  return peers;
+}
+
 }  // namespace
 
 /// One request on its way through the routes.
@@ -126,9 +143,18 @@ struct RestApi::Call {
   std::shared_ptr<Transport> transport;
 };
 
+bool IsTemporary(const Status& status) {
+  return status.code() == absl::StatusCode::kUnavailable ||
+         status.code() == absl::StatusCode::kResourceExhausted;
+}
+
 HttpResponse ErrorResponse(const Status& status) {
   HttpResponse response;
   response.status = status.code() == absl::StatusCode::kInvalidArgument ? 400 : 500;
+  if (IsTemporary(status)) {
+    response.status = 503;
+    response.headers.emplace_back("Retry-After", kRetryAfterSeconds);
+  }
   const std::string message(Reason(status));
   HttpResponse text =
       TextResponse(response.status, std::string(ErrorClassName(status)) + ": " + message);
@@ -226,9 +252,9 @@ HttpResponse RestApi::CreateBroadcaster(const Call& call) {
   json::object device{{"flag", "broadcaster"}, {"name", *device_name}};
   if (!version->empty()) device["version"] = *version;
   const Result<std::shared_ptr<Participant>> broadcaster = call.room->CreateBroadcaster(
-      *id, *std::move(name), std::move(device), *std::move(capabilities));
+      *id, *std::move(name), json::serialize(device), *std::move(capabilities));
   if (!broadcaster.ok()) return ErrorResponse(broadcaster.status());
-  return JsonResponse(json::object{{"peers", call.room->DescribePeersFor(**broadcaster)}});
+  return JsonResponse(json::object{{"peers", PeersFor(**broadcaster, *call.room)}});
 }
 
 Task<HttpResponse> RestApi::DeleteBroadcaster(Call call) {
@@ -281,7 +307,7 @@ Task<HttpResponse> RestApi::Produce(Call call) {
   Result<RtpParameters> parameters = RequiredRtpParameters(call.body, kPrefix);
   if (!parameters.ok()) co_return ErrorResponse(parameters.status());
   const Result<std::shared_ptr<Producer>> producer = co_await call.room->Produce(
-      call.broadcaster, call.transport, *kind, *std::move(parameters), json::object());
+      call.broadcaster, call.transport, *kind, *std::move(parameters), ClientText());
   if (!producer.ok()) co_return ErrorResponse(producer.status());
   call.room->AnnounceProducer(call.broadcaster, *producer);
   co_return JsonResponse(json::object{{"id", (*producer)->id}});
@@ -303,6 +329,7 @@ Task<HttpResponse> RestApi::Consume(Call call) {
   const Result<std::shared_ptr<Consumer>> consumer =
       co_await call.room->Consume(call.broadcaster, call.transport, producer, request);
   if (!consumer.ok()) co_return ErrorResponse(consumer.status());
+  call.room->Deliver(call.broadcaster, *consumer);
   co_return JsonResponse(json::object{{"id", (*consumer)->id},
                                       {"producerId", producer->id},
                                       {"kind", ToString(producer->kind)},

@@ -9,8 +9,8 @@
 
 namespace sluice::controller {
 
-/// The REST broadcaster API (room-api §3): nine routes under /rooms, each one call of a room
-/// operation. Stateless: everything lives in the rooms.
+/// The REST broadcaster API (docs/protocols/room-api.md): nine routes under /rooms, each one call
+/// of a room operation. Stateless: everything lives in the rooms.
 class RestApi {
  public:
   explicit RestApi(RoomRegistry* rooms) : rooms_(rooms) {}
@@ -37,8 +37,12 @@ class RestApi {
   RoomRegistry* rooms_;
 };
 
-/// An error as the API shows it: 400 for a TypeError, 500 otherwise; the message as the reason
-/// phrase, "<Class>: <message>" as the body.
+/// Whether the same request may succeed soon: no worker runs, or it has too much to do.
+bool IsTemporary(const Status& status);
+/// What an answer 503 tells the client to wait.
+inline constexpr const char* kRetryAfterSeconds = "2";
+/// An error as the API shows it: 400 for a TypeError, 503 when it is temporary, 500 otherwise; the
+/// message as the reason phrase, "<Class>: <message>" as the body.
 HttpResponse ErrorResponse(const Status& status);
 
 }  // namespace sluice::controller

@@ -9,11 +9,12 @@
 namespace sluice::controller {
 
 /// Cuts a byte stream into frames: uint32 little-endian length, then that many bytes
-/// (router-protocol §1.4). A frame that claims more than the maximum breaks the stream for good.
+/// (docs/protocols/worker-pipe.md). A frame that claims more than the maximum breaks the stream for
+/// good.
 class FrameBuffer {
  public:
   static constexpr size_t kPrefix = 4;
-  static constexpr size_t kMaxFrame = 8'388'608;  ///< bytes with the prefix (router-protocol §1.4)
+  static constexpr size_t kMaxFrame = 8'388'608;  ///< bytes with the prefix
 
   void Append(std::span<const uint8_t> bytes);
 

@@ -70,37 +70,108 @@ Result<FBS::WebRtcTransport::FingerprintAlgorithm> EncodeAlgorithm(const std::st
                    "\" is not one of sha-1, sha-224, sha-256, sha-384, sha-512");
 }
 
+Method CloseMethod(WorkerObjectKind kind) {
+  switch (kind) {
+    case WorkerObjectKind::kRouter:
+      return Method::WORKER_CLOSE_ROUTER;
+    case WorkerObjectKind::kTransport:
+      return Method::ROUTER_CLOSE_TRANSPORT;
+    case WorkerObjectKind::kProducer:
+      return Method::TRANSPORT_CLOSE_PRODUCER;
+    case WorkerObjectKind::kConsumer:
+      return Method::TRANSPORT_CLOSE_CONSUMER;
+    case WorkerObjectKind::kObserver:
+      return Method::ROUTER_CLOSE_RTPOBSERVER;
+  }
+  return Method::ROUTER_CLOSE_TRANSPORT;
+}
+
+BodyBuilder CloseBody(WorkerObjectKind kind, std::string id) {
+  return [kind, id = std::move(id)](FlatBufferBuilder& builder) {
+    switch (kind) {
+      case WorkerObjectKind::kRouter:
+        return Finish(Kind::Worker_CloseRouterRequest,
+                      FBS::Worker::CreateCloseRouterRequestDirect(builder, id.c_str()));
+      case WorkerObjectKind::kTransport:
+        return Finish(Kind::Router_CloseTransportRequest,
+                      FBS::Router::CreateCloseTransportRequestDirect(builder, id.c_str()));
+      case WorkerObjectKind::kProducer:
+        return Finish(Kind::Transport_CloseProducerRequest,
+                      FBS::Transport::CreateCloseProducerRequestDirect(builder, id.c_str()));
+      case WorkerObjectKind::kConsumer:
+        return Finish(Kind::Transport_CloseConsumerRequest,
+                      FBS::Transport::CreateCloseConsumerRequestDirect(builder, id.c_str()));
+      case WorkerObjectKind::kObserver:
+        return Finish(Kind::Router_CloseRtpObserverRequest,
+                      FBS::Router::CreateCloseRtpObserverRequestDirect(builder, id.c_str()));
+    }
+    return RequestBody{};
+  };
+}
+
 }  // namespace
 
+/// What all users of one worker share.
+struct MediaWorker::Shared {
+  int index;
+  std::shared_ptr<WorkerChannel> channel;
+  std::string webrtc_server_id;
+  int room_count = 0;
+  std::unordered_map<std::string, std::shared_ptr<EventHandler>> handlers;
+};
+
 MediaWorker::MediaWorker(int index, std::shared_ptr<WorkerChannel> channel)
-    : index_(index), channel_(std::move(channel)) {}
+    : MediaWorker(std::make_shared<Shared>(Shared{index, std::move(channel), {}, 0, {}})) {}
+
+MediaWorker::MediaWorker(std::shared_ptr<Shared> shared)
+    : shared_(std::move(shared)), channel_(shared_->channel), lane_(channel_->NewLane()) {}
 
 MediaWorker::~MediaWorker() = default;
 
-bool MediaWorker::alive() const { return !channel_->closed(); }
-
-void MediaWorker::Subscribe(const std::string& id, EventHandler handler) {
-  handlers_[id] = std::make_shared<EventHandler>(std::move(handler));
+std::shared_ptr<MediaWorker> MediaWorker::ForUser() const {
+  return std::shared_ptr<MediaWorker>(new MediaWorker(shared_));
 }
 
-void MediaWorker::Unsubscribe(const std::string& id) { handlers_.erase(id); }
+int MediaWorker::index() const { return shared_->index; }
+bool MediaWorker::alive() const { return !channel_->closed(); }
+const asio::any_io_executor& MediaWorker::executor() const { return channel_->executor(); }
+const std::string& MediaWorker::webrtc_server_id() const { return shared_->webrtc_server_id; }
+void MediaWorker::set_webrtc_server_id(std::string id) {
+  shared_->webrtc_server_id = std::move(id);
+}
+int& MediaWorker::room_count() { return shared_->room_count; }
+
+void MediaWorker::Subscribe(const std::string& id, EventHandler handler) {
+  shared_->handlers[id] = std::make_shared<EventHandler>(std::move(handler));
+}
+
+void MediaWorker::Unsubscribe(const std::string& id) { shared_->handlers.erase(id); }
 
 void MediaWorker::Dispatch(const FBS::Notification::Notification& notification) {
-  const auto it = handlers_.find(notification.handler_id()->str());
-  if (it == handlers_.end()) return;
+  const auto it = shared_->handlers.find(notification.handler_id()->str());
+  if (it == shared_->handlers.end()) return;
   const std::shared_ptr<EventHandler> handler = it->second;  // survives its own Unsubscribe
   if (const auto event = DecodeEvent(notification)) (*handler)(*event);
 }
 
 Task<Result<WorkerResponse>> MediaWorker::Ask(Method method, std::string handler_id, Body body) {
-  return channel_->Request(method, std::move(handler_id), std::move(body));
+  return channel_->Request(lane_, method, std::move(handler_id), std::move(body));
 }
 
 Task<Status> MediaWorker::Call(Method method, std::string handler_id, Body body) {
-  const std::shared_ptr<WorkerChannel> channel = channel_;
   const Result<WorkerResponse> response =
-      co_await channel->Request(method, std::move(handler_id), std::move(body));
+      co_await channel_->Request(lane_, method, std::move(handler_id), std::move(body));
   co_return response.status();
+}
+
+Task<Status> MediaWorker::CloseObject(WorkerObjectKind kind, std::string parent_id,
+                                      std::string id) {
+  return Call(CloseMethod(kind), std::move(parent_id), CloseBody(kind, std::move(id)));
+}
+
+void MediaWorker::PostClose(WorkerObjectKind kind, const std::string& parent_id,
+                            const std::string& id) {
+  channel_->Post(lane_, CloseMethod(kind), parent_id, CloseBody(kind, id), "closing an object");
 }
 
 Task<Status> MediaWorker::CreateWebRtcServer(std::string id, std::vector<ListenAddress> listen) {
@@ -117,13 +188,6 @@ Task<Status> MediaWorker::CreateRouter(std::string id) {
   return Call(Method::WORKER_CREATE_ROUTER, "", [id = std::move(id)](FlatBufferBuilder& builder) {
     return Finish(Kind::Worker_CreateRouterRequest,
                   FBS::Worker::CreateCreateRouterRequestDirect(builder, id.c_str()));
-  });
-}
-
-Task<Status> MediaWorker::CloseRouter(std::string id) {
-  return Call(Method::WORKER_CLOSE_ROUTER, "", [id = std::move(id)](FlatBufferBuilder& builder) {
-    return Finish(Kind::Worker_CloseRouterRequest,
-                  FBS::Worker::CreateCloseRouterRequestDirect(builder, id.c_str()));
   });
 }
 
@@ -184,8 +248,10 @@ Task<Result<PlainTransportInfo>> MediaWorker::CreatePlainTransport(std::string r
   Body body = [id, options](FlatBufferBuilder& builder) {
     const auto base = EncodeBaseOptions(builder, 0);
     const auto listen = EncodeListen(builder, options.listen);
+    Offset<FBS::Transport::ListenInfo> rtcp_listen;
+    if (options.rtcp_listen) rtcp_listen = EncodeListen(builder, *options.rtcp_listen);
     const auto encoded = FBS::PlainTransport::CreatePlainTransportOptions(
-        builder, base, listen, /*rtcp_listen_info=*/{}, options.rtcp_mux, options.comedia);
+        builder, base, listen, rtcp_listen, options.rtcp_mux, options.comedia);
     return Finish(
         Kind::Router_CreatePlainTransportRequest,
         FBS::Router::CreateCreatePlainTransportRequestDirect(builder, id.c_str(), encoded));
@@ -253,14 +319,6 @@ Task<Status> MediaWorker::EnableBandwidthTrace(std::string id) {
   });
 }
 
-Task<Status> MediaWorker::CloseTransport(std::string router_id, std::string id) {
-  return Call(Method::ROUTER_CLOSE_TRANSPORT, std::move(router_id),
-              [id = std::move(id)](FlatBufferBuilder& builder) {
-                return Finish(Kind::Router_CloseTransportRequest,
-                              FBS::Router::CreateCloseTransportRequestDirect(builder, id.c_str()));
-              });
-}
-
 Task<Result<RtpType>> MediaWorker::Produce(std::string transport_id, std::string producer_id,
                                            MediaKind kind, RtpParameters parameters,
                                            RtpMapping mapping) {
@@ -277,15 +335,6 @@ Task<Result<RtpType>> MediaWorker::Produce(std::string transport_id, std::string
   const auto* answer = response->message->body_as_Transport_ProduceResponse();
   if (!answer) co_return Error("the worker answered without a producer type");
   co_return static_cast<RtpType>(answer->type());
-}
-
-Task<Status> MediaWorker::CloseProducer(std::string transport_id, std::string producer_id) {
-  return Call(Method::TRANSPORT_CLOSE_PRODUCER, std::move(transport_id),
-              [producer_id = std::move(producer_id)](FlatBufferBuilder& builder) {
-                return Finish(
-                    Kind::Transport_CloseProducerRequest,
-                    FBS::Transport::CreateCloseProducerRequestDirect(builder, producer_id.c_str()));
-              });
 }
 
 Task<Status> MediaWorker::PauseProducer(std::string id) {
@@ -314,15 +363,6 @@ Task<Result<ConsumeResult>> MediaWorker::Consume(std::string transport_id, Consu
   if (!answer) co_return Error("the worker answered without a consumer");
   co_return ConsumeResult{answer->paused(), answer->producer_paused(),
                           DecodeScore(*answer->score())};
-}
-
-Task<Status> MediaWorker::CloseConsumer(std::string transport_id, std::string consumer_id) {
-  return Call(Method::TRANSPORT_CLOSE_CONSUMER, std::move(transport_id),
-              [consumer_id = std::move(consumer_id)](FlatBufferBuilder& builder) {
-                return Finish(
-                    Kind::Transport_CloseConsumerRequest,
-                    FBS::Transport::CreateCloseConsumerRequestDirect(builder, consumer_id.c_str()));
-              });
 }
 
 Task<Status> MediaWorker::PauseConsumer(std::string id) {
@@ -355,6 +395,20 @@ Task<Status> MediaWorker::SetPriority(std::string consumer_id, uint8_t priority)
 
 Task<Status> MediaWorker::RequestKeyFrame(std::string consumer_id) {
   return Call(Method::CONSUMER_REQUEST_KEY_FRAME, std::move(consumer_id), {});
+}
+
+Task<Result<uint64_t>> MediaWorker::RtpBytesReceived(std::string transport_id) {
+  Body none;
+  const Result<WorkerResponse> response =
+      co_await Ask(Method::TRANSPORT_GET_STATS, std::move(transport_id), std::move(none));
+  if (!response.ok()) co_return response.status();
+  if (const auto* plain = response->message->body_as_PlainTransport_GetStatsResponse()) {
+    co_return plain->base()->rtp_bytes_received();
+  }
+  if (const auto* webrtc = response->message->body_as_WebRtcTransport_GetStatsResponse()) {
+    co_return webrtc->base()->rtp_bytes_received();
+  }
+  co_return Error("the worker answered without stats");
 }
 
 Task<Result<boost::json::array>> MediaWorker::TransportStats(std::string id) {

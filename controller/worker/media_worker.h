@@ -26,15 +26,21 @@ class FlatBufferBuilder;
 namespace sluice::controller {
 
 class WorkerChannel;
+class WorkerLane;
 struct RequestBody;
 struct WorkerResponse;
 
-/// The calls that rooms make to one media worker, typed (router-protocol §2). Shared by the rooms
-/// on it; when the worker dies every call in flight fails with kUnavailable and so does each later
-/// one, and the owner (WorkerPool) makes a new MediaWorker.
+/// Kinds of objects in a worker that are closed one by one.
+enum class WorkerObjectKind : uint8_t { kRouter, kTransport, kProducer, kConsumer, kObserver };
+
+/// The calls that one user, a room or the pool, makes to one media worker, typed. When the worker
+/// dies every call in flight fails with kUnavailable and so does each later one, and the owner
+/// (WorkerPool) makes a new MediaWorker.
 ///
-/// Object ids are the caller's (UUIDs), so that it can subscribe to an object's notifications
-/// before the object exists and miss none.
+/// Users of the same worker have a MediaWorker each (ForUser()), so that their requests take turns;
+/// calls of one user reach the worker in order. Object ids are the caller's (UUIDs), so that it can
+/// subscribe to an object's notifications before the object exists and miss none. Rooms do not call
+/// this class directly for objects, they hold handles (worker_objects.h).
 class MediaWorker : public std::enable_shared_from_this<MediaWorker> {
  public:
   using EventHandler = std::function<void(const WorkerEvent&)>;
@@ -42,11 +48,18 @@ class MediaWorker : public std::enable_shared_from_this<MediaWorker> {
   MediaWorker(int index, std::shared_ptr<WorkerChannel> channel);
   ~MediaWorker();
 
-  int index() const { return index_; }
+  /// The same worker for another user, whose requests take turns with ours.
+  std::shared_ptr<MediaWorker> ForUser() const;
+  bool SameWorker(const MediaWorker& other) const { return shared_ == other.shared_; }
+
+  int index() const;
   bool alive() const;
+  const asio::any_io_executor& executor() const;
   /// "" when its transports have sockets of their own.
-  const std::string& webrtc_server_id() const { return webrtc_server_id_; }
-  void set_webrtc_server_id(std::string id) { webrtc_server_id_ = std::move(id); }
+  const std::string& webrtc_server_id() const;
+  void set_webrtc_server_id(std::string id);
+  /// Rooms placed here, for least-loaded placement. Kept by the rooms.
+  int& room_count();
 
   /// Routes notifications of object `id` to `handler` until Unsubscribe. The handler may call
   /// anything here, Unsubscribe of itself included.
@@ -54,9 +67,14 @@ class MediaWorker : public std::enable_shared_from_this<MediaWorker> {
   void Unsubscribe(const std::string& id);
   void Dispatch(const FBS::Notification::Notification& notification);
 
+  /// Closes an object and waits for the answer. `parent_id`: "" of a router, a router's id of
+  /// transports and observers, a transport's id of the others.
+  Task<Status> CloseObject(WorkerObjectKind kind, std::string parent_id, std::string id);
+  /// The same for somebody who does not wait.
+  void PostClose(WorkerObjectKind kind, const std::string& parent_id, const std::string& id);
+
   Task<Status> CreateWebRtcServer(std::string id, std::vector<ListenAddress> listen);
   Task<Status> CreateRouter(std::string id);
-  Task<Status> CloseRouter(std::string id);
   Task<Status> CreateAudioLevelObserver(std::string router_id, std::string id, uint16_t max_entries,
                                         int8_t threshold, uint16_t interval_ms);
   Task<Status> AddToObserver(std::string observer_id, std::string producer_id);
@@ -69,16 +87,13 @@ class MediaWorker : public std::enable_shared_from_this<MediaWorker> {
   Task<Result<IceParameters>> RestartIce(std::string id);
   Task<Status> SetMaxIncomingBitrate(std::string id, uint64_t bps);
   Task<Status> EnableBandwidthTrace(std::string id);
-  Task<Status> CloseTransport(std::string router_id, std::string id);
 
   Task<Result<RtpType>> Produce(std::string transport_id, std::string producer_id, MediaKind kind,
                                 RtpParameters parameters, RtpMapping mapping);
-  Task<Status> CloseProducer(std::string transport_id, std::string producer_id);
   Task<Status> PauseProducer(std::string id);
   Task<Status> ResumeProducer(std::string id);
 
   Task<Result<ConsumeResult>> Consume(std::string transport_id, ConsumeOptions options);
-  Task<Status> CloseConsumer(std::string transport_id, std::string consumer_id);
   Task<Status> PauseConsumer(std::string id);
   Task<Status> ResumeConsumer(std::string id);
   Task<Status> SetPreferredLayers(std::string consumer_id, ConsumerLayers layers);
@@ -87,24 +102,24 @@ class MediaWorker : public std::enable_shared_from_this<MediaWorker> {
 
   /// Everything that the worker has counted since it started (docs/metrics.md).
   Task<Result<WorkerCounters>> GetCounters();
+  /// Bytes of media that a transport has received, without RTCP and retransmissions.
+  Task<Result<uint64_t>> RtpBytesReceived(std::string transport_id);
   /// Stats as the room API shows them (§2.5): arrays of flat objects.
   Task<Result<boost::json::array>> TransportStats(std::string id);
   Task<Result<boost::json::array>> ProducerStats(std::string id);
   Task<Result<boost::json::array>> ConsumerStats(std::string id);
 
-  /// Rooms placed here, for least-loaded placement. Kept by RoomRegistry.
-  int room_count = 0;
-
  private:
   using Body = std::function<RequestBody(flatbuffers::FlatBufferBuilder&)>;
+  struct Shared;
+  explicit MediaWorker(std::shared_ptr<Shared> shared);
 
   Task<Status> Call(FBS::Request::Method method, std::string handler_id, Body body);
   Task<Result<WorkerResponse>> Ask(FBS::Request::Method method, std::string handler_id, Body body);
 
-  int index_;
-  std::string webrtc_server_id_;
+  std::shared_ptr<Shared> shared_;  ///< by all users of the worker
   std::shared_ptr<WorkerChannel> channel_;
-  std::unordered_map<std::string, std::shared_ptr<EventHandler>> handlers_;
+  std::shared_ptr<WorkerLane> lane_;  ///< where our requests wait for their turn
 };
 
 /// Runs a call whose failure changes nothing any more: it is logged, unless the worker has died.

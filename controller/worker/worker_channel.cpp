@@ -1,12 +1,14 @@
 #include "controller/worker/worker_channel.h"
 
+#include <spdlog/spdlog.h>
+
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <exception>
+#include <optional>
 #include <utility>
+
+#include "controller/ops/logging.h"
+#include "controller/worker/promise.h"
 
 namespace sluice::controller {
 
@@ -26,19 +28,27 @@ Status ToStatus(const FBS::Response::Response& response) {
 
 }  // namespace
 
-void Spawn(const asio::any_io_executor& executor, Task<void> task) {
-  asio::co_spawn(executor, std::move(task), [](const std::exception_ptr& failure) {
-    if (failure) std::rethrow_exception(failure);
-  });
-}
+/// A request that was made and is not answered yet.
+struct WorkerChannel::Call {
+  FBS::Request::Method method;
+  std::string handler_id;
+  BodyBuilder body;
+  std::optional<Promise<Result<WorkerResponse>>> answer;  // nullopt: nobody waits
+  const char* what = "";                                  // of one that nobody waits for
+};
 
-/// One request in flight. The timer is both the time-out and the wake-up: it is cancelled when the
-/// answer is there.
+/// The requests of one caller.
+class WorkerLane {
+ public:
+  std::deque<WorkerChannel::Call> waiting;
+  size_t in_flight = 0;
+  bool ready = false;  // has its place among the channel's ready lanes
+};
+
 struct WorkerChannel::Pending {
-  explicit Pending(const asio::any_io_executor& executor) : wake(executor) {}
-  asio::steady_timer wake;
-  bool done = false;
-  Result<WorkerResponse> result = absl::DeadlineExceededError("no answer from the worker");
+  std::shared_ptr<WorkerLane> lane;
+  Call call;
+  uint64_t sent_tick = 0;
 };
 
 WorkerChannel::WorkerChannel(const asio::any_io_executor& executor, int read_fd, int write_fd,
@@ -47,7 +57,8 @@ WorkerChannel::WorkerChannel(const asio::any_io_executor& executor, int read_fd,
       read_(executor, read_fd),
       write_(executor, write_fd),
       events_(events),
-      read_chunk_(kReadChunk) {}
+      read_chunk_(kReadChunk),
+      own_lane_(NewLane()) {}
 
 WorkerChannel::~WorkerChannel() = default;
 
@@ -103,49 +114,114 @@ void WorkerChannel::OnFrame(std::vector<uint8_t> bytes) {
 
 void WorkerChannel::OnResponse(const std::shared_ptr<const std::vector<uint8_t>>& frame,
                                const FBS::Response::Response& response) {
+  if (events_) events_->OnAnswer();
   const auto it = pending_.find(response.id());
-  if (it == pending_.end()) return;  // its caller has given up
-  const std::shared_ptr<Pending> pending = it->second;
+  if (it == pending_.end()) return;  // it took too long and was given up
+  const std::unique_ptr<Pending> pending = std::move(it->second);
   pending_.erase(it);
-  pending->done = true;
+  LetNextIn(pending->lane);
   if (response.accepted()) {
-    pending->result = WorkerResponse{frame, &response};
+    Answer(pending->call, WorkerResponse{frame, &response});
   } else {
-    pending->result = ToStatus(response);
+    Answer(pending->call, ToStatus(response));
   }
-  pending->wake.cancel();
+  Pump();
 }
 
-Task<Result<WorkerResponse>> WorkerChannel::Request(FBS::Request::Method method,
-                                                    std::string handler_id, BodyBuilder body,
-                                                    std::chrono::milliseconds timeout) {
-  const auto self = shared_from_this();
-  if (closed_) co_return absl::UnavailableError("the media worker is gone");
-  if (pending_.size() >= kMaxPending) co_return Error("too many requests to the media worker");
+void WorkerChannel::LetNextIn(const std::shared_ptr<WorkerLane>& lane) {
+  --lane->in_flight;
+  if (!lane->waiting.empty() && !std::exchange(lane->ready, true)) ready_.push_back(lane);
+}
 
+void WorkerChannel::Answer(const Call& call, Result<WorkerResponse> result) {
+  if (call.answer) {
+    call.answer->Set(std::move(result));
+  } else if (!result.ok() && !closed_) {
+    spdlog::debug("{}: {}", call.what, Reason(result.status()));
+  }
+}
+
+std::shared_ptr<WorkerLane> WorkerChannel::NewLane() { return std::make_shared<WorkerLane>(); }
+
+Task<Result<WorkerResponse>> WorkerChannel::Request(std::shared_ptr<WorkerLane> lane,
+                                                    FBS::Request::Method method,
+                                                    std::string handler_id, BodyBuilder body) {
+  if (closed_) co_return absl::UnavailableError("the media worker is gone");
+  if (lane->waiting.size() >= kMaxWaiting) {
+    ++refused_requests_;
+    co_return absl::ResourceExhaustedError(
+        "the media worker is busy: " + std::to_string(kMaxWaiting) +
+        " requests of this room wait already");
+  }
+  const Promise<Result<WorkerResponse>> answer(executor_);
+  Add(lane, {method, std::move(handler_id), std::move(body), answer});
+  co_return co_await answer.Wait();
+}
+
+void WorkerChannel::Post(const std::shared_ptr<WorkerLane>& lane, FBS::Request::Method method,
+                         std::string handler_id, BodyBuilder body, const char* what) {
+  if (closed_) return;
+  Add(lane, {method, std::move(handler_id), std::move(body), std::nullopt, what});
+}
+
+void WorkerChannel::Add(const std::shared_ptr<WorkerLane>& lane, Call call) {
+  lane->waiting.push_back(std::move(call));
+  if (lane->in_flight < kWindow && !std::exchange(lane->ready, true)) ready_.push_back(lane);
+  Pump();
+}
+
+void WorkerChannel::Pump() {
+  while (!ready_.empty() && outgoing_bytes_ < kSendAhead && !closed_) {
+    const std::shared_ptr<WorkerLane> lane = std::move(ready_.front());
+    ready_.pop_front();
+    Call call = std::move(lane->waiting.front());
+    lane->waiting.pop_front();
+    SendRequest(lane, std::move(call));
+    lane->ready = lane->in_flight < kWindow && !lane->waiting.empty();
+    if (lane->ready) ready_.push_back(lane);
+  }
+}
+
+void WorkerChannel::SendRequest(const std::shared_ptr<WorkerLane>& lane, Call call) {
   do {
     ++next_id_;
   } while (next_id_ == 0 || pending_.contains(next_id_));
-  const uint32_t id = next_id_;
-
   flatbuffers::FlatBufferBuilder builder(1024);
-  const RequestBody request_body = body ? body(builder) : RequestBody{};
-  const auto request = FBS::Request::CreateRequestDirect(builder, id, method, handler_id.c_str(),
-                                                         request_body.type, request_body.offset);
+  const RequestBody body = call.body ? call.body(builder) : RequestBody{};
+  const auto request = FBS::Request::CreateRequestDirect(
+      builder, next_id_, call.method, call.handler_id.c_str(), body.type, body.offset);
   builder.FinishSizePrefixed(
       FBS::Message::CreateMessage(builder, FBS::Message::Body::Request, request.Union()));
-  if (!Enqueue(builder)) co_return Error("the media worker does not read its requests");
-
-  const auto pending = std::make_shared<Pending>(executor_);
-  pending_.emplace(id, pending);
-  pending->wake.expires_after(timeout);
-  boost::system::error_code ignored;
-  co_await pending->wake.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-  if (!pending->done) {
-    pending_.erase(id);
-    if (events_) events_->OnUnresponsive();
+  if (builder.GetSize() > FrameBuffer::kMaxFrame) {
+    Answer(call, Error("the request is larger than " + std::to_string(FrameBuffer::kMaxFrame) +
+                       " bytes"));
+    return;
   }
-  co_return pending->result;
+  call.body = nullptr;
+  ++lane->in_flight;
+  pending_.emplace(next_id_, std::make_unique<Pending>(Pending{lane, std::move(call), tick_}));
+  Enqueue(builder);
+}
+
+void WorkerChannel::Probe() {
+  if (closed_) return;
+  SendRequest(own_lane_,
+              {FBS::Request::Method::WORKER_GET_RESOURCE_USAGE, "", {}, std::nullopt, "a probe"});
+}
+
+void WorkerChannel::Tick() {
+  ++tick_;
+  for (auto it = pending_.begin(); it != pending_.end();) {
+    if (tick_ - it->second->sent_tick < kRequestTicks) {
+      ++it;
+      continue;
+    }
+    const std::unique_ptr<Pending> pending = std::move(it->second);
+    it = pending_.erase(it);
+    LetNextIn(pending->lane);
+    Answer(pending->call, absl::DeadlineExceededError("no answer from the media worker"));
+  }
+  Pump();
 }
 
 void WorkerChannel::Notify(FBS::Notification::Event event, const std::string& handler_id) {
@@ -158,15 +234,10 @@ void WorkerChannel::Notify(FBS::Notification::Event event, const std::string& ha
   Enqueue(builder);
 }
 
-bool WorkerChannel::Enqueue(flatbuffers::FlatBufferBuilder& builder) {
-  if (builder.GetSize() > FrameBuffer::kMaxFrame ||
-      outgoing_bytes_ + builder.GetSize() > kMaxQueuedBytes) {
-    return false;
-  }
+void WorkerChannel::Enqueue(flatbuffers::FlatBufferBuilder& builder) {
   outgoing_bytes_ += builder.GetSize();
   outgoing_.push_back(builder.Release());
   if (!writing_) WriteNext();
-  return true;
 }
 
 void WorkerChannel::WriteNext() {
@@ -187,6 +258,7 @@ void WorkerChannel::WriteNext() {
                       self->outgoing_bytes_ -= self->outgoing_.front().size();
                       self->outgoing_.pop_front();
                       self->WriteNext();
+                      self->Pump();
                     });
 }
 
@@ -203,11 +275,13 @@ void WorkerChannel::Close() {
   boost::system::error_code ignored;
   read_.close(ignored);
   write_.close(ignored);
-  const auto pending = std::exchange(pending_, {});
-  for (const auto& [id, request] : pending) {
-    request->done = true;
-    request->result = absl::UnavailableError("the media worker is gone");
-    request->wake.cancel();
+  const Status gone = absl::UnavailableError("the media worker is gone");
+  for (auto& [id, pending] : std::exchange(pending_, {})) {
+    Answer(pending->call, gone);
+    for (const Call& call : std::exchange(pending->lane->waiting, {})) Answer(call, gone);
+  }
+  for (const std::shared_ptr<WorkerLane>& lane : std::exchange(ready_, {})) {
+    for (const Call& call : std::exchange(lane->waiting, {})) Answer(call, gone);
   }
 }
 

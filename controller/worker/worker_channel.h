@@ -1,8 +1,6 @@
 #pragma once
 
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -25,10 +23,10 @@ class ChannelEvents {
  public:
   virtual ~ChannelEvents() = default;
   virtual void OnNotification(const FBS::Notification::Notification& notification) = 0;
-  /// `level`: 'D', 'W', 'E' or 'X' (router-protocol §1.8).
+  /// `level`: 'D', 'W', 'E' or 'X' (docs/protocols/worker-pipe.md).
   virtual void OnLog(char level, std::string_view text) = 0;
-  /// A request got no answer in time: the worker hangs. May be called more than once.
-  virtual void OnUnresponsive() = 0;
+  /// A request was answered: the worker lives.
+  virtual void OnAnswer() = 0;
   /// The pipe ended or broke; every pending request has failed. Called once.
   virtual void OnChannelClosed(const std::string& why) = 0;
 };
@@ -46,17 +44,29 @@ struct RequestBody {
 };
 using BodyBuilder = std::function<RequestBody(flatbuffers::FlatBufferBuilder&)>;
 
-/// The controller's end of one worker's pipe: frames, request ids, time-outs (router-protocol
-/// §1.4). Shared by its owner and by requests in flight. Every incoming frame is verified before it
-/// is read; a frame that does not verify is logged and dropped.
+/// Where the requests of one caller wait for their turn; see WorkerChannel.
+class WorkerLane;
+
+/// The controller's end of one worker's pipe: frames, request ids, whose turn it is. Shared by its
+/// owner and by requests in flight. Every incoming frame is verified before it is read; a frame
+/// that does not verify is logged and dropped.
+///
+/// Requests wait for room: each caller (a room) has a lane, lanes take turns, and a lane has at
+/// most kWindow requests at the worker. So a room with 100,000 requests to make delays another
+/// room's request by a few of them. Requests of one lane reach the worker in the order in which
+/// they were made.
 class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
  public:
-  /// A worker answers in microseconds; this long means that it hangs.
-  static constexpr std::chrono::milliseconds kRequestTimeout{10'000};
-  /// Unsent bytes at which requests are refused: the worker has stopped reading.
-  static constexpr size_t kMaxQueuedBytes = 16 * 1024 * 1024;
-  /// Requests in flight; more than a worker can have a use for.
-  static constexpr size_t kMaxPending = 100'000;
+  /// Unanswered requests of one lane at the worker. It answers one in some 50 µs, so that this many
+  /// keep it busy while the answers travel.
+  static constexpr size_t kWindow = 64;
+  /// Unsent bytes above which lanes wait. The pipe itself holds about 200 KiB.
+  static constexpr size_t kSendAhead = 1024 * 1024;
+  /// Requests of one lane that may wait; more are refused at once. A room of 1,000 peers that all
+  /// come at the same moment makes about 5,000.
+  static constexpr size_t kMaxWaiting = 20'000;
+  /// Ticks that a single request may take at a worker that answers others: far more than any does.
+  static constexpr uint64_t kRequestTicks = 30;
 
   /// Takes ownership of the descriptors (ours: the worker's 4 to read, its 3 to write).
   WorkerChannel(const asio::any_io_executor& executor, int read_fd, int write_fd,
@@ -66,30 +76,59 @@ class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
   /// Starts reading. `events` must outlive the channel or be cut off by Close().
   void Start();
 
-  /// Sends a request and waits for its answer. Fails with the worker's error (class and reason),
-  /// kDeadlineExceeded after `timeout`, kUnavailable when the pipe closes.
-  Task<Result<WorkerResponse>> Request(FBS::Request::Method method, std::string handler_id,
-                                       BodyBuilder body = {},
-                                       std::chrono::milliseconds timeout = kRequestTimeout);
+  std::shared_ptr<WorkerLane> NewLane();
 
-  /// Sends a notification without a body.
+  /// Sends a request when it is its turn and waits for the answer. Fails with the worker's error
+  /// (class and reason), kResourceExhausted when too many wait, kDeadlineExceeded after
+  /// kRequestTicks, kUnavailable when the pipe closes.
+  Task<Result<WorkerResponse>> Request(std::shared_ptr<WorkerLane> lane,
+                                       FBS::Request::Method method, std::string handler_id,
+                                       BodyBuilder body = {});
+
+  /// Sends a request whose answer nobody waits for, however many wait: it closes something. `what`,
+  /// a literal, names it in the log when the worker refuses.
+  void Post(const std::shared_ptr<WorkerLane>& lane, FBS::Request::Method method,
+            std::string handler_id, BodyBuilder body, const char* what);
+
+  /// Sends a notification without a body, before all requests that wait.
   void Notify(FBS::Notification::Event event, const std::string& handler_id);
+
+  /// Asks the worker for a sign of life, before all requests that wait. OnAnswer() follows.
+  void Probe();
+
+  /// To be called once a second: fails requests that are kRequestTicks old. Age is counted in
+  /// calls, not read from a clock, so that time in which this process did not run does not count.
+  void Tick();
 
   /// Fails what is pending, closes the descriptors and tells nobody.
   void Close();
 
   bool closed() const { return closed_; }
+  const asio::any_io_executor& executor() const { return executor_; }
   uint64_t invalid_frames() const { return invalid_frames_; }
+  /// Requests refused because kMaxWaiting of their lane were waiting.
+  uint64_t refused_requests() const { return refused_requests_; }
+  /// Requests at the worker, unanswered.
+  size_t in_flight() const { return pending_.size(); }
 
  private:
+  friend class WorkerLane;
+  struct Call;
   struct Pending;
 
   void ReadSome();
   void OnFrame(std::vector<uint8_t> frame);
   void OnResponse(const std::shared_ptr<const std::vector<uint8_t>>& frame,
                   const FBS::Response::Response& response);
-  bool Enqueue(flatbuffers::FlatBufferBuilder& builder);
+  void Add(const std::shared_ptr<WorkerLane>& lane, Call call);
+  /// Sends what may be sent now.
+  void Pump();
+  void SendRequest(const std::shared_ptr<WorkerLane>& lane, Call call);
+  void Enqueue(flatbuffers::FlatBufferBuilder& builder);
   void WriteNext();
+  /// One request of the lane is no longer at the worker.
+  void LetNextIn(const std::shared_ptr<WorkerLane>& lane);
+  void Answer(const Call& call, Result<WorkerResponse> result);
   void Fail(const std::string& why);
 
   asio::any_io_executor executor_;
@@ -103,8 +142,13 @@ class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
   bool writing_ = false;
   bool closed_ = false;
   uint32_t next_id_ = 0;
+  uint64_t tick_ = 0;
   uint64_t invalid_frames_ = 0;
-  std::unordered_map<uint32_t, std::shared_ptr<Pending>> pending_;
+  uint64_t refused_requests_ = 0;
+  std::unordered_map<uint32_t, std::unique_ptr<Pending>> pending_;  ///< by request id
+  std::deque<std::shared_ptr<WorkerLane>>
+      ready_;                             ///< lanes with a request that may be sent, in turn
+  std::shared_ptr<WorkerLane> own_lane_;  ///< of probes
 };
 
 }  // namespace sluice::controller

@@ -3,10 +3,12 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "controller/ops/logging.h"
-#include "controller/worker/gate.h"
+#include "controller/worker/delay.h"
+#include "controller/worker/liveness.h"
 #include "controller/worker/worker_channel.h"
 
 namespace sluice::controller {
@@ -27,29 +29,33 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
   Slot(WorkerPool* pool, int index) : pool_(pool), index_(index), stop_(pool->executor_) {}
 
   const std::shared_ptr<MediaWorker>& worker() const { return worker_; }
-  bool finished() const { return finished_; }
 
-  Task<void> Run() {
-    const auto self = shared_from_this();
-    while (!stopping_) {
+  static Task<void> Run(std::shared_ptr<Slot> self) {
+    while (!self->stop_.happened()) {
       const Clock::time_point started = Clock::now();
-      co_await LiveOnce();
-      if (stopping_) break;
+      co_await self->LiveOnce();
+      if (self->stop_.happened()) break;
       const auto lived = std::chrono::duration_cast<milliseconds>(Clock::now() - started);
-      co_await stop_.Wait(backoff_.Next(lived));
+      co_await self->stop_.Wait(self->backoff_.Next(lived));
     }
-    finished_ = true;
   }
 
   void Stop() {
-    stopping_ = true;
-    stop_.Open();
+    stop_.Fire();
     if (channel_) channel_->Notify(FBS::Notification::Event::WORKER_CLOSE, "");
+  }
+
+  /// Lets go of everything: the pool is going, the loop runs no more.
+  void Abandon() {
+    stop_.Fire();
+    if (channel_) channel_->Close();
+    started_.reset();
+    ended_.reset();
   }
 
   void OnNotification(const FBS::Notification::Notification& notification) override {
     if (notification.event() == FBS::Notification::Event::WORKER_RUNNING) {
-      if (started_ && notification.handler_id()->string_view() == ready_id_) started_->Open();
+      if (started_ && notification.handler_id()->string_view() == ready_id_) started_->Fire();
       return;
     }
     if (candidate_) candidate_->Dispatch(notification);
@@ -71,16 +77,12 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
     }
   }
 
-  void OnUnresponsive() override {
-    spdlog::error("worker {}: no answer to a request in {} ms, ending it", index_,
-                  WorkerChannel::kRequestTimeout.count());
-    if (handle_) handle_->Kill();
-  }
+  void OnAnswer() override { liveness_.OnAnswer(); }
 
   void OnChannelClosed(const std::string& why) override {
     end_reason_ = why;
-    if (started_) started_->Open();
-    if (ended_) ended_->Open();
+    if (started_) started_->Fire();
+    if (ended_) ended_->Fire();
   }
 
  private:
@@ -88,37 +90,68 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
   Task<void> LiveOnce() {
     Result<LaunchedWorker> launched = pool_->launcher_->Launch(index_);
     if (!launched.ok()) {
-      spdlog::error("worker {}: {}", index_, Reason(launched.status()));
+      const std::string why(Reason(launched.status()));
+      spdlog::error("worker {}: {}", index_, why);
+      pool_->OnStartFailed(++failed_starts_, why);
       co_return;
     }
-    started_ = std::make_shared<Gate>(pool_->executor_);
-    ended_ = std::make_shared<Gate>(pool_->executor_);
+    started_.emplace(pool_->executor_);
+    ended_.emplace(pool_->executor_);
     ready_id_ = launched->ready_id;
     handle_ = std::move(launched->handle);
     channel_ = std::make_shared<WorkerChannel>(pool_->executor_, launched->read_fd,
                                                launched->write_fd, this);
     candidate_ = std::make_shared<MediaWorker>(index_, channel_);
     channel_->Start();
-    if (stopping_) channel_->Notify(FBS::Notification::Event::WORKER_CLOSE, "");
+    if (stop_.happened()) channel_->Notify(FBS::Notification::Event::WORKER_CLOSE, "");
 
-    const bool ready = co_await started_->Wait(kStartTimeout);
-    if (!ready) {
+    const bool started = co_await started_->Wait(kStartTimeout);
+    if (!started) {
       spdlog::error("worker {}: not ready after {} ms, ending it", index_, kStartTimeout.count());
       handle_->Kill();
     } else if (!channel_->closed()) {
+      liveness_ = LivenessProbe();
+      TaskScope watch(pool_->executor_);
+      watch.Spawn(Watch(shared_from_this(), channel_));
       co_await MakeServer();
       if (!channel_->closed()) {
         worker_ = candidate_;
+        failed_starts_ = 0;
         spdlog::info("worker {} ready (pid {})", index_, ready_id_);
+        pool_->OnReady();
       }
+      co_await ended_->Wait();  // inside, so that the watch lasts as long
     }
     co_await ended_->Wait();
     const std::string how = co_await handle_->WaitForExit();
     Bury(how);
   }
 
+  /// Looks after one life until its scope ends.
+  static Task<void> Watch(std::shared_ptr<Slot> self, std::shared_ptr<WorkerChannel> channel) {
+    while (!channel->closed()) {
+      co_await Delay(self->pool_->options_.probe_period);
+      if (channel->closed()) co_return;
+      channel->Tick();
+      switch (self->liveness_.OnTick()) {
+        case LivenessProbe::Verdict::kAlive:
+          break;
+        case LivenessProbe::Verdict::kAsk:
+          channel->Probe();
+          break;
+        case LivenessProbe::Verdict::kDead:
+          spdlog::error("worker {}: no sign of life for {} probe periods, ending it", self->index_,
+                        LivenessProbe::kMaxUnanswered);
+          ++self->pool_->unresponsive_;
+          self->handle_->Kill();
+          co_return;
+      }
+    }
+  }
+
   void Bury(const std::string& how) {
-    if (stopping_) {
+    const bool asked = stop_.happened();
+    if (asked) {
       spdlog::info("worker {} ended: {}", index_, how);
     } else {
       spdlog::error("worker {} (pid {}) died: {} ({})", index_, ready_id_, how, end_reason_);
@@ -126,8 +159,15 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
     const std::shared_ptr<MediaWorker> dead = std::exchange(worker_, nullptr);
     candidate_.reset();
     channel_.reset();
+    const std::string words = handle_->LastWords();
     handle_.reset();
-    if (dead && pool_->on_died_ && !stopping_) pool_->on_died_(dead);
+    if (asked) return;
+    if (!dead) {
+      pool_->OnStartFailed(++failed_starts_, words.empty() ? how : how + ": " + words);
+      return;
+    }
+    ++pool_->deaths_;
+    if (pool_->on_died_) pool_->on_died_(dead);
   }
 
   Task<void> MakeServer() {
@@ -151,13 +191,13 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
   WorkerPool* pool_;
   int index_;
   RespawnBackoff backoff_;
-  bool stopping_ = false;
-  Gate stop_;  ///< wakes the back-off
-  bool finished_ = false;
+  LivenessProbe liveness_;
+  Event stop_;             ///< ends the lives; wakes the back-off
+  int failed_starts_ = 0;  ///< since a worker was ready here
   std::string ready_id_;
   std::string end_reason_;
-  std::shared_ptr<Gate> started_;
-  std::shared_ptr<Gate> ended_;
+  std::optional<Event> started_;
+  std::optional<Event> ended_;
   std::unique_ptr<WorkerHandle> handle_;
   std::shared_ptr<WorkerChannel> channel_;
   std::shared_ptr<MediaWorker> candidate_;  ///< from launch on
@@ -166,15 +206,33 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
 
 WorkerPool::WorkerPool(const asio::any_io_executor& executor, WorkerLauncher* launcher,
                        Options options)
-    : executor_(executor), launcher_(launcher), options_(std::move(options)) {}
+    : executor_(executor),
+      launcher_(launcher),
+      options_(std::move(options)),
+      became_ready_(std::make_shared<Event>(executor)),
+      lives_(executor) {}
 
-WorkerPool::~WorkerPool() = default;
+WorkerPool::~WorkerPool() {
+  became_ready_->Fire();
+  for (const auto& slot : slots_) slot->Abandon();
+}
 
 void WorkerPool::Start() {
   for (int index = 0; index < options_.workers; ++index) {
     slots_.push_back(std::make_shared<Slot>(this, index));
-    Spawn(executor_, slots_.back()->Run());
+    lives_.Spawn(Slot::Run(slots_.back()));
   }
+}
+
+void WorkerPool::OnReady() {
+  was_ready_ = true;
+  const auto waiting = std::exchange(became_ready_, std::make_shared<Event>(executor_));
+  waiting->Fire();
+}
+
+void WorkerPool::OnStartFailed(int failures, const std::string& why) {
+  if (was_ready_ || failures < kMaxFirstFailures || !on_hopeless_) return;
+  std::exchange(on_hopeless_, nullptr)(why);
 }
 
 std::shared_ptr<MediaWorker> WorkerPool::LeastLoaded() {
@@ -184,7 +242,7 @@ std::shared_ptr<MediaWorker> WorkerPool::LeastLoaded() {
     const size_t slot = (next_slot_ + step) % slots_.size();
     const std::shared_ptr<MediaWorker>& worker = slots_[slot]->worker();
     if (!worker || !worker->alive()) continue;
-    if (!best || worker->room_count < best->room_count) {
+    if (!best || worker->room_count() < best->room_count()) {
       best = worker;
       best_slot = slot;
     }
@@ -194,25 +252,21 @@ std::shared_ptr<MediaWorker> WorkerPool::LeastLoaded() {
 }
 
 Task<Result<std::shared_ptr<MediaWorker>>> WorkerPool::Acquire() {
-  constexpr milliseconds kStep{20};
-  for (milliseconds waited{0}; waited < kAcquireTimeout; waited += kStep) {
+  const Clock::time_point until = Clock::now() + options_.acquire_timeout;
+  for (;;) {
     if (std::shared_ptr<MediaWorker> worker = LeastLoaded()) co_return worker;
-    co_await Delay(kStep);
+    const auto left = std::chrono::ceil<milliseconds>(until - Clock::now());
+    if (left <= milliseconds(0)) break;
+    const std::shared_ptr<Event> became_ready = became_ready_;
+    co_await became_ready->Wait(left);
   }
   co_return absl::UnavailableError("no media worker is running");
 }
 
 Task<void> WorkerPool::Stop() {
-  constexpr milliseconds kStep{10};
   constexpr milliseconds kLimit{3'000};
   for (const auto& slot : slots_) slot->Stop();
-  for (milliseconds waited{0}; waited < kLimit; waited += kStep) {
-    if (std::all_of(slots_.begin(), slots_.end(),
-                    [](const auto& slot) { return slot->finished(); })) {
-      break;
-    }
-    co_await Delay(kStep);
-  }
+  co_await lives_.Join(kLimit);
 }
 
 int WorkerPool::ready_count() const {

@@ -19,7 +19,8 @@
 #include <string_view>
 #include <utility>
 
-#include "controller/worker/gate.h"
+#include "controller/worker/delay.h"
+#include "controller/worker/event.h"
 
 extern char** environ;
 
@@ -76,14 +77,22 @@ Result<Pipe> MakePipe() {
   return pipe;
 }
 
+/// What is known of one output of a worker.
+struct Output {
+  explicit Output(const asio::any_io_executor& executor) : ended(executor) {}
+  std::string last_line;
+  Event ended;
+};
+
 /// Logs what a worker writes to `stream` until it ends. Control characters cannot reach a terminal.
 Task<void> LogOutput(asio::posix::stream_descriptor stream, int index,
-                     spdlog::level::level_enum level) {
+                     spdlog::level::level_enum level, std::shared_ptr<Output> output) {
   std::array<char, ProcessLauncher::kMaxOutputLine> chunk{};
   std::string line;
   const auto flush = [&] {
-    if (!line.empty()) spdlog::log(level, "worker {}: {}", index, line);
-    line.clear();
+    if (line.empty()) return;
+    spdlog::log(level, "worker {}: {}", index, line);
+    output->last_line = std::exchange(line, {});
   };
   for (;;) {
     boost::system::error_code error;
@@ -97,6 +106,7 @@ Task<void> LogOutput(asio::posix::stream_descriptor stream, int index,
     }
   }
   flush();
+  output->ended.Fire();
 }
 
 std::string DescribeExit(int status) {
@@ -109,7 +119,8 @@ std::string DescribeExit(int status) {
 
 class ProcessHandle : public WorkerHandle {
  public:
-  explicit ProcessHandle(pid_t pid) : pid_(pid) {}
+  ProcessHandle(pid_t pid, std::shared_ptr<Output> errors)
+      : pid_(pid), errors_(std::move(errors)) {}
 
   ~ProcessHandle() override {
     if (reaped_) return;
@@ -117,6 +128,8 @@ class ProcessHandle : public WorkerHandle {
     int status = 0;
     waitpid(pid_, &status, 0);  // immediate: SIGKILL cannot be put off
   }
+
+  std::string LastWords() const override { return errors_->last_line; }
 
   void Kill() override {
     if (!reaped_) kill(pid_, SIGKILL);
@@ -128,11 +141,13 @@ class ProcessHandle : public WorkerHandle {
   Task<std::string> WaitForExit() override {
     constexpr milliseconds kStep{10};
     constexpr int kStepsBeforeKill = 100;
+    constexpr milliseconds kOutputLimit{100};  // a child of the worker may hold its output open
     for (int step = 0;; ++step) {
       int status = 0;
       const pid_t result = waitpid(pid_, &status, WNOHANG);
       if (result == pid_) {
         reaped_ = true;
+        co_await errors_->ended.Wait(kOutputLimit);
         co_return DescribeExit(status);
       }
       if (result < 0) {
@@ -146,6 +161,7 @@ class ProcessHandle : public WorkerHandle {
 
  private:
   pid_t pid_;
+  std::shared_ptr<Output> errors_;
   bool reaped_ = false;
 };
 
@@ -249,16 +265,17 @@ Result<LaunchedWorker> ProcessLauncher::Launch(int index) {
                                  output->theirs.get(), errors->theirs.get()},
                                 &pid);
   if (error != 0) return SystemError("cannot start " + options_.binary, error);
+  const auto error_output = std::make_shared<Output>(executor_);
   using Stream = asio::posix::stream_descriptor;
-  Spawn(executor_,
-        LogOutput(Stream(executor_, output->ours.Release()), index, spdlog::level::info));
-  Spawn(executor_,
-        LogOutput(Stream(executor_, errors->ours.Release()), index, spdlog::level::warn));
+  Spawn(executor_, LogOutput(Stream(executor_, output->ours.Release()), index, spdlog::level::info,
+                             std::make_shared<Output>(executor_)));
+  Spawn(executor_, LogOutput(Stream(executor_, errors->ours.Release()), index, spdlog::level::warn,
+                             error_output));
   LaunchedWorker launched;
   launched.read_fd = channel->from.ours.Release();
   launched.write_fd = channel->to.ours.Release();
   launched.ready_id = std::to_string(pid);
-  launched.handle = std::make_unique<ProcessHandle>(pid);
+  launched.handle = std::make_unique<ProcessHandle>(pid, error_output);
   return launched;
 }
 

@@ -21,6 +21,8 @@ class WorkerHandle {
   /// How it ended ("signal 9 (Killed)", "exit code 42"), waiting at most about a second for it to
   /// do so and killing it after that.
   virtual Task<std::string> WaitForExit() = 0;
+  /// The last line that it wrote to its error output, "" when there is none: why it ended.
+  virtual std::string LastWords() const { return {}; }
 };
 
 struct LaunchedWorker {
@@ -40,7 +42,7 @@ class WorkerLauncher {
 
 /// What a worker speaks on its pipe, which decides how it is started.
 enum class PipeProtocol {
-  kRouter,  ///< requests on descriptor 3, the rest on 4 (router-protocol §1.1)
+  kRouter,  ///< requests on descriptor 3, the rest on 4 (docs/protocols/worker-pipe.md)
   kRoom,    ///< both ways on 3, named by MEDIASOUP_CHANNEL_FD (json-room-protocol §1.1)
 };
 

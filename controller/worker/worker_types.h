@@ -10,7 +10,7 @@
 #include "common/socket_address.h"
 
 /// What the controller says to and hears from a media worker, as plain values.
-/// Meanings: router-protocol §2 (requests) and §3 (notifications).
+/// Meanings: proto/*.fbs.
 namespace sluice::controller {
 
 /// One address that a worker shall listen on.
@@ -69,6 +69,7 @@ struct PlainTransportOptions {
   ListenAddress listen;
   bool rtcp_mux = false;
   bool comedia = true;
+  std::optional<ListenAddress> rtcp_listen;  ///< of the second port; absent: as `listen`
 };
 
 struct PlainTransportInfo {
@@ -82,11 +83,13 @@ struct ConsumerScore {
   uint8_t score = 0;           ///< 0..10, of what we send
   uint8_t producer_score = 0;  ///< of the producer stream sent now
   std::vector<uint8_t> producer_scores;
+  friend bool operator==(const ConsumerScore&, const ConsumerScore&) = default;
 };
 
 struct ConsumerLayers {
   uint8_t spatial = 0;
   std::optional<uint8_t> temporal;
+  friend bool operator==(const ConsumerLayers&, const ConsumerLayers&) = default;
 };
 
 struct ConsumeOptions {
@@ -111,6 +114,7 @@ struct ProducerStreamScore {
   uint32_t ssrc = 0;
   std::string rid;
   uint8_t score = 0;
+  friend bool operator==(const ProducerStreamScore&, const ProducerStreamScore&) = default;
 };
 
 // ---- Notifications
@@ -149,6 +153,7 @@ struct BandwidthEstimate {
   uint64_t desired = 0;
   uint64_t effective_desired = 0;
   uint64_t available = 0;
+  friend bool operator==(const BandwidthEstimate&, const BandwidthEstimate&) = default;
 };
 
 using WorkerEvent =

@@ -56,6 +56,16 @@ Offset<void> MakePlain(FlatBufferBuilder& builder, const char* id, bool rtcp_mux
       .Union();
 }
 
+Offset<void> MakePlainStats(FlatBufferBuilder& builder, const char* id, uint64_t rtp_bytes) {
+  const auto name = builder.CreateString(id);
+  FBS::Transport::StatsBuilder stats(builder);
+  stats.add_transport_id(name);
+  stats.add_rtp_bytes_received(rtp_bytes);
+  const auto base = stats.Finish();
+  const auto tuple = FBS::Transport::CreateTupleDirect(builder, "127.0.0.1", kRtpPort);
+  return FBS::PlainTransport::CreateGetStatsResponse(builder, base, false, true, tuple).Union();
+}
+
 Offset<FBS::Consumer::ConsumerScore> MakeScore(FlatBufferBuilder& builder) {
   const std::vector<uint8_t> scores = {10};
   return FBS::Consumer::CreateConsumerScoreDirect(builder, 10, 10, &scores);
@@ -142,6 +152,27 @@ void FakeWorker::NotifyIceState(const std::string& transport_id,
   SendMessage(builder, FBS::Message::Body::Notification, body.Union());
 }
 
+void FakeWorker::NotifyDtlsState(const std::string& transport_id,
+                                 FBS::WebRtcTransport::DtlsState state) {
+  FlatBufferBuilder builder;
+  const auto change = FBS::WebRtcTransport::CreateDtlsStateChangeNotification(builder, state);
+  const auto body = FBS::Notification::CreateNotificationDirect(
+      builder, transport_id.c_str(), FBS::Notification::Event::WEBRTCTRANSPORT_DTLS_STATE_CHANGE,
+      FBS::Notification::Body::WebRtcTransport_DtlsStateChangeNotification, change.Union());
+  SendMessage(builder, FBS::Message::Body::Notification, body.Union());
+}
+
+void FakeWorker::NotifyScore(const std::string& consumer_id, uint8_t score) {
+  FlatBufferBuilder builder;
+  const std::vector<uint8_t> scores = {score};
+  const auto encoded = FBS::Consumer::CreateConsumerScoreDirect(builder, score, score, &scores);
+  const auto change = FBS::Consumer::CreateScoreNotification(builder, encoded);
+  const auto body = FBS::Notification::CreateNotificationDirect(
+      builder, consumer_id.c_str(), FBS::Notification::Event::CONSUMER_SCORE,
+      FBS::Notification::Body::Consumer_ScoreNotification, change.Union());
+  SendMessage(builder, FBS::Message::Body::Notification, body.Union());
+}
+
 size_t FakeWorker::Count(Method method) const {
   return static_cast<size_t>(
       std::count_if(received.begin(), received.end(),
@@ -167,7 +198,10 @@ void FakeWorker::OnFrame(const std::vector<uint8_t>& frame) {
   const auto* request = message->data_as_Request();
   if (!request) return;
   received.push_back({request->method(), request->handler_id()->str()});
-  if (!mute) Answer(*request);
+  if (mute || ignore.contains(request->method())) return;
+  if (before_answer) before_answer(*request);
+  Answer(*request);
+  if (after_answer) after_answer(*request);
 }
 
 void FakeWorker::Answer(const FBS::Request::Request& request) {
@@ -175,6 +209,13 @@ void FakeWorker::Answer(const FBS::Request::Request& request) {
   if (refuse.contains(request.method())) {
     const auto body = FBS::Response::CreateResponseDirect(builder, request.id(), false, {}, {},
                                                           "TypeError", "refused by the test");
+    SendMessage(builder, FBS::Message::Body::Response, body.Union());
+    return;
+  }
+  if (const auto failing = fail_once.find(request.method()); failing != fail_once.end()) {
+    fail_once.erase(failing);
+    const auto body = FBS::Response::CreateResponseDirect(builder, request.id(), false, {}, {},
+                                                          "Error", "not now");
     SendMessage(builder, FBS::Message::Body::Response, body.Union());
     return;
   }
@@ -198,6 +239,10 @@ void FakeWorker::Answer(const FBS::Request::Request& request) {
       transport_ids.push_back(create->transport_id()->str());
       type = FBS::Response::Body::PlainTransport_DumpResponse;
       body = MakePlain(builder, create->transport_id()->c_str(), create->options()->rtcp_mux());
+      plain_ports.push_back(create->options()->listen_info()->port());
+      if (const auto* rtcp = create->options()->rtcp_listen_info()) {
+        plain_ports.push_back(rtcp->port());
+      }
       break;
     }
     case Method::TRANSPORT_PRODUCE:
@@ -214,7 +259,7 @@ void FakeWorker::Answer(const FBS::Request::Request& request) {
       consumers_.emplace(consume->producer_id()->str(), consume->consumer_id()->str());
       consumer_ids.push_back(consume->consumer_id()->str());
       type = FBS::Response::Body::Transport_ConsumeResponse;
-      body = FBS::Transport::CreateConsumeResponse(builder, consume->paused(), false,
+      body = FBS::Transport::CreateConsumeResponse(builder, consume->paused(), producer_paused,
                                                    MakeScore(builder))
                  .Union();
       break;
@@ -229,6 +274,11 @@ void FakeWorker::Answer(const FBS::Request::Request& request) {
       producers_.erase(first, last);
       break;
     }
+    case Method::TRANSPORT_GET_STATS:
+      rtp_bytes += rtp_bytes_step;
+      type = FBS::Response::Body::PlainTransport_GetStatsResponse;
+      body = MakePlainStats(builder, request.handler_id()->c_str(), rtp_bytes);
+      break;
     case Method::TRANSPORT_RESTART_ICE:
       type = FBS::Response::Body::Transport_RestartIceResponse;
       body = FBS::Transport::CreateRestartIceResponseDirect(builder, "ufrag2", "password2", true)
@@ -266,7 +316,7 @@ Result<LaunchedWorker> FakeLauncher::Launch(int /*index*/) {
 }
 
 bool RunUntil(asio::io_context& context, const std::function<bool()>& done) {
-  constexpr int kMaxEvents = 10'000;
+  constexpr int kMaxEvents = 1'000'000;
   constexpr std::chrono::seconds kNeverReached{5};  // only a failing test waits this long
   context.restart();
   for (int event = 0; event < kMaxEvents && !done(); ++event) {

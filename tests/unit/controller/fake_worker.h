@@ -35,11 +35,23 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
   void NotifyVolume(const std::string& observer_id, const std::string& producer_id, int8_t volume);
   void NotifyIceState(const std::string& transport_id, FBS::WebRtcTransport::IceState state);
 
+  void NotifyDtlsState(const std::string& transport_id, FBS::WebRtcTransport::DtlsState state);
+  void NotifyScore(const std::string& consumer_id, uint8_t score);
+
   size_t Count(FBS::Request::Method method) const;
 
   std::vector<Received> received;
-  std::set<FBS::Request::Method> refuse;  ///< answered with a TypeError
-  bool mute = false;                      ///< requests are read and not answered
+  std::set<FBS::Request::Method> refuse;          ///< answered with a TypeError
+  std::set<FBS::Request::Method> ignore;          ///< read and not answered
+  std::multiset<FBS::Request::Method> fail_once;  ///< answered with an Error, once per entry
+  /// Called before and after a request is answered: what is sent then comes in the same read.
+  std::function<void(const FBS::Request::Request&)> before_answer;
+  std::function<void(const FBS::Request::Request&)> after_answer;
+  uint64_t rtp_bytes = 0;             ///< received by each transport, for its stats
+  uint64_t rtp_bytes_step = 0;        ///< by which that grows with each look
+  std::vector<uint16_t> plain_ports;  ///< that plain transports were asked to listen on, 0 = any
+  bool producer_paused = false;       ///< what the answer to consume says
+  bool mute = false;                  ///< requests are read and not answered
   std::string observer_id;
   std::vector<std::string> transport_ids;
   std::vector<std::string> consumer_ids;

@@ -14,21 +14,9 @@ RoomSettings MakeSettings(const RoomFixture::Options& options) {
   settings.media_codecs = *ParseMediaCodecs(Config().media_codecs);
   settings.keep_for_broadcasters = options.keep_for_broadcasters;
   settings.empty_timeout = options.empty_timeout;
+  settings.broadcaster_timeout = options.broadcaster_timeout;
   settings.plain_listen.ip = "127.0.0.1";
   return settings;
-}
-
-template <typename T>
-Task<void> Keep(Task<T> task, std::optional<T>* out) {
-  *out = co_await std::move(task);
-}
-
-template <typename T>
-T Await(asio::io_context& context, Task<T> task) {
-  std::optional<T> out;
-  Spawn(context.get_executor(), Keep(std::move(task), &out));
-  REQUIRE(RunUntil(context, [&] { return out.has_value(); }));
-  return *std::move(out);
 }
 
 }  // namespace
@@ -51,6 +39,16 @@ const json::object* FakeClient::Last(std::string_view method) const {
     if (name && name->as_string() == json::string_view(method.data(), method.size())) return &*it;
   }
   return nullptr;
+}
+
+void FakeClient::AcceptAll() {
+  for (; accepted < socket->messages.size(); ++accepted) {
+    const json::object& message = socket->messages[accepted];
+    if (!message.contains("request")) continue;
+    ++consumers;
+    session->OnText(R"({"response":true,"ok":true,"data":{},"id":)" +
+                    std::to_string(message.at("id").to_number<int>()) + "}");
+  }
 }
 
 int FakeClient::Send(const std::string& method, const std::string& data) {
@@ -95,14 +93,14 @@ HttpResponse RoomFixture::Rest(const std::string& method, const std::string& tar
   ParseTarget(target, &request);
   request.content_type = "application/json";
   request.body = body;
-  return Await(context, rest.Respond(std::move(request)));
+  return Await(rest.Respond(std::move(request)));
 }
 
 FakeClient RoomFixture::Connect(const std::string& room_id, const std::string& peer_id) {
   HttpRequest request;
   ParseTarget("/?peerId=" + peer_id + "&roomId=" + room_id, &request);
   request.websocket_protocols = "protoo";
-  const UpgradeDecision decision = Await(context, gateway.Upgrade(std::move(request)));
+  const UpgradeDecision decision = Await(gateway.Upgrade(std::move(request)));
   FakeClient client;
   client.session = std::static_pointer_cast<ProtooSession>(decision.session);
   REQUIRE(client.session);

@@ -5,7 +5,10 @@
 #include <boost/json/parse.hpp>
 #include <chrono>
 #include <memory>
+#include <optional>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controller/ops/config.h"
@@ -30,12 +33,13 @@ class FakeSocket : public WebSocketLink {
   using WebSocketLink::Send;
   void Send(std::shared_ptr<const std::string> text) override {
     messages.push_back(boost::json::parse(*text).as_object());
+    shared.push_back(std::move(text));
   }
   void Close(uint16_t code, std::string_view /*reason*/) override { close_code = code; }
-
-  std::vector<boost::json::object> messages;
   void Keep() override { kept = true; }
 
+  std::vector<boost::json::object> messages;
+  std::vector<std::shared_ptr<const std::string>> shared;  ///< the texts of the messages
   uint16_t close_code = 0;
   bool kept = false;
 };
@@ -56,6 +60,10 @@ struct FakeClient {
   /// Names of what arrived, in order: "method" of requests and notifications, "ok" or "error".
   std::vector<std::string> Names() const;
   const boost::json::object* Last(std::string_view method) const;
+  /// Answers every newConsumer that it has not answered.
+  void AcceptAll();
+  size_t accepted = 0;   ///< messages looked at by AcceptAll()
+  size_t consumers = 0;  ///< that it accepted
   int Send(const std::string& method, const std::string& data = "{}");
   /// The response to request `id`; nullptr when there is none yet.
   const boost::json::object* Response(int id) const;
@@ -67,6 +75,7 @@ class RoomFixture {
   struct Options {
     bool keep_for_broadcasters = true;
     std::chrono::milliseconds empty_timeout{60'000};
+    std::chrono::milliseconds broadcaster_timeout{15'000};
     ProtooLimits protoo;
   };
   RoomFixture() : RoomFixture(Options{}) {}
@@ -86,6 +95,19 @@ class RoomFixture {
   bool Until(const std::function<bool()>& done) { return RunUntil(context, done); }
   /// Runs what is ready.
   void Settle();
+  /// Runs the loop until `task` has a result.
+  template <typename T>
+  T Await(Task<T> task) {
+    std::optional<T> out;
+    Spawn(context.get_executor(), Keep(std::move(task), &out));
+    if (!Until([&] { return out.has_value(); })) throw std::runtime_error("a task did not end");
+    return *std::move(out);
+  }
+
+  template <typename T>
+  static Task<void> Keep(Task<T> task, std::optional<T>* out) {
+    *out = co_await std::move(task);
+  }
 
   asio::io_context context{1};
   FakeLauncher launcher{context.get_executor()};

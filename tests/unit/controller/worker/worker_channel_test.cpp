@@ -7,7 +7,7 @@
 #include <catch2/catch.hpp>
 #include <optional>
 
-#include "controller/worker/worker_pool.h"
+#include "controller/worker/task_scope.h"
 #include "tests/unit/controller/fake_worker.h"
 
 namespace sluice::controller {
@@ -32,12 +32,12 @@ struct RecordedEvents : ChannelEvents {
   void OnLog(char level, std::string_view text) override {
     logs.push_back(level + std::string(text));
   }
-  void OnUnresponsive() override { unresponsive = true; }
+  void OnAnswer() override { ++answers; }
   void OnChannelClosed(const std::string& why) override { closed = why; }
 
   std::vector<std::string> notifications;
   std::vector<std::string> logs;
-  bool unresponsive = false;
+  int answers = 0;
   std::optional<std::string> closed;
 };
 
@@ -48,6 +48,7 @@ struct ChannelFixture {
                                               launched.write_fd, &events);
     channel->Start();
     worker = launcher.workers.back();
+    lane_of_ours = channel->NewLane();
   }
   ~ChannelFixture() {
     channel->Close();
@@ -56,18 +57,25 @@ struct ChannelFixture {
     context.poll();
   }
 
-  std::optional<Status> Ask(Method method,
-                            std::chrono::milliseconds timeout = WorkerChannel::kRequestTimeout) {
-    auto result = std::make_shared<std::optional<Status>>();
-    const auto ask = [](std::shared_ptr<WorkerChannel> asking, Method asked,
-                        std::chrono::milliseconds limit,
-                        std::shared_ptr<std::optional<Status>> out) -> Task<void> {
-      const auto response = co_await asking->Request(asked, "id", {}, limit);
+  using Lane = std::shared_ptr<WorkerLane>;
+  using Outcome = std::shared_ptr<std::optional<Status>>;
+
+  /// Makes a request; the outcome comes when the loop runs.
+  Outcome Start(const Lane& lane, Method method, const std::string& id = "id") {
+    auto outcome = std::make_shared<std::optional<Status>>();
+    const auto ask = [](std::shared_ptr<WorkerChannel> asking, Lane from, Method asked,
+                        std::string handler, Outcome out) -> Task<void> {
+      const auto response = co_await asking->Request(from, asked, handler);
       *out = response.status();
     };
-    Spawn(context.get_executor(), ask(channel, method, timeout, result));
-    test::RunUntil(context, [&] { return result->has_value(); });
-    return *result;
+    Spawn(context.get_executor(), ask(channel, lane, method, id, outcome));
+    return outcome;
+  }
+
+  std::optional<Status> Ask(Method method) {
+    const Outcome outcome = Start(lane_of_ours, method);
+    test::RunUntil(context, [&] { return outcome->has_value(); });
+    return *outcome;
   }
 
   asio::io_context context{1};
@@ -75,6 +83,7 @@ struct ChannelFixture {
   RecordedEvents events;
   std::shared_ptr<WorkerChannel> channel;
   std::shared_ptr<test::FakeWorker> worker;
+  Lane lane_of_ours;
 };
 
 TEST_CASE("FrameBuffer joins split frames and splits joined ones") {
@@ -129,74 +138,110 @@ TEST_CASE_METHOD(ChannelFixture, "an oversized frame closes the channel") {
   CHECK(channel->closed());
 }
 
-TEST_CASE_METHOD(ChannelFixture, "the worker's death fails what is pending") {
+TEST_CASE_METHOD(ChannelFixture, "the worker's death fails what is pending and what waits") {
   worker->mute = true;
-  std::optional<Status> result;
-  const auto ask = [](std::shared_ptr<WorkerChannel> asked,
-                      std::optional<Status>* out) -> Task<void> {
-    const auto response = co_await asked->Request(Method::WORKER_DUMP, "");
-    *out = response.status();
-  };
-  Spawn(context.get_executor(), ask(channel, &result));
-  REQUIRE(test::RunUntil(context, [&] { return !worker->received.empty(); }));
+  std::vector<Outcome> outcomes;
+  for (size_t i = 0; i <= WorkerChannel::kWindow; ++i) {
+    outcomes.push_back(Start(lane_of_ours, Method::WORKER_DUMP));
+  }
+  REQUIRE(
+      test::RunUntil(context, [&] { return worker->received.size() == WorkerChannel::kWindow; }));
   worker->Die();
-  REQUIRE(test::RunUntil(context, [&] { return result.has_value(); }));
-  CHECK(result->code() == absl::StatusCode::kUnavailable);
+  REQUIRE(test::RunUntil(context, [&] {
+    return std::all_of(outcomes.begin(), outcomes.end(),
+                       [](const Outcome& outcome) { return outcome->has_value(); });
+  }));
+  for (const Outcome& outcome : outcomes) {
+    CHECK((*outcome)->code() == absl::StatusCode::kUnavailable);
+  }
   CHECK(events.closed.has_value());
   CHECK(Ask(Method::WORKER_DUMP)->code() == absl::StatusCode::kUnavailable);
 }
 
-TEST_CASE_METHOD(ChannelFixture, "a worker that does not answer is reported") {
+TEST_CASE_METHOD(ChannelFixture, "one slow request fails alone, after many ticks") {
   worker->mute = true;
-  const Status status = *Ask(Method::WORKER_DUMP, std::chrono::milliseconds(1));
-  CHECK(status.code() == absl::StatusCode::kDeadlineExceeded);
-  CHECK(events.unresponsive);
+  const Outcome slow = Start(lane_of_ours, Method::WORKER_DUMP);
+  REQUIRE(test::RunUntil(context, [&] { return worker->received.size() == 1; }));
+  worker->mute = false;
+  for (uint64_t tick = 1; tick < WorkerChannel::kRequestTicks; ++tick) channel->Tick();
+  CHECK(Ask(Method::PRODUCER_PAUSE)->ok());
+  CHECK_FALSE(slow->has_value());
+  channel->Tick();
+  REQUIRE(test::RunUntil(context, [&] { return slow->has_value(); }));
+  CHECK((*slow)->code() == absl::StatusCode::kDeadlineExceeded);
+  CHECK_FALSE(channel->closed());
 }
 
-TEST_CASE("the respawn delay grows while a worker dies young") {
-  using std::chrono::milliseconds;
-  RespawnBackoff backoff;
-  CHECK(backoff.Next(milliseconds(10)) == RespawnBackoff::kFirst);
-  CHECK(backoff.Next(milliseconds(10)) == 2 * RespawnBackoff::kFirst);
-  for (int i = 0; i < 20; ++i) backoff.Next(milliseconds(10));
-  CHECK(backoff.Next(milliseconds(10)) == RespawnBackoff::kMax);
-  CHECK(backoff.Next(RespawnBackoff::kHealthyLife) == RespawnBackoff::kFirst);
+TEST_CASE_METHOD(ChannelFixture, "a probe is answered as any request is") {
+  channel->Probe();
+  CHECK(test::RunUntil(context, [&] { return events.answers == 1; }));
 }
 
-TEST_CASE("the pool respawns a dead worker and says so") {
-  asio::io_context context(1);
-  test::FakeLauncher launcher(context.get_executor());
-  WorkerPool pool(context.get_executor(), &launcher, {1, {ListenAddress{}}});
-  int died = 0;
-  pool.set_on_died([&](const std::shared_ptr<MediaWorker>& worker) {
-    CHECK_FALSE(worker->alive());
-    ++died;
-  });
-  pool.Start();
-  REQUIRE(test::RunUntil(context, [&] { return pool.ready_count() == 1; }));
-  CHECK(launcher.workers.back()->Count(Method::WORKER_CREATE_WEBRTCSERVER) == 1);
-  launcher.workers.back()->Die();
-  REQUIRE(test::RunUntil(context, [&] { return died == 1 && pool.ready_count() == 1; }));
-  CHECK(launcher.workers.size() == 2);
+TEST_CASE_METHOD(ChannelFixture, "a room with many requests delays another's by a few") {
+  const Lane busy = channel->NewLane();
+  worker->mute = true;
+  std::vector<Outcome> many;
+  for (int i = 0; i < 1'000; ++i) many.push_back(Start(busy, Method::TRANSPORT_CONSUME, "busy"));
+  REQUIRE(test::RunUntil(context, [&] { return !worker->received.empty(); }));
+  const Outcome other = Start(lane_of_ours, Method::WORKER_DUMP, "other");
+  REQUIRE(test::RunUntil(context, [&] {
+    return !worker->received.empty() && worker->received.back().handler_id == "other";
+  }));
+  CHECK(worker->received.size() <= WorkerChannel::kWindow + 1);
+  worker->Die();
+  REQUIRE(test::RunUntil(context, [&] { return many.back()->has_value(); }));
+}
 
-  bool stopped = false;
-  const auto stop = [](WorkerPool* stopping, bool* done) -> Task<void> {
-    co_await stopping->Stop();
-    *done = true;
+TEST_CASE_METHOD(ChannelFixture, "requests beyond the pipe wait for room, none is refused") {
+  // Some 40 MB of requests at once, with the worker reading at its leisure.
+  constexpr int kRequests = 10'000;
+  std::vector<Outcome> outcomes;
+  outcomes.reserve(kRequests);
+  for (int i = 0; i < kRequests; ++i) {
+    outcomes.push_back(Start(lane_of_ours, Method::PRODUCER_PAUSE, std::string(4'000, 'x')));
+  }
+  int events_run = 0;
+  while (!outcomes.back()->has_value() && events_run < 20 * kRequests) {
+    context.restart();
+    events_run += static_cast<int>(context.run_one_for(std::chrono::seconds(5)));
+  }
+  CHECK(std::all_of(outcomes.begin(), outcomes.end(), [](const Outcome& outcome) {
+    return outcome->has_value() && (*outcome)->ok();
+  }));
+}
+
+TEST_CASE_METHOD(ChannelFixture, "requests of one room that wait are bounded, and say so") {
+  worker->mute = true;
+  std::vector<Outcome> outcomes;
+  for (size_t i = 0; i < WorkerChannel::kMaxWaiting + WorkerChannel::kWindow; ++i) {
+    outcomes.push_back(Start(lane_of_ours, Method::PRODUCER_PAUSE));
+  }
+  const Outcome last = Start(lane_of_ours, Method::PRODUCER_PAUSE);
+  context.restart();
+  while (!last->has_value() && context.run_one_for(std::chrono::seconds(5)) > 0) {
+  }
+  REQUIRE(last->has_value());
+  CHECK((*last)->message() == "the media worker is busy: 20000 requests of this room wait already");
+  CHECK(channel->refused_requests() == 1);
+  // What closes something is never refused.
+  channel->Post(lane_of_ours, Method::PRODUCER_PAUSE, "id", {}, "a test");
+  channel->Close();
+  context.restart();
+  context.poll();
+}
+
+TEST_CASE_METHOD(ChannelFixture, "a request of somebody who was cancelled frees its place") {
+  TaskScope scope(context.get_executor());
+  const auto ask = [](std::shared_ptr<WorkerChannel> asking, Lane from) -> Task<void> {
+    co_await asking->Request(from, Method::WORKER_DUMP, "");
   };
-  Spawn(context.get_executor(), stop(&pool, &stopped));
-  CHECK(test::RunUntil(context, [&] { return stopped; }));
-  CHECK(died == 1);
-}
-
-TEST_CASE("the pool tries again when a worker cannot be started") {
-  asio::io_context context(1);
-  test::FakeLauncher launcher(context.get_executor());
-  launcher.failures_left = 1;
-  WorkerPool pool(context.get_executor(), &launcher, {1, {}});
-  pool.Start();
-  REQUIRE(test::RunUntil(context, [&] { return pool.ready_count() == 1; }));
-  CHECK(launcher.workers.size() == 1);
+  worker->mute = true;
+  scope.Spawn(ask(channel, lane_of_ours));
+  REQUIRE(test::RunUntil(context, [&] { return worker->received.size() == 1; }));
+  scope.Cancel();
+  REQUIRE(test::RunUntil(context, [&] { return scope.size() == 0; }));
+  for (uint64_t tick = 0; tick < WorkerChannel::kRequestTicks; ++tick) channel->Tick();
+  CHECK(channel->in_flight() == 0);
 }
 
 }  // namespace

@@ -64,6 +64,25 @@ TEST_CASE("a worker's output is logged by line, with its index") {
   CHECK(log.Has("warning worker 3: rest\n"));
 }
 
+TEST_CASE("what a worker said last is known when it has ended") {
+  const CapturedLog log;
+  asio::io_context context(1);
+  ProcessLauncher launcher(context.get_executor(),
+                           {"/bin/sh",
+                            {"-c", "echo first >&2; echo 'cannot listen' >&2; exit 41"},
+                            PipeProtocol::kRouter});
+  LaunchedWorker launched = *launcher.Launch(0);
+  std::optional<std::string> ended;
+  const auto wait = [](WorkerHandle* handle, std::optional<std::string>* out) -> Task<void> {
+    *out = co_await handle->WaitForExit();
+  };
+  Spawn(context.get_executor(), wait(launched.handle.get(), &ended));
+  REQUIRE(test::RunUntil(context, [&] { return ended.has_value(); }));
+  CHECK(launched.handle->LastWords() == "cannot listen");
+  close(launched.read_fd);
+  close(launched.write_fd);
+}
+
 TEST_CASE("a line without end is cut, not kept") {
   const CapturedLog log;
   asio::io_context context(1);

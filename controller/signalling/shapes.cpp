@@ -1,7 +1,8 @@
-#include "controller/room/shapes.h"
+#include "controller/signalling/shapes.h"
 
 #include <algorithm>
 #include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
 #include <utility>
 
 #include "controller/ortc/ortc.h"
@@ -36,6 +37,13 @@ std::string_view ToString(RtpType type) {
       break;
   }
   return "simple";
+}
+
+json::value ParseClientText(const ClientText& text) {
+  if (text.empty()) return json::object();
+  boost::system::error_code error;
+  json::value value = json::parse(text, error);
+  return error ? json::value(json::object()) : value;
 }
 
 json::object ToJson(const IceParameters& parameters) {
@@ -89,10 +97,13 @@ json::object ToJson(const ConsumerScore& score) {
           {"producerScores", std::move(producer_scores)}};
 }
 
-json::object DescribeParticipant(const Participant& participant) {
-  return {{"id", participant.id},
-          {"displayName", participant.display_name},
-          {"device", participant.device}};
+json::object DescribePeer(const std::string& id, const std::string& display_name,
+                          const ClientText& device) {
+  return {{"id", id}, {"displayName", display_name}, {"device", ParseClientText(device)}};
+}
+
+json::object DescribePeer(const Participant& participant) {
+  return DescribePeer(participant.id, participant.display_name, participant.device);
 }
 
 json::object NewConsumerData(const Consumer& consumer) {
@@ -103,8 +114,8 @@ json::object NewConsumerData(const Consumer& consumer) {
           {"kind", ToString(producer.kind)},
           {"rtpParameters", ToJson(consumer.parameters)},
           {"type", ToString(producer.type)},
-          {"appData", producer.app_data},
-          {"producerPaused", producer.paused}};
+          {"appData", ParseClientText(producer.app_data)},
+          {"producerPaused", consumer.producer_paused}};
 }
 
 }  // namespace sluice::controller

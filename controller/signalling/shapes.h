@@ -2,12 +2,13 @@
 
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
+#include <string>
+#include <string_view>
 
 #include "controller/room/participant.h"
 #include "controller/worker/worker_types.h"
 
-/// JSON shapes of the room API that both adapters and the rooms' notifications use (room-api
-/// §2–§5).
+/// JSON shapes of the room API that its adapters share.
 namespace sluice::controller {
 
 /// id, iceParameters, iceCandidates, dtlsParameters.
@@ -17,10 +18,14 @@ boost::json::object ToJson(const PlainTransportInfo& info);
 boost::json::object ToJson(const IceParameters& parameters);
 boost::json::object ToJson(const ConsumerScore& score);
 /// id, displayName, device.
-boost::json::object DescribeParticipant(const Participant& participant);
+boost::json::object DescribePeer(const std::string& id, const std::string& display_name,
+                                 const ClientText& device);
+boost::json::object DescribePeer(const Participant& participant);
+/// The object that a client gave; {} when it gave none.
+boost::json::value ParseClientText(const ClientText& text);
 /// "simple", "simulcast", "svc" or "pipe".
 std::string_view ToString(RtpType type);
-/// The data of a newConsumer request (room-api §2.3).
+/// The data of a newConsumer request of protoo.
 boost::json::object NewConsumerData(const Consumer& consumer);
 
 }  // namespace sluice::controller

@@ -1,0 +1,160 @@
+// Broadcasters: made and ended by REST, ended when they fall silent, rebuilt after a worker's
+// death.
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "controller/ops/logging.h"
+#include "controller/room/room.h"
+#include "controller/worker/delay.h"
+
+namespace sluice::controller {
+
+namespace {
+
+/// Looks per time-out at whether media comes. They are counted, so that time in which this process
+/// does not run does not count.
+constexpr int kLooks = 3;
+/// A broadcaster without a producer, as it is while somebody types the requests, may stay this many
+/// times as long.
+constexpr int kIdleFactor = 4;
+
+}  // namespace
+
+Result<std::shared_ptr<Participant>> Room::CreateBroadcaster(
+    const std::string& broadcaster_id, std::string display_name, ClientText device,
+    std::optional<RtpCapabilities> capabilities) {
+  if (closed_) return Error("room closed");
+  if (broadcasters_.contains(broadcaster_id)) {
+    return Error("broadcaster with id \"" + broadcaster_id + "\" already exists");
+  }
+  if (std::any_of(peers_.begin(), peers_.end(),
+                  [&](const auto& peer) { return peer->id == broadcaster_id; })) {
+    return Error("peer with id \"" + broadcaster_id + "\" already exists");
+  }
+  if (broadcasters_.size() >= settings_.max_broadcasters) {
+    return Error("room \"" + id_ + "\" already has " + std::to_string(settings_.max_broadcasters) +
+                 " broadcasters");
+  }
+  auto broadcaster = std::make_shared<Participant>();
+  broadcaster->id = broadcaster_id;
+  broadcaster->display_name = std::move(display_name);
+  broadcaster->device = std::move(device);
+  broadcaster->capabilities = std::move(capabilities);
+  broadcasters_[broadcaster_id] = broadcaster;
+  if (settings_.broadcaster_timeout.count() > 0) {
+    Start(WatchBroadcaster(shared_from_this(), broadcaster));
+  }
+  TellJoined(PeerJoined{broadcaster_id, broadcaster->display_name, broadcaster->device}, nullptr);
+  return broadcaster;
+}
+
+std::shared_ptr<Participant> Room::FindBroadcaster(const std::string& broadcaster_id) const {
+  const auto it = broadcasters_.find(broadcaster_id);
+  return it == broadcasters_.end() ? nullptr : it->second;
+}
+
+Task<void> Room::DeleteBroadcaster(std::shared_ptr<Participant> broadcaster) {
+  const auto self = shared_from_this();
+  if (broadcaster->closed) co_return;
+  broadcaster->closed = true;
+  broadcasters_.erase(broadcaster->id);
+  std::vector<std::shared_ptr<Transport>> transports;
+  for (const auto& [id, transport] : broadcaster->transports) transports.push_back(transport);
+  // Transports first, so that consumers are told of their end before the broadcaster's is.
+  co_await CloseTransports(self, std::move(transports));
+  Release(*broadcaster);
+  TellJoined(PeerLeft{broadcaster->id}, nullptr);
+  if (!closed_ && empty()) Close();
+}
+
+Task<void> Room::WatchBroadcaster(std::shared_ptr<Room> self,
+                                  std::shared_ptr<Participant> broadcaster) {
+  uint64_t before = 0;
+  int silent = 0;
+  while (!broadcaster->closed) {
+    co_await Delay(self->settings_.broadcaster_timeout / kLooks);
+    // One that receives, or whose connection has a life of its own, ends otherwise.
+    const bool elsewhere =
+        std::any_of(broadcaster->transports.begin(), broadcaster->transports.end(),
+                    [](const auto& entry) { return !entry.second->plain; });
+    if (elsewhere || !broadcaster->consumers.empty()) {
+      silent = 0;
+      continue;
+    }
+    uint64_t received = 0;
+    const auto transports = broadcaster->transports;
+    for (const auto& [id, transport] : transports) {
+      if (transport->closed) continue;
+      const Result<uint64_t> bytes = co_await transport->remote->RtpBytesReceived();
+      if (bytes.ok()) received += *bytes;
+    }
+    silent = received == before ? silent + 1 : 0;
+    before = received;
+    const int allowed = broadcaster->producers.empty() ? kLooks * kIdleFactor : kLooks;
+    if (silent < allowed || broadcaster->closed) continue;
+    spdlog::info("room {}: broadcaster {} sends nothing, it is ended", self->id_, broadcaster->id);
+    ++self->silent_broadcasters_;
+    co_await self->DeleteBroadcaster(broadcaster);
+  }
+}
+
+std::vector<BroadcastPlan> Room::PlanBroadcasts() const {
+  std::vector<BroadcastPlan> plans;
+  for (const auto& [id, broadcaster] : broadcasters_) {
+    BroadcastPlan plan{
+        id, broadcaster->display_name, broadcaster->device, broadcaster->capabilities, {}};
+    for (const auto& [transport_id, transport] : broadcaster->transports) {
+      if (!transport->plain) continue;
+      BroadcastPlan::Transport planned{
+          transport_id, transport->plain_options, transport->plain_info, {}};
+      for (const auto& [producer_id, producer] : broadcaster->producers) {
+        if (producer->transport_id != transport_id) continue;
+        planned.producers.push_back(
+            {producer_id, producer->kind, producer->sent, producer->app_data});
+      }
+      if (!planned.producers.empty()) plan.transports.push_back(std::move(planned));
+    }
+    // One over WebRTC has lost its keys with the worker and starts anew by itself.
+    if (!plan.transports.empty()) plans.push_back(std::move(plan));
+  }
+  return plans;
+}
+
+Task<Status> Room::Restore(BroadcastPlan plan) {
+  const auto self = shared_from_this();
+  Result<std::shared_ptr<Participant>> broadcaster = CreateBroadcaster(
+      plan.id, std::move(plan.display_name), std::move(plan.device), std::move(plan.capabilities));
+  if (!broadcaster.ok()) co_return broadcaster.status();
+  for (BroadcastPlan::Transport& planned : plan.transports) {
+    PlainTransportOptions options = planned.options;
+    options.listen.port = planned.info.port;
+    if (planned.info.rtcp_port) {
+      options.rtcp_listen = options.listen;
+      options.rtcp_listen->port = *planned.info.rtcp_port;
+    }
+    const Result<PlainTransportInfo> made =
+        co_await MakePlainTransport(*broadcaster, planned.id, std::move(options));
+    if (!made.ok()) {
+      co_await DeleteBroadcaster(*broadcaster);
+      co_return made.status();
+    }
+    const auto transport = (*broadcaster)->transports.find(planned.id);
+    for (BroadcastPlan::Producer& producer : planned.producers) {
+      if (transport == (*broadcaster)->transports.end()) co_return Error("transport closed");
+      const Result<std::shared_ptr<sluice::controller::Producer>> produced =
+          co_await MakeProducer(*broadcaster, transport->second, producer.id, producer.kind,
+                                std::move(producer.parameters), std::move(producer.app_data));
+      if (!produced.ok()) {
+        co_await DeleteBroadcaster(*broadcaster);
+        co_return produced.status();
+      }
+      AnnounceProducer(*broadcaster, *produced);
+    }
+  }
+  co_return absl::OkStatus();
+}
+
+}  // namespace sluice::controller

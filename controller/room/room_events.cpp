@@ -1,0 +1,142 @@
+// What the worker reports of a room's objects, turned into events for those who care.
+
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <utility>
+#include <variant>
+
+#include "controller/room/room.h"
+#include "controller/worker/delay.h"
+
+namespace sluice::controller {
+
+using Clock = std::chrono::steady_clock;
+
+void Room::TellJoined(RoomEvent event, const Participant* except) const {
+  const RoomMessage message(std::move(event));
+  for (const auto& peer : peers_) {
+    if (peer->joined && peer.get() != except) peer->link->OnEvent(message);
+  }
+}
+
+template <typename T, typename Object, typename ToEvent>
+void Room::TellSoftly(const std::shared_ptr<Participant>& owner,
+                      const std::shared_ptr<Object>& object, SoftValue<T>* soft, T value,
+                      ToEvent to_event) {
+  using Then = typename SoftValue<T>::Then;
+  if (!owner->link || owner->closed) return;
+  switch (soft->Set(value, Clock::now())) {
+    case Then::kNothing:
+      break;
+    case Then::kTell:
+      owner->link->OnEvent(RoomMessage(to_event(*object, std::move(value))));
+      break;
+    case Then::kLater:
+      TellLater(soft->due(), [weak_owner = std::weak_ptr(owner),
+                              weak_object = std::weak_ptr(object), soft, to_event] {
+        const auto participant = weak_owner.lock();
+        const auto subject = weak_object.lock();  // what `soft` is part of
+        if (!participant || participant->closed || !subject || subject->closed) return;
+        if (std::optional<T> due = soft->TakeDue(Clock::now())) {
+          participant->link->OnEvent(RoomMessage(to_event(*subject, *std::move(due))));
+        }
+      });
+  }
+}
+
+void Room::TellLater(Clock::time_point due, std::function<void()> tell) {
+  later_.emplace(due, std::move(tell));
+  if (!std::exchange(later_runs_, true)) Start(RunLater(shared_from_this()));
+}
+
+Task<void> Room::RunLater(std::shared_ptr<Room> self) {
+  while (!self->later_.empty()) {
+    const auto first = self->later_.begin();
+    if (const auto left = first->first - Clock::now(); left > Clock::duration::zero()) {
+      co_await Delay(std::chrono::ceil<std::chrono::milliseconds>(left));
+      continue;
+    }
+    const std::function<void()> tell = std::move(first->second);
+    self->later_.erase(first);
+    tell();
+  }
+  self->later_runs_ = false;
+}
+
+void Room::OnTransportEvent(const std::shared_ptr<Participant>& owner,
+                            const std::shared_ptr<Transport>& transport, const WorkerEvent& event) {
+  if (owner->closed) return;
+  bool lost = false;
+  if (const auto* ice = std::get_if<IceStateChanged>(&event)) {
+    lost = ice->state == IceState::kDisconnected;
+  } else if (const auto* dtls = std::get_if<DtlsStateChanged>(&event)) {
+    transport->connected = dtls->state == DtlsState::kConnected;
+    lost = dtls->state == DtlsState::kFailed || dtls->state == DtlsState::kClosed;
+  } else if (const auto* bandwidth = std::get_if<BandwidthEstimate>(&event)) {
+    TellSoftly(owner, transport, &transport->downlink, *bandwidth,
+               [](const Transport&, BandwidthEstimate estimate) {
+                 return RoomEvent(DownlinkEstimated{estimate});
+               });
+  }
+  if (lost && owner->link) {
+    spdlog::info("room {}: peer {} lost its transport {}", id_, owner->id, transport->id);
+    Leave(owner);
+  }
+}
+
+void Room::OnProducerEvent(const std::shared_ptr<Participant>& owner,
+                           const std::shared_ptr<Producer>& producer, const WorkerEvent& event) {
+  const auto* changed = std::get_if<ProducerScoreChanged>(&event);
+  if (!changed) return;
+  TellSoftly(owner, producer, &producer->scores, changed->scores,
+             [](const Producer& subject, std::vector<ProducerStreamScore> scores) {
+               return RoomEvent(ProducerScored{subject.id, std::move(scores)});
+             });
+}
+
+void Room::OnConsumerEvent(const std::shared_ptr<Participant>& owner,
+                           const std::shared_ptr<Consumer>& consumer, const WorkerEvent& event) {
+  if (const auto* scored = std::get_if<ConsumerScoreChanged>(&event)) {
+    consumer->score = scored->score;
+    TellScore(owner, consumer);
+    return;
+  }
+  const bool tell = owner->link && !owner->closed;
+  if (std::holds_alternative<ConsumerProducerClosed>(event)) {
+    consumer->remote->Forget();
+    consumer->closed = true;
+    owner->consumers.erase(consumer->id);
+    if (tell) owner->link->OnEvent(RoomMessage(ConsumerEnded{consumer->id}));
+  } else if (std::holds_alternative<ConsumerProducerPaused>(event)) {
+    if (tell) owner->link->OnEvent(RoomMessage(ConsumerPaused{consumer->id}));
+  } else if (std::holds_alternative<ConsumerProducerResumed>(event)) {
+    if (tell) owner->link->OnEvent(RoomMessage(ConsumerResumed{consumer->id}));
+  } else if (const auto* moved = std::get_if<ConsumerLayersChanged>(&event)) {
+    TellSoftly(owner, consumer, &consumer->layers, moved->layers,
+               [](const Consumer& subject, std::optional<ConsumerLayers> layers) {
+                 return RoomEvent(ConsumerLayersMoved{subject.id, layers});
+               });
+  }
+}
+
+void Room::TellScore(const std::shared_ptr<Participant>& owner,
+                     const std::shared_ptr<Consumer>& consumer) {
+  TellSoftly(owner, consumer, &consumer->told_score, consumer->score,
+             [](const Consumer& subject, ConsumerScore score) {
+               return RoomEvent(ConsumerScored{subject.id, std::move(score)});
+             });
+}
+
+void Room::OnVolumes(const AudioVolumes& volumes) {
+  if (volumes.entries.empty()) {
+    TellJoined(ActiveSpeaker{}, nullptr);
+    return;
+  }
+  const AudioVolumes::Entry& loudest = volumes.entries.front();
+  const std::shared_ptr<Producer> producer = FindProducer(loudest.producer_id);
+  if (!producer) return;
+  TellJoined(ActiveSpeaker{producer->owner_id, loudest.volume}, nullptr);
+}
+
+}  // namespace sluice::controller

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <memory>
+
+#include "common/status.h"
+#include "controller/worker/media_worker.h"
+#include "controller/worker/task.h"
+#include "controller/worker/worker_objects.h"
+
+namespace sluice::controller {
+
+/// A part of a room: a router on one media worker with its audio level observer. A room has one;
+/// large ones will have several, and a producer is at home in the shard of its transport.
+struct Shard {
+  ~Shard();
+
+  /// Makes the router; a worker without audio level observers is told of in the log only.
+  static Task<Result<std::shared_ptr<Shard>>> Create(std::shared_ptr<MediaWorker> worker);
+
+  /// Has the worker close the router and all on it.
+  void Close();
+
+  std::shared_ptr<MediaWorker> worker;  ///< whose requests take turns with other shards'
+  std::unique_ptr<WorkerRouter> router;
+  std::unique_ptr<WorkerObserver> observer;  ///< null when the worker has none
+};
+
+}  // namespace sluice::controller

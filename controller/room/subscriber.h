@@ -1,0 +1,63 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "common/status.h"
+#include "controller/room/participant.h"
+#include "controller/worker/task.h"
+
+namespace sluice::controller {
+
+class Room;
+
+/// Makes one joined peer's consumers and offers them as its adapter's policy says.
+///
+/// A few are under way at the worker at a time, so that a newcomer to a room of 1,000 producers
+/// does not hold back the others. One that could not be made is tried again until the peer or the
+/// producer ends, unless the reason is that the two do not fit. An offer has no time limit, and
+/// offers that are not answered do not hold back others, up to kMaxUnanswered.
+///
+/// Owned by the participant; its tasks are the room's and hold it.
+class Subscriber : public std::enable_shared_from_this<Subscriber> {
+ public:
+  static constexpr size_t kMaxMaking = 8;
+  /// Offers without an answer above which no more are made: those of a room of 1,000 with two
+  /// producers each fit twice.
+  static constexpr size_t kMaxUnanswered = 4'096;
+  /// Before a second attempt, doubled up to the maximum.
+  static constexpr std::chrono::milliseconds kFirstRetry{250};
+  static constexpr std::chrono::milliseconds kMaxRetry{8'000};
+
+  Subscriber(std::weak_ptr<Room> room, std::weak_ptr<Participant> peer)
+      : room_(std::move(room)), peer_(std::move(peer)) {}
+
+  void Want(const std::shared_ptr<Producer>& producer);
+
+ private:
+  struct Wanted {
+    std::weak_ptr<Producer> producer;
+    std::chrono::milliseconds retry = kFirstRetry;
+  };
+
+  void Pump();
+  static Task<void> Make(std::shared_ptr<Subscriber> self, std::shared_ptr<Room> room,
+                         std::shared_ptr<Participant> peer, Wanted wanted);
+  static Task<void> TryAgain(std::shared_ptr<Subscriber> self, Wanted wanted);
+  void OfferReady();
+  static Task<void> Offer(std::shared_ptr<Subscriber> self, std::shared_ptr<Room> room,
+                          std::shared_ptr<Participant> peer,
+                          std::vector<std::shared_ptr<Consumer>> consumers);
+
+  std::weak_ptr<Room> room_;
+  std::weak_ptr<Participant> peer_;
+  std::deque<Wanted> wanted_;
+  size_t making_ = 0;
+  std::vector<std::shared_ptr<Consumer>> ready_;  ///< made, not offered
+  size_t unanswered_ = 0;                         ///< offers
+};
+
+}  // namespace sluice::controller
