@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "worker/channel/json/json_writer.h"
 #include "worker/channel/router_channel.h"
 #include "worker/io/channel_pipe.h"
+#include "worker/io/stderr_line.h"
 #include "worker/process/json_options.h"
 #include "worker/process/options.h"
 #include "worker/process/worker_process.h"
@@ -33,8 +35,7 @@ bool IsOpen(int fd) { return fcntl(fd, F_GETFD) >= 0; }
 class StderrLog final : public LogSink {
  public:
   void WriteLog(LogLevel level, std::string_view line) override {
-    std::fprintf(stderr, "sluice-worker: %s: %.*s\n", std::string(ToString(level)).c_str(),
-                 static_cast<int>(line.size()), line.data());
+    WriteStderrLine(fmt::format("sluice-worker: {}: {}", ToString(level), line));
   }
 };
 
@@ -58,7 +59,7 @@ class LastWords final : private ChannelOutput, private ProcessInfo {
 
 /// A wrong setting is told twice: to a person on stderr, to the controller as a log frame.
 int FailSettings(const std::string& text) {
-  std::fprintf(stderr, "sluice-worker: %s\n", text.c_str());
+  WriteStderrLine("sluice-worker: " + text);
   if (IsOpen(WorkerProcess::kResponseFd)) LastWords().Say(text);
   return kExitSettings;
 }
@@ -92,7 +93,7 @@ int RunWorker(const WorkerOptions& options) {
   if (!process.ok()) {
     const std::string text(process.status().message());
     if (IsSettingsError(process.status())) return FailSettings(text);
-    std::fprintf(stderr, "sluice-worker: cannot start: %s\n", text.c_str());
+    WriteStderrLine("sluice-worker: cannot start: " + text);
     return kExitStartFailed;
   }
   (*process)->Run();
@@ -119,7 +120,7 @@ class JsonLastWords final : private ChannelOutput {
 };
 
 int FailRoomStart(const std::string& text) {
-  std::fprintf(stderr, "sluice-worker: cannot start: %s\n", text.c_str());
+  WriteStderrLine("sluice-worker: cannot start: " + text);
   return kExitStartFailed;
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdlib>
 #include <functional>
@@ -42,6 +43,22 @@ inline std::string ReadBytes(int fd, size_t size) {
   }
   return bytes;
 }
+
+/// A pipe that is full: whoever writes to it blocks.
+struct FullPipe {
+  FullPipe() {
+    std::array<int, 2> ends{};
+    REQUIRE(pipe2(ends.data(), O_CLOEXEC) == 0);
+    read = Fd(ends[0]);
+    write = Fd(ends[1]);
+    fcntl(write.get(), F_SETFL, O_NONBLOCK);
+    const std::string page(4'096, '.');
+    while (::write(write.get(), page.data(), page.size()) > 0) {
+    }
+    fcntl(write.get(), F_SETFL, 0);
+  }
+  Fd read, write;
+};
 
 /// A program that a test runs. Killed and reaped when destroyed.
 class ChildProcess {

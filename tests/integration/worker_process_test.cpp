@@ -34,6 +34,14 @@ TEST_CASE("the worker leaves when its controller is gone") {
   CHECK(Lines(worker.errors()) == 1);
 }
 
+TEST_CASE("a worker whose errors nobody reads leaves all the same") {
+  const FullPipe errors;
+  Worker worker({}, Worker::Pipes::kBoth, errors.write.get());
+  worker.AwaitReady();
+  worker.requests = Fd();  // "the controller is gone" has nowhere to go
+  CHECK(worker.Wait() == 0);
+}
+
 TEST_CASE("what was said before requests end is still told") {
   Worker worker;
   worker.AwaitReady();

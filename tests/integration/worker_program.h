@@ -15,7 +15,9 @@ class Worker {
  public:
   enum class Pipes { kBoth, kRequestsOnly };
 
-  explicit Worker(const std::vector<std::string>& options = {}, Pipes pipes = Pipes::kBoth) {
+  /// `errors` becomes its stderr, unless negative.
+  explicit Worker(const std::vector<std::string>& options = {}, Pipes pipes = Pipes::kBoth,
+                  int errors = -1) {
     Fd request_end, response_end;
     MakePair(&requests, &request_end);
     MakePair(&responses, &response_end);
@@ -24,6 +26,7 @@ class Worker {
     process_ = std::make_unique<ChildProcess>(std::move(command), [&] {
       const int request = ChildProcess::OutOfTheWay(request_end);
       const int response = ChildProcess::OutOfTheWay(response_end);
+      if (errors >= 0) dup2(errors, 2);
       dup2(request, 3);
       close(4);
       if (pipes == Pipes::kBoth) dup2(response, 4);

@@ -5,12 +5,12 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdio>
 #include <utility>
 
 #include "common/log.h"
 #include "common/netstring.h"
 #include "worker/io/clock.h"
+#include "worker/io/stderr_line.h"
 #include "worker/process/worker_metrics.h"
 
 namespace sluice::worker {
@@ -151,7 +151,7 @@ void WorkerProcess::OnPipeBytes(std::span<const uint8_t> bytes) {
 void WorkerProcess::OnPipeClosed(const std::string& reason) {
   if (!closing_) {
     // Not the log: it would go into the pipe.
-    std::fprintf(stderr, "sluice-worker: the controller is gone: %s; closing\n", reason.c_str());
+    WriteStderrLine("sluice-worker: the controller is gone: " + reason + "; closing");
   }
   RequestClose();
 }
