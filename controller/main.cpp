@@ -1,22 +1,20 @@
 // sluice: the controller. Reads the configuration, starts the media workers and serves.
 
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 #include <optional>
-#include <thread>
+#include <string>
+#include <vector>
 
 #include "common/socket_address.h"
 #include "controller/http/http_server.h"
 #include "controller/http/tls.h"
 #include "controller/ops/command_line.h"
+#include "controller/ops/log.h"
 #include "controller/ops/logging.h"
 #include "controller/room/room_registry.h"
 #include "controller/shell/worker_shell.h"
@@ -28,126 +26,60 @@
 namespace sluice::controller {
 namespace {
 
-namespace fs = std::filesystem;
 constexpr int kExitUsage = 2;
 constexpr int kExitNoWorker = 1;
 
-fs::path OwnFolder() {
-  std::error_code error;
-  const fs::path self = fs::read_symlink("/proc/self/exe", error);
-  return error ? fs::current_path() : self.parent_path();
-}
-
-std::string DefaultWorker() { return (OwnFolder() / "sluice-worker").string(); }
-
-std::optional<std::string> Environment(const std::string& name) {
-  const char* value = std::getenv(name.c_str());
-  if (!value) return std::nullopt;
-  return std::string(value);
-}
-
-/// The first web app that exists: of the source tree that this program was built in, installed,
-/// or below the current directory.
-std::string FindWebRoot() {
-  const fs::path folder = OwnFolder();
-  std::error_code error;
-  for (const fs::path& candidate :
-       {folder / "../../../web/dist", folder / "../share/sluice/web", fs::path("web/dist")}) {
-    if (fs::exists(candidate / "index.html", error)) return candidate.lexically_normal().string();
-  }
-  return (folder / "../../../web/dist").lexically_normal().string();
-}
-
-std::string DefaultStateDir() {
-  if (const auto state = Environment("XDG_STATE_HOME"); state && !state->empty()) {
-    return *state + "/sluice";
-  }
-  if (const auto home = Environment("HOME"); home && !home->empty()) {
-    return *home + "/.local/state/sluice";
-  }
-  return "sluice-state";
-}
-
-/// The address that clients are told: as configured, else the one listened on, else the first IPv4
-/// address of this machine.
-std::string AnnouncedAddress(const Config& config) {
-  if (!config.announced_address.empty()) return config.announced_address;
-  const auto ip = IpAddress::Parse(config.rtc_ip);
-  if (ip && !ip->is_unspecified()) return "";
-  for (const std::string& address : LocalAddresses()) {
-    const auto parsed = IpAddress::Parse(address);
-    if (parsed && parsed->is_v4()) return address;
-  }
-  return "127.0.0.1";
-}
-
-void FillDefaults(Config* config) {
-  if (config->workers == 0) {
-    config->workers = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  }
-  if (config->worker_bin.empty()) config->worker_bin = DefaultWorker();
-  if (config->web_root.empty()) config->web_root = FindWebRoot();
-  if (config->state_dir.empty()) config->state_dir = DefaultStateDir();
-  config->announced_address = AnnouncedAddress(*config);
-}
-
-ListenAddress RtcAddress(const Config& config, TransportProtocol protocol) {
+ListenAddress RtcAddress(const MediaConfig& media, TransportProtocol protocol) {
   ListenAddress address;
   address.protocol = protocol;
-  address.ip = config.rtc_ip;
-  address.announced_address = config.announced_address;
-  address.min_port = config.rtc_min_port;
-  address.max_port = config.rtc_max_port;
+  address.ip = media.rtc_ip;
+  address.announced_address = media.announced_address;
+  address.min_port = media.rtc_min_port;
+  address.max_port = media.rtc_max_port;
   return address;
 }
 
 RoomSettings MakeRoomSettings(const Config& config) {
   RoomSettings settings;
-  settings.media_codecs = *ParseMediaCodecs(config.media_codecs);
-  settings.webrtc_listen = {RtcAddress(config, TransportProtocol::kUdp),
-                            RtcAddress(config, TransportProtocol::kTcp)};
-  settings.plain_listen = RtcAddress(config, TransportProtocol::kUdp);
-  settings.plain_listen.min_port = config.plain_min_port;
-  settings.plain_listen.max_port = config.plain_max_port;
-  settings.initial_outgoing_bitrate = config.initial_outgoing_bitrate;
-  settings.max_incoming_bitrate = config.max_incoming_bitrate;
-  settings.keep_for_broadcasters = config.keep_broadcast_rooms;
-  settings.empty_timeout = std::chrono::seconds(config.empty_room_timeout);
-  settings.max_peers = config.max_peers_per_room;
-  settings.max_broadcasters = config.max_broadcasters_per_room;
+  settings.media_codecs = *ParseMediaCodecs(config.media.codecs);
+  settings.webrtc_listen = {RtcAddress(config.media, TransportProtocol::kUdp),
+                            RtcAddress(config.media, TransportProtocol::kTcp)};
+  settings.plain_listen = RtcAddress(config.media, TransportProtocol::kUdp);
+  settings.plain_listen.min_port = config.media.plain_min_port;
+  settings.plain_listen.max_port = config.media.plain_max_port;
+  settings.initial_outgoing_bitrate = config.media.initial_outgoing_bitrate;
+  settings.max_incoming_bitrate = config.media.max_incoming_bitrate;
+  settings.keep_for_broadcasters = config.rooms.keep_for_broadcasters;
+  settings.empty_timeout = std::chrono::seconds(config.rooms.empty_timeout);
+  settings.max_peers = config.rooms.max_peers;
+  settings.max_broadcasters = config.rooms.max_broadcasters;
   return settings;
 }
 
 ProcessLauncher::Options MakeLauncherOptions(const Config& config) {
-  ProcessLauncher::Options options{config.worker_bin, {}};
-  options.arguments.push_back("--logLevel=" + config.worker_log_level);
-  size_t start = 0;
-  while (start < config.worker_log_tags.size()) {
-    const size_t end =
-        std::min(config.worker_log_tags.find(',', start), config.worker_log_tags.size());
-    if (end > start) {
-      options.arguments.push_back("--logTag=" + config.worker_log_tags.substr(start, end - start));
-    }
-    start = end + 1;
+  ProcessLauncher::Options options{config.workers.binary, {}};
+  options.arguments.push_back("--logLevel=" + config.workers.log_level);
+  for (const std::string& tag : config.workers.log_tags) {
+    options.arguments.push_back("--logTag=" + tag);
   }
-  options.arguments.push_back("--rtcMinPort=" + std::to_string(config.rtc_min_port));
-  options.arguments.push_back("--rtcMaxPort=" + std::to_string(config.rtc_max_port));
+  options.arguments.push_back("--rtcMinPort=" + std::to_string(config.media.rtc_min_port));
+  options.arguments.push_back("--rtcMaxPort=" + std::to_string(config.media.rtc_max_port));
   return options;
 }
 
 WorkerPool::Options MakePoolOptions(const Config& config) {
   WorkerPool::Options options;
-  options.workers = config.workers;
-  if (config.rtc_port == 0) return options;
+  options.workers = config.workers.count;
+  if (config.media.rtc_port == 0) return options;
   for (const auto protocol : {TransportProtocol::kUdp, TransportProtocol::kTcp}) {
-    ListenAddress address = RtcAddress(config, protocol);
-    address.port = config.rtc_port;
+    ListenAddress address = RtcAddress(config.media, protocol);
+    address.port = config.media.rtc_port;
     options.server_listen.push_back(address);
   }
   return options;
 }
 
-HttpLimits MakeHttpLimits(const Config& config) {
+HttpLimits MakeHttpLimits(const HttpConfig& config) {
   HttpLimits limits;
   limits.max_body = config.max_body;
   limits.max_websocket_message = config.max_websocket_message;
@@ -162,42 +94,45 @@ HttpLimits MakeHttpLimits(const Config& config) {
 }
 
 Status ListenTls(const Config& config, HttpServer* server) {
-  TlsFiles files{config.tls_cert, config.tls_key};
+  TlsFiles files{config.http.tls_cert, config.http.tls_key};
   if (files.certificate.empty()) {
     std::vector<std::string> addresses = LocalAddresses();
-    addresses.push_back(config.listen_ip);
-    if (!config.announced_address.empty()) addresses.push_back(config.announced_address);
+    addresses.push_back(config.http.listen_ip);
+    if (!config.media.announced_address.empty())
+      addresses.push_back(config.media.announced_address);
     Result<TlsFiles> made = EnsureSelfSigned(config.state_dir, addresses);
     if (!made.ok()) return made.status();
     files = *made;
-    spdlog::info("self-signed TLS certificate: {}", files.certificate);
+    LogInfo("self-signed TLS certificate: {}", files.certificate);
   }
   const auto context = LoadTls(files);
   if (!context.ok()) return context.status();
-  return server->Listen(config.listen_ip, config.listen_port, *context).status();
+  return server->Listen(config.http.listen_ip, config.http.listen_port, *context).status();
 }
 
 /// Starts what is configured; a listener that cannot start is logged. False when none could.
 bool StartListeners(const Config& config, HttpServer* server) {
   bool any = false;
-  if (config.listen_port != 0) {
+  if (config.http.listen_port != 0) {
     const Status tls = ListenTls(config, server);
     if (tls.ok()) {
-      spdlog::info("listening: https and wss on {} port {}", config.listen_ip, config.listen_port);
+      LogInfo("listening: https and wss on {} port {}", config.http.listen_ip,
+              config.http.listen_port);
       any = true;
     } else {
-      spdlog::error("no https: {}", Reason(tls));
+      LogError("no https: {}", Reason(tls));
     }
   }
-  if (config.plain_listen_port != 0) {
+  if (config.http.plain_listen_port != 0) {
     const Status plain =
-        server->Listen(config.plain_listen_ip, config.plain_listen_port, nullptr).status();
+        server->Listen(config.http.plain_listen_ip, config.http.plain_listen_port, nullptr)
+            .status();
     if (plain.ok()) {
-      spdlog::info("listening: http and ws on {} port {}", config.plain_listen_ip,
-                   config.plain_listen_port);
+      LogInfo("listening: http and ws on {} port {}", config.http.plain_listen_ip,
+              config.http.plain_listen_port);
       any = true;
     } else {
-      spdlog::error("no plain http: {}", Reason(plain));
+      LogError("no plain http: {}", Reason(plain));
     }
   }
   return any;
@@ -214,23 +149,23 @@ std::string Browsable(const std::string& ip) {
 /// What to do next, for whoever started the program by hand.
 void PrintWelcome(const Config& config) {
   const std::string host =
-      Browsable(config.announced_address.empty() ? config.listen_ip : config.announced_address);
+      Browsable(config.media.announced_address.empty() ? config.http.listen_ip
+                                                       : config.media.announced_address);
   std::string text = "\nSluice is running.\n";
   std::string ingest;
-  if (config.listen_port != 0) {
-    const std::string url = "https://" + host + ":" + std::to_string(config.listen_port);
+  if (config.http.listen_port != 0) {
+    const std::string url = "https://" + host + ":" + std::to_string(config.http.listen_port);
     text += "  open     " + url + "/?roomId=demo&mode=live\n";
     ingest = url;
   }
-  if (config.plain_listen_port != 0) {
-    const std::string url = "http://" + Browsable(config.plain_listen_ip) + ":" +
-                            std::to_string(config.plain_listen_port);
+  if (config.http.plain_listen_port != 0) {
+    const std::string url = "http://" + Browsable(config.http.plain_listen_ip) + ":" +
+                            std::to_string(config.http.plain_listen_port);
     text += "  or       " + url + "/?roomId=demo&mode=live   (this machine)\n";
     ingest = url;
   }
   text += "  publish  SLUICE_URL=" + ingest + " scripts/broadcast.sh demo\n\n";
-  std::fputs(text.c_str(), stdout);
-  std::fflush(stdout);
+  PrintText(text);
 }
 
 Task<void> Shutdown(HttpServer* server, RoomRegistry* rooms, WorkerPool* workers,
@@ -242,69 +177,85 @@ Task<void> Shutdown(HttpServer* server, RoomRegistry* rooms, WorkerPool* workers
   context->stop();
 }
 
+/// What is done every second, whatever happens.
+Task<void> Housekeeping() {
+  for (;;) {
+    co_await Delay(std::chrono::seconds(1));
+    TellHeldBackLines();
+  }
+}
+
 int Run(const Config& config) {
   asio::io_context context(1);
   const asio::any_io_executor executor = context.get_executor();
   ProcessLauncher launcher(executor, MakeLauncherOptions(config));
   WorkerPool workers(executor, &launcher, MakePoolOptions(config));
-  RoomRegistry rooms(executor, &workers, MakeRoomSettings(config), config.max_rooms);
+  RoomRegistry rooms(executor, &workers, MakeRoomSettings(config), config.rooms.max_rooms);
   workers.set_on_died(
       [&rooms](const std::shared_ptr<MediaWorker>& worker) { rooms.OnWorkerDied(worker); });
   int exit_code = 0;
   workers.set_on_hopeless([&](const std::string& why) {
-    spdlog::critical("no worker can be started, {} attempts in a row failed: {}",
+    LogError("no worker can be started, {} attempts in a row failed: {}",
                      WorkerPool::kMaxFirstFailures, why);
     exit_code = kExitNoWorker;
     context.stop();
   });
   ProtooLimits protoo;
-  protoo.requests_per_second = config.max_requests_per_second;
-  Site site(executor, &rooms, config.web_root, std::move(protoo));
-  HttpServer server(executor, &site, MakeHttpLimits(config));
+  protoo.requests_per_second = config.signalling.max_requests_per_second;
+  Site site(executor, &rooms, config.http.web_root, std::move(protoo));
+  HttpServer server(executor, &site, MakeHttpLimits(config.http));
   if (!StartListeners(config, &server)) return kExitUsage;
   PrintWelcome(config);
   workers.Start();
-  spdlog::info("media on {}{}, {} workers", config.rtc_ip,
-               config.announced_address.empty() ? "" : " announced as " + config.announced_address,
-               config.workers);
+  LogInfo("media on {}{}, {} workers", config.media.rtc_ip,
+          config.media.announced_address.empty()
+              ? ""
+              : " announced as " + config.media.announced_address,
+          config.workers.count);
 
   asio::signal_set signals(executor, SIGINT, SIGTERM);
   signals.async_wait([&](const boost::system::error_code& error, int number) {
     if (error) return;
-    spdlog::info("signal {}: ending", number);
+    LogInfo("signal {}: ending", number);
     Spawn(executor, Shutdown(&server, &rooms, &workers, &context));
   });
+  Spawn(executor, Housekeeping());
   context.run();
   return exit_code;
+}
+
+int Main(std::vector<std::string> arguments) {
+  HostFacts host = ThisHost();
+  host.addresses = LocalAddresses;
+  if (!arguments.empty() && arguments.front() == "worker-shell") {
+    arguments.erase(arguments.begin());
+    return shell::RunWorkerShell(arguments, host.program_folder + "/sluice-worker");
+  }
+  auto command = ReadCommandLine(arguments, host);
+  if (!command.ok()) {
+    std::fprintf(stderr, "sluice: %s\n", std::string(Reason(command.status())).c_str());
+    return kExitUsage;
+  }
+  if (command->print) {
+    std::fputs(command->print->c_str(), stdout);
+    return 0;
+  }
+  const Config& config = command->config;
+  StartLogging(config.log.level);
+  if (access(config.workers.binary.c_str(), X_OK) != 0) {
+    std::fprintf(stderr, "sluice: option workerBin \"%s\": must be an executable file\n",
+                 config.workers.binary.c_str());
+    return kExitUsage;
+  }
+  std::signal(SIGPIPE, SIG_IGN);
+  const int status = Run(config);
+  StopLogging();
+  return status;
 }
 
 }  // namespace
 }  // namespace sluice::controller
 
 int main(int argc, char** argv) {
-  std::vector<std::string> arguments(argv + 1, argv + argc);
-  if (!arguments.empty() && arguments.front() == "worker-shell") {
-    arguments.erase(arguments.begin());
-    return sluice::controller::shell::RunWorkerShell(arguments,
-                                                     sluice::controller::DefaultWorker());
-  }
-  auto command = sluice::controller::ReadCommandLine(arguments, sluice::controller::Environment);
-  if (!command.ok()) {
-    std::fprintf(stderr, "sluice: %s\n",
-                 std::string(sluice::controller::Reason(command.status())).c_str());
-    return sluice::controller::kExitUsage;
-  }
-  if (command->print) {
-    std::fputs(command->print->c_str(), stdout);
-    return 0;
-  }
-  sluice::controller::InitLogging(command->config.log_level);
-  sluice::controller::FillDefaults(&command->config);
-  if (access(command->config.worker_bin.c_str(), X_OK) != 0) {
-    std::fprintf(stderr, "sluice: option workerBin \"%s\": must be an executable file\n",
-                 command->config.worker_bin.c_str());
-    return sluice::controller::kExitUsage;
-  }
-  std::signal(SIGPIPE, SIG_IGN);
-  return sluice::controller::Run(command->config);
+  return sluice::controller::Main(std::vector<std::string>(argv + 1, argv + argc));
 }

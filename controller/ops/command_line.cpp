@@ -3,11 +3,14 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <utility>
 
 #include "common/version.h"
 #include "controller/ops/logging.h"
+#include "controller/ops/option_kinds.h"
+#include "controller/ops/options.h"
 
 namespace sluice::controller {
 
@@ -18,7 +21,7 @@ constexpr const char* kAbout =
     "and runs the media workers.";
 constexpr const char* kFooter =
     "Each option can also be set by the environment variable shown behind it or in the config file "
-    "(name = value, TOML). Flags win over the environment, the "
+    "(name = value, TOML; a LIST also as an array). Flags win over the environment, the "
     "environment over the file.\n"
     "\n"
     "sluice worker-shell drives one media worker by hand, over the JSON room protocol: see sluice "
@@ -27,12 +30,14 @@ constexpr const char* kFooter =
 constexpr const char* kConfigVariable = "SLUICE_CONFIG";
 constexpr const char* kConfigHelp = "config file (TOML)";
 
+/// Values as they were written for one option.
 struct Given {
-  std::string value;
-  std::string
-      from;  ///< for errors: "--listenPort", "SLUICE_LISTEN_PORT", "sluice.toml: listenPort"
+  std::vector<std::string> values;
+  std::string from;  ///< for errors: "--listenPort", "SLUICE_LISTEN_PORT", "x.toml: listenPort"
+  bool names_file = false;  ///< of a secret: the value is the name of the file that holds it
 };
 using GivenValues = std::map<std::string, Given>;
+using Flags = std::map<std::string, std::vector<std::string>>;
 
 /// One line: CLI11's messages may have several.
 std::string OneLine(std::string text) {
@@ -66,6 +71,37 @@ std::string OptionsTable() {
   return table;
 }
 
+const Option* FindOption(const std::string& name) {
+  const auto& options = Options();
+  const auto it = std::find_if(options.begin(), options.end(),
+                               [&](const Option& option) { return option.name == name; });
+  return it == options.end() ? nullptr : &*it;
+}
+
+/// What a flag or the environment gave: a list is separated by commas there.
+std::vector<std::string> Values(const Option& option, const std::vector<std::string>& texts) {
+  if (option.kind != Option::Kind::kList) return {texts.back()};
+  std::vector<std::string> values;
+  for (const std::string& text : texts) {
+    for (std::string& part : SplitText(text, ',')) {
+      if (!part.empty()) values.push_back(std::move(part));
+    }
+  }
+  return values;
+}
+
+/// What the config file gave: a list is an array there, or one text like that of a flag.
+Result<Given> FromFile(const Option& option, const CLI::ConfigItem& item, const std::string& path) {
+  Given given{item.inputs, path + ": " + option.name, option.kind == Option::Kind::kSecret};
+  if (option.kind == Option::Kind::kList) {
+    given.values = Values(option, item.inputs);
+  } else if (given.values.size() != 1) {
+    return TypeError("option " + given.from + ": must be one value, not " +
+                     std::to_string(given.values.size()));
+  }
+  return given;
+}
+
 Status ReadFile(const std::string& path, GivenValues* given) {
   std::ifstream stream(path);
   if (!stream) return TypeError("option config \"" + path + "\" must be a readable TOML file");
@@ -76,40 +112,83 @@ Status ReadFile(const std::string& path, GivenValues* given) {
     return TypeError("config file \"" + path + "\": " + OneLine(error.what()));
   }
   for (const CLI::ConfigItem& item : items) {
-    const std::string name = item.fullname();
-    const bool known = std::any_of(Options().begin(), Options().end(),
-                                   [&](const Option& option) { return option.name == name; });
-    if (!known) {
-      return TypeError("config file \"" + path + "\": unknown option \"" + name +
+    const Option* option = FindOption(item.fullname());
+    if (!option) {
+      return TypeError("config file \"" + path + "\": unknown option \"" + item.fullname() +
                        "\"; sluice --help lists them");
     }
-    std::string value;
-    for (const std::string& part : item.inputs) value += (value.empty() ? "" : ",") + part;
-    given->emplace(name, Given{value, path + ": " + name});
+    Result<Given> values = FromFile(*option, item, path);
+    if (!values.ok()) return values.status();
+    given->emplace(option->name, *std::move(values));
   }
   return absl::OkStatus();
 }
 
-Status Apply(const GivenValues& given, Config* config) {
+/// The text of a secret's file, without the line end that editors add.
+Status ReadSecret(Given* given) {
+  const std::string path = given->values.front();
+  std::ifstream stream(path);
+  std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  if (!stream) {
+    return TypeError("option " + given->from + " \"" + path + "\": must be a readable file");
+  }
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+  given->values = {std::move(text)};
+  return absl::OkStatus();
+}
+
+Status Apply(GivenValues given, Config* config) {
   for (const Option& option : Options()) {
     const auto it = given.find(option.name);
     if (it == given.end()) continue;
-    const Status set = option.set(*config, it->second.value);
-    if (!set.ok()) {
-      return TypeError("option " + it->second.from + " \"" + it->second.value +
-                       "\": " + std::string(Reason(set)));
-    }
+    Given& values = it->second;
+    const bool secret = option.kind == Option::Kind::kSecret;
+    std::string written;
+    for (const std::string& value : values.values) written += (written.empty() ? "" : ",") + value;
+    if (values.names_file) SLUICE_RETURN_IF_ERROR(ReadSecret(&values));
+    const Status set = option.set(*config, values.values);
+    if (set.ok()) continue;
+    const std::string shown = secret && !values.names_file ? "" : " \"" + written + "\"";
+    return TypeError("option " + values.from + shown + ": " + std::string(Reason(set)));
   }
-  return CheckConfig(*config);
+  return absl::OkStatus();
 }
 
 std::string VersionLine() { return "sluice " + std::string(Version()); }
 
+/// A flag for each option; `flags` gets what is given to them.
+void AddOptions(CLI::App* app, Flags* flags) {
+  const Config defaults;
+  for (const Option& option : Options()) {
+    std::string help = option.help + " [" + option.environment() + "]";
+    app->add_option_function<std::string>(
+           "--" + option.name,
+           [flags, name = option.name](const std::string& text) { (*flags)[name].push_back(text); },
+           std::move(help))
+        ->trigger_on_parse()
+        ->type_name(option.value)
+        ->default_str(option.show(defaults));
+  }
+}
+
+GivenValues Collect(const Flags& flags, const HostFacts& host) {
+  GivenValues given;
+  for (const Option& option : Options()) {
+    const auto flag = flags.find(option.name);
+    if (flag != flags.end()) {
+      given[option.name] = {Values(option, flag->second), "--" + option.name,
+                            option.kind == Option::Kind::kSecret};
+    } else if (const auto value = host.environment(option.environment())) {
+      given[option.name] = {Values(option, {*value}), option.environment()};
+    }
+  }
+  return given;
+}
+
 }  // namespace
 
-Result<CommandLine> ReadCommandLine(
-    const std::vector<std::string>& arguments,
-    const std::function<std::optional<std::string>(const std::string&)>& environment) {
+Result<CommandLine> ReadCommandLine(const std::vector<std::string>& arguments,
+                                    const HostFacts& host) {
   CommandLine result;
   CLI::App app(kAbout, "sluice");
   app.footer(kFooter);
@@ -118,14 +197,8 @@ Result<CommandLine> ReadCommandLine(
   app.add_option("--config", config_path, std::string(kConfigHelp) + " [" + kConfigVariable + "]")
       ->type_name("FILE")
       ->take_last();
-  std::map<std::string, std::string> flags;
-  for (const Option& option : Options()) {
-    app.add_option("--" + option.name, flags[option.name],
-                   option.help + " [" + option.environment() + "]")
-        ->type_name(option.value)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
-        ->default_str(option.show(result.config));
-  }
+  Flags flags;
+  AddOptions(&app, &flags);
   bool table = false;
   app.add_flag("--optionsTable", table, "print the options as a Markdown table and exit");
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
@@ -140,22 +213,16 @@ Result<CommandLine> ReadCommandLine(
   } catch (const CLI::Error& error) {
     return TypeError(OneLine(error.what()) + "; sluice --help lists the options");
   }
-
   if (table) {
     result.print = OptionsTable();
     return result;
   }
-  GivenValues given;
-  for (const Option& option : Options()) {
-    if (app.count("--" + option.name) > 0) {
-      given[option.name] = {flags[option.name], "--" + option.name};
-    } else if (const auto value = environment(option.environment())) {
-      given[option.name] = {*value, option.environment()};
-    }
-  }
-  if (config_path.empty()) config_path = environment(kConfigVariable).value_or("");
+  GivenValues given = Collect(flags, host);
+  if (config_path.empty()) config_path = host.environment(kConfigVariable).value_or("");
   if (!config_path.empty()) SLUICE_RETURN_IF_ERROR(ReadFile(config_path, &given));
-  SLUICE_RETURN_IF_ERROR(Apply(given, &result.config));
+  SLUICE_RETURN_IF_ERROR(Apply(std::move(given), &result.config));
+  ResolveDefaults(host, &result.config);
+  SLUICE_RETURN_IF_ERROR(CheckConfig(result.config));
   return result;
 }
 

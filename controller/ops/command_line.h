@@ -1,12 +1,12 @@
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "common/status.h"
 #include "controller/ops/config.h"
+#include "controller/ops/config_defaults.h"
 
 namespace sluice::controller {
 
@@ -16,11 +16,11 @@ struct CommandLine {
   std::optional<std::string> print;
 };
 
-/// Reads flags, then the environment (`environment` looks a variable up), then the config file
-/// (--config or SLUICE_CONFIG; TOML), each only for what is not set yet. An error is one line that
-/// names the option, where the value came from, the value and what is right.
-Result<CommandLine> ReadCommandLine(
-    const std::vector<std::string>& arguments,
-    const std::function<std::optional<std::string>(const std::string&)>& environment);
+/// Reads flags, then the environment, then the config file (--config or SLUICE_CONFIG; TOML), each
+/// only for what is not set yet; then resolves defaults and checks the whole. An error is one line
+/// that names the option, where the value came from, the value (never of a secret) and what is
+/// right.
+Result<CommandLine> ReadCommandLine(const std::vector<std::string>& arguments,
+                                    const HostFacts& host);
 
 }  // namespace sluice::controller

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -7,8 +8,25 @@
 
 namespace sluice::controller {
 
-/// Sends the controller's log to the terminal at `level` ("debug", "info", "warn", "error", "off").
-void InitLogging(const std::string& level);
+/// Sends the program's log to standard output at `level` ("debug", "info", "warn", "error",
+/// "off"): limited by kind (LogLimiter), on a thread of its own (LineWriter). Without it lines go
+/// to spdlog's default logger, unlimited. Like all of logging, for one thread only.
+void StartLogging(const std::string& level);
+/// Changes the level; false when there is none of that name.
+bool SetLogLevel(const std::string& level);
+/// Prints text for the person who started the program, in order with the log. Never blocks.
+void PrintText(const std::string& text);
+/// Logs how many lines were held back in windows that are over: to be called every second or so.
+void TellHeldBackLines();
+/// Writes what waits, for a moment at most. What is logged later is lost.
+void StopLogging();
+
+struct LogCounters {
+  uint64_t written = 0;    ///< lines
+  uint64_t dropped = 0;    ///< found no room in the queue: nobody reads the output
+  uint64_t held_back = 0;  ///< too many of a kind
+};
+LogCounters GetLogCounters();
 
 /// The message of a status, as a type that both the standard library and fmt know (absl's own
 /// string_view is neither here).

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "controller/ops/log.h"
 #include "controller/ops/logging.h"
 #include "controller/worker/delay.h"
 #include "controller/worker/liveness.h"
@@ -22,6 +23,27 @@ milliseconds RespawnBackoff::Next(milliseconds lived) {
   next_ = std::min(next_ * 2, kMax);
   return delay;
 }
+
+namespace {
+
+/// Longest line of a worker's log that is kept; packet traces are long.
+constexpr size_t kMaxWorkerLine = 4'096;  // bytes
+
+/// Of a log line on the channel, by its letter there.
+LogSeverity SeverityOf(char level) {
+  switch (level) {
+    case 'D':
+      return LogSeverity::kDebug;
+    case 'W':
+      return LogSeverity::kWarn;
+    case 'E':
+      return LogSeverity::kError;
+    default:
+      return LogSeverity::kInfo;
+  }
+}
+
+}  // namespace
 
 /// One worker of the pool through all its lives.
 class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public ChannelEvents {
@@ -62,19 +84,7 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
   }
 
   void OnLog(char level, std::string_view text) override {
-    switch (level) {
-      case 'D':
-        spdlog::debug("worker {}: {}", index_, text);
-        break;
-      case 'W':
-        spdlog::warn("worker {}: {}", index_, text);
-        break;
-      case 'E':
-        spdlog::error("worker {}: {}", index_, text);
-        break;
-      default:
-        spdlog::info("worker {}: {}", index_, text);
-    }
+    LogText(SeverityOf(level), "worker " + std::to_string(index_) + ": ", text, kMaxWorkerLine);
   }
 
   void OnAnswer() override { liveness_.OnAnswer(); }

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
-#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,8 +18,10 @@
 #include <string_view>
 #include <utility>
 
+#include "controller/ops/log.h"
 #include "controller/worker/delay.h"
 #include "controller/worker/event.h"
+#include "controller/worker/output_lines.h"
 
 extern char** environ;
 
@@ -84,28 +85,43 @@ struct Output {
   Event ended;
 };
 
-/// Logs what a worker writes to `stream` until it ends. Control characters cannot reach a terminal.
-Task<void> LogOutput(asio::posix::stream_descriptor stream, int index,
-                     spdlog::level::level_enum level, std::shared_ptr<Output> output) {
-  std::array<char, ProcessLauncher::kMaxOutputLine> chunk{};
-  std::string line;
-  const auto flush = [&] {
+/// Logs what a worker writes to `stream` until it ends.
+Task<void> LogOutput(asio::posix::stream_descriptor stream, int index, LogSeverity severity,
+                     std::shared_ptr<Output> output) {
+  constexpr size_t kChunk = 64 * 1024;  // bytes
+  // Between chunks of a flood: it is read fast enough that the worker does not wait for us (32
+  // MB/s), and slowly enough that we have time for others.
+  constexpr milliseconds kFloodPause{2};
+  std::vector<char> chunk(kChunk);
+  OutputLines lines(OutputLines::Clock::now());
+  const std::string prefix = "worker " + std::to_string(index) + ": ";
+  const auto show = [&](const std::string& line) {
     if (line.empty()) return;
-    spdlog::log(level, "worker {}: {}", index, line);
-    output->last_line = std::exchange(line, {});
+    LogText(severity, prefix, line, OutputLines::kMaxLine);
+    output->last_line = line;
+  };
+  const auto tell_left_out = [&] {
+    const uint64_t left_out = lines.TakeLeftOut();
+    if (left_out == 0) return;
+    LogWarn("worker {}: {} bytes of its output are left out: it writes more than {} a second",
+            index, left_out, OutputLines::kBytesPerSecond);
   };
   for (;;) {
     boost::system::error_code error;
     const size_t size = co_await stream.async_read_some(
         asio::buffer(chunk), asio::redirect_error(asio::use_awaitable, error));
     if (error) break;
-    for (const char c : std::string_view(chunk.data(), size)) {
-      if (c == '\n' || line.size() >= ProcessLauncher::kMaxOutputLine) flush();
-      if (c == '\n' || c == '\r') continue;
-      line += c == '\t' || static_cast<unsigned char>(c) >= ' ' ? c : '?';
+    for (const std::string& line : lines.Feed({chunk.data(), size}, OutputLines::Clock::now())) {
+      show(line);
+    }
+    if (lines.flooded()) {
+      co_await Delay(kFloodPause);
+    } else {
+      tell_left_out();
     }
   }
-  flush();
+  tell_left_out();
+  show(lines.TakeRest());
   output->ended.Fire();
 }
 
@@ -267,9 +283,9 @@ Result<LaunchedWorker> ProcessLauncher::Launch(int index) {
   if (error != 0) return SystemError("cannot start " + options_.binary, error);
   const auto error_output = std::make_shared<Output>(executor_);
   using Stream = asio::posix::stream_descriptor;
-  Spawn(executor_, LogOutput(Stream(executor_, output->ours.Release()), index, spdlog::level::info,
+  Spawn(executor_, LogOutput(Stream(executor_, output->ours.Release()), index, LogSeverity::kInfo,
                              std::make_shared<Output>(executor_)));
-  Spawn(executor_, LogOutput(Stream(executor_, errors->ours.Release()), index, spdlog::level::warn,
+  Spawn(executor_, LogOutput(Stream(executor_, errors->ours.Release()), index, LogSeverity::kWarn,
                              error_output));
   LaunchedWorker launched;
   launched.read_fd = channel->from.ours.Release();

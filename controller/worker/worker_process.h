@@ -47,12 +47,9 @@ enum class PipeProtocol {
 };
 
 /// Starts `sluice-worker` processes. What they write to stdout and stderr is logged line by line,
-/// as info and warnings.
+/// as info and warnings, as far as OutputLines lets it pass.
 class ProcessLauncher : public WorkerLauncher {
  public:
-  /// Longest line of a worker's output that is kept whole; the rest becomes lines of its own.
-  static constexpr size_t kMaxOutputLine = 4'096;
-
   struct Options {
     std::string binary;
     std::vector<std::string> arguments;  ///< "--name=value"; for kRoom behind the worker id

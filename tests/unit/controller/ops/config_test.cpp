@@ -2,25 +2,34 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <cstdio>
-#include <fstream>
 #include <map>
 
 #include "controller/ops/command_line.h"
 #include "controller/ops/logging.h"
+#include "controller/ops/options.h"
+#include "tests/temporary_file.h"
 
 namespace sluice::controller {
 namespace {
 
 using Variables = std::map<std::string, std::string>;
 
-Result<CommandLine> Read(const std::vector<std::string>& arguments,
-                         const Variables& variables = {}) {
-  return ReadCommandLine(arguments, [&](const std::string& name) -> std::optional<std::string> {
+HostFacts Host(const Variables& variables, int processors = 2) {
+  HostFacts host;
+  host.environment = [variables](const std::string& name) -> std::optional<std::string> {
     const auto it = variables.find(name);
     if (it == variables.end()) return std::nullopt;
     return it->second;
-  });
+  };
+  host.processors = processors;
+  host.program_folder = "/opt/sluice/bin";
+  host.addresses = [] { return std::vector<std::string>{"2001:db8::1", "192.0.2.7", "127.0.0.1"}; };
+  return host;
+}
+
+Result<CommandLine> Read(const std::vector<std::string>& arguments,
+                         const Variables& variables = {}) {
+  return ReadCommandLine(arguments, Host(variables));
 }
 
 std::string ErrorOf(const std::vector<std::string>& arguments, const Variables& variables = {}) {
@@ -32,22 +41,20 @@ std::string ErrorOf(const std::vector<std::string>& arguments, const Variables& 
 TEST_CASE("no arguments give the defaults") {
   const auto result = Read({});
   REQUIRE(result.ok());
-  CHECK(result->config.listen_port == 4443);
-  CHECK(result->config.plain_listen_port == 3000);
-  CHECK(result->config.plain_listen_ip == "127.0.0.1");
-  CHECK(ParseMediaCodecs(result->config.media_codecs)->size() == 5);
+  CHECK(result->config.http.listen_port == 4443);
+  CHECK(result->config.http.plain_listen_port == 3000);
+  CHECK(result->config.http.plain_listen_ip == "127.0.0.1");
+  CHECK(ParseMediaCodecs(result->config.media.codecs)->size() == 5);
 }
 
 TEST_CASE("flags win over the environment, the environment over the file; the last flag counts") {
-  const std::string path = "sluice-config-test.toml";
-  std::ofstream(path) << "listenPort = 1\nrtcPort = 2\nnumWorkers = 3\n";
-  const auto result = Read({"--listenPort", "10", "--config", path, "--listenPort", "11"},
+  const TemporaryFile file("listenPort = 1\nrtcPort = 2\nnumWorkers = 3\n");
+  const auto result = Read({"--listenPort", "10", "--config", file.path(), "--listenPort", "11"},
                            {{"SLUICE_LISTEN_PORT", "21"}, {"SLUICE_RTC_PORT", "22"}});
-  std::remove(path.c_str());
   REQUIRE(result.ok());
-  CHECK(result->config.listen_port == 11);
-  CHECK(result->config.rtc_port == 22);
-  CHECK(result->config.workers == 3);
+  CHECK(result->config.http.listen_port == 11);
+  CHECK(result->config.media.rtc_port == 22);
+  CHECK(result->config.workers.count == 3);
 }
 
 TEST_CASE("a wrong value is one line with option, value and what is right") {
@@ -66,11 +73,51 @@ TEST_CASE("every option rejects or accepts any text without failing otherwise") 
   for (const Option& option : Options()) {
     for (const char* text : {"", "x", "-1", "99999999999999999999", "true", "1", "::"}) {
       Config config;
-      const Status status = option.set(config, text);
+      const Status status = option.set(config, {text});
       INFO(option.name << " = " << text);
       CHECK((status.ok() || status.code() == absl::StatusCode::kInvalidArgument));
     }
   }
+}
+
+TEST_CASE("what depends on the machine is resolved before the whole is checked") {
+  const auto result = Read({});
+  REQUIRE(result.ok());
+  CHECK(result->config.workers.count == 2);
+  CHECK(result->config.workers.binary == "/opt/sluice/bin/sluice-worker");
+  CHECK(result->config.media.announced_address == "192.0.2.7");
+  CHECK(Read({"--rtcIp", "192.0.2.9"})->config.media.announced_address.empty());
+  CHECK(Read({}, {{"XDG_STATE_HOME", "/s"}, {"HOME", "/h"}})->config.state_dir == "/s/sluice");
+  CHECK(Read({}, {{"HOME", "/h"}})->config.state_dir == "/h/.local/state/sluice");
+
+  CHECK(Read({"--rtcPort", "65534"}).ok());
+  CHECK(ErrorOf({"--rtcPort", "65535"}) ==
+        "option rtcPort \"65535\" leaves no room for 2 workers: it must be at most 65534");
+  CHECK(Read({"--rtcPort", "65535", "--numWorkers", "1"}).ok());
+  CHECK(Read({"--rtcPort", "0", "--numWorkers", "256"}).ok());
+}
+
+TEST_CASE("a list is given by repeated flags, commas or an array") {
+  const auto tags = [](const Result<CommandLine>& result) {
+    REQUIRE(result.ok());
+    return result->config.workers.log_tags;
+  };
+  const std::vector<std::string> expected = {"ice", "dtls", "rtp"};
+  CHECK(tags(Read({"--workerLogTags", "ice, dtls", "--workerLogTags", "rtp"})) == expected);
+  CHECK(tags(Read({}, {{"SLUICE_WORKER_LOG_TAGS", "ice,dtls,,rtp"}})) == expected);
+  const TemporaryFile array("workerLogTags = [\"ice\", \"dtls\", \"rtp\"]\n");
+  CHECK(tags(Read({"--config", array.path()})) == expected);
+  const TemporaryFile text("workerLogTags = \"ice,dtls,rtp\"\n");
+  CHECK(tags(Read({"--config", text.path()})) == expected);
+  CHECK(tags(Read({"--workerLogTags", ""}, {{"SLUICE_WORKER_LOG_TAGS", "ice"}})).empty());
+}
+
+TEST_CASE("one bad entry of a list is an error; an array is none for a single value") {
+  CHECK_THAT(ErrorOf({"--mediaCodecs", "audio/opus/48000/2,video/VP8"}),
+             Catch::Contains("video/VP8\" must look like"));
+  const TemporaryFile array("listenPort = [1, 2]\n");
+  CHECK(ErrorOf({"--config", array.path()}) ==
+        "option " + array.path() + ": listenPort: must be one value, not 2");
 }
 
 TEST_CASE("help lists every option with its variable") {
@@ -96,7 +143,7 @@ TEST_CASE("the table of options has a row for each") {
 
 TEST_CASE("media codecs keep numbers and texts apart") {
   const auto codecs =
-      ParseMediaCodecs("video/H264/90000;packetization-mode=1;profile-level-id=42e01f");
+      ParseMediaCodecs({"video/H264/90000;packetization-mode=1;profile-level-id=42e01f"});
   REQUIRE(codecs.ok());
   const Parameters& parameters = codecs->front().parameters;
   CHECK(std::get<int32_t>(parameters.at("packetization-mode")) == 1);

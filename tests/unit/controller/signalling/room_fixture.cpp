@@ -11,7 +11,7 @@ namespace {
 
 RoomSettings MakeSettings(const RoomFixture::Options& options) {
   RoomSettings settings;
-  settings.media_codecs = *ParseMediaCodecs(Config().media_codecs);
+  settings.media_codecs = *ParseMediaCodecs(Config().media.codecs);
   settings.keep_for_broadcasters = options.keep_for_broadcasters;
   settings.empty_timeout = options.empty_timeout;
   settings.broadcaster_timeout = options.broadcaster_timeout;

@@ -1,40 +1,20 @@
 #include "controller/worker/worker_process.h"
 
-#include <spdlog/sinks/ostream_sink.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 #include <optional>
-#include <sstream>
 
+#include "controller/worker/output_lines.h"
+#include "tests/unit/controller/captured_log.h"
 #include "tests/unit/controller/fake_worker.h"
 
 namespace sluice::controller {
 namespace {
 
-/// What is logged while it lives, as "level text" lines.
-class CapturedLog {
- public:
-  CapturedLog() {
-    auto sink = std::make_shared<spdlog::sinks::ostream_sink_st>(stream_);
-    previous_ = spdlog::default_logger();
-    spdlog::set_default_logger(std::make_shared<spdlog::logger>("test", sink));
-    spdlog::set_pattern("%l %v");
-  }
-  ~CapturedLog() { spdlog::set_default_logger(previous_); }
-  CapturedLog(const CapturedLog&) = delete;
-  CapturedLog& operator=(const CapturedLog&) = delete;
-
-  std::string text() const { return stream_.str(); }
-  bool Has(const std::string& part) const { return text().find(part) != std::string::npos; }
-
- private:
-  std::ostringstream stream_;
-  std::shared_ptr<spdlog::logger> previous_;
-};
+using test::CapturedLog;
 
 /// Runs a shell script as a worker until it has ended; how it did.
 std::string RunScript(asio::io_context& context, const std::string& script,
@@ -60,7 +40,7 @@ TEST_CASE("a worker's output is logged by line, with its index") {
                                     [&] { return log.Has("rest") && log.Has("out"); });
   CHECK(how == "exit code 42");
   CHECK(log.Has("info worker 3: out\n"));
-  CHECK(log.Has("warning worker 3: bad?[1m\n"));
+  CHECK(log.Has("warning worker 3: bad\\x1b[1m\n"));
   CHECK(log.Has("warning worker 3: rest\n"));
 }
 
@@ -90,7 +70,20 @@ TEST_CASE("a line without end is cut, not kept") {
             [&] { return log.Has("end"); });
   const std::string text = log.text();
   CHECK(std::count(text.begin(), text.end(), '\n') == 3);
-  CHECK(log.Has("worker 3: " + std::string(ProcessLauncher::kMaxOutputLine, 'x') + "\n"));
+  CHECK(log.Has("worker 3: " + std::string(OutputLines::kMaxLine, 'x') + "\n"));
+}
+
+TEST_CASE("a worker that floods its output is read to the end, and the flood is told, not shown") {
+  const CapturedLog log;
+  asio::io_context context(1);
+  // 8 MB: the worker would hang if nobody read them.
+  const std::string how =
+      RunScript(context, "yes flood | head -c 8000000; echo done >&2; sleep 1; echo after",
+                [&] { return log.Has("after"); });
+  CHECK(how == "exit code 0");
+  CHECK(log.Has("worker 3: done\n"));
+  CHECK(log.Has("bytes of its output are left out: it writes more than 65536 a second"));
+  CHECK(log.text().size() < 8 * OutputLines::kBurst);
 }
 
 TEST_CASE("a worker gets its pipe, no other descriptor and no input") {

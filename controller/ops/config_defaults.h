@@ -1,0 +1,30 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/ops/config.h"
+
+namespace sluice::controller {
+
+/// What the program asks its surroundings; a test answers as it likes.
+struct HostFacts {
+  /// An environment variable.
+  std::function<std::optional<std::string>(const std::string&)> environment;
+  int processors = 1;
+  /// Folder of this program's file.
+  std::string program_folder;
+  /// Addresses of this machine, as texts, loopback last.
+  std::function<std::vector<std::string>()> addresses;
+};
+
+/// The real ones, but for `addresses`.
+HostFacts ThisHost();
+
+/// Fills in what was left to be found out: number of workers, the worker's program, the web app,
+/// the state folder, and the address that clients are told.
+void ResolveDefaults(const HostFacts& host, Config* config);
+
+}  // namespace sluice::controller

@@ -1,0 +1,161 @@
+#include "controller/ops/options.h"
+
+#include <cctype>
+
+#include "controller/ops/option_kinds.h"
+
+namespace sluice::controller {
+
+namespace {
+
+constexpr int64_t kMaxWorkers = 256;
+constexpr int64_t kMaxBitrate = 1'000'000'000;
+constexpr int64_t kMaxCount = 1'000'000;
+constexpr int64_t kMaxBytes = 256 << 20;
+constexpr int64_t kMinBytes = 1024;
+constexpr int64_t kMaxSeconds = 86'400;
+
+Status CheckCodec(const std::string& text) { return ParseMediaCodecs({text}).status(); }
+
+std::vector<Option> HttpOptions() {
+  return {
+      Ip("listenIp", "address for HTTPS and WSS", At(&Config::http, &HttpConfig::listen_ip)),
+      Port("listenPort", "port for HTTPS and WSS; 0 = off",
+           At(&Config::http, &HttpConfig::listen_port)),
+      Ip("plainListenIp", "address for plain HTTP and WS",
+         At(&Config::http, &HttpConfig::plain_listen_ip)),
+      Port("plainListenPort", "port for plain HTTP and WS; 0 = off",
+           At(&Config::http, &HttpConfig::plain_listen_port)),
+      Text("tlsCert", "FILE", "TLS certificate chain (PEM); empty = self-signed, kept in stateDir",
+           At(&Config::http, &HttpConfig::tls_cert)),
+      Text("tlsKey", "FILE", "TLS private key (PEM) of tlsCert",
+           At(&Config::http, &HttpConfig::tls_key)),
+      Integer("maxConnections", "N", "HTTP and WebSocket connections at the same time",
+              At(&Config::http, &HttpConfig::max_connections), 1, kMaxCount),
+      Integer("maxConnectionsPerIp", "N",
+              "of these, from one IPv4 address or IPv6 /64; 0 = no limit (behind a proxy)",
+              At(&Config::http, &HttpConfig::max_connections_per_ip), 0, kMaxCount),
+      Integer("requestTimeout", "SECONDS", "how long an HTTP request may take to arrive",
+              At(&Config::http, &HttpConfig::request_timeout), 1, kMaxSeconds),
+      Integer("pingAfter", "SECONDS", "silence after which a WebSocket client is pinged",
+              At(&Config::http, &HttpConfig::ping_after), 1, kMaxSeconds),
+      Integer("pongWithin", "SECONDS", "silence after the ping at which it is cut off",
+              At(&Config::http, &HttpConfig::pong_within), 1, kMaxSeconds),
+      Integer("writeTimeout", "SECONDS",
+              "how long a client may take to read a response or message before it is cut off",
+              At(&Config::http, &HttpConfig::write_timeout), 1, kMaxSeconds),
+      Integer("maxBody", "BYTES", "longest body of an HTTP request",
+              At(&Config::http, &HttpConfig::max_body), kMinBytes, kMaxBytes),
+      Integer("maxWebsocketMessage", "BYTES", "longest WebSocket message received",
+              At(&Config::http, &HttpConfig::max_websocket_message), kMinBytes, kMaxBytes),
+      Integer("maxWebsocketQueue", "BYTES",
+              "most that may wait for a slow WebSocket client before it is cut off",
+              At(&Config::http, &HttpConfig::max_websocket_queue), kMinBytes, kMaxBytes),
+      Text("webRoot", "DIR", "built web app; empty = web/dist of the source tree",
+           At(&Config::http, &HttpConfig::web_root)),
+  };
+}
+
+std::vector<Option> MediaOptions() {
+  return {
+      Text("announcedAddress", "ADDRESS",
+           "address that clients reach this machine by for media; empty = found out",
+           At(&Config::media, &MediaConfig::announced_address)),
+      Ip("rtcIp", "address that media is received on", At(&Config::media, &MediaConfig::rtc_ip)),
+      Port("rtcPort",
+           "UDP and TCP port for WebRTC media, plus the worker's index; 0 = ports of the range",
+           At(&Config::media, &MediaConfig::rtc_port)),
+      Port("rtcMinPort", "first port of the range for WebRTC transports",
+           At(&Config::media, &MediaConfig::rtc_min_port)),
+      Port("rtcMaxPort", "last port of the range for WebRTC transports",
+           At(&Config::media, &MediaConfig::rtc_max_port)),
+      Port("plainMinPort", "first port of the range for plain RTP",
+           At(&Config::media, &MediaConfig::plain_min_port)),
+      Port("plainMaxPort", "last port of the range for plain RTP",
+           At(&Config::media, &MediaConfig::plain_max_port)),
+      List("mediaCodecs", "LIST",
+           "codecs of the rooms, in order of preference: kind/name/clock[/channels]"
+           "[;parameter=value]..., separated by commas",
+           At(&Config::media, &MediaConfig::codecs), CheckCodec),
+      Integer("initialOutgoingBitrate", "BPS", "first estimate of what a client can receive",
+              At(&Config::media, &MediaConfig::initial_outgoing_bitrate), 0, kMaxBitrate),
+      Integer("maxIncomingBitrate", "BPS",
+              "most that a WebRTC transport may send to us; 0 = no limit",
+              At(&Config::media, &MediaConfig::max_incoming_bitrate), 0, kMaxBitrate),
+  };
+}
+
+std::vector<Option> RoomOptions() {
+  return {
+      Integer("maxRooms", "N", "rooms at the same time",
+              At(&Config::rooms, &RoomsConfig::max_rooms), 1, kMaxCount),
+      Integer("maxPeersPerRoom", "N", "peers in one room",
+              At(&Config::rooms, &RoomsConfig::max_peers), 1, kMaxCount),
+      Integer("maxBroadcastersPerRoom", "N", "broadcasters in one room",
+              At(&Config::rooms, &RoomsConfig::max_broadcasters), 1, kMaxCount),
+      Boolean("keepBroadcastRooms",
+              "whether a room with broadcasters outlives its last peer; false = they end with it",
+              At(&Config::rooms, &RoomsConfig::keep_for_broadcasters)),
+      Integer("emptyRoomTimeout", "SECONDS",
+              "how long a room stays that was asked for and has no peer and no broadcaster",
+              At(&Config::rooms, &RoomsConfig::empty_timeout), 1, kMaxSeconds),
+  };
+}
+
+std::vector<Option> SignallingOptions() {
+  return {
+      Integer("maxRequestsPerSecond", "N", "protoo requests of one peer; 0 = no limit",
+              At(&Config::signalling, &SignallingConfig::max_requests_per_second), 0, kMaxCount),
+  };
+}
+
+std::vector<Option> WorkerOptions() {
+  return {
+      Integer("numWorkers", "N", "media workers; 0 = one per CPU core",
+              At(&Config::workers, &WorkersConfig::count), 0, kMaxWorkers),
+      Text("workerBin", "FILE", "media worker program; empty = sluice-worker next to this program",
+           At(&Config::workers, &WorkersConfig::binary)),
+      Choice("workerLogLevel", "LEVEL", "how much the media workers log",
+             At(&Config::workers, &WorkersConfig::log_level), {"debug", "warn", "error", "none"}),
+      List("workerLogTags", "TAGS",
+           "subjects of worker logs, separated by commas: info, ice, dtls, rtp, srtp, rtcp, rtx, "
+           "bwe, score, simulcast, svc, sctp, message",
+           At(&Config::workers, &WorkersConfig::log_tags)),
+  };
+}
+
+std::vector<Option> ProgramOptions() {
+  return {
+      Text("stateDir", "DIR", "where the self-signed certificate is kept", At(&Config::state_dir)),
+      Choice("logLevel", "LEVEL", "how much this program logs", At(&Config::log, &LogConfig::level),
+             {"debug", "info", "warn", "error", "off"}),
+  };
+}
+
+std::vector<Option> MakeOptions() {
+  std::vector<Option> all;
+  for (const auto& part :
+       {HttpOptions, MediaOptions, RoomOptions, SignallingOptions, WorkerOptions, ProgramOptions}) {
+    for (Option& option : part()) all.push_back(std::move(option));
+  }
+  return all;
+}
+
+}  // namespace
+
+std::string Option::environment() const {
+  std::string variable = "SLUICE_";
+  for (const char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isupper(byte) != 0) variable += '_';
+    variable += static_cast<char>(std::toupper(byte));
+  }
+  return variable;
+}
+
+const std::vector<Option>& Options() {
+  static const std::vector<Option> options = MakeOptions();
+  return options;
+}
+
+}  // namespace sluice::controller

@@ -1,0 +1,94 @@
+#include "controller/ops/line_writer.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <array>
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "common/fd.h"
+
+namespace sluice::controller {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+/// A pipe that takes little.
+struct SmallPipe {
+  SmallPipe() {
+    std::array<int, 2> ends{};
+    REQUIRE(pipe2(ends.data(), O_CLOEXEC) == 0);
+    read = Fd(ends[0]);
+    write = Fd(ends[1]);
+    REQUIRE(fcntl(write.get(), F_SETPIPE_SZ, 4'096) >= 4'096);
+  }
+  /// Everything that comes until `last` is seen.
+  std::string ReadUntil(const std::string& last) const {
+    std::string text;
+    std::array<char, 65'536> chunk{};
+    while (text.find(last) == std::string::npos) {
+      pollfd ready{read.get(), POLLIN, 0};
+      REQUIRE(poll(&ready, 1, 20'000) == 1);
+      const ssize_t n = ::read(read.get(), chunk.data(), chunk.size());
+      REQUIRE(n > 0);
+      text.append(chunk.data(), static_cast<size_t>(n));
+    }
+    return text;
+  }
+
+  Fd read, write;
+};
+
+std::string Numbered(int i) { return "line " + std::to_string(i) + "\n"; }
+
+TEST_CASE("lines are written in order") {
+  const SmallPipe pipe;
+  LineWriter writer(pipe.write.get());
+  std::string expected;
+  for (int i = 0; i < 1'000; ++i) {
+    writer.Write(Numbered(i), LineWriter::Weight::kOrdinary);
+    expected += Numbered(i);
+  }
+  CHECK(pipe.ReadUntil("line 999\n") == expected);
+  CHECK(writer.counters().dropped == 0);
+}
+
+TEST_CASE("nobody reads: the caller goes on, what finds no room is counted and told later") {
+  const SmallPipe pipe;
+  LineWriter writer(pipe.write.get());
+  const auto started = Clock::now();
+  const std::string line = std::string(99, 'x') + "\n";
+  constexpr uint64_t kLines = 50'000;  // 5 MB
+  for (uint64_t i = 0; i < kLines; ++i) writer.Write(line, LineWriter::Weight::kOrdinary);
+  writer.Write("an error\n", LineWriter::Weight::kImportant);  // finds room all the same
+  CHECK(Clock::now() - started < std::chrono::seconds(10));
+  const uint64_t dropped = writer.counters().dropped;
+  CHECK(dropped > kLines - LineWriter::kMaxQueued / line.size() - 100);
+  const std::string text = pipe.ReadUntil("an error\n");
+  CHECK(text.find(std::to_string(dropped) + " lines of the log were dropped") != std::string::npos);
+  CHECK(text.size() < LineWriter::kMaxQueued + 10'000);
+}
+
+TEST_CASE("the end does not wait for a reader longer than asked") {
+  const SmallPipe pipe;
+  LineWriter writer(pipe.write.get());
+  for (int i = 0; i < 10'000; ++i) writer.Write(Numbered(i), LineWriter::Weight::kOrdinary);
+  const auto started = Clock::now();
+  writer.Stop(milliseconds(20));
+  CHECK(Clock::now() - started < std::chrono::seconds(5));
+}
+
+TEST_CASE("the end writes what waits when it can") {
+  SmallPipe pipe;
+  {
+    LineWriter writer(pipe.write.get());
+    writer.Write("last words\n", LineWriter::Weight::kOrdinary);
+  }
+  CHECK(pipe.ReadUntil("last words\n") == "last words\n");
+}
+
+}  // namespace
+}  // namespace sluice::controller
