@@ -30,8 +30,13 @@ class HttpConnection {
 
   Task<void> Run() {
     stream_->ExpireAfter(context_->limits.handshake_time);
-    if (!co_await stream_->Handshake()) co_return;
-    while (!context_->stopped && co_await ReadRequest() && co_await Serve()) {
+    const bool open = co_await stream_->Handshake();
+    if (!open) co_return;
+    while (!context_->stopped) {
+      const bool complete = co_await ReadRequest();
+      if (!complete) break;
+      const bool goes_on = co_await Serve();
+      if (!goes_on) break;
       reader_.Next();
     }
     if (!stream_) co_return;  // it went on as a WebSocket
@@ -57,7 +62,8 @@ class HttpConnection {
         place_->SetPhase(Phase::kUnfinished, Clock::now());
         stream_->ExpireAfter(limits.request_time);
       }
-      if (!co_await TakeBytes({chunk.data(), size})) co_return false;
+      const bool taken = co_await TakeBytes(std::string_view(chunk.data(), size));
+      if (!taken) co_return false;
     }
     if (reader_.state() == RequestReader::State::kComplete) co_return true;
     co_await Answer(reader_.Refusal(), kVersion11, false, false);

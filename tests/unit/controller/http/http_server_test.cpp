@@ -107,6 +107,7 @@ struct ServerFixture {
   }
   /// A client past the WebSocket handshake; it reads on only when `reading`.
   std::shared_ptr<Client> OpenWebSocket(bool reading = true) {
+    echo.session.reset();
     auto client = std::make_shared<Client>(context, port);
     client->Send(
         "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
