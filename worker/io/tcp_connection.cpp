@@ -98,11 +98,14 @@ void TcpConnection::FlushQueue() {
 
 size_t TcpConnection::SendQueue(Timestamp now, size_t* part) {
   size_t next = 0;
-  while (next < queue_.size() && HasRoom(now)) {
+  while (next < queue_.size()) {
+    const int64_t room = FindRoom(now);
+    if (room == 0) return next;
     std::array<iovec, kMaxPieces> pieces;
     size_t count = 0;
     size_t wanted = 0;
-    while (count < kMaxPieces && next + count < queue_.size() && wanted < TcpFlow::kMaxUnsent) {
+    while (count < kMaxPieces && next + count < queue_.size() &&
+           wanted < static_cast<size_t>(room)) {
       const std::span<const uint8_t> bytes = queue_[next + count].bytes;
       pieces[count++] = {const_cast<uint8_t*>(bytes.data()), bytes.size()};
       wanted += bytes.size();
@@ -121,20 +124,20 @@ size_t TcpConnection::SendQueue(Timestamp now, size_t* part) {
   return next;
 }
 
-bool TcpConnection::HasRoom(Timestamp now) {
+int64_t TcpConnection::FindRoom(Timestamp now) {
   const TcpFlow::Room room = flow_.Check(now);
-  if (room == TcpFlow::Room::kYes) return true;
+  if (room.bytes > 0) return room.bytes;
   ++context_.stats.held_up;
-  if (room == TcpFlow::Room::kUnsentFull) {
+  if (room.limit == TcpFlow::Limit::kUnsentFull) {
     watcher_->Watch(true, true);
-    return false;
+    return 0;
   }
   if (retry_timer_ == nullptr) {
     retry_timer_ = context_.loop.CreateTimer([this](Timestamp) { SendWaiting(); });
   }
   watcher_->Watch(true, false);
   retry_timer_->Start(kRetry);
-  return false;
+  return 0;
 }
 
 size_t TcpConnection::Send(std::span<const iovec> pieces, Timestamp now) {
@@ -168,7 +171,7 @@ void TcpConnection::OnWritable() { SendWaiting(); }
 void TcpConnection::SendWaiting() {
   const Timestamp now = context_.loop.Now();
   while (!broken_ && !waiting_.empty()) {
-    if (!HasRoom(now)) return NoteDrops();
+    if (FindRoom(now) == 0) return NoteDrops();
     const bool new_packet = !waiting_.in_progress();
     const std::span<const uint8_t> next = waiting_.Next(now);
     if (next.empty()) break;

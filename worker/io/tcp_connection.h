@@ -114,8 +114,8 @@ class TcpConnection final : public PacketWriter, private EgressQueue, private Fd
   /// Sends as many of `queue_` as may go now; returns the number of those that went whole, and in
   /// `part` how many bytes of the next one went.
   size_t SendQueue(Timestamp now, size_t* part);
-  /// True when the kernel may have more. Else it has been arranged that OnWritable() is called.
-  bool HasRoom(Timestamp now);
+  /// Bytes that the kernel may have now. 0: it has been arranged that SendWaiting() is called.
+  int64_t FindRoom(Timestamp now);
   /// Sends `pieces`; returns how many bytes the kernel took.
   size_t Send(std::span<const iovec> pieces, Timestamp now);
   void SendWaiting();

@@ -26,23 +26,25 @@ void TcpFlow::Prepare() {
 }
 
 TcpFlow::Room TcpFlow::Check(Timestamp now) {
-  int unacknowledged = 0;
-  if (ioctl(fd_, SIOCOUTQ, &unacknowledged) != 0 || unacknowledged == 0) {
+  int held = 0;  // not acknowledged
+  if (ioctl(fd_, SIOCOUTQ, &held) != 0 || held == 0) {
     unacknowledged_.clear();
-    return Room::kYes;
+    return {kMinInFlight, Limit::kNone};
   }
-  const uint64_t acknowledged = written_ - static_cast<uint64_t>(unacknowledged);
+  const uint64_t acknowledged = written_ - static_cast<uint64_t>(held);
   while (!unacknowledged_.empty() && unacknowledged_.front().end <= acknowledged) {
     unacknowledged_.pop_front();
   }
   if (!unacknowledged_.empty() && now - unacknowledged_.front().at > kMaxInFlight) {
-    return Room::kInFlightFull;
+    return {0, Limit::kInFlightFull};
   }
-  if (unacknowledged < kMinInFlight) return Room::kYes;
-  if (unacknowledged >= MaxInFlight()) return Room::kInFlightFull;
+  if (held < kMinInFlight) return {kMinInFlight - held, Limit::kNone};
+  const int64_t in_flight = MaxInFlight() - held;
+  if (in_flight <= 0) return {0, Limit::kInFlightFull};
   int unsent = 0;
-  if (ioctl(fd_, SIOCOUTQNSD, &unsent) != 0) return Room::kYes;
-  return unsent < kMaxUnsent ? Room::kYes : Room::kUnsentFull;
+  if (ioctl(fd_, SIOCOUTQNSD, &unsent) != 0) unsent = 0;
+  if (unsent >= kMaxUnsent) return {0, Limit::kUnsentFull};
+  return {std::min<int64_t>(in_flight, kMaxUnsent - unsent), Limit::kNone};
 }
 
 int64_t TcpFlow::MaxInFlight() const {

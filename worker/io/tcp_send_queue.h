@@ -36,10 +36,14 @@ class TcpFlow {
   /// Sets the socket's options.
   void Prepare();
 
-  enum class Room : uint8_t {
-    kYes,
+  enum class Limit : uint8_t {
+    kNone,
     kUnsentFull,    ///< the socket becomes writable when there is room
     kInFlightFull,  ///< nothing tells when there is: look again a little later
+  };
+  struct Room {
+    int64_t bytes = 0;  ///< that may be given now; 0: why not
+    Limit limit = Limit::kNone;
   };
   Room Check(Timestamp now);
   /// `bytes` more were given to the kernel.
