@@ -114,10 +114,10 @@ Task<void> LogOutput(asio::posix::stream_descriptor stream, int index, LogSeveri
     for (const std::string& line : lines.Feed({chunk.data(), size}, OutputLines::Clock::now())) {
       show(line);
     }
-    if (lines.flooded()) {
-      co_await Delay(kFloodPause);
-    } else {
+    if (!lines.flooded()) {
       tell_left_out();
+    } else if (size == kChunk) {  // there is more
+      co_await Delay(kFloodPause);
     }
   }
   tell_left_out();
