@@ -1,5 +1,6 @@
 #include "controller/worker/task_scope.h"
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 #include <memory>

@@ -200,10 +200,8 @@ TEST_CASE_METHOD(ChannelFixture, "requests beyond the pipe wait for room, none i
   for (int i = 0; i < kRequests; ++i) {
     outcomes.push_back(Start(lane_of_ours, Method::PRODUCER_PAUSE, std::string(4'000, 'x')));
   }
-  int events_run = 0;
-  while (!outcomes.back()->has_value() && events_run < 20 * kRequests) {
-    context.restart();
-    events_run += static_cast<int>(context.run_one_for(std::chrono::seconds(5)));
+  context.restart();
+  while (!outcomes.back()->has_value() && context.run_one_for(std::chrono::seconds(5)) > 0) {
   }
   CHECK(std::all_of(outcomes.begin(), outcomes.end(), [](const Outcome& outcome) {
     return outcome->has_value() && (*outcome)->ok();
@@ -233,7 +231,8 @@ TEST_CASE_METHOD(ChannelFixture, "requests of one room that wait are bounded, an
 TEST_CASE_METHOD(ChannelFixture, "a request of somebody who was cancelled frees its place") {
   TaskScope scope(context.get_executor());
   const auto ask = [](std::shared_ptr<WorkerChannel> asking, Lane from) -> Task<void> {
-    co_await asking->Request(from, Method::WORKER_DUMP, "");
+    const auto ignored = co_await asking->Request(from, Method::WORKER_DUMP, "");
+    static_cast<void>(ignored);
   };
   worker->mute = true;
   scope.Spawn(ask(channel, lane_of_ours));
