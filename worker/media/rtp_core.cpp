@@ -88,7 +88,7 @@ void RtpCore::RouteRtp(const PacketRef& buffer, RtpPacket& packet, Timestamp rec
 
 void RtpCore::OnVideoDropped(std::span<const Ssrc> ssrcs) {
   for (const Ssrc ssrc : ssrcs) {
-    if (Consumer* consumer = FindConsumer(ssrc)) consumer->RequestKeyFrame();
+    if (const ConsumerStream found = FindConsumer(ssrc)) found.consumer->RequestKeyFrame();
   }
 }
 
@@ -132,7 +132,7 @@ ConsumerStream RtpCore::FindConsumer(Ssrc ssrc) const {
 void RtpCore::SendToSender(std::span<const uint8_t> feedback) {
   if (!full_compounds_) return SendRtcp(feedback);
   std::array<uint8_t, rtcp::Builder::kMaxCompound + kFullCompoundPrefix> bytes;
-  rtcp::Builder builder(std::span(bytes).first(kFullCompoundPrefix));
+  rtcp::Builder builder(std::span<uint8_t>(bytes).first(kFullCompoundPrefix));
   builder.AddReceiverReport(rtcp_reporter_.ssrc(), {});
   builder.AddSdesCname(rtcp_reporter_.ssrc(), cname());
   const size_t prefix = builder.size();

@@ -1,5 +1,6 @@
 #include "worker/process/worker_metrics.h"
 
+#include <array>
 #include <cstddef>
 #include <iterator>
 #include <utility>
@@ -24,10 +25,10 @@ struct Labelled {
   const char* label_value;
 };
 
-/// True when the rows are as many as the struct has counters.
-template <typename S, typename... Rows>
+/// True when the rows are as many as the struct has counters, beside those of `Nested`.
+template <typename S, typename... Nested, typename... Rows>
 constexpr bool Covers(const Rows&... rows) {
-  return sizeof(S) == (std::size(rows) + ...) * sizeof(uint64_t);
+  return sizeof(S) == (std::size(rows) + ...) * sizeof(uint64_t) + (sizeof(Nested) + ... + 0);
 }
 
 // ---- Media: what the engine counts ------------------------------------------------------------
@@ -122,7 +123,6 @@ constexpr Labelled<ConsumerCounters> kConsumerRefusals[] = {
     {&ConsumerCounters::nack_too_soon, "nack_too_soon"},
     {&ConsumerCounters::nack_over_budget, "nack_over_budget"},
     {&ConsumerCounters::nack_not_repeatable, "nack_not_repeatable"},
-    {&ConsumerCounters::key_frame_requests_throttled, "key_frame_requests_throttled"},
 };
 static_assert(Covers<ConsumerCounters>(kConsumerRefusals), "a counter has no row");
 
@@ -166,6 +166,8 @@ static_assert(Covers<WebRtcServerCounters>(kServerRefusals), "a counter has no r
 
 // ---- Sockets ----------------------------------------------------------------------------------
 
+static_assert(static_cast<size_t>(PacketKind::kDtls) + 1 == kPacketKinds);  // names in Report
+
 constexpr Single<SendStats> kSent[] = {
     {&SendStats::packets_sent, "udp_packets_sent_total", "Datagrams handed to the kernel."},
     {&SendStats::bytes_sent, "udp_bytes_sent_total", "Bytes of these datagrams."},
@@ -176,20 +178,21 @@ constexpr Single<SendStats> kSent[] = {
      "Times that a turn had more to send than fits the send arena."},
     {&SendStats::would_block, "udp_send_would_block_total",
      "Times that a socket's send buffer was full."},
+    {&SendStats::device_full, "udp_send_device_full_total",
+     "Times that the queue of a network device was full."},
     {&SendStats::gso_fallbacks, "udp_gso_fallbacks_total",
      "GSO messages that had to be sent datagram by datagram."},
     {&SendStats::stale_commits, "udp_stale_commits_total",
      "Datagrams dropped by a mistake of the worker: please report."},
 };
 constexpr Labelled<SendStats> kSendErrors[] = {
-    {&SendStats::backlog_dropped, "backlog_full"},
-    {&SendStats::no_buffers, "no_buffers"},
+    {&SendStats::no_memory, "no_memory"},
     {&SendStats::not_permitted, "not_permitted"},
     {&SendStats::unreachable, "unreachable"},
     {&SendStats::too_big, "too_big"},
     {&SendStats::other_errors, "other"},
 };
-static_assert(Covers<SendStats>(kSent, kSendErrors), "a counter has no row");
+static_assert(Covers<SendStats, DropStats>(kSent, kSendErrors), "a counter has no row");
 
 constexpr Single<ReceiveStats> kReceived[] = {
     {&ReceiveStats::packets, "udp_packets_received_total", "Datagrams read from the kernel."},
@@ -201,6 +204,10 @@ constexpr Single<ReceiveStats> kReceived[] = {
     {&ReceiveStats::truncated, "udp_truncated_datagrams_total",
      "Datagrams dropped because they were longer than any can be."},
     {&ReceiveStats::errors, "udp_receive_errors_total", "Failed reads."},
+    {&ReceiveStats::kernel_dropped, "udp_kernel_dropped_total",
+     "Datagrams that the kernel dropped because a receive buffer was full."},
+    {&ReceiveStats::unreachable, "udp_unreachable_total",
+     "ICMP messages which say that a destination does not exist."},
 };
 static_assert(Covers<ReceiveStats>(kReceived), "a counter has no row");
 
@@ -210,16 +217,19 @@ constexpr Single<TcpStats> kTcp[] = {
      "ICE-TCP connections that could not be accepted: no descriptors or memory."},
     {&TcpStats::packets_received, "tcp_packets_received_total", "Packets read from ICE-TCP."},
     {&TcpStats::packets_sent, "tcp_packets_sent_total", "Packets sent over ICE-TCP."},
-    {&TcpStats::backlog_dropped, "tcp_packets_dropped_total",
-     "Packets dropped because the peer does not read fast enough."},
+    {&TcpStats::refused_closed, "tcp_packets_refused_total",
+     "Packets for connections that were broken, or too long for a frame."},
+    {&TcpStats::held_up, "tcp_held_up_total",
+     "Times that a connection's path held enough already, so that packets waited."},
 };
 constexpr Labelled<TcpStats> kTcpClosed[] = {
     {&TcpStats::refused_full, "full"},
-    {&TcpStats::evicted_silent, "evicted_silent"},
+    {&TcpStats::evicted_unauthenticated, "evicted_unauthenticated"},
+    {&TcpStats::closed_unauthenticated, "unauthenticated"},
     {&TcpStats::closed_idle, "idle"},
     {&TcpStats::closed_framing, "framing"},
 };
-static_assert(Covers<TcpStats>(kTcp, kTcpClosed), "a counter has no row");
+static_assert(Covers<TcpStats, DropStats>(kTcp, kTcpClosed), "a counter has no row");
 
 // ---- What is alive ----------------------------------------------------------------------------
 
@@ -252,6 +262,17 @@ class Report {
   }
   void Add(const char* name, const char* help, Type type, uint64_t value) {
     report_.metrics.push_back({name, "", "", help, type, value});
+  }
+  /// Packets that waited in vain, by kind, and the frames that video among them belonged to.
+  void Add(const char* packets, const char* frames, const char* help, const DropStats& dropped) {
+    constexpr std::array<const char*, kPacketKinds> kKinds = {"audio", "video", "rtcp", "stun",
+                                                              "dtls"};
+    for (size_t i = 0; i < kPacketKinds; ++i) {
+      report_.metrics.push_back(
+          {packets, "kind", kKinds[i], help, Type::kCounter, dropped.packets[i]});
+    }
+    Add(frames, "Frames of video, for each receiver, that lost packets so.", Type::kCounter,
+        dropped.video_frames);
   }
   void Add(const char* name, const char* help, const DelayHistogram& delays) {
     constexpr double kMicrosPerSecond = 1e6;
@@ -299,10 +320,16 @@ MetricsReport MakeMetricsReport(const WorkerSnapshot& snapshot) {
   report.Add(kSent, snapshot.sent);
   report.Add("udp_packets_dropped_total", "reason", "Datagrams that could not be sent.",
              kSendErrors, snapshot.sent);
+  report.Add("udp_backlog_dropped_total", "udp_backlog_dropped_frames_total",
+             "Datagrams that waited for a full socket for too long, or did not fit.",
+             snapshot.sent.dropped);
   report.Add(kReceived, snapshot.received);
   report.Add(kTcp, snapshot.tcp);
   report.Add("tcp_connections_refused_total", "reason",
              "ICE-TCP connections refused, or closed by the worker.", kTcpClosed, snapshot.tcp);
+  report.Add("tcp_backlog_dropped_total", "tcp_backlog_dropped_frames_total",
+             "Packets that waited for a slow ICE-TCP connection for too long, or did not fit.",
+             snapshot.tcp.dropped);
   report.Add("channel_frames_rejected_total", "Frames of the controller that were not well-formed.",
              Type::kCounter, snapshot.rejected_frames);
   report.Add("channel_backlog_bytes", "Bytes that wait for the controller to read them.",

@@ -100,9 +100,9 @@ class Stage {
     ReportEverything();
     environment.EndTurn();
     for (uint16_t turn = 0; turn < 4; ++turn) Turn(turn);
-    for (const std::string& id : {"audio", "video"}) (void)engine->PauseProducer(id);
+    for (const char* id : {"audio", "video"}) (void)engine->PauseProducer(id);
     Turn(4);
-    for (const std::string& id : {"audio", "video"}) (void)engine->ResumeProducer(id);
+    for (const char* id : {"audio", "video"}) (void)engine->ResumeProducer(id);
     Turn(5);
     environment.AdvanceBy(Duration::Seconds(2));
     (void)engine->CloseProducer("sender", "video");
@@ -127,13 +127,13 @@ class Stage {
     options->rtp_parameters.header_extensions.push_back(extension);
   }
   void ReportEverything() {
-    for (const std::string& id : {"audio", "video"}) {
+    for (const char* id : {"audio", "video"}) {
       const auto producer = engine->Find<Producer>(id);
       if (!producer.ok()) continue;
       (*producer)->EnableTraces(TraceMask{0xff});
       (*producer)->ReportPackets(true);
     }
-    for (const std::string& id : {"listener", "viewer", "mirror"}) {
+    for (const char* id : {"listener", "viewer", "mirror"}) {
       const auto consumer = engine->Find<Consumer>(id);
       if (consumer.ok()) (*consumer)->EnableTraces(TraceMask{0xff});
     }
