@@ -200,7 +200,8 @@ TEST_CASE_METHOD(GraphFixture, "a router keeps its observers apart", "[engine]")
     REQUIRE(engine->AddProducerToObserver(id, "pa").ok());
   }
   const auto observers_of_pa = [&] {
-    for (const auto& [producer, ids] : engine->DumpRouter("r")->producer_observer_ids) {
+    const auto router = engine->DumpRouter("r");
+    for (const auto& [producer, ids] : router->producer_observer_ids) {
       if (producer == "pa") return ids;
     }
     return std::vector<std::string>{"no such producer"};
