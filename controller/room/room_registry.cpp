@@ -34,7 +34,8 @@ Task<Result<std::shared_ptr<Room>>> RoomRegistry::GetOrCreate(std::string room_i
     if (const auto it = rooms_.find(room_id); it != rooms_.end()) co_return it->second;
     const auto running = creations_.find(room_id);
     if (running == creations_.end()) break;
-    const Result<std::shared_ptr<Room>> made = co_await Creation(running->second).Wait();
+    const Creation creation = running->second;
+    const Result<std::shared_ptr<Room>> made = co_await creation.Wait();
     if (!made.ok()) co_return made;
   }
   if (rooms_.size() + creations_.size() >= max_rooms_) {

@@ -90,12 +90,15 @@ Task<bool> Event::Wait(std::chrono::milliseconds limit) const { return WaitFor(s
 
 Task<bool> Event::WaitFor(std::shared_ptr<State> state, std::chrono::milliseconds limit) {
   if (!state->happened && !state->abandoned) {
-    co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(
-        [state, limit](auto handler) {
-          const asio::cancellation_slot slot = asio::get_associated_cancellation_slot(handler);
-          state->Add(std::move(handler), slot, limit);
-        },
-        asio::use_awaitable);
+    // Captures nothing that has a destructor: g++ 12 destroys a temporary of the operand of
+    // co_await twice. This frame holds the state.
+    State* const held = state.get();
+    const auto suspend = [held, limit](auto handler) {
+      const asio::cancellation_slot slot = asio::get_associated_cancellation_slot(handler);
+      held->Add(std::move(handler), slot, limit);
+    };
+    co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(suspend,
+                                                                          asio::use_awaitable);
   }
   co_return state->happened;
 }

@@ -87,7 +87,7 @@ class FakeLauncher : public WorkerLauncher {
   asio::any_io_executor executor_;
 };
 
-/// Runs the loop until `done`, for a bounded number of events; false when it never came.
+/// Runs the loop until `done`, for a bounded time; false when it never came.
 bool RunUntil(asio::io_context& context, const std::function<bool()>& done);
 
 }  // namespace sluice::controller::test

@@ -108,7 +108,8 @@ TEST_CASE("a request that is never answered does not end a worker that lives") {
   std::optional<Status> outcome;
   const auto make = [](WorkerPool* workers, std::optional<Status>* out) -> Task<void> {
     const auto worker = co_await workers->Acquire();
-    *out = co_await (*worker)->ForUser()->CreateRouter("r");
+    const std::shared_ptr<MediaWorker> user = (*worker)->ForUser();
+    *out = co_await user->CreateRouter("r");
   };
   Spawn(context.get_executor(), make(&pool, &outcome));
   REQUIRE(test::RunUntil(context, [&] { return outcome.has_value(); }));
