@@ -1,6 +1,7 @@
 // sluice: the controller. Reads the configuration, starts the media workers and serves.
 
 #include <unistd.h>
+#include <chrono>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -49,6 +50,8 @@ RoomSettings MakeRoomSettings(const Config& config) {
   settings.plain_listen.max_port = config.media.plain_max_port;
   settings.initial_outgoing_bitrate = config.media.initial_outgoing_bitrate;
   settings.max_incoming_bitrate = config.media.max_incoming_bitrate;
+  settings.key_frame_request_delay =
+      std::chrono::milliseconds(config.media.key_frame_request_delay);
   settings.keep_for_broadcasters = config.rooms.keep_for_broadcasters;
   settings.empty_timeout = std::chrono::seconds(config.rooms.empty_timeout);
   settings.max_peers = config.rooms.max_peers;
@@ -196,7 +199,7 @@ int Run(const Config& config) {
   int exit_code = 0;
   workers.set_on_hopeless([&](const std::string& why) {
     LogError("no worker can be started, {} attempts in a row failed: {}",
-                     WorkerPool::kMaxFirstFailures, why);
+             WorkerPool::kMaxFirstFailures, why);
     exit_code = kExitNoWorker;
     context.stop();
   });

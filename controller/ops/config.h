@@ -68,6 +68,7 @@ struct MediaConfig {
   };
   uint32_t initial_outgoing_bitrate = 1'000'000;
   uint32_t max_incoming_bitrate = 1'500'000;
+  uint32_t key_frame_request_delay = 1000;  ///< milliseconds
 };
 
 /// The media worker processes.

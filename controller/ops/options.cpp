@@ -8,6 +8,10 @@ namespace sluice::controller {
 
 namespace {
 
+// Milliseconds. The workers never ask more often than once a second; after a minute viewers who
+// have lost the picture give up.
+constexpr int64_t kMinKeyFrameDelay = 1000;
+constexpr int64_t kMaxKeyFrameDelay = 60'000;
 constexpr int64_t kMaxWorkers = 256;
 constexpr int64_t kMaxBitrate = 1'000'000'000;
 constexpr int64_t kMaxCount = 1'000'000;
@@ -82,6 +86,10 @@ std::vector<Option> MediaOptions() {
       Integer("maxIncomingBitrate", "BPS",
               "most that a WebRTC transport may send to us; 0 = no limit",
               At(&Config::media, &MediaConfig::max_incoming_bitrate), 0, kMaxBitrate),
+      Integer("keyFrameRequestDelay", "MILLISECONDS",
+              "least time between two requests for a key frame to one sender",
+              At(&Config::media, &MediaConfig::key_frame_request_delay), kMinKeyFrameDelay,
+              kMaxKeyFrameDelay),
   };
 }
 

@@ -28,6 +28,8 @@ struct RoomSettings {
   ListenAddress plain_listen;
   uint32_t initial_outgoing_bitrate = 1'000'000;  ///< bps
   uint32_t max_incoming_bitrate = 1'500'000;      ///< bps; 0 = no limit
+  /// Least time between two key-frame requests to one sender; workers take at least a second.
+  std::chrono::milliseconds key_frame_request_delay{1000};
   /// A room with broadcasters outlives its last peer: a viewer who closes the page must not end the
   /// broadcast. False is what the reference application does.
   bool keep_for_broadcasters = true;

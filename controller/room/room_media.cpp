@@ -182,8 +182,9 @@ Task<Result<std::shared_ptr<Producer>>> Room::MakeProducer(std::shared_ptr<Parti
   producer->app_data = std::move(app_data);
   producer->consumable = GetConsumableRtpParameters(kind, parameters, capabilities_, *mapping);
 
-  Result<WorkerTransport::ProducerMade> made = co_await transport->remote->Produce(
-      producer->id, kind, std::move(parameters), *std::move(mapping));
+  Result<WorkerTransport::ProducerMade> made =
+      co_await transport->remote->Produce(producer->id, kind, std::move(parameters),
+                                          *std::move(mapping), settings_.key_frame_request_delay);
   if (!made.ok()) co_return made.status();
   if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
   producer->type = made->type;

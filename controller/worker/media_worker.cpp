@@ -321,13 +321,16 @@ Task<Status> MediaWorker::EnableBandwidthTrace(std::string id) {
 
 Task<Result<RtpType>> MediaWorker::Produce(std::string transport_id, std::string producer_id,
                                            MediaKind kind, RtpParameters parameters,
-                                           RtpMapping mapping) {
-  Body body = [producer_id, kind, parameters, mapping](FlatBufferBuilder& builder) {
+                                           RtpMapping mapping,
+                                           std::chrono::milliseconds key_frame_request_delay) {
+  const auto delay = static_cast<uint32_t>(key_frame_request_delay.count());
+  Body body = [producer_id, kind, parameters, mapping, delay](FlatBufferBuilder& builder) {
     const auto rtp = Encode(builder, parameters);
     const auto map = Encode(builder, mapping);
     return Finish(Kind::Transport_ProduceRequest,
                   FBS::Transport::CreateProduceRequestDirect(builder, producer_id.c_str(),
-                                                             EncodeKind(kind), rtp, map));
+                                                             EncodeKind(kind), rtp, map,
+                                                             /*paused=*/false, delay));
   };
   const Result<WorkerResponse> response =
       co_await Ask(Method::TRANSPORT_PRODUCE, std::move(transport_id), std::move(body));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/json/array.hpp>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -89,7 +90,8 @@ class MediaWorker : public std::enable_shared_from_this<MediaWorker> {
   Task<Status> EnableBandwidthTrace(std::string id);
 
   Task<Result<RtpType>> Produce(std::string transport_id, std::string producer_id, MediaKind kind,
-                                RtpParameters parameters, RtpMapping mapping);
+                                RtpParameters parameters, RtpMapping mapping,
+                                std::chrono::milliseconds key_frame_request_delay);
   Task<Status> PauseProducer(std::string id);
   Task<Status> ResumeProducer(std::string id);
 

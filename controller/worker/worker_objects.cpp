@@ -1,6 +1,7 @@
 #include "controller/worker/worker_objects.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -128,14 +129,15 @@ Task<Result<uint64_t>> WorkerTransport::RtpBytesReceived() {
 }
 Task<Result<boost::json::array>> WorkerTransport::Stats() { return worker()->TransportStats(id()); }
 
-Task<Result<WorkerTransport::ProducerMade>> WorkerTransport::Produce(std::string id, MediaKind kind,
-                                                                     RtpParameters parameters,
-                                                                     RtpMapping mapping) {
+Task<Result<WorkerTransport::ProducerMade>> WorkerTransport::Produce(
+    std::string id, MediaKind kind, RtpParameters parameters, RtpMapping mapping,
+    std::chrono::milliseconds key_frame_request_delay) {
   const std::shared_ptr<State> state = state_;
   ProducerMade made;
   made.producer.reset(new WorkerProducer(state, id));
-  const Result<RtpType> type = co_await state->worker->Produce(
-      state->id, std::move(id), kind, std::move(parameters), std::move(mapping));
+  const Result<RtpType> type =
+      co_await state->worker->Produce(state->id, std::move(id), kind, std::move(parameters),
+                                      std::move(mapping), key_frame_request_delay);
   if (Status status = made.producer->CheckMade(type.status()); !status.ok()) co_return status;
   made.type = *type;
   co_return std::move(made);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/json/array.hpp>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -101,7 +102,8 @@ class WorkerTransport : public WorkerObject {
     RtpType type = RtpType::kSimple;
   };
   Task<Result<ProducerMade>> Produce(std::string id, MediaKind kind, RtpParameters parameters,
-                                     RtpMapping mapping);
+                                     RtpMapping mapping,
+                                     std::chrono::milliseconds key_frame_request_delay);
   struct ConsumerMade {
     std::unique_ptr<WorkerConsumer> consumer;
     ConsumeResult result;

@@ -246,6 +246,8 @@ void FakeWorker::Answer(const FBS::Request::Request& request) {
       break;
     }
     case Method::TRANSPORT_PRODUCE:
+      key_frame_delays.push_back(
+          request.body_as_Transport_ProduceRequest()->key_frame_request_delay());
       cnames.push_back(
           request.body_as_Transport_ProduceRequest()->rtp_parameters()->rtcp()->cname()->str());
       producers_.emplace(request.handler_id()->str(),

@@ -55,7 +55,8 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
   std::string observer_id;
   std::vector<std::string> transport_ids;
   std::vector<std::string> consumer_ids;
-  std::vector<std::string> cnames;  ///< of the producers, in order
+  std::vector<std::string> cnames;         ///< of the producers, in order
+  std::vector<uint32_t> key_frame_delays;  ///< likewise, milliseconds
 
  private:
   void ReadSome();

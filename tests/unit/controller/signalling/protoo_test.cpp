@@ -106,6 +106,7 @@ TEST_CASE_METHOD(RoomFixture, "protoo: two peers see each other in the order of 
   CHECK(offer.at("appData").at("share") == true);
   CHECK(offer.at("appData").at("peerId") == "first");
   CHECK(offer.at("rtpParameters").at("mid") == "0");
+  CHECK(launcher.workers.back()->key_frame_delays == std::vector<uint32_t>{1000});
   CHECK(launcher.workers.back()->Count(Method::CONSUMER_RESUME) == 0);
   Accept(second);
   REQUIRE(Until([&] { return Has(second, "consumerScore"); }));
