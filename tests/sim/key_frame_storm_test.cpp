@@ -1,6 +1,10 @@
 // Many viewers that join together must not ruin the picture of those who are there.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/sim/video_call.h"

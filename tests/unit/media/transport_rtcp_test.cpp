@@ -348,7 +348,7 @@ TEST_CASE_METHOD(RtcpFixture, "a sender report that overtakes the first packet s
   other.rtp_parameters.header_extensions = {{RtpExtensionUri::kMid, samples::kMidId, false, {}}};
   REQUIRE(engine->Produce("in", other).ok());
   REQUIRE(engine->Consume("out", samples::ConsumerOf(other, "d", 4000)).ok());
-  environment.EndTurn();
+  SendMedia(1);  // the transport knows its peer
   // Media that was captured 400 ms before it is sent.
   constexpr uint32_t kAge = 400 * 90;
   for (const uint32_t ssrc : {4444u, 5555u}) {  // and one that nobody knows
@@ -370,9 +370,10 @@ TEST_CASE_METHOD(RtcpFixture, "a sender report that overtakes the first packet s
   network.TakeSent();
   environment.AdvanceBy(Duration::Millis(1600));
   const auto senders = Collect(viewer).senders;
-  REQUIRE_FALSE(senders.empty());
-  const auto& report = senders.front();
-  REQUIRE(report.ssrc == Ssrc(4000));
+  const auto found = std::find_if(senders.begin(), senders.end(),
+                                  [](const auto& sender) { return sender.ssrc == Ssrc(4000); });
+  REQUIRE(found != senders.end());
+  const rtcp::SenderInfo& report = *found;
   const int64_t since_us = report.ntp.ToMicros() - received.ToMicros();
   const auto by_arrival = 90'000 + static_cast<uint32_t>(since_us * 90 / 1000);
   CHECK(static_cast<double>(report.rtp_timestamp.value() - by_arrival) ==
