@@ -18,7 +18,8 @@
 namespace sluice::worker {
 
 /// An engine whose objects tests call by id, as the channel does: the object is found, then called;
-/// what a wrong id deserves is the answer when it is not.
+/// what a wrong id deserves is the answer when it is not. What a command reports is delivered
+/// before it returns.
 class TestEngine : public Engine {
  private:
   template <typename R>
@@ -33,6 +34,10 @@ class TestEngine : public Engine {
   /// `run` on the object with this id. What it returns becomes a Status or a Result.
   template <typename T, typename Run>
   auto On(const std::string& id, Run run) const {
+    struct DeliverAtEnd {
+      TestEngine& engine;
+      ~DeliverAtEnd() { engine.DeliverEvents(); }
+    } const deliver{const_cast<TestEngine&>(*this)};
     using Returned = std::decay_t<std::invoke_result_t<Run, T&>>;
     const Result<T*> object = Find<T>(id);
     if constexpr (std::is_void_v<Returned>) {
@@ -50,6 +55,17 @@ class TestEngine : public Engine {
  public:
   using Engine::Engine;
   using Id = const std::string&;
+
+  Status CloseRouter(Id id) {
+    const Status status = Engine::CloseRouter(id);
+    DeliverEvents();
+    return status;
+  }
+  Status CloseWebRtcServer(Id id) {
+    const Status status = Engine::CloseWebRtcServer(id);
+    DeliverEvents();
+    return status;
+  }
 
   // Router
   Result<RouterDump> DumpRouter(Id id) const { return On<Router>(id, &Router::Dump); }

@@ -39,6 +39,7 @@ RouterChannel::RouterChannel(ChannelOutput& output, ProcessInfo& process)
         if (output_.full()) reader_.Stop();
       }),
       builder_(kBuilderSize),
+      reply_builder_(kBuilderSize),
       log_builder_(kBuilderSize) {}
 
 RouterChannel::~RouterChannel() = default;
@@ -85,9 +86,10 @@ void RouterChannel::RejectFrame(std::span<const uint8_t> frame) {
 }
 
 void RouterChannel::OnRequest(const FBS::Request::Request& request) {
-  builder_.Clear();
-  rp::MethodContext context{*engine_, process_, builder_};
+  reply_builder_.Clear();
+  rp::MethodContext context{*engine_, process_, reply_builder_};
   const Result<rp::Reply> reply = rp::RunMethod(request, context);
+  engine_->DeliverEvents();  // before the response
   if (!reply.ok()) {
     SLUICE_ERROR("{} of '{}' failed: {}", FBS::Request::EnumNameMethod(request.method()),
                  request.handler_id()->string_view(), std::string(reply.status().message()));
@@ -95,8 +97,8 @@ void RouterChannel::OnRequest(const FBS::Request::Request& request) {
     return;
   }
   const auto response =
-      FBS::Response::CreateResponse(builder_, request.id(), true, reply->type, reply->body);
-  if (SendMessage(FBS::Message::Body::Response, response.Union())) return;
+      FBS::Response::CreateResponse(reply_builder_, request.id(), true, reply->type, reply->body);
+  if (SendMessage(reply_builder_, FBS::Message::Body::Response, response.Union())) return;
   SendError(
       request.id(), "Error",
       fmt::format("the response is over the frame limit of {} bytes", FrameReader::kMaxPayload));
@@ -129,35 +131,37 @@ void RouterChannel::OnProducerSend(const std::string& producer_id,
   }
   const Status sent = engine_->ProducerSend(producer_id, {packet.data(), packet.size()});
   if (!sent.ok()) SLUICE_ERROR("ignored a packet: {}", std::string(sent.message()));
+  engine_->DeliverEvents();
 }
 
 void RouterChannel::SendError(uint32_t id, std::string_view error_class, std::string_view reason) {
   reason = reason.substr(0, kMaxReason);
-  builder_.Clear();
-  const auto error = builder_.CreateString(error_class.data(), error_class.size());
-  const auto text = builder_.CreateString(reason.data(), reason.size());
-  const auto response =
-      FBS::Response::CreateResponse(builder_, id, false, FBS::Response::Body::NONE, 0, error, text);
-  SendMessage(FBS::Message::Body::Response, response.Union());
+  reply_builder_.Clear();
+  const auto error = reply_builder_.CreateString(error_class.data(), error_class.size());
+  const auto text = reply_builder_.CreateString(reason.data(), reason.size());
+  const auto response = FBS::Response::CreateResponse(reply_builder_, id, false,
+                                                      FBS::Response::Body::NONE, 0, error, text);
+  SendMessage(reply_builder_, FBS::Message::Body::Response, response.Union());
 }
 
 void RouterChannel::Notify(const std::string& handler_id, Event event, NotificationBody type,
                            flatbuffers::Offset<void> body) {
   const auto id = builder_.CreateString(handler_id);
   const auto notification = FBS::Notification::CreateNotification(builder_, id, event, type, body);
-  SendMessage(FBS::Message::Body::Notification, notification.Union());
+  SendMessage(builder_, FBS::Message::Body::Notification, notification.Union());
 }
 
-bool RouterChannel::SendMessage(FBS::Message::Body type, flatbuffers::Offset<void> data) {
-  builder_.FinishSizePrefixed(FBS::Message::CreateMessage(builder_, type, data));
-  const bool fits = builder_.GetSize() <= FrameReader::kMaxPayload + FrameReader::kPrefix;
+bool RouterChannel::SendMessage(flatbuffers::FlatBufferBuilder& builder, FBS::Message::Body type,
+                                flatbuffers::Offset<void> data) {
+  builder.FinishSizePrefixed(FBS::Message::CreateMessage(builder, type, data));
+  const bool fits = builder.GetSize() <= FrameReader::kMaxPayload + FrameReader::kPrefix;
   if (fits) {
-    output_.Write({builder_.GetBufferPointer(), builder_.GetSize()});
+    output_.Write({builder.GetBufferPointer(), builder.GetSize()});
   } else {
     SLUICE_ERROR("a message of {} bytes is over the frame limit and was not sent",
-                 builder_.GetSize());
+                 builder.GetSize());
   }
-  builder_.Clear();
+  builder.Clear();
   return fits;
 }
 

@@ -78,14 +78,16 @@ class RouterChannel final : public EngineEvents, public LogSink {
               FBS::Notification::Body type = FBS::Notification::Body::NONE,
               flatbuffers::Offset<void> body = 0);
   /// False, and nothing sent, when it is over the frame limit.
-  bool SendMessage(FBS::Message::Body type, flatbuffers::Offset<void> data);
+  bool SendMessage(flatbuffers::FlatBufferBuilder& builder, FBS::Message::Body type,
+                   flatbuffers::Offset<void> data);
 
   ChannelOutput& output_;
   ProcessInfo& process_;
   Engine* engine_ = nullptr;
   FrameReader reader_;
-  flatbuffers::FlatBufferBuilder builder_;
-  flatbuffers::FlatBufferBuilder log_builder_;  // a log line may come while builder_ is in use
+  flatbuffers::FlatBufferBuilder builder_;        // of notifications
+  flatbuffers::FlatBufferBuilder reply_builder_;  // events come while a reply waits to be sent
+  flatbuffers::FlatBufferBuilder log_builder_;    // a log line may come while builder_ is in use
   uint64_t rejected_frames_ = 0;
   bool broken_ = false;  // the stream cannot be read any more
 };

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "worker/media/engine_context.h"
+#include "worker/media/event_queue.h"
 #include "worker/media/plain_transport.h"
 #include "worker/media/router.h"
 #include "worker/media/webrtc_server.h"
@@ -14,15 +15,26 @@ namespace sluice::worker {
 
 struct Engine::Impl {
   explicit Impl(EngineDependencies dependencies)
-      : context{dependencies.environment,
+      : events(dependencies.events),
+        context{dependencies.environment,
                 dependencies.sockets,
                 dependencies.buffers,
                 dependencies.srtp,
                 std::move(dependencies.dtls),
-                dependencies.events,
+                events,
                 {},
                 {}} {}
 
+  /// Who listens hears the end of everything, but not from inside of it.
+  ~Impl() {
+    routers.clear();
+    servers.clear();
+    events.Deliver();
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  EventQueue events;
   EngineContext context;
   std::vector<std::unique_ptr<WebRtcServer>> servers;
   std::vector<std::unique_ptr<Router>> routers;  // after the servers: destroyed first
@@ -198,6 +210,9 @@ Timestamp Engine::Now() const { return impl_->context.environment.Now(); }
 void Engine::OnTurnEnd(Timestamp now) {
   impl_->context.turn.Run(now);
   impl_->context.srtp.Flush();
+  impl_->events.Deliver();
 }
+
+void Engine::DeliverEvents() { impl_->events.Deliver(); }
 
 }  // namespace sluice::worker

@@ -37,12 +37,12 @@ struct EngineDependencies {
 ///     (*producer)->Pause();
 ///
 /// Ids share one flat table per worker; an id that is taken is an Error, an unknown one a
-/// NotFoundError. A command returns after all notifications that it causes "before the response"
-/// have been emitted; what the protocol does after the response is done at the end of the turn.
+/// NotFoundError. What a command reports is held until DeliverEvents(), which a codec calls before
+/// it sends the response; what the protocol does after the response is done at the end of the turn.
 ///
 /// Not in this version, answered with an UnsupportedError: transports with enableSctp, simulcast
-/// and SVC, pipe and direct transports. Events only serialise, so nothing is closed from inside
-/// one; a command may close anything at any point of a turn.
+/// and SVC, pipe and direct transports. A command may close anything at any point of a turn, and
+/// from inside any event.
 class Engine {
  public:
   explicit Engine(EngineDependencies dependencies);
@@ -72,9 +72,14 @@ class Engine {
   /// PRODUCER_SEND and the like: a packet handed in as if the producer's transport had received it.
   Status ProducerSend(const std::string& producer_id, std::span<const uint8_t> rtp_packet);
 
+  /// Tells the listener what was reported since the last time, in order. To be called after each
+  /// command, and never from a call into the graph; from inside an event it does nothing.
+  void DeliverEvents();
+
   Timestamp Now() const;
   /// End of a loop turn: routes what producers received to their consumers, runs what was put off
-  /// until after a response, finishes encryption. The caller flushes the writers next.
+  /// until after a response, finishes encryption, delivers events. The caller flushes the writers
+  /// next.
   void OnTurnEnd(Timestamp now);
 
  private:

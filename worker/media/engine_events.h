@@ -5,14 +5,23 @@
 #include <utility>
 #include <vector>
 
+#include "worker/core/packet_buffer.h"
 #include "worker/media/reports.h"
+#include "worker/wire/rtp_packet.h"
 
 namespace sluice::worker {
 
-/// What the object graph reports to whoever drives it: one of the pipe codecs. Implementations only
-/// serialise and queue (never call back into the graph), so the graph may emit at any point.
-/// First argument: the id of the object that changed. Order rules: router-protocol §2.8, §3. An
-/// event that an implementation does not override is dropped.
+/// A packet as its producer received it: decrypted, a retransmission already unwrapped.
+struct ReceivedPacket {
+  PacketRef buffer;  ///< keeps the bytes of `packet`
+  RtpPacket packet;
+};
+
+/// What the object graph reports to whoever drives it: one of the pipe codecs. The engine delivers
+/// when no call into the graph is on the stack, so from inside an event any object of the graph may
+/// be closed, and any command given (see EventQueue).
+/// First argument: the id of the object that changed; it may have been closed since. An event that
+/// an implementation does not override is dropped.
 class EngineEvents {
  public:
   virtual ~EngineEvents() = default;
@@ -32,6 +41,10 @@ class EngineEvents {
   virtual void OnProducerVideoOrientation(const std::string& /*producer_id*/,
                                           const VideoOrientation& /*orientation*/) {}
   virtual void OnProducerTrace(const std::string& /*producer_id*/, const TraceReport& /*trace*/) {}
+
+  /// Only where Producer::ReportPackets asked for it.
+  virtual void OnProducerPacket(const std::string& /*producer_id*/,
+                                const ReceivedPacket& /*packet*/) {}
 
   virtual void OnConsumerProducerPause(const std::string& /*consumer_id*/) {}
   virtual void OnConsumerProducerResume(const std::string& /*consumer_id*/) {}

@@ -142,7 +142,7 @@ struct Producer::Impl final : public ReceiveStreamEvents {
   std::vector<Consumer*> consumers;
   std::vector<Consumer*> active_consumers;
   std::vector<ProducerObserver*> observers;
-  ProducerTap* tap = nullptr;
+  bool reports_packets = false;
 
   /// What came in this turn, in the rings of the streams. These keep it until the next turn's first
   /// packet: encryption that was put off to the end of the turn still reads the buffers.
@@ -230,8 +230,8 @@ void Producer::Impl::Process(ReceiveStream& stream, size_t index, const PacketRe
   if (!active_consumers.empty() && !past) {
     Route(stream, index, buffer, packet, outcome, repaired, info, received_at);
   }
-  if (tap != nullptr) [[unlikely]]
-    tap->OnProducerPacket(packet);
+  if (reports_packets) [[unlikely]]
+    events.OnProducerPacket(id, ReceivedPacket{buffer, packet});
 }
 
 void Producer::Impl::Route(ReceiveStream& stream, size_t index, const PacketRef& buffer,
@@ -416,7 +416,13 @@ Producer::~Producer() {
   for (Consumer* consumer : consumers) consumer->OnProducerClosed();
 }
 
-const Producer::Counters& Producer::counters() const { return impl_->counters; }
+Producer::Counters Producer::counters() const {
+  Counters counters = impl_->counters;
+  for (const auto& stream : impl_->streams) {
+    if (stream->ring() != nullptr) counters.over_ring_bytes += stream->ring()->dropped_over_bytes();
+  }
+  return counters;
+}
 const std::string& Producer::id() const { return impl_->id; }
 MediaKind Producer::kind() const { return impl_->kind; }
 // One encoding with several temporal layers is SVC to the protocol's reference; here all its layers
@@ -566,7 +572,7 @@ void Producer::RemoveObserver(ProducerObserver& observer) {
   std::erase(impl_->observers, &observer);
 }
 
-void Producer::SetTap(ProducerTap* tap) { impl_->tap = tap; }
+void Producer::ReportPackets(bool enabled) { impl_->reports_packets = enabled; }
 
 const PacketRing* Producer::ring(uint8_t encoding_index) const {
   const ReceiveStream* stream = impl_->StreamAt(encoding_index);

@@ -51,15 +51,6 @@ class ProducerObserver {
   virtual void OnProducerClosed(Producer& producer) = 0;
 };
 
-/// Wants every packet of a producer as it came: decrypted, a retransmission already unwrapped.
-class ProducerTap {
- public:
-  virtual ~ProducerTap() = default;
-  /// Called while the packet is being received: neither the producer nor its transport may be
-  /// closed from here.
-  virtual void OnProducerPacket(const RtpPacket& packet) = 0;
-};
-
 /// A media stream that comes in (router-protocol §5.10, §5.11): takes RTP of its transport, keeps
 /// receive state per encoding (stats, NACK list, RTX unwrapping, score, capture clock), parses each
 /// packet once and hands the packets of a loop turn to its active consumers together.
@@ -88,10 +79,12 @@ class Producer {
 
   /// Packets of which less came than was in them, by reason.
   struct Counters {
-    uint64_t over_turn_limit = 0;        ///< not forwarded: too many in one turn
+    uint64_t over_turn_limit = 0;  ///< not forwarded: too many in one turn
+    uint64_t over_ring_bytes =
+        0;  ///< not to be sent again: dropped early, for PacketRing::kMaxBytes
     uint64_t unreadable_descriptor = 0;  ///< dependency descriptor malformed, or without structure
   };
-  const Counters& counters() const;
+  Counters counters() const;
 
   /// What became of a packet.
   enum class ReceiveResult : uint8_t { kDiscarded, kMedia, kRetransmission };
@@ -125,8 +118,8 @@ class Producer {
 
   void AddObserver(ProducerObserver& observer);
   void RemoveObserver(ProducerObserver& observer);
-  /// Null ends it. The tap outlives the producer, or ends before.
-  void SetTap(ProducerTap* tap);
+  /// Whether every packet that is not discarded is reported (EngineEvents::OnProducerPacket).
+  void ReportPackets(bool enabled);
 
   // What consumers ask.
   /// Null before the encoding's first packet.

@@ -61,7 +61,9 @@ struct EngineFixture {
   }
   bool Deliver(const std::vector<uint8_t>& bytes, const SocketAddress& local,
                const SocketAddress& remote) {
-    return network.Deliver(pool, bytes, local, remote, environment.Now());
+    const bool taken = network.Deliver(pool, bytes, local, remote, environment.Now());
+    engine->DeliverEvents();
+    return taken;
   }
   std::vector<SentDatagram> EndTurnAndTake() {
     environment.EndTurn();

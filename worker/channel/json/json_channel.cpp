@@ -97,20 +97,25 @@ void JsonChannel::OnPayload(std::string_view payload) {
   const bool holds = json_protocol::HoldsEvents(parsed.request.method);
   if (holds) writer_.HoldEvents();
   const Result<Reply> reply = json_protocol::RunMethod(parsed.request, context);
+  session_->context.engine.DeliverEvents();  // before the response
   if (!reply.ok()) {
     writer_.Reject(parsed.request.id, std::string(reply.status().message()));
   } else {
     writer_.Accept(parsed.request.id, reply->data);
     if (reply->after) reply->after();
   }
+  session_->context.engine.DeliverEvents();
   if (holds) writer_.ReleaseEvents();
 }
 
 // ---- Transports that lost their peer ----------------------------------------------------------
 
-void JsonChannel::OnTurnEnd() { CloseLostTransports(); }
+void JsonChannel::OnTurnEnd() {
+  if (session_ == nullptr) return;
+  session_->context.engine.DeliverEvents();
+  CloseLostTransports();
+}
 
-/// Not from inside the event: the engine is in the middle of something then.
 void JsonChannel::CloseLostTransports() {
   for (const std::string& engine_id : std::exchange(lost_transports_, {})) {
     if (JsonTransport* transport = FindTransport(engine_id)) {
@@ -152,6 +157,12 @@ void JsonChannel::OnDtlsState(const std::string& transport_id, DtlsState state,
   if (state == DtlsState::kFailed || state == DtlsState::kClosed) {
     lost_transports_.push_back(transport_id);
   }
+}
+
+void JsonChannel::OnProducerPacket(const std::string& producer_id, const ReceivedPacket& packet) {
+  if (session_ == nullptr) return;
+  const auto it = session_->context.packet_receivers.find(producer_id);
+  if (it != session_->context.packet_receivers.end()) it->second->OnPacket(packet.packet);
 }
 
 }  // namespace sluice::worker

@@ -54,11 +54,12 @@ class JsonChannel final : public EngineEvents, public LogSink {
   // LogSink: one frame, first character the level.
   void WriteLog(LogLevel level, std::string_view line) override;
 
-  // EngineEvents: those of transports are told on, the others have no counterpart here.
+  // EngineEvents: those of transports and packets are told on, the others have no counterpart here.
   void OnIceSelectedTuple(const std::string& transport_id, const TupleReport& tuple) override;
   void OnIceState(const std::string& transport_id, IceState state) override;
   void OnDtlsState(const std::string& transport_id, DtlsState state,
                    const std::string& remote_certificate_pem) override;
+  void OnProducerPacket(const std::string& producer_id, const ReceivedPacket& packet) override;
 
  private:
   struct Session;  // what needs the engine

@@ -14,6 +14,7 @@
 namespace sluice::worker::json_protocol {
 
 class JsonTransport;
+class RtpReceiver;
 
 /// The ids that events go by: those of all rooms, peers, transports, receivers and senders of a
 /// worker. One may be there more than once: it need only be unique within its parent.
@@ -52,6 +53,8 @@ struct JsonContext {
   const JsonSettings& settings;
   /// By the engine's id: whom events of a transport concern.
   absl::flat_hash_map<std::string, JsonTransport*> transports;
+  /// By the engine's id of a producer: whom its packets concern.
+  absl::flat_hash_map<std::string, RtpReceiver*> packet_receivers = {};
   uint64_t next_serial = 1;
   IdRegistry ids = {};
 

@@ -267,6 +267,7 @@ void RtpReceiver::CloseProducers(bool keep_receive_state) {
   for (RtpSender* sender : senders_) sender->StopMedia();
   for (const std::string& producer_id : std::exchange(producer_ids_, {})) {
     if (producer_id.empty()) continue;
+    context_.packet_receivers.erase(producer_id);
     const auto core = context_.engine.Find<RtpCore>(transport_->engine_id());
     const Status status =
         core.ok() ? (*core)->CloseProducer(producer_id, keep_receive_state) : core.status();
@@ -302,12 +303,18 @@ void RtpReceiver::SetObjectEvent(bool enabled) {
 }
 
 void RtpReceiver::UpdateTaps() {
+  const bool wants_packets = raw_event_ || object_event_;
   for (Producer* producer : Producers()) {
-    producer->SetTap(raw_event_ || object_event_ ? this : nullptr);
+    producer->ReportPackets(wants_packets);
+    if (wants_packets) {
+      context_.packet_receivers[producer->id()] = this;
+    } else {
+      context_.packet_receivers.erase(producer->id());
+    }
   }
 }
 
-void RtpReceiver::OnProducerPacket(const RtpPacket& packet) {
+void RtpReceiver::OnPacket(const RtpPacket& packet) {
   if (raw_event_) context_.writer.BinaryEvent(id_, kClass, "rtpraw", {}, packet.bytes());
   if (!object_event_) return;
   json::object object{{"payloadType", packet.payload_type().value()},

@@ -33,7 +33,7 @@ RoutingKeys RoutingKeysOf(const JsonRtpParameters& parameters);
 /// the other peers are consumers of the first.
 ///
 /// Owned by its peer. Knows its senders, which their own peers own.
-class RtpReceiver final : private ProducerObserver, private ProducerTap {
+class RtpReceiver final : private ProducerObserver {
  public:
   RtpReceiver(uint32_t id, Kind kind, Peer& peer, JsonTransport& transport, JsonContext& context);
   /// Its senders are gone before.
@@ -64,6 +64,8 @@ class RtpReceiver final : private ProducerObserver, private ProducerTap {
   void AddSender(RtpSender& sender) { senders_.push_back(&sender); }
   void RemoveSender(RtpSender& sender);
 
+  /// A packet of one of its producers, where it has asked for them.
+  void OnPacket(const RtpPacket& packet);
   void SetRawEvent(bool enabled);
   void SetObjectEvent(bool enabled);
   /// Of every encoding.
@@ -107,8 +109,6 @@ class RtpReceiver final : private ProducerObserver, private ProducerTap {
   void OnProducerPaused(Producer&) override {}
   void OnProducerResumed(Producer&) override {}
   void OnProducerClosed(Producer&) override {}
-  // ProducerTap
-  void OnProducerPacket(const RtpPacket& packet) override;
 
   const uint32_t id_;
   const Kind kind_;

@@ -1,0 +1,228 @@
+#include "worker/media/engine_events.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/sim/test_engine.h"
+#include "tests/sim/virtual_environment.h"
+#include "tests/unit/media/fake_sockets.h"
+#include "tests/unit/media/media_samples.h"
+#include "worker/media/engine.h"
+
+namespace sluice::worker {
+namespace {
+
+/// Hands the name of every event, whichever it is, to one function.
+class AnyEvent final : public EngineEvents {
+ public:
+  std::function<void(const std::string&)> on_event;
+
+  void OnPlainTuple(const std::string&, const TupleReport&) override { on_event("plain tuple"); }
+  void OnProducerScore(const std::string&, const std::vector<ProducerScoreEntry>&) override {
+    on_event("producer score");
+  }
+  void OnProducerVideoOrientation(const std::string&, const VideoOrientation&) override {
+    on_event("orientation");
+  }
+  void OnProducerTrace(const std::string&, const TraceReport&) override {
+    on_event("producer trace");
+  }
+  void OnProducerPacket(const std::string&, const ReceivedPacket&) override {
+    on_event("producer packet");
+  }
+  void OnConsumerProducerPause(const std::string&) override { on_event("producer pause"); }
+  void OnConsumerProducerResume(const std::string&) override { on_event("producer resume"); }
+  void OnConsumerProducerClose(const std::string&) override { on_event("producer close"); }
+  void OnConsumerScore(const std::string&, const ConsumerScore&) override {
+    on_event("consumer score");
+  }
+  void OnConsumerTrace(const std::string&, const TraceReport&) override {
+    on_event("consumer trace");
+  }
+  void OnAudioLevelVolumes(const std::string&,
+                           const std::vector<std::pair<std::string, int8_t>>&) override {
+    on_event("volumes");
+  }
+  void OnAudioLevelSilence(const std::string&) override { on_event("silence"); }
+};
+
+/// A router with two speakers, two viewers and an observer, in which everything is reported that
+/// can be.
+class Stage {
+ public:
+  static constexpr uint8_t kLevelId = 10;
+  static constexpr uint8_t kOrientationId = 11;
+
+  explicit Stage(std::function<void(Stage&, const std::string&)> on_event)
+      : on_event_(std::move(on_event)) {
+    events.on_event = [this](const std::string& name) {
+      REQUIRE_FALSE(inside_graph_);
+      on_event_(*this, name);
+    };
+    environment.AtTurnEnd(VirtualEnvironment::TurnStage::kEngine,
+                          [this](Timestamp now) { engine->OnTurnEnd(now); });
+    environment.AtTurnEnd(VirtualEnvironment::TurnStage::kWriters,
+                          [this](Timestamp) { network.Flush(); });
+    audio_ = samples::Audio("audio", 1);
+    AddExtension(RtpExtensionUri::kAudioLevel, kLevelId, &audio_);
+    video_ = samples::Video("video", 2, 3);
+    AddExtension(RtpExtensionUri::kVideoOrientation, kOrientationId, &video_);
+  }
+
+  /// The whole play. Once something has been closed its commands fail, which is as it should be.
+  void Play() {
+    (void)engine->CreateRouter("router");
+    PlainTransportOptions options;
+    options.listen_info.ip = "127.0.0.1";
+    options.comedia = true;
+    const auto sender = engine->CreatePlainTransport("router", "sender", options);
+    options.comedia = false;
+    (void)engine->CreatePlainTransport("router", "receiver", options);
+    PlainConnectOptions connect;
+    connect.ip = "192.0.2.2";
+    connect.port = 5000;
+    (void)engine->ConnectPlainTransport("receiver", connect);
+    if (!sender.ok()) return;
+    local_ = {*IpAddress::Parse("127.0.0.1"), sender->tuple.local_port};
+    (void)engine->Produce("sender", audio_);
+    (void)engine->Produce("sender", video_);
+    (void)engine->CreateAudioLevelObserver("router", "observer", {});
+    (void)engine->AddProducerToObserver("observer", "audio");
+    (void)engine->Consume("receiver", samples::ConsumerOf(audio_, "listener", 10));
+    (void)engine->Consume("receiver", samples::ConsumerOf(video_, "viewer", 20));
+    (void)engine->Consume("sender", samples::ConsumerOf(video_, "mirror", 30));
+    ReportEverything();
+    environment.EndTurn();
+    for (uint16_t turn = 0; turn < 4; ++turn) Turn(turn);
+    for (const char* id : {"audio", "video"}) (void)engine->PauseProducer(id);
+    Turn(4);
+    for (const char* id : {"audio", "video"}) (void)engine->ResumeProducer(id);
+    Turn(5);
+    environment.AdvanceBy(Duration::Seconds(2));
+    (void)engine->CloseProducer("sender", "video");
+    environment.EndTurn();
+    (void)engine->CloseTransport("router", "sender");
+    environment.AdvanceBy(Duration::Seconds(2));
+  }
+  void Close(const std::string& id) {
+    if (id == "router") (void)engine->CloseRouter(id);
+    if (id == "sender" || id == "receiver") (void)engine->CloseTransport("router", id);
+    if (id == "audio" || id == "video") (void)engine->CloseProducer("sender", id);
+    if (id == "listener" || id == "viewer") (void)engine->CloseConsumer("receiver", id);
+    if (id == "mirror") (void)engine->CloseConsumer("sender", id);
+    if (id == "observer") (void)engine->CloseRtpObserver("router", id);
+  }
+
+ private:
+  static void AddExtension(RtpExtensionUri uri, uint8_t id, ProduceOptions* options) {
+    RtpHeaderExtensionParameters extension;
+    extension.uri = uri;
+    extension.id = id;
+    options->rtp_parameters.header_extensions.push_back(extension);
+  }
+  void ReportEverything() {
+    for (const char* id : {"audio", "video"}) {
+      const auto producer = engine->Find<Producer>(id);
+      if (!producer.ok()) continue;
+      (*producer)->EnableTraces(TraceMask{0xff});
+      (*producer)->ReportPackets(true);
+    }
+    for (const char* id : {"listener", "viewer", "mirror"}) {
+      const auto consumer = engine->Find<Consumer>(id);
+      if (consumer.ok()) (*consumer)->EnableTraces(TraceMask{0xff});
+    }
+  }
+  void Turn(uint16_t number) {
+    const auto timestamp = static_cast<uint32_t>(number) * 3000;
+    for (uint16_t i = 0; i < 12; ++i) {  // as many as an observer needs to believe them
+      const auto sequence = static_cast<uint16_t>(number * 12 + i);
+      Receive(samples::WithExtension(
+          samples::Rtp(samples::kOpus, 1, sequence, timestamp, {1, 2, 3}), kLevelId, {30}));
+    }
+    for (uint16_t i = 0; i < 2; ++i) {
+      const auto sequence = static_cast<uint16_t>(number * 2 + i);
+      Receive(samples::WithExtension(
+          samples::Rtp(samples::kVp8, 2, sequence, timestamp,
+                       samples::Vp8Payload(sequence % 4 == 0, sequence), i == 1),
+          kOrientationId, {static_cast<uint8_t>(number & 3)}));
+    }
+    environment.EndTurn();
+    environment.AdvanceBy(Duration::Millis(400));
+  }
+  void Receive(const std::vector<uint8_t>& packet) {
+    inside_graph_ = true;
+    const SocketAddress remote{*IpAddress::Parse("192.0.2.1"), 5000};
+    network.Deliver(pool, packet, local_, remote, environment.Now());
+    inside_graph_ = false;
+  }
+
+  static std::shared_ptr<DtlsContext> SharedDtls() {
+    static const std::shared_ptr<DtlsContext> context = *DtlsContext::Generate();
+    return context;
+  }
+
+  std::function<void(Stage&, const std::string&)> on_event_;
+  bool inside_graph_ = false;
+  SocketAddress local_;
+  ProduceOptions audio_;
+  ProduceOptions video_;
+
+ public:
+  VirtualEnvironment environment;
+  PacketBufferPool pool;
+  FakeNetwork network;
+  AnyEvent events;
+  std::unique_ptr<SrtpEngine> srtp = *SrtpEngine::Create(SrtpEngine::Kind::kOpenSsl);
+  std::unique_ptr<TestEngine> engine = std::make_unique<TestEngine>(
+      EngineDependencies{environment, network, pool, *srtp, SharedDtls(), events});
+};
+
+/// Names of the events of an undisturbed play, in order.
+std::vector<std::string> EventsOfPlay() {
+  std::vector<std::string> names;
+  Stage([&](Stage&, const std::string& name) { names.push_back(name); }).Play();
+  return names;
+}
+
+TEST_CASE("events come from outside the graph: any object can be closed inside any", "[engine]") {
+  const std::vector<std::string> names = EventsOfPlay();
+  // All kinds that a graph without ICE and DTLS has.
+  CHECK(std::set<std::string>(names.begin(), names.end()).size() >= 12);
+  const std::vector<std::string> victims = {"video",    "audio",  "viewer",   "listener", "mirror",
+                                            "receiver", "sender", "observer", "router"};
+  for (const std::string& victim : victims) {
+    for (size_t when = 0; when < names.size(); ++when) {
+      CAPTURE(victim, when, names[when]);
+      size_t seen = 0;
+      Stage stage([&](Stage& self, const std::string&) {
+        if (seen++ == when) self.Close(victim);
+      });
+      stage.Play();
+      REQUIRE(seen > when);
+      REQUIRE_FALSE(stage.engine->Find<Producer>("video").ok());
+    }
+  }
+}
+
+TEST_CASE("events: what is reported inside an event comes after it", "[engine]") {
+  std::vector<std::string> names;
+  bool inside = false;
+  Stage stage([&](Stage& self, const std::string& name) {
+    REQUIRE_FALSE(inside);
+    inside = true;
+    names.push_back(name);
+    if (name == "orientation") (void)self.engine->PauseProducer("video");
+    inside = false;
+  });
+  stage.Play();
+  CHECK(std::count(names.begin(), names.end(), "producer pause") >= 3);
+}
+
+}  // namespace
+}  // namespace sluice::worker

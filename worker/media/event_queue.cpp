@@ -1,0 +1,71 @@
+#include "worker/media/event_queue.h"
+
+namespace sluice::worker {
+
+void EventQueue::Deliver() {
+  if (std::exchange(delivering_, true)) return;
+  while (!events_.empty()) {
+    const Event event = std::move(events_.front());
+    events_.pop_front();
+    event(listener_);
+  }
+  delivering_ = false;
+}
+
+void EventQueue::OnIceSelectedTuple(const std::string& id, const TupleReport& tuple) {
+  Add([id, tuple](EngineEvents& to) { to.OnIceSelectedTuple(id, tuple); });
+}
+void EventQueue::OnIceState(const std::string& id, IceState state) {
+  Add([id, state](EngineEvents& to) { to.OnIceState(id, state); });
+}
+void EventQueue::OnDtlsState(const std::string& id, DtlsState state, const std::string& pem) {
+  Add([id, state, pem](EngineEvents& to) { to.OnDtlsState(id, state, pem); });
+}
+void EventQueue::OnPlainTuple(const std::string& id, const TupleReport& tuple) {
+  Add([id, tuple](EngineEvents& to) { to.OnPlainTuple(id, tuple); });
+}
+void EventQueue::OnPlainRtcpTuple(const std::string& id, const TupleReport& tuple) {
+  Add([id, tuple](EngineEvents& to) { to.OnPlainRtcpTuple(id, tuple); });
+}
+void EventQueue::OnProducerScore(const std::string& id,
+                                 const std::vector<ProducerScoreEntry>& scores) {
+  Add([id, scores](EngineEvents& to) { to.OnProducerScore(id, scores); });
+}
+void EventQueue::OnProducerVideoOrientation(const std::string& id,
+                                            const VideoOrientation& orientation) {
+  Add([id, orientation](EngineEvents& to) { to.OnProducerVideoOrientation(id, orientation); });
+}
+void EventQueue::OnProducerTrace(const std::string& id, const TraceReport& trace) {
+  Add([id, trace](EngineEvents& to) { to.OnProducerTrace(id, trace); });
+}
+void EventQueue::OnProducerPacket(const std::string& id, const ReceivedPacket& packet) {
+  Add([id, packet](EngineEvents& to) { to.OnProducerPacket(id, packet); });
+}
+void EventQueue::OnConsumerProducerPause(const std::string& id) {
+  Add([id](EngineEvents& to) { to.OnConsumerProducerPause(id); });
+}
+void EventQueue::OnConsumerProducerResume(const std::string& id) {
+  Add([id](EngineEvents& to) { to.OnConsumerProducerResume(id); });
+}
+void EventQueue::OnConsumerProducerClose(const std::string& id) {
+  Add([id](EngineEvents& to) { to.OnConsumerProducerClose(id); });
+}
+void EventQueue::OnConsumerScore(const std::string& id, const ConsumerScore& score) {
+  Add([id, score](EngineEvents& to) { to.OnConsumerScore(id, score); });
+}
+void EventQueue::OnConsumerLayers(const std::string& id,
+                                  const std::optional<ConsumerLayers>& layers) {
+  Add([id, layers](EngineEvents& to) { to.OnConsumerLayers(id, layers); });
+}
+void EventQueue::OnConsumerTrace(const std::string& id, const TraceReport& trace) {
+  Add([id, trace](EngineEvents& to) { to.OnConsumerTrace(id, trace); });
+}
+void EventQueue::OnAudioLevelVolumes(const std::string& id,
+                                     const std::vector<std::pair<std::string, int8_t>>& volumes) {
+  Add([id, volumes](EngineEvents& to) { to.OnAudioLevelVolumes(id, volumes); });
+}
+void EventQueue::OnAudioLevelSilence(const std::string& id) {
+  Add([id](EngineEvents& to) { to.OnAudioLevelSilence(id); });
+}
+
+}  // namespace sluice::worker

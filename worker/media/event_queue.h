@@ -1,0 +1,62 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "worker/media/engine_events.h"
+
+namespace sluice::worker {
+
+/// Holds what the object graph reports until no call into the graph is on the stack any more. So
+/// whoever hears an event may close any object of the graph, and the graph may report at any point
+/// of its work.
+///
+/// Owned by the engine, which is told when to deliver: after a command, before its response, and at
+/// the end of a turn. Between two deliveries it grows by a few events for each packet that was read
+/// at most, and what a turn reads is bounded.
+class EventQueue final : public EngineEvents {
+ public:
+  explicit EventQueue(EngineEvents& listener) : listener_(listener) {}
+
+  /// Delivers in order all that was reported, and what is reported meanwhile. Called from inside an
+  /// event it does nothing: the outer call goes on.
+  void Deliver();
+
+  // EngineEvents
+  void OnIceSelectedTuple(const std::string& transport_id, const TupleReport& tuple) override;
+  void OnIceState(const std::string& transport_id, IceState state) override;
+  void OnDtlsState(const std::string& transport_id, DtlsState state,
+                   const std::string& remote_certificate_pem) override;
+  void OnPlainTuple(const std::string& transport_id, const TupleReport& tuple) override;
+  void OnPlainRtcpTuple(const std::string& transport_id, const TupleReport& tuple) override;
+  void OnProducerScore(const std::string& producer_id,
+                       const std::vector<ProducerScoreEntry>& scores) override;
+  void OnProducerVideoOrientation(const std::string& producer_id,
+                                  const VideoOrientation& orientation) override;
+  void OnProducerTrace(const std::string& producer_id, const TraceReport& trace) override;
+  void OnProducerPacket(const std::string& producer_id, const ReceivedPacket& packet) override;
+  void OnConsumerProducerPause(const std::string& consumer_id) override;
+  void OnConsumerProducerResume(const std::string& consumer_id) override;
+  void OnConsumerProducerClose(const std::string& consumer_id) override;
+  void OnConsumerScore(const std::string& consumer_id, const ConsumerScore& score) override;
+  void OnConsumerLayers(const std::string& consumer_id,
+                        const std::optional<ConsumerLayers>& layers) override;
+  void OnConsumerTrace(const std::string& consumer_id, const TraceReport& trace) override;
+  void OnAudioLevelVolumes(const std::string& observer_id,
+                           const std::vector<std::pair<std::string, int8_t>>& volumes) override;
+  void OnAudioLevelSilence(const std::string& observer_id) override;
+
+ private:
+  using Event = std::function<void(EngineEvents&)>;
+  void Add(Event event) { events_.push_back(std::move(event)); }
+
+  EngineEvents& listener_;
+  std::deque<Event> events_;
+  bool delivering_ = false;
+};
+
+}  // namespace sluice::worker
