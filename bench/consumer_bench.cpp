@@ -50,12 +50,12 @@ class NullEgress final : public RtpEgress {
     if (arena_.at + capacity > arena_.bytes.size()) arena_.at = 0;
     return arena_.bytes.data() + arena_.at;
   }
-  std::optional<uint16_t> EndRtp(const OutgoingRtp& packet) override {
+  uint32_t EndRtp(const OutgoingRtp& packet) override {
     last_sequence = static_cast<uint16_t>(packet.slot[2] << 8 | packet.slot[3]);
     arena_.at += (packet.header_size + packet.payload.size() + 63) / 64 * 64;
     ++packets;
     if (packet.stamps.abs_send_time_at != 0) WriteAbsSendTime(packet.slot, packet.stamps, 1);
-    if (packet.stamps.transport_sequence_at == 0) return std::nullopt;
+    if (packet.stamps.transport_sequence_at == 0) return kNoNumber;
     WriteTransportSequence(packet.slot, packet.stamps, next_);
     return next_++;
   }

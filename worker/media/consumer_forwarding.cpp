@@ -214,7 +214,9 @@ void Consumer::Impl::TracePacket(const SendStream& stream, const RoutedPacket& p
   if (settings.extension_ids[static_cast<size_t>(RtpExtensionUri::kMid)] != 0) {
     report.mid = settings.rtp_parameters.mid;
   }
-  report.wide_sequence_number = sent.transport_sequence;
+  if (sent.transport_sequence != RtpEgress::kNoNumber) {
+    report.wide_sequence_number = static_cast<uint16_t>(sent.transport_sequence);
+  }
   TraceReport trace;
   trace.type = key_frame ? TraceReport::Type::kKeyFrame : TraceReport::Type::kRtp;
   trace.timestamp_ms = environment.Now().ms();

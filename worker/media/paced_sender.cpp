@@ -23,9 +23,9 @@ uint8_t* PacedSender::BeginRtp(size_t capacity) {
   return slot;
 }
 
-std::optional<uint16_t> PacedSender::EndRtp(const OutgoingRtp& packet) {
+uint32_t PacedSender::EndRtp(const OutgoingRtp& packet) {
   const Timestamp now = environment_.Now();
-  const std::optional<uint16_t> number = Stamp(packet.slot, packet.stamps, now);
+  const uint32_t number = Stamp(packet.slot, packet.stamps, now);
   const size_t plain_size = packet.header_size + packet.payload.size();
   size_t size = plain_size;
   if (encrypted_) {
@@ -33,8 +33,9 @@ std::optional<uint16_t> PacedSender::EndRtp(const OutgoingRtp& packet) {
         srtp_->ProtectRtp(packet.slot, packet.header_size, packet.payload, packet.same_bytes_again);
     if (size == 0) {
       ++traffic_.counters.send_refused;
-      if (number) next_number_ = *number;  // a number that does not leave would look lost
-      return std::nullopt;
+      // A number that does not leave would look lost.
+      if (number != kNoNumber) next_number_ = static_cast<uint16_t>(number);
+      return kNoNumber;
     }
   } else {
     uint8_t* body = packet.slot + packet.header_size;
@@ -44,7 +45,9 @@ std::optional<uint16_t> PacedSender::EndRtp(const OutgoingRtp& packet) {
     }
   }
   path_.writer->Commit(size, path_.tuple.remote);
-  if (history_ != nullptr && number) history_->Add(*number, size, packet.rtp_class, now);
+  if (history_ != nullptr && number != kNoNumber) {
+    history_->Add(static_cast<uint16_t>(number), size, packet.rtp_class, now);
+  }
   traffic_.sent.Add(size, now);
   (packet.rtp_class == RtpClass::kRetransmission ? traffic_.rtx_sent : traffic_.rtp_sent)
       .Add(plain_size, now);
@@ -52,8 +55,7 @@ std::optional<uint16_t> PacedSender::EndRtp(const OutgoingRtp& packet) {
 }
 
 /// Writes what is only known now into the places that the header has for it.
-std::optional<uint16_t> PacedSender::Stamp(uint8_t* header, const RtpHeaderStamps& stamps,
-                                           Timestamp now) {
+uint32_t PacedSender::Stamp(uint8_t* header, const RtpHeaderStamps& stamps, Timestamp now) {
   if (stamps.abs_send_time_at != 0) {
     if (now != stamped_at_) {
       stamped_at_ = now;
@@ -61,7 +63,7 @@ std::optional<uint16_t> PacedSender::Stamp(uint8_t* header, const RtpHeaderStamp
     }
     WriteAbsSendTime(header, stamps, abs_send_time_);
   }
-  if (stamps.transport_sequence_at == 0) return std::nullopt;
+  if (stamps.transport_sequence_at == 0) return kNoNumber;
   const uint16_t number = next_number_++;
   WriteTransportSequence(header, stamps, number);
   return number;

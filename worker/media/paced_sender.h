@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 
 #include "common/units.h"
 #include "worker/core/bwe/sent_packet_history.h"
@@ -45,10 +44,10 @@ class PacedSender final : public RtpEgress {
   // RtpEgress
   bool connected() const override { return connected_; }
   uint8_t* BeginRtp(size_t capacity) override;
-  std::optional<uint16_t> EndRtp(const OutgoingRtp& packet) override;
+  uint32_t EndRtp(const OutgoingRtp& packet) override;
 
  private:
-  std::optional<uint16_t> Stamp(uint8_t* header, const RtpHeaderStamps& stamps, Timestamp now);
+  uint32_t Stamp(uint8_t* header, const RtpHeaderStamps& stamps, Timestamp now);
 
   Environment& environment_;
   const bool encrypted_;

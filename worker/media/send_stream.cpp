@@ -82,8 +82,9 @@ SendStream::Outcome SendStream::Send(const RoutedPacket& packet, bool marker) {
   if (!mapped) return Outcome::kTooLate;
   const RewriteOffsets& offsets = mapped.interval->offsets;
   if (mapped.newest) continuity_.OnSent(packet, offsets);
-  std::span<const uint8_t> payload = packet.payload;
-  uint8_t* slot = egress_.BeginRtp(writer_.MaxSize(packet.extensions) + payload.size());
+  const uint8_t* payload = packet.payload.data();
+  const size_t payload_size = packet.payload.size();
+  uint8_t* slot = egress_.BeginRtp(writer_.MaxSize(packet.extensions) + payload_size);
   if (slot == nullptr) return Outcome::kRefused;
 
   RtpHeaderWriter::Fields fields;
@@ -91,25 +92,26 @@ SendStream::Outcome SendStream::Send(const RoutedPacket& packet, bool marker) {
   fields.marker = marker;
   fields.sequence = SeqNumber(static_cast<uint16_t>(mapped.own));
   fields.timestamp = RtpTimestamp(packet.timestamp.value() + offsets.timestamp);
-  OutgoingRtp out;
-  out.slot = slot;
-  out.stamps = Write(slot, packet, writer_, fields);
+  const RtpHeaderStamps stamps = Write(slot, packet, writer_, fields);
   last_sent_.ssrc = ssrc_;
   const size_t header_size = last_sent_.header_size;
 
   if (NeedsPatch(packet, offsets)) {
     uint8_t* copy = slot + header_size;
-    std::memcpy(copy, payload.data(), payload.size());
-    PatchVp8({copy, payload.size()}, packet.info, offsets);
-    payload = {copy, payload.size()};
+    std::memcpy(copy, payload, payload_size);
+    PatchVp8({copy, payload_size}, packet.info, offsets);
+    payload = copy;
   }
+  OutgoingRtp out;
+  out.slot = slot;
   out.header_size = header_size;
-  out.payload = payload;
+  out.payload = {payload, payload_size};
+  out.stamps = stamps;
   last_sent_.transport_sequence = egress_.EndRtp(out);
   ++turn_packets_;
-  turn_bytes_ += header_size + payload.size();
-  turn_payload_bytes_ += payload.size();
-  last_sent_.payload_size = payload.size();
+  turn_bytes_ += header_size + payload_size;
+  turn_payload_bytes_ += payload_size;
+  last_sent_.payload_size = payload_size;
   return Outcome::kSent;
 }
 

@@ -33,7 +33,7 @@ class SendStream {
     RtpTimestamp timestamp;
     size_t header_size = 0;
     size_t payload_size = 0;
-    std::optional<uint16_t> transport_sequence;
+    uint32_t transport_sequence = RtpEgress::kNoNumber;
   };
   enum class Outcome : uint8_t {
     kSent,

@@ -44,13 +44,13 @@ class RecordingEgress final : public RtpEgress {
     slot_.assign(capacity, 0xCC);
     return slot_.data();
   }
-  std::optional<uint16_t> EndRtp(const OutgoingRtp& out) override {
+  uint32_t EndRtp(const OutgoingRtp& out) override {
     REQUIRE(out.slot == slot_.data());
     REQUIRE(out.header_size + out.payload.size() <= slot_.size());
-    std::optional<uint16_t> number;
+    uint32_t number = kNoNumber;
     if (out.stamps.transport_sequence_at != 0) {
       number = next_transport_sequence++;
-      WriteTransportSequence(out.slot, out.stamps, *number);
+      WriteTransportSequence(out.slot, out.stamps, static_cast<uint16_t>(number));
     }
     if (out.stamps.abs_send_time_at != 0) {
       WriteAbsSendTime(out.slot, out.stamps, AbsSendTimeFromMicros(environment->Now().us()));

@@ -32,15 +32,17 @@ class RecordingWriter final : public PacketWriter {
 class PacedSenderTest {
  protected:
   static constexpr size_t kHeader = 20;
+  static constexpr uint32_t kNoNumber = RtpEgress::kNoNumber;
 
   PacedSenderTest() {
     sender_.SetPath(NetworkPath{FiveTuple(), &writer_});
     sender_.SetConnected(true);
   }
   /// A packet with room for both stamps, from wherever its payload is.
-  std::optional<uint16_t> Send(RtpClass rtp_class = RtpClass::kMedia, bool stamped = true) {
+  /// Its number; kNoNumber when it has none or did not leave.
+  uint32_t Send(RtpClass rtp_class = RtpClass::kMedia, bool stamped = true) {
     uint8_t* slot = sender_.BeginRtp(kHeader + payload_.size());
-    if (slot == nullptr) return std::nullopt;
+    if (slot == nullptr) return kNoNumber;
     OutgoingRtp packet;
     packet.slot = slot;
     packet.header_size = kHeader;
@@ -59,11 +61,11 @@ class PacedSenderTest {
 
 TEST_CASE_METHOD(PacedSenderTest,
                  "paced sender: media, retransmissions and padding share a count") {
-  CHECK(Send() == uint16_t{1});
-  CHECK(Send(RtpClass::kRetransmission) == uint16_t{2});
-  CHECK(Send(RtpClass::kMedia, /*stamped=*/false) == std::nullopt);
+  CHECK(Send() == uint32_t{1});
+  CHECK(Send(RtpClass::kRetransmission) == uint32_t{2});
+  CHECK(Send(RtpClass::kMedia, /*stamped=*/false) == kNoNumber);
   environment_.AdvanceBy(Duration::Millis(20));
-  CHECK(Send(RtpClass::kPadding) == uint16_t{3});
+  CHECK(Send(RtpClass::kPadding) == uint32_t{3});
   REQUIRE(writer_.packets.size() == 4);
   const auto& first = writer_.packets[0];
   CHECK(std::equal(payload_.begin(), payload_.end(), first.begin() + kHeader));
@@ -82,18 +84,18 @@ TEST_CASE_METHOD(PacedSenderTest,
 
 // Feedback would call a number lost that never left.
 TEST_CASE_METHOD(PacedSenderTest, "paced sender: what does not leave takes no number") {
-  CHECK(Send() == uint16_t{1});
+  CHECK(Send() == uint32_t{1});
   writer_.full = true;
-  CHECK_FALSE(Send());
+  CHECK(Send() == kNoNumber);
   writer_.full = false;
   sender_.SetPath({});
-  CHECK_FALSE(Send());
+  CHECK(Send() == kNoNumber);
   sender_.SetPath(NetworkPath{FiveTuple(), &writer_});
   sender_.SetConnected(false);
-  CHECK_FALSE(Send());
+  CHECK(Send() == kNoNumber);
   sender_.SetConnected(true);
   CHECK(traffic_.counters.send_refused == 3);
-  CHECK(Send() == uint16_t{2});
+  CHECK(Send() == uint32_t{2});
 
   PacedSender without_keys(environment_, /*encrypted=*/true, traffic_);
   without_keys.SetPath(NetworkPath{FiveTuple(), &writer_});

@@ -131,11 +131,11 @@ class RecordingEgress final : public RtpEgress {
     slot_.resize(capacity);
     return slot_.data();
   }
-  std::optional<uint16_t> EndRtp(const OutgoingRtp& out) override {
+  uint32_t EndRtp(const OutgoingRtp& out) override {
     sent_.push_back(Sent{this,
                          static_cast<uint16_t>(out.slot[2] << 8 | out.slot[3]),
                          {out.payload.begin(), out.payload.end()}});
-    return std::nullopt;
+    return kNoNumber;
   }
 
  private:
