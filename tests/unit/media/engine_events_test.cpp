@@ -140,10 +140,13 @@ class Stage {
   }
   void Turn(uint16_t number) {
     const auto timestamp = static_cast<uint32_t>(number) * 3000;
-    for (uint16_t i = 0; i < 2; ++i) {
-      const auto sequence = static_cast<uint16_t>(number * 2 + i);
+    for (uint16_t i = 0; i < 12; ++i) {  // as many as an observer needs to believe them
+      const auto sequence = static_cast<uint16_t>(number * 12 + i);
       Receive(samples::WithExtension(
           samples::Rtp(samples::kOpus, 1, sequence, timestamp, {1, 2, 3}), kLevelId, {30}));
+    }
+    for (uint16_t i = 0; i < 2; ++i) {
+      const auto sequence = static_cast<uint16_t>(number * 2 + i);
       Receive(samples::WithExtension(
           samples::Rtp(samples::kVp8, 2, sequence, timestamp,
                        samples::Vp8Payload(sequence % 4 == 0, sequence), i == 1),
