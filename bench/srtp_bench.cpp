@@ -153,7 +153,8 @@ class Bench {
     engine_->Flush();
     Measure(&costs_.unprotect, kTurn, [&] {
       for (size_t i = 0; i < kTurn; ++i) {
-        if (receiver->UnprotectRtp(sealed_.data() + i * kSlot, size, nullptr) == 0) std::abort();
+        if (receiver->UnprotectRtp(sealed_.data() + i * kSlot, size, {}, nullptr) == 0)
+          std::abort();
       }
     });
   }

@@ -4,6 +4,10 @@
 
 #include <array>
 #include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
 
 #include "bench/must.h"
 #include "worker/core/dtls/openssl_dtls_context.h"
@@ -30,7 +34,12 @@ std::shared_ptr<DtlsContext> ViewerClient::MakeContext(SrtpProfile profile) {
 }
 
 ViewerClient::ViewerClient(Loop& loop, std::shared_ptr<DtlsContext> dtls)
-    : loop_(loop), dtls_(DtlsSession::Create(std::move(dtls), loop, *this)) {}
+    : loop_(loop),
+      dtls_(DtlsSession::Create(std::move(dtls), loop)),
+      timer_(loop.CreateTimer([this](Timestamp now) {
+        dtls_->OnTimeout(now);
+        DrainDtls();
+      })) {}
 
 Status ViewerClient::Connect(const WebRtcTransportDump& transport) {
   const IceCandidateReport& candidate = transport.ice_candidates.front();
@@ -67,7 +76,7 @@ void ViewerClient::SendCheck(const IceCredentials& remote) {
   writer.AddIceControlling(kTieBreaker);
   writer.AddUseCandidate();
   const size_t size = writer.FinishWithIntegrity(StunIntegrityKey(remote.password));
-  SendDtls({bytes.data(), size});
+  Send({bytes.data(), size});
 }
 
 void ViewerClient::ReadSocket() {
@@ -86,10 +95,20 @@ void ViewerClient::ReadSocket() {
       default:
         break;
     }
+    DrainDtls();
   }
 }
 
-void ViewerClient::SendDtls(std::span<const uint8_t> datagram) {
+void ViewerClient::DrainDtls() {
+  while (const std::optional<DtlsOutput> output = dtls_->TakeOutput()) {
+    if (const auto* datagram = std::get_if<DtlsDatagram>(&*output)) Send(datagram->bytes);
+    if (std::holds_alternative<DtlsConnected>(*output)) connected_ = true;
+  }
+  const std::optional<Timestamp> next = dtls_->NextTimeout();
+  next ? timer_->Start(*next - loop_.Now()) : timer_->Stop();
+}
+
+void ViewerClient::Send(std::span<const uint8_t> datagram) {
   // What is lost here is sent again by the handshake's timer.
   static_cast<void>(send(socket_.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL));
 }

@@ -1,7 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
-#include <string>
+#include <span>
 
 #include "common/fd.h"
 #include "common/status.h"
@@ -14,7 +15,7 @@ namespace sluice::worker::bench {
 /// A viewer until it is connected: one UDP socket on loopback that does the ICE check and the DTLS
 /// handshake, as the client, with a WebRTC transport of an engine that runs on `loop`. What is left
 /// of it afterwards is its socket, for a sink to read media from.
-class ViewerClient final : private DtlsEvents {
+class ViewerClient final {
  public:
   static constexpr Duration kTimeout = Duration::Seconds(5);
 
@@ -31,16 +32,13 @@ class ViewerClient final : private DtlsEvents {
   void SendCheck(const IceCredentials& remote);
   void ReadSocket();
 
-  // DtlsEvents
-  void SendDtls(std::span<const uint8_t> datagram) override;
-  void OnDtlsState(DtlsState) override {}
-  void OnDtlsConnected(const SrtpMasterKey&, const SrtpMasterKey&, const std::string&) override {
-    connected_ = true;
-  }
-  void OnDtlsApplicationData(std::span<const uint8_t>) override {}
+  void Send(std::span<const uint8_t> datagram);
+  /// Does what the session wants done, and keeps its timer.
+  void DrainDtls();
 
   Loop& loop_;
   std::unique_ptr<DtlsSession> dtls_;
+  std::unique_ptr<Timer> timer_;
   Fd socket_;
   bool connected_ = false;
 };

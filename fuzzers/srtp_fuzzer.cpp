@@ -53,7 +53,7 @@ void Hostile(Session& session, Script& input, bool rtcp) {
   packet.shrink_to_fit();  // so that the sanitizer sees a read beyond it
   SrtpUnprotectError error{};
   const size_t plain = rtcp ? session.receiver->UnprotectRtcp(packet.data(), size, &error)
-                            : session.receiver->UnprotectRtp(packet.data(), size, &error);
+                            : session.receiver->UnprotectRtp(packet.data(), size, {}, &error);
   if (plain > size) std::abort();
 }
 
@@ -75,16 +75,16 @@ void Genuine(Session& session, Script& input) {
   if ((flags & 2) != 0) {
     std::vector<uint8_t> damaged = packet;
     damaged[kHeader + input.Byte() % (size - kHeader)] ^= static_cast<uint8_t>(flags | 1);
-    if (session.receiver->UnprotectRtp(damaged.data(), size, nullptr) != 0) std::abort();
+    if (session.receiver->UnprotectRtp(damaged.data(), size, {}, nullptr) != 0) std::abort();
   }
   if ((flags & 4) != 0) return;  // lost
   plain.insert(plain.end(), payload.begin(), payload.end());
   std::vector<uint8_t> again = packet;
-  const size_t opened = session.receiver->UnprotectRtp(packet.data(), size, nullptr);
+  const size_t opened = session.receiver->UnprotectRtp(packet.data(), size, {}, nullptr);
   if (opened == 0) return;  // a retransmission, too old, or out of step after loss
   packet.resize(opened);
   if (packet != plain) std::abort();
-  if (session.receiver->UnprotectRtp(again.data(), size, nullptr) != 0) std::abort();
+  if (session.receiver->UnprotectRtp(again.data(), size, {}, nullptr) != 0) std::abort();
 }
 
 void GenuineRtcp(Session& session, Script& input) {
@@ -117,7 +117,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         GenuineRtcp(session, input);
         break;
       case 3:
-        session.sender->RemoveSsrc(Ssrc(input.Byte() & 3));
+        session.sender->RetireSsrc(Ssrc(input.Byte() & 3));
         break;
       default:
         Genuine(session, input);

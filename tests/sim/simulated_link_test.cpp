@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "tests/sim/dtls_driver.h"
 #include "worker/core/dtls/dtls_session.h"
 #include "worker/core/ice/ice_lite_agent.h"
 #include "worker/wire/stun.h"
@@ -171,18 +172,18 @@ namespace {
 
 /// ICE and DTLS as a transport joins them, on one socket. The lite side answers checks; the other
 /// side sends them, as a browser does.
-struct Peer : IceEvents, DtlsEvents {
+struct Peer : DtlsEvents {
   Peer(World& world, const std::string& ip, const std::shared_ptr<DtlsContext>& context)
       : host(world.network, ip),
         environment(world.environment),
-        agent(IceCredentials::Generate(environment), Duration::Seconds(30), environment, *this),
-        dtls(DtlsSession::Create(context, environment, *this)) {
+        agent(IceCredentials::Generate(environment), Duration::Seconds(30), environment),
+        dtls(std::make_unique<DtlsDriver>(context, environment, *this)) {
     host.on_datagram = [this](const std::string& text, const NetworkPath& from, Timestamp now) {
       const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(text.data()),
                                            text.size());
       if (StunMessage::LooksLikeStun(bytes)) {
         OnStun(bytes, from, now);
-      } else if (lite ? agent.OnNonStun(from.tuple) : true) {
+      } else if (lite ? agent.OnNonStun(from.tuple, now) : true) {
         dtls->OnDatagram(bytes);
       }
     };
@@ -190,6 +191,7 @@ struct Peer : IceEvents, DtlsEvents {
   void OnStun(std::span<const uint8_t> bytes, const NetworkPath& from, Timestamp now) {
     if (lite) {
       agent.OnStun(bytes, from, now);
+      DrainIce();
     } else {
       path = from;
       if (!dtls->started()) dtls->Start(DtlsRole::kServer);
@@ -205,13 +207,14 @@ struct Peer : IceEvents, DtlsEvents {
     host.socket->writer()->Commit(stun.FinishWithIntegrity(StunIntegrityKey(remote.password)), to,
                                   PacketKind::kStun);
   }
-  void OnIceSelectedPath(const NetworkPath& selected) override { path = selected; }
-  void OnIceState(IceState state) override {
-    if (state == IceState::kCompleted && !dtls->started()) dtls->Start(DtlsRole::kClient);
+  void DrainIce() {
+    while (const std::optional<IceOutput> output = agent.TakeOutput()) {
+      if (const auto* selected = std::get_if<IcePathSelected>(&*output)) path = selected->path;
+      const auto* change = std::get_if<IceStateChange>(&*output);
+      const bool completed = change != nullptr && change->state == IceState::kCompleted;
+      if (completed && !dtls->started()) dtls->Start(DtlsRole::kClient);
+    }
   }
-  void OnIcePathAdded(const FiveTuple&) override {}
-  void OnIcePathRemoved(const FiveTuple&) override {}
-  void OnIceUfragRetired(const std::string&) override {}
   void SendDtls(std::span<const uint8_t> datagram) override {
     uint8_t* slot = path.writer->Reserve(datagram.size());
     std::copy(datagram.begin(), datagram.end(), slot);
@@ -229,7 +232,7 @@ struct Peer : IceEvents, DtlsEvents {
   VirtualEnvironment& environment;
   NetworkPath path;
   IceLiteAgent agent;
-  std::unique_ptr<DtlsSession> dtls;
+  std::unique_ptr<DtlsDriver> dtls;
   bool lite = true;
   std::vector<uint8_t> local_key;
   std::vector<uint8_t> remote_key;

@@ -98,9 +98,8 @@ class TestEngine : public Engine {
   Result<ConsumeReport> Consume(Id id, const ConsumeOptions& options) {
     return On<RtpCore>(id, [&](RtpCore& t) { return t.Consume(options); });
   }
-  Status CloseProducer(Id id, Id producer, bool keep_receive_state = false) {
-    return On<RtpCore>(id,
-                       [&](RtpCore& t) { return t.CloseProducer(producer, keep_receive_state); });
+  Status CloseProducer(Id id, Id producer) {
+    return On<RtpCore>(id, [&](RtpCore& t) { return t.CloseProducer(producer); });
   }
   Status CloseConsumer(Id id, Id consumer) {
     return On<RtpCore>(id, [&](RtpCore& t) { return t.CloseConsumer(consumer); });

@@ -13,7 +13,7 @@ WebRtcPeer::WebRtcPeer(Setup setup, const SocketAddress& address)
     : setup_(std::move(setup)),
       address_(address),
       check_timer_(setup_.environment.CreateTimer([this](Timestamp) { SendCheck(); })),
-      dtls_(DtlsSession::Create(setup_.dtls, setup_.environment, *this)) {}
+      dtls_(std::make_unique<DtlsDriver>(setup_.dtls, setup_.environment, *this)) {}
 
 void WebRtcPeer::Open() {
   if (protocol_ == TransportProtocol::kTcp) {
@@ -113,7 +113,8 @@ void WebRtcPeer::OnMedia(std::span<uint8_t> datagram, bool is_rtcp) {
   SrtpUnprotectError error{};
   const size_t size = is_rtcp
                           ? srtp_receiver_->UnprotectRtcp(datagram.data(), datagram.size(), &error)
-                          : srtp_receiver_->UnprotectRtp(datagram.data(), datagram.size(), &error);
+                          : srtp_receiver_->UnprotectRtp(datagram.data(), datagram.size(),
+                                                         setup_.environment.Now(), &error);
   if (size == 0) return;
   if (is_rtcp) {
     if (on_rtcp) on_rtcp(datagram.first(size));

@@ -7,9 +7,9 @@
 #include <span>
 #include <vector>
 
+#include "tests/sim/dtls_driver.h"
 #include "tests/sim/simulated_link.h"
 #include "tests/sim/virtual_environment.h"
-#include "worker/core/dtls/dtls_session.h"
 #include "worker/core/ice/ice_lite_agent.h"
 #include "worker/core/srtp/srtp_session.h"
 #include "worker/media/reports.h"
@@ -101,7 +101,7 @@ class WebRtcPeer final : private DtlsEvents, private DatagramHandler {
   IceCredentials remote_;
   DtlsRole role_ = DtlsRole::kClient;
   std::unique_ptr<Timer> check_timer_;
-  std::unique_ptr<DtlsSession> dtls_;
+  std::unique_ptr<DtlsDriver> dtls_;
   std::unique_ptr<SrtpSender> srtp_sender_;
   std::vector<uint8_t> last_rtp_;
   std::unique_ptr<SrtpReceiver> srtp_receiver_;

@@ -10,8 +10,9 @@ namespace sluice::worker {
 /// What a datagram on a media port is.
 enum class DatagramKind : uint8_t { kStun, kRtcp, kRtp, kDtls, kUnknown };
 
-/// Tells by the first bytes alone (RFC 7983 §7, RFC 5761 §4; order of tests: router-protocol §5.2).
-/// The answer says nothing about the datagram being well-formed.
+/// Tells by the first bytes alone (RFC 7983 §7, RFC 5761 §4; order of tests:
+/// docs/protocols/ice-dtls-srtp.md §1). The answer says nothing about the datagram being
+/// well-formed.
 inline DatagramKind ClassifyDatagram(std::span<const uint8_t> datagram) {
   constexpr size_t kRtpHeader = 12;   // bytes, RFC 3550 §5.1
   constexpr size_t kRtcpHeader = 4;   // bytes, RFC 3550 §6.4

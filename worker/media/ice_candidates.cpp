@@ -8,7 +8,7 @@
 namespace sluice::worker {
 namespace {
 
-// router-protocol §5.2.
+// docs/protocols/ice-dtls-srtp.md §2.
 constexpr uint32_t kTypePreference = 64;
 constexpr uint32_t kLocalPreference = 10'000;
 constexpr uint32_t kLocalPreferenceStep = 100;      // lower by this for each further listenInfo

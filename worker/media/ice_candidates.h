@@ -37,8 +37,8 @@ struct CandidatePolicy {
 };
 
 /// Host candidates of the points, in their order; per point the announced address, then the
-/// internal one if it is to be exposed. Priorities: router-protocol §5.2 (RFC 8445 §5.1.2.1 with
-/// type preference 64, a local preference that falls with the index, component 1).
+/// internal one if it is to be exposed. Priorities: docs/protocols/ice-dtls-srtp.md §2 (RFC 8445
+/// §5.1.2.1 with type preference 64, a local preference that falls with the index, component 1).
 std::vector<IceCandidateReport> MakeCandidates(std::span<const ListenPoint> points,
                                                const CandidatePolicy& policy);
 

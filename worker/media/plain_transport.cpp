@@ -203,7 +203,7 @@ void PlainTransport::OnDatagram(Port& port, const PacketRef& buffer, size_t size
   }
   if (!MayComeFrom(port, from)) return;
   if (kind == DatagramKind::kRtp) {
-    std::optional<RtpPacket> packet = path_.OpenRtp(buffer, size);
+    std::optional<RtpPacket> packet = path_.OpenRtp(buffer, size, received_at);
     if (!packet) return;
     Learn(port, from);
     rtp_core_.RouteRtp(buffer, *packet, received_at);

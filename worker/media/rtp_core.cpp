@@ -13,6 +13,8 @@
 namespace sluice::worker {
 namespace {
 
+constexpr size_t kSsrcsOfConsumer = 2;  // media and RTX
+
 bool HasFeedback(const RtpParameters& parameters, std::string_view type) {
   for (const RtpCodecParameters& codec : parameters.codecs) {
     for (const RtcpFeedback& feedback : codec.rtcp_feedback) {
@@ -67,8 +69,6 @@ void RtpCore::RouteRtp(const PacketRef& buffer, RtpPacket& packet, Timestamp rec
   Producer* producer = listener_.Find(packet, extension_ids_);
   if (producer == nullptr) {
     ++core_.counters().no_producer;
-    // No state for streams that nobody wants: a peer could make up any number of them.
-    link_.ForgetReceived(packet.ssrc());
     return;
   }
   const size_t size = packet.size();
@@ -234,6 +234,18 @@ Status RtpCore::CheckConsumerSsrcs(const ConsumeOptions& options) const {
   return absl::OkStatus();
 }
 
+ConsumeOptions RtpCore::WithSequenceAfterEarlierUse(ConsumeOptions options) const {
+  if (options.rtp_parameters.encodings.empty()) return options;
+  const RtpEncodingParameters& encoding = options.rtp_parameters.encodings.front();
+  const auto next = [&](const std::optional<uint32_t>& ssrc) -> std::optional<uint16_t> {
+    const auto sequence = ssrc ? link_.NextSequence(Ssrc(*ssrc)) : std::nullopt;
+    return sequence ? std::optional(sequence->value()) : std::nullopt;
+  };
+  if (!options.first_sequence) options.first_sequence = next(encoding.ssrc);
+  if (!options.first_rtx_sequence) options.first_rtx_sequence = next(encoding.rtx_ssrc);
+  return options;
+}
+
 Result<ConsumeReport> RtpCore::Consume(const ConsumeOptions& options) {
   SLUICE_RETURN_IF_ERROR(context_.objects.CheckFree(options.consumer_id));
   Producer* producer = core_.router().FindProducer(options.producer_id);
@@ -248,8 +260,14 @@ Result<ConsumeReport> RtpCore::Consume(const ConsumeOptions& options) {
                     kMaxConsumers));
   }
   SLUICE_RETURN_IF_ERROR(CheckConsumerSsrcs(options));
+  if (link_.RoomToSend() < kSsrcsOfConsumer) {
+    return Error(
+        "this transport has sent as many SSRCs with its keys as it can remember; use another "
+        "transport");
+  }
   Result<std::unique_ptr<Consumer>> created =
-      Consumer::Create(options, *producer, link_.egress(), context_.environment, context_.events);
+      Consumer::Create(WithSequenceAfterEarlierUse(options), *producer, link_.egress(),
+                       context_.environment, context_.events);
   if (!created.ok()) return created.status();
   Consumer& consumer = **created;
   consumers_.Add(*std::move(created));
@@ -263,7 +281,7 @@ Result<ConsumeReport> RtpCore::Consume(const ConsumeOptions& options) {
   return consumer.Report();
 }
 
-void RtpCore::CloseProducer(Producer& producer, bool keep_receive_state) {
+void RtpCore::CloseProducer(Producer& producer) {
   const std::vector<Consumer*> consumers = producer.consumers();
   for (Consumer* consumer : consumers) {
     const auto* entry = context_.objects.FindAs<ConsumerEntry>(consumer->id());
@@ -273,7 +291,6 @@ void RtpCore::CloseProducer(Producer& producer, bool keep_receive_state) {
   }
   core_.router().RemoveProducer(producer);
   listener_.Remove(producer);
-  if (!keep_receive_state) ForgetReceiveState(producer.ReceiveSsrcs());
   context_.objects.Unregister(producer.id());
   context_.turn.ForgetProducer(producer);
   AddProducer(producer, &context_.closed);
@@ -281,20 +298,14 @@ void RtpCore::CloseProducer(Producer& producer, bool keep_receive_state) {
   producers_.Take(producer);
 }
 
-Status RtpCore::CloseProducer(const std::string& producer_id, bool keep_receive_state) {
+Status RtpCore::CloseProducer(const std::string& producer_id) {
   const auto* entry = context_.objects.FindAs<ProducerEntry>(producer_id);
   if (entry == nullptr || entry->transport != this) {
     return NotFoundError(
         fmt::format("producerId '{}' names no producer of transport '{}'", producer_id, id()));
   }
-  CloseProducer(*entry->producer, keep_receive_state);
+  CloseProducer(*entry->producer);
   return absl::OkStatus();
-}
-
-void RtpCore::ForgetReceiveState(std::span<const Ssrc> ssrcs) {
-  for (const Ssrc ssrc : ssrcs) {
-    if (listener_.FindBySsrc(ssrc) == nullptr) link_.ForgetReceived(ssrc);
-  }
 }
 
 void RtpCore::CloseConsumer(Consumer& consumer) {
@@ -310,7 +321,7 @@ void RtpCore::CloseConsumer(Consumer& consumer) {
 
 void RtpCore::ForgetSent(Ssrc ssrc) {
   streams_by_ssrc_.erase(ssrc.value());
-  link_.ForgetSent(ssrc);
+  link_.RetireSent(ssrc);
 }
 
 Status RtpCore::CloseConsumer(const std::string& consumer_id) {

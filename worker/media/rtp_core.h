@@ -82,13 +82,9 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   Result<ProduceReport> Produce(const ProduceOptions& options);
   Result<ConsumeReport> Consume(const ConsumeOptions& options);
   /// Each consumer of it, wherever it lives, hears OnProducerClosed and is deleted.
-  /// `keep_receive_state`: the SRTP state of its SSRCs stays, for a producer that takes them over;
-  /// without it their rollover counters would be lost.
-  void CloseProducer(Producer& producer, bool keep_receive_state = false);
+  void CloseProducer(Producer& producer);
   /// NotFoundError when it is not one of this transport's.
-  Status CloseProducer(const std::string& producer_id, bool keep_receive_state = false);
-  /// Drops the SRTP state of those SSRCs that no producer has.
-  void ForgetReceiveState(std::span<const Ssrc> ssrcs);
+  Status CloseProducer(const std::string& producer_id);
   void CloseConsumer(Consumer& consumer);
   /// NotFoundError when it is not one of this transport's.
   Status CloseConsumer(const std::string& consumer_id);
@@ -145,6 +141,8 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   void StartRembLimiter(bool estimate, Timestamp now);
   void ForgetSent(Ssrc ssrc);
   Status CheckConsumerSsrcs(const ConsumeOptions& options) const;
+  /// An SSRC that was sent before goes on with its next sequence number.
+  ConsumeOptions WithSequenceAfterEarlierUse(ConsumeOptions options) const;
 
   TransportCore& core_;
   EngineContext& context_;

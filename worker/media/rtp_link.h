@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "common/rtp_types.h"
@@ -18,11 +20,13 @@ class RtpLink {
   virtual RtpEgress& egress() = 0;
   /// Sends one RTCP compound, at once.
   virtual void SendRtcp(std::span<const uint8_t> compound) = 0;
-  /// No producer takes this SSRC (any more): what is kept to receive it may go. A peer could make
-  /// up any number of SSRCs.
-  virtual void ForgetReceived(Ssrc ssrc) = 0;
   /// No consumer sends this SSRC any more.
-  virtual void ForgetSent(Ssrc ssrc) = 0;
+  virtual void RetireSent(Ssrc ssrc) = 0;
+  /// How many SSRCs more can be sent at the same time.
+  virtual size_t RoomToSend() const = 0;
+  /// For an SSRC that was sent before: the sequence number to go on with, since earlier ones would
+  /// be refused. nullopt: any will do.
+  virtual std::optional<SeqNumber> NextSequence(Ssrc ssrc) const = 0;
 };
 
 }  // namespace sluice::worker

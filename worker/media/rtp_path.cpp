@@ -34,14 +34,29 @@ Status RtpPath::InstallSrtp(const SrtpMasterKey& local, const SrtpMasterKey& rem
   return absl::OkStatus();
 }
 
-void RtpPath::ForgetReceived(Ssrc ssrc) {
-  if (srtp_receiver_ != nullptr) srtp_receiver_->RemoveSsrc(ssrc);
-}
-
-void RtpPath::ForgetSent(Ssrc ssrc) {
+void RtpPath::RetireSent(Ssrc ssrc) {
   if (srtp_sender_ == nullptr) return;
   core_.context().srtp.Flush();  // it may hold packets of the SSRC that goes
-  srtp_sender_->RemoveSsrc(ssrc);
+  srtp_sender_->RetireSsrc(ssrc);
+}
+
+size_t RtpPath::RoomToSend() const {
+  return srtp_sender_ == nullptr ? SrtpSender::kMaxSsrcs : srtp_sender_->ssrc_room();
+}
+
+std::optional<SeqNumber> RtpPath::NextSequence(Ssrc ssrc) const {
+  return srtp_sender_ == nullptr ? std::nullopt : srtp_sender_->NextSequence(ssrc);
+}
+
+SrtpCounters RtpPath::srtp_counters() const {
+  SrtpCounters counters;
+  if (srtp_sender_ == nullptr || srtp_receiver_ == nullptr) return counters;
+  counters.refused_no_room = srtp_sender_->refused(SrtpRefusal::kTooManySsrcs);
+  counters.refused_index_used = srtp_sender_->refused(SrtpRefusal::kIndexUsed);
+  counters.refused_other = srtp_sender_->refused(SrtpRefusal::kOther);
+  counters.rollover_searches = srtp_receiver_->rollover_searches();
+  counters.rollovers_found = srtp_receiver_->rollovers_found();
+  return counters;
 }
 
 // ---- Receiving --------------------------------------------------------------------------------
@@ -63,14 +78,15 @@ void RtpPath::CountUnprotectError(SrtpUnprotectError error) {
   }
 }
 
-std::optional<RtpPacket> RtpPath::OpenRtp(const PacketRef& buffer, size_t size) {
+std::optional<RtpPacket> RtpPath::OpenRtp(const PacketRef& buffer, size_t size,
+                                          Timestamp received_at) {
   if (encrypted_) {
     if (srtp_receiver_ == nullptr) {
       ++core_.counters().not_ready;
       return std::nullopt;
     }
     SrtpUnprotectError error = SrtpUnprotectError::kOther;
-    size = srtp_receiver_->UnprotectRtp(buffer.data(), size, &error);
+    size = srtp_receiver_->UnprotectRtp(buffer.data(), size, received_at, &error);
     if (size == 0) {
       CountUnprotectError(error);
       return std::nullopt;

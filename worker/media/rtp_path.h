@@ -7,6 +7,7 @@
 #include <span>
 
 #include "common/status.h"
+#include "common/units.h"
 #include "worker/core/packet_buffer.h"
 #include "worker/core/packet_writer.h"
 #include "worker/core/srtp/srtp_session.h"
@@ -35,19 +36,22 @@ class RtpPath final : public RtpLink {
   void SetPaths(const NetworkPath& rtp, const NetworkPath& rtcp);
   Status InstallSrtp(const SrtpMasterKey& local, const SrtpMasterKey& remote);
   bool has_srtp() const { return srtp_receiver_ != nullptr; }
+  /// All zero before there are keys.
+  SrtpCounters srtp_counters() const;
   /// The RtpCore that sends here has to hear of it, too.
   void SetConnected(bool connected) { sender_.SetConnected(connected); }
 
   /// Decrypts (in place) and parses one RTP datagram; nullopt, and counted, when it is not one.
-  std::optional<RtpPacket> OpenRtp(const PacketRef& buffer, size_t size);
+  std::optional<RtpPacket> OpenRtp(const PacketRef& buffer, size_t size, Timestamp received_at);
   /// Decrypts one RTCP datagram in place; an empty span, and counted, on failure.
   std::span<const uint8_t> OpenRtcp(const PacketRef& buffer, size_t size);
 
   // RtpLink
   RtpEgress& egress() override { return sender_; }
   void SendRtcp(std::span<const uint8_t> compound) override;
-  void ForgetReceived(Ssrc ssrc) override;
-  void ForgetSent(Ssrc ssrc) override;
+  void RetireSent(Ssrc ssrc) override;
+  size_t RoomToSend() const override;
+  std::optional<SeqNumber> NextSequence(Ssrc ssrc) const override;
 
  private:
   void CountUnprotectError(SrtpUnprotectError error);

@@ -7,7 +7,7 @@
 
 namespace sluice::worker {
 
-/// A random master key and salt of the profile's length (router-protocol §5.5).
+/// A random master key and salt of the profile's length (docs/protocols/ice-dtls-srtp.md §5).
 SrtpMasterKey GenerateSrtpKey(SrtpProfile profile, Environment& environment);
 
 /// As it travels in commands.

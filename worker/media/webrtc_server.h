@@ -18,7 +18,8 @@ namespace sluice::worker {
 
 class WebRtcTransport;
 
-/// One set of UDP and TCP ports for all WebRtcTransports that use it (router-protocol §5.2).
+/// One set of UDP and TCP ports for all WebRtcTransports that use it
+/// (docs/protocols/ice-dtls-srtp.md §1).
 ///
 /// A datagram goes to the transport that owns its full 5-tuple; STUN from an unknown tuple to the
 /// transport whose ufrag its USERNAME begins with; anything else is counted and dropped. It keeps

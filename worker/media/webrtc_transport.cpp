@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstring>
 #include <utility>
+#include <variant>
 
 #include "common/log.h"
-#include "worker/media/datagram_kind.h"
 #include "worker/media/webrtc_server.h"
 
 namespace sluice::worker {
@@ -16,7 +16,7 @@ IceCredentials MakeCredentials(const WebRtcTransportOptions& options, Environmen
   return IceCredentials::Generate(environment, options.ice_fragment_length);
 }
 
-/// router-protocol §5.3: 0 switches the consent check off.
+/// 0 switches the consent check off (docs/protocols/ice-dtls-srtp.md §3).
 Duration ConsentTimeout(uint8_t seconds) {
   constexpr int kShortest = 10;
   constexpr int kLongest = 60;
@@ -25,6 +25,24 @@ Duration ConsentTimeout(uint8_t seconds) {
 }
 
 }  // namespace
+
+class WebRtcTransport::LifeWatch {
+ public:
+  explicit LifeWatch(WebRtcTransport& transport) : transport_(&transport) {
+    transport.watch_ = this;
+  }
+  ~LifeWatch() {
+    if (transport_ != nullptr) transport_->watch_ = nullptr;
+  }
+  LifeWatch(const LifeWatch&) = delete;
+  LifeWatch& operator=(const LifeWatch&) = delete;
+
+  void OnTransportDestroyed() { transport_ = nullptr; }
+  bool alive() const { return transport_ != nullptr; }
+
+ private:
+  WebRtcTransport* transport_;
+};
 
 Result<std::unique_ptr<WebRtcTransport>> WebRtcTransport::Create(
     const std::string& id, const WebRtcTransportOptions& options, WebRtcServer* server,
@@ -58,8 +76,9 @@ WebRtcTransport::WebRtcTransport(const std::string& id, const WebRtcTransportOpt
       path_(core_, /*encrypted=*/true),
       rtp_core_(core_, path_),
       ice_(MakeCredentials(options, context.environment),
-           ConsentTimeout(options.ice_consent_timeout), context.environment, *this),
-      dtls_(DtlsSession::Create(context.dtls, context.environment, *this)) {
+           ConsentTimeout(options.ice_consent_timeout), context.environment),
+      dtls_(DtlsSession::Create(context.dtls, context.environment)),
+      timer_(context.environment.CreateTimer([this](Timestamp now) { OnTimer(now); })) {
   if (options.traffic_moves_nominated_tuple) ice_.FollowTraffic();
   if (server_ == nullptr) return;
   candidate_policy_ = {options.enable_udp, options.enable_tcp, options.prefer_udp,
@@ -69,7 +88,11 @@ WebRtcTransport::WebRtcTransport(const std::string& id, const WebRtcTransportOpt
 }
 
 WebRtcTransport::~WebRtcTransport() {
+  if (watch_ != nullptr) watch_->OnTransportDestroyed();
   dtls_->Close();
+  while (const std::optional<DtlsOutput> output = dtls_->TakeOutput()) {
+    if (const auto* datagram = std::get_if<DtlsDatagram>(&*output)) Handle(*datagram);
+  }
   SetConnected(false);
   path_.SetPaths({}, {});
   // The sockets may close with encryptions under way into their arena.
@@ -95,14 +118,18 @@ Result<DtlsRole> WebRtcTransport::Connect(const DtlsParameters& parameters) {
   dtls_->SetRemoteFingerprint(parameters.fingerprints.front());
   // A peer that was faster than this command, as our client: the handshake stands as it is.
   if (dtls_state_ == DtlsState::kConnected) dtls_role_ = dtls_->role();
+  const DtlsRole role = dtls_role_;
   if (ice_up()) StartDtls();
-  return dtls_role_;
+  Drain();
+  return role;
 }
 
 IceCredentials WebRtcTransport::RestartIce() {
   const IceCredentials& credentials = ice_.Restart(context_.environment.Now());
-  if (server_ != nullptr) server_->AddUfrag(credentials.username_fragment, *this);
-  return credentials;
+  IceCredentials fresh = credentials;
+  if (server_ != nullptr) server_->AddUfrag(fresh.username_fragment, *this);
+  Drain();
+  return fresh;
 }
 
 WebRtcTransportDump WebRtcTransport::Dump() const {
@@ -146,27 +173,37 @@ void WebRtcTransport::OnDatagram(PacketRef buffer, size_t size, const NetworkPat
   core_.CountReceived(size, received_at);
   const DatagramKind kind = ClassifyDatagram({buffer.data(), size});
   if (kind == DatagramKind::kStun) {
-    OnStun(buffer, size, from, received_at);
+    const uint64_t sent_before = ice_.stats().bytes_sent;
+    ice_.OnStun({buffer.data(), size}, from, received_at);
+    core_.CountSent(static_cast<size_t>(ice_.stats().bytes_sent - sent_before));
+    Drain();
     return;
   }
   if (kind == DatagramKind::kUnknown) {
     ++core_.counters().unclassified;
     return;
   }
-  if (!TakesFrom(from)) {
+  if (!TakesFrom(from, received_at)) {
     ++core_.counters().wrong_source;
     return;
   }
   if (kind == DatagramKind::kDtls) {
     dtls_->OnDatagram({buffer.data(), size});
+    Drain();
     return;
   }
+  if (ice_.has_output() && !Drain()) return;  // the tuple was selected
+  OnMedia(kind, buffer, size, received_at);
+}
+
+void WebRtcTransport::OnMedia(DatagramKind kind, const PacketRef& buffer, size_t size,
+                              Timestamp received_at) {
   if (dtls_state_ != DtlsState::kConnected) {
     ++core_.counters().not_ready;
     return;
   }
   if (kind == DatagramKind::kRtp) {
-    std::optional<RtpPacket> packet = path_.OpenRtp(buffer, size);
+    std::optional<RtpPacket> packet = path_.OpenRtp(buffer, size, received_at);
     if (packet) rtp_core_.RouteRtp(buffer, *packet, received_at);
     return;
   }
@@ -174,16 +211,9 @@ void WebRtcTransport::OnDatagram(PacketRef buffer, size_t size, const NetworkPat
   if (!compound.empty()) rtp_core_.RouteRtcp(compound, received_at);
 }
 
-void WebRtcTransport::OnStun(const PacketRef& buffer, size_t size, const NetworkPath& from,
-                             Timestamp now) {
-  const uint64_t sent_before = ice_.stats().bytes_sent;
-  ice_.OnStun({buffer.data(), size}, from, now);
-  core_.CountSent(static_cast<size_t>(ice_.stats().bytes_sent - sent_before));
-}
-
-bool WebRtcTransport::TakesFrom(const NetworkPath& from) {
+bool WebRtcTransport::TakesFrom(const NetworkPath& from, Timestamp now) {
   if (selected_ && from == selected_) return true;
-  return ice_.OnNonStun(from.tuple);
+  return ice_.OnNonStun(from.tuple, now);
 }
 
 void WebRtcTransport::OnVideoDropped(const NetworkPath& /*path*/, std::span<const Ssrc> ssrcs) {
@@ -193,7 +223,57 @@ void WebRtcTransport::OnVideoDropped(const NetworkPath& /*path*/, std::span<cons
 void WebRtcTransport::OnPathClosed(const NetworkPath& path) {
   if (closing_) return;
   context_.srtp.Flush();  // what it began for this connection ends before the writer does
+  if (selected_ && selected_ == path) {  // its writer goes, whoever is draining us
+    selected_ = {};
+    path_.SetPaths({}, {});
+  }
   ice_.OnPathClosed(path.tuple);
+  Drain();
+}
+
+// ---- Outputs of ICE and DTLS --------------------------------------------------------------------
+
+bool WebRtcTransport::Drain() {
+  // Called by a handler below, or by who hears an event: the loop that runs takes what came.
+  if (watch_ != nullptr) return true;
+  LifeWatch watch(*this);
+  const auto handle = [this](const auto& output) { Handle(output); };
+  for (;;) {
+    // ICE first: DTLS leaves by the tuple that it selects.
+    if (const std::optional<IceOutput> output = ice_.TakeOutput()) {
+      std::visit(handle, *output);
+    } else if (const std::optional<DtlsOutput> next = dtls_->TakeOutput()) {
+      std::visit(handle, *next);
+    } else {
+      break;
+    }
+    if (!watch.alive()) return false;
+  }
+  ArmTimer();
+  return true;
+}
+
+void WebRtcTransport::ArmTimer() {
+  std::optional<Timestamp> next = ice_.NextTimeout();
+  if (const std::optional<Timestamp> dtls = dtls_->NextTimeout()) {
+    next = next ? std::min(*next, *dtls) : dtls;
+  }
+  if (!next) {
+    timer_->Stop();
+    timer_at_.reset();
+    return;
+  }
+  // One that fires too early is armed again then: consent moves with every check.
+  if (timer_at_ && *timer_at_ <= *next) return;
+  timer_at_ = next;
+  timer_->Start(*next - context_.environment.Now());
+}
+
+void WebRtcTransport::OnTimer(Timestamp now) {
+  timer_at_.reset();
+  ice_.OnTimeout(now);
+  dtls_->OnTimeout(now);
+  Drain();
 }
 
 // ---- ICE --------------------------------------------------------------------------------------
@@ -202,33 +282,33 @@ bool WebRtcTransport::ice_up() const {
   return selected_ && (ice_state_ == IceState::kConnected || ice_state_ == IceState::kCompleted);
 }
 
-void WebRtcTransport::OnIceSelectedPath(const NetworkPath& path) {
-  selected_ = path;
-  path_.SetPaths(path, path);
-  context_.events.OnIceSelectedTuple(id(), MakeTupleReport(path.tuple, listen_points()));
+void WebRtcTransport::Handle(const IcePathSelected& selected) {
+  selected_ = selected.path;
+  path_.SetPaths(selected_, selected_);
+  context_.events.OnIceSelectedTuple(id(), MakeTupleReport(selected_.tuple, listen_points()));
 }
 
-void WebRtcTransport::OnIceState(IceState state) {
-  ice_state_ = state;
-  if (state == IceState::kDisconnected) {
+void WebRtcTransport::Handle(const IceStateChange& change) {
+  ice_state_ = change.state;
+  if (ice_state_ == IceState::kDisconnected) {
     selected_ = {};
     path_.SetPaths({}, {});
   }
-  context_.events.OnIceState(id(), state);
   if (ice_up()) StartDtls();
   UpdateConnected();
+  context_.events.OnIceState(id(), ice_state_);
 }
 
-void WebRtcTransport::OnIcePathAdded(const FiveTuple& tuple) {
-  if (server_ != nullptr) server_->AddTuple(tuple, *this);
+void WebRtcTransport::Handle(const IcePathAdded& added) {
+  if (server_ != nullptr) server_->AddTuple(added.tuple, *this);
 }
 
-void WebRtcTransport::OnIcePathRemoved(const FiveTuple& tuple) {
-  if (server_ != nullptr) server_->RemoveTuple(tuple, *this);
+void WebRtcTransport::Handle(const IcePathRemoved& removed) {
+  if (server_ != nullptr) server_->RemoveTuple(removed.tuple, *this);
 }
 
-void WebRtcTransport::OnIceUfragRetired(const std::string& username_fragment) {
-  if (server_ != nullptr) server_->RemoveUfrag(username_fragment);
+void WebRtcTransport::Handle(const IceUfragRetired& retired) {
+  if (server_ != nullptr) server_->RemoveUfrag(retired.username_fragment);
 }
 
 std::span<const ListenPoint> WebRtcTransport::listen_points() const {
@@ -252,38 +332,38 @@ void WebRtcTransport::StartDtls() {
   dtls_->Start(dtls_role_);
 }
 
-void WebRtcTransport::SendDtls(std::span<const uint8_t> datagram) {
+void WebRtcTransport::Handle(const DtlsDatagram& datagram) {
   if (!selected_) return;  // ICE is down: the handshake's timer sends it again
-  uint8_t* slot = selected_.writer->Reserve(datagram.size());
+  const std::vector<uint8_t>& bytes = datagram.bytes;
+  uint8_t* slot = selected_.writer->Reserve(bytes.size());
   if (slot == nullptr) {
     ++core_.counters().send_refused;
     return;
   }
-  std::memcpy(slot, datagram.data(), datagram.size());
-  selected_.writer->Commit(datagram.size(), selected_.tuple.remote, PacketKind::kDtls);
-  core_.CountSent(datagram.size());
+  std::memcpy(slot, bytes.data(), bytes.size());
+  selected_.writer->Commit(bytes.size(), selected_.tuple.remote, PacketKind::kDtls);
+  core_.CountSent(bytes.size());
 }
 
-void WebRtcTransport::OnDtlsState(DtlsState state) {
-  dtls_state_ = state;
-  context_.events.OnDtlsState(id(), state, "");
+void WebRtcTransport::Handle(const DtlsStateChange& change) {
+  dtls_state_ = change.state;
   UpdateConnected();
+  context_.events.OnDtlsState(id(), dtls_state_, "");
 }
 
-void WebRtcTransport::OnDtlsConnected(const SrtpMasterKey& local, const SrtpMasterKey& remote,
-                                      const std::string& remote_certificate_pem) {
-  const Status status = path_.InstallSrtp(local, remote);
+void WebRtcTransport::Handle(const DtlsConnected& connected) {
+  const Status status = path_.InstallSrtp(connected.local, connected.remote);
   if (!status.ok()) {
     SLUICE_ERROR("transport {}: SRTP with the keys of DTLS: {}", id(), status.ToString());
-    OnDtlsState(DtlsState::kFailed);
+    Handle(DtlsStateChange{DtlsState::kFailed});
     return;
   }
   dtls_state_ = DtlsState::kConnected;
-  context_.events.OnDtlsState(id(), DtlsState::kConnected, remote_certificate_pem);
   UpdateConnected();
+  context_.events.OnDtlsState(id(), DtlsState::kConnected, connected.remote_certificate_pem);
 }
 
-void WebRtcTransport::OnDtlsApplicationData(std::span<const uint8_t> /*data*/) {
+void WebRtcTransport::Handle(const DtlsApplicationData& /*data*/) {
   ++core_.counters().unclassified;  // SCTP, which we did not offer
 }
 

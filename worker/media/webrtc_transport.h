@@ -10,6 +10,7 @@
 #include "common/status.h"
 #include "worker/core/dtls/dtls_session.h"
 #include "worker/core/ice/ice_lite_agent.h"
+#include "worker/media/datagram_kind.h"
 #include "worker/media/engine_context.h"
 #include "worker/media/ice_candidates.h"
 #include "worker/media/rtp_core.h"
@@ -22,15 +23,24 @@ namespace sluice::worker {
 
 class WebRtcServer;
 
-/// A transport to a browser: ICE-lite, then DTLS, then SRTP (router-protocol §5.2–5.4).
+/// What the protocols of a transport have counted since it was made. Of its media:
+/// TransportCounters.
+struct WebRtcTransportCounters {
+  IceStats ice;
+  DtlsStats dtls;
+  SrtpCounters srtp;
+};
+
+/// A transport to a browser: ICE-lite, then DTLS, then SRTP (docs/protocols/ice-dtls-srtp.md).
 ///
 /// Owns its sockets, or shares those of a WebRtcServer. Guarantees: not a byte of DTLS or media
 /// goes to, or is taken from, a tuple that has not produced a valid connectivity check; media needs
 /// the keys of a DTLS handshake whose certificate matched the fingerprint given to Connect().
-class WebRtcTransport final : public Transport,
-                              public DatagramHandler,
-                              private IceEvents,
-                              private DtlsEvents {
+///
+/// Drains its ICE agent and its DTLS session after every call into them. Whoever hears an event of
+/// it may close it, or anything else, from there: once an event is told, nothing of the transport
+/// is touched before it is known to be alive.
+class WebRtcTransport final : public Transport, public DatagramHandler {
  public:
   /// `server` null: opens the sockets of `options.listen_infos`. TypeError: no listen info, or no
   /// candidate remains; Error: a port cannot be had.
@@ -52,6 +62,9 @@ class WebRtcTransport final : public Transport,
   void AddTo(EngineCounters* counters, ObjectCounts* alive) const override;
   WebRtcTransportDump Dump() const;
   WebRtcTransportStats GetStats(Timestamp now);
+  WebRtcTransportCounters counters() const {
+    return {ice_.stats(), dtls_->stats(), path_.srtp_counters()};
+  }
 
   // DatagramHandler: from its own sockets, or from the server.
   void OnDatagram(PacketRef buffer, size_t size, const NetworkPath& from,
@@ -65,28 +78,34 @@ class WebRtcTransport final : public Transport,
 
   /// What ICE and DTLS have counted.
   void AddConnectivityTo(EngineCounters* counters) const;
-  void OnStun(const PacketRef& buffer, size_t size, const NetworkPath& from, Timestamp now);
-  /// True when media or DTLS from there may be taken; selects the tuple where ICE says so.
-  bool TakesFrom(const NetworkPath& from);
+  /// Tells Drain() that the transport is gone when it is destroyed from inside an event.
+  class LifeWatch;
+
+  void OnMedia(DatagramKind kind, const PacketRef& buffer, size_t size, Timestamp received_at);
+  /// True when media or DTLS from there may be taken; ICE may select the tuple.
+  bool TakesFrom(const NetworkPath& from, Timestamp now);
   void StartDtls();
+
+  /// Does what ICE and DTLS want done. False when the transport was closed by somebody who heard of
+  /// it: the caller returns at once.
+  bool Drain();
+  void ArmTimer();
+  void OnTimer(Timestamp now);
   void UpdateConnected();
   void SetConnected(bool connected);
   bool ice_up() const;
   std::span<const ListenPoint> listen_points() const;
 
-  // IceEvents
-  void OnIceSelectedPath(const NetworkPath& path) override;
-  void OnIceState(IceState state) override;
-  void OnIcePathAdded(const FiveTuple& tuple) override;
-  void OnIcePathRemoved(const FiveTuple& tuple) override;
-  void OnIceUfragRetired(const std::string& username_fragment) override;
-
-  // DtlsEvents
-  void SendDtls(std::span<const uint8_t> datagram) override;
-  void OnDtlsState(DtlsState state) override;
-  void OnDtlsConnected(const SrtpMasterKey& local, const SrtpMasterKey& remote,
-                       const std::string& remote_certificate_pem) override;
-  void OnDtlsApplicationData(std::span<const uint8_t> data) override;
+  // One output each; an event for the application comes last.
+  void Handle(const IcePathAdded& added);
+  void Handle(const IcePathRemoved& removed);
+  void Handle(const IcePathSelected& selected);
+  void Handle(const IceStateChange& change);
+  void Handle(const IceUfragRetired& retired);
+  void Handle(const DtlsDatagram& datagram);
+  void Handle(const DtlsStateChange& change);
+  void Handle(const DtlsConnected& connected);
+  void Handle(const DtlsApplicationData& data);
 
   EngineContext& context_;
   WebRtcServer* const server_;
@@ -104,7 +123,10 @@ class WebRtcTransport final : public Transport,
   DtlsState dtls_state_ = DtlsState::kNew;
   DtlsRole dtls_role_ = DtlsRole::kAuto;
   bool connect_called_ = false;
-  bool closing_ = false;  // our own connections go: no news
+  bool closing_ = false;        // our own connections go: no news
+  LifeWatch* watch_ = nullptr;  // while Drain() runs
+  std::unique_ptr<Timer> timer_;
+  std::optional<Timestamp> timer_at_;  // when it fires; empty while it is not armed
 };
 
 }  // namespace sluice::worker

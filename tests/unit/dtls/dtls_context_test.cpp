@@ -1,4 +1,4 @@
-// Our certificate: router-protocol §5.4; the MTU with a large one.
+// Our certificate: docs/protocols/ice-dtls-srtp.md §4; the MTU with a large one.
 #include "tests/unit/dtls/certificate_files.h"
 
 namespace sluice::worker {

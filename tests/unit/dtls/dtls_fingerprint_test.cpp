@@ -1,4 +1,4 @@
-// Who is believed: router-protocol §5.4, do-not-copy list 15; attack 28.
+// Who is believed: docs/protocols/ice-dtls-srtp.md §4.
 #include "worker/core/dtls/dtls_fingerprint.h"
 
 #include <algorithm>

@@ -1,5 +1,4 @@
-// The life of a session: router-protocol §5.4, do-not-copy list 3 and 15; attacks 23, 25, 26, 30,
-// 31, 33.
+// The life of a session.
 #include "tests/unit/dtls/dtls_pair.h"
 
 namespace sluice::worker {
@@ -122,7 +121,8 @@ TEST_CASE("destroying a session at any point of the handshake is safe") {
     pair.SetFingerprints();
     pair.StartBoth();
     for (int i = 0; i < steps; ++i) pair.environment.RunNext();
-    pair.client.session = DtlsSession::Create(pair.client.context, pair.environment, pair.client);
+    pair.client.session =
+        std::make_unique<DtlsDriver>(pair.client.context, pair.environment, pair.client);
     pair.environment.AdvanceBy(Duration::Seconds(60));
     CHECK_FALSE(pair.client.connected());
   }
@@ -200,27 +200,33 @@ TEST_CASE("application data in the clear during the handshake is dropped") {
   CHECK(pair.server.connected());
 }
 
-TEST_CASE("a fatal alert during the handshake fails it, after it a forged one does nothing") {
-  const Bytes alert = {21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 99, 0, 2, 2, 40};
-  DtlsPair early;
-  early.SetFingerprints();
-  early.StartBoth();
-  early.environment.RunNext();
-  early.client.session->OnDatagram(alert);
-  CHECK(early.client.states.back() == DtlsState::kFailed);
-  DtlsPair late;
-  late.Connect();
-  late.client.session->OnDatagram(alert);
-  CHECK(late.client.connected());
+TEST_CASE("an alert during the handshake fails it where the peer has fallen silent") {
+  const Bytes fatal = {21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 99, 0, 2, 2, 40};
+  const Bytes close_notify = {21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 99, 0, 2, 1, 0};
+  for (const Bytes& alert : {fatal, close_notify}) {
+    DtlsPair pair;
+    pair.SetFingerprints();
+    pair.client.session->Start(DtlsRole::kClient);
+    pair.client.session->OnDatagram(alert);
+    pair.environment.AdvanceBy(DtlsSession::kAlertGrace - Duration::Millis(1));
+    pair.client.session->OnDatagram(alert);  // another one does not put it off
+    CHECK(pair.client.states == States{DtlsState::kConnecting});
+    pair.environment.AdvanceBy(Duration::Millis(1));
+    CHECK(pair.client.states == States{DtlsState::kConnecting, DtlsState::kFailed});
+    CHECK(pair.client.session->stats().plaintext_alerts == 2);
+    pair.environment.AdvanceBy(Duration::Seconds(60));
+    CHECK(pair.client.states.size() == 2);
+  }
 }
 
-TEST_CASE("a close_notify during the handshake fails it") {
-  const Bytes close_notify = {21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 99, 0, 2, 1, 0};
+TEST_CASE("a forged alert does nothing once the session is connected") {
+  const Bytes alert = {21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 99, 0, 2, 2, 40};
   DtlsPair pair;
-  pair.StartBoth();
-  pair.environment.RunNext();
-  pair.client.session->OnDatagram(close_notify);
-  CHECK(pair.client.states == States{DtlsState::kConnecting, DtlsState::kFailed});
+  pair.Connect();
+  pair.client.session->OnDatagram(alert);
+  pair.environment.AdvanceBy(Duration::Seconds(60));
+  CHECK(pair.client.connected());
+  CHECK(pair.client.session->stats().unexpected_records == 1);
 }
 
 TEST_CASE("malformed records are counted and dropped, and the handshake goes on") {
@@ -266,6 +272,37 @@ TEST_CASE("random bytes and bent handshakes never crash, connect wrongly or outg
     pair.environment.AdvanceBy(Duration::Seconds(40));
     if (pair.client.connected() && pair.server.connected())
       CHECK(pair.client.local_key.key_and_salt == pair.server.remote_key.key_and_salt);
+  }
+}
+
+TEST_CASE("a session may be closed, or destroyed, from inside any of its events") {
+  for (const bool destroy : {false, true}) {
+    for (const bool as_client : {true, false}) {
+      for (int nth = 1; nth <= 12; ++nth) {
+        INFO("destroy " << destroy << " client " << as_client << " event " << nth);
+        DtlsPair pair;
+        pair.SetFingerprints();
+        DtlsEnd& end = as_client ? pair.client : pair.server;
+        DtlsEnd& other = as_client ? pair.server : pair.client;
+        int events = 0;
+        end.on_event = [&] {
+          if (++events != nth) return;
+          if (destroy) {
+            end.session = std::make_unique<DtlsDriver>(end.context, pair.environment, end);
+          } else {
+            end.session->Close();
+          }
+        };
+        other.on_connected = [&] { CHECK(other.session->SendApplicationData(Bytes{9})); };
+        pair.StartBoth();
+        pair.environment.AdvanceBy(Duration::Seconds(60));
+        if (events < nth) {  // an undisturbed session has no more
+          CHECK(events >= 5);
+          continue;
+        }
+        CHECK(end.session->state() == (destroy ? DtlsState::kNew : DtlsState::kClosed));
+      }
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-// Retransmission on the virtual clock: attacks 27, 32.
+// Retransmission on the virtual clock.
 #include "tests/unit/dtls/dtls_pair.h"
 
 namespace sluice::worker {
@@ -100,7 +100,7 @@ TEST_CASE("a lost final flight is sent again when the client asks") {
   int dropped = 0;
   const auto carry = pair.server.send;
   pair.server.send = [&, carry](Bytes datagram) {
-    if (pair.server.session->state() == DtlsState::kConnecting && dropped < 3 &&
+    if (pair.server.states.back() == DtlsState::kConnecting && dropped < 3 &&
         pair.environment.Now() > VirtualEnvironment::kStart + Duration::Millis(25)) {
       ++dropped;
       return;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/sim/dtls_driver.h"
 #include "tests/sim/virtual_environment.h"
 #include "worker/core/dtls/dtls_session.h"
 
@@ -33,14 +34,19 @@ inline const DtlsFingerprint& Sha256Of(const DtlsContext& context) {
 class DtlsEnd final : public DtlsEvents {
  public:
   DtlsEnd(std::shared_ptr<DtlsContext> own, VirtualEnvironment& environment)
-      : context(std::move(own)), session(DtlsSession::Create(context, environment, *this)) {}
+      : context(std::move(own)),
+        session(std::make_unique<DtlsDriver>(context, environment, *this)) {}
 
   void SendDtls(std::span<const uint8_t> datagram) override {
     CHECK(datagram.size() <= DtlsSession::kMtu);
     ++sent;
     if (send) send({datagram.begin(), datagram.end()});
+    if (on_event) on_event();
   }
-  void OnDtlsState(DtlsState state) override { states.push_back(state); }
+  void OnDtlsState(DtlsState state) override {
+    states.push_back(state);
+    if (on_event) on_event();
+  }
   void OnDtlsConnected(const SrtpMasterKey& local, const SrtpMasterKey& remote,
                        const std::string& remote_certificate_pem) override {
     states.push_back(DtlsState::kConnected);
@@ -48,9 +54,11 @@ class DtlsEnd final : public DtlsEvents {
     remote_key = remote;
     remote_pem = remote_certificate_pem;
     if (on_connected) on_connected();
+    if (on_event) on_event();
   }
   void OnDtlsApplicationData(std::span<const uint8_t> data) override {
     received.emplace_back(data.begin(), data.end());
+    if (on_event) on_event();
   }
   bool connected() const { return session->state() == DtlsState::kConnected; }
 
@@ -58,13 +66,14 @@ class DtlsEnd final : public DtlsEvents {
   std::shared_ptr<DtlsContext> context;
   std::function<void(Bytes)> send;
   std::function<void()> on_connected;
+  std::function<void()> on_event;  // after each; may replace the session
   States states;
   SrtpMasterKey local_key;
   SrtpMasterKey remote_key;
   std::string remote_pem;
   std::vector<Bytes> received;
   size_t sent = 0;
-  std::unique_ptr<DtlsSession> session;
+  std::unique_ptr<DtlsDriver> session;
 };
 
 /// What happens to a datagram on its way; percentages.

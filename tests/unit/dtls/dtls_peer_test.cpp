@@ -1,4 +1,4 @@
-// Peers that are not ours: router-protocol §5.4; attacks 24, 25, 29, 32.
+// Peers that are not ours.
 #include <fmt/format.h>
 #include <openssl/ec.h>
 #include <openssl/srtp.h>
@@ -100,6 +100,8 @@ TEST_CASE("DTLS 1.0 is refused in both roles") {
       SSL_CTX_set_cipher_list(ctx, "ALL:@SECLEVEL=0");
     });
     CHECK_FALSE(duel.theirs.finished());
+    CHECK(duel.ours.states == States{DtlsState::kConnecting});  // a better one may come
+    duel.environment.AdvanceBy(DtlsSession::kAlertGrace);
     CHECK(duel.ours.states == States{DtlsState::kConnecting, DtlsState::kFailed});
   }
 }
@@ -110,7 +112,9 @@ TEST_CASE("ciphers without encryption, forward secrecy or AEAD are refused") {
       RawPeer::WithKey(RawPeer::EcKey())(ctx);
       SSL_CTX_set_cipher_list(ctx, ciphers);
     });
+    duel.environment.AdvanceBy(DtlsSession::kAlertGrace);
     CHECK(duel.ours.states.back() == DtlsState::kFailed);
+    CHECK(duel.ours.session->stats().refused_hellos == 1);
   }
 }
 
@@ -136,6 +140,7 @@ TEST_CASE("a large certificate of the peer arrives in fragments, one over the li
   large.Believe();
   CHECK(large.ours.connected());
   Duel huge(DtlsRole::kServer, RawPeer::WithKey(RawPeer::EcKey(), 60'000));
+  huge.environment.AdvanceBy(Duration::Seconds(31));
   CHECK(huge.ours.states.back() == DtlsState::kFailed);
 }
 
@@ -222,6 +227,30 @@ TEST_CASE("lying fragments of a ClientHello are survived") {
     CHECK_FALSE(ours.connected());
     environment.AdvanceBy(Duration::Seconds(60));
   }
+}
+
+TEST_CASE("a ClientHello that we cannot answer does not keep a good one out") {
+  VirtualEnvironment environment;
+  DtlsEnd ours(SharedDtlsContext(0), environment);
+  ours.session->Start(DtlsRole::kServer);
+  for (int i = 0; i < 30; ++i) {
+    RawPeer bad(true, [](SSL_CTX* ctx) {
+      RawPeer::WithKey(RawPeer::EcKey())(ctx);
+      SSL_CTX_set_cipher_list(ctx, "kRSA:@SECLEVEL=0");
+    });
+    SSL_do_handshake(bad.ssl());
+    bad.Exchange(ours);
+    environment.AdvanceBy(Duration::Millis(5));
+  }
+  // 30 in 150 ms, of which one in 20 ms is looked at.
+  CHECK(ours.session->stats().refused_hellos >= 7);
+  CHECK(ours.session->stats().refused_hellos <= 9);
+  environment.AdvanceBy(Duration::Millis(20));
+  RawPeer good(true, RawPeer::WithKey(RawPeer::EcKey()));
+  good.Run(ours);
+  CHECK(good.finished());
+  environment.AdvanceBy(Duration::Seconds(60));
+  CHECK(ours.states == States{DtlsState::kConnecting});  // and now waits for a fingerprint
 }
 
 TEST_CASE("a flood of ClientHellos into one session costs one flight") {

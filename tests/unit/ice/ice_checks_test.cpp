@@ -1,5 +1,5 @@
-// Which requests are answered how: router-protocol §5.3, RFC 8489 §6.3 and §9.1.3; attacks 8–14,
-// 17, 18.
+// Which requests are answered how: docs/protocols/ice-dtls-srtp.md §3, RFC 8489 §6.3 and §9.1.3;
+// attacks 8–14, 17, 18.
 #include "tests/unit/ice/ice_fixture.h"
 
 namespace sluice::worker {
@@ -76,7 +76,7 @@ TEST_CASE("each rule has its error, none of which changes the state") {
   CHECK(f.writer.sent.back().bytes.size() <= check.size());
   CHECK(f.agent.state() == IceState::kNew);
   CHECK(f.agent.paths().empty());
-  CHECK(f.events.empty());
+  CHECK(f.agent.events.empty());
   const IceStats& stats = f.agent.stats();
   CHECK(stats.requests == 0);
   CHECK(stats.malformed + stats.unauthorized + stats.role_conflicts + stats.unknown_attributes ==

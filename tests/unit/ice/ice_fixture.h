@@ -2,9 +2,12 @@
 
 #include <catch2/catch.hpp>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "tests/sim/virtual_environment.h"
@@ -53,11 +56,80 @@ struct CheckOptions {
   StunClass message_class = StunClass::kRequest;
 };
 
-/// One agent, a recorder of its events, and the peer that sends it checks.
-class IceFixture : public IceEvents {
+/// An agent whose outputs are written down after every call, and whose timer is kept.
+class DrivenAgent {
+ public:
+  DrivenAgent(const IceCredentials& local, Duration consent, Environment& environment)
+      : environment_(environment),
+        agent_(local, consent, environment),
+        timer_(environment.CreateTimer([this](Timestamp now) {
+          agent_.OnTimeout(now);
+          Drain();
+        })) {}
+
+  void OnStun(std::span<const uint8_t> datagram, const NetworkPath& from, Timestamp now) {
+    agent_.OnStun(datagram, from, now);
+    Drain();
+  }
+  bool OnNonStun(const FiveTuple& tuple) {
+    const bool ours = agent_.OnNonStun(tuple, environment_.Now());
+    Drain();
+    return ours;
+  }
+  void FollowTraffic() { agent_.FollowTraffic(); }
+  void OnPathClosed(const FiveTuple& tuple) {
+    agent_.OnPathClosed(tuple);
+    Drain();
+  }
+  IceCredentials Restart(Timestamp now) {
+    IceCredentials credentials = agent_.Restart(now);
+    Drain();
+    return credentials;
+  }
+  const IceCredentials& credentials() const { return agent_.credentials(); }
+  const std::optional<IceCredentials>& retiring_credentials() const {
+    return agent_.retiring_credentials();
+  }
+  IceState state() const { return agent_.state(); }
+  const NetworkPath* selected() const { return agent_.selected(); }
+  const std::vector<IcePath>& paths() const { return agent_.paths(); }
+  const IceStats& stats() const { return agent_.stats(); }
+  std::optional<Timestamp> NextTimeout() const { return agent_.NextTimeout(); }
+
+  std::vector<std::string> events;
+
+ private:
+  void Drain() {
+    while (const std::optional<IceOutput> output = agent_.TakeOutput()) {
+      std::visit([this](const auto& what) { events.push_back(Text(what)); }, *output);
+    }
+    const std::optional<Timestamp> next = agent_.NextTimeout();
+    next ? timer_->Start(*next - environment_.Now()) : timer_->Stop();
+  }
+  static std::string Port(const FiveTuple& tuple) { return std::to_string(tuple.remote.port); }
+  static std::string Text(const IcePathAdded& added) { return "+" + Port(added.tuple); }
+  static std::string Text(const IcePathRemoved& removed) { return "-" + Port(removed.tuple); }
+  static std::string Text(const IcePathSelected& selected) {
+    return "selected " + Port(selected.path.tuple);
+  }
+  static std::string Text(const IceStateChange& change) {
+    static const char* const kNames[] = {"new", "connected", "completed", "disconnected"};
+    return kNames[static_cast<size_t>(change.state)];
+  }
+  static std::string Text(const IceUfragRetired& retired) {
+    return "retired " + retired.username_fragment;
+  }
+
+  Environment& environment_;
+  IceLiteAgent agent_;
+  std::unique_ptr<Timer> timer_;
+};
+
+/// One agent, and the peer that sends it checks.
+class IceFixture {
  public:
   explicit IceFixture(Duration consent = Duration::Seconds(30))
-      : agent({"localufrag", "localpasswordlocalpassword"}, consent, environment, *this) {}
+      : agent({"localufrag", "localpasswordlocalpassword"}, consent, environment) {}
 
   NetworkPath Path(uint16_t port, TransportProtocol protocol = TransportProtocol::kUdp) {
     return {
@@ -117,30 +189,13 @@ class IceFixture : public IceEvents {
     return agent.selected() == nullptr ? uint16_t{0} : agent.selected()->tuple.remote.port;
   }
 
-  void OnIceSelectedPath(const NetworkPath& path) override {
-    events.push_back("selected " + std::to_string(path.tuple.remote.port));
-  }
-  void OnIceState(IceState state) override {
-    static const char* const kNames[] = {"new", "connected", "completed", "disconnected"};
-    events.push_back(kNames[static_cast<size_t>(state)]);
-  }
-  void OnIcePathAdded(const FiveTuple& tuple) override {
-    events.push_back("+" + std::to_string(tuple.remote.port));
-  }
-  void OnIcePathRemoved(const FiveTuple& tuple) override {
-    events.push_back("-" + std::to_string(tuple.remote.port));
-  }
-  void OnIceUfragRetired(const std::string& username_fragment) override {
-    events.push_back("retired " + username_fragment);
-  }
-  std::vector<std::string> TakeEvents() { return std::exchange(events, {}); }
+  std::vector<std::string> TakeEvents() { return std::exchange(agent.events, {}); }
 
   using Events = std::vector<std::string>;
   VirtualEnvironment environment{7};
   RecordingWriter writer;
   std::array<uint8_t, 12> transaction{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
-  std::vector<std::string> events;
-  IceLiteAgent agent;
+  DrivenAgent agent;
 
  private:
   /// Takes the last 8 bytes (FINGERPRINT) off and corrects the length field. MESSAGE-INTEGRITY

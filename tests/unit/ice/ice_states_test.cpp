@@ -1,4 +1,4 @@
-// Tuples, nomination, consent and restart: router-protocol §5.3, RFC 7675; attacks 15, 16, 19, 20.
+// Tuples, nomination, consent and restart: docs/protocols/ice-dtls-srtp.md §3, RFC 7675.
 #include "tests/unit/ice/ice_fixture.h"
 
 namespace sluice::worker {
@@ -25,7 +25,7 @@ TEST_CASE("connected without nomination: later plain checks only add tuples") {
   CHECK(f.SelectedPort() == 1000);
   CHECK(f.agent.state() == IceState::kConnected);
   REQUIRE(f.agent.paths().size() == 3);
-  CHECK(f.agent.paths().front().tuple.remote.port == 1002);
+  CHECK(f.agent.paths().front().path.tuple.remote.port == 1002);
 }
 
 TEST_CASE("in completed, USE-CANDIDATE always moves the tuple, a plain check never") {
@@ -114,7 +114,7 @@ TEST_CASE("nomination flapping over nine tuples stays bounded and consistent") {
     if (i % 11 == 0) f.agent.OnPathClosed(f.agent.selected()->tuple);
   }
   int balance = 0;
-  for (const std::string& event : f.events)
+  for (const std::string& event : f.agent.events)
     balance += event[0] == '+' ? 1 : event[0] == '-' ? -1 : 0;
   CHECK(balance == static_cast<int>(f.agent.paths().size()));
 }
@@ -265,14 +265,92 @@ TEST_CASE("UDP and TCP from one address are two tuples") {
   CHECK(f.agent.paths().size() == 2);
 }
 
-TEST_CASE("destroying the agent leaves no timer behind") {
-  Fixture f;
-  {
-    IceLiteAgent agent(f.agent.credentials(), Duration::Seconds(10), f.environment, f);
-    agent.OnStun(f.MakeCheck(), f.Path(1000), f.environment.Now());
-    CHECK(f.environment.pending() == 1);
+TEST_CASE("checks of a backup tuple do not keep a dead selected one") {
+  Fixture f(Duration::Seconds(10));
+  f.Nominate(1000);
+  f.Check(1001);
+  f.TakeEvents();
+  for (int second = 1; second < 10; ++second) {
+    f.environment.AdvanceBy(Duration::Seconds(1));
+    f.Check(1001);
   }
-  CHECK(f.environment.pending() == 0);
+  CHECK(f.TakeEvents().empty());
+  f.environment.AdvanceBy(Duration::Seconds(1));
+  CHECK(f.TakeEvents() == Events{"selected 1001"});
+  CHECK(f.agent.state() == IceState::kCompleted);
+  CHECK(f.agent.stats().consent_moved == 1);
+  f.Check(1001);
+  SECTION("traffic of the dead one does not bring it back") {
+    f.agent.FollowTraffic();
+    CHECK(f.agent.OnNonStun(f.Path(1000).tuple));
+    CHECK(f.SelectedPort() == 1001);
+  }
+  SECTION("a nomination does") {
+    f.Nominate(1000);
+    CHECK(f.TakeEvents() == Events{"selected 1000"});
+  }
+  SECTION("without checks of any, all is over") {
+    f.environment.AdvanceBy(Duration::Seconds(10));
+    CHECK(f.TakeEvents() == Events{"-1001", "-1000", "disconnected"});
+    CHECK(f.agent.stats().consent_lost == 1);
+  }
+}
+
+TEST_CASE("of several backup tuples the one that was checked last takes over") {
+  Fixture f(Duration::Seconds(10));
+  f.Nominate(1000);
+  for (const uint16_t port : {uint16_t{1001}, uint16_t{1002}, uint16_t{1003}}) f.Check(port);
+  f.environment.AdvanceBy(Duration::Seconds(4));
+  f.Check(1003);
+  f.environment.AdvanceBy(Duration::Seconds(4));
+  f.Check(1001);
+  f.TakeEvents();
+  f.environment.AdvanceBy(Duration::Seconds(2));
+  CHECK(f.TakeEvents() == Events{"selected 1001"});
+  // Its own consent ends ten seconds after its check.
+  f.environment.AdvanceBy(Duration::Millis(7'999));
+  CHECK(f.agent.state() == IceState::kCompleted);
+  f.environment.AdvanceBy(Duration::Millis(1));
+  CHECK(f.agent.state() == IceState::kDisconnected);
+}
+
+TEST_CASE("connected by traffic: a tuple without consent is not selected by it") {
+  Fixture f(Duration::Seconds(10));
+  f.Check(1000);
+  f.environment.AdvanceBy(Duration::Seconds(6));
+  f.Check(1001);
+  CHECK(f.agent.OnNonStun(f.Path(1001).tuple));
+  CHECK(f.SelectedPort() == 1001);
+  f.environment.AdvanceBy(Duration::Seconds(5));
+  f.Check(1001);
+  CHECK(f.agent.OnNonStun(f.Path(1000).tuple));  // still ours
+  CHECK(f.SelectedPort() == 1001);
+}
+
+TEST_CASE("a closed connection: the tuple that was checked last takes over") {
+  Fixture f;
+  f.Nominate(1000);
+  f.Check(1001);
+  f.Check(1002);
+  f.environment.AdvanceBy(Duration::Seconds(1));
+  f.Check(1001);
+  f.TakeEvents();
+  f.agent.OnPathClosed(f.Path(1000).tuple);
+  CHECK(f.TakeEvents() == Events{"-1000", "selected 1001"});
+}
+
+TEST_CASE("what the owner does not take is bounded and calls nobody") {
+  Fixture f;
+  IceLiteAgent agent(f.agent.credentials(), Duration::Seconds(10), f.environment);
+  for (uint16_t port = 1; port < 1000; ++port) {
+    CheckOptions options;
+    options.use_candidate = true;
+    agent.OnStun(f.MakeCheck(options), f.Path(port), f.environment.Now());
+  }
+  size_t outputs = 0;
+  while (agent.TakeOutput()) ++outputs;
+  CHECK(outputs == IceLiteAgent::kMaxOutputs);
+  CHECK_FALSE(agent.has_output());
 }
 
 }  // namespace sluice::worker

@@ -319,7 +319,7 @@ TEST_CASE_METHOD(PlainFixture, "media crosses SRTP in both directions", "[plain_
     if (sent.tuple.remote != Address("192.0.2.8", 6000)) continue;
     if (rtcp::LooksLikeRtcp(sent.bytes)) continue;
     SrtpUnprotectError error{};
-    const size_t size = receiver->UnprotectRtp(sent.bytes.data(), sent.bytes.size(), &error);
+    const size_t size = receiver->UnprotectRtp(sent.bytes.data(), sent.bytes.size(), {}, &error);
     REQUIRE(size > 0);
     const auto parsed = RtpPacket::Parse({sent.bytes.data(), size});
     REQUIRE(parsed);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -61,11 +62,15 @@ class RecordingEvents final : public EngineEvents {
   void OnAudioLevelSilence(const std::string& id) override { Add("silence", id, ""); }
 
   bool record_scores = false;
+  /// Hears each line; may do with the engine what it likes.
+  std::function<void(const std::string& line)> on_line;
 
  private:
   void Add(const char* name, const std::string& id, const std::string& value) {
-    lines.push_back(value.empty() ? fmt::format("{} {}", name, id)
-                                  : fmt::format("{} {} {}", name, id, value));
+    const std::string line =
+        value.empty() ? fmt::format("{} {}", name, id) : fmt::format("{} {} {}", name, id, value);
+    lines.push_back(line);
+    if (on_line) on_line(line);
   }
 };
 

@@ -1,4 +1,5 @@
 #include "tests/unit/srtp/srtp_test_support.h"
+#include "worker/core/srtp/index_guard.h"
 #include "worker/core/srtp/srtp_packet.h"
 
 using namespace sluice;
@@ -98,15 +99,15 @@ TEST_CASE("A packet before the first rollover has no index") {
   });
 }
 
-TEST_CASE("A removed SSRC continues where it was and never reuses an index") {
+TEST_CASE("A retired SSRC continues where it was and never reuses an index") {
   ForEachSender([](SrtpEngine& engine, SrtpSender& sender, const SrtpMasterKey& key) {
     const auto receiver = MakeReceiver(key, SrtpEngine::Kind::kOpenSsl);
     for (const uint16_t seq : {uint16_t{65'000}, uint16_t{65'535}, uint16_t{10}}) {
       CHECK(!Unprotect(*receiver, Protect(sender, engine, 5, seq, Bytes(10, 1))).empty());
     }
-    sender.RemoveSsrc(Ssrc(5));
-    sender.RemoveSsrc(Ssrc(5));
-    sender.RemoveSsrc(Ssrc(77));
+    sender.RetireSsrc(Ssrc(5));
+    sender.RetireSsrc(Ssrc(5));
+    sender.RetireSsrc(Ssrc(77));
     CHECK(Protect(sender, engine, 5, 10, Bytes(10, 2)).empty());
     CHECK(Protect(sender, engine, 5, 9, Bytes(10, 2)).empty());
     CHECK(Protect(sender, engine, 5, 65'000, Bytes(10, 2)).empty());
@@ -117,17 +118,76 @@ TEST_CASE("A removed SSRC continues where it was and never reuses an index") {
   });
 }
 
-TEST_CASE("The SSRC table of a sender is bounded, removed ones included") {
+TEST_CASE("A retired SSRC tells where its next stream has to begin") {
+  ForEachSender([](SrtpEngine& engine, SrtpSender& sender, const SrtpMasterKey&) {
+    CHECK(sender.NextSequence(Ssrc(5)) == std::nullopt);
+    REQUIRE(!Protect(sender, engine, 5, 65'535, Bytes(10, 1)).empty());
+    CHECK(sender.NextSequence(Ssrc(5)) == std::nullopt);  // it is live
+    sender.RetireSsrc(Ssrc(5));
+    CHECK(sender.NextSequence(Ssrc(5)) == SeqNumber(0));
+    CHECK(!Protect(sender, engine, 5, 0, Bytes(10, 2)).empty());
+  });
+}
+
+TEST_CASE("The live SSRCs of a sender are bounded, the retired ones take no place") {
   const auto engine = MakeEngine(SrtpEngine::Kind::kAuto);
   const auto sender = MakeSender(MakeKey(SrtpProfile::kAeadAes128Gcm), *engine);
-  for (uint32_t ssrc = 0; ssrc < SrtpSender::kMaxSsrcs; ++ssrc) {
-    REQUIRE(!Protect(*sender, *engine, ssrc, 1, Bytes(1, 1)).empty());
-    if (ssrc % 2 == 0) sender->RemoveSsrc(Ssrc(ssrc));
+  const auto sends = [&](uint32_t ssrc, uint16_t seq) {
+    return !Protect(*sender, *engine, ssrc, seq, Bytes(1, 1)).empty();
+  };
+  for (uint32_t ssrc = 0; ssrc < SrtpSender::kMaxSsrcs; ++ssrc) REQUIRE(sends(ssrc, 1));
+  CHECK(sender->ssrc_room() == 0);
+  CHECK_FALSE(sends(1'000'000, 1));
+  CHECK(sender->refused(SrtpRefusal::kTooManySsrcs) == 1);
+  CHECK(sends(17, 2));
+  for (const uint32_t ssrc : {16u, 18u}) sender->RetireSsrc(Ssrc(ssrc));
+  CHECK(sender->ssrc_room() == 2);
+  CHECK(sends(1'000'000, 1));
+  CHECK_FALSE(sends(16, 1));
+  CHECK(sender->refused(SrtpRefusal::kIndexUsed) == 1);
+  CHECK(sends(16, 2));
+  CHECK_FALSE(sends(18, 2));  // no place left
+}
+
+TEST_CASE("10^5 streams with RTX that come and go on one sender: no index is used twice") {
+  const auto engine = MakeEngine(SrtpEngine::Kind::kAuto);
+  const auto sender = MakeSender(MakeKey(SrtpProfile::kAeadAes128Gcm), *engine);
+  const auto sends = [&](uint32_t ssrc, uint16_t seq) {
+    return !Protect(*sender, *engine, ssrc, seq, Bytes(1, 1)).empty();
+  };
+  constexpr uint32_t kSsrcs = 200'000;
+  static_assert(kSsrcs < SrtpSender::kMaxRetiredSsrcs);
+  for (uint32_t ssrc = 0; ssrc < kSsrcs; ++ssrc) {
+    REQUIRE(sends(ssrc, 1000));
+    sender->RetireSsrc(Ssrc(ssrc));
   }
-  CHECK(Protect(*sender, *engine, 1'000'000, 1, Bytes(1, 1)).empty());
-  CHECK(!Protect(*sender, *engine, 17, 2, Bytes(1, 1)).empty());
-  CHECK(!Protect(*sender, *engine, 16, 2, Bytes(1, 1)).empty());
-  CHECK(Protect(*sender, *engine, 16, 1, Bytes(1, 1)).empty());
+  CHECK(sender->ssrc_room() == SrtpSender::kMaxSsrcs);
+  for (uint32_t ssrc = 0; ssrc < kSsrcs; ssrc += 97) {
+    REQUIRE_FALSE(sends(ssrc, 1000));
+    REQUIRE_FALSE(sends(ssrc, 999));
+    REQUIRE(sends(ssrc, 1001));
+    sender->RetireSsrc(Ssrc(ssrc));
+  }
+}
+
+TEST_CASE("Where no more can be remembered, a new SSRC is refused and an old one goes on") {
+  IndexGuard guard(/*max_live=*/2, /*max_retired=*/3);
+  SrtpRefusal refusal{};
+  const auto claims = [&](uint32_t ssrc, uint16_t seq) {
+    return guard.Claim(Ssrc(ssrc), SeqNumber(seq), false, &refusal).has_value();
+  };
+  for (uint32_t ssrc = 0; ssrc < 5; ++ssrc) {
+    REQUIRE(claims(ssrc, 7));
+    guard.Retire(Ssrc(ssrc));
+  }
+  CHECK(guard.retired() == 3);
+  CHECK(guard.live() == 2);  // retired, but not forgotten
+  CHECK_FALSE(claims(5, 7));
+  CHECK(refusal == SrtpRefusal::kTooManySsrcs);
+  CHECK(claims(4, 8));
+  CHECK_FALSE(claims(4, 7));
+  CHECK(refusal == SrtpRefusal::kIndexUsed);
+  for (uint32_t ssrc = 0; ssrc < 5; ++ssrc) CHECK_FALSE(claims(ssrc, 7));
 }
 
 TEST_CASE("Impossible sizes are refused") {

@@ -105,8 +105,9 @@ inline Bytes Protect(SrtpSender& sender, SrtpEngine& engine, uint32_t ssrc, uint
 }
 
 /// Unprotects a copy; empty when refused, with the reason in `error`.
-inline Bytes Unprotect(SrtpReceiver& receiver, Bytes packet, SrtpUnprotectError* error = nullptr) {
-  packet.resize(receiver.UnprotectRtp(packet.data(), packet.size(), error));
+inline Bytes Unprotect(SrtpReceiver& receiver, Bytes packet, SrtpUnprotectError* error = nullptr,
+                       Timestamp now = Timestamp::Millis(1'000)) {
+  packet.resize(receiver.UnprotectRtp(packet.data(), packet.size(), now, error));
   return packet;
 }
 

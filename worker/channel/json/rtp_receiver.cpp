@@ -55,11 +55,6 @@ const T* FirstShared(const std::vector<T>& a, const std::vector<T>& b) {
   return nullptr;
 }
 
-template <typename T>
-void AddOnce(const T& value, std::vector<T>* values) {
-  if (!Contains(*values, value)) values->push_back(value);
-}
-
 /// The engine has a producer for each encoding: what it calls encodings[0] is number `index` here.
 Status OfEncoding(size_t index, const Status& status) {
   static constexpr std::string_view kOnly = "encodings[0]";
@@ -145,7 +140,7 @@ Status RtpReceiver::CheckRouting(const JsonRtpParameters& parameters,
 
 Status RtpReceiver::Receive(const JsonRtpParameters& parameters) {
   if (transport_ != nullptr) SLUICE_RETURN_IF_ERROR(CheckRouting(parameters, *transport_));
-  KeptState kept = InterruptMedia();
+  StopMedia();
   std::optional<JsonRtpParameters> before = std::exchange(parameters_, parameters);
   const Status status = StartProducers();
   if (!status.ok()) {
@@ -154,14 +149,13 @@ Status RtpReceiver::Receive(const JsonRtpParameters& parameters) {
     if (!back.ok()) SLUICE_ERROR("rtpReceiver {}: {}", id_, std::string(back.message()));
     StartSenders();
   }
-  Forget(std::move(kept));
   return status;
 }
 
 Status RtpReceiver::SetTransport(JsonTransport& transport) {
   if (&transport == transport_) return absl::OkStatus();
   if (parameters_) SLUICE_RETURN_IF_ERROR(CheckRouting(*parameters_, transport));
-  KeptState kept = InterruptMedia();
+  StopMedia();
   JsonTransport* const before = std::exchange(transport_, &transport);
   const Status status = StartProducers();
   if (!status.ok()) {
@@ -172,7 +166,6 @@ Status RtpReceiver::SetTransport(JsonTransport& transport) {
     transport.EnableRemb();
   }
   StartSenders();
-  Forget(std::move(kept));
   return status;
 }
 
@@ -186,8 +179,7 @@ Status RtpReceiver::StartProducers() {
   for (size_t i = 0; i < parameters_->encodings.size(); ++i) {
     const Status status = StartProducer(i);
     if (status.ok()) continue;
-    // They have received nothing: the state is that of the media before, which may go on.
-    CloseProducers(/*keep_receive_state=*/true);
+    StopMedia();
     return OfEncoding(i, status);
   }
   if (observes_levels_) {
@@ -219,58 +211,13 @@ void RtpReceiver::StartSenders() {
   }
 }
 
-RtpReceiver::KeptState RtpReceiver::InterruptMedia() {
-  KeptState kept;
-  if (transport_ == nullptr || !parameters_) return kept;
-  kept.transport_engine_id = transport_->engine_id();
-  kept.learned = std::exchange(learned_ssrcs_, {});
-  const std::vector<uint32_t> announced = RoutingKeysOf(*parameters_).ssrcs;
-  for (const Producer* producer : Producers()) {
-    for (const Ssrc ssrc : producer->ReceiveSsrcs()) {
-      AddOnce(ssrc, Contains(announced, ssrc.value()) ? &kept.announced : &kept.learned);
-    }
-  }
-  CloseProducers(/*keep_receive_state=*/true);
-  return kept;
-}
-
-void RtpReceiver::Forget(KeptState kept) {
-  std::vector<Ssrc> gone = std::move(kept.announced);
-  const bool goes_on = transport_ != nullptr && parameters_ &&
-                       transport_->engine_id() == kept.transport_engine_id &&
-                       !RoutingKeysOf(*parameters_).payload_types.empty();
-  const size_t stay = goes_on ? std::min(kept.learned.size(), kMaxLearnedSsrcs) : 0;
-  const auto first_to_stay = kept.learned.end() - static_cast<ptrdiff_t>(stay);
-  gone.insert(gone.end(), kept.learned.begin(), first_to_stay);
-  learned_ssrcs_.assign(first_to_stay, kept.learned.end());
-  ForgetReceiveState(kept.transport_engine_id, gone);
-}
-
-void RtpReceiver::ForgetReceiveState(const std::string& transport_engine_id,
-                                     std::span<const Ssrc> ssrcs) {
-  if (ssrcs.empty()) return;
-  const auto core = context_.engine.Find<RtpCore>(transport_engine_id);
-  if (core.ok()) {
-    (*core)->ForgetReceiveState(ssrcs);
-  } else {
-    SLUICE_ERROR("rtpReceiver {}: {}", id_, std::string(core.status().message()));
-  }
-}
-
 void RtpReceiver::StopMedia() {
-  CloseProducers(/*keep_receive_state=*/false);
-  const std::vector<Ssrc> learned = std::exchange(learned_ssrcs_, {});
-  if (transport_ != nullptr) ForgetReceiveState(transport_->engine_id(), learned);
-}
-
-void RtpReceiver::CloseProducers(bool keep_receive_state) {
   for (RtpSender* sender : senders_) sender->StopMedia();
   for (const std::string& producer_id : std::exchange(producer_ids_, {})) {
     if (producer_id.empty()) continue;
     context_.packet_receivers.erase(producer_id);
     const auto core = context_.engine.Find<RtpCore>(transport_->engine_id());
-    const Status status =
-        core.ok() ? (*core)->CloseProducer(producer_id, keep_receive_state) : core.status();
+    const Status status = core.ok() ? (*core)->CloseProducer(producer_id) : core.status();
     if (!status.ok()) SLUICE_ERROR("rtpReceiver {}: {}", id_, std::string(status.message()));
   }
 }

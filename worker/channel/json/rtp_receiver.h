@@ -58,7 +58,7 @@ class RtpReceiver final : private ProducerObserver {
   Status SetTransport(JsonTransport& transport);
   /// The transport goes. Nothing is told.
   void Unbind();
-  /// Ends its media and its senders' without an event: it is about to be deleted.
+  /// Ends its media and its senders' without an event.
   void StopMedia();
 
   void AddSender(RtpSender& sender) { senders_.push_back(&sender); }
@@ -78,28 +78,11 @@ class RtpReceiver final : private ProducerObserver {
   boost::json::object Dump() const;
 
  private:
-  /// A transport and SSRCs whose SRTP state was kept when media stopped: those of the parameters,
-  /// and those that packets told.
-  struct KeptState {
-    std::string transport_engine_id;
-    std::vector<Ssrc> announced;
-    std::vector<Ssrc> learned;
-  };
-  /// More than one receiver can have open at a time.
-  static constexpr size_t kMaxLearnedSsrcs = 64;
-
   Status CheckRouting(const JsonRtpParameters& parameters, const JsonTransport& transport) const;
   /// Makes the producers, where there are parameters and a transport: all of them or none.
   Status StartProducers();
   Status StartProducer(size_t encoding);
   void StartSenders();
-  /// Ends the media so that it can go on, here or as it was.
-  KeptState InterruptMedia();
-  /// Of what InterruptMedia() kept, what is not received any more. A learned SSRC may come again
-  /// while an encoding leaves its SSRC open: with its roll-over counter, if it has one.
-  void Forget(KeptState kept);
-  void ForgetReceiveState(const std::string& transport_engine_id, std::span<const Ssrc> ssrcs);
-  void CloseProducers(bool keep_receive_state);
   void UpdateTaps();
   boost::json::array DumpStreams() const;
   std::vector<Producer*> Producers() const;
@@ -119,7 +102,6 @@ class RtpReceiver final : private ProducerObserver {
   std::optional<JsonRtpParameters> parameters_;
   std::vector<RtpSender*> senders_;  // in the order of creation
   std::vector<std::string> producer_ids_;
-  std::vector<Ssrc> learned_ssrcs_;  // of producers before these, with SRTP state; oldest first
   bool raw_event_ = false;
   bool object_event_ = false;
   bool observes_levels_ = false;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "common/status.h"
@@ -52,46 +53,76 @@ class DtlsContext {
 
 /// Counters of one session, kept over a role change.
 struct DtlsStats {
-  uint64_t malformed_records = 0;  ///< not DTLS 1.x, cut short, or of a type that has no business
-  uint64_t ignored_datagrams = 0;  ///< before Start, or after the end
+  uint64_t malformed_records = 0;   ///< no records of DTLS 1.2, or cut short
+  uint64_t unexpected_records = 0;  ///< in the clear, well-formed, and out of place
+  uint64_t plaintext_alerts = 0;    ///< fatal or close_notify, before anything was authenticated
+  uint64_t refused_hellos = 0;      ///< ClientHellos that we could not answer
+  uint64_t ignored_datagrams = 0;   ///< before Start, or after the end
   uint64_t dropped_application_data =
       0;                         ///< records before the handshake was verified, in the clear
   uint64_t retransmissions = 0;  ///< flights sent again
+  uint64_t dropped_outputs = 0;  ///< the owner did not drain the session
 };
 
-/// What a session tells its owner; called synchronously from OnDatagram, Start or the timer.
-/// The owner may not destroy the session from here.
-class DtlsEvents {
- public:
-  virtual ~DtlsEvents() = default;
-  /// One datagram of DTLS records for the selected tuple, at most DtlsSession::kMtu bytes.
-  virtual void SendDtls(std::span<const uint8_t> datagram) = 0;
-  /// kConnecting, kFailed, kClosed. (kConnected comes as OnDtlsConnected.)
-  virtual void OnDtlsState(DtlsState state) = 0;
-  /// The handshake ended and the fingerprint matched. Keys by exporter (RFC 5764 §4.2).
-  virtual void OnDtlsConnected(const SrtpMasterKey& local, const SrtpMasterKey& remote,
-                               const std::string& remote_certificate_pem) = 0;
-  /// Application data (SCTP packets).
-  virtual void OnDtlsApplicationData(std::span<const uint8_t> data) = 0;
+// What a session wants done; see DtlsSession::TakeOutput().
+
+/// To be sent over the selected tuple: DTLS records, at most DtlsSession::kMtu bytes.
+struct DtlsDatagram {
+  std::vector<uint8_t> bytes;
 };
+/// kConnecting, kFailed, kClosed. (kConnected comes as DtlsConnected.)
+struct DtlsStateChange {
+  DtlsState state;
+};
+/// The handshake ended and the fingerprint matched. Keys by exporter (RFC 5764 §4.2).
+struct DtlsConnected {
+  SrtpMasterKey local;
+  SrtpMasterKey remote;
+  std::string remote_certificate_pem;
+};
+/// Received from the peer (SCTP packets).
+struct DtlsApplicationData {
+  std::vector<uint8_t> bytes;
+};
+using DtlsOutput = std::variant<DtlsDatagram, DtlsStateChange, DtlsConnected, DtlsApplicationData>;
 
 /// One DTLS-SRTP association (RFC 6347, 5764, 8842) over OpenSSL memory BIOs.
 ///
-/// Owned by WebRtcTransport. Floor DTLS 1.2; MTU 1200; SRTP profiles offered and preferred:
-/// AES-128-GCM, AES-256-GCM, CM-SHA1-80. Both sides must show a certificate; only its fingerprint
-/// is checked, during the handshake when it is known by then, else as soon as it is. Behaviour:
-/// router-protocol §5.4 (and its do-not-copy list 3, 15: a role change after ICE is up must work,
-/// fingerprints compare without case). Retransmission runs on the injected clock: first 100 ms,
-/// doubling, at most 4 s, failed after ~30 s. OpenSSL's buffers are released once connected.
+/// Owned by WebRtcTransport, which drains TakeOutput() after every call and calls OnTimeout() when
+/// NextTimeout() has come. Calls nobody. Floor DTLS 1.2; MTU 1200; SRTP profiles offered and
+/// preferred: AES-128-GCM, AES-256-GCM, CM-SHA1-80. Both sides must show a certificate; only its
+/// fingerprint is checked, during the handshake when it is known by then, else as soon as it is.
+/// A role change after ICE is up starts the handshake anew; fingerprints compare without case.
+/// Retransmission: first after 100 ms, doubling, at most 4 s, failed after ~30 s. OpenSSL's buffers
+/// are released once connected.
+///
+/// What comes in the clear during the handshake is not authenticated and ends nothing by itself
+/// (RFC 6347 §4.1.2.7): bad records are counted and dropped; an alert, or a ClientHello that cannot
+/// be answered, fails the session if the handshake has not gone on kAlertGrace later.
 class DtlsSession {
  public:
   static constexpr size_t kMtu = 1200;  // bytes of UDP payload; IPv6 minimum link minus overhead
   /// Largest application data that fits: less record header 13, explicit nonce 8, tag 16.
   static constexpr size_t kMaxApplicationData = kMtu - 37;
 
+  /// An alert in the clear may be forged. By then a true peer has sent its flight again, which it
+  /// does after 1 s and after 2 s more at the latest (RFC 6347 §4.2.4.1).
+  static constexpr Duration kAlertGrace = Duration::Seconds(5);
+  /// Outputs that wait at most: more than all records of a datagram of 64 KB can make.
+  static constexpr size_t kMaxOutputs = 8192;
+
+  /// `environment`: the clock.
   static std::unique_ptr<DtlsSession> Create(std::shared_ptr<DtlsContext> context,
-                                             Environment& environment, DtlsEvents& events);
+                                             Environment& environment);
   virtual ~DtlsSession() = default;
+
+  /// What is to be done, in this order; nullopt when there is nothing more. To be asked after every
+  /// call of another method, until then.
+  virtual std::optional<DtlsOutput> TakeOutput() = 0;
+  /// When OnTimeout() has to be called; nullopt while there is nothing to wait for.
+  virtual std::optional<Timestamp> NextTimeout() const = 0;
+  /// Does what is due by `now`; nothing when called too early.
+  virtual void OnTimeout(Timestamp now) = 0;
 
   /// Starts in `role` (client or server); the caller has a validated tuple. A second Start with the
   /// other role, before connected, resets and starts again.
@@ -103,7 +134,7 @@ class DtlsSession {
   virtual void OnDatagram(std::span<const uint8_t> datagram) = 0;
   /// Sends 1…kMaxApplicationData bytes once connected; false otherwise.
   virtual bool SendApplicationData(std::span<const uint8_t> data) = 0;
-  /// Sends close_notify when connected. State becomes kClosed without an event.
+  /// Sends close_notify when connected. State becomes kClosed without a DtlsStateChange.
   virtual void Close() = 0;
 
   virtual DtlsState state() const = 0;

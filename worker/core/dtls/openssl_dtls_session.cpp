@@ -50,15 +50,15 @@ std::string ToPem(X509& certificate) {
 }  // namespace
 
 std::unique_ptr<DtlsSession> DtlsSession::Create(std::shared_ptr<DtlsContext> context,
-                                                 Environment& environment, DtlsEvents& events) {
+                                                 Environment& environment) {
   // DtlsContext's factories make nothing else.
   auto openssl = std::static_pointer_cast<OpenSslDtlsContext>(std::move(context));
-  return std::make_unique<OpenSslDtlsSession>(std::move(openssl), environment, events);
+  return std::make_unique<OpenSslDtlsSession>(std::move(openssl), environment);
 }
 
 OpenSslDtlsSession::OpenSslDtlsSession(std::shared_ptr<OpenSslDtlsContext> context,
-                                       Environment& environment, DtlsEvents& events)
-    : context_(std::move(context)), environment_(environment), events_(events) {}
+                                       Environment& environment)
+    : context_(std::move(context)), environment_(environment) {}
 
 OpenSslDtlsSession::~OpenSslDtlsSession() = default;
 
@@ -66,7 +66,7 @@ OpenSslDtlsSession::~OpenSslDtlsSession() = default;
 
 void OpenSslDtlsSession::Start(DtlsRole role) {
   if (state_ != DtlsState::kNew && state_ != DtlsState::kConnecting) return;
-  if (role == DtlsRole::kAuto) role = DtlsRole::kServer;  // router-protocol §5.4
+  if (role == DtlsRole::kAuto) role = DtlsRole::kServer;
   if (role == role_) return;
   DropSsl();
   role_ = role;
@@ -75,12 +75,13 @@ void OpenSslDtlsSession::Start(DtlsRole role) {
     Fail("OpenSSL gives no session: " + TakeOpenSslError());
     return;
   }
-  events_.OnDtlsState(DtlsState::kConnecting);
-  if (ssl_ && role_ == DtlsRole::kClient) Drive();
+  Emit(DtlsStateChange{DtlsState::kConnecting});
+  if (role_ == DtlsRole::kClient) Drive();
 }
 
 bool OpenSslDtlsSession::MakeSsl() {
   handshake_handled_ = false;
+  gate_.emplace(role_);
   ssl_.reset(SSL_new(context_->ssl_ctx()));
   if (!ssl_) return false;
   BIO* bio = NewDatagramBio(context_->bio_method(), *this);
@@ -107,11 +108,8 @@ void OpenSslDtlsSession::Close() {
 void OpenSslDtlsSession::SendCloseNotify() {
   if (!handshake_finished()) return;
   ERR_clear_error();
-  {
-    const RecordBuffers buffers(ssl_.get());
-    SSL_shutdown(ssl_.get());
-  }
-  FlushOutgoing();
+  const RecordBuffers buffers(ssl_.get());
+  SSL_shutdown(ssl_.get());
 }
 
 void OpenSslDtlsSession::Fail(std::string_view why, bool tell_peer) {
@@ -119,7 +117,7 @@ void OpenSslDtlsSession::Fail(std::string_view why, bool tell_peer) {
   if (tell_peer) SendCloseNotify();
   state_ = DtlsState::kFailed;
   DropSsl();
-  events_.OnDtlsState(DtlsState::kFailed);
+  Emit(DtlsStateChange{DtlsState::kFailed});
 }
 
 void OpenSslDtlsSession::OnPeerEnded(std::string_view why) {
@@ -131,14 +129,16 @@ void OpenSslDtlsSession::OnPeerEnded(std::string_view why) {
   SendCloseNotify();
   state_ = DtlsState::kClosed;
   DropSsl();
-  events_.OnDtlsState(DtlsState::kClosed);
+  Emit(DtlsStateChange{DtlsState::kClosed});
 }
 
 void OpenSslDtlsSession::DropSsl() {
-  timer_.reset();
+  flight_timeout_at_.reset();
   flight_armed_ = flight_fresh_ = false;
   flight_expiry_ = nullptr;
   incoming_ = {};
+  gate_.reset();
+  doubt_.clear();
   ssl_.reset();
 }
 
@@ -149,7 +149,8 @@ bool OpenSslDtlsSession::handshake_finished() const {
 // ---- Handshake --------------------------------------------------------------------------------
 
 void OpenSslDtlsSession::OnDatagram(std::span<const uint8_t> datagram) {
-  if (!ssl_) {
+  const bool pausing = gate_ && gate_->messages() == 0 && environment_.Now() < hello_pause_end_;
+  if (!ssl_ || pausing) {
     ++stats_.ignored_datagrams;
     return;
   }
@@ -166,34 +167,56 @@ void OpenSslDtlsSession::Drive() {
 
 /// True when the handshake has finished.
 bool OpenSslDtlsSession::DriveHandshake() {
+  const uint64_t reads_before = reads_;
   int error = SSL_ERROR_NONE;
-  size_t left = 0;
+  uint64_t reads = 0;
   do {  // OpenSSL may stop between two records of a datagram
-    left = incoming_.size();
+    reads = reads_;
     ERR_clear_error();
     const int result = SSL_do_handshake(ssl_.get());
     error = SSL_get_error(ssl_.get(), result);
-  } while (error == SSL_ERROR_WANT_READ && incoming_.size() < left && !incoming_.empty());
-  const std::string reason =
-      error == SSL_ERROR_NONE || error == SSL_ERROR_WANT_READ ? "" : TakeOpenSslError();
-  FlushOutgoing();
-  if (!ssl_) return false;
-  if (error == SSL_ERROR_NONE) return true;
-  if (error == SSL_ERROR_WANT_READ) {
-    UpdateTimer();
-  } else if (error == SSL_ERROR_ZERO_RETURN) {
-    Fail("the peer closed during the handshake");
-  } else {
-    Fail(reason);
+  } while (error == SSL_ERROR_WANT_READ && reads != reads_ && has_incoming());
+  if (error != SSL_ERROR_NONE && error != SSL_ERROR_WANT_READ) {
+    const std::string reason = TakeOpenSslError();
+    if (!AwaitAnotherHello(reason)) Fail(reason);
+    return false;
   }
+  if (reads_ != reads_before) doubt_.clear();  // the peer goes on
+  if (std::optional<std::string> alert = gate_ ? gate_->TakeAlert() : std::nullopt) {
+    Doubt(*std::move(alert));
+  }
+  if (error == SSL_ERROR_NONE) return true;
+  UpdateFlightTimer();
   return false;
+}
+
+bool OpenSslDtlsSession::AwaitAnotherHello(const std::string& why) {
+  const bool first_message = gate_ && gate_->messages() <= 1;
+  if (role_ != DtlsRole::kServer || !first_message) return false;
+  ++stats_.refused_hellos;
+  SLUICE_DEBUG(kDtls, "DTLS cannot answer a ClientHello: {}", why);
+  std::string doubt = std::move(doubt_);
+  DropSsl();
+  if (!MakeSsl()) return false;
+  doubt_ = std::move(doubt);  // the first one counts
+  Doubt("no ClientHello that we can answer: " + why);
+  hello_pause_end_ = environment_.Now() + kHelloPause;
+  return true;
+}
+
+void OpenSslDtlsSession::Doubt(std::string reason) {
+  if (!doubt_.empty()) return;
+  doubt_ = std::move(reason);
+  doubt_end_ = environment_.Now() + kAlertGrace;
 }
 
 /// True while the session goes on.
 bool OpenSslDtlsSession::OnHandshakeFinished() {
   handshake_handled_ = true;
-  timer_.reset();
+  flight_timeout_at_.reset();
   flight_armed_ = flight_fresh_ = false;
+  gate_.reset();
+  doubt_.clear();
   if (SSL_get_selected_srtp_profile(ssl_.get()) == nullptr) {
     Fail("the peer shares no SRTP profile with us", /*tell_peer=*/true);
     return false;
@@ -215,15 +238,12 @@ bool OpenSslDtlsSession::VerifyAndConnect() {
     Fail(std::string(keys.status().message()), /*tell_peer=*/true);
     return false;
   }
-  const std::string pem = ToPem(*certificate);
   SSL_free_buffers(ssl_.get());
-  outgoing_.shrink_to_fit();
-  outgoing_sizes_.shrink_to_fit();
   state_ = DtlsState::kConnected;
   const bool client = role_ == DtlsRole::kClient;
-  events_.OnDtlsConnected(client ? keys->client : keys->server,
-                          client ? keys->server : keys->client, pem);
-  return ssl_ != nullptr;
+  Emit(DtlsConnected{client ? keys->client : keys->server, client ? keys->server : keys->client,
+                     ToPem(*certificate)});
+  return true;
 }
 
 bool OpenSslDtlsSession::AcceptsCertificate(const X509& leaf) const {
@@ -244,7 +264,7 @@ void OpenSslDtlsSession::SetRemoteFingerprint(const DtlsFingerprint& fingerprint
 void OpenSslDtlsSession::ReadApplicationData() {
   std::array<uint8_t, kMaxRecordPlaintext> data;  // not initialised: 16 KB a datagram
   while (ssl_) {
-    const size_t left = incoming_.size();
+    const uint64_t reads = reads_;
     ERR_clear_error();
     int size = 0;
     int error = SSL_ERROR_NONE;
@@ -253,16 +273,14 @@ void OpenSslDtlsSession::ReadApplicationData() {
       size = SSL_read(ssl_.get(), data.data(), static_cast<int>(data.size()));
       error = SSL_get_error(ssl_.get(), size);
     }
-    FlushOutgoing();  // a flight that the peer has missed
-    if (!ssl_) return;
     if (size > 0) {
       if (state_ == DtlsState::kConnected) {
-        events_.OnDtlsApplicationData({data.data(), static_cast<size_t>(size)});
+        Emit(DtlsApplicationData{{data.begin(), data.begin() + size}});
       } else {
         ++stats_.dropped_application_data;
       }
     } else if (error == SSL_ERROR_WANT_READ) {
-      if (incoming_.empty() || incoming_.size() == left) return;
+      if (incoming_.empty() || reads == reads_) return;
     } else {
       OnPeerEnded(error == SSL_ERROR_ZERO_RETURN ? "by the peer" : TakeOpenSslError());
       return;
@@ -279,32 +297,68 @@ bool OpenSslDtlsSession::SendApplicationData(std::span<const uint8_t> data) {
     const RecordBuffers buffers(ssl_.get());
     written = SSL_write(ssl_.get(), data.data(), static_cast<int>(data.size()));
   }
-  FlushOutgoing();
   return written > 0;
 }
 
 // ---- Datagrams --------------------------------------------------------------------------------
 
-/// The next record of the datagram that OpenSSL should see. One at a time, since it takes some
-/// malformed records for the end of the association and drops what follows others.
+/// The next record that OpenSSL should see. One at a time, since it takes some malformed records
+/// for the end of the association and drops what follows others.
 std::span<const uint8_t> OpenSslDtlsSession::TakeIncoming() {
-  while (!incoming_.empty()) {
+  for (;;) {
+    if (gate_ && gate_->has_record()) {
+      ++reads_;
+      return gate_->TakeRecord();
+    }
+    if (incoming_.empty()) return {};
     const std::optional<DtlsRecord> record = DtlsRecord::Parse(incoming_);
     if (!record) {
       ++stats_.malformed_records;
       incoming_ = {};
-      break;
+      return {};
     }
     const std::span<const uint8_t> bytes = incoming_.first(record->size);
     incoming_ = incoming_.subspan(record->size);
-    // Application data in the clear is forged: OpenSSL would end the handshake over it.
-    if (record->type == DtlsRecord::kApplicationData && record->epoch == 0) {
-      ++stats_.dropped_application_data;
+    if (record->epoch == 0) {
+      OnPlaintextRecord(*record, bytes.subspan(DtlsRecord::kHeader));
       continue;
     }
-    return bytes;
+    if (!gate_ || gate_->passes_encrypted()) {  // OpenSSL drops what does not authenticate
+      ++reads_;
+      return bytes;
+    }
+    if (gate_->OnEncrypted(*record, bytes) != PlaintextGate::Verdict::kTaken) {
+      ++stats_.unexpected_records;
+    }
   }
-  return {};
+}
+
+void OpenSslDtlsSession::OnPlaintextRecord(const DtlsRecord& record,
+                                           std::span<const uint8_t> payload) {
+  if (record.type == DtlsRecord::kApplicationData) {
+    ++stats_.dropped_application_data;
+    return;
+  }
+  // After the handshake the peer may send its last flight again, but not in the clear alone.
+  if (!gate_) {
+    ++stats_.unexpected_records;
+    return;
+  }
+  switch (gate_->OnRecord(record.type, payload)) {
+    case PlaintextGate::Verdict::kTaken:
+      if (record.type == DtlsRecord::kAlert) ++stats_.plaintext_alerts;
+      break;
+    case PlaintextGate::Verdict::kMalformed:
+      ++stats_.malformed_records;
+      break;
+    case PlaintextGate::Verdict::kUnexpected:
+      ++stats_.unexpected_records;
+      break;
+  }
+}
+
+void OpenSslDtlsSession::Emit(DtlsOutput output) {
+  if (!outputs_.Push(std::move(output))) ++stats_.dropped_outputs;
 }
 
 void OpenSslDtlsSession::OnOutgoing(std::span<const uint8_t> records) {
@@ -325,28 +379,7 @@ void OpenSslDtlsSession::OnOutgoing(std::span<const uint8_t> records) {
 }
 
 void OpenSslDtlsSession::QueueDatagram(std::span<const uint8_t> datagram) {
-  if (datagram.empty()) return;
-  outgoing_.insert(outgoing_.end(), datagram.begin(), datagram.end());
-  outgoing_sizes_.push_back(datagram.size());
-}
-
-void OpenSslDtlsSession::FlushOutgoing() {
-  if (outgoing_sizes_.empty()) return;
-  // Taken out first: a handler that sends or closes adds to a queue of its own.
-  std::vector<uint8_t> bytes;
-  std::vector<size_t> sizes;
-  bytes.swap(outgoing_);
-  sizes.swap(outgoing_sizes_);
-  std::span<const uint8_t> rest = bytes;
-  for (const size_t size : sizes) {
-    events_.SendDtls(rest.first(size));
-    rest = rest.subspan(size);
-  }
-  if (state_ != DtlsState::kConnected || !outgoing_.empty()) return;
-  bytes.clear();
-  sizes.clear();
-  outgoing_.swap(bytes);
-  outgoing_sizes_.swap(sizes);
+  if (!datagram.empty()) Emit(DtlsDatagram{{datagram.begin(), datagram.end()}});
 }
 
 // ---- Retransmission ---------------------------------------------------------------------------
@@ -365,21 +398,32 @@ unsigned int OpenSslDtlsSession::FlightTimeout(SSL* ssl, unsigned int previous_u
   return static_cast<unsigned int>((previous_us == 0 ? kFirstTimeout : doubled).us());
 }
 
-void OpenSslDtlsSession::UpdateTimer() {
+void OpenSslDtlsSession::UpdateFlightTimer() {
   if (!flight_armed_) {
-    timer_.reset();
+    flight_timeout_at_.reset();
     return;
   }
   if (!flight_fresh_) return;
   flight_fresh_ = false;
   flight_timeout_ = kFirstTimeout;
   flight_timeouts_ = 0;
-  if (!timer_) timer_ = environment_.CreateTimer([this](Timestamp) { OnTimer(); });
-  timer_->Start(flight_timeout_);
+  flight_timeout_at_ = environment_.Now() + flight_timeout_;
 }
 
-void OpenSslDtlsSession::OnTimer() {
-  if (!ssl_) return;
+std::optional<Timestamp> OpenSslDtlsSession::NextTimeout() const {
+  if (doubt_.empty()) return flight_timeout_at_;
+  return flight_timeout_at_ ? std::min(*flight_timeout_at_, doubt_end_) : doubt_end_;
+}
+
+void OpenSslDtlsSession::OnTimeout(Timestamp now) {
+  if (!doubt_.empty() && now >= doubt_end_) {
+    Fail(std::string(doubt_));
+    return;
+  }
+  if (flight_timeout_at_ && now >= *flight_timeout_at_) OnFlightTimeout(now);
+}
+
+void OpenSslDtlsSession::OnFlightTimeout(Timestamp now) {
   if (++flight_timeouts_ >= kMaxTimeouts) {
     Fail("the peer does not answer the handshake");
     return;
@@ -387,15 +431,12 @@ void OpenSslDtlsSession::OnTimer() {
   ++stats_.retransmissions;
   if (flight_expiry_ != nullptr) *flight_expiry_ = timeval{0, 1};  // 1970: over
   ERR_clear_error();
-  const long result = DTLSv1_handle_timeout(ssl_.get());
-  FlushOutgoing();
-  if (!ssl_) return;
-  if (result < 0) {
+  if (DTLSv1_handle_timeout(ssl_.get()) < 0) {
     Fail("cannot retransmit: " + TakeOpenSslError());
     return;
   }
   flight_timeout_ = std::min(flight_timeout_ * 2, kLongestTimeout);
-  timer_->Start(flight_timeout_);
+  flight_timeout_at_ = now + flight_timeout_;
 }
 
 }  // namespace sluice::worker

@@ -91,16 +91,8 @@ void IceLiteAgent::FailureThrottle::OnFailure(const IpAddress& source, Timestamp
 
 // ---- Requests ---------------------------------------------------------------------------------
 
-IceLiteAgent::IceLiteAgent(IceCredentials local, Duration consent_timeout, Environment& environment,
-                           IceEvents& events)
-    : environment_(environment),
-      events_(events),
-      consent_timeout_(consent_timeout),
-      local_(std::move(local)) {
-  if (consent_timeout_ > Duration::Zero()) {
-    consent_timer_ = environment_.CreateTimer([this](Timestamp now) { OnConsentTimer(now); });
-  }
-}
+IceLiteAgent::IceLiteAgent(IceCredentials local, Duration consent_timeout, Environment& environment)
+    : environment_(environment), consent_timeout_(consent_timeout), local_(std::move(local)) {}
 
 IceLiteAgent::~IceLiteAgent() = default;
 
@@ -125,12 +117,11 @@ void IceLiteAgent::OnStun(std::span<const uint8_t> datagram, const NetworkPath& 
   }
   ++stats_.requests;
   if (from.writer != nullptr) from.writer->OnPeerAuthenticated();
-  // The answer leaves before what the events send (a ClientHello), as the peer expects it.
+  // The answer leaves before what the outputs cause (a ClientHello), as the peer expects it.
   AnswerSuccess(*message, generation, from);
   if (generation == Generation::kCurrent && retiring_) Retire();
   const bool nominated = TakeNomination(*message);
-  OnValidCheck(from, nominated);
-  RenewConsent(now);
+  OnValidCheck(from, nominated, now);
 }
 
 uint16_t IceLiteAgent::Check(const StunMessage& request, const NetworkPath& from, Timestamp now,
@@ -247,61 +238,61 @@ bool IceLiteAgent::TakeNomination(const StunMessage& request) {
   return nominated;
 }
 
-void IceLiteAgent::OnValidCheck(const NetworkPath& from, bool nominated) {
-  if (NetworkPath* known = Find(from.tuple)) {
-    known->writer = from.writer;
+void IceLiteAgent::OnValidCheck(const NetworkPath& from, bool nominated, Timestamp now) {
+  if (IcePath* known = Find(from.tuple)) {
+    known->path.writer = from.writer;
+    known->last_check = now;
     if (selected_ && *selected_ == from) selected_->writer = from.writer;
   } else {
-    AddPath(from);
+    AddPath(from, now);
   }
-  const bool live = state_ == IceState::kConnected || state_ == IceState::kCompleted;
-  if (nominated || !live) Select(from);
+  const bool was_live = live();
+  if (nominated || !was_live) Select(from);
   if (nominated) {
     SetState(IceState::kCompleted);
-  } else if (!live) {
+  } else if (!was_live) {
     SetState(IceState::kConnected);
   }
 }
 
-void IceLiteAgent::AddPath(const NetworkPath& path) {
+void IceLiteAgent::AddPath(const NetworkPath& path, Timestamp now) {
   if (paths_.size() >= kMaxTuples) EvictOldest();
-  paths_.insert(paths_.begin(), path);
-  events_.OnIcePathAdded(path.tuple);
+  paths_.insert(paths_.begin(), IcePath{path, now});
+  outputs_.Push(IcePathAdded{path.tuple});
 }
 
 void IceLiteAgent::EvictOldest() {
   for (auto it = paths_.rbegin(); it != paths_.rend(); ++it) {
-    if (selected_ && *it == *selected_) continue;
-    const FiveTuple tuple = it->tuple;
+    if (selected_ && it->path == *selected_) continue;
+    outputs_.Push(IcePathRemoved{it->path.tuple});
     paths_.erase(std::next(it).base());
     ++stats_.tuples_evicted;
-    events_.OnIcePathRemoved(tuple);
     return;
   }
 }
 
-bool IceLiteAgent::OnNonStun(const FiveTuple& tuple) {
-  const NetworkPath* path = Find(tuple);
+bool IceLiteAgent::OnNonStun(const FiveTuple& tuple, Timestamp now) {
+  const IcePath* path = Find(tuple);
   if (path == nullptr) return false;
   const bool follow = follows_traffic_ && state_ == IceState::kCompleted;
-  if (follow || state_ == IceState::kConnected) Select(*path);
+  if ((follow || state_ == IceState::kConnected) && HasConsent(*path, now)) Select(path->path);
   return true;
 }
 
 void IceLiteAgent::OnPathClosed(const FiveTuple& tuple) {
   const auto it = std::find_if(paths_.begin(), paths_.end(),
-                               [&](const NetworkPath& path) { return path.tuple == tuple; });
+                               [&](const IcePath& path) { return path.path.tuple == tuple; });
   if (it == paths_.end()) return;
-  const FiveTuple closed = it->tuple;  // `tuple` may live in what is erased now
+  const FiveTuple closed = it->path.tuple;  // `tuple` may live in what is erased now
   paths_.erase(it);
   const bool was_selected = selected_ && selected_->tuple == closed;
   if (was_selected) selected_.reset();
-  events_.OnIcePathRemoved(closed);
+  outputs_.Push(IcePathRemoved{closed});
   if (!was_selected) return;
-  if (paths_.empty()) {
-    Disconnect();
+  if (const IcePath* next = LastChecked()) {
+    Select(next->path);
   } else {
-    Select(paths_.front());
+    Disconnect();
   }
 }
 
@@ -309,22 +300,20 @@ void IceLiteAgent::Select(const NetworkPath& path) {
   if (selected_ && *selected_ == path) return;
   selected_ = path;
   SLUICE_DEBUG(kIce, "ICE selects {}", path.tuple.remote.ToString());
-  events_.OnIceSelectedPath(*selected_);
+  outputs_.Push(IcePathSelected{*selected_});
 }
 
 void IceLiteAgent::SetState(IceState state) {
   if (state_ == state) return;
   state_ = state;
-  events_.OnIceState(state);
+  outputs_.Push(IceStateChange{state});
 }
 
 void IceLiteAgent::Disconnect() {
-  if (consent_timer_) consent_timer_->Stop();
   selected_.reset();
   last_nomination_ = 0;
-  std::vector<NetworkPath> forgotten;
-  forgotten.swap(paths_);
-  for (const NetworkPath& path : forgotten) events_.OnIcePathRemoved(path.tuple);
+  for (const IcePath& path : paths_) outputs_.Push(IcePathRemoved{path.path.tuple});
+  paths_.clear();
   SetState(IceState::kDisconnected);
 }
 
@@ -336,39 +325,59 @@ const IceCredentials& IceLiteAgent::Restart(Timestamp now) {
   retiring_key_ = local_key_;
   local_ = IceCredentials::Generate(environment_, retiring_->username_fragment.size());
   local_key_.reset();
-  const bool live = state_ == IceState::kConnected || state_ == IceState::kCompleted;
-  if (live) RenewConsent(now);
+  // The peer needs a moment to begin its checks with the new credentials.
+  if (IcePath* path = selected_ ? Find(selected_->tuple) : nullptr) path->last_check = now;
   return local_;
 }
 
 void IceLiteAgent::Retire() {
-  const std::string username_fragment = std::move(retiring_->username_fragment);
+  outputs_.Push(IceUfragRetired{std::move(retiring_->username_fragment)});
   retiring_.reset();
   retiring_key_.reset();
   last_nomination_ = 0;  // a new generation of checks may count from one again
-  events_.OnIceUfragRetired(username_fragment);
 }
 
-void IceLiteAgent::RenewConsent(Timestamp now) {
-  if (!consent_timer_) return;
-  last_consent_ = now;
-  // An armed timer is left alone: it looks at last_consent_ when it fires.
-  if (!consent_timer_->armed()) consent_timer_->Start(consent_timeout_);
+bool IceLiteAgent::HasConsent(const IcePath& path, Timestamp now) const {
+  return consent_timeout_ == Duration::Zero() || now - path.last_check < consent_timeout_;
 }
 
-void IceLiteAgent::OnConsentTimer(Timestamp now) {
-  const Duration idle = now - last_consent_;
-  if (idle < consent_timeout_) {
-    consent_timer_->Start(consent_timeout_ - idle);
+std::optional<Timestamp> IceLiteAgent::NextTimeout() const {
+  if (consent_timeout_ == Duration::Zero() || !selected_) return std::nullopt;
+  const IcePath* path = Find(selected_->tuple);
+  return path == nullptr ? std::nullopt : std::optional(path->last_check + consent_timeout_);
+}
+
+void IceLiteAgent::OnTimeout(Timestamp now) {
+  const IcePath* path = selected_ ? Find(selected_->tuple) : nullptr;
+  if (path == nullptr || HasConsent(*path, now)) return;
+  const IcePath* other = LastChecked();
+  if (HasConsent(*other, now)) {
+    ++stats_.consent_moved;
+    SLUICE_DEBUG(kIce, "ICE consent of {} expired, another tuple has it",
+                 selected_->tuple.remote.ToString());
+    Select(other->path);
     return;
   }
-  SLUICE_WARN(kIce, "ICE consent expired: no valid check for {} ms", idle.ms());
+  ++stats_.consent_lost;
+  SLUICE_WARN(kIce, "ICE consent expired: no valid check for {} ms",
+              (now - other->last_check).ms());
   Disconnect();
 }
 
-NetworkPath* IceLiteAgent::Find(const FiveTuple& tuple) {
-  for (NetworkPath& path : paths_) {
-    if (path.tuple == tuple) return &path;
+const IcePath* IceLiteAgent::LastChecked() const {
+  const auto it = std::max_element(
+      paths_.begin(), paths_.end(),
+      [](const IcePath& a, const IcePath& b) { return a.last_check < b.last_check; });
+  return it == paths_.end() ? nullptr : &*it;
+}
+
+IcePath* IceLiteAgent::Find(const FiveTuple& tuple) {
+  return const_cast<IcePath*>(std::as_const(*this).Find(tuple));
+}
+
+const IcePath* IceLiteAgent::Find(const FiveTuple& tuple) const {
+  for (const IcePath& path : paths_) {
+    if (path.path.tuple == tuple) return &path;
   }
   return nullptr;
 }

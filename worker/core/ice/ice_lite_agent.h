@@ -6,10 +6,12 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "common/units.h"
 #include "worker/core/environment.h"
+#include "worker/core/output_queue.h"
 #include "worker/core/packet_writer.h"
 #include "worker/wire/stun.h"
 
@@ -29,20 +31,28 @@ struct IceCredentials {
 /// The values are the wire enum of the router protocol.
 enum class IceState : uint8_t { kNew = 0, kConnected = 1, kCompleted = 2, kDisconnected = 3 };
 
-/// What an agent tells its owner. Called synchronously; the owner may not destroy the agent or call
-/// back into it from here.
-class IceEvents {
- public:
-  virtual ~IceEvents() = default;
-  /// The selected tuple changed; comes before the state change that it causes.
-  virtual void OnIceSelectedPath(const NetworkPath& path) = 0;
-  virtual void OnIceState(IceState state) = 0;
-  /// A tuple is (no longer) one of this transport's: what a shared port demultiplexes by.
-  virtual void OnIcePathAdded(const FiveTuple& tuple) = 0;
-  virtual void OnIcePathRemoved(const FiveTuple& tuple) = 0;
-  /// The pre-restart ufrag is no longer accepted.
-  virtual void OnIceUfragRetired(const std::string& username_fragment) = 0;
+// What an agent tells its owner; see IceLiteAgent::TakeOutput().
+
+/// A tuple is (no longer) one of this transport's: what a shared port demultiplexes by.
+struct IcePathAdded {
+  FiveTuple tuple;
 };
+struct IcePathRemoved {
+  FiveTuple tuple;
+};
+/// The selected tuple changed; comes before the state change that it causes.
+struct IcePathSelected {
+  NetworkPath path;
+};
+struct IceStateChange {
+  IceState state;
+};
+/// The pre-restart ufrag is no longer accepted.
+struct IceUfragRetired {
+  std::string username_fragment;
+};
+using IceOutput =
+    std::variant<IcePathAdded, IcePathRemoved, IcePathSelected, IceStateChange, IceUfragRetired>;
 
 struct IceStats {
   uint64_t requests = 0;            ///< authenticated and answered with success
@@ -55,31 +65,55 @@ struct IceStats {
   uint64_t unanswered = 0;          ///< errors whose answer would have been larger than the request
   uint64_t tuples_evicted = 0;      ///< dropped at kMaxTuples
   uint64_t bytes_sent = 0;          ///< STUN answers
+  uint64_t consent_moved = 0;       ///< the selected tuple lost consent, another one had it
+  uint64_t consent_lost = 0;        ///< no tuple had consent any more
+};
+
+/// A remote tuple that has produced a valid check.
+struct IcePath {
+  NetworkPath path;
+  Timestamp last_check;  ///< the newest valid one
 };
 
 /// Answers STUN binding requests for one transport (RFC 8445 §2.5 lite, §7.3; RFC 8489).
-/// Behaviour table: router-protocol §5.3.
 ///
 /// Owned by WebRtcTransport. Fed with datagrams that the demultiplexer found to be STUN; answers
-/// through the path's writer; emits tuple and state events. Holds at most kMaxTuples remote tuples,
-/// newest first: at the limit the oldest that is neither selected nor new goes.
+/// through the path's writer; what else it has to say waits in TakeOutput(), which the owner drains
+/// after every call, and it calls OnTimeout() when NextTimeout() has come. Holds at most kMaxTuples
+/// remote tuples, newest first: at the limit the oldest that is neither selected nor new goes.
+///
+/// **Consent** (RFC 7675 §5.1) belongs to a tuple. A lite agent makes no checks, so the peer's own
+/// ones count: it keeps checking the pair that it uses. A selected tuple without a valid check for
+/// the consent timeout gives way to the one that was checked last; when no tuple was checked in
+/// that time the state is disconnected and all are forgotten.
 class IceLiteAgent {
  public:
   static constexpr size_t kMaxTuples = 8;  // a phone on Wi-Fi and cellular uses 2–4
+  /// Outputs that wait at most. One call makes kMaxTuples + 4 or less.
+  static constexpr size_t kMaxOutputs = 64;
 
   /// `consent_timeout`: zero switches it off; otherwise the caller has clamped it (10…60 s).
-  IceLiteAgent(IceCredentials local, Duration consent_timeout, Environment& environment,
-               IceEvents& events);
+  /// `environment`: random bytes.
+  IceLiteAgent(IceCredentials local, Duration consent_timeout, Environment& environment);
   ~IceLiteAgent();
+
+  /// What the owner has to know, in this order; nullopt when there is nothing more. To be asked
+  /// after every call of another method, until then.
+  std::optional<IceOutput> TakeOutput() { return outputs_.Take(); }
+  bool has_output() const { return !outputs_.empty(); }
+  /// When OnTimeout() has to be called; nullopt while there is nothing to wait for.
+  std::optional<Timestamp> NextTimeout() const;
+  /// Looks after consent; nothing happens when called too early.
+  void OnTimeout(Timestamp now);
 
   /// One STUN datagram. Never throws; what fails authentication is counted and answered as
   /// RFC 8489 §9.1.3 says, never with more bytes than the request had.
   void OnStun(std::span<const uint8_t> datagram, const NetworkPath& from, Timestamp now);
 
   /// True when DTLS or media from `tuple` may be taken: it is one of ours. In state connected (not
-  /// nominated) such traffic also selects the tuple (router-protocol §5.3).
-  bool OnNonStun(const FiveTuple& tuple);
-  /// From now on it does so in state completed, too (json-room-protocol §2.6).
+  /// nominated) such traffic also selects the tuple, if it has consent.
+  bool OnNonStun(const FiveTuple& tuple, Timestamp now);
+  /// From now on it does so in state completed, too: where a room asks for it.
   void FollowTraffic() { follows_traffic_ = true; }
 
   /// A TCP connection closed: its tuple is forgotten.
@@ -94,11 +128,12 @@ class IceLiteAgent {
   IceState state() const { return state_; }
   /// Null until a tuple is selected; the way out for DTLS and media.
   const NetworkPath* selected() const { return selected_ ? &*selected_ : nullptr; }
-  const std::vector<NetworkPath>& paths() const { return paths_; }
+  /// Newest first.
+  const std::vector<IcePath>& paths() const { return paths_; }
   const IceStats& stats() const { return stats_; }
 
  private:
-  /// Caps what a flood of requests with our ufrag and a wrong password costs (attacks 17): an HMAC
+  /// Caps what a flood of requests with our ufrag and a wrong password costs: an HMAC
   /// each, until a network has failed kFailuresPerWindow times within a window; what else it sends
   /// from tuples that are not ours is dropped unchecked. Networks (IPv4 address, IPv6 /64) share
   /// kBuckets by a hash with a random key, so spoofed sources cost no memory.
@@ -137,22 +172,25 @@ class IceLiteAgent {
   void Send(std::span<const uint8_t> answer, const NetworkPath& to);
 
   bool TakeNomination(const StunMessage& request);
-  void OnValidCheck(const NetworkPath& from, bool nominated);
-  void AddPath(const NetworkPath& path);
+  void OnValidCheck(const NetworkPath& from, bool nominated, Timestamp now);
+  void AddPath(const NetworkPath& path, Timestamp now);
   void EvictOldest();
   void Select(const NetworkPath& path);
   void SetState(IceState state);
   void Disconnect();
   void Retire();
 
-  void RenewConsent(Timestamp now);
-  void OnConsentTimer(Timestamp now);
+  bool live() const { return state_ == IceState::kConnected || state_ == IceState::kCompleted; }
+  bool HasConsent(const IcePath& path, Timestamp now) const;
+  /// The one that was checked last, of several the newest; null when there is none.
+  const IcePath* LastChecked() const;
 
-  NetworkPath* Find(const FiveTuple& tuple);
+  IcePath* Find(const FiveTuple& tuple);
+  const IcePath* Find(const FiveTuple& tuple) const;
 
   Environment& environment_;
-  IceEvents& events_;
-  const Duration consent_timeout_;
+  OutputQueue<IceOutput> outputs_{kMaxOutputs};
+  const Duration consent_timeout_;  // zero: off
 
   IceCredentials local_;
   std::optional<IceCredentials> retiring_;
@@ -162,12 +200,9 @@ class IceLiteAgent {
 
   IceState state_ = IceState::kNew;
   std::optional<NetworkPath> selected_;
-  std::vector<NetworkPath> paths_;  // newest first
+  std::vector<IcePath> paths_;  // newest first; selected_ is one of them
   bool follows_traffic_ = false;
   uint32_t last_nomination_ = 0;  // 0 = none yet: a peer's first value is 1 or more
-
-  std::unique_ptr<Timer> consent_timer_;  // null when consent is off
-  Timestamp last_consent_;
 
   std::unique_ptr<FailureThrottle> throttle_;  // made at the first failure
   IceStats stats_;

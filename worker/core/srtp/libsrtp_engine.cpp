@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -71,34 +72,44 @@ class LibsrtpSender final : public SrtpSender {
   size_t ProtectRtp(uint8_t* packet, size_t header_size, std::span<const uint8_t> payload,
                     bool retransmission) override {
     const size_t size = header_size + payload.size();
-    if (header_size < kRtpFixedHeader || size > kMaxSrtpPacket - tag_) return Refuse();
-    if (!guard_.Claim(RtpSsrc(packet), RtpSequence(packet), retransmission)) return Refuse();
+    if (header_size < kRtpFixedHeader || size > kMaxSrtpPacket - tag_) {
+      return Refuse(SrtpRefusal::kOther);
+    }
+    SrtpRefusal refusal{};
+    if (!guard_.Claim(RtpSsrc(packet), RtpSequence(packet), retransmission, &refusal)) {
+      return Refuse(refusal);
+    }
     if (!payload.empty()) std::memmove(packet + header_size, payload.data(), payload.size());
     auto length = static_cast<int>(size);
-    if (srtp_protect(session_.get(), packet, &length) != srtp_err_status_ok) return Refuse();
+    if (srtp_protect(session_.get(), packet, &length) != srtp_err_status_ok) {
+      return Refuse(SrtpRefusal::kOther);
+    }
     return static_cast<size_t>(length);
   }
 
   size_t ProtectRtcp(uint8_t* packet, size_t size) override {
-    if (size < kSrtcpClearHeader || size > kMaxSrtpPacket - kMaxSrtcpTrailer) return Refuse();
+    if (size < kSrtcpClearHeader || size > kMaxSrtpPacket - kMaxSrtcpTrailer) {
+      return Refuse(SrtpRefusal::kOther);
+    }
     auto length = static_cast<int>(size);
-    if (srtp_protect_rtcp(session_.get(), packet, &length) != srtp_err_status_ok) return Refuse();
+    if (srtp_protect_rtcp(session_.get(), packet, &length) != srtp_err_status_ok) {
+      return Refuse(SrtpRefusal::kOther);
+    }
     return static_cast<size_t>(length);
   }
 
   size_t tag_length() const override { return tag_; }
   // libsrtp keeps its stream: removing it would restart the rollover counter and the SRTCP index.
-  void RemoveSsrc(Ssrc ssrc) override { guard_.Retire(ssrc); }
+  void RetireSsrc(Ssrc ssrc) override { guard_.Retire(ssrc); }
+  std::optional<SeqNumber> NextSequence(Ssrc ssrc) const override {
+    return guard_.NextSequence(ssrc);
+  }
+  size_t ssrc_room() const override { return guard_.room(); }
 
  private:
-  size_t Refuse() {
-    ++refused_;
-    return 0;
-  }
-
   Session session_;
   size_t tag_;
-  IndexGuard guard_{kMaxSsrcs};
+  IndexGuard guard_{kMaxSsrcs, kMaxRetiredSsrcs};
 };
 
 SrtpUnprotectError Reason(srtp_err_status_t status) {
@@ -120,7 +131,8 @@ class LibsrtpReceiver final : public SrtpReceiver {
         rtp_tag_(SrtpTagLength(profile)),
         rtcp_trailer_(kSrtcpIndexSize + (IsGcm(profile) ? kSrtcpTagGcm : kSrtcpTagCm)) {}
 
-  size_t UnprotectRtp(uint8_t* packet, size_t size, SrtpUnprotectError* error) override {
+  size_t UnprotectRtp(uint8_t* packet, size_t size, Timestamp /*now*/,
+                      SrtpUnprotectError* error) override {
     if (size < kRtpFixedHeader + rtp_tag_) return Fail(SrtpUnprotectError::kTooShort, error);
     if (size > kMaxSrtpPacket) return Fail(SrtpUnprotectError::kOther, error);
     if (!RtpHeaderSize({packet, size - rtp_tag_})) {
@@ -137,17 +149,12 @@ class LibsrtpReceiver final : public SrtpReceiver {
     return Unprotect(&srtp_unprotect_rtcp, RtcpSsrc(packet), packet, size, error);
   }
 
-  void RemoveSsrc(Ssrc ssrc) override {
-    srtp_remove_stream(session_.get(), ssrc.value());
-    known_.Remove(ssrc);
-  }
-
  private:
   using Function = srtp_err_status_t (*)(srtp_t, void*, int*);
   struct Known {};
 
   /// libsrtp 2.5 makes a stream of its template only after a packet has authenticated (measured:
-  /// its its heap stays the same over a million forged SSRCs), but without bound; so the bound is
+  /// its heap stays the same over a million forged SSRCs), but without bound; so the bound is
   /// kept here.
   size_t Unprotect(Function function, Ssrc ssrc, uint8_t* packet, size_t size,
                    SrtpUnprotectError* error) {

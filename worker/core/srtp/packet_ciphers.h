@@ -49,12 +49,18 @@ class GcmPacketCipher {
     return rtp_.Seal(iv, {packet, header_size}, payload, out, out + payload.size());
   }
 
-  /// Decrypts in place; `size` includes the tag.
+  /// Decrypts in place; `size` includes the tag. A failure leaves the body changed.
   bool OpenRtp(uint8_t* packet, size_t header_size, size_t size, Ssrc ssrc, uint64_t index) {
     const SrtpIv iv = GcmRtpIv(rtp_salt_, ssrc, index);
     uint8_t* body = packet + header_size;
     return rtp_.Open(iv, {packet, header_size}, {body, size - header_size - kTag}, body,
                      packet + size - kTag);
+  }
+
+  /// Brings back the body that OpenRtp has failed on: GCM encrypts by XOR with a key stream, so
+  /// that a second decryption undoes the first one.
+  void UndoOpenRtp(uint8_t* packet, size_t header_size, size_t size, Ssrc ssrc, uint64_t index) {
+    (void)OpenRtp(packet, header_size, size, ssrc, index);
   }
 
   /// In place; returns the new size, 0 on failure. The tag precedes E‖index (RFC 7714 §9.2).
@@ -145,6 +151,8 @@ class CmPacketCipher {
     return rtp_.ctr.Crypt(CounterIv(rtp_.salt, ssrc, index), {body, authenticated - header_size},
                           body);
   }
+  /// Nothing to do: what does not authenticate is not decrypted.
+  void UndoOpenRtp(uint8_t*, size_t, size_t, Ssrc, uint64_t) {}
 
   size_t SealRtcp(uint8_t* packet, size_t size, uint32_t index) {
     if (!CryptRtcp(packet, size, index)) return 0;

@@ -1,5 +1,6 @@
 #include "worker/core/srtp/srtp_session.h"
 
+#include "common/log.h"
 #include "worker/core/srtp/srtp_backends.h"
 #include "worker/core/srtp/srtp_kdf.h"
 
@@ -11,7 +12,26 @@ SrtpEngine::Kind Resolve(SrtpEngine::Kind kind) {
   return IpsecMbUsable() ? SrtpEngine::Kind::kIpsecMb : SrtpEngine::Kind::kOpenSsl;
 }
 
+const char* ToText(SrtpRefusal reason) {
+  switch (reason) {
+    case SrtpRefusal::kTooManySsrcs:
+      return "there is no room for another SSRC";
+    case SrtpRefusal::kIndexUsed:
+      return "its index may have been used with other bytes before";
+    default:
+      return "its size is impossible, or the keys are spent";
+  }
+}
+
 }  // namespace
+
+size_t SrtpSender::Refuse(SrtpRefusal reason) {
+  if (refused_[static_cast<size_t>(reason)]++ == 0) {
+    SLUICE_WARN(kSrtp, "SRTP does not send a packet: {} (said once for these keys, counted after)",
+                ToText(reason));
+  }
+  return 0;
+}
 
 Result<std::unique_ptr<SrtpEngine>> SrtpEngine::Create(Kind kind) {
   switch (Resolve(kind)) {

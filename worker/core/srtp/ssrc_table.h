@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -20,6 +22,7 @@ class SsrcTable {
   explicit SsrcTable(size_t capacity) : capacity_(capacity) {}
 
   size_t size() const { return entries_.size(); }
+  size_t capacity() const { return capacity_; }
   bool full() const { return entries_.size() >= capacity_; }
 
   State* Find(Ssrc ssrc) {
@@ -50,6 +53,15 @@ class SsrcTable {
       for (size_t i = 0; i < entries_.size(); ++i) index_->emplace(entries_[i].ssrc, i);
     }
     return &entries_[last_].state;
+  }
+
+  /// The SSRC whose state has the lowest `value(state)`; nullopt when empty. Looks at all of them.
+  template <typename Value>
+  std::optional<Ssrc> Lowest(Value value) const {
+    const auto it = std::min_element(
+        entries_.begin(), entries_.end(),
+        [&](const Entry& a, const Entry& b) { return value(a.state) < value(b.state); });
+    return it == entries_.end() ? std::nullopt : std::optional(it->ssrc);
   }
 
   void Remove(Ssrc ssrc) {

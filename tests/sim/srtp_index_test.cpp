@@ -1,0 +1,114 @@
+// The rollover counters of SRTP in a call: they live with the keys, not with producers and
+// consumers.
+#include <catch2/catch.hpp>
+
+#include "tests/sim/call_fixture.h"
+
+namespace sluice::worker {
+namespace {
+
+/// A publisher whose video numbers wrap after 3.6 s, and one viewer.
+struct WrappingCall : CallFixture {
+  static constexpr Duration kWrapped = Duration::Seconds(8);
+
+  WrappingCall() {
+    publisher = Join("pub");
+    viewer = Join("view");
+    REQUIRE(AwaitConnected(*publisher, "pub", Duration::Seconds(30)));
+    REQUIRE(AwaitConnected(*viewer, "view", Duration::Seconds(30)));
+    sender = std::make_unique<VideoSender>(environment, *publisher, kVideoSsrc, kVideoRtx);
+    receiver = std::make_unique<VideoReceiver>(environment, *viewer, 3000, 3001);
+  }
+  void Produce() { REQUIRE(engine->Produce("pub", VideoOptions()).ok()); }
+  void Consume() {
+    REQUIRE(engine->Consume("view", samples::ConsumerOf(VideoOptions(), "c", 3000)).ok());
+  }
+  /// Packets that the viewer gets in the next second, of 150.
+  uint64_t InOneSecond() {
+    const uint64_t before = receiver->received();
+    environment.AdvanceBy(Duration::Seconds(1));
+    return receiver->received() - before;
+  }
+
+  std::unique_ptr<WebRtcPeer> publisher;
+  std::unique_ptr<WebRtcPeer> viewer;
+  std::unique_ptr<VideoSender> sender;
+  std::unique_ptr<VideoReceiver> receiver;
+};
+
+TEST_CASE("the first packets before a wrap are lost: the video comes all the same", "[sim]") {
+  WrappingCall call;
+  call.Produce();
+  call.Consume();
+  call.SetLoss(1.0);
+  call.sender->Start();
+  call.environment.AdvanceBy(Duration::Seconds(4));
+  REQUIRE(call.receiver->received() == 0);
+  call.SetLoss(0);
+  call.environment.AdvanceBy(Duration::Seconds(1));
+  CHECK(call.InOneSecond() > 140);
+}
+
+TEST_CASE("media that comes before produce, and wraps: the video comes with produce", "[sim]") {
+  WrappingCall call;
+  call.sender->Start();
+  call.environment.AdvanceBy(WrappingCall::kWrapped);
+  call.Produce();
+  call.Consume();
+  call.environment.AdvanceBy(Duration::Seconds(1));
+  CHECK(call.InOneSecond() > 140);
+}
+
+TEST_CASE("a producer that is closed after a wrap and made again with its SSRC", "[sim]") {
+  WrappingCall call;
+  call.Produce();
+  call.Consume();
+  call.sender->Start();
+  call.environment.AdvanceBy(WrappingCall::kWrapped);
+  REQUIRE(call.receiver->received() > 1000);
+  for (int toggles = 0; toggles < 3; ++toggles) {
+    REQUIRE(call.engine->CloseProducer("pub", "v").ok());
+    // The camera goes on sending for a moment, or is off.
+    if (toggles > 0) call.sender->Stop();
+    call.environment.AdvanceBy(Duration::Seconds(2));
+    call.Produce();
+    call.Consume();
+    if (toggles > 0) call.sender->Start();
+    call.environment.AdvanceBy(Duration::Seconds(1));
+    CHECK(call.InOneSecond() > 140);
+  }
+}
+
+TEST_CASE("a consumer with the SSRC of an earlier one goes on after its numbers", "[sim]") {
+  WrappingCall call;
+  call.Produce();
+  call.sender->Start();
+  for (int times = 0; times < 5; ++times) {
+    call.Consume();
+    call.environment.AdvanceBy(Duration::Seconds(1));
+    CHECK(call.InOneSecond() > 140);
+    REQUIRE(call.engine->CloseConsumer("view", "c").ok());
+  }
+}
+
+TEST_CASE("10^5 consumers come and go on one transport: the last one is heard", "[sim]") {
+  WrappingCall call;
+  const ProduceOptions audio = samples::Audio("a", 77);
+  REQUIRE(call.engine->Produce("pub", audio).ok());
+  call.SetDelay(Duration::Zero());
+  uint32_t heard = 0;
+  call.viewer->on_rtp = [&](RtpPacket&) { ++heard; };
+  constexpr uint32_t kCycles = 100'000;
+  for (uint32_t i = 0; i < kCycles; ++i) {
+    REQUIRE(call.engine->Consume("view", samples::ConsumerOf(audio, "c", 10'000 + i)).ok());
+    call.publisher->SendRtp(
+        samples::Rtp(samples::kOpus, 77, static_cast<uint16_t>(i), 960 * i, {1, 2, 3, 4}));
+    const uint32_t before = heard;
+    REQUIRE(call.environment.AdvanceUntil([&] { return heard > before; }, Duration::Seconds(1)));
+    REQUIRE(call.engine->CloseConsumer("view", "c").ok());
+  }
+  CHECK(heard == kCycles);
+}
+
+}  // namespace
+}  // namespace sluice::worker
