@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "worker/core/dtls/dtls_session.h"
+#include "worker/core/srtp/srtp_session.h"
 #include "worker/core/ice/ice_lite_agent.h"
 #include "worker/media/consumer.h"
 #include "worker/media/forwarding_delay.h"
@@ -37,6 +38,7 @@ struct EngineCounters {
   ConsumerCounters refusals;
   IceStats ice;
   DtlsStats dtls;
+  SrtpCounters srtp;
   WebRtcServerCounters servers;
 };
 

@@ -107,6 +107,7 @@ PlainTransport::~PlainTransport() {
   context_.srtp.Flush();
   rtp_.Close();
   rtcp_.Close();
+  AddCounters(&context_.closed.srtp, path_.srtp_counters());
 }
 
 // ---- Connect ----------------------------------------------------------------------------------
@@ -253,6 +254,7 @@ PlainTransportDump PlainTransport::Dump() const {
 void PlainTransport::AddTo(EngineCounters* counters, ObjectCounts* alive) const {
   core_.AddTo(counters);
   rtp_core_.AddTo(counters, alive);
+  AddCounters(&counters->srtp, path_.srtp_counters());
   ++alive->plain_transports;
 }
 

@@ -155,6 +155,7 @@ void WebRtcTransport::AddTo(EngineCounters* counters, ObjectCounts* alive) const
 void WebRtcTransport::AddConnectivityTo(EngineCounters* counters) const {
   AddCounters(&counters->ice, ice_.stats());
   AddCounters(&counters->dtls, dtls_->stats());
+  AddCounters(&counters->srtp, path_.srtp_counters());
 }
 
 WebRtcTransportStats WebRtcTransport::GetStats(Timestamp now) {

@@ -142,12 +142,24 @@ constexpr Single<IceStats> kIce[] = {
     {&IceStats::tuples_evicted, "ice_tuples_evicted_total",
      "Remote addresses of ICE transports that made room for newer ones."},
     {&IceStats::bytes_sent, "ice_bytes_sent_total", "Bytes of STUN answers sent."},
+    {&IceStats::consent_moved, "ice_consent_moved_total",
+     "Times that a selected address lost consent and another one had it."},
+    {&IceStats::consent_lost, "ice_consent_lost_total",
+     "Times that no address of a transport had consent any more."},
 };
 static_assert(Covers<IceStats>(kIceMessages, kIce), "a counter has no row");
 
 constexpr Single<DtlsStats> kDtls[] = {
     {&DtlsStats::malformed_records, "dtls_malformed_records_total",
      "DTLS records dropped because they were cut short or of no known kind."},
+    {&DtlsStats::unexpected_records, "dtls_unexpected_records_total",
+     "DTLS records in the clear that were out of place."},
+    {&DtlsStats::plaintext_alerts, "dtls_plaintext_alerts_total",
+     "DTLS alerts that came before anything was authenticated."},
+    {&DtlsStats::refused_hellos, "dtls_refused_hellos_total",
+     "ClientHellos that could not be answered."},
+    {&DtlsStats::dropped_outputs, "dtls_dropped_outputs_total",
+     "DTLS records not sent, by a mistake of the worker: please report."},
     {&DtlsStats::ignored_datagrams, "dtls_ignored_datagrams_total",
      "DTLS datagrams that came before the handshake began or after the end."},
     {&DtlsStats::dropped_application_data, "dtls_dropped_application_data_total",
@@ -156,6 +168,20 @@ constexpr Single<DtlsStats> kDtls[] = {
      "Flights of DTLS handshakes sent again."},
 };
 static_assert(Covers<DtlsStats>(kDtls), "a counter has no row");
+
+constexpr Single<SrtpCounters> kSrtp[] = {
+    {&SrtpCounters::refused_no_room, "srtp_refused_no_room_total",
+     "Packets not sent because a transport had too many SSRCs alive."},
+    {&SrtpCounters::refused_index_used, "srtp_refused_index_used_total",
+     "Packets not sent because their SRTP index may have been used before."},
+    {&SrtpCounters::refused_other, "srtp_refused_other_total",
+     "Packets not sent: impossible size, or keys that are spent."},
+    {&SrtpCounters::rollover_searches, "srtp_rollover_searches_total",
+     "Received packets that were tried at other rollover counters."},
+    {&SrtpCounters::rollovers_found, "srtp_rollovers_found_total",
+     "Received packets whose rollover counter was found so."},
+};
+static_assert(Covers<SrtpCounters>(kSrtp), "a counter has no row");
 
 constexpr Labelled<WebRtcServerCounters> kServerRefusals[] = {
     {&WebRtcServerCounters::unknown_tuple, "unknown_tuple"},
@@ -314,6 +340,7 @@ MetricsReport MakeMetricsReport(const WorkerSnapshot& snapshot) {
              kIceMessages, counters.ice);
   report.Add(kIce, counters.ice);
   report.Add(kDtls, counters.dtls);
+  report.Add(kSrtp, counters.srtp);
   report.Add("webrtc_server_packets_refused_total", "reason",
              "Packets to the ports of a WebRtcServer that belong to no transport.", kServerRefusals,
              counters.servers);
