@@ -4,7 +4,10 @@
 #include <chrono>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <optional>
@@ -12,11 +15,11 @@
 #include <vector>
 
 #include "common/socket_address.h"
-#include "controller/http/http_server.h"
 #include "controller/http/tls.h"
 #include "controller/ops/command_line.h"
 #include "controller/ops/log.h"
 #include "controller/ops/logging.h"
+#include "controller/ops/web_server.h"
 #include "controller/room/room_registry.h"
 #include "controller/shell/worker_shell.h"
 #include "controller/signalling/site.h"
@@ -82,65 +85,6 @@ WorkerPool::Options MakePoolOptions(const Config& config) {
   return options;
 }
 
-HttpLimits MakeHttpLimits(const HttpConfig& config) {
-  HttpLimits limits;
-  limits.max_body = config.max_body;
-  limits.max_websocket_message = config.max_websocket_message;
-  limits.max_websocket_queue = config.max_websocket_queue;
-  limits.max_connections = config.max_connections;
-  limits.max_connections_per_ip = config.max_connections_per_ip;
-  limits.request_time = std::chrono::seconds(config.request_timeout);
-  limits.ping_after = std::chrono::seconds(config.ping_after);
-  limits.pong_within = std::chrono::seconds(config.pong_within);
-  limits.write_time = std::chrono::seconds(config.write_timeout);
-  return limits;
-}
-
-Status ListenTls(const Config& config, HttpServer* server) {
-  TlsFiles files{config.http.tls_cert, config.http.tls_key};
-  if (files.certificate.empty()) {
-    std::vector<std::string> addresses = LocalAddresses();
-    addresses.push_back(config.http.listen_ip);
-    if (!config.media.announced_address.empty())
-      addresses.push_back(config.media.announced_address);
-    Result<TlsFiles> made = EnsureSelfSigned(config.state_dir, addresses);
-    if (!made.ok()) return made.status();
-    files = *made;
-    LogInfo("self-signed TLS certificate: {}", files.certificate);
-  }
-  const auto context = LoadTls(files);
-  if (!context.ok()) return context.status();
-  return server->Listen(config.http.listen_ip, config.http.listen_port, *context).status();
-}
-
-/// Starts what is configured; a listener that cannot start is logged. False when none could.
-bool StartListeners(const Config& config, HttpServer* server) {
-  bool any = false;
-  if (config.http.listen_port != 0) {
-    const Status tls = ListenTls(config, server);
-    if (tls.ok()) {
-      LogInfo("listening: https and wss on {} port {}", config.http.listen_ip,
-              config.http.listen_port);
-      any = true;
-    } else {
-      LogError("no https: {}", Reason(tls));
-    }
-  }
-  if (config.http.plain_listen_port != 0) {
-    const Status plain =
-        server->Listen(config.http.plain_listen_ip, config.http.plain_listen_port, nullptr)
-            .status();
-    if (plain.ok()) {
-      LogInfo("listening: http and ws on {} port {}", config.http.plain_listen_ip,
-              config.http.plain_listen_port);
-      any = true;
-    } else {
-      LogError("no plain http: {}", Reason(plain));
-    }
-  }
-  return any;
-}
-
 /// An address that a person can paste: a wildcard becomes the name of this machine to itself.
 std::string Browsable(const std::string& ip) {
   const std::optional<IpAddress> address = IpAddress::Parse(ip);
@@ -171,24 +115,49 @@ void PrintWelcome(const Config& config) {
   PrintText(text);
 }
 
-Task<void> Shutdown(HttpServer* server, RoomRegistry* rooms, WorkerPool* workers,
+Task<void> Shutdown(WebServer* web, RoomRegistry* rooms, WorkerPool* workers,
                     asio::io_context* context) {
+  co_await web->GoAway();
   rooms->CloseAll();
-  co_await Delay(std::chrono::milliseconds(100));  // let close frames leave
-  server->Stop();
+  web->Stop();
   co_await workers->Stop();
   context->stop();
 }
 
 /// What is done every second, whatever happens.
-Task<void> Housekeeping() {
-  for (;;) {
+Task<void> Housekeeping(WebServer* web) {
+  constexpr uint64_t kCertificateEvery = 5;  // seconds
+  for (uint64_t second = 1;; ++second) {
     co_await Delay(std::chrono::seconds(1));
     TellHeldBackLines();
+    if (second % kCertificateEvery == 0) web->CheckCertificate(false);
   }
 }
 
-int Run(const Config& config) {
+/// Takes the log's level from the command line, environment and config file as they are now.
+void ReloadLogLevel(const std::vector<std::string>& arguments, const HostFacts& host) {
+  const auto command = ReadCommandLine(arguments, host);
+  if (!command.ok()) {
+    LogError("log level stays: {}", Reason(command.status()));
+    return;
+  }
+  SetLogLevel(command->config.log.level);
+  LogInfo("log level is now {}", command->config.log.level);
+}
+
+/// SIGHUP: what can be read again while we run is read again.
+Task<void> ReloadOnHangup(asio::signal_set* hangup, WebServer* web,
+                          const std::vector<std::string>* arguments, const HostFacts* host) {
+  for (;;) {
+    boost::system::error_code error;
+    co_await hangup->async_wait(asio::redirect_error(asio::use_awaitable, error));
+    if (error) co_return;
+    ReloadLogLevel(*arguments, *host);
+    web->CheckCertificate(true);
+  }
+}
+
+int Run(const Config& config, const std::vector<std::string>& arguments, const HostFacts& host) {
   asio::io_context context(1);
   const asio::any_io_executor executor = context.get_executor();
   ProcessLauncher launcher(executor, MakeLauncherOptions(config));
@@ -206,8 +175,8 @@ int Run(const Config& config) {
   ProtooLimits protoo;
   protoo.requests_per_second = config.signalling.max_requests_per_second;
   Site site(executor, &rooms, config.http.web_root, std::move(protoo));
-  HttpServer server(executor, &site, MakeHttpLimits(config.http));
-  if (!StartListeners(config, &server)) return kExitUsage;
+  WebServer web(executor, &site, config);
+  if (!web.Start()) return kExitUsage;
   PrintWelcome(config);
   workers.Start();
   LogInfo("media on {}{}, {} workers", config.media.rtc_ip,
@@ -220,9 +189,11 @@ int Run(const Config& config) {
   signals.async_wait([&](const boost::system::error_code& error, int number) {
     if (error) return;
     LogInfo("signal {}: ending", number);
-    Spawn(executor, Shutdown(&server, &rooms, &workers, &context));
+    Spawn(executor, Shutdown(&web, &rooms, &workers, &context));
   });
-  Spawn(executor, Housekeeping());
+  asio::signal_set hangup(executor, SIGHUP);
+  Spawn(executor, ReloadOnHangup(&hangup, &web, &arguments, &host));
+  Spawn(executor, Housekeeping(&web));
   context.run();
   return exit_code;
 }
@@ -251,7 +222,7 @@ int Main(std::vector<std::string> arguments) {
     return kExitUsage;
   }
   std::signal(SIGPIPE, SIG_IGN);
-  const int status = Run(config);
+  const int status = Run(config, arguments, host);
   StopLogging();
   return status;
 }

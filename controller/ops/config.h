@@ -25,13 +25,20 @@ struct HttpConfig {
   std::string web_root;  ///< "" = found by ResolveDefaults
   uint32_t max_connections = 10'000;
   uint32_t max_connections_per_ip = 200;
-  uint32_t request_timeout = 15;
-  uint32_t ping_after = 60;
+  /// Web pages that may use this server besides its own, and names that it is reached by without
+  /// TLS besides localhost and its addresses; see AccessPolicy.
+  std::vector<std::string> allowed_origins;
+  std::vector<std::string> allowed_hosts;
+  uint32_t request_timeout = 5;
+  uint32_t min_body_rate = 16 * 1024;  ///< bytes a second
+  uint32_t ping_after = 25;
   uint32_t pong_within = 10;
   uint32_t write_timeout = 30;
   uint32_t max_body = 1024 * 1024;
   uint32_t max_websocket_message = 960'000;
-  uint32_t max_websocket_queue = 8 * 1024 * 1024;
+  uint32_t max_websocket_queue = 1024 * 1024;
+  uint64_t max_held = 256 * 1024 * 1024;
+  uint64_t max_held_per_ip = 64 * 1024 * 1024;
 };
 
 /// What clients may ask of REST and protoo.

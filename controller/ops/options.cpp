@@ -17,6 +17,7 @@ constexpr int64_t kMaxBitrate = 1'000'000'000;
 constexpr int64_t kMaxCount = 1'000'000;
 constexpr int64_t kMaxBytes = 256 << 20;
 constexpr int64_t kMinBytes = 1024;
+constexpr int64_t kMaxHeld = int64_t{64} << 30;
 constexpr int64_t kMaxSeconds = 86'400;
 
 Status CheckCodec(const std::string& text) { return ParseMediaCodecs({text}).status(); }
@@ -39,11 +40,24 @@ std::vector<Option> HttpOptions() {
       Integer("maxConnectionsPerIp", "N",
               "of these, from one IPv4 address or IPv6 /64; 0 = no limit (behind a proxy)",
               At(&Config::http, &HttpConfig::max_connections_per_ip), 0, kMaxCount),
-      Integer("requestTimeout", "SECONDS", "how long an HTTP request may take to arrive",
+      List("allowedOrigins", "LIST",
+           "origins of other web pages that may use this server, such as https://app.example.com, "
+           "separated by commas; * = any",
+           At(&Config::http, &HttpConfig::allowed_origins)),
+      List("allowedHosts", "LIST",
+           "names that this server is reached by without TLS, as behind a proxy, besides localhost "
+           "and its addresses, separated by commas; * = any",
+           At(&Config::http, &HttpConfig::allowed_hosts)),
+      Integer("requestTimeout", "SECONDS",
+              "how long the header of an HTTP request may take to arrive; its body as long again, "
+              "and longer by minBodyRate",
               At(&Config::http, &HttpConfig::request_timeout), 1, kMaxSeconds),
-      Integer("pingAfter", "SECONDS", "silence after which a WebSocket client is pinged",
+      Integer("minBodyRate", "BYTES",
+              "slowest that a body or WebSocket message may arrive, bytes a second",
+              At(&Config::http, &HttpConfig::min_body_rate), 1, kMaxBytes),
+      Integer("pingAfter", "SECONDS", "how often a WebSocket client is pinged",
               At(&Config::http, &HttpConfig::ping_after), 1, kMaxSeconds),
-      Integer("pongWithin", "SECONDS", "silence after the ping at which it is cut off",
+      Integer("pongWithin", "SECONDS", "silence after a ping at which it is cut off",
               At(&Config::http, &HttpConfig::pong_within), 1, kMaxSeconds),
       Integer("writeTimeout", "SECONDS",
               "how long a client may take to read a response or message before it is cut off",
@@ -53,8 +67,16 @@ std::vector<Option> HttpOptions() {
       Integer("maxWebsocketMessage", "BYTES", "longest WebSocket message received",
               At(&Config::http, &HttpConfig::max_websocket_message), kMinBytes, kMaxBytes),
       Integer("maxWebsocketQueue", "BYTES",
-              "most that may wait for a slow WebSocket client before it is cut off",
+              "most that may wait for a slow WebSocket client besides one message before it is cut "
+              "off",
               At(&Config::http, &HttpConfig::max_websocket_queue), kMinBytes, kMaxBytes),
+      Integer("maxHeld", "BYTES",
+              "most that all clients may make this program hold: messages that wait for them and "
+              "bodies that are not complete; the slowest clients go",
+              At(&Config::http, &HttpConfig::max_held), kMinBytes, kMaxHeld),
+      Integer("maxHeldPerIp", "BYTES",
+              "of that, by the clients of one IPv4 address or IPv6 /64; 0 = no limit",
+              At(&Config::http, &HttpConfig::max_held_per_ip), 0, kMaxHeld),
       Text("webRoot", "DIR", "built web app; empty = web/dist of the source tree",
            At(&Config::http, &HttpConfig::web_root)),
   };
