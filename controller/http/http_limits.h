@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 
 namespace sluice::controller {
 
@@ -31,6 +32,12 @@ struct HttpLimits {
   /// one direction for 60 s. Without a sign of life in pong_within after it, it is dropped.
   std::chrono::milliseconds ping_after{25'000};
   std::chrono::milliseconds pong_within{10'000};
+};
+
+/// WebSocket connections that the limits ended.
+struct WebSocketCounters {
+  uint64_t slow_readers = 0;   ///< did not read what was sent to them
+  uint64_t slow_messages = 0;  ///< did not finish a message in time
 };
 
 /// How long a body or message of which `size` bytes are there may have taken until now.

@@ -144,6 +144,9 @@ size_t HttpServer::websockets() const { return context_->websockets.size(); }
 const ConnectionTable::Counters& HttpServer::connection_counters() const {
   return context_->table.counters();
 }
+const WebSocketCounters& HttpServer::websocket_counters() const {
+  return context_->websocket_counters;
+}
 const AccessPolicy::Counters& HttpServer::access_counters() const {
   return context_->access.counters();
 }

@@ -43,6 +43,7 @@ class HttpServer {
   /// What the limits of connections and held bytes have refused and ended.
   const ConnectionTable::Counters& connection_counters() const;
   const AccessPolicy::Counters& access_counters() const;
+  const WebSocketCounters& websocket_counters() const;
 
  private:
   struct Listener;

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
-#include <cstdint>
 #include <memory>
 #include <set>
 #include <string>
@@ -33,8 +32,7 @@ struct ServerContext {
   ConnectionTable table;
   std::set<WebSocketLink*> websockets;  ///< the open ones
   bool stopped = false;
-  uint64_t slow_readers = 0;   ///< WebSockets cut off because they do not read
-  uint64_t slow_messages = 0;  ///< WebSockets cut off because a message came too slowly
+  WebSocketCounters websocket_counters;
 };
 
 /// What a connection needs to know of where it came from.

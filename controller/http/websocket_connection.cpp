@@ -74,7 +74,7 @@ class WebSocketConnection : public WebSocketLink,
   void Send(std::shared_ptr<const std::string> text) override {
     if (dead_ || closing_) return;
     if (queued_bytes_ > context_->limits.max_websocket_queue) {
-      ++context_->slow_readers;
+      ++context_->websocket_counters.slow_readers;
       spdlog::warn("a WebSocket client does not read: {} bytes wait for it, it is cut off",
                    queued_bytes_);
       Drop();
@@ -215,13 +215,13 @@ class WebSocketConnection : public WebSocketLink,
       return;
     }
     if (writing_ && now >= write_started_ + limits.write_time) {
-      ++context_->slow_readers;
+      ++context_->websocket_counters.slow_readers;
       spdlog::info("a WebSocket client does not read, it is cut off");
       Drop();
       return;
     }
     if (message_since_ && now >= *message_since_ + BodyTime(limits, incoming_.size())) {
-      ++context_->slow_messages;
+      ++context_->websocket_counters.slow_messages;
       spdlog::info("a WebSocket client sends a message too slowly, it is cut off");
       Drop();
       return;

@@ -432,6 +432,7 @@ TEST_CASE("websocket: a message that comes too slowly ends the connection") {
   client->Send(Frame(kText, "0123456789").substr(0, 10));
   CHECK(fixture.Until([&] { return session->closed; }));
   CHECK(session->texts.empty());
+  CHECK(fixture.server.websocket_counters().slow_messages == 1);
 }
 
 TEST_CASE("websocket: binary messages and control frames are told to the session") {
