@@ -174,7 +174,9 @@ int Run(const Config& config, const std::vector<std::string>& arguments, const H
   });
   ProtooLimits protoo;
   protoo.requests_per_second = config.signalling.max_requests_per_second;
-  Site site(executor, &rooms, config.http.web_root, std::move(protoo));
+  Site site(
+      executor, &rooms, config.http.web_root, std::move(protoo),
+      {config.signalling.max_transports_per_broadcaster, config.signalling.max_transports_per_ip});
   WebServer web(executor, &site, config);
   if (!web.Start()) return kExitUsage;
   PrintWelcome(config);

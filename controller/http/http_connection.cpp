@@ -101,6 +101,7 @@ class HttpConnection {
     request.secure = stream_->secure();
     request.local_ip = origin_.local_ip;
     request.client_ip = origin_.client_ip;
+    request.source = origin_.source;
     request.remote = origin_.remote;
     const bool head = request.method == "HEAD";
     if (auto refused = context_->access.Refuse(request, upgrade)) {

@@ -59,6 +59,7 @@ void Admit(const std::shared_ptr<ServerContext>& context, tcp::socket socket,
   }
   ConnectionOrigin origin;
   origin.local_ip = local.address().to_string();
+  origin.source = SourceOf(client.address());
   origin.client_ip = client.address().to_string();
   origin.remote = client.address().to_string() + ":" + std::to_string(client.port());
   Spawn(context->executor,

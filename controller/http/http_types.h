@@ -28,6 +28,7 @@ struct HttpRequest {
   bool secure = false;    ///< over TLS
   std::string local_ip;   ///< address of ours that the client connected to
   std::string client_ip;  ///< address of the client, or of the proxy in front of us
+  std::string source;     ///< whom it counts for: IPv4 address or /64 of an IPv6 one
   std::string remote;     ///< the same with the port, for the log
 };
 

@@ -38,6 +38,7 @@ struct ServerContext {
 /// What a connection needs to know of where it came from.
 struct ConnectionOrigin {
   std::string client_ip;
+  std::string source;    ///< whom the connection counts for
   std::string remote;    ///< address and port of the client, for the log
   std::string local_ip;  ///< of our end
 };

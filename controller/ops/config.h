@@ -44,6 +44,8 @@ struct HttpConfig {
 /// What clients may ask of REST and protoo.
 struct SignallingConfig {
   uint32_t max_requests_per_second = 100;
+  uint32_t max_transports_per_broadcaster = 16;  ///< 0 = no limit
+  uint32_t max_transports_per_ip = 100;          ///< by REST; 0 = no limit
 };
 
 struct RoomsConfig {

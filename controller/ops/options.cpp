@@ -136,6 +136,12 @@ std::vector<Option> SignallingOptions() {
   return {
       Integer("maxRequestsPerSecond", "N", "protoo requests of one peer; 0 = no limit",
               At(&Config::signalling, &SignallingConfig::max_requests_per_second), 0, kMaxCount),
+      Integer("maxTransportsPerBroadcaster", "N", "transports of one broadcaster; 0 = no limit",
+              At(&Config::signalling, &SignallingConfig::max_transports_per_broadcaster), 0,
+              kMaxCount),
+      Integer("maxTransportsPerIp", "N",
+              "transports of all broadcasters of one IPv4 address or IPv6 /64; 0 = no limit",
+              At(&Config::signalling, &SignallingConfig::max_transports_per_ip), 0, kMaxCount),
   };
 }
 

@@ -66,6 +66,8 @@ struct Transport {
   PlainTransportInfo plain_info;
   std::shared_ptr<Shard> shard;  ///< where it is
   std::unique_ptr<WorkerTransport> remote;
+  /// Its place in the quota of who asked for it (TransportQuota); given back when it is gone.
+  std::shared_ptr<void> quota_place;
 };
 
 struct Producer {

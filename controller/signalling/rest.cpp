@@ -265,14 +265,24 @@ Task<HttpResponse> RestApi::DeleteBroadcaster(Call call) {
 Task<HttpResponse> RestApi::CreateTransport(Call call) {
   const json::value* type = call.body.if_contains("type");
   const bool is_string = type && type->is_string();
-  if (is_string && type->get_string() == "webrtc") {
+  const bool webrtc = is_string && type->get_string() == "webrtc";
+  if (!webrtc && (!is_string || type->get_string() != "plain")) {
+    co_return ErrorResponse(TypeError("invalid type"));
+  }
+  Result<TransportQuota::Place> place =
+      quota_.Take(call.room->id() + "/" + call.broadcaster->id, call.request.source);
+  if (!place.ok()) co_return ErrorResponse(place.status());
+  const auto keep = [&](const std::string& id) {
+    const auto made = call.broadcaster->transports.find(id);
+    if (made != call.broadcaster->transports.end()) made->second->quota_place = *std::move(place);
+  };
+  if (webrtc) {
     const Result<WebRtcTransportInfo> info =
         co_await call.room->CreateWebRtcTransport(call.broadcaster, Room::TransportRequest{});
     if (!info.ok()) co_return ErrorResponse(info.status());
+    keep(info->id);
     co_return JsonResponse(ToJson(*info));
   }
-  if (!is_string || type->get_string() != "plain")
-    co_return ErrorResponse(TypeError("invalid type"));
   const Result<bool> rtcp_mux = OptionalBool(call.body, "rtcpMux", kPrefix, false);
   if (!rtcp_mux.ok()) co_return ErrorResponse(rtcp_mux.status());
   const Result<bool> comedia = OptionalBool(call.body, "comedia", kPrefix, true);
@@ -280,6 +290,7 @@ Task<HttpResponse> RestApi::CreateTransport(Call call) {
   const Result<PlainTransportInfo> info =
       co_await call.room->CreatePlainTransport(call.broadcaster, *rtcp_mux, *comedia);
   if (!info.ok()) co_return ErrorResponse(info.status());
+  keep(info->id);
   co_return JsonResponse(ToJson(*info));
 }
 

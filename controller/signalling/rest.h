@@ -6,6 +6,7 @@
 
 #include "controller/http/http_types.h"
 #include "controller/room/room_registry.h"
+#include "controller/signalling/transport_quota.h"
 
 namespace sluice::controller {
 
@@ -13,7 +14,8 @@ namespace sluice::controller {
 /// of a room operation. Stateless: everything lives in the rooms.
 class RestApi {
  public:
-  explicit RestApi(RoomRegistry* rooms) : rooms_(rooms) {}
+  explicit RestApi(RoomRegistry* rooms, TransportQuota::Limits limits = {})
+      : rooms_(rooms), quota_(limits) {}
 
   /// True when the path is one of ours (whatever the method).
   static bool Owns(std::string_view path);
@@ -35,6 +37,7 @@ class RestApi {
   HttpResponse ProduceData(const Call& call);
 
   RoomRegistry* rooms_;
+  TransportQuota quota_;
 };
 
 /// Whether the same request may succeed soon: no worker runs, or it has too much to do.

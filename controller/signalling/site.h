@@ -15,8 +15,10 @@ namespace sluice::controller {
 class Site : public HttpService {
  public:
   Site(const asio::any_io_executor& executor, RoomRegistry* rooms, std::string web_root,
-       ProtooLimits protoo)
-      : rest_(rooms), protoo_(executor, rooms, std::move(protoo)), files_(std::move(web_root)) {}
+       ProtooLimits protoo, TransportQuota::Limits transports = {})
+      : rest_(rooms, transports),
+        protoo_(executor, rooms, std::move(protoo)),
+        files_(std::move(web_root)) {}
 
   Task<HttpResponse> Respond(HttpRequest request) override;
   Task<UpgradeDecision> Upgrade(HttpRequest request) override;

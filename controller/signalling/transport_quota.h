@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "common/status.h"
+
+namespace sluice::controller {
+
+/// How many transports, which take ports, one broadcaster and one source of requests may have. A
+/// source is an IPv4 address or the /64 of an IPv6 one.
+class TransportQuota {
+ public:
+  /// 0 = no limit.
+  struct Limits {
+    size_t per_broadcaster = 16;  ///< scripts make one for each kind of media
+    size_t per_source = 100;
+  };
+  /// Given back when the last copy is gone; kept with the transport that it is for.
+  using Place = std::shared_ptr<void>;
+
+  explicit TransportQuota(Limits limits) : limits_(limits) {}
+
+  /// A place for a transport that will be made. Error names the limit that is reached.
+  Result<Place> Take(const std::string& broadcaster, const std::string& source);
+
+  uint64_t refused() const { return refused_; }
+
+ private:
+  struct Counts {
+    std::map<std::string, size_t> broadcasters;
+    std::map<std::string, size_t> sources;
+  };
+
+  Limits limits_;
+  std::shared_ptr<Counts> counts_ = std::make_shared<Counts>();  ///< places may outlive us
+  uint64_t refused_ = 0;
+};
+
+}  // namespace sluice::controller
