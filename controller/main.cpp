@@ -1,7 +1,6 @@
 // sluice: the controller. Reads the configuration, starts the media workers and serves.
 
 #include <unistd.h>
-#include <chrono>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -12,13 +11,18 @@
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/socket_address.h"
 #include "controller/http/tls.h"
+#include "controller/ops/auth.h"
 #include "controller/ops/command_line.h"
+#include "controller/ops/controller_metrics.h"
+#include "controller/ops/health.h"
 #include "controller/ops/log.h"
 #include "controller/ops/logging.h"
+#include "controller/ops/token_command.h"
 #include "controller/ops/web_server.h"
 #include "controller/room/room_registry.h"
 #include "controller/shell/worker_shell.h"
@@ -157,6 +161,26 @@ Task<void> ReloadOnHangup(asio::signal_set* hangup, WebServer* web,
   }
 }
 
+int64_t SecondsSince1970() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+/// Says once that strangers may take part, where they can come from elsewhere.
+void WarnIfOpen(const Config& config) {
+  if (!config.security.auth_secret.empty()) return;
+  const HttpConfig& http = config.http;
+  for (const auto& [ip, port] : {std::pair(http.listen_ip, http.listen_port),
+                                 std::pair(http.plain_listen_ip, http.plain_listen_port)}) {
+    if (port == 0 || IsLoopback(ip)) continue;
+    LogWarn(
+        "authSecret is not set: everybody who reaches {} port {} may open rooms, publish and watch",
+        ip, port);
+    return;
+  }
+}
+
 int Run(const Config& config, const std::vector<std::string>& arguments, const HostFacts& host) {
   asio::io_context context(1);
   const asio::any_io_executor executor = context.get_executor();
@@ -174,12 +198,21 @@ int Run(const Config& config, const std::vector<std::string>& arguments, const H
   });
   ProtooLimits protoo;
   protoo.requests_per_second = config.signalling.max_requests_per_second;
+  const RequestAuth auth(Authority(config.security.auth_secret), SecondsSince1970);
+  CountingParts parts{nullptr, nullptr, &rooms, &workers};
+  HealthPages::Sources sources;
+  sources.not_ready = [&workers] { return workers.ready() ? "" : "no media worker is ready"; };
+  sources.collect = [&parts](MetricsPage* page) { return CollectMetrics(&parts, page); };
   Site site(
-      executor, &rooms, config.http.web_root, std::move(protoo),
+      executor, &rooms, config.http.web_root, std::move(protoo), auth,
+      HealthPages(std::move(sources), config.security.metrics_anywhere),
       {config.signalling.max_transports_per_broadcaster, config.signalling.max_transports_per_ip});
   WebServer web(executor, &site, config);
+  parts.server = &web.server();
+  parts.site = &site;
   if (!web.Start()) return kExitUsage;
   PrintWelcome(config);
+  WarnIfOpen(config);
   workers.Start();
   LogInfo("media on {}{}, {} workers", config.media.rtc_ip,
           config.media.announced_address.empty()
@@ -200,12 +233,26 @@ int Run(const Config& config, const std::vector<std::string>& arguments, const H
   return exit_code;
 }
 
+int PrintToken(const std::vector<std::string>& arguments, const HostFacts& host) {
+  const Result<std::string> token = RunTokenCommand(arguments, host, SecondsSince1970());
+  if (!token.ok()) {
+    std::fprintf(stderr, "sluice: %s\n", std::string(Reason(token.status())).c_str());
+    return kExitUsage;
+  }
+  std::fputs(token->c_str(), stdout);
+  return 0;
+}
+
 int Main(std::vector<std::string> arguments) {
   HostFacts host = ThisHost();
   host.addresses = LocalAddresses;
   if (!arguments.empty() && arguments.front() == "worker-shell") {
     arguments.erase(arguments.begin());
     return shell::RunWorkerShell(arguments, host.program_folder + "/sluice-worker");
+  }
+  if (!arguments.empty() && arguments.front() == "token") {
+    arguments.erase(arguments.begin());
+    return PrintToken(arguments, host);
   }
   auto command = ReadCommandLine(arguments, host);
   if (!command.ok()) {

@@ -22,6 +22,8 @@ struct HttpRequest {
   std::string accept;
   std::string websocket_protocols;  ///< Sec-WebSocket-Protocol as sent
   std::string if_none_match;
+  std::string authorization;       ///< as sent; never to be logged
+  std::string broadcaster_secret;  ///< X-Broadcaster-Secret; never to be logged
   std::string body;
   std::string host;       ///< host[:port] that the client asked for; "" in HTTP/1.0
   std::string origin;     ///< the page that a browser asks for, "" when it is none

@@ -182,6 +182,8 @@ HttpRequest RequestReader::Take() {
   request.accept = Text(message[http::field::accept]);
   request.websocket_protocols = Text(message[http::field::sec_websocket_protocol]);
   request.if_none_match = Text(message[http::field::if_none_match]);
+  request.authorization = Text(message[http::field::authorization]);
+  request.broadcaster_secret = Text(message["X-Broadcaster-Secret"]);
   request.body = std::move(message.body());
   return request;
 }

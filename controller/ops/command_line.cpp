@@ -25,7 +25,7 @@ constexpr const char* kFooter =
     "environment over the file.\n"
     "\n"
     "sluice worker-shell drives one media worker by hand, over the JSON room protocol: see sluice "
-    "worker-shell --help.";
+    "worker-shell --help. sluice token makes tokens for a server with an authSecret.";
 
 constexpr const char* kConfigVariable = "SLUICE_CONFIG";
 constexpr const char* kConfigHelp = "config file (TOML)";
@@ -137,19 +137,21 @@ Status ReadSecret(Given* given) {
   return absl::OkStatus();
 }
 
-Status Apply(GivenValues given, Config* config) {
+Status ApplyOne(const Option& option, Given given, Config* config) {
+  const bool shows = option.kind != Option::Kind::kSecret || given.names_file;
+  std::string written;
+  for (const std::string& value : given.values) written += (written.empty() ? "" : ",") + value;
+  if (given.names_file) SLUICE_RETURN_IF_ERROR(ReadSecret(&given));
+  const Status set = option.set(*config, given.values);
+  if (set.ok()) return set;
+  return TypeError("option " + given.from + (shows ? " \"" + written + "\"" : "") + ": " +
+                   std::string(Reason(set)));
+}
+
+Status Apply(const GivenValues& given, Config* config) {
   for (const Option& option : Options()) {
     const auto it = given.find(option.name);
-    if (it == given.end()) continue;
-    Given& values = it->second;
-    const bool secret = option.kind == Option::Kind::kSecret;
-    std::string written;
-    for (const std::string& value : values.values) written += (written.empty() ? "" : ",") + value;
-    if (values.names_file) SLUICE_RETURN_IF_ERROR(ReadSecret(&values));
-    const Status set = option.set(*config, values.values);
-    if (set.ok()) continue;
-    const std::string shown = secret && !values.names_file ? "" : " \"" + written + "\"";
-    return TypeError("option " + values.from + shown + ": " + std::string(Reason(set)));
+    if (it != given.end()) SLUICE_RETURN_IF_ERROR(ApplyOne(option, it->second, config));
   }
   return absl::OkStatus();
 }
@@ -220,10 +222,26 @@ Result<CommandLine> ReadCommandLine(const std::vector<std::string>& arguments,
   GivenValues given = Collect(flags, host);
   if (config_path.empty()) config_path = host.environment(kConfigVariable).value_or("");
   if (!config_path.empty()) SLUICE_RETURN_IF_ERROR(ReadFile(config_path, &given));
-  SLUICE_RETURN_IF_ERROR(Apply(std::move(given), &result.config));
+  SLUICE_RETURN_IF_ERROR(Apply(given, &result.config));
   ResolveDefaults(host, &result.config);
   SLUICE_RETURN_IF_ERROR(CheckConfig(result.config));
   return result;
+}
+
+Result<Secret> ReadAuthSecret(const std::string& file, const HostFacts& host) {
+  const Option* option = FindOption("authSecret");
+  Given given{{file}, "--authSecret", true};
+  if (file.empty()) {
+    const auto value = host.environment(option->environment());
+    if (!value) {
+      return TypeError("option --authSecret: must name a file, or " + option->environment() +
+                       " must hold the secret");
+    }
+    given = {{*value}, option->environment(), false};
+  }
+  Config config;
+  SLUICE_RETURN_IF_ERROR(ApplyOne(*option, std::move(given), &config));
+  return config.security.auth_secret;
 }
 
 }  // namespace sluice::controller

@@ -23,4 +23,8 @@ struct CommandLine {
 Result<CommandLine> ReadCommandLine(const std::vector<std::string>& arguments,
                                     const HostFacts& host);
 
+/// The option authSecret alone, for other commands: from `file` (--authSecret) or, when that is "",
+/// the environment. An error when neither is given.
+Result<Secret> ReadAuthSecret(const std::string& file, const HostFacts& host);
+
 }  // namespace sluice::controller

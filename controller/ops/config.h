@@ -88,6 +88,12 @@ struct WorkersConfig {
   std::vector<std::string> log_tags;
 };
 
+/// Who may do what (auth.h), and what is told to whom.
+struct SecurityConfig {
+  Secret auth_secret;             ///< empty = everybody may take part
+  bool metrics_anywhere = false;  ///< /metrics, /healthz, /readyz also over TLS and from elsewhere
+};
+
 struct LogConfig {
   std::string level = "info";
 };
@@ -98,6 +104,7 @@ struct Config {
   RoomsConfig rooms;
   MediaConfig media;
   WorkersConfig workers;
+  SecurityConfig security;
   LogConfig log;
   std::string state_dir;  ///< "" = found by ResolveDefaults
 };

@@ -2,6 +2,7 @@
 
 #include <cctype>
 
+#include "controller/ops/jwt.h"
 #include "controller/ops/option_kinds.h"
 
 namespace sluice::controller {
@@ -160,6 +161,20 @@ std::vector<Option> WorkerOptions() {
   };
 }
 
+std::vector<Option> SecurityOptions() {
+  return {
+      SecretText("authSecret",
+                 "file that holds the secret that tokens are signed with (HS256, HS384, HS512), 32 "
+                 "bytes or more; the variable holds the secret itself. Without it, everybody who "
+                 "reaches the server may take part",
+                 At(&Config::security, &SecurityConfig::auth_secret), kMinAuthSecret),
+      Boolean("metricsAnywhere",
+              "whether /metrics, /healthz and /readyz are answered over TLS and to other machines; "
+              "false = only on the plain port to this machine",
+              At(&Config::security, &SecurityConfig::metrics_anywhere)),
+  };
+}
+
 std::vector<Option> ProgramOptions() {
   return {
       Text("stateDir", "DIR", "where the self-signed certificate is kept", At(&Config::state_dir)),
@@ -170,8 +185,8 @@ std::vector<Option> ProgramOptions() {
 
 std::vector<Option> MakeOptions() {
   std::vector<Option> all;
-  for (const auto& part :
-       {HttpOptions, MediaOptions, RoomOptions, SignallingOptions, WorkerOptions, ProgramOptions}) {
+  for (const auto& part : {HttpOptions, MediaOptions, RoomOptions, SignallingOptions, WorkerOptions,
+                           SecurityOptions, ProgramOptions}) {
     for (Option& option : part()) all.push_back(std::move(option));
   }
   return all;

@@ -10,6 +10,7 @@
 
 #include "common/rtp_parameters.h"
 #include "common/status.h"
+#include "controller/ops/auth.h"
 #include "controller/ortc/capabilities.h"
 #include "controller/room/room_event.h"
 #include "controller/room/soft_value.h"
@@ -100,6 +101,7 @@ struct Consumer {
 /// A peer or a broadcaster: whoever owns transports in a room. A broadcaster has no link.
 struct Participant {
   std::string id;
+  Owner owner;
   std::string display_name;
   ClientText device;
   std::optional<RtpCapabilities> capabilities;  ///< absent: does not consume
@@ -136,6 +138,7 @@ struct BroadcastPlan {
   ClientText device;
   std::optional<RtpCapabilities> capabilities;
   std::vector<Transport> transports;
+  Owner owner;
 };
 
 /// Where the peer's next consumer goes: of its receiving transports the newest that is connected,

@@ -86,13 +86,18 @@ Status Room::CheckAlive(const Participant& participant) const {
 // ---- Peers
 
 Result<std::shared_ptr<Participant>> Room::Connect(const std::string& peer_id,
-                                                   std::shared_ptr<PeerLink> link) {
+                                                   std::shared_ptr<PeerLink> link, Owner owner,
+                                                   bool may_replace) {
   if (closed_) return Error("room closed");
   const auto old = std::find_if(peers_.begin(), peers_.end(),
                                 [&](const auto& peer) { return peer->id == peer_id; });
   if (broadcasters_.contains(peer_id)) {
     // Else this peer's leaving would end the broadcaster on every screen.
     return Error("peer with id \"" + peer_id + "\" is a broadcaster");
+  }
+  if (old != peers_.end() && !may_replace && !IsOwner((*old)->owner, owner)) {
+    return absl::AlreadyExistsError("peer with id \"" + peer_id +
+                                    "\" is connected from another address");
   }
   if (old == peers_.end() && peers_.size() >= settings_.max_peers) {
     return Error("room \"" + id_ + "\" is full: it holds " + std::to_string(settings_.max_peers) +
@@ -101,6 +106,7 @@ Result<std::shared_ptr<Participant>> Room::Connect(const std::string& peer_id,
   auto peer = std::make_shared<Participant>();
   peer->id = peer_id;
   peer->link = std::move(link);
+  peer->owner = std::move(owner);
   // The newcomer is in before the old one leaves, so that the room is never empty in between.
   std::shared_ptr<Participant> replaced;
   if (old != peers_.end()) replaced = *old;

@@ -81,9 +81,11 @@ class Room : public std::enable_shared_from_this<Room> {
 
   // ---- Peers
 
-  /// A client connected. A peer of the same id is replaced: it leaves, the room stays open.
+  /// A client connected. A peer of the same id is replaced if it belongs to the same `owner` or
+  /// `may_replace` says so: it leaves, the room stays open. AlreadyExists if not.
   Result<std::shared_ptr<Participant>> Connect(const std::string& peer_id,
-                                               std::shared_ptr<PeerLink> link);
+                                               std::shared_ptr<PeerLink> link, Owner owner = {},
+                                               bool may_replace = false);
   /// The client is gone (or is sent away: its link is closed with kCloseForGood).
   void Leave(const std::shared_ptr<Participant>& peer);
   /// Joined peers and broadcasters but `except`.

@@ -105,7 +105,8 @@ std::vector<BroadcastPlan> Room::PlanBroadcasts() const {
   std::vector<BroadcastPlan> plans;
   for (const auto& [id, broadcaster] : broadcasters_) {
     BroadcastPlan plan{
-        id, broadcaster->display_name, broadcaster->device, broadcaster->capabilities, {}};
+        id, broadcaster->display_name, broadcaster->device, broadcaster->capabilities,
+        {}, broadcaster->owner};
     for (const auto& [transport_id, transport] : broadcaster->transports) {
       if (!transport->plain) continue;
       BroadcastPlan::Transport planned{
@@ -128,6 +129,7 @@ Task<Status> Room::Restore(BroadcastPlan plan) {
   Result<std::shared_ptr<Participant>> broadcaster = CreateBroadcaster(
       plan.id, std::move(plan.display_name), std::move(plan.device), std::move(plan.capabilities));
   if (!broadcaster.ok()) co_return broadcaster.status();
+  (*broadcaster)->owner = std::move(plan.owner);
   for (BroadcastPlan::Transport& planned : plan.transports) {
     PlainTransportOptions options = planned.options;
     options.listen.port = planned.info.port;

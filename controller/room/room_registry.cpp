@@ -114,4 +114,13 @@ void RoomRegistry::CloseAll() {
   for (const auto& [id, room] : rooms) room->Close(EndReason::kShutdown);
 }
 
+RoomRegistry::People RoomRegistry::CountPeople() const {
+  People people;
+  for (const auto& [id, room] : rooms_) {
+    people.peers += room->peer_count();
+    people.broadcasters += room->broadcaster_count();
+  }
+  return people;
+}
+
 }  // namespace sluice::controller

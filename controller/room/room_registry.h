@@ -32,6 +32,12 @@ class RoomRegistry {
   void CloseAll();
 
   size_t size() const { return rooms_.size(); }
+  struct People {
+    size_t peers = 0;
+    size_t broadcasters = 0;
+  };
+  /// Those of all rooms.
+  People CountPeople() const;
 
  private:
   /// A room being made: the callers that wait for it have copies.

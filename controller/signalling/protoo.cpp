@@ -25,7 +25,7 @@ constexpr std::string_view kSubprotocol = "protoo";
 constexpr std::string_view kProtocolVersion = "3.27.1";
 constexpr uint32_t kRequestIdBound = 10'000'001;  // ids 0..10000000
 constexpr int kErrorCode = 500;
-constexpr int kThrottleForbidden = 403;
+constexpr int kErrorForbidden = 403;
 constexpr uint16_t kClosePolicy = 1008;       // RFC 6455 §7.4.1
 constexpr uint32_t kRefusalsPerRequest = 10;  // refused requests for each that may be made
 
@@ -77,6 +77,16 @@ bool IsTruthy(const json::object& message, std::string_view name) {
   return true;
 }
 
+/// Permissions of which one is needed to be in a room.
+constexpr Permissions kTakePart =
+    Permissions(Permission::kPublish) | Permission::kSubscribe | Permission::kData;
+
+/// Whether a token says that the client is this peer: it may then take the place of a connection
+/// that it has lost, from any address.
+bool MayReplace(const ProtooClient& client) {
+  return client.grants.admin() || client.grants.peer == client.peer_id;
+}
+
 }  // namespace
 
 Task<UpgradeDecision> ProtooGateway::Upgrade(HttpRequest request) {
@@ -97,6 +107,15 @@ Task<UpgradeDecision> ProtooGateway::Upgrade(HttpRequest request) {
     decision.rejection = Reject(400, std::string(Reason(valid)), true);
     co_return decision;
   }
+  Result<Grants> grants = auth_.GrantsOf(request);
+  Status allowed = grants.status();
+  if (allowed.ok()) allowed = grants->Check({room_id, peer_id, kTakePart});
+  if (!allowed.ok()) {
+    LogInfo("room {}: peer {} of {} not let in: {}", room_id, peer_id, request.remote,
+            Reason(allowed));
+    decision.rejection = Reject(AuthHttpStatus(allowed), std::string(Reason(allowed)), true);
+    co_return decision;
+  }
   const int replicas = ReplicaCount(QueryValue(request, "consumerReplicas"));
   Result<std::shared_ptr<Room>> room = co_await rooms_->GetOrCreate(room_id, replicas);
   if (!room.ok()) {
@@ -107,15 +126,17 @@ Task<UpgradeDecision> ProtooGateway::Upgrade(HttpRequest request) {
     if (busy) decision.rejection.headers.emplace_back("Retry-After", kRetryAfterSeconds);
     co_return decision;
   }
-  decision.session = std::make_shared<ProtooSession>(executor_, *std::move(room), peer_id, limits_);
+  decision.session = std::make_shared<ProtooSession>(
+      executor_, *std::move(room), ProtooClient{peer_id, request.client_ip, *std::move(grants)},
+      limits_);
   decision.subprotocol = std::string(kSubprotocol);
   co_return decision;
 }
 
 ProtooSession::ProtooSession(const asio::any_io_executor& executor, std::shared_ptr<Room> room,
-                             std::string peer_id, const ProtooLimits& limits)
+                             ProtooClient client, const ProtooLimits& limits)
     : room_(std::move(room)),
-      peer_id_(std::move(peer_id)),
+      client_(std::move(client)),
       tasks_(executor),
       limits_(limits),
       request_rate_(limits.requests_per_second, limits.now()),
@@ -125,18 +146,28 @@ ProtooSession::~ProtooSession() = default;
 
 void ProtooSession::OnOpen(std::shared_ptr<WebSocketLink> link) {
   link_ = std::move(link);
-  Result<std::shared_ptr<Participant>> peer = room_->Connect(peer_id_, shared_from_this());
+  Result<std::shared_ptr<Participant>> peer = room_->Connect(
+      client_.peer_id, shared_from_this(), Owner{client_.address, ""}, MayReplace(client_));
   if (!peer.ok()) {
-    spdlog::info("room {}: peer {} not let in: {}", room_->id(), peer_id_, Reason(peer.status()));
-    // A room that closed meanwhile is made anew when the client comes back.
-    link_->Close(room_->closed() ? kCloseReconnect : kCloseForGood, Reason(peer.status()));
+    spdlog::info("room {}: peer {} not let in: {}", room_->id(), client_.peer_id,
+                 Reason(peer.status()));
+    // A room that closed meanwhile is made anew when the client comes back; a connection of its own
+    // that it has lost ends in half a minute.
+    const bool again = room_->closed() || absl::IsAlreadyExists(peer.status());
+    link_->Close(again ? kCloseReconnect : kCloseForGood, Reason(peer.status()));
     return;
   }
   peer_ = *std::move(peer);
-  spdlog::info("room {}: peer {} connected", room_->id(), peer_id_);
+  spdlog::info("room {}: peer {} connected", room_->id(), client_.peer_id);
   Send({{"notification", true},
         {"method", "mediasoup-version"},
         {"data", json::object{{"version", kProtocolVersion}}}});
+}
+
+SubscriptionPolicy ProtooSession::policy() const {
+  const bool receives =
+      client_.grants.admin() || client_.grants.permissions.Has(Permission::kSubscribe);
+  return receives ? SubscriptionPolicy::kAutomatic : SubscriptionPolicy::kOnRequest;
 }
 
 void ProtooSession::OnClosed() {
@@ -148,7 +179,7 @@ void ProtooSession::OnClosed() {
   const std::shared_ptr<Room> room = std::exchange(room_, nullptr);
   const std::shared_ptr<Participant> peer = std::exchange(peer_, nullptr);
   if (!peer) return;
-  spdlog::info("room {}: peer {} disconnected", room->id(), peer_id_);
+  spdlog::info("room {}: peer {} disconnected", room->id(), client_.peer_id);
   room->Leave(peer);
 }
 
@@ -270,6 +301,10 @@ void ProtooSession::OnRequest(const json::object& message) {
     SendError(*id, kErrorCode, "unknown request.method \"" + name + "\"");
     return;
   }
+  if (!client_.grants.admin() && !client_.grants.permissions.HasAny(known->second.any_of)) {
+    SendError(*id, kErrorForbidden, "this needs the permission " + known->second.any_of.Describe());
+    return;
+  }
   Context context{room_, peer_, {}};
   if (const json::value* data = message.if_contains("data"); data && data->is_object()) {
     context.data = data->get_object();
@@ -281,7 +316,7 @@ void ProtooSession::OnRequest(const json::object& message) {
 Task<void> ProtooSession::Handle(std::shared_ptr<ProtooSession> self, json::value id,
                                  const Method* method, Context context) {
   if (method->handler == &ProtooSession::RefuseThrottle) {
-    self->SendError(id, kThrottleForbidden, "network throttling is not enabled on this server");
+    self->SendError(id, kErrorForbidden, "network throttling is not enabled on this server");
   } else if (method->needs_join && !context.peer->joined) {
     self->SendError(id, kErrorCode, "Peer not yet joined");
   } else {

@@ -14,6 +14,7 @@
 
 #include "controller/http/http_types.h"
 #include "controller/room/room_registry.h"
+#include "controller/signalling/request_auth.h"
 #include "controller/signalling/token_bucket.h"
 #include "controller/worker/promise.h"
 #include "controller/worker/task_scope.h"
@@ -36,16 +37,26 @@ struct ProtooLimits {
 /// Decides on WebSocket connections of protoo clients (docs/protocols/room-api.md).
 class ProtooGateway {
  public:
-  ProtooGateway(const asio::any_io_executor& executor, RoomRegistry* rooms, ProtooLimits limits)
-      : executor_(executor), rooms_(rooms), limits_(std::move(limits)) {}
+  ProtooGateway(const asio::any_io_executor& executor, RoomRegistry* rooms, ProtooLimits limits,
+                RequestAuth auth = {})
+      : executor_(executor), rooms_(rooms), limits_(std::move(limits)), auth_(std::move(auth)) {}
 
-  /// 403 without the sub-protocol, 400 without (valid) roomId and peerId; makes the room.
+  /// 403 without the sub-protocol, 400 without (valid) roomId and peerId, 401 or 403 without grants
+  /// for them; makes the room.
   Task<UpgradeDecision> Upgrade(HttpRequest request);
 
  private:
   asio::any_io_executor executor_;
   RoomRegistry* rooms_;
   ProtooLimits limits_;
+  RequestAuth auth_;
+};
+
+/// Who is at the other end of a protoo connection.
+struct ProtooClient {
+  std::string peer_id;
+  std::string address;  ///< without the port
+  Grants grants;
 };
 
 /// One protoo client: turns its requests into room operations and the room's notifications and
@@ -59,7 +70,7 @@ class ProtooSession : public WebSocketEvents,
   static constexpr size_t kMaxClientRequests = 256;
 
   ProtooSession(const asio::any_io_executor& executor, std::shared_ptr<Room> room,
-                std::string peer_id, const ProtooLimits& limits);
+                ProtooClient client, const ProtooLimits& limits);
   ~ProtooSession() override;
 
   void OnOpen(std::shared_ptr<WebSocketLink> link) override;
@@ -67,6 +78,8 @@ class ProtooSession : public WebSocketEvents,
   void OnIgnored() override;
   void OnClosed() override;
 
+  /// Who may not receive media is offered none.
+  SubscriptionPolicy policy() const override;
   void OnEvent(const RoomMessage& message) override;
   void Offer(const std::vector<std::shared_ptr<Consumer>>& consumers,
              Promise<Status> answer) override;
@@ -93,6 +106,7 @@ class ProtooSession : public WebSocketEvents,
   struct Method {
     Handler handler;
     bool needs_join;
+    Permissions any_of = Permissions::All();  ///< what the client needs one of
   };
   static const std::map<std::string, Method, std::less<>>& Methods();
 
@@ -131,7 +145,7 @@ class ProtooSession : public WebSocketEvents,
   static Task<Result<Reply>> RefuseThrottle(Context context);
 
   std::shared_ptr<Room> room_;
-  std::string peer_id_;
+  const ProtooClient client_;
   std::shared_ptr<Participant> peer_;
   std::shared_ptr<WebSocketLink> link_;
   TaskScope tasks_;  ///< requests of the client; they end with the connection

@@ -7,6 +7,7 @@
 
 #include "controller/ops/logging.h"
 #include "controller/ortc/ortc.h"
+#include "controller/room/random.h"
 #include "controller/signalling/fields.h"
 #include "controller/signalling/shapes.h"
 
@@ -19,6 +20,8 @@ namespace {
 constexpr std::string_view kPrefix = "body.";
 /// Longest data channel label or protocol.
 constexpr size_t kMaxLabelLength = 256;
+/// Of a broadcaster's secret: 36^26 is more than 2^128.
+constexpr size_t kSecretLength = 26;
 
 std::vector<std::string> SplitPath(std::string_view path) {
   std::vector<std::string> segments;
@@ -135,6 +138,7 @@ json::array PeersFor(const Participant& broadcaster, const Room& room) {
 /// One request on its way through the routes.
 struct RestApi::Call {
   HttpRequest request;
+  Grants grants;
   std::vector<std::string> path;
   Route route = Route::kNone;
   json::object body;
@@ -169,6 +173,33 @@ HttpResponse ErrorResponse(const Status& status) {
   return response;
 }
 
+/// What a route needs of a token. Whose broadcaster it is, is asked for apart from that.
+Permissions NeededFor(Route route) {
+  switch (route) {
+    case Route::kProducers:
+      return Permission::kPublish;
+    case Route::kConsume:
+      return Permission::kSubscribe;
+    case Route::kConsumeData:
+    case Route::kProduceData:
+      return Permission::kData;
+    default:
+      return Permissions(Permission::kPublish) | Permission::kSubscribe | Permission::kData;
+  }
+}
+
+std::optional<HttpResponse> RestApi::Refuse(const Call& call) {
+  std::string_view broadcaster;
+  if (call.path.size() > 3) broadcaster = call.path[3];
+  const json::value* id = call.body.if_contains("id");
+  if (call.route == Route::kBroadcasters && id && id->is_string()) {
+    broadcaster = {id->get_string().data(), id->get_string().size()};
+  }
+  const Status allowed = call.grants.Check({call.path[1], broadcaster, NeededFor(call.route)});
+  if (allowed.ok()) return std::nullopt;
+  return AuthRefusal(allowed);
+}
+
 bool RestApi::Owns(std::string_view path) { return MatchRoute(SplitPath(path)) != Route::kNone; }
 
 Task<HttpResponse> RestApi::Respond(HttpRequest request) {
@@ -189,6 +220,10 @@ Task<HttpResponse> RestApi::Respond(HttpRequest request) {
   }
   call.body = *std::move(body);
   call.request = std::move(request);
+  Result<Grants> grants = auth_.GrantsOf(call.request);
+  if (!grants.ok()) co_return AuthRefusal(grants.status());
+  call.grants = *std::move(grants);
+  if (auto refused = Refuse(call)) co_return *std::move(refused);
   if (Status valid = CheckId("roomId", call.path[1]); !valid.ok()) co_return ErrorResponse(valid);
   Result<std::shared_ptr<Room>> room = co_await rooms_->GetOrCreate(call.path[1]);
   if (!room.ok()) co_return ErrorResponse(room.status());
@@ -202,6 +237,12 @@ Task<HttpResponse> RestApi::Dispatch(Call call) {
 
   call.broadcaster = call.room->FindBroadcaster(call.path[3]);
   if (!call.broadcaster) co_return ErrorResponse(NoSuch("broadcaster", call.path[3]));
+  const Owner who{call.request.client_ip, call.request.broadcaster_secret};
+  if (!call.grants.admin() && !IsOwner(call.broadcaster->owner, who)) {
+    co_return AuthRefusal(absl::PermissionDeniedError(
+        "the broadcaster belongs to another client: X-Broadcaster-Secret must be the secret that "
+        "was answered when it was made"));
+  }
   if (call.route == Route::kBroadcaster) co_return co_await DeleteBroadcaster(std::move(call));
   if (call.route == Route::kTransports) co_return co_await CreateTransport(std::move(call));
   co_return co_await DispatchTransport(std::move(call));
@@ -254,7 +295,9 @@ HttpResponse RestApi::CreateBroadcaster(const Call& call) {
   const Result<std::shared_ptr<Participant>> broadcaster = call.room->CreateBroadcaster(
       *id, *std::move(name), json::serialize(device), *std::move(capabilities));
   if (!broadcaster.ok()) return ErrorResponse(broadcaster.status());
-  return JsonResponse(json::object{{"peers", PeersFor(**broadcaster, *call.room)}});
+  (*broadcaster)->owner = {call.request.client_ip, RandomText(kSecretLength)};
+  return JsonResponse(json::object{{"peers", PeersFor(**broadcaster, *call.room)},
+                                   {"secret", (*broadcaster)->owner.secret}});
 }
 
 Task<HttpResponse> RestApi::DeleteBroadcaster(Call call) {

@@ -1,11 +1,14 @@
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controller/http/http_types.h"
 #include "controller/room/room_registry.h"
+#include "controller/signalling/request_auth.h"
 #include "controller/signalling/transport_quota.h"
 
 namespace sluice::controller {
@@ -14,8 +17,8 @@ namespace sluice::controller {
 /// of a room operation. Stateless: everything lives in the rooms.
 class RestApi {
  public:
-  explicit RestApi(RoomRegistry* rooms, TransportQuota::Limits limits = {})
-      : rooms_(rooms), quota_(limits) {}
+  explicit RestApi(RoomRegistry* rooms, RequestAuth auth = {}, TransportQuota::Limits limits = {})
+      : rooms_(rooms), auth_(std::move(auth)), quota_(limits) {}
 
   /// True when the path is one of ours (whatever the method).
   static bool Owns(std::string_view path);
@@ -25,6 +28,8 @@ class RestApi {
  private:
   struct Call;
 
+  /// Refuses what the grants do not cover, and what belongs to somebody else.
+  static std::optional<HttpResponse> Refuse(const Call& call);
   Task<HttpResponse> Dispatch(Call call);
   Task<HttpResponse> DispatchTransport(Call call);
   HttpResponse CreateBroadcaster(const Call& call);
@@ -37,6 +42,7 @@ class RestApi {
   HttpResponse ProduceData(const Call& call);
 
   RoomRegistry* rooms_;
+  RequestAuth auth_;
   TransportQuota quota_;
 };
 

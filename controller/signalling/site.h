@@ -1,32 +1,53 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 
 #include "controller/http/http_types.h"
 #include "controller/http/static_files.h"
+#include "controller/ops/health.h"
 #include "controller/signalling/protoo.h"
+#include "controller/signalling/request_auth.h"
 #include "controller/signalling/rest.h"
 
 namespace sluice::controller {
 
-/// What every listener serves: the REST API under /rooms, protoo on any WebSocket, else the web
-/// app.
+/// What every listener serves: the pages for supervision (HealthPages), the REST API under /rooms,
+/// protoo on any WebSocket, else the web app.
 class Site : public HttpService {
  public:
+  /// Requests by what they were for.
+  struct Counters {
+    uint64_t health = 0;
+    uint64_t rest = 0;
+    uint64_t page = 0;
+    uint64_t unknown = 0;       ///< for nothing that there is
+    uint64_t websocket = 0;     ///< handshakes
+    uint64_t unauthorized = 0;  ///< of all of them, answered 401 or 403
+  };
+
   Site(const asio::any_io_executor& executor, RoomRegistry* rooms, std::string web_root,
-       ProtooLimits protoo, TransportQuota::Limits transports = {})
-      : rest_(rooms, transports),
-        protoo_(executor, rooms, std::move(protoo)),
+       ProtooLimits protoo, const RequestAuth& auth, HealthPages health,
+       TransportQuota::Limits transports = {})
+      : health_(std::move(health)),
+        rest_(rooms, auth, transports),
+        protoo_(executor, rooms, std::move(protoo), auth),
         files_(std::move(web_root)) {}
 
   Task<HttpResponse> Respond(HttpRequest request) override;
   Task<UpgradeDecision> Upgrade(HttpRequest request) override;
 
+  const Counters& counters() const { return counters_; }
+
  private:
+  void CountRefusal(int status);
+
+  HealthPages health_;
   RestApi rest_;
   ProtooGateway protoo_;
   StaticFiles files_;
+  Counters counters_;
 };
 
 }  // namespace sluice::controller

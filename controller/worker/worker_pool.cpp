@@ -285,4 +285,12 @@ int WorkerPool::ready_count() const {
   }));
 }
 
+std::vector<std::shared_ptr<MediaWorker>> WorkerPool::ReadyWorkers() const {
+  std::vector<std::shared_ptr<MediaWorker>> ready;
+  for (const auto& slot : slots_) {
+    if (slot->worker() && slot->worker()->alive()) ready.push_back(slot->worker());
+  }
+  return ready;
+}
+
 }  // namespace sluice::controller

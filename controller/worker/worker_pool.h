@@ -72,6 +72,7 @@ class WorkerPool {
   Task<void> Stop();
 
   int ready_count() const;
+  std::vector<std::shared_ptr<MediaWorker>> ReadyWorkers() const;
   /// Whether a room can be made now (for readiness checks).
   bool ready() const { return ready_count() > 0; }
   uint64_t deaths() const { return deaths_; }

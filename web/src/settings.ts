@@ -22,6 +22,8 @@ export interface Settings {
   info: boolean;
   /** Join at once, without the form. */
   join: boolean;
+  /** What a server with a secret asks for: from `sluice token`. */
+  token: string;
 }
 
 /** A broadcast is watched, not talked back to: a quarter of a second buys three round trips of repair. */
@@ -62,6 +64,7 @@ export function readSettings(address = window.location.href): Settings {
     buffer: parseBuffer(query.get('buffer'), mode),
     info: flag(query.get('info'), false),
     join: flag(query.get('join'), false),
+    token: query.get('token') ?? '',
   };
 }
 
@@ -78,9 +81,8 @@ export function socketUrl(settings: Settings): string {
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
   url.pathname = '/protoo';
   url.hash = '';
-  url.search = new URLSearchParams({
-    roomId: settings.roomId,
-    peerId: settings.peerId,
-  }).toString();
+  const query = new URLSearchParams({ roomId: settings.roomId, peerId: settings.peerId });
+  if (settings.token) query.set('token', settings.token);
+  url.search = query.toString();
   return url.toString();
 }

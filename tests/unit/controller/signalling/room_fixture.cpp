@@ -68,8 +68,8 @@ const json::object* FakeClient::Response(int id) const {
 RoomFixture::RoomFixture(const Options& options)
     : pool(context.get_executor(), &launcher, {1, {}}),
       rooms(context.get_executor(), &pool, MakeSettings(options), 10),
-      rest(&rooms),
-      gateway(context.get_executor(), &rooms, options.protoo) {
+      rest(&rooms, options.auth),
+      gateway(context.get_executor(), &rooms, options.protoo, options.auth) {
   pool.set_on_died(
       [this](const std::shared_ptr<MediaWorker>& worker) { rooms.OnWorkerDied(worker); });
   pool.Start();
@@ -93,14 +93,22 @@ HttpResponse RoomFixture::Rest(const std::string& method, const std::string& tar
   ParseTarget(target, &request);
   request.content_type = "application/json";
   request.body = body;
+  request.client_ip = caller.address;
+  request.broadcaster_secret = caller.secret;
+  if (!caller.token.empty()) request.authorization = "Bearer " + caller.token;
   return Await(rest.Respond(std::move(request)));
 }
 
-FakeClient RoomFixture::Connect(const std::string& room_id, const std::string& peer_id) {
+UpgradeDecision RoomFixture::Upgrade(const std::string& room_id, const std::string& peer_id) {
   HttpRequest request;
-  ParseTarget("/?peerId=" + peer_id + "&roomId=" + room_id, &request);
+  ParseTarget("/?peerId=" + peer_id + "&roomId=" + room_id + "&token=" + caller.token, &request);
   request.websocket_protocols = "protoo";
-  const UpgradeDecision decision = Await(gateway.Upgrade(std::move(request)));
+  request.client_ip = caller.address;
+  return Await(gateway.Upgrade(std::move(request)));
+}
+
+FakeClient RoomFixture::Connect(const std::string& room_id, const std::string& peer_id) {
+  const UpgradeDecision decision = Upgrade(room_id, peer_id);
   FakeClient client;
   client.session = std::static_pointer_cast<ProtooSession>(decision.session);
   REQUIRE(client.session);

@@ -77,6 +77,13 @@ class RoomFixture {
     std::chrono::milliseconds empty_timeout{60'000};
     std::chrono::milliseconds broadcaster_timeout{15'000};
     ProtooLimits protoo;
+    RequestAuth auth;
+  };
+  /// Who sends the requests that follow.
+  struct Caller {
+    std::string address = "192.0.2.1";
+    std::string token;
+    std::string secret;  ///< of a broadcaster
   };
   RoomFixture() : RoomFixture(Options{}) {}
   explicit RoomFixture(const Options& options);
@@ -84,6 +91,7 @@ class RoomFixture {
 
   HttpResponse Rest(const std::string& method, const std::string& target,
                     const std::string& body = "");
+  UpgradeDecision Upgrade(const std::string& room_id, const std::string& peer_id);
   FakeClient Connect(const std::string& room_id, const std::string& peer_id);
   /// Sends a request and returns its response.
   boost::json::object Ask(FakeClient& client, const std::string& method,
@@ -109,6 +117,7 @@ class RoomFixture {
     *out = co_await std::move(task);
   }
 
+  Caller caller;
   asio::io_context context{1};
   FakeLauncher launcher{context.get_executor()};
   WorkerPool pool;

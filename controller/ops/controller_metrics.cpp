@@ -1,0 +1,121 @@
+#include "controller/ops/controller_metrics.h"
+
+#include <string>
+#include <utility>
+
+#include "common/version.h"
+#include "controller/ops/logging.h"
+
+namespace sluice::controller {
+
+namespace {
+
+/// One family of counters that differ in one label.
+class Family {
+ public:
+  Family(MetricsPage* page, std::string name, std::string help, std::string label)
+      : page_(page), name_(std::move(name)), help_(std::move(help)), label_(std::move(label)) {}
+
+  Family& Add(const char* value, uint64_t count) {
+    page_->Counter(name_, help_, count, {{label_, value}});
+    return *this;
+  }
+
+ private:
+  MetricsPage* page_;
+  std::string name_;
+  std::string help_;
+  std::string label_;
+};
+
+void AddHttp(const CountingParts& parts, MetricsPage* page) {
+  const HttpServer& server = *parts.server;
+  page->Gauge("sluice_http_connections", "Open HTTP and WebSocket connections.",
+              static_cast<double>(server.connections()));
+  page->Gauge("sluice_http_websockets", "Open WebSockets.",
+              static_cast<double>(server.websockets()));
+  page->Gauge("sluice_http_held_bytes",
+              "Bytes of messages and bodies that are not complete or not sent yet.",
+              static_cast<double>(server.held()));
+  const ConnectionTable::Counters& connections = server.connection_counters();
+  page->Counter("sluice_http_connections_accepted_total", "Connections accepted.",
+                connections.accepted);
+  Family(page, "sluice_http_connections_refused_total",
+         "Connections refused, or ended to make room, by the limit that it was.", "limit")
+      .Add("max_connections", connections.refused_full)
+      .Add("max_connections_per_ip", connections.refused_source_full)
+      .Add("evicted_unfinished", connections.evicted_unfinished)
+      .Add("evicted_idle", connections.evicted_idle)
+      .Add("evicted_not_joined", connections.evicted_not_joined)
+      .Add("max_held_per_ip", connections.evicted_held_source)
+      .Add("max_held", connections.evicted_held);
+  const Site::Counters& requests = parts.site->counters();
+  Family(page, "sluice_http_requests_refused_total",
+         "Requests refused, by what was wrong with them.", "reason")
+      .Add("host", server.access_counters().refused_hosts)
+      .Add("origin", server.access_counters().refused_origins)
+      .Add("unauthorized", requests.unauthorized);
+  Family(page, "sluice_http_requests_total", "Requests, by what they were for.", "route")
+      .Add("health", requests.health)
+      .Add("rest", requests.rest)
+      .Add("page", requests.page)
+      .Add("websocket", requests.websocket)
+      .Add("unknown", requests.unknown);
+}
+
+void AddLog(MetricsPage* page) {
+  const LogCounters log = GetLogCounters();
+  page->Counter("sluice_log_lines_total", "Lines of the log written.", log.written);
+  Family(page, "sluice_log_lines_left_out_total", "Lines of the log not written, by why.", "reason")
+      .Add("queue_full", log.dropped)
+      .Add("kind_limit", log.held_back);
+}
+
+}  // namespace
+
+void AddControllerMetrics(const CountingParts& parts, MetricsPage* page) {
+  page->Gauge("sluice_build_info", "1; the version is in the label.", 1,
+              {{"version", std::string(Version())}});
+  AddHttp(parts, page);
+  AddLog(page);
+  page->Gauge("sluice_rooms", "Open rooms.", static_cast<double>(parts.rooms->size()));
+  const RoomRegistry::People people = parts.rooms->CountPeople();
+  page->Gauge("sluice_room_peers", "Peers in all rooms.", static_cast<double>(people.peers));
+  page->Gauge("sluice_room_broadcasters", "Broadcasters in all rooms.",
+              static_cast<double>(people.broadcasters));
+  page->Gauge("sluice_workers_ready", "Media workers that can take rooms.",
+              parts.workers->ready_count());
+  page->Counter("sluice_workers_died_total", "Media workers that died.", parts.workers->deaths());
+  page->Counter("sluice_workers_unresponsive_total",
+                "Of these, workers that were ended because they did not answer.",
+                parts.workers->unresponsive());
+}
+
+void AddWorkerMetrics(int worker, const WorkerCounters& counters, MetricsPage* page) {
+  const std::string index = std::to_string(worker);
+  for (const WorkerMetric& metric : counters.metrics) {
+    MetricsPage::Labels labels = {{"worker", index}};
+    if (!metric.label.empty()) labels.emplace_back(metric.label, metric.label_value);
+    const std::string name = WorkerCounters::kPrefix + metric.name;
+    if (!metric.is_counter) {
+      page->Gauge(name, metric.help, static_cast<double>(metric.value), labels);
+    } else {
+      page->Counter(name, metric.help, metric.value, labels);
+    }
+  }
+  for (const WorkerHistogram& histogram : counters.histograms) {
+    page->Histogram(WorkerCounters::kPrefix + histogram.name, histogram.help,
+                    histogram.upper_bounds, histogram.counts, histogram.sum, {{"worker", index}});
+  }
+}
+
+Task<void> CollectMetrics(const CountingParts* parts, MetricsPage* page) {
+  AddControllerMetrics(*parts, page);
+  // A worker that dies meanwhile is left out; it starts at zero again.
+  for (const std::shared_ptr<MediaWorker>& worker : parts->workers->ReadyWorkers()) {
+    const Result<WorkerCounters> counters = co_await worker->GetCounters();
+    if (counters.ok()) AddWorkerMetrics(worker->index(), *counters, page);
+  }
+}
+
+}  // namespace sluice::controller

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "controller/http/http_server.h"
+#include "controller/ops/metrics.h"
+#include "controller/room/room_registry.h"
+#include "controller/signalling/site.h"
+#include "controller/worker/worker_counters.h"
+#include "controller/worker/worker_pool.h"
+
+namespace sluice::controller {
+
+/// The parts of the controller that count something.
+struct CountingParts {
+  const HttpServer* server;
+  const Site* site;
+  const RoomRegistry* rooms;
+  const WorkerPool* workers;
+};
+
+/// Adds what the controller itself counts (docs/metrics.md).
+void AddControllerMetrics(const CountingParts& parts, MetricsPage* page);
+/// Adds what worker number `worker` counts, with that number as a label.
+void AddWorkerMetrics(int worker, const WorkerCounters& counters, MetricsPage* page);
+/// All of it: the controller's own and that of every worker that runs. `parts` and `page` must
+/// outlive the task.
+Task<void> CollectMetrics(const CountingParts* parts, MetricsPage* page);
+
+}  // namespace sluice::controller

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "controller/http/http_types.h"
+#include "controller/ops/auth.h"
+
+namespace sluice::controller {
+
+/// How a door asks who may do what: takes the token out of a request and lets the Authority judge.
+/// The token is that of the Authorization field or, for browsers, which cannot set it on a
+/// WebSocket, of the query (?token=).
+class RequestAuth {
+ public:
+  using Clock = std::function<int64_t()>;  ///< seconds since 1970
+
+  /// Without an authority, everybody may take part.
+  RequestAuth() : RequestAuth(Authority(Secret()), [] { return int64_t{0}; }) {}
+  RequestAuth(Authority authority, Clock now)
+      : authority_(std::move(authority)), now_(std::move(now)) {}
+
+  /// The grants of who sent the request, or why there are none (Unauthenticated).
+  Result<Grants> GrantsOf(const HttpRequest& request) const;
+
+ private:
+  Authority authority_;
+  Clock now_;
+};
+
+/// The answer to a request that may not be made: 401 or 403 with the reason.
+HttpResponse AuthRefusal(const Status& status);
+
+}  // namespace sluice::controller
