@@ -32,5 +32,18 @@ for layer in wire core media channel; do
     bad=1
   fi
 done
+# Everything that the controller logs passes its own front (controller/ops/log.h), which makes text
+# of strangers harmless and limits it. The shell writes to a person's terminal by itself.
+hits=$(grep -rn 'spdlog' --include='*.h' --include='*.cpp' controller | grep -v '^controller/\(ops/logging\|shell/\)')
+if [ -n "$hits" ]; then
+  printf 'layering: log by LogInfo() and the like (controller/ops/log.h), not by spdlog\n%s\n' "$hits"
+  bad=1
+fi
+# A source that another includes would be built twice; scripts/tidy.py relies on it.
+hits=$(grep -rnE '^ *#include [\"<].*\.cpp[\">]' --include='*.h' --include='*.cpp' common worker controller)
+if [ -n "$hits" ]; then
+  printf 'layering: a .cpp file is included\n%s\n' "$hits"
+  bad=1
+fi
 [ $bad -eq 0 ] && echo 'layering: ok'
 exit $bad

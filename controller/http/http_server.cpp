@@ -1,7 +1,5 @@
 #include "controller/http/http_server.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -12,6 +10,7 @@
 #include "controller/http/byte_stream.h"
 #include "controller/http/http_connection.h"
 #include "controller/http/server_context.h"
+#include "controller/ops/log.h"
 #include "controller/worker/delay.h"
 
 namespace sluice::controller {
@@ -51,7 +50,7 @@ void Admit(const std::shared_ptr<ServerContext>& context, tcp::socket socket,
       },
       std::chrono::steady_clock::now());
   if (!place) {
-    spdlog::warn(
+    LogWarn(
         "connection of {} refused: {} are open already (maxConnections, "
         "maxConnectionsPerIp)",
         client.address().to_string(), context->table.size());
@@ -77,7 +76,7 @@ Task<void> HttpServer::Accept(std::shared_ptr<ServerContext> context,
         co_await listener->acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
     if (context->stopped) co_return;
     if (error) {
-      spdlog::warn("accepting a connection failed: {}", error.message());
+      LogWarn("accepting a connection failed: {}", error.message());
       co_await Delay(kPauseAfterError);
       continue;
     }

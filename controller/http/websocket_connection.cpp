@@ -1,7 +1,5 @@
 #include "controller/http/websocket_connection.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -16,6 +14,7 @@
 
 #include "common/printable.h"
 #include "controller/http/beast_request.h"
+#include "controller/ops/log.h"
 
 namespace sluice::controller {
 
@@ -75,8 +74,8 @@ class WebSocketConnection : public WebSocketLink,
     if (dead_ || closing_) return;
     if (queued_bytes_ > context_->limits.max_websocket_queue) {
       ++context_->websocket_counters.slow_readers;
-      spdlog::warn("a WebSocket client does not read: {} bytes wait for it, it is cut off",
-                   queued_bytes_);
+      LogWarn("a WebSocket client does not read: {} bytes wait for it, it is cut off",
+              queued_bytes_);
       Drop();
       return;
     }
@@ -210,19 +209,19 @@ class WebSocketConnection : public WebSocketLink,
     const HttpLimits& limits = context_->limits;
     const Clock::time_point now = Clock::now();
     if (ping_open_ && now >= pinged_at_ + limits.pong_within) {
-      spdlog::info("a WebSocket client is silent, it is cut off");
+      LogInfo("a WebSocket client is silent, it is cut off");
       Drop();
       return;
     }
     if (writing_ && now >= write_started_ + limits.write_time) {
       ++context_->websocket_counters.slow_readers;
-      spdlog::info("a WebSocket client does not read, it is cut off");
+      LogInfo("a WebSocket client does not read, it is cut off");
       Drop();
       return;
     }
     if (message_since_ && now >= *message_since_ + BodyTime(limits, incoming_.size())) {
       ++context_->websocket_counters.slow_messages;
-      spdlog::info("a WebSocket client sends a message too slowly, it is cut off");
+      LogInfo("a WebSocket client sends a message too slowly, it is cut off");
       Drop();
       return;
     }

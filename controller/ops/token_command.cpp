@@ -47,12 +47,14 @@ void AddTokenOptions(CLI::App* app, TokenArguments* arguments) {
   app->add_flag("--subscribe", arguments->subscribe, "may receive media");
   app->add_flag("--data", arguments->data, "may send and receive data messages");
   app->add_flag("--admin", arguments->admin, "may do everything in the room");
-  app->add_option("--ttl", arguments->ttl, "how long it is valid: 90s, 15m, 12h, 7d", true)
-      ->type_name("TIME");
+  app->add_option("--ttl", arguments->ttl, "how long it is valid: 90s, 15m, 12h, 7d")
+      ->type_name("TIME")
+      ->capture_default_str();
   app->add_option("--startsIn", arguments->starts_in, "how long it is not valid yet")
       ->type_name("TIME");
-  app->add_option("--algorithm", arguments->algorithm, "HS256, HS384 or HS512", true)
-      ->type_name("NAME");
+  app->add_option("--algorithm", arguments->algorithm, "HS256, HS384 or HS512")
+      ->type_name("NAME")
+      ->capture_default_str();
 }
 
 Permissions PermissionsOf(const TokenArguments& arguments) {

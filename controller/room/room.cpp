@@ -1,13 +1,12 @@
 #include "controller/room/room.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <chrono>
 #include <tuple>
 #include <utility>
 #include <variant>
 
+#include "controller/ops/log.h"
 #include "controller/ops/logging.h"
 #include "controller/ortc/ortc.h"
 #include "controller/room/random.h"
@@ -112,7 +111,7 @@ Result<std::shared_ptr<Participant>> Room::Connect(const std::string& peer_id,
   if (old != peers_.end()) replaced = *old;
   peers_.push_back(peer);
   if (replaced) {
-    spdlog::info("room {}: peer {} connected again, the old connection is closed", id_, peer_id);
+    LogInfo("room {}: peer {} connected again, the old connection is closed", id_, peer_id);
     Leave(replaced);
   }
   return peer;
@@ -197,7 +196,7 @@ Task<void> Room::CloseTransports(std::shared_ptr<Room> self,
     if (!transport->remote) continue;
     const Status closed = co_await transport->remote->Close();
     if (!closed.ok() && transport->shard->worker->alive()) {
-      spdlog::warn("room {}: closing transport {}: {}", self->id_, transport->id, Reason(closed));
+      LogWarn("room {}: closing transport {}: {}", self->id_, transport->id, Reason(closed));
     }
   }
 }
@@ -220,7 +219,7 @@ void Room::CloseUnlessUsed() {
 
 void Room::Close(EndReason reason) {
   if (closed_) return;
-  spdlog::info("room {} closed", id_);
+  LogInfo("room {} closed", id_);
   const auto self = shared_from_this();
   const auto peers = peers_;
   CloseEverything();
@@ -229,8 +228,8 @@ void Room::Close(EndReason reason) {
 
 void Room::OnWorkerDied() {
   if (closed_) return;
-  spdlog::warn("room {}: its media ended; {} peers shall reconnect, {} broadcasters are gone", id_,
-               peers_.size(), broadcasters_.size());
+  LogWarn("room {}: its media ended; {} peers shall reconnect, {} broadcasters are gone", id_,
+          peers_.size(), broadcasters_.size());
   const auto self = shared_from_this();
   const auto peers = peers_;
   CloseEverything();

@@ -1,11 +1,10 @@
 // Broadcasters: made and ended by REST, ended when they fall silent, rebuilt after a worker's
 // death.
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <utility>
 
+#include "controller/ops/log.h"
 #include "controller/ops/logging.h"
 #include "controller/room/room.h"
 #include "controller/worker/delay.h"
@@ -95,7 +94,7 @@ Task<void> Room::WatchBroadcaster(std::shared_ptr<Room> self,
     before = received;
     const int allowed = broadcaster->producers.empty() ? kLooks * kIdleFactor : kLooks;
     if (silent < allowed || broadcaster->closed) continue;
-    spdlog::info("room {}: broadcaster {} sends nothing, it is ended", self->id_, broadcaster->id);
+    LogInfo("room {}: broadcaster {} sends nothing, it is ended", self->id_, broadcaster->id);
     ++self->silent_broadcasters_;
     co_await self->DeleteBroadcaster(broadcaster);
   }

@@ -1,11 +1,10 @@
 // What the worker reports of a room's objects, turned into events for those who care.
 
-#include <spdlog/spdlog.h>
-
 #include <chrono>
 #include <utility>
 #include <variant>
 
+#include "controller/ops/log.h"
 #include "controller/room/room.h"
 #include "controller/worker/delay.h"
 
@@ -80,7 +79,7 @@ void Room::OnTransportEvent(const std::shared_ptr<Participant>& owner,
                });
   }
   if (lost && owner->link) {
-    spdlog::info("room {}: peer {} lost its transport {}", id_, owner->id, transport->id);
+    LogInfo("room {}: peer {} lost its transport {}", id_, owner->id, transport->id);
     Leave(owner);
   }
 }

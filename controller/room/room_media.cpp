@@ -1,9 +1,8 @@
 // The media half of Room: transports, producers and consumers.
 
-#include <spdlog/spdlog.h>
-
 #include <utility>
 
+#include "controller/ops/log.h"
 #include "controller/ops/logging.h"
 #include "controller/ortc/ortc.h"
 #include "controller/room/random.h"

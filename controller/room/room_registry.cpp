@@ -1,11 +1,10 @@
 #include "controller/room/room_registry.h"
 
-#include <spdlog/spdlog.h>
-
 #include <chrono>
 #include <utility>
 #include <vector>
 
+#include "controller/ops/log.h"
 #include "controller/ops/logging.h"
 #include "controller/worker/delay.h"
 
@@ -67,7 +66,7 @@ Task<Result<std::shared_ptr<Room>>> RoomRegistry::Create(std::string room_id,
     const auto room = std::make_shared<Room>(room_id, executor_, settings_, consumer_replicas);
     failure = co_await room->Open(*worker, [this](Room& closed) { rooms_.erase(closed.id()); });
     if (failure.ok()) {
-      spdlog::info("room {} opened on worker {}", room_id, (*worker)->index());
+      LogInfo("room {} opened on worker {}", room_id, (*worker)->index());
       co_return room;
     }
     if ((*worker)->alive()) break;
@@ -99,14 +98,14 @@ Task<void> RoomRegistry::Rebuild(RoomRegistry* self, std::string room_id,
       const std::string id = plan.id;
       const Status restored = co_await (*room)->Restore(std::move(plan));
       if (restored.ok()) {
-        spdlog::info("room {}: broadcaster {} goes on at its ports", room_id, id);
+        LogInfo("room {}: broadcaster {} goes on at its ports", room_id, id);
       } else {
-        spdlog::warn("room {}: broadcaster {} is lost: {}", room_id, id, Reason(restored));
+        LogWarn("room {}: broadcaster {} is lost: {}", room_id, id, Reason(restored));
       }
     }
     co_return;
   }
-  spdlog::warn("room {}: its broadcasters are lost: no worker in time", room_id);
+  LogWarn("room {}: its broadcasters are lost: no worker in time", room_id);
 }
 
 void RoomRegistry::CloseAll() {

@@ -1,9 +1,8 @@
 #include "controller/room/shard.h"
 
-#include <spdlog/spdlog.h>
-
 #include <utility>
 
+#include "controller/ops/log.h"
 #include "controller/ops/logging.h"
 #include "controller/room/random.h"
 
@@ -40,7 +39,7 @@ Task<Result<std::shared_ptr<Shard>>> Shard::Create(std::shared_ptr<MediaWorker> 
   if (observer.ok()) {
     shard->observer = *std::move(observer);
   } else {
-    spdlog::warn("no active speaker: {}", Reason(observer.status()));
+    LogWarn("no active speaker: {}", Reason(observer.status()));
   }
   if (!shard->worker->alive()) co_return absl::UnavailableError("the media worker is gone");
   co_return shard;

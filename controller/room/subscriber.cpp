@@ -1,10 +1,9 @@
 #include "controller/room/subscriber.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <utility>
 
+#include "controller/ops/log.h"
 #include "controller/ops/logging.h"
 #include "controller/room/room.h"
 #include "controller/worker/delay.h"
@@ -52,9 +51,9 @@ Task<void> Subscriber::Make(std::shared_ptr<Subscriber> self, std::shared_ptr<Ro
   if (made.ok() && !peer->closed) {
     self->ready_.push_back(*made);
   } else if (!room->closed() && !peer->closed && producer && !producer->closed) {
-    spdlog::log(wanted.retry == kFirstRetry ? spdlog::level::warn : spdlog::level::debug,
-                "room {}: peer {} cannot consume {}: {}", room->id(), peer->id, producer->id,
-                Reason(made.status()));
+    LogAt(wanted.retry == kFirstRetry ? LogSeverity::kWarn : LogSeverity::kDebug,
+          "room {}: peer {} cannot consume {}: {}", room->id(), peer->id, producer->id,
+          Reason(made.status()));
     if (MayWorkLater(made.status())) room->Start(TryAgain(self, std::move(wanted)));
   }
   self->Pump();
@@ -94,8 +93,8 @@ Task<void> Subscriber::Offer(std::shared_ptr<Subscriber> self, std::shared_ptr<R
       if (room->closed() || peer->closed) break;
       if (consumer->closed) continue;
       if (!taken.ok()) {
-        spdlog::info("room {}: peer {} does not take consumer {}: {}", room->id(), peer->id,
-                     consumer->id, Reason(taken));
+        LogInfo("room {}: peer {} does not take consumer {}: {}", room->id(), peer->id,
+                consumer->id, Reason(taken));
         room->DropConsumer(*peer, consumer);
         continue;
       }

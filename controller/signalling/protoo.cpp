@@ -1,12 +1,11 @@
 #include "controller/signalling/protoo.h"
 
-#include <spdlog/spdlog.h>
-
 #include <boost/json/serialize.hpp>
 #include <cstdlib>
 #include <utility>
 
 #include "common/printable.h"
+#include "controller/ops/log.h"
 #include "controller/ops/logging.h"
 #include "controller/room/random.h"
 #include "controller/signalling/fields.h"
@@ -119,8 +118,7 @@ Task<UpgradeDecision> ProtooGateway::Upgrade(HttpRequest request) {
   const int replicas = ReplicaCount(QueryValue(request, "consumerReplicas"));
   Result<std::shared_ptr<Room>> room = co_await rooms_->GetOrCreate(room_id, replicas);
   if (!room.ok()) {
-    spdlog::warn("room {} cannot be opened for {}: {}", room_id, request.remote,
-                 Reason(room.status()));
+    LogWarn("room {} cannot be opened for {}: {}", room_id, request.remote, Reason(room.status()));
     const bool busy = IsTemporary(room.status());
     decision.rejection = Reject(busy ? 503 : 500, std::string(Reason(room.status())), true);
     if (busy) decision.rejection.headers.emplace_back("Retry-After", kRetryAfterSeconds);
@@ -149,8 +147,7 @@ void ProtooSession::OnOpen(std::shared_ptr<WebSocketLink> link) {
   Result<std::shared_ptr<Participant>> peer = room_->Connect(
       client_.peer_id, shared_from_this(), Owner{client_.address, ""}, MayReplace(client_));
   if (!peer.ok()) {
-    spdlog::info("room {}: peer {} not let in: {}", room_->id(), client_.peer_id,
-                 Reason(peer.status()));
+    LogInfo("room {}: peer {} not let in: {}", room_->id(), client_.peer_id, Reason(peer.status()));
     // A room that closed meanwhile is made anew when the client comes back; a connection of its own
     // that it has lost ends in half a minute.
     const bool again = room_->closed() || absl::IsAlreadyExists(peer.status());
@@ -158,7 +155,7 @@ void ProtooSession::OnOpen(std::shared_ptr<WebSocketLink> link) {
     return;
   }
   peer_ = *std::move(peer);
-  spdlog::info("room {}: peer {} connected", room_->id(), client_.peer_id);
+  LogInfo("room {}: peer {} connected", room_->id(), client_.peer_id);
   Send({{"notification", true},
         {"method", "mediasoup-version"},
         {"data", json::object{{"version", kProtocolVersion}}}});
@@ -179,7 +176,7 @@ void ProtooSession::OnClosed() {
   const std::shared_ptr<Room> room = std::exchange(room_, nullptr);
   const std::shared_ptr<Participant> peer = std::exchange(peer_, nullptr);
   if (!peer) return;
-  spdlog::info("room {}: peer {} disconnected", room->id(), client_.peer_id);
+  LogInfo("room {}: peer {} disconnected", room->id(), client_.peer_id);
   room->Leave(peer);
 }
 
@@ -204,7 +201,7 @@ void ProtooSession::OnIgnored() {
 }
 
 void ProtooSession::CloseFlooder() {
-  spdlog::warn("a client of room {} sends too much, it is cut off", room_ ? room_->id() : "");
+  LogWarn("a client of room {} sends too much, it is cut off", room_ ? room_->id() : "");
   if (!link_) return;
   link_->Close(kClosePolicy, "too many messages: at most " +
                                  std::to_string(limits_.requests_per_second) +

@@ -1,10 +1,9 @@
 #include "controller/worker/media_worker.h"
 
-#include <spdlog/spdlog.h>
-
 #include <utility>
 #include <vector>
 
+#include "controller/ops/log.h"
 #include "controller/ops/logging.h"
 #include "controller/worker/event_decoding.h"
 #include "controller/worker/rtp_encoding.h"
@@ -440,7 +439,7 @@ Task<Result<boost::json::array>> MediaWorker::ConsumerStats(std::string id) {
 
 Task<void> LogFailure(std::shared_ptr<MediaWorker> worker, Task<Status> call, const char* what) {
   const Status status = co_await std::move(call);
-  if (!status.ok() && worker->alive()) spdlog::debug("{}: {}", what, Reason(status));
+  if (!status.ok() && worker->alive()) LogDebug("{}: {}", what, Reason(status));
 }
 
 }  // namespace sluice::controller

@@ -1,12 +1,11 @@
 #include "controller/worker/worker_channel.h"
 
-#include <spdlog/spdlog.h>
-
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/write.hpp>
 #include <optional>
 #include <utility>
 
+#include "controller/ops/log.h"
 #include "controller/ops/logging.h"
 #include "controller/worker/promise.h"
 
@@ -137,7 +136,7 @@ void WorkerChannel::Answer(const Call& call, Result<WorkerResponse> result) {
   if (call.answer) {
     call.answer->Set(std::move(result));
   } else if (!result.ok() && !closed_) {
-    spdlog::debug("{}: {}", call.what, Reason(result.status()));
+    LogDebug("{}: {}", call.what, Reason(result.status()));
   }
 }
 

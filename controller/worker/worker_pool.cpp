@@ -1,7 +1,5 @@
 #include "controller/worker/worker_pool.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -101,7 +99,7 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
     Result<LaunchedWorker> launched = pool_->launcher_->Launch(index_);
     if (!launched.ok()) {
       const std::string why(Reason(launched.status()));
-      spdlog::error("worker {}: {}", index_, why);
+      LogError("worker {}: {}", index_, why);
       pool_->OnStartFailed(++failed_starts_, why);
       co_return;
     }
@@ -117,7 +115,7 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
 
     const bool started = co_await started_->Wait(kStartTimeout);
     if (!started) {
-      spdlog::error("worker {}: not ready after {} ms, ending it", index_, kStartTimeout.count());
+      LogError("worker {}: not ready after {} ms, ending it", index_, kStartTimeout.count());
       handle_->Kill();
     } else if (!channel_->closed()) {
       liveness_ = LivenessProbe();
@@ -127,7 +125,7 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
       if (!channel_->closed()) {
         worker_ = candidate_;
         failed_starts_ = 0;
-        spdlog::info("worker {} ready (pid {})", index_, ready_id_);
+        LogInfo("worker {} ready (pid {})", index_, ready_id_);
         pool_->OnReady();
       }
       co_await ended_->Wait();  // inside, so that the watch lasts as long
@@ -150,8 +148,8 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
           channel->Probe();
           break;
         case LivenessProbe::Verdict::kDead:
-          spdlog::error("worker {}: no sign of life for {} probe periods, ending it", self->index_,
-                        LivenessProbe::kMaxUnanswered);
+          LogError("worker {}: no sign of life for {} probe periods, ending it", self->index_,
+                   LivenessProbe::kMaxUnanswered);
           ++self->pool_->unresponsive_;
           self->handle_->Kill();
           co_return;
@@ -162,9 +160,9 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
   void Bury(const std::string& how) {
     const bool asked = stop_.happened();
     if (asked) {
-      spdlog::info("worker {} ended: {}", index_, how);
+      LogInfo("worker {} ended: {}", index_, how);
     } else {
-      spdlog::error("worker {} (pid {}) died: {} ({})", index_, ready_id_, how, end_reason_);
+      LogError("worker {} (pid {}) died: {} ({})", index_, ready_id_, how, end_reason_);
     }
     const std::shared_ptr<MediaWorker> dead = std::exchange(worker_, nullptr);
     candidate_.reset();
@@ -193,7 +191,7 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
       candidate_->set_webrtc_server_id(id);
       co_return;
     }
-    spdlog::error(
+    LogError(
         "worker {}: cannot listen on RTC port {}: {}; its transports use the port range instead",
         index_, port, Reason(made));
   }

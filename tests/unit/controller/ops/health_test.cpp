@@ -34,8 +34,8 @@ struct Pages {
   HttpResponse Get(const std::string& path) {
     asio::io_context context(1);
     HttpResponse out;
-    const auto ask = [](HealthPages* pages, HttpRequest request, HttpResponse* out) -> Task<void> {
-      *out = co_await pages->Respond(std::move(request));
+    const auto ask = [](HealthPages* asked, HttpRequest request, HttpResponse* to) -> Task<void> {
+      *to = co_await asked->Respond(std::move(request));
     };
     Spawn(context.get_executor(), ask(&pages, Request(path), &out));
     context.run();
