@@ -13,9 +13,10 @@
 #   SLUICE_BITRATE   video bitrate (default: 1500k)
 #   SLUICE_CODEC     vp8 (default) or h264
 #   SLUICE_NAME      name that viewers see (default: Broadcast)
+#   SLUICE_TOKEN     token of `sluice token`, for a server with a secret
 set -euo pipefail
 
-case "${1:-}" in -h | --help) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
+case "${1:-}" in -h | --help) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 room=${1:-demo}
 file=${2:-}
 url=${SLUICE_URL:-http://127.0.0.1:3000}
@@ -44,10 +45,19 @@ case "$codec" in
   *) echo "broadcast: SLUICE_CODEC is '$codec'; it is vp8 or h264" >&2; exit 2 ;;
 esac
 
+# curl with the token, which no list of processes shows.
+ask() {
+  if [ -n "${SLUICE_TOKEN:-}" ]; then
+    curl -sk -H @<(printf 'Authorization: Bearer %s' "$SLUICE_TOKEN") "$@"
+  else
+    curl -sk "$@"
+  fi
+}
+
 # call METHOD PATH [JSON]: prints the body; stops with the server's words on an error.
 call() {
   local reply status
-  reply=$(curl -sk -X "$1" "$url$2" -H 'Content-Type: application/json' ${3:+-d "$3"} -w '\n%{http_code}') || {
+  reply=$(ask -X "$1" "$url$2" -H 'Content-Type: application/json' ${3:+-d "$3"} -w '\n%{http_code}') || {
     echo "broadcast: no answer from $url: is scripts/run.sh running?" >&2
     exit 1
   }
@@ -65,7 +75,7 @@ call POST "/rooms/$room/broadcasters" \
 ffmpeg_pid=
 cleanup() {
   [ -z "$ffmpeg_pid" ] || kill "$ffmpeg_pid" 2>/dev/null || true
-  curl -sk -X DELETE "$url$base" >/dev/null 2>&1 || true
+  ask -X DELETE "$url$base" >/dev/null 2>&1 || true
 }
 trap cleanup EXIT
 trap 'exit 130' INT
