@@ -217,6 +217,12 @@ void RouterChannel::OnPlainRtcpTuple(const std::string& transport_id, const Tupl
          NotificationBody::PlainTransport_RtcpTupleNotification, body.Union());
 }
 
+void RouterChannel::OnPlainReceiver(const std::string& transport_id, bool listens) {
+  const auto body = FBS::PlainTransport::CreateReceiverNotification(builder_, listens);
+  Notify(transport_id, Event::PLAINTRANSPORT_RECEIVER,
+         NotificationBody::PlainTransport_ReceiverNotification, body.Union());
+}
+
 void RouterChannel::OnProducerScore(const std::string& producer_id,
                                     const std::vector<ProducerScoreEntry>& scores) {
   const auto body = rp::Encode(builder_, scores);

@@ -248,6 +248,12 @@ Result<PlainTransportOptions> DecodePlainTransportOptions(
     if (!decoded.ok()) return decoded.status();
     result.srtp_crypto_suite = *decoded;
   }
+  if (options.source_ip() != nullptr) result.source_ip = options.source_ip()->str();
+  result.source_only = options.source_only();
+  result.source_receives = options.source_receives();
+  result.relock = options.relock();
+  result.receiver_timeout = options.receiver_timeout();
+  result.public_destinations = options.public_destinations();
   return result;
 }
 

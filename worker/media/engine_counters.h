@@ -40,6 +40,7 @@ struct EngineCounters {
   DtlsStats dtls;
   SrtpCounters srtp;
   WebRtcServerCounters servers;
+  PlainCounters plain;
 };
 
 /// The counters of an engine at one moment.

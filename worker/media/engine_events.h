@@ -36,6 +36,9 @@ class EngineEvents {
   virtual void OnPlainRtcpTuple(const std::string& /*transport_id*/, const TupleReport& /*tuple*/) {
   }
 
+  /// Whether media goes to the peer of a plain transport: false when nobody seems to listen there.
+  virtual void OnPlainReceiver(const std::string& /*transport_id*/, bool /*listens*/) {}
+
   virtual void OnProducerScore(const std::string& /*producer_id*/,
                                const std::vector<ProducerScoreEntry>& /*scores*/) {}
   virtual void OnProducerVideoOrientation(const std::string& /*producer_id*/,

@@ -79,6 +79,16 @@ struct PlainTransportOptions {
   bool comedia = false;
   bool enable_srtp = false;
   std::optional<SrtpProfile> srtp_crypto_suite;
+
+  // What a server that strangers reach asks for. Left as they are, a peer is believed as comedia
+  // has it, and sent to for ever.
+  std::string source_ip;     ///< whose packets take comedia's lock from any other; "" = nobody's
+  bool source_only = false;  ///< packets from elsewhere are dropped
+  bool source_receives = false;  ///< with comedia, media goes to source_ip only
+  bool relock = false;  ///< with comedia, a silent peer's stream may come from another address
+  /// After so long without a packet from there media to the peer stops; 0 = never, ms.
+  uint32_t receiver_timeout = 0;
+  bool public_destinations = false;  ///< multicast, broadcast and no address are refused
 };
 
 struct SrtpParameters {

@@ -5,6 +5,7 @@
 #include <span>
 #include <utility>
 
+#include "common/log.h"
 #include "worker/media/datagram_kind.h"
 
 namespace sluice::worker {
@@ -15,12 +16,60 @@ Status CheckListenInfo(const char* field, const ListenInfo& info) {
   return TypeError(fmt::format("{}.protocol tcp: a PlainTransport listens on udp only", field));
 }
 
+/// Longest silence of a receiver that can be asked for, ms: a day.
+constexpr uint32_t kMaxReceiverTimeout = 24 * 3600 * 1000;
+
+Status CheckProtection(const PlainTransportOptions& options) {
+  if (!options.source_ip.empty() && !IpAddress::Parse(options.source_ip)) {
+    return TypeError(
+        fmt::format("sourceIp '{}' is not a literal IPv4 or IPv6 address", options.source_ip));
+  }
+  if (options.source_ip.empty() && (options.source_only || options.source_receives)) {
+    return TypeError("sourceIp is missing; sourceOnly and sourceReceives need it");
+  }
+  const uint32_t shortest = static_cast<uint32_t>(ReceiverLiveness::kTick.us() / 1000);
+  if (options.receiver_timeout != 0 &&
+      (options.receiver_timeout < shortest || options.receiver_timeout > kMaxReceiverTimeout)) {
+    return TypeError(fmt::format("receiverTimeout {}: 0 (never) or {} to {} ms",
+                                 options.receiver_timeout, shortest, kMaxReceiverTimeout));
+  }
+  return absl::OkStatus();
+}
+
+PeerLock::Rules RulesOf(const PlainTransportOptions& options) {
+  PeerLock::Rules rules;
+  rules.comedia = options.comedia;
+  rules.source = IpAddress::Parse(options.source_ip);
+  rules.source_only = options.source_only;
+  rules.source_receives = options.source_receives;
+  rules.relock = options.relock;
+  return rules;
+}
+
+/// Multicast (224.0.0.0/4, ff00::/8), broadcast (255.255.255.255) or no address at all: what a
+/// stranger must not have media sent to.
+bool MakesNoSense(const IpAddress& ip) {
+  if (ip.is_unspecified()) return true;
+  const auto& bytes = ip.bytes();
+  if (ip.is_v6()) return bytes[0] == 0xFF;
+  const bool broadcast = bytes[0] == 255 && bytes[1] == 255 && bytes[2] == 255 && bytes[3] == 255;
+  return broadcast || (bytes[0] & 0xF0) == 0xE0 || bytes[0] == 0;
+}
+
+/// Of whom an RTCP compound is (RFC 3550 §6.4: the word behind the first packet's header).
+Ssrc RtcpSender(std::span<const uint8_t> compound) {
+  if (compound.size() < 8) return Ssrc(0);
+  return Ssrc(static_cast<uint32_t>(compound[4]) << 24 | static_cast<uint32_t>(compound[5]) << 16 |
+              static_cast<uint32_t>(compound[6]) << 8 | compound[7]);
+}
+
 Status CheckCreateOptions(const PlainTransportOptions& options) {
   SLUICE_RETURN_IF_ERROR(TransportCore::CheckOptions(options.base));
   SLUICE_RETURN_IF_ERROR(CheckListenInfo("listenInfo", options.listen_info));
   if (!options.rtcp_mux && options.rtcp_listen_info) {
     SLUICE_RETURN_IF_ERROR(CheckListenInfo("rtcpListenInfo", *options.rtcp_listen_info));
   }
+  SLUICE_RETURN_IF_ERROR(CheckProtection(options));
   if (!options.enable_srtp) return absl::OkStatus();
   if (!options.srtp_crypto_suite) {
     return TypeError("srtpCryptoSuite is missing; enableSrtp true needs one");
@@ -60,7 +109,8 @@ Status PlainTransport::Port::CheckReaches(const IpAddress& ip) const {
 
 TupleReport PlainTransport::Port::Report() const { return MakeTupleReport(path_.tuple, points_); }
 
-void PlainTransport::Port::SetRemote(const SocketAddress& remote) {
+void PlainTransport::Port::SetRemote(const SocketAddress& remote, Timestamp now) {
+  lock_.Lock(remote, now);
   path_.tuple.remote = remote;
   path_.writer = points_.front().socket->writer();
 }
@@ -81,11 +131,16 @@ PlainTransport::PlainTransport(const std::string& id, const PlainTransportOption
                                Router& router, EngineContext& context)
     : context_(context),
       options_(options),
-      rtp_(*this, /*is_rtcp=*/false),
-      rtcp_(*this, /*is_rtcp=*/true),
+      rtp_(*this, /*is_rtcp=*/false, RulesOf(options)),
+      rtcp_(*this, /*is_rtcp=*/true, RulesOf(options)),
       core_(id, options.base, router, context),
       path_(core_, options.enable_srtp),
-      rtp_core_(core_, path_) {
+      rtp_core_(core_, path_),
+      liveness_(Duration::Millis(options.receiver_timeout)) {
+  if (liveness_.enabled()) {
+    tick_ = context.environment.CreateTimer([this](Timestamp) { OnTick(); });
+    tick_->Start(ReceiverLiveness::kTick);
+  }
   if (options.enable_srtp) {
     local_key_ = GenerateSrtpKey(*options.srtp_crypto_suite, context.environment);
   }
@@ -108,11 +163,12 @@ PlainTransport::~PlainTransport() {
   rtp_.Close();
   rtcp_.Close();
   AddCounters(&context_.closed.srtp, path_.srtp_counters());
+  AddCounters(&context_.closed.plain, plain_counters_);
 }
 
 // ---- Connect ----------------------------------------------------------------------------------
 
-Status PlainTransport::CheckAddress(const PlainConnectOptions& options) const {
+Status PlainTransport::CheckAddress(const PlainConnectOptions& options) {
   if (options_.comedia) return absl::OkStatus();  // learned from the first packet
   if (options.ip.empty()) return TypeError("ip is missing; give the peer's address");
   const std::optional<IpAddress> ip = IpAddress::Parse(options.ip);
@@ -130,6 +186,12 @@ Status PlainTransport::CheckAddress(const PlainConnectOptions& options) const {
   }
   if (!options_.rtcp_mux && options.rtcp_port.value_or(0) == 0) {
     return TypeError("rtcpPort is missing; rtcpMux false needs the peer's RTCP port, 1 to 65535");
+  }
+  if (options_.public_destinations && MakesNoSense(*IpAddress::Parse(options.ip))) {
+    ++plain_counters_.destination_refused;
+    return TypeError(
+        fmt::format("ip '{}' is a multicast, broadcast or unspecified address; give the peer's own",
+                    options.ip));
   }
   return absl::OkStatus();
 }
@@ -169,8 +231,8 @@ Result<PlainConnectReport> PlainTransport::Connect(const PlainConnectOptions& op
 
   if (!options_.comedia) {
     const IpAddress ip = *IpAddress::Parse(options.ip);
-    rtp_.SetRemote({ip, *options.port});
-    if (rtcp_.open()) rtcp_.SetRemote({ip, *options.rtcp_port});
+    rtp_.SetRemote({ip, *options.port}, context_.environment.Now());
+    if (rtcp_.open()) rtcp_.SetRemote({ip, *options.rtcp_port}, context_.environment.Now());
     context_.turn.AfterResponse(this, [this](Timestamp) { ApplyPaths(); });
   }
   PlainConnectReport report;
@@ -182,6 +244,7 @@ Result<PlainConnectReport> PlainTransport::Connect(const PlainConnectOptions& op
 
 void PlainTransport::ApplyPaths() {
   path_.SetPaths(rtp_.path(), options_.rtcp_mux ? rtp_.path() : rtcp_.path());
+  UpdateSending();
   SetConnected(static_cast<bool>(rtp_.path()));
 }
 
@@ -195,47 +258,112 @@ void PlainTransport::SetConnected(bool connected) {
 void PlainTransport::OnDatagram(Port& port, const PacketRef& buffer, size_t size,
                                 const NetworkPath& from, Timestamp received_at) {
   core_.CountReceived(size, received_at);
+  const SocketAddress& remote = from.tuple.remote;
   const DatagramKind kind = ClassifyDatagram({buffer.data(), size});
   const bool takes_rtp = !port.is_rtcp();
   const bool takes_rtcp = port.is_rtcp() || options_.rtcp_mux;
   if (!(kind == DatagramKind::kRtp && takes_rtp) && !(kind == DatagramKind::kRtcp && takes_rtcp)) {
     ++core_.counters().unclassified;
+    // Something that keeps a NAT open, say: it shows that the peer is there.
+    if (port.lock().IsPeer(remote)) OnPeerPacket(port, received_at);
     return;
   }
-  if (!MayComeFrom(port, from)) return;
+  const PeerLock::Verdict verdict =
+      port.lock().Check(remote, rtp_core_.producers().empty(), received_at);
+  if (verdict == PeerLock::Verdict::kEarly) {
+    ++core_.counters().not_ready;
+    return;
+  }
+  if (verdict == PeerLock::Verdict::kRefuse) return RefuseSource(remote);
   if (kind == DatagramKind::kRtp) {
     std::optional<RtpPacket> packet = path_.OpenRtp(buffer, size, received_at);
-    if (!packet) return;
-    Learn(port, from);
+    if (!packet || !Admit(port, verdict, packet->ssrc(), remote, received_at)) return;
     rtp_core_.RouteRtp(buffer, *packet, received_at);
     return;
   }
   const std::span<const uint8_t> compound = path_.OpenRtcp(buffer, size);
-  if (compound.empty()) return;
-  Learn(port, from);
+  if (compound.empty() || !Admit(port, verdict, RtcpSender(compound), remote, received_at)) return;
   rtp_core_.RouteRtcp(compound, received_at);
 }
 
-bool PlainTransport::MayComeFrom(const Port& port, const NetworkPath& from) {
-  if (port.path()) {
-    if (port.path().tuple.remote == from.tuple.remote) return true;
-    ++core_.counters().wrong_source;
+bool PlainTransport::Admit(Port& port, PeerLock::Verdict verdict, Ssrc ssrc,
+                           const SocketAddress& from, Timestamp now) {
+  if (verdict == PeerLock::Verdict::kMoved && rtp_core_.listener().FindBySsrc(ssrc) == nullptr) {
+    RefuseSource(from);
     return false;
   }
-  if (options_.comedia) return true;
-  ++core_.counters().not_ready;
-  return false;
+  if (verdict != PeerLock::Verdict::kPeer && !Learn(port, verdict, from, now)) return false;
+  OnPeerPacket(port, now);
+  return true;
 }
 
-void PlainTransport::Learn(Port& port, const NetworkPath& from) {
-  if (port.path()) return;
-  port.SetRemote(from.tuple.remote);
+bool PlainTransport::Learn(Port& port, PeerLock::Verdict verdict, const SocketAddress& from,
+                           Timestamp now) {
+  if (options_.public_destinations && MakesNoSense(from.ip)) {
+    ++plain_counters_.destination_refused;
+    return false;
+  }
+  if (verdict == PeerLock::Verdict::kMoved) {
+    ++plain_counters_.relocked;
+  } else if (port.lock().locked()) {
+    ++plain_counters_.taken_by_source;
+  }
+  port.SetRemote(from, now);
   if (port.is_rtcp()) {
     context_.events.OnPlainRtcpTuple(id(), port.Report());
   } else {
     context_.events.OnPlainTuple(id(), port.Report());
   }
   ApplyPaths();
+  return true;
+}
+
+void PlainTransport::RefuseSource(const SocketAddress& from) {
+  ++core_.counters().wrong_source;
+  if (std::exchange(refusal_logged_, true)) return;
+  SLUICE_WARN(kRtp,
+              "transport {}: dropped a packet from {}, which is not the peer; said once per "
+              "transport",
+              id(), from.ToString());
+}
+
+// ---- Is somebody there ------------------------------------------------------------------------
+
+void PlainTransport::OnPeerPacket(Port& port, Timestamp now) {
+  port.lock().OnPacket(now);
+  if (liveness_.OnPacket()) OnReceiverChanged();
+}
+
+void PlainTransport::OnUnreachable(const Port& port, const SocketAddress& to, Timestamp now) {
+  // What an answer to RTCP says of a peer that only sends is nobody's concern.
+  if (port.path().tuple.remote != to || rtp_core_.consumers().empty()) return;
+  if (liveness_.OnUnreachable(now)) OnReceiverChanged();
+}
+
+void PlainTransport::OnTick() {
+  tick_->Start(ReceiverLiveness::kTick);
+  const uint64_t sent = core_.traffic().rtp_sent.bytes();
+  if (liveness_.OnTick(std::exchange(sent_at_tick_, sent) != sent)) OnReceiverChanged();
+}
+
+void PlainTransport::OnReceiverChanged() {
+  using State = ReceiverLiveness::State;
+  const State state = liveness_.state();
+  if (state == State::kSilent) ++plain_counters_.receiver_silent;
+  if (state == State::kUnreachable) ++plain_counters_.receiver_unreachable;
+  if (state != State::kListening) {
+    SLUICE_WARN(kRtp, "transport {}: media to {} stops until it speaks again: {}", id(),
+                rtp_.path().tuple.remote.ToString(),
+                state == State::kSilent
+                    ? fmt::format("nothing came from there for {} ms", options_.receiver_timeout)
+                    : std::string("the network answers that nobody is there"));
+  }
+  UpdateSending();
+  context_.events.OnPlainReceiver(id(), liveness_.listening());
+}
+
+void PlainTransport::UpdateSending() {
+  rtp_core_.SetSendingAllowed(liveness_.listening() && rtp_.lock().peer_may_receive());
 }
 
 // ---- Reports ----------------------------------------------------------------------------------
@@ -255,6 +383,7 @@ void PlainTransport::AddTo(EngineCounters* counters, ObjectCounts* alive) const 
   core_.AddTo(counters);
   rtp_core_.AddTo(counters, alive);
   AddCounters(&counters->srtp, path_.srtp_counters());
+  AddCounters(&counters->plain, plain_counters_);
   ++alive->plain_transports;
 }
 

@@ -7,6 +7,8 @@
 #include "common/status.h"
 #include "worker/media/engine_context.h"
 #include "worker/media/ice_candidates.h"
+#include "worker/media/peer_lock.h"
+#include "worker/media/receiver_liveness.h"
 #include "worker/media/rtp_core.h"
 #include "worker/media/rtp_path.h"
 #include "worker/media/socket_factory.h"
@@ -21,7 +23,9 @@ namespace sluice::worker {
 ///
 /// The peer's address comes from Connect(), or, with comedia, from the first well-formed packet
 /// (with SRTP: the first that authenticates); RTP and RTCP addresses are learned apart. Whatever
-/// comes from elsewhere afterwards is dropped.
+/// comes from elsewhere afterwards is dropped, counted, and logged once. PeerLock has the rules
+/// that options add for servers that strangers reach; ReceiverLiveness stops media that nobody
+/// takes.
 class PlainTransport final : public Transport {
  public:
   /// TypeError: protocol not UDP, bad ip, SRTP without suite. Error: a port cannot be had.
@@ -45,20 +49,26 @@ class PlainTransport final : public Transport {
   /// One of the two sockets; with rtcp-mux only the first exists.
   class Port final : public DatagramHandler {
    public:
-    Port(PlainTransport& transport, bool is_rtcp) : transport_(transport), is_rtcp_(is_rtcp) {}
+    Port(PlainTransport& transport, bool is_rtcp, const PeerLock::Rules& rules)
+        : transport_(transport), is_rtcp_(is_rtcp), lock_(rules) {}
     void OnDatagram(PacketRef buffer, size_t size, const NetworkPath& from,
                     Timestamp received_at) override {
       transport_.OnDatagram(*this, buffer, size, from, received_at);
     }
     void OnPathClosed(const NetworkPath&) override {}  // UDP paths do not close
+    void OnUnreachable(const FiveTuple& tuple, Timestamp now) override {
+      transport_.OnUnreachable(*this, tuple.remote, now);
+    }
     Status Open(const ListenInfo& info, SocketFactory& sockets);
     /// TypeError, naming both addresses: the socket is not of a family that reaches `ip`.
     Status CheckReaches(const IpAddress& ip) const;
     TupleReport Report() const;
-    void SetRemote(const SocketAddress& remote);
+    /// The peer is there from now on.
+    void SetRemote(const SocketAddress& remote, Timestamp now);
 
     bool is_rtcp() const { return is_rtcp_; }
     bool open() const { return !points_.empty(); }
+    PeerLock& lock() { return lock_; }
     /// Empty until the peer's address is known.
     const NetworkPath& path() const { return path_; }
     void Close() { points_.clear(); }
@@ -69,6 +79,7 @@ class PlainTransport final : public Transport {
     bool ipv6_only_ = false;
     std::vector<ListenPoint> points_;  // one, once open
     NetworkPath path_;
+    PeerLock lock_;
   };
 
   PlainTransport(const std::string& id, const PlainTransportOptions& options, Router& router,
@@ -77,12 +88,22 @@ class PlainTransport final : public Transport {
 
   void OnDatagram(Port& port, const PacketRef& buffer, size_t size, const NetworkPath& from,
                   Timestamp received_at);
-  bool MayComeFrom(const Port& port, const NetworkPath& from);
-  void Learn(Port& port, const NetworkPath& from);
+  /// Whether a well-formed packet of stream `ssrc` is the peer's. Makes its sender the peer where
+  /// `verdict` says so.
+  bool Admit(Port& port, PeerLock::Verdict verdict, Ssrc ssrc, const SocketAddress& from,
+             Timestamp now);
+  /// False when the address makes no sense.
+  bool Learn(Port& port, PeerLock::Verdict verdict, const SocketAddress& from, Timestamp now);
+  void RefuseSource(const SocketAddress& from);
+  void OnPeerPacket(Port& port, Timestamp now);
+  void OnUnreachable(const Port& port, const SocketAddress& to, Timestamp now);
+  void OnTick();
+  void OnReceiverChanged();
+  void UpdateSending();
   void ApplyPaths();
   void SetConnected(bool connected);
 
-  Status CheckAddress(const PlainConnectOptions& options) const;
+  Status CheckAddress(const PlainConnectOptions& options);
   Status CheckSrtp(const PlainConnectOptions& options) const;
   Status InstallRemoteKey(const SrtpParameters& parameters);
 
@@ -95,6 +116,11 @@ class PlainTransport final : public Transport {
   RtpCore rtp_core_;
   std::optional<SrtpMasterKey> local_key_;
   bool connect_called_ = false;
+  bool refusal_logged_ = false;
+  ReceiverLiveness liveness_;
+  std::unique_ptr<Timer> tick_;  // null when liveness is off
+  uint64_t sent_at_tick_ = 0;    // bytes of RTP
+  PlainCounters plain_counters_;
 };
 
 }  // namespace sluice::worker

@@ -53,8 +53,16 @@ void RtpCore::OnConnected(bool connected) {
   } else {
     rtcp_reporter_.Stop();
   }
+  TellConsumers();
+}
+
+void RtpCore::SetSendingAllowed(bool allowed) {
+  if (std::exchange(sending_allowed_, allowed) != allowed && connected_) TellConsumers();
+}
+
+void RtpCore::TellConsumers() {
   for (const auto& consumer : consumers_) {
-    if (connected) {
+    if (connected_ && sending_allowed_) {
       consumer->OnTransportConnected();
     } else {
       consumer->OnTransportDisconnected();
@@ -277,6 +285,7 @@ Result<ConsumeReport> RtpCore::Consume(const ConsumeOptions& options) {
     streams_by_ssrc_[stream.ssrc.value()] = {&consumer, index, false};
     if (stream.rtx_ssrc) streams_by_ssrc_[stream.rtx_ssrc->value()] = {&consumer, index, true};
   }
+  if (!sending_allowed_) consumer.OnTransportDisconnected();
   context_.objects.Register(consumer.id(), ConsumerEntry{&consumer, this});
   return consumer.Report();
 }

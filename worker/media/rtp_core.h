@@ -65,6 +65,8 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
 
   /// Media may (no longer) flow: consumers and the RTCP timer follow. The link knows already.
   void OnConnected(bool connected);
+  /// Whether consumers may send while connected (at first: they may). RTCP flows all the same.
+  void SetSendingAllowed(bool allowed);
   void RouteRtp(const PacketRef& buffer, RtpPacket& packet, Timestamp received_at);
   void RouteRtcp(std::span<const uint8_t> compound, Timestamp now);
   /// The path was too slow and dropped frames of these streams of ours: asks for key frames.
@@ -128,6 +130,7 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   void OnRembCollapsed() override;
 
  private:
+  void TellConsumers();
   static void AddProducer(const Producer& producer, EngineCounters* counters);
   static void AddConsumer(const Consumer& consumer, EngineCounters* counters);
   static constexpr size_t kMaxCname = 64;  // bytes; ids are 36
@@ -149,6 +152,7 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   RtpLink& link_;
   bool connected_ = false;
   bool full_compounds_ = false;
+  bool sending_allowed_ = true;
 
   // The objects.
   RtpListener listener_;

@@ -31,6 +31,15 @@ struct WebRtcServerCounters {
   uint64_t tuple_conflicts = 0;  ///< a tuple that a transport validated while another holds it
 };
 
+/// What happened to the peers of plain transports.
+struct PlainCounters {
+  uint64_t relocked = 0;              ///< a silent peer's stream came from another address
+  uint64_t taken_by_source = 0;       ///< the source took the lock from another address
+  uint64_t receiver_silent = 0;       ///< media stopped: nothing came from the peer for too long
+  uint64_t receiver_unreachable = 0;  ///< media stopped: the network says that nobody is there
+  uint64_t destination_refused = 0;   ///< an address that makes no sense
+};
+
 /// What transports carried, since the worker started. Bytes of `received` and `sent` are those of
 /// UDP or TCP payload: STUN, DTLS, SRTP, SRTCP. RTP counts exclude retransmissions.
 struct TrafficTotals {

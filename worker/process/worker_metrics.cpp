@@ -190,6 +190,15 @@ constexpr Labelled<WebRtcServerCounters> kServerRefusals[] = {
 };
 static_assert(Covers<WebRtcServerCounters>(kServerRefusals), "a counter has no row");
 
+constexpr Labelled<PlainCounters> kPlain[] = {
+    {&PlainCounters::relocked, "relocked"},
+    {&PlainCounters::taken_by_source, "taken_by_source"},
+    {&PlainCounters::receiver_silent, "receiver_silent"},
+    {&PlainCounters::receiver_unreachable, "receiver_unreachable"},
+    {&PlainCounters::destination_refused, "destination_refused"},
+};
+static_assert(Covers<PlainCounters>(kPlain), "a counter has no row");
+
 // ---- Sockets ----------------------------------------------------------------------------------
 
 static_assert(static_cast<size_t>(PacketKind::kDtls) + 1 == kPacketKinds);  // names in Report
@@ -344,6 +353,8 @@ MetricsReport MakeMetricsReport(const WorkerSnapshot& snapshot) {
   report.Add("webrtc_server_packets_refused_total", "reason",
              "Packets to the ports of a WebRtcServer that belong to no transport.", kServerRefusals,
              counters.servers);
+  report.Add("plain_transport_events_total", "event",
+             "What happened to the peers of plain transports.", kPlain, counters.plain);
   report.Add(kSent, snapshot.sent);
   report.Add("udp_packets_dropped_total", "reason", "Datagrams that could not be sent.",
              kSendErrors, snapshot.sent);

@@ -234,7 +234,9 @@ inline MakeBody CreatePlainTransport(std::string id, PlainTransportOptions optio
     }
     const auto all = FBS::PlainTransport::CreatePlainTransportOptions(
         b, Base(b, options.base), listen, rtcp, options.rtcp_mux, options.comedia,
-        options.enable_srtp, suite);
+        options.enable_srtp, suite, Text(b, options.source_ip), options.source_only,
+        options.source_receives, options.relock, options.receiver_timeout,
+        options.public_destinations);
     const auto body = FBS::Router::CreateCreatePlainTransportRequest(b, b.CreateString(id), all);
     return Body{rq::Router_CreatePlainTransportRequest, body.Union()};
   };

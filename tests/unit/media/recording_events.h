@@ -40,6 +40,9 @@ class RecordingEvents final : public EngineEvents {
   void OnPlainRtcpTuple(const std::string& id, const TupleReport& tuple) override {
     Add("plain-rtcp-tuple", id, fmt::format("{}:{}", tuple.remote_ip, tuple.remote_port));
   }
+  void OnPlainReceiver(const std::string& id, bool listens) override {
+    Add("plain-receiver", id, listens ? "listens" : "gone");
+  }
   void OnProducerScore(const std::string& id, const std::vector<ProducerScoreEntry>&) override {
     if (record_scores) Add("producer-score", id, "");
   }

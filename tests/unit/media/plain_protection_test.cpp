@@ -1,0 +1,223 @@
+// What a server that strangers reach asks of plain transports: whose packets are taken, and when
+// media stops.
+#include <catch2/catch.hpp>
+
+#include "tests/unit/media/engine_fixture.h"
+
+namespace sluice::worker {
+namespace {
+
+using Lines = std::vector<std::string>;
+
+struct ProtectionFixture : EngineFixture {
+  ProtectionFixture() { REQUIRE(engine->CreateRouter("r").ok()); }
+
+  static PlainTransportOptions Comedia() {
+    PlainTransportOptions options;
+    options.listen_info = Listen();
+    options.comedia = true;
+    return options;
+  }
+  SocketAddress Create(const PlainTransportOptions& options, const std::string& id = "t") {
+    return LocalOf(engine->CreatePlainTransport("r", id, options)->tuple);
+  }
+  PlainTransport& transport(const std::string& id = "t") {
+    return **engine->Find<PlainTransport>(id);
+  }
+  std::string PeerOf(const std::string& id = "t") {
+    const TupleReport tuple = engine->DumpPlainTransport(id)->tuple;
+    return tuple.remote_ip + ":" + std::to_string(tuple.remote_port);
+  }
+  void Send(const SocketAddress& local, const SocketAddress& from, uint32_t ssrc) {
+    ++sequence;
+    Deliver(samples::Rtp(samples::kOpus, ssrc, sequence, sequence * 960u, {1, 2, 3}), local, from);
+  }
+  PlainCounters Counters() { return engine->ReadCounters().counters.plain; }
+
+  const SocketAddress stranger = Address("198.51.100.7", 1000);
+  const SocketAddress source = Address("203.0.113.5", 2000);
+  const SocketAddress moved = Address("192.0.2.77", 3000);
+  uint16_t sequence = 0;
+};
+
+TEST_CASE_METHOD(ProtectionFixture, "the source takes a broadcast back from a stranger",
+                 "[plain][protection]") {
+  PlainTransportOptions options = Comedia();
+  options.source_ip = "203.0.113.5";
+  const SocketAddress local = Create(options);
+  REQUIRE(engine->Produce("t", samples::Audio("p", 10)).ok());
+  Send(local, stranger, 10);
+  CHECK(PeerOf() == "198.51.100.7:1000");
+  Send(local, source, 10);
+  CHECK(PeerOf() == "203.0.113.5:2000");
+  Send(local, stranger, 10);
+  CHECK(PeerOf() == "203.0.113.5:2000");
+  CHECK(transport().core().counters().wrong_source == 1);
+  CHECK(Counters().taken_by_source == 1);
+  CHECK(events.Take() ==
+        Lines{"plain-tuple t 198.51.100.7:1000", "plain-tuple t 203.0.113.5:2000"});
+}
+
+TEST_CASE_METHOD(ProtectionFixture, "a pinned source is the only one that is heard",
+                 "[plain][protection]") {
+  PlainTransportOptions options = Comedia();
+  options.source_ip = "203.0.113.5";
+  options.source_only = true;
+  const SocketAddress local = Create(options);
+  REQUIRE(engine->Produce("t", samples::Audio("p", 10)).ok());
+  Send(local, stranger, 10);
+  CHECK(transport().core().counters().wrong_source == 1);
+  Send(local, source, 10);
+  CHECK(PeerOf() == "203.0.113.5:2000");
+}
+
+TEST_CASE_METHOD(ProtectionFixture, "a sender that moved is found again, and nobody else",
+                 "[plain][protection]") {
+  PlainTransportOptions options = Comedia();
+  SECTION("with relock") { options.relock = true; }
+  SECTION("without") {}
+  const SocketAddress local = Create(options);
+  REQUIRE(engine->Produce("t", samples::Audio("p", 10)).ok());
+  Send(local, source, 10);
+  environment.AdvanceBy(Duration::Millis(2900));
+  Send(local, moved, 10);
+  CHECK(PeerOf() == "203.0.113.5:2000");  // too early
+  environment.AdvanceBy(Duration::Millis(200));
+  Send(local, stranger, 99);
+  CHECK(PeerOf() == "203.0.113.5:2000");  // a stream that nobody announced
+  Send(local, moved, 10);
+  CHECK(PeerOf() == (options.relock ? "192.0.2.77:3000" : "203.0.113.5:2000"));
+  CHECK(Counters().relocked == (options.relock ? 1U : 0U));
+}
+
+/// Transport "in" sends audio; "t" gets it.
+struct ReceiverFixture : ProtectionFixture {
+  ReceiverFixture() {
+    in = Create(Comedia(), "in");
+    REQUIRE(engine->Produce("in", audio).ok());
+  }
+  void AddReceiver(PlainTransportOptions options) {
+    options.receiver_timeout = 30'000;
+    out = Create(options);
+    REQUIRE(engine->Consume("t", samples::ConsumerOf(audio, "c", 100)).ok());
+  }
+  /// Audio for `seconds`, a packet each; how many RTP packets went to `to`.
+  size_t Play(int seconds, const SocketAddress& to) {
+    size_t count = 0;
+    for (int i = 0; i < seconds; ++i) {
+      Send(in, moved, 10);
+      for (const SentDatagram& sent : EndTurnAndTake()) {
+        const bool is_rtp = (sent.bytes[1] & 0x7F) == samples::kRoutedOpus;
+        if (is_rtp && sent.tuple.remote == to) ++count;
+      }
+      environment.AdvanceBy(Duration::Seconds(1));
+      network.TakeSent();  // RTCP
+    }
+    return count;
+  }
+
+  const ProduceOptions audio = samples::Audio("p", 10);
+  SocketAddress in;
+  SocketAddress out;
+};
+
+TEST_CASE_METHOD(ReceiverFixture, "a forged datagram does not aim media at a third party",
+                 "[plain][protection]") {
+  PlainTransportOptions options = Comedia();
+  options.source_ip = "203.0.113.5";
+  options.source_receives = true;
+  AddReceiver(options);
+  Deliver({0x80, 201, 0, 1, 0, 0, 0, 1}, out, stranger);  // RTCP of 8 bytes
+  CHECK(Play(3, stranger) == 0);
+  CHECK(transport().core().counters().wrong_source == 1);
+  Deliver({0x80, 201, 0, 1, 0, 0, 0, 1}, out, source);
+  CHECK(Play(3, source) > 0);
+}
+
+TEST_CASE_METHOD(ReceiverFixture, "neither when the transport sends something, too",
+                 "[plain][protection]") {
+  PlainTransportOptions options = Comedia();
+  options.source_ip = "203.0.113.5";
+  options.source_receives = true;
+  AddReceiver(options);
+  REQUIRE(engine->Produce("t", samples::Audio("q", 50)).ok());
+  Send(out, stranger, 50);
+  CHECK(PeerOf() == "198.51.100.7:1000");  // may send from there
+  CHECK(Play(3, stranger) == 0);
+  Send(out, source, 50);
+  CHECK(Play(3, source) > 0);
+}
+
+TEST_CASE_METHOD(ReceiverFixture, "media to a receiver that says nothing stops after the timeout",
+                 "[plain][protection]") {
+  AddReceiver(Comedia());
+  Deliver({0x80, 201, 0, 1, 0, 0, 0, 1}, out, source);
+  events.Take();
+  CHECK(Play(29, source) == 29);
+  CHECK(Play(10, source) <= 3);
+  CHECK(Play(20, source) == 0);
+  CHECK(Counters().receiver_silent == 1);
+  CHECK(events.Count("plain-receiver t gone") == 1);
+  // A consumer that comes now waits as well.
+  REQUIRE(engine->Consume("t", samples::ConsumerOf(audio, "c2", 200)).ok());
+  CHECK(Play(3, source) == 0);
+  Deliver({0x80, 201, 0, 1, 0, 0, 0, 1}, out, stranger);  // somebody else's word is worth nothing
+  CHECK(Play(3, source) == 0);
+  Deliver({0x80, 201, 0, 1, 0, 0, 0, 1}, out, source);
+  CHECK(Play(3, source) == 6);
+  CHECK(events.Count("plain-receiver t listens") == 1);
+}
+
+TEST_CASE_METHOD(ReceiverFixture, "a receiver that reports is sent to for ever",
+                 "[plain][protection]") {
+  AddReceiver(Comedia());
+  for (int i = 0; i < 20; ++i) {
+    Deliver({0x80, 201, 0, 1, 0, 0, 0, 1}, out, source);
+    CHECK(Play(5, source) == 5);
+  }
+  CHECK(Counters().receiver_silent == 0);
+}
+
+TEST_CASE_METHOD(ProtectionFixture, "destinations that make no sense are refused where asked for",
+                 "[plain][protection]") {
+  PlainTransportOptions options;
+  options.listen_info = Listen();
+  options.public_destinations = true;
+  Create(options);
+  PlainConnectOptions connect;
+  connect.port = 5000;
+  for (const char* ip : {"0.0.0.0", "224.0.0.1", "239.255.1.1", "255.255.255.255"}) {
+    connect.ip = ip;
+    INFO(ip);
+    const Status status = engine->ConnectPlainTransport("t", connect).status();
+    CHECK(ErrorClassName(status) == std::string("TypeError"));
+    CHECK_THAT(std::string(status.message()), Catch::Contains(ip));
+  }
+  CHECK(Counters().destination_refused == 4);
+  connect.ip = "192.0.2.1";
+  CHECK(engine->ConnectPlainTransport("t", connect).ok());
+
+  options.public_destinations = false;
+  Create(options, "u");
+  connect.ip = "239.255.1.1";
+  CHECK(engine->ConnectPlainTransport("u", connect).ok());  // the application decides
+}
+
+TEST_CASE_METHOD(ProtectionFixture, "options that contradict themselves are TypeErrors",
+                 "[plain][protection]") {
+  const auto error_of = [this](const PlainTransportOptions& options) {
+    return std::string(engine->CreatePlainTransport("r", "x", options).status().message());
+  };
+  PlainTransportOptions options = Comedia();
+  options.source_ip = "example.org";
+  CHECK_THAT(error_of(options), Catch::Contains("sourceIp 'example.org'"));
+  options = Comedia();
+  options.source_only = true;
+  CHECK_THAT(error_of(options), Catch::Contains("sourceIp is missing"));
+  options = Comedia();
+  options.receiver_timeout = 999;
+  CHECK_THAT(error_of(options), Catch::Contains("receiverTimeout 999"));
+}
+
+}  // namespace
+}  // namespace sluice::worker
