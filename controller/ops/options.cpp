@@ -130,6 +130,14 @@ std::vector<Option> RoomOptions() {
       Integer("emptyRoomTimeout", "SECONDS",
               "how long a room stays that was asked for and has no peer and no broadcaster",
               At(&Config::rooms, &RoomsConfig::empty_timeout), 1, kMaxSeconds),
+      Integer("plainReceiverTimeout", "SECONDS",
+              "media to a plain transport stops when nothing has come from there for so long; "
+              "0 = never, for receivers that send no RTCP",
+              At(&Config::rooms, &RoomsConfig::plain_receiver_timeout), 0, kMaxSeconds),
+      Boolean("plainAnyReceiver",
+              "whether a plain transport may receive at another address than that which asked for "
+              "it over HTTP",
+              At(&Config::rooms, &RoomsConfig::plain_any_receiver)),
   };
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -63,6 +64,7 @@ struct Transport {
   uint32_t next_mid = 0;    ///< of the next consumer
   std::string cname;        ///< of all its producers; "" before the first
   SoftValue<BandwidthEstimate> downlink;
+  std::set<std::string> consumed;       ///< producers that a broadcaster consumes on it
   PlainTransportOptions plain_options;  ///< of a plain one, as it was made
   PlainTransportInfo plain_info;
   std::shared_ptr<Shard> shard;  ///< where it is
@@ -89,6 +91,7 @@ struct Producer {
 struct Consumer {
   std::string id;
   std::shared_ptr<Producer> producer;
+  std::weak_ptr<Transport> transport;
   RtpParameters parameters;
   bool producer_paused = false;  ///< when it was made; changes come as events
   ConsumerScore score;
@@ -116,6 +119,7 @@ struct Participant {
   /// Creations in flight, counted against the caps as well.
   size_t pending_transports = 0;
   size_t pending_producers = 0;
+  size_t pending_consumers = 0;
 };
 
 /// A broadcaster over plain transports as it was, to be made again on another worker at the same

@@ -37,6 +37,10 @@ struct RoomSettings {
   std::chrono::milliseconds empty_timeout{60'000};
   /// A broadcaster over plain transports that sends no media for so long is ended; 0 = never.
   std::chrono::milliseconds broadcaster_timeout{15'000};
+  /// Media to a plain transport stops when nothing has come from there for so long; 0 = never.
+  std::chrono::milliseconds plain_receiver_timeout{30'000};
+  /// Whether a plain transport may receive at another address than that which asked for it.
+  bool plain_any_receiver = false;
   size_t max_peers = 1'000;
   size_t max_broadcasters = 100;
 };
@@ -55,6 +59,9 @@ class Room : public std::enable_shared_from_this<Room> {
   static constexpr size_t kMaxTransports = 16;
   /// Producers of one participant: camera, microphone, screens; simulcast is one.
   static constexpr size_t kMaxProducers = 32;
+  /// Consumers of one broadcaster, each producer once per transport: more would only multiply what
+  /// is sent to one address.
+  static constexpr size_t kMaxBroadcasterConsumers = 256;
   /// Extra consumers per producer that a client may ask for (load tests of the reference app).
   static constexpr int kMaxConsumerReplicas = 8;
   /// Peers told to reconnect do so the moment they are told, so the telling is spread over this
@@ -121,8 +128,15 @@ class Room : public std::enable_shared_from_this<Room> {
   };
   Task<Result<WebRtcTransportInfo>> CreateWebRtcTransport(std::shared_ptr<Participant> owner,
                                                           TransportRequest request);
+  struct PlainRequest {
+    bool rtcp_mux = false;
+    bool comedia = true;
+    /// Who asks: its packets take the transport from any other address. "" = not known.
+    std::string source_ip;
+    bool source_only = false;  ///< nothing is taken from elsewhere
+  };
   Task<Result<PlainTransportInfo>> CreatePlainTransport(std::shared_ptr<Participant> owner,
-                                                        bool rtcp_mux, bool comedia);
+                                                        PlainRequest request);
   Task<Status> ConnectTransport(std::shared_ptr<Transport> transport, DtlsParameters remote);
   Task<Result<IceParameters>> RestartIce(std::shared_ptr<Transport> transport);
 

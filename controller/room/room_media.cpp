@@ -38,6 +38,29 @@ std::string CnameFor(Participant& owner, Transport& transport, const std::string
   return transport.cname;
 }
 
+/// A producer's id among those that a transport consumes: taken out again unless Keep() is called.
+class ConsumedOnce {
+ public:
+  ConsumedOnce(std::shared_ptr<Transport> transport, std::string producer_id)
+      : transport_(std::move(transport)), producer_id_(std::move(producer_id)) {
+    is_first_ = transport_->consumed.insert(producer_id_).second;
+  }
+  ~ConsumedOnce() {
+    if (is_first_ && !kept_) transport_->consumed.erase(producer_id_);
+  }
+  ConsumedOnce(const ConsumedOnce&) = delete;
+  ConsumedOnce& operator=(const ConsumedOnce&) = delete;
+
+  bool is_first() const { return is_first_; }
+  void Keep() { kept_ = true; }
+
+ private:
+  std::shared_ptr<Transport> transport_;
+  std::string producer_id_;
+  bool is_first_ = false;
+  bool kept_ = false;
+};
+
 Status TooMany(const char* what, size_t limit) {
   return Error(std::string("too many ") + what + ": one peer may have " + std::to_string(limit));
 }
@@ -89,9 +112,18 @@ Task<Result<WebRtcTransportInfo>> Room::CreateWebRtcTransport(std::shared_ptr<Pa
 }
 
 Task<Result<PlainTransportInfo>> Room::CreatePlainTransport(std::shared_ptr<Participant> owner,
-                                                            bool rtcp_mux, bool comedia) {
-  return MakePlainTransport(std::move(owner), MakeUuid(),
-                            {settings_.plain_listen, rtcp_mux, comedia, std::nullopt});
+                                                            PlainRequest request) {
+  PlainTransportOptions options;
+  options.listen = settings_.plain_listen;
+  options.rtcp_mux = request.rtcp_mux;
+  options.comedia = request.comedia;
+  options.source_only = request.source_only;
+  options.source_receives = !request.source_ip.empty() && !settings_.plain_any_receiver;
+  options.source_ip = std::move(request.source_ip);
+  options.relock = true;
+  options.receiver_timeout = settings_.plain_receiver_timeout;
+  options.public_destinations = true;
+  return MakePlainTransport(std::move(owner), MakeUuid(), std::move(options));
 }
 
 Task<Result<PlainTransportInfo>> Room::MakePlainTransport(std::shared_ptr<Participant> owner,
@@ -258,6 +290,20 @@ Task<Result<std::shared_ptr<Consumer>>> Room::Consume(std::shared_ptr<Participan
   if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
   if (transport->closed) co_return Error("transport closed");
   if (!owner->capabilities) co_return Error("no rtpCapabilities were given");
+  std::optional<ConsumedOnce> consumed;
+  std::optional<InFlight> in_flight;
+  if (owner->link == nullptr) {  // a broadcaster
+    if (owner->consumers.size() + owner->pending_consumers >= kMaxBroadcasterConsumers) {
+      co_return Error("too many consumers: one broadcaster may have " +
+                      std::to_string(kMaxBroadcasterConsumers));
+    }
+    in_flight.emplace(&owner->pending_consumers);
+    consumed.emplace(transport, producer->id);
+    if (!consumed->is_first()) {
+      co_return Error("producer \"" + producer->id + "\" is consumed on transport \"" +
+                      transport->id + "\" already");
+    }
+  }
   Result<RtpParameters> parameters =
       GetConsumerRtpParameters(producer->consumable, *owner->capabilities, /*pipe=*/false,
                                request.enable_rtx, RandomSsrcBase());
@@ -285,6 +331,8 @@ Task<Result<std::shared_ptr<Consumer>>> Room::Consume(std::shared_ptr<Participan
   consumer->producer_paused = made->result.producer_paused;
   consumer->score = made->result.score;
   consumer->remote = std::move(made->consumer);
+  consumer->transport = transport;
+  if (consumed) consumed->Keep();
   owner->consumers[consumer->id] = consumer;
   co_return consumer;
 }
@@ -303,6 +351,9 @@ void Room::Deliver(const std::shared_ptr<Participant>& owner,
 
 void Room::DropConsumer(Participant& owner, const std::shared_ptr<Consumer>& consumer) {
   consumer->closed = true;
+  if (const auto transport = consumer->transport.lock()) {
+    transport->consumed.erase(consumer->producer->id);
+  }
   consumer->remote.reset();
   owner.consumers.erase(consumer->id);
 }

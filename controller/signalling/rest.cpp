@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "common/socket_address.h"
 #include "controller/ops/logging.h"
 #include "controller/ortc/ortc.h"
 #include "controller/room/random.h"
@@ -87,6 +88,14 @@ std::string_view AllowedMethod(Route route) {
 bool Allows(Route route, std::string_view method) {
   if (route == Route::kRoom) return method == "GET" || method == "HEAD";
   return route != Route::kNone && method == AllowedMethod(route);
+}
+
+/// The address of "192.0.2.1:443" or "[2001:db8::1]:443"; "" when it is none.
+std::string IpOf(const std::string& remote) {
+  std::string text = remote.substr(0, remote.rfind(':'));
+  if (text.size() > 2 && text.front() == '[') text = text.substr(1, text.size() - 2);
+  const std::optional<IpAddress> ip = IpAddress::Parse(text);
+  return ip ? ip->ToString() : "";
 }
 
 HttpResponse JsonResponse(const json::value& value) {
@@ -330,8 +339,19 @@ Task<HttpResponse> RestApi::CreateTransport(Call call) {
   if (!rtcp_mux.ok()) co_return ErrorResponse(rtcp_mux.status());
   const Result<bool> comedia = OptionalBool(call.body, "comedia", kPrefix, true);
   if (!comedia.ok()) co_return ErrorResponse(comedia.status());
+  const Result<std::string> pinned = OptionalString(call.body, "remoteIp", kPrefix);
+  if (!pinned.ok()) co_return ErrorResponse(pinned.status());
+  if (!pinned->empty() && !IpAddress::Parse(*pinned)) {
+    co_return ErrorResponse(
+        TypeError("body.remoteIp \"" + *pinned + "\" is not a literal IPv4 or IPv6 address"));
+  }
+  Room::PlainRequest request;
+  request.rtcp_mux = *rtcp_mux;
+  request.comedia = *comedia;
+  request.source_only = !pinned->empty();
+  request.source_ip = request.source_only ? *pinned : IpOf(call.request.remote);
   const Result<PlainTransportInfo> info =
-      co_await call.room->CreatePlainTransport(call.broadcaster, *rtcp_mux, *comedia);
+      co_await call.room->CreatePlainTransport(call.broadcaster, std::move(request));
   if (!info.ok()) co_return ErrorResponse(info.status());
   keep(info->id);
   co_return JsonResponse(ToJson(*info));

@@ -249,8 +249,13 @@ Task<Result<PlainTransportInfo>> MediaWorker::CreatePlainTransport(std::string r
     const auto listen = EncodeListen(builder, options.listen);
     Offset<FBS::Transport::ListenInfo> rtcp_listen;
     if (options.rtcp_listen) rtcp_listen = EncodeListen(builder, *options.rtcp_listen);
+    Offset<flatbuffers::String> source;
+    if (!options.source_ip.empty()) source = builder.CreateString(options.source_ip);
     const auto encoded = FBS::PlainTransport::CreatePlainTransportOptions(
-        builder, base, listen, rtcp_listen, options.rtcp_mux, options.comedia);
+        builder, base, listen, rtcp_listen, options.rtcp_mux, options.comedia,
+        /*enable_srtp=*/false, /*srtp_crypto_suite=*/{}, source, options.source_only,
+        options.source_receives, options.relock,
+        static_cast<uint32_t>(options.receiver_timeout.count()), options.public_destinations);
     return Finish(
         Kind::Router_CreatePlainTransportRequest,
         FBS::Router::CreateCreatePlainTransportRequestDirect(builder, id.c_str(), encoded));

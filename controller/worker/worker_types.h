@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -70,6 +71,14 @@ struct PlainTransportOptions {
   bool rtcp_mux = false;
   bool comedia = true;
   std::optional<ListenAddress> rtcp_listen;  ///< of the second port; absent: as `listen`
+
+  // Whose packets are believed, and for how long media goes out unheard.
+  std::string source_ip;         ///< takes comedia's lock from any other address; "" = nobody
+  bool source_only = false;      ///< packets from elsewhere are dropped
+  bool source_receives = false;  ///< media goes to source_ip only
+  bool relock = false;           ///< a silent peer's stream may come from another address
+  std::chrono::milliseconds receiver_timeout{0};  ///< 0 = sent to for ever
+  bool public_destinations = false;  ///< multicast, broadcast and no address are refused
 };
 
 struct PlainTransportInfo {

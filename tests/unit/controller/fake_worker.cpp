@@ -240,6 +240,13 @@ void FakeWorker::Answer(const FBS::Request::Request& request) {
       type = FBS::Response::Body::PlainTransport_DumpResponse;
       body = MakePlain(builder, create->transport_id()->c_str(), create->options()->rtcp_mux());
       plain_ports.push_back(create->options()->listen_info()->port());
+      const auto& options = *create->options();
+      plain_protection = {options.source_ip() ? options.source_ip()->str() : "",
+                          options.source_only(),
+                          options.source_receives(),
+                          options.relock(),
+                          options.receiver_timeout(),
+                          options.public_destinations()};
       if (const auto* rtcp = create->options()->rtcp_listen_info()) {
         plain_ports.push_back(rtcp->port());
       }

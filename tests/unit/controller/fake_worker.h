@@ -47,8 +47,17 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
   /// Called before and after a request is answered: what is sent then comes in the same read.
   std::function<void(const FBS::Request::Request&)> before_answer;
   std::function<void(const FBS::Request::Request&)> after_answer;
-  uint64_t rtp_bytes = 0;             ///< received by each transport, for its stats
-  uint64_t rtp_bytes_step = 0;        ///< by which that grows with each look
+  uint64_t rtp_bytes = 0;       ///< received by each transport, for its stats
+  uint64_t rtp_bytes_step = 0;  ///< by which that grows with each look
+  /// What the last plain transport was asked to protect itself with.
+  struct PlainProtection {
+    std::string source_ip;
+    bool source_only = false;
+    bool source_receives = false;
+    bool relock = false;
+    uint32_t receiver_timeout = 0;
+    bool public_destinations = false;
+  } plain_protection;
   std::vector<uint16_t> plain_ports;  ///< that plain transports were asked to listen on, 0 = any
   bool producer_paused = false;       ///< what the answer to consume says
   bool mute = false;                  ///< requests are read and not answered

@@ -108,6 +108,48 @@ TEST_CASE_METHOD(RoomFixture, "REST: a broadcaster publishes the way ffmpeg.sh d
   CHECK(Rest("DELETE", kBroadcasters + "/b").status == 500);
 }
 
+TEST_CASE_METHOD(RoomFixture, "REST: a plain transport belongs to the address that asked for it") {
+  REQUIRE(Rest("POST", kBroadcasters, kValidBroadcaster).status == 200);
+  const auto& asked = launcher.workers.back()->plain_protection;
+  REQUIRE(Rest("POST", kTransports, R"({"type":"plain"})", "203.0.113.5:40123").status == 200);
+  CHECK(asked.source_ip == "203.0.113.5");
+  CHECK_FALSE(asked.source_only);
+  CHECK(asked.source_receives);
+  CHECK(asked.relock);
+  CHECK(asked.receiver_timeout == 30'000);
+  CHECK(asked.public_destinations);
+  REQUIRE(Rest("POST", kTransports, R"({"type":"plain"})", "[2001:db8::7]:443").status == 200);
+  CHECK(asked.source_ip == "2001:db8::7");
+  REQUIRE(
+      Rest("POST", kTransports, R"({"type":"plain","remoteIp":"192.0.2.9"})", "203.0.113.5:40123")
+          .status == 200);
+  CHECK(asked.source_ip == "192.0.2.9");
+  CHECK(asked.source_only);
+  const HttpResponse wrong =
+      Rest("POST", kTransports, R"({"type":"plain","remoteIp":"example.org"})");
+  CHECK(wrong.status == 400);
+  CHECK(wrong.body.find("body.remoteIp \"example.org\"") != std::string::npos);
+}
+
+TEST_CASE_METHOD(RoomFixture, "REST: a producer is consumed once per transport") {
+  REQUIRE(Rest("POST", kBroadcasters, kValidBroadcaster).status == 200);
+  const auto transport = [this] {
+    const json::value made = json::parse(Rest("POST", kTransports, R"({"type":"plain"})").body);
+    return kTransports + "/" + made.at("id").as_string().c_str();
+  };
+  const std::string first = transport();
+  const HttpResponse produced =
+      Rest("POST", first + "/producers",
+           std::string(R"({"kind":"audio","rtpParameters":)") + test::kOpusParameters + "}");
+  const std::string consume =
+      std::string("/consume?producerId=") + json::parse(produced.body).at("id").as_string().c_str();
+  CHECK(Rest("POST", first + consume).status == 200);
+  const HttpResponse again = Rest("POST", first + consume);
+  CHECK(again.status == 500);
+  CHECK(again.body.find("is consumed on transport") != std::string::npos);
+  CHECK(Rest("POST", transport() + consume).status == 200);
+}
+
 TEST_CASE_METHOD(RoomFixture, "REST: a broadcaster's transports share a CNAME") {
   REQUIRE(Rest("POST", kBroadcasters, kValidBroadcaster).status == 200);
   const auto transport = [this] {

@@ -87,9 +87,10 @@ void RoomFixture::Settle() {
 }
 
 HttpResponse RoomFixture::Rest(const std::string& method, const std::string& target,
-                               const std::string& body) {
+                               const std::string& body, const std::string& remote) {
   HttpRequest request;
   request.method = method;
+  request.remote = remote;
   ParseTarget(target, &request);
   request.content_type = "application/json";
   request.body = body;

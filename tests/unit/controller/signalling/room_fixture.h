@@ -90,7 +90,7 @@ class RoomFixture {
   ~RoomFixture();
 
   HttpResponse Rest(const std::string& method, const std::string& target,
-                    const std::string& body = "");
+                    const std::string& body = "", const std::string& remote = "");
   UpgradeDecision Upgrade(const std::string& room_id, const std::string& peer_id);
   FakeClient Connect(const std::string& room_id, const std::string& peer_id);
   /// Sends a request and returns its response.
