@@ -134,6 +134,9 @@ class Room : public std::enable_shared_from_this<Room> {
     /// Who asks: its packets take the transport from any other address. "" = not known.
     std::string source_ip;
     bool source_only = false;  ///< nothing is taken from elsewhere
+    /// False: `source_ip` is somebody else's address than that of who asks, so media does not go
+    /// there (RoomSettings::plain_any_receiver lifts this).
+    bool may_receive = true;
   };
   Task<Result<PlainTransportInfo>> CreatePlainTransport(std::shared_ptr<Participant> owner,
                                                         PlainRequest request);

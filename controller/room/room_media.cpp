@@ -1,5 +1,6 @@
 // The media half of Room: transports, producers and consumers.
 
+#include <optional>
 #include <utility>
 
 #include "controller/ops/log.h"
@@ -121,6 +122,7 @@ Task<Result<PlainTransportInfo>> Room::CreatePlainTransport(std::shared_ptr<Part
   options.source_receives = !request.source_ip.empty() && !settings_.plain_any_receiver;
   options.source_ip = std::move(request.source_ip);
   options.relock = true;
+  options.may_receive = request.may_receive || settings_.plain_any_receiver;
   options.receiver_timeout = settings_.plain_receiver_timeout;
   options.public_destinations = true;
   return MakePlainTransport(std::move(owner), MakeUuid(), std::move(options));
@@ -293,6 +295,10 @@ Task<Result<std::shared_ptr<Consumer>>> Room::Consume(std::shared_ptr<Participan
   std::optional<ConsumedOnce> consumed;
   std::optional<InFlight> in_flight;
   if (owner->link == nullptr) {  // a broadcaster
+    if (transport->plain && !transport->plain_options.may_receive) {
+      co_return Error("transport \"" + transport->id +
+                      "\" is pinned to another address than yours: it can send, not receive");
+    }
     if (owner->consumers.size() + owner->pending_consumers >= kMaxBroadcasterConsumers) {
       co_return Error("too many consumers: one broadcaster may have " +
                       std::to_string(kMaxBroadcasterConsumers));

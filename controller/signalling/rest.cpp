@@ -349,7 +349,13 @@ Task<HttpResponse> RestApi::CreateTransport(Call call) {
   request.rtcp_mux = *rtcp_mux;
   request.comedia = *comedia;
   request.source_only = !pinned->empty();
-  request.source_ip = request.source_only ? *pinned : IpOf(call.request.remote);
+  const std::string client = IpOf(call.request.remote);
+  if (request.source_only) {
+    request.source_ip = IpAddress::Parse(*pinned)->ToString();
+    request.may_receive = request.source_ip == client;
+  } else {
+    request.source_ip = client;
+  }
   const Result<PlainTransportInfo> info =
       co_await call.room->CreatePlainTransport(call.broadcaster, std::move(request));
   if (!info.ok()) co_return ErrorResponse(info.status());

@@ -79,6 +79,8 @@ struct PlainTransportOptions {
   bool relock = false;           ///< a silent peer's stream may come from another address
   std::chrono::milliseconds receiver_timeout{0};  ///< 0 = sent to for ever
   bool public_destinations = false;  ///< multicast, broadcast and no address are refused
+  /// Whether the room lets it consume; the worker is not told.
+  bool may_receive = true;
 };
 
 struct PlainTransportInfo {

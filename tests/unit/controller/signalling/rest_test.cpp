@@ -125,6 +125,22 @@ TEST_CASE_METHOD(RoomFixture, "REST: a plain transport belongs to the address th
           .status == 200);
   CHECK(asked.source_ip == "192.0.2.9");
   CHECK(asked.source_only);
+
+  // A stranger cannot name a third party for media to go to.
+  const HttpResponse named =
+      Rest("POST", kTransports, R"({"type":"plain","remoteIp":"192.0.2.9"})", "203.0.113.5:40123");
+  const std::string transport =
+      kTransports + "/" + json::parse(named.body).at("id").as_string().c_str();
+  const HttpResponse produced =
+      Rest("POST", transport + "/producers",
+           std::string(R"({"kind":"audio","rtpParameters":)") + test::kOpusParameters + "}");
+  REQUIRE(produced.status == 200);
+  const HttpResponse consumed = Rest(
+      "POST",
+      transport + "/consume?producerId=" + json::parse(produced.body).at("id").as_string().c_str());
+  CHECK(consumed.status == 500);
+  CHECK(consumed.body.find("it can send, not receive") != std::string::npos);
+
   const HttpResponse wrong =
       Rest("POST", kTransports, R"({"type":"plain","remoteIp":"example.org"})");
   CHECK(wrong.status == 400);
