@@ -125,7 +125,6 @@ void RtpCore::OnSsrcLearned(Producer& producer, Ssrc ssrc) {
 
 void RtpCore::OnSsrcReleased(Producer& producer, Ssrc ssrc) {
   listener_.Forget(ssrc, producer);
-  ForgetReceiveState({&ssrc, 1});
 }
 
 std::shared_ptr<SenderClock> RtpCore::ClockOf(const std::string& cname) {
