@@ -1,5 +1,7 @@
 #pragma once
 
+#include <boost/asio/error.hpp>
+#include <boost/system/system_error.hpp>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -43,6 +45,8 @@ class Promise {
   };
   static Task<T> WaitUnlimited(std::shared_ptr<State> state) {
     co_await state->set.Wait();
+    // Without a value the waiter was cancelled (TaskScope): it is unwound as Asio does it.
+    if (!state->value) throw boost::system::system_error(asio::error::operation_aborted);
     co_return *state->value;
   }
   static Task<std::optional<T>> WaitLimited(std::shared_ptr<State> state,
