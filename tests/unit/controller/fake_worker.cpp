@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <utility>
 
@@ -113,15 +114,26 @@ void FakeWorker::ReadSome() {
 }
 
 void FakeWorker::SendRaw(const std::vector<uint8_t>& bytes) {
-  boost::system::error_code ignored;
-  asio::write(write_, asio::buffer(bytes), ignored);
+  outgoing_.insert(outgoing_.end(), bytes.begin(), bytes.end());
+  if (std::exchange(writing_, true)) return;
+  // What is sent until the loop turns goes in one write, and comes in one read.
+  asio::post(write_.get_executor(), [self = shared_from_this()] { self->WriteNext(); });
+}
+
+void FakeWorker::WriteNext() {
+  writing_ = !outgoing_.empty() && write_.is_open();
+  if (!writing_) return;
+  sending_ = std::exchange(outgoing_, {});
+  asio::async_write(write_, asio::buffer(sending_),
+                    [self = shared_from_this()](const boost::system::error_code& error, size_t) {
+                      if (!error) self->WriteNext();
+                    });
 }
 
 void FakeWorker::SendMessage(FlatBufferBuilder& builder, FBS::Message::Body type,
                              Offset<void> body) {
   builder.FinishSizePrefixed(FBS::Message::CreateMessage(builder, type, body));
-  boost::system::error_code ignored;
-  asio::write(write_, asio::buffer(builder.GetBufferPointer(), builder.GetSize()), ignored);
+  SendRaw({builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize()});
 }
 
 void FakeWorker::Notify(const std::string& handler_id, FBS::Notification::Event event) {

@@ -69,6 +69,7 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
 
  private:
   void ReadSome();
+  void WriteNext();
   void OnFrame(const std::vector<uint8_t>& frame);
   void Answer(const FBS::Request::Request& request);
   void SendMessage(flatbuffers::FlatBufferBuilder& builder, FBS::Message::Body type,
@@ -79,6 +80,9 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
   asio::posix::stream_descriptor write_;
   FrameBuffer frames_;
   std::vector<uint8_t> chunk_;
+  std::vector<uint8_t> outgoing_;  ///< until the loop turns, or the write before has ended
+  std::vector<uint8_t> sending_;
+  bool writing_ = false;
   std::multimap<std::string, std::string> consumers_;  ///< producer → consumer
   std::multimap<std::string, std::string> producers_;  ///< transport → producer
 };
