@@ -61,6 +61,7 @@ RoomSettings MakeRoomSettings(const Config& config) {
       std::chrono::milliseconds(config.media.key_frame_request_delay);
   settings.keep_for_broadcasters = config.rooms.keep_for_broadcasters;
   settings.empty_timeout = std::chrono::seconds(config.rooms.empty_timeout);
+  settings.broadcaster_timeout = std::chrono::seconds(config.rooms.broadcaster_timeout);
   settings.plain_receiver_timeout = std::chrono::seconds(config.rooms.plain_receiver_timeout);
   settings.plain_any_receiver = config.rooms.plain_any_receiver;
   settings.max_peers = config.rooms.max_peers;

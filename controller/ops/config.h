@@ -54,6 +54,7 @@ struct RoomsConfig {
   uint32_t max_broadcasters = 100;  ///< in one room
   bool keep_for_broadcasters = true;
   uint32_t empty_timeout = 60;
+  uint32_t broadcaster_timeout = 15;     ///< 0 = never
   uint32_t plain_receiver_timeout = 30;  ///< s; 0 = never
   bool plain_any_receiver = false;
 };

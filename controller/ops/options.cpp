@@ -130,6 +130,10 @@ std::vector<Option> RoomOptions() {
       Integer("emptyRoomTimeout", "SECONDS",
               "how long a room stays that was asked for and has no peer and no broadcaster",
               At(&Config::rooms, &RoomsConfig::empty_timeout), 1, kMaxSeconds),
+      Integer(
+          "broadcasterTimeout", "SECONDS",
+          "a broadcaster over plain transports that sends nothing for so long is ended; 0 = never",
+          At(&Config::rooms, &RoomsConfig::broadcaster_timeout), 0, kMaxSeconds),
       Integer("plainReceiverTimeout", "SECONDS",
               "media to a plain transport stops when nothing has come from there for so long; "
               "0 = never, for receivers that send no RTCP",
