@@ -76,8 +76,8 @@ class RoomFixture {
     bool keep_for_broadcasters = true;
     std::chrono::milliseconds empty_timeout{60'000};
     std::chrono::milliseconds broadcaster_timeout{15'000};
-    ProtooLimits protoo;
-    RequestAuth auth;
+    ProtooLimits protoo = {};
+    RequestAuth auth = {};
   };
   /// Who sends the requests that follow.
   struct Caller {
