@@ -31,7 +31,7 @@ class BackupInterface final : private DatagramHandler {
     stun.AddPriority(1);
     stun.AddIceControlling(42);
     writer->Commit(stun.FinishWithIntegrity(StunIntegrityKey(dump->ice_parameters.password)),
-                   {*IpAddress::Parse(candidate.address), candidate.port});
+                   {*IpAddress::Parse(candidate.address), candidate.port}, PacketKind::kStun);
     timer_->Start(WebRtcPeer::kConsentInterval);
   }
   void Stop() { timer_->Stop(); }

@@ -13,7 +13,8 @@ WebRtcPeer::WebRtcPeer(Setup setup, const SocketAddress& address)
     : setup_(std::move(setup)),
       address_(address),
       check_timer_(setup_.environment.CreateTimer([this](Timestamp) { SendCheck(); })),
-      dtls_(std::make_unique<DtlsDriver>(setup_.dtls, setup_.environment, *this)) {}
+      dtls_(std::make_unique<DtlsDriver>(setup_.dtls, setup_.environment,
+                                         static_cast<DtlsEvents&>(*this))) {}
 
 void WebRtcPeer::Open() {
   if (protocol_ == TransportProtocol::kTcp) {
