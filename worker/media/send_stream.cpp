@@ -190,7 +190,7 @@ SendStream::Outcome SendStream::Resend(const SequenceRewriter::Origin& origin,
 }
 
 RtpHeaderStamps SendStream::Write(uint8_t* slot, const RoutedPacket& packet,
-                                  const RtpHeaderWriter& writer, RtpHeaderWriter::Fields fields) {
+                                  const RtpHeaderWriter& writer, RtpHeaderWriter::Fields& fields) {
   // Where retransmission repeats the bytes, the time must follow from the packet.
   const bool fixed_time = repeats_bytes_ && writer.writes_abs_send_time();
   if (fixed_time) fields.abs_send_time = AbsSendTimeFromMicros(packet.received_at.us());

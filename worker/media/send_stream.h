@@ -85,7 +85,7 @@ class SendStream {
  private:
   void SendPadding(const RoutedPacket& packet);
   RtpHeaderStamps Write(uint8_t* slot, const RoutedPacket& packet, const RtpHeaderWriter& writer,
-                        RtpHeaderWriter::Fields fields);
+                        RtpHeaderWriter::Fields& fields);
   bool NeedsPatch(const RoutedPacket& packet, const RewriteOffsets& offsets) const {
     return patches_vp8_ && (offsets.picture_id | offsets.tl0_picture_index) != 0 &&
            (packet.info.picture_id || packet.info.tl0_picture_index);
