@@ -1,8 +1,8 @@
 #include "worker/io/tcp_send_queue.h"
 
 #include <linux/sockios.h>
-#include <linux/tcp.h>  // not netinet/tcp.h: its tcp_info ends before the rate
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -11,11 +11,6 @@
 #include <utility>
 
 namespace sluice::worker {
-
-namespace {
-/// Bytes a second beyond which nothing is limited: keeps products within 63 bits.
-constexpr uint64_t kMaxRate = 10'000'000'000;
-}  // namespace
 
 // ---- TcpFlow ------------------------------------------------------------------------------------
 
@@ -27,19 +22,17 @@ void TcpFlow::Prepare() {
 
 TcpFlow::Room TcpFlow::Check(Timestamp now) {
   int held = 0;  // not acknowledged
-  if (ioctl(fd_, SIOCOUTQ, &held) != 0 || held == 0) {
-    unacknowledged_.clear();
-    return {kMinInFlight, Limit::kNone};
-  }
-  const uint64_t acknowledged = written_ - static_cast<uint64_t>(held);
-  while (!unacknowledged_.empty() && unacknowledged_.front().end <= acknowledged) {
-    unacknowledged_.pop_front();
-  }
+  if (ioctl(fd_, SIOCOUTQ, &held) != 0) return {kMinInFlight, Limit::kNone};
+  OnAcknowledged(written_ - static_cast<uint64_t>(held), now);
   if (!unacknowledged_.empty() && now - unacknowledged_.front().at > kMaxInFlight) {
     return {0, Limit::kInFlightFull};
   }
-  if (held < kMinInFlight) return {kMinInFlight - held, Limit::kNone};
-  const int64_t in_flight = MaxInFlight() - held;
+  int64_t in_flight = max_in_flight_;
+  // What is on its way for so long already cannot turn out to have been faster.
+  if (!unacknowledged_.empty()) {
+    in_flight = std::min(in_flight, InFlightBy(unacknowledged_.front(), now));
+  }
+  in_flight -= held;
   if (in_flight <= 0) return {0, Limit::kInFlightFull};
   int unsent = 0;
   if (ioctl(fd_, SIOCOUTQNSD, &unsent) != 0) unsent = 0;
@@ -47,23 +40,33 @@ TcpFlow::Room TcpFlow::Check(Timestamp now) {
   return {std::min<int64_t>(in_flight, kMaxUnsent - unsent), Limit::kNone};
 }
 
-int64_t TcpFlow::MaxInFlight() const {
-  tcp_info info{};
-  socklen_t length = sizeof(info);
-  if (getsockopt(fd_, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return kMinInFlight;
-  const int64_t window_us = kMaxInFlight.us() + info.tcpi_min_rtt;
-  const auto bytes_per_second =
-      static_cast<int64_t>(std::min<uint64_t>(info.tcpi_delivery_rate, kMaxRate));
-  return std::max<int64_t>(bytes_per_second * window_us / 1'000'000, kMinInFlight);
+void TcpFlow::OnAcknowledged(uint64_t acknowledged, Timestamp now) {
+  while (!unacknowledged_.empty() && unacknowledged_.front().end <= acknowledged) {
+    const Mark mark = unacknowledged_.front();
+    unacknowledged_.pop_front();
+    // It grows by no more than what has arrived, as TCP's own window at its start: the first bytes
+    // after a pause pass a link at once, whatever its rate.
+    const int64_t grown = max_in_flight_ + static_cast<int64_t>(mark.end - measured_);
+    max_in_flight_ = std::min(InFlightBy(mark, now), grown);
+    measured_ = mark.end;
+  }
+  acknowledged_ = acknowledged;
+}
+
+int64_t TcpFlow::InFlightBy(const Mark& mark, Timestamp now) {
+  const int64_t took_us = std::max<int64_t>((now - mark.at).us(), 1);
+  return std::max<int64_t>(mark.ahead * kMaxInFlight.us() / took_us, kMinInFlight);
 }
 
 void TcpFlow::OnWritten(size_t bytes, Timestamp now) {
   written_ += bytes;
+  const auto ahead = static_cast<int64_t>(written_ - acknowledged_);
   if (!unacknowledged_.empty() && now - unacknowledged_.back().at < kResolution) {
     unacknowledged_.back().end = written_;
+    unacknowledged_.back().ahead = ahead;
     return;
   }
-  unacknowledged_.push_back({written_, now});
+  unacknowledged_.push_back({written_, ahead, now});
 }
 
 // ---- TcpSendQueue -------------------------------------------------------------------------------

@@ -16,17 +16,19 @@ namespace sluice::worker {
 /// to the kernel cannot be taken back, so what is given decides how old media becomes.
 ///
 /// The kernel may have kMaxUnsent bytes that it has not sent. The network, whose slowest link has a
-/// queue that TCP would fill, may have what it delivers in kMaxInFlight, as the kernel measures its
-/// rate (TCP_INFO); and nothing more is given while the oldest byte is older than kMaxInFlight,
-/// since the rate may have fallen. With ReceiverBacklog::kMaxAge before it, media is less than a
-/// second old when it arrives.
+/// queue that TCP would fill, may have what it delivers in kMaxInFlight, at the rate at which the
+/// latest bytes were acknowledged; and nothing more is given while the oldest byte is older than
+/// kMaxInFlight, since the rate may have fallen. With ReceiverBacklog::kMaxAge before it, media is
+/// less than a second old when it arrives.
+///
+/// The rate is measured here: the kernel's own estimate (TCP_INFO) keeps the highest that it has
+/// seen while the sender holds back, which the burst of an idle link makes far too high.
 class TcpFlow {
  public:
   /// Bytes: seven full packets, 130 ms at 500 kbit/s. TCP_NOTSENT_LOWAT of tcp(7) is set to it.
   static constexpr int kMaxUnsent = 8 * 1024;
-  /// Beside the path's round trip. On a path with a longer one it costs throughput at times, and
-  /// nothing else.
-  static constexpr Duration kMaxInFlight = Duration::Millis(250);
+  /// On a path with a longer round trip it costs throughput, and nothing else.
+  static constexpr Duration kMaxInFlight = Duration::Millis(200);
   /// Bytes that are always given: three full packets, with which the rate is measured at first.
   static constexpr int kMinInFlight = 4 * 1024;
   /// Writes closer to each other than this are one to the measurement: bounds its size.
@@ -51,14 +53,20 @@ class TcpFlow {
 
  private:
   struct Mark {
-    uint64_t end;  // bytes given to the kernel up to then
+    uint64_t end;   // bytes given to the kernel up to then
+    int64_t ahead;  // of which were not acknowledged then
     Timestamp at;
   };
-  /// Bytes that the path takes in kMaxInFlight and a round trip.
-  int64_t MaxInFlight() const;
+  /// Takes note that all bytes before `acknowledged` have arrived.
+  void OnAcknowledged(uint64_t acknowledged, Timestamp now);
+  /// What the path would take in kMaxInFlight if `mark` were acknowledged now.
+  static int64_t InFlightBy(const Mark& mark, Timestamp now);
 
   const int fd_;
   uint64_t written_ = 0;
+  uint64_t acknowledged_ = 0;
+  uint64_t measured_ = 0;  // end of the latest mark that was acknowledged
+  int64_t max_in_flight_ = kMinInFlight;  // by the latest bytes that were acknowledged
   std::deque<Mark> unacknowledged_;
 };
 

@@ -267,7 +267,6 @@ void CheckTcp(const char* link, const TcpDelivery& d) {
   CHECK(d.oldest_video < Duration::Seconds(1));
   CHECK(d.audio_received == d.audio_sent);
   CHECK(d.dropped.of(PacketKind::kAudio) == 0);
-  CHECK(d.frames_whole > 0);
 }
 
 TEST_CASE("media over TCP is never a second old, whatever the link", "[link]") {
@@ -279,13 +278,16 @@ TEST_CASE("media over TCP is never a second old, whatever the link", "[link]") {
     if (!network.Limit(filter)) return;
     const TcpDelivery d = StreamOverTcp(5);
     CheckTcp(name, d);
+    if (filter[5] == '4') CHECK(d.frames_whole > 5);  // at 200 kbit/s a frame takes 350 ms
     CHECK(d.key_frame_requests > 0);
     CHECK(d.key_frame_requests <= 7);  // one a second
   }
 }
 
 TEST_CASE("and of a peer that reads slowly", "[link]") {
-  CheckTcp("a reader of 50 KB/s", StreamOverTcp(5, 50'000));
+  const TcpDelivery d = StreamOverTcp(5, 50'000);
+  CheckTcp("a reader of 50 KB/s", d);
+  CHECK(d.frames_whole > 5);
 }
 
 TEST_CASE("nothing is dropped on a link that is fast enough", "[link]") {
