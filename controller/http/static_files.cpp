@@ -89,6 +89,9 @@ std::optional<HttpResponse> StaticFiles::Load(const std::string& relative,
   if (error) return std::nullopt;
 
   HttpResponse response;
+  // Of a 304, too: browsers put its header fields in the place of those that they have stored, and
+  // the policy of what a page may load goes by its type (AddSecurityHeaders).
+  response.content_type = std::string(ContentType(file.extension().string()));
   const std::string tag = "\"" + std::to_string(size) + "-" + std::to_string(changed) + "\"";
   const bool fingerprinted = relative.starts_with("assets/");  // the bundler hashes these names
   response.headers = {
@@ -98,7 +101,6 @@ std::optional<HttpResponse> StaticFiles::Load(const std::string& relative,
     response.status = 304;
     return response;
   }
-  response.content_type = std::string(ContentType(file.extension().string()));
   std::ifstream stream(file, std::ios::binary);
   response.body.assign(std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>());
   if (!stream) return std::nullopt;

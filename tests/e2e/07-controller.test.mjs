@@ -218,6 +218,10 @@ describe('REST', () => {
     assert.match(page.headers['content-security-policy'], /default-src 'none'; script-src 'self';.*frame-ancestors 'none'/);
     assert.match(page.headers['permissions-policy'], /camera=\(self\)/);
     assert.equal(page.headers['referrer-policy'], 'no-referrer');
+    // Browsers take the header fields of a 304 for those of the page that they have stored.
+    const unchanged = await call('GET', '/?roomId=r', { headers: { 'if-none-match': page.headers.etag } });
+    assert.equal(unchanged.status, 304);
+    assert.equal(unchanged.headers['content-security-policy'], page.headers['content-security-policy']);
     for (const target of ['/../README.md', '/..%2f..%2fREADME.md', '/%2e%2e/%2e%2e/package.json', '/assets/../../package.json',
       '/....//package.json', '/..\\..\\package.json', '//etc/passwd', '/%00', '/.git/config']) {
       assert.equal((await call('GET', target)).status, 404, target);

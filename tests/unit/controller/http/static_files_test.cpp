@@ -44,6 +44,22 @@ TEST_CASE("static files: types, index and fallback for pages") {
   CHECK_FALSE(Get(folder, "/missing.png", "text/html").has_value());
 }
 
+TEST_CASE("static files: a page that has not changed keeps its security headers") {
+  const Folder folder;
+  HttpRequest request;
+  request.method = "GET";
+  ParseTarget("/", &request);
+  const StaticFiles files((folder.path / "root").string());
+  HttpResponse page = *files.Get(request);
+  request.if_none_match = page.headers.front().second;
+  HttpResponse unchanged = *files.Get(request);
+  REQUIRE(unchanged.status == 304);
+  CHECK(unchanged.body.empty());
+  AddSecurityHeaders(&page);
+  AddSecurityHeaders(&unchanged);
+  CHECK(unchanged.headers == page.headers);
+}
+
 TEST_CASE("static files: nothing outside the folder") {
   const Folder folder;
   for (const char* target :
