@@ -81,14 +81,14 @@ Status WorkerObject::CheckMade(const Status& answer) {
 
 // ---- Producers, consumers, observers
 
-WorkerProducer::WorkerProducer(std::shared_ptr<State> transport, std::string id)
+WorkerProducer::WorkerProducer(const std::shared_ptr<State>& transport, std::string id)
     : WorkerObject(WorkerObjectKind::kProducer, transport->worker, transport, std::move(id)) {}
 
 Task<Status> WorkerProducer::Pause() { return worker()->PauseProducer(id()); }
 Task<Status> WorkerProducer::Resume() { return worker()->ResumeProducer(id()); }
 Task<Result<boost::json::array>> WorkerProducer::Stats() { return worker()->ProducerStats(id()); }
 
-WorkerConsumer::WorkerConsumer(std::shared_ptr<State> transport, std::string id)
+WorkerConsumer::WorkerConsumer(const std::shared_ptr<State>& transport, std::string id)
     : WorkerObject(WorkerObjectKind::kConsumer, transport->worker, transport, std::move(id)) {}
 
 Task<Status> WorkerConsumer::Pause() { return worker()->PauseConsumer(id()); }
@@ -102,7 +102,7 @@ Task<Status> WorkerConsumer::SetPriority(uint8_t priority) {
 Task<Status> WorkerConsumer::RequestKeyFrame() { return worker()->RequestKeyFrame(id()); }
 Task<Result<boost::json::array>> WorkerConsumer::Stats() { return worker()->ConsumerStats(id()); }
 
-WorkerObserver::WorkerObserver(std::shared_ptr<State> router, std::string id)
+WorkerObserver::WorkerObserver(const std::shared_ptr<State>& router, std::string id)
     : WorkerObject(WorkerObjectKind::kObserver, router->worker, router, std::move(id)) {}
 
 Task<Status> WorkerObserver::Add(std::string producer_id) {
@@ -111,7 +111,7 @@ Task<Status> WorkerObserver::Add(std::string producer_id) {
 
 // ---- Transports
 
-WorkerTransport::WorkerTransport(std::shared_ptr<State> router, std::string id)
+WorkerTransport::WorkerTransport(const std::shared_ptr<State>& router, std::string id)
     : WorkerObject(WorkerObjectKind::kTransport, router->worker, router, std::move(id)) {}
 
 Task<Status> WorkerTransport::Connect(DtlsParameters remote) {

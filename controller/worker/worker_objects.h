@@ -61,7 +61,7 @@ class WorkerProducer : public WorkerObject {
 
  private:
   friend class WorkerTransport;
-  WorkerProducer(std::shared_ptr<State> transport, std::string id);
+  WorkerProducer(const std::shared_ptr<State>& transport, std::string id);
 };
 
 class WorkerConsumer : public WorkerObject {
@@ -75,7 +75,7 @@ class WorkerConsumer : public WorkerObject {
 
  private:
   friend class WorkerTransport;
-  WorkerConsumer(std::shared_ptr<State> transport, std::string id);
+  WorkerConsumer(const std::shared_ptr<State>& transport, std::string id);
 };
 
 /// An audio level observer.
@@ -85,7 +85,7 @@ class WorkerObserver : public WorkerObject {
 
  private:
   friend class WorkerRouter;
-  WorkerObserver(std::shared_ptr<State> router, std::string id);
+  WorkerObserver(const std::shared_ptr<State>& router, std::string id);
 };
 
 class WorkerTransport : public WorkerObject {
@@ -113,7 +113,7 @@ class WorkerTransport : public WorkerObject {
 
  private:
   friend class WorkerRouter;
-  WorkerTransport(std::shared_ptr<State> router, std::string id);
+  WorkerTransport(const std::shared_ptr<State>& router, std::string id);
 };
 
 class WorkerRouter : public WorkerObject {
