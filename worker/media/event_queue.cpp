@@ -27,6 +27,9 @@ void EventQueue::OnPlainTuple(const std::string& id, const TupleReport& tuple) {
 void EventQueue::OnPlainRtcpTuple(const std::string& id, const TupleReport& tuple) {
   Add([id, tuple](EngineEvents& to) { to.OnPlainRtcpTuple(id, tuple); });
 }
+void EventQueue::OnPlainReceiver(const std::string& id, bool listens) {
+  Add([id, listens](EngineEvents& to) { to.OnPlainReceiver(id, listens); });
+}
 void EventQueue::OnProducerScore(const std::string& id,
                                  const std::vector<ProducerScoreEntry>& scores) {
   Add([id, scores](EngineEvents& to) { to.OnProducerScore(id, scores); });

@@ -33,6 +33,7 @@ class EventQueue final : public EngineEvents {
                    const std::string& remote_certificate_pem) override;
   void OnPlainTuple(const std::string& transport_id, const TupleReport& tuple) override;
   void OnPlainRtcpTuple(const std::string& transport_id, const TupleReport& tuple) override;
+  void OnPlainReceiver(const std::string& transport_id, bool listens) override;
   void OnProducerScore(const std::string& producer_id,
                        const std::vector<ProducerScoreEntry>& scores) override;
   void OnProducerVideoOrientation(const std::string& producer_id,
