@@ -177,12 +177,14 @@ TEST_CASE_METHOD(ServerFixture, "losing the only TCP connection disconnects", "[
   events.Take();
   SECTION("closed by the peer") {
     network.CloseTcp(tcp_local, alice, connection);
+    engine->DeliverEvents();
     CHECK(events.Take() == Lines{"ice a disconnected"});
     CHECK_FALSE(engine->DumpWebRtcTransport("a")->ice_selected_tuple);
   }
   SECTION("with another tuple left") {
     Deliver(BindingRequest(a, false), local, bob);
     network.CloseTcp(tcp_local, alice, connection);
+    engine->DeliverEvents();
     CHECK(events.Take() == Lines{"tuple a 192.0.2.2:1000"});
   }
   environment.AdvanceBy(Duration::Seconds(1));
