@@ -28,15 +28,19 @@ constexpr NamedPermission kPermissions[] = {
 
 Status Refuse(const std::string& reason) { return absl::UnauthenticatedError(reason); }
 
-/// A NumericDate (RFC 7519 §2); nothing when it is missing or no number.
+/// A NumericDate (RFC 7519 §2) from 1970 to the year 9999, so that differences cannot overflow;
+/// nothing when it is missing or something else.
 std::optional<int64_t> Date(const json::object& claims, const char* name) {
   const json::value* value = claims.if_contains(name);
   if (!value) return std::nullopt;
-  if (value->is_int64()) return value->get_int64();
+  constexpr int64_t kLast = 253'402'300'799;  // the end of the year 9999
+  if (value->is_int64()) {
+    const int64_t seconds = value->get_int64();
+    if (seconds >= 0 && seconds <= kLast) return seconds;
+  }
   if (value->is_double()) {
     const double seconds = value->get_double();
-    constexpr double kLast = 253'402'300'799;  // the end of the year 9999
-    if (seconds >= 0 && seconds <= kLast) return static_cast<int64_t>(seconds);
+    if (seconds >= 0 && seconds <= static_cast<double>(kLast)) return static_cast<int64_t>(seconds);
   }
   return std::nullopt;
 }
@@ -66,13 +70,13 @@ std::optional<Permissions> ReadPermissions(const json::object& claims) {
 Status CheckDates(const json::object& claims, int64_t now) {
   const std::optional<int64_t> expires = Date(claims, "exp");
   if (!expires) return Refuse("the token has no expiry (exp)");
-  if (now >= *expires && now - *expires >= Authority::kClockSkew) {
+  if (now - *expires >= Authority::kClockSkew) {
     return Refuse("the token has expired");
   }
   if (!claims.contains("nbf")) return absl::OkStatus();
   const std::optional<int64_t> not_before = Date(claims, "nbf");
   if (!not_before) return Refuse("the token's nbf is no time");
-  if (now<*not_before&& * not_before - now> Authority::kClockSkew) {
+  if (*not_before - now > Authority::kClockSkew) {
     return Refuse("the token is not valid yet");
   }
   return absl::OkStatus();
