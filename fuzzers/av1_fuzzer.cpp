@@ -1,5 +1,8 @@
 #include "fuzzers/descriptor_fuzzing.h"
 
+using namespace sluice;
+using namespace sluice::worker;
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  return sluice::FuzzDescriptor(sluice::CodecKind::kAv1, data, size);
+  return FuzzDescriptor(CodecKind::kAv1, data, size);
 }

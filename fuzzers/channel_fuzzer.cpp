@@ -337,8 +337,8 @@ class Run final : private ChannelOutput, private ProcessInfo {
 }  // namespace sluice::worker
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static auto* const shared = new sluice::fuzz::Shared;
-  sluice::Run run(*shared, sluice::fuzz::Script(data, size));
+  static auto* const shared = new sluice::worker::fuzz::Shared;
+  sluice::worker::Run run(*shared, sluice::worker::fuzz::Script(data, size));
   run.Play();
   return 0;
 }

@@ -240,10 +240,10 @@ class World final : private ChannelOutput {
 }  // namespace sluice::worker
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static sluice::fuzz::Shared shared;
+  static sluice::worker::fuzz::Shared shared;
   constexpr size_t kMaxSteps = 300;
-  sluice::fuzz::Script script(data, size);
-  sluice::World world(shared);
+  sluice::worker::fuzz::Script script(data, size);
+  sluice::worker::World world(shared);
   for (size_t i = 0; i < kMaxSteps && !script.done(); ++i) world.Step(script);
   return 0;
 }

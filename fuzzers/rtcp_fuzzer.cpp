@@ -6,7 +6,7 @@
 
 namespace {
 
-using sluice::Ssrc;
+using namespace sluice;
 using namespace sluice::worker::rtcp;
 
 /// Builds each parsed element again: what can be read can be written.
@@ -22,7 +22,7 @@ class Rebuild : public Visitor {
     if (!cname.empty()) Must(builder().AddSdesCname(ssrc, cname));
   }
   void OnBye(Ssrc ssrc) override { Must(builder().AddBye(ssrc)); }
-  void OnReceiverReferenceTime(Ssrc reporter, sluice::NtpTime ntp) override {
+  void OnReceiverReferenceTime(Ssrc reporter, NtpTime ntp) override {
     Must(builder().AddReceiverReferenceTime(reporter, ntp));
   }
   void OnDlrr(Ssrc reporter, const DlrrItem& item) override {
@@ -35,7 +35,7 @@ class Rebuild : public Visitor {
   void OnFir(Ssrc media, uint8_t sequence) override {
     Must(builder().AddFir(media, media, sequence));
   }
-  void OnRemb(sluice::DataRate rate, std::span<const Ssrc> ssrcs) override {
+  void OnRemb(DataRate rate, std::span<const Ssrc> ssrcs) override {
     Must(builder().AddRemb(Ssrc(1), rate, ssrcs));
   }
   void OnTransportFeedback(const TransportFeedback& feedback) override;
