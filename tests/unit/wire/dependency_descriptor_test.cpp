@@ -57,7 +57,7 @@ std::vector<uint8_t> KeyFrame(uint16_t number, bool with_targets = false) {
   writer.Put(1, 1).Put(0, 4).Put(1, 1).Put(3, 4).Put(0, 1);  // 1 and 4
   writer.Put(2, 2);                                          // ns(4): two chains
   writer.Put(0, 1).Put(0, 1).Put(1, 1);                      // ns(2), for each target
-  for (const uint32_t chain : {0, 0, 4, 3, 2, 1, 1, 1, 1, 4}) writer.Put(chain, 4);
+  for (const uint32_t chain : {0U, 0U, 4U, 3U, 2U, 1U, 1U, 1U, 1U, 4U}) writer.Put(chain, 4);
   writer.Put(1, 1).Put(319, 16).Put(179, 16).Put(639, 16).Put(359, 16);
   if (with_targets) writer.Put(0b011, 3);
   return writer.Take();
