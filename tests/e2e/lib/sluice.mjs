@@ -24,7 +24,7 @@ export class Sluice {
       ...args,
     ];
     const child = new Child(name, argv[0], argv.slice(1), { env: { ...process.env, ...env } });
-    const sluice = new Sluice(child, host, https, http, state);
+    const sluice = new Sluice(child, host, { https, http, rtc }, state);
     await waitFor(
       'the controller to answer',
       async () => {
@@ -38,10 +38,11 @@ export class Sluice {
     return sluice;
   }
 
-  constructor(child, host, https, http, state) {
+  constructor(child, host, { https, http, rtc }, state) {
     this.child = child;
     this.url = `http://${host}:${http}`;
     this.secureUrl = `https://${host}:${https}`;
+    this.rtcPort = rtc;
     this.state = state;
   }
 

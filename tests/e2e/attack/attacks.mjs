@@ -1,0 +1,300 @@
+// What a stranger may try, each with nothing but the addresses of a server. Every attack is
+// {name, run(server, sinks)}: runs for its time, leaves nothing behind but what the server keeps, and
+// returns words for the report (or nothing). `attackers` are loopback addresses that are not those of
+// the honest.
+import http from 'node:http';
+import net from 'node:net';
+import tls from 'node:tls';
+import { ProtooClient, capabilities, enter } from './protoo.mjs';
+import { rest, socketOn } from './plain_peer.mjs';
+
+const kSeconds = 6;  // of an attack that goes on for some time
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const until = async (seconds, step) => {
+  const end = performance.now() + seconds * 1000;
+  while (performance.now() < end) await step();
+};
+const settle = (promises) => Promise.allSettled(promises);
+
+/** One request from `from`; resolves with {status, headers, text}, or with {error}. */
+function ask(url, method, path, { from, body, headers = {} } = {}) {
+  return new Promise((resolve) => {
+    const request = http.request(url + path, { method, localAddress: from, agent: false, headers }, (reply) => {
+      let text = '';
+      reply.on('data', (chunk) => (text += chunk));
+      reply.on('end', () => resolve({ status: reply.statusCode, headers: reply.headers, text }));
+    });
+    request.on('error', (error) => resolve({ error }));
+    request.end(body);
+  });
+}
+
+const post = (url, path, body, options = {}) => ask(url, 'POST', path, {
+  ...options, body: JSON.stringify(body), headers: { 'content-type': 'application/json' },
+});
+
+/** `count` TCP connections from `from`, each told `bytes` once it stands. */
+function connections(count, { host = '127.0.0.1', port, from, bytes }) {
+  const sockets = [];
+  for (let i = 0; i < count; i += 1) {
+    const socket = net.connect({ host, port, localAddress: from });
+    socket.on('error', () => {});
+    socket.on('connect', () => bytes && socket.write(bytes));
+    sockets.push(socket);
+  }
+  return { sockets, end: () => sockets.forEach((socket) => socket.destroy()) };
+}
+
+const enterAt = async (url, room, peer, from) => {
+  const client = new ProtooClient(url, { room, peer, from });
+  await enter(client);
+  return client;
+};
+
+/** A broadcaster with one video producer and the socket to send on. */
+async function publish(url, room, id) {
+  const base = `/rooms/${room}/broadcasters`;
+  await rest(url, 'GET', `/rooms/${room}`);
+  const made = await rest(url, 'POST', base, {
+    id, displayName: id, device: { name: 'x' }, rtpCapabilities: capabilities,
+  });
+  const out = await rest(url, 'POST', `${base}/${id}/transports`, { type: 'plain', comedia: true, rtcpMux: true });
+  const { id: producer } = await rest(url, 'POST', `${base}/${id}/transports/${out.id}/producers`, {
+    kind: 'video',
+    rtpParameters: {
+      codecs: [{ mimeType: 'video/VP8', payloadType: 101, clockRate: 90000, parameters: {} }],
+      encodings: [{ ssrc: 0x7000 }],
+    },
+  });
+  return { base: `${base}/${id}`, out, producer, made };
+}
+
+export const attacks = [
+  {
+    name: 'reflection: media to a forged source',
+    async run(server, sinks) {
+      const { base, out, producer } = await publish(server.url, 'reflect', 'mallory');
+      const inward = await rest(server.url, 'POST', `${base}/transports`, { type: 'plain', comedia: true, rtcpMux: true });
+      let consumers = 0;
+      for (let i = 0; i < 300; i += 1) {
+        const reply = await post(server.url, `${base}/transports/${inward.id}/consume?producerId=${producer}`, {});
+        if (reply.status === 200) consumers += 1;
+      }
+      // The victim is the address that the datagram claims to come from.
+      const victim = await sinks.open('127.0.0.66');
+      victim.send(Buffer.alloc(8, 0x80), inward.port, '127.0.0.1');
+      const media = await socketOn('127.0.0.1');
+      const packet = Buffer.alloc(1100);
+      let number = 0;
+      await until(kSeconds, async () => {
+        for (let i = 0; i < 20; i += 1) {
+          packet.writeUInt32BE(0x80650000 | (number++ & 0xffff), 0);
+          packet.writeUInt32BE(number * 300, 4);
+          packet.writeUInt32BE(0x7000, 8);
+          packet[12] = 0x10;
+          media.send(packet, out.port, '127.0.0.1');
+        }
+        await sleep(20);
+      });
+      media.close();
+      return `${consumers} consumers of one producer on one transport`;
+    },
+  },
+  {
+    name: 'script in an error',
+    async run(server) {
+      const worse = [];
+      for (const path of ['/rooms/<script>alert(1)<%2Fscript>x'.padEnd(400, 'x'), '/rooms/a/broadcasters/%3Cimg%20src=x%3E/transports', '/<svg onload=alert(1)>']) {
+        const reply = await ask(server.url, path.includes('broadcasters') ? 'POST' : 'GET', path.replaceAll(' ', '%20'));
+        if (!reply.headers) continue;
+        if (/html/.test(reply.headers['content-type'] ?? '') && /<(script|img|svg)/i.test(reply.text)) worse.push(`${path.slice(0, 30)}: markup as HTML`);
+        if (reply.headers['x-content-type-options'] !== 'nosniff') worse.push(`${path.slice(0, 30)}: no nosniff`);
+      }
+      if (worse.length > 0) throw new Error(worse.join('; '));
+    },
+  },
+  {
+    name: 'fields of 900 KB, told to everybody',
+    async run(server) {
+      const clients = await Promise.all([1, 2, 3].map((n) => enterAt(server.url, 'lobby', `big-watcher-${n}`, '127.0.0.7')));
+      const liars = [];
+      for (let i = 0; i < 12; i += 1) {
+        const client = new ProtooClient(server.url, { room: 'lobby', peer: `big-${i}`, from: '127.0.0.8' });
+        liars.push(client);
+        await client.opened;
+        client.request('join', { displayName: 'x', device: { name: 'y'.repeat(900_000) }, rtpCapabilities: capabilities }).catch(() => {});
+      }
+      await sleep(2_000);
+      const cut = clients.filter((client) => client.socket.readyState !== 1).length;
+      for (const client of [...clients, ...liars]) client.close();
+      if (cut > 0) throw new Error(`${cut} of 3 bystanders were cut off`);
+    },
+  },
+  {
+    name: 'capabilities of 60 KB, 300 times',
+    async run(server) {
+      const padding = Object.fromEntries(Array.from({ length: 900 }, (_, i) => [`p${i}`, 'x'.repeat(60)]));
+      for (let i = 0; i < 300; i += 1) {
+        const id = `caps-${i}`;
+        await post(server.url, '/rooms/caps/broadcasters', {
+          id, displayName: 'x', device: { name: 'x' },
+          rtpCapabilities: { ...capabilities, codecs: capabilities.codecs.map((codec) => ({ ...codec, parameters: padding })) },
+        }, { from: '127.0.0.8' });
+      }
+    },
+  },
+  {
+    name: 'sockets that read nothing',
+    async run(server) {
+      const clients = [];
+      for (let i = 0; i < 190; i += 1) {
+        const client = new ProtooClient(server.url, { room: 'deaf', peer: `deaf-${i}`, from: '127.0.0.9' });
+        client.opened.then(() => client.socket.pause?.(), () => {});
+        clients.push(client);
+      }
+      await settle(clients.map((client) => client.opened));
+      for (const client of clients) {
+        client.send({ request: true, id: 1, method: 'join', data: { displayName: 'd', device: { name: 'd' }, rtpCapabilities: capabilities } });
+      }
+      await until(kSeconds, async () => {
+        for (const client of clients) {
+          client.send({ request: true, id: 2, method: 'changeDisplayName', data: { displayName: 'n'.repeat(250) } });
+        }
+        await sleep(100);
+      });
+      for (const client of clients) client.socket.terminate();
+    },
+  },
+  {
+    name: 'joining and leaving one room, 150 at a time',
+    async run(server) {
+      let rounds = 0;
+      await until(kSeconds, async () => {
+        const clients = Array.from({ length: 150 }, (_, i) => new ProtooClient(server.url, { room: 'storm', peer: `storm-${i}`, from: '127.0.0.10' }));
+        await Promise.race([settle(clients.map((client) => enter(client))), sleep(3_000)]);
+        for (const client of clients) client.socket.terminate();
+        rounds += 1;
+      });
+      return `${rounds} rounds`;
+    },
+  },
+  {
+    name: 'rooms by GET',
+    async run(server) {
+      let n = 0;
+      const answers = {};
+      await until(kSeconds, async () => {
+        const replies = await Promise.all(Array.from({ length: 50 }, () => ask(server.url, 'GET', `/rooms/flood-${n++}`, { from: '127.0.0.11' })));
+        for (const reply of replies) answers[reply.status ?? 'error'] = (answers[reply.status ?? 'error'] ?? 0) + 1;
+      });
+      return JSON.stringify(answers);
+    },
+  },
+  {
+    name: 'ports of the plain range',
+    async run(server) {
+      let made = 0;
+      for (let b = 0; b < 40; b += 1) {
+        const base = '/rooms/ports/broadcasters';
+        await post(server.url, base, { id: `p${b}`, displayName: 'x', device: { name: 'x' } }, { from: '127.0.0.12' });
+        const replies = await Promise.all(Array.from({ length: 16 }, () => post(server.url, `${base}/p${b}/transports`, { type: 'plain', comedia: true, rtcpMux: false }, { from: '127.0.0.12' })));
+        made += replies.filter((reply) => reply.status === 200).length;
+      }
+      return `${made} transports of one address`;
+    },
+  },
+  {
+    name: 'half-sent headers and bodies, 52 addresses',
+    async run(server) {
+      const { port } = new URL(server.url);
+      const groups = [];
+      for (let i = 0; i < 52; i += 1) {
+        groups.push(connections(10, { port: Number(port), from: `127.0.1.${i + 1}`, bytes: 'GET /rooms/slow HTTP/1.1\r\nHost: localhost\r\nX-A: ' }));
+      }
+      groups.push(connections(100, {
+        port: Number(port), from: '127.0.0.13',
+        bytes: `POST /rooms/slow/broadcasters HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n${'x'.repeat(500_000)}`,
+      }));
+      await sleep(kSeconds * 1000);
+      for (const group of groups) group.end();
+    },
+  },
+  {
+    name: 'idle sockets until descriptors end',
+    async run(server) {
+      const { port } = new URL(server.url);
+      const groups = [];
+      for (let i = 0; i < 12; i += 1) groups.push(connections(190, { port: Number(port), from: `127.0.2.${i + 1}` }));
+      await sleep(kSeconds * 1000);
+      for (const group of groups) group.end();
+    },
+  },
+  {
+    name: 'ICE-TCP connections with one byte',
+    async run(server) {
+      const groups = [1, 2].map((n) => connections(1_500, { port: server.rtcPort, from: `127.0.3.${n}`, bytes: Buffer.from([0, 1, 0]) }));
+      await sleep(kSeconds * 1000);
+      const open = groups.flatMap((group) => group.sockets).filter((socket) => socket.readyState === 'open').length;
+      for (const group of groups) group.end();
+      return `${open} of 3000 still open at the end`;
+    },
+  },
+  {
+    name: 'datagrams of every kind to the media port',
+    async run(server, sinks) {
+      const socket = await sinks.open('127.0.0.67');
+      const kinds = [0x00, 0x01, 0x16, 0x17, 0x80, 0x90, 0xbf, 0xff];
+      let sent = 0;
+      await until(kSeconds, async () => {
+        for (let i = 0; i < 300; i += 1) {
+          const size = 1 + Math.floor(Math.random() * 1400);
+          const packet = Buffer.alloc(size, Math.floor(Math.random() * 256));
+          packet[0] = kinds[i % kinds.length];
+          if (i % 8 === 0 && size >= 20) packet.writeUInt32BE(0x2112a442, 4);
+          socket.send(packet, server.rtcPort, '127.0.0.1');
+          sent += 1;
+        }
+        await sleep(10);
+      });
+      return `${sent} datagrams`;
+    },
+  },
+  {
+    name: 'lines for the log',
+    async run(server) {
+      const clients = [];
+      for (let i = 0; i < 2; i += 1) {
+        const client = new ProtooClient(server.url, { room: 'log', peer: `log-${i}`, from: '127.0.0.14' });
+        await client.opened.catch(() => {});
+        clients.push(client);
+      }
+      await until(kSeconds, async () => {
+        for (const client of clients) {
+          for (let i = 0; i < 200; i += 1) {
+            client.send({ response: true, id: i, ok: false, errorCode: 500, errorReason: `\n[error] forged\u001b[31m ${'z'.repeat(200)}` });
+            client.send({ notification: true, method: `\u001b]0;x\u0007${i}`, data: {} });
+          }
+        }
+        await sleep(20);
+      });
+      for (const client of clients) client.close();
+    },
+  },
+  {
+    name: 'TLS handshakes that never end',
+    async run(server) {
+      const { port } = new URL(server.secureUrl);
+      const groups = Array.from({ length: 10 }, (_, i) => connections(100, { port: Number(port), from: `127.0.4.${i + 1}`, bytes: Buffer.from([22, 3, 1, 2, 0, 1]) }));
+      let handshakes = 0;
+      await until(kSeconds, () => new Promise((resolve) => {
+        const socket = tls.connect({ host: '127.0.0.1', port: Number(port), localAddress: '127.0.0.15', rejectUnauthorized: false });
+        const end = () => { socket.destroy(); resolve(); };
+        socket.on('secureConnect', () => { handshakes += 1; end(); }).on('error', end).on('close', resolve);
+        setTimeout(end, 1_000);
+      }));
+      for (const group of groups) group.end();
+      return `${handshakes} whole handshakes beside them`;
+    },
+  },
+];
