@@ -76,7 +76,7 @@ TEST_CASE("all elements can be taken at once, and be added again", "[indexed_lis
 }
 
 TEST_CASE("taking one out touches two elements at most, however many there are", "[indexed_list]") {
-  for (const size_t count : {10, 1000}) {
+  for (const size_t count : {10U, 1000U}) {
     std::vector<std::unique_ptr<Item>> items;
     List list;
     for (size_t i = 0; i < count; ++i) {

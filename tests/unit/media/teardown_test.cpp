@@ -52,7 +52,7 @@ struct TeardownFixture : EngineFixture {
 
 TEST_CASE_METHOD(TeardownFixture, "closing a router touches each of its objects a few times",
                  "[teardown]") {
-  for (const size_t transports : {20, 80}) {
+  for (const size_t transports : {20U, 80U}) {
     BuildMeeting(transports);
     const uint64_t before = Touched();
     REQUIRE(engine->CloseRouter("r").ok());
@@ -65,7 +65,7 @@ TEST_CASE_METHOD(TeardownFixture, "closing a router touches each of its objects 
 }
 
 TEST_CASE_METHOD(TeardownFixture, "closing transports one by one does, too", "[teardown]") {
-  for (const size_t transports : {20, 80}) {
+  for (const size_t transports : {20U, 80U}) {
     BuildMeeting(transports);
     const uint64_t before = Touched();
     for (size_t t = 0; t < transports; ++t) {
@@ -79,7 +79,7 @@ TEST_CASE_METHOD(TeardownFixture, "closing transports one by one does, too", "[t
 
 TEST_CASE_METHOD(TeardownFixture, "closing a producer with many consumers does, too",
                  "[teardown]") {
-  for (const size_t transports : {20, 80}) {
+  for (const size_t transports : {20U, 80U}) {
     BuildMeeting(transports);
     const uint64_t before = Touched();
     REQUIRE(engine->CloseProducer("source", "p0").ok());
