@@ -71,8 +71,8 @@ bool IsSafe(const std::string& method) {  // RFC 9110 §9.2.1
   return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE";
 }
 
-HttpResponse Forbid(std::string text) {
-  HttpResponse response = TextResponse(403, std::move(text));
+HttpResponse Forbid(const std::string& text) {
+  HttpResponse response = TextResponse(403, text);
   response.close = true;
   return response;
 }

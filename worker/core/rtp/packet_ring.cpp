@@ -89,7 +89,7 @@ void PacketRing::Shrink() {
 }
 
 size_t PacketRing::RingBytes() const {
-  return index_.capacity() * sizeof(Slot*) + chunks_.size() * kChunk * sizeof(Slot);
+  return index_.capacity() * sizeof(void*) + chunks_.size() * kChunk * sizeof(Slot);
 }
 
 PacketRing::Slot* PacketRing::Take() {
