@@ -141,8 +141,8 @@ bool RequestReader::ReadTarget() {
   return true;
 }
 
-RequestReader::State RequestReader::Refuse(int status, std::string text) {
-  refusal_ = TextResponse(status, std::move(text));
+RequestReader::State RequestReader::Refuse(int status, const std::string& text) {
+  refusal_ = TextResponse(status, text);
   refusal_.close = true;
   pending_.clear();
   return state_ = State::kBad;

@@ -57,7 +57,7 @@ class RequestReader {
  private:
   struct Parser;
 
-  State Refuse(int status, std::string text);
+  State Refuse(int status, const std::string& text);
   State Parse();
   /// Looks at the header once it is complete (RFC 9112 §3.2, §6.1; RFC 9110 §10.1.1).
   State CheckHeader();
