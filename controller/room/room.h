@@ -80,6 +80,8 @@ class Room : public std::enable_shared_from_this<Room> {
 
   const std::string& id() const { return id_; }
   bool closed() const { return closed_; }
+  /// Nobody is in it.
+  bool empty() const { return peers_.empty() && broadcasters_.empty(); }
   const asio::any_io_executor& executor() const { return executor_; }
   bool UsesWorker(const MediaWorker& worker) const;
   const RtpCapabilities& capabilities() const { return capabilities_; }
@@ -202,7 +204,6 @@ class Room : public std::enable_shared_from_this<Room> {
                                                        std::string id, MediaKind kind,
                                                        RtpParameters parameters,
                                                        ClientText app_data);
-  bool empty() const { return peers_.empty() && broadcasters_.empty(); }
   /// Ends the room when nobody is left that keeps it.
   void CloseIfLeft();
   /// Ends the room after a while in which nobody came.

@@ -37,8 +37,10 @@ Task<Result<std::shared_ptr<Room>>> RoomRegistry::GetOrCreate(std::string room_i
     const Result<std::shared_ptr<Room>> made = co_await creation.Wait();
     if (!made.ok()) co_return made;
   }
-  if (rooms_.size() + creations_.size() >= max_rooms_) {
-    co_return Error("too many rooms: this server holds " + std::to_string(max_rooms_));
+  if (full() && !EvictEmptyRoom()) {
+    ++refused_;
+    co_return absl::ResourceExhaustedError("too many rooms: all " + std::to_string(max_rooms_) +
+                                           " of this server (maxRooms) are in use");
   }
   const Creation creation(executor_);
   creations_.emplace(room_id, creation);
@@ -47,10 +49,31 @@ Task<Result<std::shared_ptr<Room>>> RoomRegistry::GetOrCreate(std::string room_i
   co_return co_await creation.Wait();
 }
 
+bool RoomRegistry::EvictEmptyRoom() {
+  while (!empty_rooms_.empty()) {
+    const std::shared_ptr<Room> oldest = empty_rooms_.front().lock();
+    empty_rooms_.pop_front();
+    if (!oldest || oldest->closed() || !oldest->empty()) continue;
+    ++evicted_;
+    oldest->Close();
+    return true;
+  }
+  return false;
+}
+
 Task<void> RoomRegistry::Make(RoomRegistry* self, std::string room_id, int consumer_replicas,
                               Creation creation) {
   const Result<std::shared_ptr<Room>> made = co_await self->Create(room_id, consumer_replicas);
-  if (made.ok()) self->rooms_[room_id] = *made;
+  if (made.ok()) {
+    self->rooms_[room_id] = *made;
+    auto& waiting = self->empty_rooms_;
+    const auto in_use = [](const std::weak_ptr<Room>& entry) {
+      const std::shared_ptr<Room> room = entry.lock();
+      return !room || room->closed() || !room->empty();
+    };
+    while (!waiting.empty() && in_use(waiting.front())) waiting.pop_front();
+    waiting.push_back(*made);
+  }
   self->creations_.erase(room_id);
   creation.Set(made);
 }

@@ -89,7 +89,7 @@ export const attacks = [
       let number = 0;
       await until(kSeconds, async () => {
         for (let i = 0; i < 20; i += 1) {
-          packet.writeUInt32BE(0x80650000 | (number++ & 0xffff), 0);
+          packet.writeUInt32BE((0x80650000 | (number++ & 0xffff)) >>> 0, 0);
           packet.writeUInt32BE(number * 300, 4);
           packet.writeUInt32BE(0x7000, 8);
           packet[12] = 0x10;

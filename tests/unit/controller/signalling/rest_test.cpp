@@ -1,5 +1,6 @@
 #include "controller/signalling/rest.h"
 
+#include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <catch2/catch.hpp>
@@ -208,6 +209,29 @@ TEST_CASE_METHOD(RoomFixture, "REST: webrtc transport and connect") {
   CHECK(good.status == 200);
   CHECK(good.body.empty());
   CHECK(good.content_type == "application/json; charset=utf-8");
+}
+
+TEST_CASE_METHOD(RoomFixture, "REST: rooms that nobody enters keep nobody out") {
+  REQUIRE(Rest("POST", kBroadcasters, kValidBroadcaster).status == 200);  // in use
+  for (int i = 0; i < 30; ++i) {
+    CHECK(Rest("GET", "/rooms/asked-for-" + std::to_string(i)).status == 200);
+  }
+  CHECK(rooms.size() == 10);  // as many as the fixture allows
+  CHECK(rooms.evicted() == 21);
+  CHECK(rooms.CountPeople().broadcasters == 1);
+}
+
+TEST_CASE_METHOD(RoomFixture, "REST: when all rooms are in use the answer says when to come back") {
+  for (int i = 0; i < 10; ++i) {
+    const std::string broadcasters = "/rooms/used-" + std::to_string(i) + "/broadcasters";
+    REQUIRE(Rest("POST", broadcasters, kValidBroadcaster).status == 200);
+  }
+  const HttpResponse refused = Rest("GET", "/rooms/one-more");
+  CHECK(refused.status == 503);
+  CHECK(refused.body.find("maxRooms") != std::string::npos);
+  CHECK(std::any_of(refused.headers.begin(), refused.headers.end(),
+                    [](const auto& header) { return header.first == "Retry-After"; }));
+  CHECK(rooms.refused() == 1);
 }
 
 }  // namespace
