@@ -9,12 +9,13 @@
 #   meson    the Meson build of the same source lists
 #   web      type check and build of the web app
 #   e2e      real clients: Chromium, ffmpeg, GStreamer, aiortc, the Node library
+#   attack   what a stranger may try, beside a call and newcomers (scripts/attack.sh)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all_stages=(format unit asan fuzz tidy meson web e2e)
+all_stages=(format unit asan fuzz tidy meson web e2e attack)
 case "${1:-}" in
-  -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
 esac
 stages=("$@")
 [ ${#stages[@]} -gt 0 ] || stages=("${all_stages[@]}")
@@ -67,6 +68,12 @@ stage_e2e() {
   cmake --build --preset release -j "$jobs" --target sluice sluice-worker
   [ -f web/dist/index.html ] || stage_web
   (cd tests/e2e && npm test)
+}
+
+stage_attack() {
+  cmake --preset release -DSLUICE_WERROR=ON >/dev/null
+  cmake --build --preset release -j "$jobs" --target sluice sluice-worker
+  scripts/attack.sh
 }
 
 scripts/bootstrap.sh

@@ -65,7 +65,7 @@ class TcpFlow {
   const int fd_;
   uint64_t written_ = 0;
   uint64_t acknowledged_ = 0;
-  uint64_t measured_ = 0;  // end of the latest mark that was acknowledged
+  uint64_t measured_ = 0;                 // end of the latest mark that was acknowledged
   int64_t max_in_flight_ = kMinInFlight;  // by the latest bytes that were acknowledged
   std::deque<Mark> unacknowledged_;
 };

@@ -7,8 +7,8 @@
 #include <type_traits>
 
 #include "worker/core/dtls/dtls_session.h"
-#include "worker/core/srtp/srtp_session.h"
 #include "worker/core/ice/ice_lite_agent.h"
+#include "worker/core/srtp/srtp_session.h"
 #include "worker/media/consumer.h"
 #include "worker/media/forwarding_delay.h"
 #include "worker/media/producer.h"

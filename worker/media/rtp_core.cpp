@@ -123,9 +123,7 @@ void RtpCore::OnSsrcLearned(Producer& producer, Ssrc ssrc) {
   rtcp_receiver_.OnSsrcLearned(ssrc, producer, context_.environment.Now());
 }
 
-void RtpCore::OnSsrcReleased(Producer& producer, Ssrc ssrc) {
-  listener_.Forget(ssrc, producer);
-}
+void RtpCore::OnSsrcReleased(Producer& producer, Ssrc ssrc) { listener_.Forget(ssrc, producer); }
 
 std::shared_ptr<SenderClock> RtpCore::ClockOf(const std::string& cname) {
   return core_.router().ClockOf(cname);

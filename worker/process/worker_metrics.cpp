@@ -221,10 +221,8 @@ constexpr Single<SendStats> kSent[] = {
      "Datagrams dropped by a mistake of the worker: please report."},
 };
 constexpr Labelled<SendStats> kSendErrors[] = {
-    {&SendStats::no_memory, "no_memory"},
-    {&SendStats::not_permitted, "not_permitted"},
-    {&SendStats::unreachable, "unreachable"},
-    {&SendStats::too_big, "too_big"},
+    {&SendStats::no_memory, "no_memory"},     {&SendStats::not_permitted, "not_permitted"},
+    {&SendStats::unreachable, "unreachable"}, {&SendStats::too_big, "too_big"},
     {&SendStats::other_errors, "other"},
 };
 static_assert(Covers<SendStats, DropStats>(kSent, kSendErrors), "a counter has no row");
