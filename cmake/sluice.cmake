@@ -20,7 +20,7 @@ find_program(FLATC flatc REQUIRED)
 # One cache for every build folder and checkout: paths inside the tree do not count, nor when a
 # precompiled header was made.
 find_program(CCACHE ccache)
-if(CCACHE)
+if(CCACHE AND SLUICE_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER
       ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
       CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE})
@@ -78,9 +78,11 @@ set(sluice_pch_asio ${sluice_pch_json} <boost/asio.hpp> <boost/asio/ssl.hpp> <bo
 set(sluice_pch_catch <catch2/catch.hpp>)
 
 # sluice_precompile(TARGET GROUP): has the target's sources compiled behind the group's headers.
-# Each file still includes what it uses: clang-tidy and Meson compile without.
+# Each file still includes what it uses: clang-tidy compiles each by itself and without. What is compiled
+# in batches (CMAKE_UNITY_BUILD) reads each header seldom enough without.
 function(sluice_precompile target group)
-  if(SLUICE_PCH)
+  get_target_property(unity ${target} UNITY_BUILD)
+  if(SLUICE_PCH AND NOT unity)
     target_precompile_headers(${target} PRIVATE ${sluice_pch_${group}} ${ARGN})
   endif()
 endfunction()

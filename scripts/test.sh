@@ -33,9 +33,9 @@ sources() { git ls-files -co --exclude-standard -- '*.h' '*.cpp'; }
 stage_format() { sources | xargs clang-format-14 --dry-run -Werror; }
 
 stage_unit() {
-  cmake --preset release -DSLUICE_WERROR=ON >/dev/null
-  cmake --build --preset release -j "$jobs"
-  ctest --test-dir build/release --output-on-failure -j "$jobs"
+  cmake --preset ci >/dev/null
+  cmake --build --preset ci -j "$jobs"
+  ctest --test-dir build/ci --output-on-failure -j "$jobs"
 }
 
 # The fuzz build has the sanitizers and is clang's: the worker's tests and the fuzz targets share its
@@ -53,9 +53,11 @@ stage_fuzz() { scripts/fuzz.sh; }
 
 stage_tidy() { scripts/tidy.sh; }
 
-# Not optimised: that the lists and the options of the second build hold is what it shows.
+# The programs, not optimised and in batches: that the lists and the options of the second build hold is
+# what it shows.
 stage_meson() {
-  [ -f build/meson/build.ninja ] || meson setup build/meson --buildtype=plain >/dev/null
+  [ -f build/meson/build.ninja ] ||
+    meson setup build/meson --buildtype=plain --unity=on -Dunity_size=12 >/dev/null
   meson compile -C build/meson
   build/meson/sluice-worker --version
   build/meson/sluice --version
@@ -63,16 +65,20 @@ stage_meson() {
 
 stage_web() { (cd web && npm run --silent check && npm run --silent build); }
 
+programs() {
+  cmake --preset ci >/dev/null
+  cmake --build --preset ci -j "$jobs" --target sluice sluice-worker
+  export SLUICE_BIN=$PWD/build/ci/bin
+}
+
 stage_e2e() {
-  cmake --preset release -DSLUICE_WERROR=ON >/dev/null
-  cmake --build --preset release -j "$jobs" --target sluice sluice-worker
+  programs
   [ -f web/dist/index.html ] || stage_web
   (cd tests/e2e && npm test)
 }
 
 stage_attack() {
-  cmake --preset release -DSLUICE_WERROR=ON >/dev/null
-  cmake --build --preset release -j "$jobs" --target sluice sluice-worker
+  programs
   scripts/attack.sh
 }
 

@@ -17,7 +17,7 @@ using Jwt = std::unique_ptr<jwt_t, FreeJwt>;
 struct FreeText {
   void operator()(char* text) const { std::free(text); }  // NOLINT: allocated by C
 };
-using Text = std::unique_ptr<char, FreeText>;
+using JwtText = std::unique_ptr<char, FreeText>;
 
 const unsigned char* KeyBytes(const Secret& secret) {
   return reinterpret_cast<const unsigned char*>(secret.Reveal().data());
@@ -55,7 +55,7 @@ Result<std::string> VerifyJwt(const Secret& secret, std::string_view token) {
     return absl::UnauthenticatedError(
         "the token is malformed or not signed with this server's secret (HS256, HS384 or HS512)");
   }
-  const Text payload(jwt_get_grants_json(jwt.get(), nullptr));
+  const JwtText payload(jwt_get_grants_json(jwt.get(), nullptr));
   if (!payload) return absl::UnauthenticatedError("the token has no claims");
   return std::string(payload.get());
 }
@@ -69,7 +69,7 @@ Result<std::string> SignJwt(const Secret& secret, JwtAlgorithm algorithm,
       jwt_add_grants_json(jwt.get(), payload.c_str()) != 0) {
     return Error("cannot make a token of these claims");
   }
-  const Text token(jwt_encode_str(jwt.get()));
+  const JwtText token(jwt_encode_str(jwt.get()));
   if (!token) return Error("cannot sign the token");
   return std::string(token.get());
 }

@@ -13,7 +13,7 @@ namespace sluice::worker {
 
 namespace {
 constexpr size_t kHeaderSize = TcpFrameReader::kHeaderSize;
-constexpr size_t kMaxPieces = 256;  // iovecs of one sendmsg
+constexpr size_t kMaxWritePieces = 256;  // iovecs of one sendmsg
 }  // namespace
 
 Result<std::unique_ptr<TcpConnection>> TcpConnection::Create(TcpContext& context, Fd fd,
@@ -101,10 +101,10 @@ size_t TcpConnection::SendQueue(Timestamp now, size_t* part) {
   while (next < queue_.size()) {
     const int64_t room = FindRoom(now);
     if (room == 0) return next;
-    std::array<iovec, kMaxPieces> pieces;
+    std::array<iovec, kMaxWritePieces> pieces;
     size_t count = 0;
     size_t wanted = 0;
-    while (count < kMaxPieces && next + count < queue_.size() &&
+    while (count < kMaxWritePieces && next + count < queue_.size() &&
            wanted < static_cast<size_t>(room)) {
       const std::span<const uint8_t> bytes = queue_[next + count].bytes;
       pieces[count++] = {const_cast<uint8_t*>(bytes.data()), bytes.size()};

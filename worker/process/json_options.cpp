@@ -114,12 +114,12 @@ Status SetProtocol(std::string_view /*value*/, JsonArguments& /*arguments*/) {
   return absl::OkStatus();  // ChooseProtocol has read it
 }
 
-struct OptionSpec {
+struct JsonOptionSpec {
   std::string_view name;
   Status (*apply)(std::string_view value, JsonArguments& arguments);
 };
 
-constexpr std::array<OptionSpec, 13> kOptions = {{
+constexpr std::array<JsonOptionSpec, 13> kJsonOptions = {{
     {"logLevel", SetLogLevel},
     {"logTag", AddLogTag},
     {"rtcIPv4", SetText<&JsonArguments::ipv4>},
@@ -135,25 +135,25 @@ constexpr std::array<OptionSpec, 13> kOptions = {{
     {"protocol", SetProtocol},
 }};
 
-bool IsOption(std::string_view argument) { return argument.size() > 1 && argument[0] == '-'; }
+bool IsJsonOption(std::string_view argument) { return argument.size() > 1 && argument[0] == '-'; }
 
 Status ParseAll(std::span<const char* const> arguments, JsonArguments* parsed) {
   for (size_t i = 0; i < arguments.size(); ++i) {
     const std::string_view argument = arguments[i];
-    if (!IsOption(argument)) continue;
+    if (!IsJsonOption(argument)) continue;
     if (argument == "--") break;
     const size_t equals = argument.find('=');
     const std::string_view full_name = argument.substr(0, equals);
     const std::string_view name = full_name.substr(full_name.starts_with("--") ? 2 : 1);
-    const auto* spec = std::find_if(kOptions.begin(), kOptions.end(),
-                                    [&](const OptionSpec& option) { return option.name == name; });
-    if (spec == kOptions.end()) {
+    const auto* spec = std::find_if(kJsonOptions.begin(), kJsonOptions.end(),
+                                    [&](const JsonOptionSpec& option) { return option.name == name; });
+    if (spec == kJsonOptions.end()) {
       return TypeError(fmt::format("{}: unknown option; --help lists those there are", full_name));
     }
     std::string_view value;
     if (equals != std::string_view::npos) {
       value = argument.substr(equals + 1);
-    } else if (i + 1 < arguments.size() && !IsOption(arguments[i + 1])) {
+    } else if (i + 1 < arguments.size() && !IsJsonOption(arguments[i + 1])) {
       value = arguments[++i];
     } else {
       return TypeError(fmt::format("{}: a value is missing; write {}=VALUE", full_name, full_name));
@@ -234,7 +234,7 @@ const HostAddresses& ThisHost() {
 std::string_view JsonWorkerId(std::span<const char* const> arguments) {
   for (size_t i = 0; i < arguments.size(); ++i) {
     const std::string_view argument = arguments[i];
-    if (!IsOption(argument)) return argument;
+    if (!IsJsonOption(argument)) return argument;
     if (argument.find('=') == std::string_view::npos) ++i;  // its value is the next one
   }
   return {};

@@ -8,22 +8,22 @@ namespace {
 constexpr uint8_t kFirstIrap = 16;
 constexpr uint8_t kLastIrap = 23;
 constexpr uint8_t kVps = 32;
-constexpr uint8_t kSps = 33;
+constexpr uint8_t kHevcSps = 33;
 constexpr uint8_t kAggregation = 48;
 constexpr uint8_t kFragmentation = 49;
 constexpr uint8_t kLastDefined = 50;  // PACI
 constexpr size_t kNalHeader = 2;      // bytes
 
 /// What the NAL units of one packet say together.
-struct Seen {
+struct HevcSeen {
   bool parameter_sets = false;  ///< VPS or SPS
   bool irap_start = false;      ///< the first slice of a random-access picture (IDR, CRA, BLA)
   bool other_slice = false;     ///< a slice of another picture
 };
 
 /// `slice` is what follows the NAL header; its first bit is first_slice_segment_in_pic_flag.
-void Look(uint8_t type, std::span<const uint8_t> slice, Seen& seen) {
-  if (type == kVps || type == kSps) {
+void LookHevc(uint8_t type, std::span<const uint8_t> slice, HevcSeen& seen) {
+  if (type == kVps || type == kHevcSps) {
     seen.parameter_sets = true;
   } else if (type < kFirstIrap) {
     seen.other_slice = true;
@@ -35,23 +35,23 @@ void Look(uint8_t type, std::span<const uint8_t> slice, Seen& seen) {
 
 uint8_t NalType(uint8_t first_byte) { return static_cast<uint8_t>(first_byte >> 1 & 0x3f); }
 
-bool ParseAggregate(BoundedReader& reader, Seen& seen) {
+bool ParseAggregate(BoundedReader& reader, HevcSeen& seen) {
   if (reader.empty()) return false;
   while (!reader.empty()) {
     const auto nal = reader.ReadBytes(reader.ReadU16());
     if (!reader.ok() || nal.size() < kNalHeader) return false;
-    Look(NalType(nal[0]), nal.subspan(kNalHeader), seen);
+    LookHevc(NalType(nal[0]), nal.subspan(kNalHeader), seen);
   }
   return true;
 }
 
-bool ParseFragment(BoundedReader& reader, Seen& seen) {
+bool ParseFragment(BoundedReader& reader, HevcSeen& seen) {
   const uint8_t header = reader.ReadU8();
   if (!reader.ok()) return false;
   const bool start = (header & 0x80) != 0;
   const bool end = (header & 0x40) != 0;
   if (start && end) return false;  // forbidden by RFC 7798 §4.4.3
-  if (start) Look(header & 0x3f, reader.Rest(), seen);
+  if (start) LookHevc(header & 0x3f, reader.Rest(), seen);
   return true;
 }
 
@@ -64,14 +64,14 @@ std::optional<PayloadInfo> ParseH265(std::span<const uint8_t> payload) {
   const int temporal_id_plus1 = reader.ReadU8() & 0x07;
   if (!reader.ok() || temporal_id_plus1 == 0 || type > kLastDefined) return std::nullopt;
   info.temporal_layer = static_cast<uint8_t>(temporal_id_plus1 - 1);
-  Seen seen;
+  HevcSeen seen;
   bool well_formed = true;
   if (type == kAggregation) {
     well_formed = ParseAggregate(reader, seen);
   } else if (type == kFragmentation) {
     well_formed = ParseFragment(reader, seen);
   } else {
-    Look(type, reader.Rest(), seen);
+    LookHevc(type, reader.Rest(), seen);
   }
   if (!well_formed) return std::nullopt;
   // As for H264: the parameter sets begin a key frame, unless another picture follows them.

@@ -23,7 +23,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr const char* kClass = "RtpReceiver";
+constexpr const char* kReceiverClass = "RtpReceiver";
 
 bool HasFeedback(const Codec& codec, const char* type, const char* parameter) {
   return std::find(codec.rtcp_feedback.begin(), codec.rtcp_feedback.end(),
@@ -262,7 +262,7 @@ void RtpReceiver::UpdateTaps() {
 }
 
 void RtpReceiver::OnPacket(const RtpPacket& packet) {
-  if (raw_event_) context_.writer.BinaryEvent(id_, kClass, "rtpraw", {}, packet.bytes());
+  if (raw_event_) context_.writer.BinaryEvent(id_, kReceiverClass, "rtpraw", {}, packet.bytes());
   if (!object_event_) return;
   json::object object{{"payloadType", packet.payload_type().value()},
                       {"marker", packet.marker()},
@@ -271,7 +271,7 @@ void RtpReceiver::OnPacket(const RtpPacket& packet) {
                       {"ssrc", packet.ssrc().value()}};
   json::object data;
   data["object"] = std::move(object);
-  context_.writer.BinaryEvent(id_, kClass, "rtpobject", std::move(data), packet.payload());
+  context_.writer.BinaryEvent(id_, kReceiverClass, "rtpobject", std::move(data), packet.payload());
 }
 
 void RtpReceiver::ObserveAudioLevels(bool enabled) {

@@ -21,7 +21,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr const char* kClass = "RtpSender";
+constexpr const char* kSenderClass = "RtpSender";
 constexpr size_t kMuxIdLength = 8;  // characters
 
 }  // namespace
@@ -71,7 +71,7 @@ bool RtpSender::active() const {
 
 void RtpSender::EmitIfChanged(bool was_active) {
   if (active() == was_active) return;
-  context_.writer.Event(id_, kClass, "activechange", {{"active", active()}});
+  context_.writer.Event(id_, kSenderClass, "activechange", {{"active", active()}});
 }
 
 void RtpSender::OnReceiverParameters() {
@@ -79,7 +79,7 @@ void RtpSender::OnReceiverParameters() {
   TakeParameters();
   const Status status = StartMedia();
   if (!status.ok()) SLUICE_ERROR("rtpSender {}: {}", id_, std::string(status.message()));
-  context_.writer.Event(id_, kClass, "parameterschange",
+  context_.writer.Event(id_, kSenderClass, "parameterschange",
                         {{"rtpParameters", WriteRtpParameters(parameters_)}, {"active", active()}});
 }
 

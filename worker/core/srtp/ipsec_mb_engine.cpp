@@ -14,8 +14,8 @@
 namespace sluice::worker {
 namespace {
 
-using Gcm = GcmPacketCipher<IpsecMbAead>;
-using Cm = CmPacketCipher<IpsecMbCtr>;
+using IpsecMbGcm = GcmPacketCipher<IpsecMbAead>;
+using IpsecMbCm = CmPacketCipher<IpsecMbCtr>;
 
 /// The AES-CM packets of a turn, authenticated side by side in the lanes of the CPU.
 ///
@@ -37,7 +37,7 @@ class CmBatch {
 
   bool idle() const { return held_ == 0 && !streaming_; }
 
-  void Add(Cm& cipher, uint8_t* packet, size_t header_size, std::span<const uint8_t> payload,
+  void Add(IpsecMbCm& cipher, uint8_t* packet, size_t header_size, std::span<const uint8_t> payload,
            Ssrc ssrc, uint64_t index) {
     Slot& slot = slots_[next_];
     next_ = (next_ + 1) % kSlots;
@@ -66,7 +66,7 @@ class CmBatch {
   /// What a job points at until it is finished.
   struct Slot {
     SrtpIv iv;
-    Cm* cipher = nullptr;
+    IpsecMbCm* cipher = nullptr;
     uint8_t* packet = nullptr;
     std::span<const uint8_t> payload;
     uint64_t index = 0;
@@ -166,7 +166,7 @@ class BatchedCm {
 
  private:
   CmBatch& batch_;
-  Cm cipher_;
+  IpsecMbCm cipher_;
 };
 
 class IpsecMbEngine final : public SrtpEngine {
@@ -182,7 +182,7 @@ class IpsecMbEngine final : public SrtpEngine {
     const auto keys = DerivedKeys::From(key);
     if (!keys.ok()) return keys.status();
     if (IsGcm(key.profile)) {
-      return BuildGcm<SrtpSender, SrtpSenderOf<Gcm>>(*keys, CipherDirection::kSeal);
+      return BuildGcm<SrtpSender, SrtpSenderOf<IpsecMbGcm>>(*keys, CipherDirection::kSeal);
     }
     return BuildCm<SrtpSender, SrtpSenderOf<BatchedCm>>(*keys, batch_);
   }
@@ -210,9 +210,9 @@ Result<std::unique_ptr<SrtpReceiver>> CreateIpsecMbReceiver(const SrtpMasterKey&
   const auto keys = DerivedKeys::From(key);
   if (!keys.ok()) return keys.status();
   if (IsGcm(key.profile)) {
-    return BuildGcm<SrtpReceiver, SrtpReceiverOf<Gcm>>(*keys, CipherDirection::kOpen);
+    return BuildGcm<SrtpReceiver, SrtpReceiverOf<IpsecMbGcm>>(*keys, CipherDirection::kOpen);
   }
-  return BuildCm<SrtpReceiver, SrtpReceiverOf<Cm>>(*keys);
+  return BuildCm<SrtpReceiver, SrtpReceiverOf<IpsecMbCm>>(*keys);
 }
 
 }  // namespace sluice::worker

@@ -8,8 +8,8 @@
 namespace sluice::worker {
 namespace {
 
-using Gcm = GcmPacketCipher<OpenSslAead>;
-using Cm = CmPacketCipher<OpenSslCtr>;
+using OpenSslGcm = GcmPacketCipher<OpenSslAead>;
+using OpenSslCm = CmPacketCipher<OpenSslCtr>;
 
 class OpenSslEngine final : public SrtpEngine {
  public:
@@ -20,9 +20,9 @@ class OpenSslEngine final : public SrtpEngine {
     const auto keys = DerivedKeys::From(key);
     if (!keys.ok()) return keys.status();
     if (IsGcm(key.profile)) {
-      return BuildGcm<SrtpSender, SrtpSenderOf<Gcm>>(*keys, CipherDirection::kSeal);
+      return BuildGcm<SrtpSender, SrtpSenderOf<OpenSslGcm>>(*keys, CipherDirection::kSeal);
     }
-    return BuildCm<SrtpSender, SrtpSenderOf<Cm>>(*keys);
+    return BuildCm<SrtpSender, SrtpSenderOf<OpenSslCm>>(*keys);
   }
 };
 
@@ -36,9 +36,9 @@ Result<std::unique_ptr<SrtpReceiver>> CreateOpenSslReceiver(const SrtpMasterKey&
   const auto keys = DerivedKeys::From(key);
   if (!keys.ok()) return keys.status();
   if (IsGcm(key.profile)) {
-    return BuildGcm<SrtpReceiver, SrtpReceiverOf<Gcm>>(*keys, CipherDirection::kOpen);
+    return BuildGcm<SrtpReceiver, SrtpReceiverOf<OpenSslGcm>>(*keys, CipherDirection::kOpen);
   }
-  return BuildCm<SrtpReceiver, SrtpReceiverOf<Cm>>(*keys);
+  return BuildCm<SrtpReceiver, SrtpReceiverOf<OpenSslCm>>(*keys);
 }
 
 }  // namespace sluice::worker
