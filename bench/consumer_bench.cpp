@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/reflector.h"
 #include "tests/sim/virtual_environment.h"
 #include "worker/core/packet_buffer.h"
 #include "worker/core/rtp/sender_clock.h"
@@ -26,7 +27,9 @@ namespace sluice::worker {
 namespace {
 
 constexpr size_t kConsumers = 200;
-constexpr size_t kWaiting = 1000;    // viewers that joined at once
+constexpr size_t kWaiting = 1000;   // viewers that joined at once
+constexpr size_t kReflected = 400;  // receivers of the reflector
+constexpr int kReflectorTurns = 100;
 constexpr size_t kBurst = 9;         // packets in a turn: one video frame
 constexpr size_t kPayload = 1160;    // bytes
 constexpr uint32_t kSourceSsrc = 1;  // of the producer
@@ -285,8 +288,13 @@ void MeasureWaiting(int repetitions) {
     std::fprintf(stderr, "waiting: packets were forwarded\n");
     std::exit(1);
   }
-  std::printf("  waiting viewers: %zu of them %.1f ns/packet, served %.1f: ratio %.2f\n", kWaiting,
-              waiting / kPackets, forwarding / kPackets, waiting / forwarding);
+  const double reflector = bench::MeasureReflector(kReflected, kPayload, kReflectorTurns);
+  std::printf(
+      "  waiting viewers: %zu of them %.1f ns/packet, served %.1f: ratio %.2f; %.5f of what a "
+      "plain "
+      "sendto reflector needs\n",
+      kWaiting, waiting / kPackets, forwarding / kPackets, waiting / forwarding,
+      waiting / kPackets / reflector);
   if (waiting < forwarding) return;
   std::fprintf(stderr, "waiting: costs more than being served\n");
   std::exit(1);

@@ -92,9 +92,11 @@ PathCounts& PathCounts::operator+=(const PathCounts& other) {
   return *this;
 }
 
-ForwardingPath::ForwardingPath(const PathKind& kind, SrtpProfile profile, size_t viewers)
+ForwardingPath::ForwardingPath(const PathKind& kind, SrtpProfile profile, size_t viewers,
+                               Ports ports)
     : kind_(kind),
       profile_(profile),
+      ports_(ports),
       loop_(Must(Loop::Create())),
       srtp_(Must(SrtpEngine::Create(kind.srtp))),
       dtls_(Must(DtlsContext::Generate())),
@@ -139,7 +141,11 @@ void ForwardingPath::SetUp() {
 void ForwardingPath::CreateTransports() {
   for (size_t i = 0; i < viewers_.size(); ++i) {
     WebRtcTransportOptions options;
-    options.webrtc_server_id = kServer;
+    if (ports_ == Ports::kOne) {
+      options.webrtc_server_id = kServer;
+    } else {
+      options.listen_infos.emplace_back().ip = kLoopback;
+    }
     options.enable_tcp = false;
     options.ice_consent_timeout = 0;  // the viewers check once
     viewers_[i].transport_id = "viewer-" + std::to_string(i);
@@ -180,6 +186,7 @@ void ForwardingPath::OnTurnEnd(Timestamp now) {
   read_.store(datagrams, std::memory_order_release);
   if (engine_) engine_->OnTurnEnd(now);
   sockets_.egress().Flush();
+  if (engine_ && engine_->forwarded()) engine_->OnFlushed(ReadMonotonicClock());
   done_.store(datagrams, std::memory_order_release);
 }
 

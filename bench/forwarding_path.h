@@ -40,8 +40,8 @@ struct PathCounts {
 };
 
 /// A whole worker without its channel: loop, sockets and engine as the process has them, one
-/// video and one audio producer on a plain transport, viewers on a WebRTC server's one port. The
-/// steps are separate so that memory can be read between them.
+/// video and one audio producer on a plain transport, viewers on WebRTC transports. The steps are
+/// separate so that memory can be read between them.
 class ForwardingPath {
  public:
   static constexpr const char* kRouter = "router";
@@ -51,8 +51,15 @@ class ForwardingPath {
   static constexpr uint8_t kVideoPayloadType = 96;
   static constexpr uint8_t kAudioPayloadType = 111;
 
+  /// Where viewers connect to.
+  enum class Ports : uint8_t {
+    kOne,   ///< all to a WebRTC server's one port
+    kEach,  ///< each to a socket of its transport
+  };
+
   /// Viewers negotiate `profile` (AEAD_AES_128_GCM or AES_CM_128_HMAC_SHA1_80).
-  ForwardingPath(const PathKind& kind, SrtpProfile profile, size_t viewers);
+  ForwardingPath(const PathKind& kind, SrtpProfile profile, size_t viewers,
+                 Ports ports = Ports::kOne);
   ~ForwardingPath();
 
   // In this order, each for all viewers:
@@ -67,6 +74,8 @@ class ForwardingPath {
   void RunUntil(Predicate done) {
     while (!done()) loop_->RunReady();
   }
+  /// One turn of the loop, when something is there to do.
+  void RunTurn() { loop_->RunOnce(); }
   /// Runs the worker for `duration`; adds up what it did.
   PathCounts Run(Duration duration);
 
@@ -104,6 +113,7 @@ class ForwardingPath {
 
   const PathKind kind_;
   const SrtpProfile profile_;
+  const Ports ports_;
   EngineEvents events_;
   std::unique_ptr<Loop> loop_;
   PacketBufferPool buffers_;

@@ -243,6 +243,42 @@ TEST_CASE("paused media costs nothing and comes back with a key frame", "[sim]")
   CHECK(viewer.receiver->missing() == 0);
 }
 
+TEST_CASE("a large room that ends is silent at once, and each peer hears of it", "[sim]") {
+  constexpr size_t kViewers = 30;
+  for (const bool server_closes : {false, true}) {
+    INFO("the server closes in the middle: " << server_closes);
+    VideoCall call;
+    std::vector<VideoCall::Viewer> viewers;
+    for (uint32_t i = 0; i < kViewers; ++i) {
+      viewers.push_back(call.View("view" + std::to_string(i), 3000));
+    }
+    call.environment.AdvanceBy(Duration::Seconds(2));
+    REQUIRE(call.engine->CloseRouter("r").ok());
+    REQUIRE(call.engine->closing() == 1);
+    call.events.Take();
+    call.environment.AdvanceBy(Duration::Millis(1));
+    CHECK(call.engine->DumpWebRtcServer("s")->transport_ids.empty());
+    CHECK(call.engine->DumpWebRtcServer("s")->local_ice_ufrags.empty());
+    if (server_closes) {
+      REQUIRE(call.engine->closing() == 1);
+      REQUIRE(call.engine->CloseWebRtcServer("s").ok());
+      CHECK(call.engine->closing() == 0);
+    }
+    // What was on its way when it ended.
+    call.environment.AdvanceBy(Duration::Millis(15));
+    std::vector<uint64_t> received;
+    for (const auto& viewer : viewers) received.push_back(viewer.receiver->received());
+    call.environment.AdvanceBy(Duration::Seconds(2));
+    CHECK(call.engine->closing() == 0);
+    for (size_t i = 0; i < kViewers; ++i) {
+      CHECK(viewers[i].receiver->received() == received[i]);
+      CHECK(viewers[i].peer->dtls_state() == DtlsState::kClosed);
+    }
+    CHECK(call.publisher->dtls_state() == DtlsState::kClosed);
+    CHECK(call.events.Take().empty());
+  }
+}
+
 TEST_CASE("the end of a call in the middle of everything", "[sim]") {
   for (const char* what : {"producer", "transport", "server", "router", "engine"}) {
     INFO(what);

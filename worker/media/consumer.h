@@ -77,6 +77,10 @@ class Consumer {
   /// `index` < stream_count(), here and below.
   Stream stream(size_t index) const;
 
+  /// Fetches what OnPackets() will need, so that it need not wait for memory. Each step reads what
+  /// the one before has fetched, which takes a while: other consumers' steps come in between.
+  static constexpr size_t kPrefetchSteps = 4;
+  void PrefetchStep(size_t step) const;
   /// The packets of one turn, in receive order; they stay in the producer's ring until its next
   /// turn. Only called while active.
   void OnPackets(std::span<const RoutedPacket* const> packets, Timestamp now);

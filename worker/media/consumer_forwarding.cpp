@@ -1,11 +1,31 @@
 #include <algorithm>
 #include <utility>
 
+#include "worker/core/prefetch.h"
 #include "worker/core/rtp/packet_ring.h"
 #include "worker/media/consumer_impl.h"
 
 // The packet path of a Consumer: what comes from the producer, and what receivers ask for again.
 namespace sluice::worker {
+
+namespace {
+constexpr size_t kEgressBytes = 128;  // of a PacedSender: all of it
+}  // namespace
+
+void Consumer::PrefetchStep(size_t step) const {
+  switch (step) {
+    case 0:
+      return Prefetch(impl_.get(), Impl::kHotBytes);
+    case 1:
+      Prefetch(impl_->forwarder.get());
+      Prefetch(&impl_->egress, kEgressBytes);
+      return impl_->outputs.front().send.PrefetchRest();
+    case 2:
+      return impl_->egress.PrefetchPath();
+    default:
+      return impl_->egress.PrefetchKeys(impl_->outputs.front().send.ssrc());
+  }
+}
 
 void Consumer::OnPackets(std::span<const RoutedPacket* const> packets, Timestamp now) {
   Impl& impl = *impl_;
@@ -63,7 +83,7 @@ void Consumer::Impl::Forward(const RoutedPacket& packet, Timestamp now) {
 }
 
 uint64_t ConsumerCounters::*Consumer::Impl::Unwanted(const RoutedPacket& packet) const {
-  if (!settings.payload_types[packet.payload_type.value() & 0x7f]) {
+  if (!payload_types[packet.payload_type.value() & 0x7f]) {
     return &ConsumerCounters::unsupported_payload;
   }
   if (ignore_dtx && IsOpusDtx(packet.payload)) return &ConsumerCounters::dtx_dropped;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -18,7 +19,7 @@ namespace sluice::worker {
 
 /// Private to consumer*.cpp: state of a Consumer. What is sent is decided by its LayerForwarder, on
 /// the way to what its LayerPolicy wants; what goes on the wire is made by its SendStreams.
-struct Consumer::Impl {
+struct alignas(64) Consumer::Impl {
   /// How far a packet may have overtaken the first one of the key frame that a receiver waited for,
   /// to be sent after it: reordering within a frame or two (packets).
   static constexpr int64_t kMaxOvertakers = 30;
@@ -75,19 +76,22 @@ struct Consumer::Impl {
   bool Repair(size_t index, SeqNumber own, Timestamp now);
   void TracePacket(const SendStream& stream, const RoutedPacket& packet, bool marker, bool is_rtx);
 
-  // Touched for every packet, first.
+  // Touched for every packet: one cache line, with the beginning of the first output behind it.
   std::unique_ptr<LayerForwarder> forwarder;
+  RtpEgress& egress;
+  std::bitset<128> payload_types;  ///< as settings.payload_types
   TraceMask traces = 0;
   bool active = false;
   bool ignore_dtx = false;
-  uint16_t codec_epoch = 0;  ///< of the newest packet
+  uint16_t codec_epoch = 0;                ///< of the newest packet
+  Producer* producer;                      ///< null once closed
+  absl::InlinedVector<Output, 1> outputs;  ///< as settings.streams
+  /// Bytes of this.
+  static constexpr size_t kHotBytes = 64 + SendStream::kHotBytes;
+
   ConsumerSettings settings;
   ConsumerCounters counters;
-  absl::InlinedVector<Output, 1> outputs;  ///< as settings.streams
-
   Consumer* self = nullptr;
-  Producer* producer;  ///< null once closed
-  RtpEgress& egress;
   Environment& environment;
   EngineEvents& events;
   const std::string id;

@@ -14,6 +14,13 @@
 
 namespace sluice::worker {
 
+namespace {
+/// What is destroyed at a time, in consumers: about a millisecond of work (bench/teardown_bench).
+constexpr size_t kSliceEffort = 512;
+/// Between two slices: packets come first.
+constexpr Duration kSliceInterval = Duration::Millis(1);
+}  // namespace
+
 struct Engine::Impl {
   explicit Impl(EngineDependencies dependencies)
       : events(dependencies.events),
@@ -26,22 +33,31 @@ struct Engine::Impl {
                 {},
                 {},
                 {},
-                {}} {}
+                {}},
+        slice_timer(context.environment.CreateTimer([this](Timestamp) { DestroySome(); })) {}
 
   /// Who listens hears the end of everything, but not from inside of it.
   ~Impl() {
     routers.clear();
+    closing.clear();
     servers.clear();
     events.Deliver();
   }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
+  /// One slice of what is closing; the next one follows.
+  void DestroySome();
+  /// All that is closing, now.
+  void DestroyClosing();
+
   EventQueue events;
   EngineContext context;
   std::vector<std::unique_ptr<WebRtcServer>> servers;
   std::vector<std::unique_ptr<Router>> routers;  // after the servers: destroyed first
-  uint64_t most_lost = 0;                        ///< the highest sum of lost packets that was told
+  std::vector<std::unique_ptr<Router>> closing;  // closed, the oldest first
+  std::unique_ptr<Timer> slice_timer;
+  uint64_t most_lost = 0;  ///< the highest sum of lost packets that was told
 };
 
 Engine::Engine(EngineDependencies dependencies)
@@ -76,9 +92,27 @@ Status Engine::CloseRouter(const std::string& router_id) {
   const Result<Router*> found = Find<Router>(router_id);
   if (!found.ok()) return found.status();
   impl_->context.objects.Unregister(router_id);
-  std::erase_if(impl_->routers, [&](const auto& router) { return router.get() == *found; });
+  const auto at = std::find_if(impl_->routers.begin(), impl_->routers.end(),
+                               [&](const auto& router) { return router.get() == *found; });
+  (*at)->Close();
+  impl_->closing.push_back(std::move(*at));
+  impl_->routers.erase(at);
+  if (!impl_->slice_timer->armed()) impl_->DestroySome();
   return absl::OkStatus();
 }
+
+void Engine::Impl::DestroySome() {
+  if (closing.empty()) return;
+  if (closing.front()->DestroySome(kSliceEffort)) closing.erase(closing.begin());
+  if (!closing.empty()) slice_timer->Start(kSliceInterval);
+}
+
+void Engine::Impl::DestroyClosing() {
+  closing.clear();
+  slice_timer->Stop();
+}
+
+size_t Engine::closing() const { return impl_->closing.size(); }
 
 // ---- WebRtcServer -----------------------------------------------------------------------------
 
@@ -97,6 +131,7 @@ Status Engine::CloseWebRtcServer(const std::string& server_id) {
   const Result<WebRtcServer*> found = Find<WebRtcServer>(server_id);
   if (!found.ok()) return found.status();
   WebRtcServer* const server = *found;
+  impl_->DestroyClosing();  // transports of it may be among that
   for (WebRtcTransport* transport : server->transports()) {
     const std::string transport_id = transport->id();
     SLUICE_RETURN_IF_ERROR(transport->core().router().CloseTransport(transport_id));
@@ -216,6 +251,8 @@ EngineSnapshot Engine::ReadCounters() {
     AddCounters(&snapshot.counters.servers, server->counters());
   }
   for (const auto& router : impl_->routers) router->AddTo(&snapshot.counters, &snapshot.alive);
+  ObjectCounts dying;  // what they have counted counts until it has moved to `closed`
+  for (const auto& router : impl_->closing) router->AddTo(&snapshot.counters, &dying);
   snapshot.alive.webrtc_servers = impl_->servers.size();
   snapshot.forwarding_delay = impl_->context.delay.histogram();
   // A packet that comes late is not lost any more, but a counter does not fall.

@@ -51,6 +51,10 @@ class Engine {
 
   WorkerDump Dump() const;
   Status CreateRouter(const std::string& router_id);
+  /// From here on nothing of the router can be found, and none of it takes, sends or reports
+  /// anything; its ids, and ports that only it used, are free. A large router is destroyed in
+  /// slices of about a millisecond, so that closing it does not keep the worker from others'
+  /// packets.
   Status CloseRouter(const std::string& router_id);
   Status CreateWebRtcServer(const std::string& server_id, const std::vector<ListenInfo>& infos);
   Status CloseWebRtcServer(const std::string& server_id);
@@ -72,6 +76,9 @@ class Engine {
 
   /// PRODUCER_SEND and the like: a packet handed in as if the producer's transport had received it.
   Status ProducerSend(const std::string& producer_id, std::span<const uint8_t> rtp_packet);
+
+  /// Routers that have been closed and are not destroyed yet: see CloseRouter.
+  size_t closing() const;
 
   /// What all objects have counted since the start, those that have closed included. Takes a walk
   /// over all objects: for people who look every few seconds.

@@ -26,8 +26,13 @@ Status ObjectTable::CheckFree(const std::string& id) const {
                            ClassName(object->index())));
 }
 
-void ObjectTable::Register(const std::string& id, const Object& object) {
-  entries_[id] = Entry{object, next_serial_++};
+void ObjectTable::Register(const std::string& id, const Object& object, const bool* closed) {
+  entries_[id] = Entry{object, next_serial_++, closed};
+}
+
+void ObjectTable::Unregister(const std::string& id, const bool* closed) {
+  const auto it = entries_.find(id);
+  if (it != entries_.end() && it->second.closed == closed) entries_.erase(it);
 }
 
 Status ObjectTable::WrongId(const std::string& id, const char* wanted) const {
@@ -40,6 +45,7 @@ std::vector<ObjectTable::Listed> ObjectTable::List() const {
   std::vector<std::pair<uint64_t, Listed>> sorted;
   sorted.reserve(entries_.size());
   for (const auto& [id, entry] : entries_) {
+    if (entry.gone()) continue;
     sorted.emplace_back(entry.serial, Listed{id, entry.object});
   }
   std::sort(sorted.begin(), sorted.end(),

@@ -35,6 +35,10 @@ struct AudioLevelObserverEntry {
 
 /// Every object of a worker by its id: one flat table whatever the class (router-protocol §1.6).
 /// Owns nothing; each object's owner registers it and takes it out.
+///
+/// What belongs to a router is registered with the flag of that router. Once the flag is set none
+/// of it is found any more and its ids are free, however much there is; the entries go when the
+/// objects do.
 class ObjectTable {
  public:
   using Object = std::variant<Router*, WebRtcServer*, WebRtcTransport*, PlainTransport*,
@@ -45,13 +49,16 @@ class ObjectTable {
 
   /// Error when the id is in use by any object; TypeError when it is too long.
   Status CheckFree(const std::string& id) const;
-  /// The id must be free.
-  void Register(const std::string& id, const Object& object);
-  void Unregister(const std::string& id) { entries_.erase(id); }
+  /// The id must be free. `closed`: the flag of the object's router, which lives until
+  /// Unregister(); null for what has none.
+  void Register(const std::string& id, const Object& object, const bool* closed = nullptr);
+  /// With the flag that the object was registered with. Where the id has gone to another object
+  /// meanwhile, nothing happens.
+  void Unregister(const std::string& id, const bool* closed = nullptr);
 
   const Object* Find(const std::string& id) const {
     const auto it = entries_.find(id);
-    return it == entries_.end() ? nullptr : &it->second.object;
+    return it == entries_.end() || it->second.gone() ? nullptr : &it->second.object;
   }
   /// Null when there is no such id or it names another class.
   template <typename T>
@@ -84,6 +91,8 @@ class ObjectTable {
   struct Entry {
     Object object;
     uint64_t serial = 0;
+    const bool* closed = nullptr;
+    bool gone() const { return closed != nullptr && *closed; }
   };
   absl::flat_hash_map<std::string, Entry> entries_;
   uint64_t next_serial_ = 0;

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "worker/core/prefetch.h"
 #include "worker/wire/rtp_packet.h"
 
 namespace sluice::worker {
@@ -11,6 +12,12 @@ PacedSender::PacedSender(Environment& environment, bool encrypted, TransportTraf
 
 void PacedSender::KeepHistory() {
   if (history_ == nullptr) history_ = std::make_unique<SentPacketHistory>();
+}
+
+void PacedSender::PrefetchPath() const {
+  Prefetch(&traffic_.sent);
+  Prefetch(&traffic_.rtp_sent);
+  Prefetch(srtp_);
 }
 
 uint8_t* PacedSender::BeginRtp(size_t capacity) {

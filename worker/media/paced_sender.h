@@ -24,7 +24,7 @@ namespace sluice::worker {
 /// producer's ring), and be written when its time has come.
 ///
 /// Owned by the transport, which says where packets go and with which keys.
-class PacedSender final : public RtpEgress {
+class alignas(64) PacedSender final : public RtpEgress {
  public:
   /// `encrypted`: nothing is sent before SetSrtp(). Counts into `traffic`, which outlives it.
   PacedSender(Environment& environment, bool encrypted, TransportTraffic& traffic);
@@ -43,6 +43,10 @@ class PacedSender final : public RtpEgress {
 
   // RtpEgress
   bool connected() const override { return connected_; }
+  void PrefetchPath() const override;
+  void PrefetchKeys(Ssrc ssrc) const override {
+    if (srtp_ != nullptr) srtp_->PrefetchFor(ssrc);
+  }
   uint8_t* BeginRtp(size_t capacity) override;
   uint32_t EndRtp(const OutgoingRtp& packet) override;
 

@@ -157,13 +157,25 @@ Status PlainTransport::OpenPorts() {
 PlainTransport::~PlainTransport() {
   context_.turn.ForgetOwner(this);
   SetConnected(false);
+  LeaveNetwork();
+  AddCounters(&context_.closed.srtp, path_.srtp_counters());
+  AddCounters(&context_.closed.plain, plain_counters_);
+}
+
+void PlainTransport::Seal() {
+  context_.turn.ForgetOwner(this);
+  tick_.reset();
+  rtp_core_.Seal();
+  path_.SetConnected(false);
+  LeaveNetwork();
+}
+
+void PlainTransport::LeaveNetwork() {
   path_.SetPaths({}, {});
   // The sockets close with no encryption under way into their arena.
   context_.srtp.Flush();
   rtp_.Close();
   rtcp_.Close();
-  AddCounters(&context_.closed.srtp, path_.srtp_counters());
-  AddCounters(&context_.closed.plain, plain_counters_);
 }
 
 // ---- Connect ----------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ class PlainTransport final : public Transport {
   const std::string& id() const { return core_.id(); }
   TransportCore& core() override { return core_; }
   RtpCore& rtp() override { return rtp_core_; }
+  void Seal() override;
 
   /// Rules: table of §5.6. A call that fails changes nothing.
   Result<PlainConnectReport> Connect(const PlainConnectOptions& options);
@@ -85,6 +86,7 @@ class PlainTransport final : public Transport {
   PlainTransport(const std::string& id, const PlainTransportOptions& options, Router& router,
                  EngineContext& context);
   Status OpenPorts();
+  void LeaveNetwork();
 
   void OnDatagram(Port& port, const PacketRef& buffer, size_t size, const NetworkPath& from,
                   Timestamp received_at);

@@ -8,6 +8,7 @@
 
 #include "common/log.h"
 #include "worker/core/ntp_at.h"
+#include "worker/core/prefetch.h"
 #include "worker/core/rtp/packet_ring.h"
 #include "worker/core/rtp/sender_clock.h"
 #include "worker/media/consumer.h"
@@ -23,6 +24,8 @@ namespace {
 
 /// Packets of one turn; more than a socket's receive buffer holds of one sender.
 constexpr size_t kMaxTurnPackets = 2048;
+/// Consumers between two steps of fetching the memory of one: enough work for an access to memory.
+constexpr size_t kPrefetchStride = 2;
 constexpr size_t kPayloadTypes = 128;  // RFC 3550 §5.1: 7 bits
 /// Timers tick in milliseconds: what has just become too old at one is so for certain.
 constexpr Duration kExpirySlack = Duration::Millis(10);
@@ -102,6 +105,7 @@ struct Producer::Impl final : public ReceiveStreamEvents {
              Timestamp received_at);
   const DependencyDescriptor* ReadDescriptor(size_t index, PacketRing& ring,
                                              const RoutedPacket& packet);
+  void FanOut(Timestamp now);
   void BeginTurn(Duration max_age);
   void UnpinRings();
   void ExpireRings(Timestamp now);
@@ -356,6 +360,22 @@ void Producer::Impl::ReadVideoOrientation(const RtpPacket& packet) {
   events.OnProducerVideoOrientation(id, now);
 }
 
+/// The memory of consumers is fetched some consumers ahead: with many of them it is in no cache any
+/// more, and with few packets in a turn waiting for it would take longer than all else.
+void Producer::Impl::FanOut(Timestamp now) {
+  constexpr size_t kSteps = Consumer::kPrefetchSteps;
+  constexpr size_t kLead = (kSteps + 1) * kPrefetchStride;  // consumers
+  const auto& active = active_consumers;
+  for (size_t i = 0; i < active.size() + kLead; ++i) {
+    if (i < active.size()) Prefetch(active[i]);
+    for (size_t step = 0; step < kSteps; ++step) {
+      const size_t behind = (step + 1) * kPrefetchStride;
+      if (i >= behind && i - behind < active.size()) active[i - behind]->PrefetchStep(step);
+    }
+    if (i >= kLead && i - kLead < active.size()) active[i - kLead]->OnPackets(turn_packets, now);
+  }
+}
+
 void Producer::Impl::StartStream(ReceiveStream& stream, bool key_frame_codec, bool key_frame,
                                  Timestamp now) {
   EmitScore();
@@ -473,10 +493,7 @@ Producer::ReceiveResult Producer::OnRtp(const PacketRef& buffer, RtpPacket& pack
 void Producer::DeliverTurn(Timestamp now) {
   if (!impl_->delivery_scheduled) return;
   impl_->delivery_scheduled = false;
-  if (!impl_->paused) {
-    const auto& active = impl_->active_consumers;
-    for (size_t i = 0; i < active.size(); ++i) active[i]->OnPackets(impl_->turn_packets, now);
-  }
+  if (!impl_->paused) impl_->FanOut(now);
   impl_->turn_packets.clear();
 }
 

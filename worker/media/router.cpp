@@ -21,16 +21,50 @@ Router::~Router() {
   // Consumers before producers: they hang on producers of any transport.
   for (const auto& transport : transports_) transport->rtp().DropConsumers();
   for (const auto& transport : transports_) transport->rtp().DropProducers();
-  for (const auto& observer : observers_) context_.objects.Unregister(observer->id());
-  observers_.clear();
-  for (const auto& transport : transports_) context_.objects.Unregister(transport->core().id());
+  DropObservers();
+  for (const auto& transport : transports_) {
+    context_.objects.Unregister(transport->core().id(), &closed_);
+  }
   transports_.TakeAll();
+}
+
+void Router::Close() {
+  closed_ = true;
+  context_.srtp.Flush();  // what this turn has sent so far leaves whole
+  DropObservers();
+  for (const auto& transport : transports_) transport->Seal();
+}
+
+bool Router::DestroySome(size_t effort) {
+  for (; without_consumers_ < transports_.size(); ++without_consumers_) {
+    RtpCore& rtp = transports_[without_consumers_]->rtp();
+    effort -= rtp.DropConsumers(effort);
+    if (effort == 0) return false;
+  }
+  for (; without_producers_ < transports_.size(); ++without_producers_) {
+    RtpCore& rtp = transports_[without_producers_]->rtp();
+    effort -= kProducerEffort * rtp.DropProducers(effort / kProducerEffort);
+    if (effort < kProducerEffort) return false;
+  }
+  while (!transports_.empty()) {
+    if (effort < kTransportEffort) return false;
+    effort -= kTransportEffort;
+    Transport& transport = *transports_.all().back();
+    context_.objects.Unregister(transport.core().id(), &closed_);
+    transports_.Take(transport);
+  }
+  return true;
+}
+
+void Router::DropObservers() {
+  for (const auto& observer : observers_) context_.objects.Unregister(observer->id(), &closed_);
+  observers_.clear();
 }
 
 // ---- Transports -------------------------------------------------------------------------------
 
 void Router::AddTransport(std::unique_ptr<Transport> transport, const ObjectTable::Object& object) {
-  context_.objects.Register(transport->core().id(), object);
+  context_.objects.Register(transport->core().id(), object, &closed_);
   transports_.Add(std::move(transport));
 }
 
@@ -49,7 +83,7 @@ Status Router::CloseTransport(const std::string& transport_id) {
   }
   const std::unique_ptr<Transport> closing = transports_.Take(*found);
   closing->rtp().CloseChildren();
-  context_.objects.Unregister(closing->core().id());
+  context_.objects.Unregister(closing->core().id(), &closed_);
   return absl::OkStatus();
 }
 
@@ -90,7 +124,7 @@ Status Router::CreateAudioLevelObserver(const std::string& observer_id,
   Result<std::unique_ptr<AudioLevelObserver>> created =
       AudioLevelObserver::Create(observer_id, options, context_.environment, context_.events);
   if (!created.ok()) return created.status();
-  context_.objects.Register(observer_id, AudioLevelObserverEntry{created->get(), this});
+  context_.objects.Register(observer_id, AudioLevelObserverEntry{created->get(), this}, &closed_);
   observers_.push_back(*std::move(created));
   return absl::OkStatus();
 }
@@ -102,7 +136,7 @@ Status Router::CloseObserver(const std::string& observer_id) {
     return NotFoundError(
         fmt::format("rtpObserverId '{}' names no observer of router '{}'", observer_id, id_));
   }
-  context_.objects.Unregister(observer_id);
+  context_.objects.Unregister(observer_id, &closed_);
   observers_.erase(it);
   return absl::OkStatus();
 }

@@ -31,6 +31,16 @@ class Router {
 
   const std::string& id() const { return id_; }
 
+  /// The end of a router, all of which would keep the worker from its packets for too long: nothing
+  /// of it can be found by its id any more, and none of it does anything. What is left is memory,
+  /// and a goodbye to the peers.
+  void Close();
+  /// Of a closed router: destroys what can be destroyed for `effort`, in about as much time as so
+  /// many consumers take. True when nothing is left.
+  bool DestroySome(size_t effort);
+  /// For the id table; set by Close().
+  const bool* closed_flag() const { return &closed_; }
+
   /// `object` is what the id table shall hold for it.
   void AddTransport(std::unique_ptr<Transport> transport, const ObjectTable::Object& object);
   /// With the notifications of §2.8. NotFoundError when it is not one of this router's.
@@ -57,12 +67,20 @@ class Router {
  private:
   /// Fewer clocks than this are not worth sweeping.
   static constexpr size_t kMinClocksToSweep = 16;
+  // What takes as long to destroy as so many consumers do (bench/teardown_bench).
+  static constexpr size_t kProducerEffort = 4;
+  static constexpr size_t kTransportEffort = 32;
 
+  void DropObservers();
   /// Null when it is not one of this router's.
   Transport* FindTransport(const std::string& id) const;
 
   const std::string id_;
   EngineContext& context_;
+  bool closed_ = false;
+  size_t without_consumers_ =
+      0;  ///< while it is being destroyed: transports at the front; likewise
+  size_t without_producers_ = 0;
   IndexedList<std::unique_ptr<Transport>, &Transport::router_slot> transports_;
   IndexedList<Producer*, &Producer::router_slot> producers_;
   std::vector<std::unique_ptr<AudioLevelObserver>> observers_;

@@ -214,7 +214,8 @@ Result<ProduceReport> RtpCore::Produce(const ProduceOptions& options) {
   producers_.Add(*std::move(created));
   extension_ids_.Update(producer.rtp_parameters());
   if (!producer.rtp_parameters().rtcp.reduced_size) full_compounds_ = true;
-  context_.objects.Register(producer.id(), ProducerEntry{&producer, this});
+  context_.objects.Register(producer.id(), ProducerEntry{&producer, this},
+                            core_.router().closed_flag());
   core_.router().AddProducer(producer);
   context_.turn.AfterResponse(this, [this, id = producer.id()](Timestamp now) {
     const auto* entry = context_.objects.FindAs<ProducerEntry>(id);
@@ -283,7 +284,8 @@ Result<ConsumeReport> RtpCore::Consume(const ConsumeOptions& options) {
     if (stream.rtx_ssrc) streams_by_ssrc_[stream.rtx_ssrc->value()] = {&consumer, index, true};
   }
   if (!sending_allowed_) consumer.OnTransportDisconnected();
-  context_.objects.Register(consumer.id(), ConsumerEntry{&consumer, this});
+  context_.objects.Register(consumer.id(), ConsumerEntry{&consumer, this},
+                            core_.router().closed_flag());
   return consumer.Report();
 }
 
@@ -297,7 +299,7 @@ void RtpCore::CloseProducer(Producer& producer) {
   }
   core_.router().RemoveProducer(producer);
   listener_.Remove(producer);
-  context_.objects.Unregister(producer.id());
+  context_.objects.Unregister(producer.id(), core_.router().closed_flag());
   context_.turn.ForgetProducer(producer);
   AddProducer(producer, &context_.closed);
   context_.srtp.Flush();  // it may read the producer's packets
@@ -320,7 +322,7 @@ void RtpCore::CloseConsumer(Consumer& consumer) {
     ForgetSent(stream.ssrc);
     if (stream.rtx_ssrc) ForgetSent(*stream.rtx_ssrc);
   }
-  context_.objects.Unregister(consumer.id());
+  context_.objects.Unregister(consumer.id(), core_.router().closed_flag());
   AddConsumer(consumer, &context_.closed);
   consumers_.Take(consumer);
 }
@@ -347,26 +349,41 @@ void RtpCore::CloseChildren() {
   DropConsumers();
 }
 
-void RtpCore::DropConsumers() {
+size_t RtpCore::DropConsumers(size_t at_most) {
   context_.srtp.Flush();  // it may hold packets of theirs
-  for (const auto& consumer : consumers_) {
-    context_.objects.Unregister(consumer->id());
-    AddConsumer(*consumer, &context_.closed);
-  }
   streams_by_ssrc_.clear();
-  consumers_.TakeAll();
+  size_t dropped = 0;
+  for (; dropped < at_most && !consumers_.empty(); ++dropped) {
+    Consumer& consumer = *consumers_.all().back();
+    context_.objects.Unregister(consumer.id(), core_.router().closed_flag());
+    AddConsumer(consumer, &context_.closed);
+    consumers_.Take(consumer);
+  }
+  return dropped;
 }
 
-void RtpCore::DropProducers() {
-  for (const auto& producer : producers_) {
-    core_.router().RemoveProducer(*producer);
-    context_.objects.Unregister(producer->id());
-    context_.turn.ForgetProducer(*producer);
-    AddProducer(*producer, &context_.closed);
-  }
-  context_.srtp.Flush();
+size_t RtpCore::DropProducers(size_t at_most) {
+  context_.srtp.Flush();  // it may read their packets
   listener_ = RtpListener();
-  producers_.TakeAll();
+  size_t dropped = 0;
+  for (; dropped < at_most && !producers_.empty(); ++dropped) {
+    Producer& producer = *producers_.all().back();
+    core_.router().RemoveProducer(producer);
+    context_.objects.Unregister(producer.id(), core_.router().closed_flag());
+    context_.turn.ForgetProducer(producer);
+    AddProducer(producer, &context_.closed);
+    producers_.Take(producer);
+  }
+  return dropped;
+}
+
+void RtpCore::Seal() {
+  connected_ = false;  // consumers need not hear of it: no producer of the router gets packets
+  rtcp_reporter_.Stop();
+  for (const auto& producer : producers_) {
+    producer->EnableTraces(0);  // its timers still ask for what is missing, in vain
+    context_.turn.ForgetProducer(*producer);
+  }
 }
 
 }  // namespace sluice::worker

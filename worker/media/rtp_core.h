@@ -92,10 +92,12 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   Status CloseConsumer(const std::string& consumer_id);
   /// Producers, each as above, then consumers. The transport closes next: SRTP state stays.
   void CloseChildren();
-  /// Deletes the consumers, or the producers (which must have no consumers left), telling nobody.
-  /// Likewise.
-  void DropConsumers();
-  void DropProducers();
+  /// Deletes consumers, or producers (which must have no consumers left), telling nobody; returns
+  /// how many. From now on RTP and RTCP that comes in finds none of them, deleted or not. Likewise.
+  size_t DropConsumers(size_t at_most = SIZE_MAX);
+  size_t DropProducers(size_t at_most = SIZE_MAX);
+  /// See Transport::Seal.
+  void Seal();
   /// A packet handed in by the controller as if it had been received.
   void InjectRtp(std::span<const uint8_t> packet);
 

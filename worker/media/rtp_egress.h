@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "common/rtp_types.h"
 #include "worker/core/packet_writer.h"
 #include "worker/core/rtp/rtp_class.h"
 #include "worker/core/rtp/rtp_header_writer.h"
@@ -38,6 +39,11 @@ class RtpEgress {
   virtual ~RtpEgress() = default;
 
   virtual bool connected() const = 0;
+
+  // Fetches, in two steps, what the next packet of `ssrc` will need, so that it need not wait for
+  // memory: PrefetchKeys() reads what PrefetchPath() has fetched.
+  virtual void PrefetchPath() const {}
+  virtual void PrefetchKeys(Ssrc /*ssrc*/) const {}
 
   /// Room in the egress arena for a packet: write the RTP header to the start of it. `capacity`
   /// covers header and payload; the tag's room is added inside. nullptr: cannot send now (dropped,

@@ -53,16 +53,22 @@ Status RtpListener::AddAll(Producer& producer, const RtpParameters& parameters) 
           AddSsrc(*encoding.rtx_ssrc, producer, fmt::format("encodings[{}].rtx.ssrc", i)));
     }
   }
-  if (!parameters.mid.empty() && !mids_.try_emplace(parameters.mid, &producer).second) {
-    return Error(
-        fmt::format("rtpParameters.mid '{}' is already used by another producer of this "
-                    "transport; give each producer a mid of its own",
-                    parameters.mid));
+  if (!parameters.mid.empty()) {
+    if (!mids_.try_emplace(parameters.mid, &producer).second) {
+      return Error(
+          fmt::format("rtpParameters.mid '{}' is already used by another producer of this "
+                      "transport; give each producer a mid of its own",
+                      parameters.mid));
+    }
+    names_[&producer].mids.push_back(parameters.mid);
   }
   for (size_t i = 0; i < parameters.encodings.size(); ++i) {
     const std::string& rid = parameters.encodings[i].rid;
     if (rid.empty()) continue;
-    if (rids_.try_emplace(rid, &producer).second) continue;
+    if (rids_.try_emplace(rid, &producer).second) {
+      names_[&producer].rids.push_back(rid);
+      continue;
+    }
     // With a MID the packets are told apart by that; the older entry stays.
     if (!parameters.mid.empty()) continue;
     return Error(
@@ -78,7 +84,9 @@ Status RtpListener::AddPayloadTypes(Producer& producer, const RtpParameters& par
   for (size_t i = 0; i < parameters.codecs.size(); ++i) {
     if (!(IsRtxCodec(parameters.codecs[i]) ? routes.rtx : routes.media)) continue;
     const uint8_t type = parameters.codecs[i].payload_type;
-    if (payload_types_.try_emplace(type, &producer).first->second == &producer) continue;
+    const auto [it, added] = payload_types_.try_emplace(type, &producer);
+    if (added) names_[&producer].payload_types.push_back(type);
+    if (it->second == &producer) continue;
     return Error(
         fmt::format("rtpParameters.codecs[{}].payloadType {} already tells another producer of "
                     "this transport apart; announce SSRCs, or use other payload types",
@@ -92,7 +100,10 @@ Status RtpListener::AddSsrc(uint32_t ssrc, Producer& producer, const std::string
     return Error(fmt::format("rtpParameters.{} {}: this transport already receives {} SSRCs", field,
                              ssrc, kMaxSsrcs));
   }
-  if (ssrcs_.try_emplace(ssrc, &producer).second) return absl::OkStatus();
+  if (ssrcs_.try_emplace(ssrc, &producer).second) {
+    names_[&producer].ssrcs.push_back(ssrc);
+    return absl::OkStatus();
+  }
   return Error(
       fmt::format("rtpParameters.{} {} is already used on this transport; each SSRC may "
                   "be announced once",
@@ -100,11 +111,14 @@ Status RtpListener::AddSsrc(uint32_t ssrc, Producer& producer, const std::string
 }
 
 void RtpListener::Remove(const Producer& producer) {
-  const auto is_its = [&](const auto& entry) { return entry.second == &producer; };
-  absl::erase_if(ssrcs_, is_its);
-  absl::erase_if(mids_, is_its);
-  absl::erase_if(rids_, is_its);
-  absl::erase_if(payload_types_, is_its);
+  const auto it = names_.find(&producer);
+  if (it == names_.end()) return;
+  const Names& names = it->second;
+  for (const uint32_t ssrc : names.ssrcs) ssrcs_.erase(ssrc);
+  for (const std::string& mid : names.mids) mids_.erase(mid);
+  for (const std::string& rid : names.rids) rids_.erase(rid);
+  for (const uint8_t type : names.payload_types) payload_types_.erase(type);
+  names_.erase(it);
 }
 
 bool RtpListener::Learn(Ssrc ssrc, Producer& producer) {
@@ -112,12 +126,15 @@ bool RtpListener::Learn(Ssrc ssrc, Producer& producer) {
   if (it != ssrcs_.end()) return it->second == &producer;
   if (ssrcs_.size() >= kMaxSsrcs) return false;
   ssrcs_.emplace(ssrc.value(), &producer);
+  names_[&producer].ssrcs.push_back(ssrc.value());
   return true;
 }
 
 void RtpListener::Forget(Ssrc ssrc, const Producer& producer) {
   const auto it = ssrcs_.find(ssrc.value());
-  if (it != ssrcs_.end() && it->second == &producer) ssrcs_.erase(it);
+  if (it == ssrcs_.end() || it->second != &producer) return;
+  ssrcs_.erase(it);
+  std::erase(names_[&producer].ssrcs, ssrc.value());
 }
 
 Producer* RtpListener::FindByExtension(const RtpPacket& packet,

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "common/rtp_parameters.h"
@@ -43,7 +44,8 @@ class RtpListener {
   /// type is taken, or a RID is taken and there is no MID; nothing is registered then.
   Status Add(Producer& producer, const RtpParameters& parameters,
              const PayloadTypeRoutes& routes = {});
-  /// Forgets everything of the producer, what was learned included.
+  /// Forgets everything of the producer, what was learned included. Costs the same however many
+  /// other producers there are.
   void Remove(const Producer& producer);
   /// Adds an SSRC that a packet told us. False when it belongs to another producer or the table is
   /// full.
@@ -77,10 +79,19 @@ class RtpListener {
   Status AddPayloadTypes(Producer& producer, const RtpParameters& parameters,
                          const PayloadTypeRoutes& routes);
 
+  /// What one producer is known by: keys of the tables below that lead to it.
+  struct Names {
+    std::vector<uint32_t> ssrcs;
+    std::vector<std::string> mids;
+    std::vector<std::string> rids;
+    std::vector<uint8_t> payload_types;
+  };
+
   absl::flat_hash_map<uint32_t, Producer*> ssrcs_;
   absl::flat_hash_map<std::string, Producer*> mids_;
   absl::flat_hash_map<std::string, Producer*> rids_;
   absl::flat_hash_map<uint8_t, Producer*> payload_types_;
+  absl::flat_hash_map<const Producer*, Names> names_;
 };
 
 }  // namespace sluice::worker

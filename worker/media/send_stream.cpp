@@ -38,11 +38,11 @@ SendStream::SendStream(const ConsumerSettings& settings, const OutputStreamSetti
       repeats_bytes_(stream.plain_retransmission),
       payload_type_(stream.params.payload_type),
       rtx_payload_type_(stream.params.rtx_payload_type.value_or(0)),
+      next_rtx_(first_rtx.value()),
       ssrc_(stream.params.ssrc),
       rtx_ssrc_(stream.params.rtx_ssrc.value_or(0)),
-      next_rtx_(first_rtx.value()),
-      writer_(ssrc_, settings.rtp_parameters.mid, settings.extension_ids),
       continuity_(stream.params.clock_rate),
+      writer_(ssrc_, settings.rtp_parameters.mid, settings.extension_ids),
       rewriter_(first_own),
       rtx_writer_(rtx_ssrc_, settings.rtp_parameters.mid, settings.extension_ids) {}
 
@@ -114,7 +114,7 @@ SendStream::Outcome SendStream::Send(const RoutedPacket& packet, bool marker) {
   ++turn_packets_;
   turn_bytes_ += header_size + payload_size;
   turn_payload_bytes_ += payload_size;
-  last_sent_.payload_size = payload_size;
+  last_sent_.payload_size = static_cast<uint32_t>(payload_size);
   return Outcome::kSent;
 }
 
@@ -183,7 +183,7 @@ SendStream::Outcome SendStream::Resend(const SequenceRewriter::Origin& origin,
   out.header_size = header_size;
   out.payload = {copy, prefix + payload.size()};
   last_sent_.transport_sequence = egress_.EndRtp(out);
-  last_sent_.payload_size = prefix + payload.size();
+  last_sent_.payload_size = static_cast<uint32_t>(prefix + payload.size());
   guard_.Spend(header_size + last_sent_.payload_size);
   statistics_.OnResent(guard_.MarkSent(own, now));
   return Outcome::kSent;
@@ -196,7 +196,7 @@ RtpHeaderStamps SendStream::Write(uint8_t* slot, const RoutedPacket& packet,
   if (fixed_time) fields.abs_send_time = AbsSendTimeFromMicros(packet.received_at.us());
   RtpHeaderWriter::Header header = writer.Write(slot, fields, packet.extensions);
   if (fixed_time) header.stamps.abs_send_time_at = 0;
-  last_sent_.header_size = header.size;
+  last_sent_.header_size = static_cast<uint32_t>(header.size);
   last_sent_.payload_type = fields.payload_type.value();
   last_sent_.sequence = fields.sequence;
   last_sent_.timestamp = fields.timestamp;

@@ -7,6 +7,7 @@
 
 #include "common/rtp_types.h"
 #include "common/units.h"
+#include "worker/core/prefetch.h"
 #include "worker/core/rtp/resend_guard.h"
 #include "worker/core/rtp/routed_packet.h"
 #include "worker/core/rtp/rtp_header_writer.h"
@@ -31,8 +32,8 @@ class SendStream {
     Ssrc ssrc;
     SeqNumber sequence;
     RtpTimestamp timestamp;
-    size_t header_size = 0;
-    size_t payload_size = 0;
+    uint32_t header_size = 0;
+    uint32_t payload_size = 0;
     uint32_t transport_sequence = RtpEgress::kNoNumber;
   };
   enum class Outcome : uint8_t {
@@ -81,6 +82,12 @@ class SendStream {
   ResendGuard& guard() { return guard_; }
   const ResendGuard& guard() const { return guard_; }
   const Sent& last_sent() const { return last_sent_; }
+  Ssrc ssrc() const { return ssrc_; }
+
+  /// Bytes from its start that Send() looks at; and, once these are there, the rest is fetched by
+  /// PrefetchRest().
+  static constexpr size_t kHotBytes = 320;
+  void PrefetchRest() const { Prefetch(&statistics_); }
 
  private:
   void SendPadding(const RoutedPacket& packet);
@@ -91,6 +98,8 @@ class SendStream {
            (packet.info.picture_id || packet.info.tl0_picture_index);
   }
 
+  // What every packet needs comes first and without gaps: with a small packet to each of many
+  // viewers in a turn it is memory that takes time.
   RtpEgress& egress_;
   bool patches_vp8_;
   bool has_key_frames_;
@@ -99,18 +108,18 @@ class SendStream {
   const bool repeats_bytes_;  ///< ConsumerSettings::plain_retransmission
   PayloadType payload_type_;  ///< of the codec that is sent
   PayloadType rtx_payload_type_;
+  uint16_t next_rtx_;
   const Ssrc ssrc_;
   const Ssrc rtx_ssrc_;
-  uint16_t next_rtx_;
   uint32_t turn_packets_ = 0;
   size_t turn_bytes_ = 0;
   size_t turn_payload_bytes_ = 0;
-  RtpHeaderWriter writer_;
+  ResendGuard guard_;
   StreamContinuity continuity_;
   Sent last_sent_;
-  SequenceRewriter rewriter_;
-  SendStatistics statistics_;
-  ResendGuard guard_;
+  RtpHeaderWriter writer_;
+  SequenceRewriter rewriter_;  // its first 60 bytes
+  SendStatistics statistics_;  // likewise
   RtpHeaderWriter rtx_writer_;
 };
 

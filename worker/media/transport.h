@@ -17,6 +17,10 @@ class Transport {
   virtual ~Transport() = default;
   virtual TransportCore& core() = 0;
   virtual RtpCore& rtp() = 0;
+  /// Its router is closing, and will destroy it when its turn comes. Until then it takes nothing,
+  /// sends nothing and reports nothing. Sockets of its own are closed at once, since their ports
+  /// may be wanted.
+  virtual void Seal() = 0;
   /// Adds what it and everything on it has counted, and how many objects these are.
   virtual void AddTo(EngineCounters* counters, ObjectCounts* alive) const = 0;
 

@@ -137,9 +137,11 @@ WebRtcServerDump WebRtcServer::Dump() const {
     (udp ? dump.udp_sockets : dump.tcp_servers).push_back(point.socket->local_address());
   }
   for (const WebRtcTransport* transport : transports()) {
+    if (transport->sealed()) continue;
     dump.transport_ids.push_back(transport->id());
   }
   for (const auto& [ufrag, transport] : ufrags_) {
+    if (transport->sealed()) continue;
     dump.local_ice_ufrags.emplace_back(ufrag, transport->id());
   }
   return dump;

@@ -89,6 +89,20 @@ WebRtcTransport::WebRtcTransport(const std::string& id, const WebRtcTransportOpt
 
 WebRtcTransport::~WebRtcTransport() {
   if (watch_ != nullptr) watch_->OnTransportDestroyed();
+  if (!closing_) Disconnect();
+  AddConnectivityTo(&context_.closed);
+}
+
+void WebRtcTransport::Seal() {
+  sealed_ = true;
+  timer_->Stop();
+  timer_at_.reset();
+  rtp_core_.Seal();
+  path_.SetConnected(false);
+  if (server_ == nullptr) Disconnect();
+}
+
+void WebRtcTransport::Disconnect() {
   dtls_->Close();
   while (const std::optional<DtlsOutput> output = dtls_->TakeOutput()) {
     if (const auto* datagram = std::get_if<DtlsDatagram>(&*output)) Handle(*datagram);
@@ -100,7 +114,6 @@ WebRtcTransport::~WebRtcTransport() {
   if (server_ != nullptr) server_->RemoveTransport(*this);
   closing_ = true;
   points_.clear();
-  AddConnectivityTo(&context_.closed);
 }
 
 // ---- Commands ---------------------------------------------------------------------------------
@@ -172,6 +185,10 @@ WebRtcTransportStats WebRtcTransport::GetStats(Timestamp now) {
 void WebRtcTransport::OnDatagram(PacketRef buffer, size_t size, const NetworkPath& from,
                                  Timestamp received_at) {
   core_.CountReceived(size, received_at);
+  if (sealed_) {
+    ++core_.counters().not_ready;
+    return;
+  }
   const DatagramKind kind = ClassifyDatagram({buffer.data(), size});
   if (kind == DatagramKind::kStun) {
     const uint64_t sent_before = ice_.stats().bytes_sent;
@@ -218,7 +235,7 @@ bool WebRtcTransport::TakesFrom(const NetworkPath& from, Timestamp now) {
 }
 
 void WebRtcTransport::OnVideoDropped(const NetworkPath& /*path*/, std::span<const Ssrc> ssrcs) {
-  rtp_core_.OnVideoDropped(ssrcs);
+  if (!sealed_) rtp_core_.OnVideoDropped(ssrcs);
 }
 
 void WebRtcTransport::OnPathClosed(const NetworkPath& path) {
@@ -228,6 +245,7 @@ void WebRtcTransport::OnPathClosed(const NetworkPath& path) {
     selected_ = {};
     path_.SetPaths({}, {});
   }
+  if (sealed_) return;
   ice_.OnPathClosed(path.tuple);
   Drain();
 }

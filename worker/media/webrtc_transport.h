@@ -53,6 +53,8 @@ class WebRtcTransport final : public Transport, public DatagramHandler {
   const std::string& id() const { return core_.id(); }
   TransportCore& core() override { return core_; }
   RtpCore& rtp() override { return rtp_core_; }
+  void Seal() override;
+  bool sealed() const { return sealed_; }
 
   /// Sets the peer's fingerprint and role; starts (or, where ICE came first and the role differs,
   /// restarts) DTLS. Returns our role. Error: called before. TypeError: no fingerprint.
@@ -92,6 +94,8 @@ class WebRtcTransport final : public Transport, public DatagramHandler {
   void ArmTimer();
   void OnTimer(Timestamp now);
   void UpdateConnected();
+  /// Says goodbye to the peer and leaves the network.
+  void Disconnect();
   void SetConnected(bool connected);
   bool ice_up() const;
   std::span<const ListenPoint> listen_points() const;
@@ -123,6 +127,7 @@ class WebRtcTransport final : public Transport, public DatagramHandler {
   DtlsState dtls_state_ = DtlsState::kNew;
   DtlsRole dtls_role_ = DtlsRole::kAuto;
   bool connect_called_ = false;
+  bool sealed_ = false;
   bool closing_ = false;        // our own connections go: no news
   LifeWatch* watch_ = nullptr;  // while Drain() runs
   std::unique_ptr<Timer> timer_;

@@ -1,4 +1,5 @@
-// Closing is linear in what is closed: counted in elements that lists touch, not in time.
+// Closing is linear in what is closed: counted in elements that lists touch, not in time. What is
+// large is destroyed in slices, of which nobody sees anything.
 #include <catch2/catch.hpp>
 #include <cstdint>
 #include <string>
@@ -43,6 +44,10 @@ struct TeardownFixture : EngineFixture {
   static ProduceOptions ProducerOf(size_t p) {
     return samples::Audio("p" + std::to_string(p), static_cast<uint32_t>(10 + p));
   }
+  /// Until everything that was closed is destroyed.
+  void Finish() {
+    REQUIRE(environment.AdvanceUntil([&] { return engine->closing() == 0; }, Duration::Seconds(5)));
+  }
   /// Each object once for each list that it is in, and once for the one that takes its place.
   static uint64_t Bound(size_t transports) {
     const uint64_t consumers = transports * kConsumers;
@@ -56,6 +61,7 @@ TEST_CASE_METHOD(TeardownFixture, "closing a router touches each of its objects 
     BuildMeeting(transports);
     const uint64_t before = Touched();
     REQUIRE(engine->CloseRouter("r").ok());
+    Finish();
     const uint64_t work = Touched() - before;
     CHECK(work >= 3 * transports * kConsumers);  // it goes through these lists
     CHECK(work <= Bound(transports));
@@ -74,6 +80,7 @@ TEST_CASE_METHOD(TeardownFixture, "closing transports one by one does, too", "[t
     REQUIRE(engine->CloseTransport("r", "source").ok());
     CHECK(Touched() - before <= Bound(transports));
     REQUIRE(engine->CloseRouter("r").ok());
+    Finish();
   }
 }
 
@@ -86,6 +93,7 @@ TEST_CASE_METHOD(TeardownFixture, "closing a producer with many consumers does, 
     CHECK(Touched() - before <= 2 * (3 * transports + 2));
     events.Take();
     REQUIRE(engine->CloseRouter("r").ok());
+    Finish();
   }
 }
 
@@ -99,6 +107,89 @@ TEST_CASE_METHOD(TeardownFixture, "a transport that leaves in the middle leaves 
   const auto packet = samples::Rtp(samples::kOpus, 10, 1, 960, {1, 2, 3});
   Deliver(packet, LocalOf(engine->DumpPlainTransport("source")->tuple), Address("192.0.2.1", 5000));
   CHECK(EndTurnAndTake().size() == 3);  // each that is left gets it once
+}
+
+TEST_CASE_METHOD(TeardownFixture, "a small router is gone with its response", "[teardown]") {
+  BuildMeeting(4);
+  REQUIRE(engine->CloseRouter("r").ok());
+  CHECK(engine->closing() == 0);
+}
+
+TEST_CASE_METHOD(TeardownFixture, "of a large router nothing can be found while it is destroyed",
+                 "[teardown]") {
+  BuildMeeting(80);
+  const SocketAddress source = LocalOf(engine->DumpPlainTransport("source")->tuple);
+  REQUIRE(engine->CloseRouter("r").ok());
+  size_t slices = 0;
+  for (; engine->closing() > 0; ++slices) {
+    CHECK(engine->Dump().router_ids.empty());
+    CHECK(engine->Dump().request_handler_ids.empty());
+    CHECK(network.open_sockets() == 0);
+    CHECK_FALSE(Deliver({0x80, 111}, source, Address("192.0.2.1", 5000)));
+    CHECK(absl::IsNotFound(engine->CloseRouter("r")));
+    CHECK(absl::IsNotFound(engine->CloseTransport("r", TransportId(0))));
+    CHECK(absl::IsNotFound(engine->CloseProducer("source", "p0")));
+    CHECK(absl::IsNotFound(engine->CloseConsumer(TransportId(0), "t0-0")));
+    CHECK(absl::IsNotFound(engine->PauseConsumer("t79-4")));
+    CHECK(absl::IsNotFound(engine->Produce("source", ProducerOf(9)).status()));
+    CHECK(events.Take().empty());
+    CHECK(EndTurnAndTake().empty());
+    environment.AdvanceBy(Duration::Millis(1));
+    REQUIRE(slices < 100);
+  }
+  CHECK(slices > 3);
+}
+
+TEST_CASE_METHOD(TeardownFixture, "ids of what is being destroyed are free for others",
+                 "[teardown]") {
+  BuildMeeting(80);
+  REQUIRE(engine->CloseRouter("r").ok());
+  BuildMeeting(20);
+  REQUIRE(engine->closing() == 1);
+  const auto packet = samples::Rtp(samples::kOpus, 10, 1, 960, {1, 2, 3});
+  const auto forwarded = [&] {
+    Deliver(packet, LocalOf(engine->DumpPlainTransport("source")->tuple),
+            Address("192.0.2.1", 5000));
+    return EndTurnAndTake().size();
+  };
+  CHECK(forwarded() == 20);
+  Finish();  // takes none of the new ones with it
+  CHECK(engine->Dump().request_handler_ids.size() == 1 + 21 + kConsumers + 20 * kConsumers);
+  CHECK(engine->DumpRouter("r")->consumer_producer_ids.size() == 20 * kConsumers);
+  CHECK(engine->CloseConsumer(TransportId(0), "t0-0").ok());
+  CHECK(absl::IsNotFound(engine->CloseConsumer(TransportId(0), "t0-0")));
+}
+
+TEST_CASE_METHOD(TeardownFixture, "counters do not fall while a router is destroyed",
+                 "[teardown]") {
+  BuildMeeting(80);
+  const auto packet = samples::Rtp(samples::kOpus, 10, 1, 960, {1, 2, 3});
+  Deliver(packet, LocalOf(engine->DumpPlainTransport("source")->tuple), Address("192.0.2.1", 5000));
+  REQUIRE(EndTurnAndTake().size() == 80);
+  const EngineCounters before = engine->ReadCounters().counters;
+  REQUIRE(engine->CloseRouter("r").ok());
+  for (;;) {
+    const EngineSnapshot now = engine->ReadCounters();
+    CHECK(now.counters.traffic.rtp_packets_sent == before.traffic.rtp_packets_sent);
+    CHECK(now.counters.traffic.rtp_packets_received == before.traffic.rtp_packets_received);
+    CHECK(now.alive.routers == 0);
+    CHECK(now.alive.plain_transports == 0);
+    CHECK(now.alive.consumers == 0);
+    if (engine->closing() == 0) break;
+    environment.AdvanceBy(Duration::Millis(1));
+  }
+}
+
+TEST_CASE_METHOD(TeardownFixture, "the worker ends in the middle of it", "[teardown]") {
+  BuildMeeting(80);
+  REQUIRE(engine->CloseRouter("r").ok());
+  environment.AdvanceBy(Duration::Millis(2));
+  REQUIRE(engine->closing() == 1);
+  BuildMeeting(80);
+  REQUIRE(engine->CloseRouter("r").ok());
+  CHECK(engine->closing() == 2);
+  engine.reset();
+  CHECK(network.open_sockets() == 0);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@ namespace sluice::worker {
 void SequenceRewriter::Start(ExtendedSeqNumber first, const RewriteOffsets& offsets,
                              bool leave_gap) {
   // Intervals that nothing was sent from give their numbers back; own_first stays ascending.
-  while (count_ > 0 && At(count_ - 1).own_first >= next_own_) --count_;
+  while (count_ > 0 && At(count_ - 1U).own_first >= next_own_) --count_;
   if (leave_gap) ++next_own_;
   session_ = 0;
   newest_ = first.value() - 1;
@@ -23,23 +23,24 @@ bool SequenceRewriter::Skip(ExtendedSeqNumber sequence) {
   const int64_t skipped = sequence.value();
   if (session_ == 0 || skipped - newest_ > kMaxGap) return true;  // nothing to close up
   if (skipped <= newest_) return false;
-  Interval& last = At(count_ - 1);
   newest_ = skipped;
-  if (skipped == last.first) {  // a run of skipped packets needs one interval
-    ++last.first;
+  if (skipped == last_.first) {  // a run of skipped packets needs one interval
+    ++last_.first;
+    At(count_ - 1U) = last_;
     return true;
   }
-  Push({skipped + 1, skipped - last.first + last.own_first, last.offsets});
+  Push({skipped + 1, skipped - last_.first + last_.own_first, last_.offsets});
   return true;
 }
 
 void SequenceRewriter::Push(const Interval& interval) {
   if (count_ == kMaxIntervals) {
-    begin_ = (begin_ + 1) % kMaxIntervals;
+    begin_ = static_cast<uint16_t>((begin_ + 1U) % kMaxIntervals);
     --count_;
   }
   At(count_++) = interval;
-  session_ = std::min(session_ + 1, count_);
+  last_ = interval;
+  session_ = std::min(static_cast<uint16_t>(session_ + 1U), count_);
 }
 
 SequenceRewriter::Mapped SequenceRewriter::MapLate(int64_t sequence) {

@@ -68,15 +68,14 @@ class SequenceRewriter {
   /// The number for a packet that is sent now; none for packets from before the start of the
   /// source, skipped ones, and ones too old to be known.
   Mapped Map(ExtendedSeqNumber sequence) {
-    const Interval& last = At(count_ - 1);
-    if (session_ > 0 && sequence.value() >= last.first) [[likely]] {
-      const int64_t own = sequence.value() - last.first + last.own_first;
+    if (session_ > 0 && sequence.value() >= last_.first) [[likely]] {
+      const int64_t own = sequence.value() - last_.first + last_.own_first;
       const bool newest = sequence.value() > newest_;
       if (newest) {
         newest_ = sequence.value();
         next_own_ = own + 1;
       }
-      return {&last, own, newest};
+      return {&last_, own, newest};
     }
     return MapLate(sequence.value());
   }
@@ -95,17 +94,20 @@ class SequenceRewriter {
   SeqNumber next_own() const { return SeqNumber(static_cast<uint16_t>(next_own_)); }
 
  private:
-  /// i-th oldest interval.
+  /// i-th oldest interval. The newest one of them is `last_`, too, which whoever changes it keeps
+  /// true.
   const Interval& At(size_t i) const { return intervals_[(begin_ + i) % kMaxIntervals]; }
   Interval& At(size_t i) { return intervals_[(begin_ + i) % kMaxIntervals]; }
   void Push(const Interval& interval);
   Mapped MapLate(int64_t sequence);
 
+  // What a packet needs of the running source, in front of what is rarely looked at.
   int64_t next_own_;
-  int64_t newest_ = 0;  ///< newest producer number handled in this session
-  size_t begin_ = 0;    ///< ring
-  size_t count_ = 0;
-  size_t session_ = 0;  ///< how many of the last intervals belong to the running source
+  int64_t newest_ = 0;    ///< newest producer number handled in this session
+  Interval last_;         ///< the newest interval
+  uint16_t session_ = 0;  ///< how many of the last intervals belong to the running source
+  uint16_t begin_ = 0;    ///< ring
+  uint16_t count_ = 0;
   std::array<Interval, kMaxIntervals> intervals_;
 };
 

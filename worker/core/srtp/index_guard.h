@@ -2,10 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 
 #include "common/rtp_types.h"
+#include "worker/core/prefetch.h"
 #include "worker/core/srtp/index_window.h"
 #include "worker/core/srtp/retired_indices.h"
 #include "worker/core/srtp/srtp_packet.h"
@@ -30,14 +30,14 @@ class IndexGuard {
   std::optional<uint64_t> Claim(Ssrc ssrc, SeqNumber seq, bool retransmission,
                                 SrtpRefusal* refusal) {
     *refusal = SrtpRefusal::kIndexUsed;
-    if (Window* window = live_.Find(ssrc)) return ClaimIn(**window, seq, retransmission);
+    if (IndexWindow* window = live_.Find(ssrc)) return ClaimIn(*window, seq, retransmission);
     if (live_.full()) {
       *refusal = SrtpRefusal::kTooManySsrcs;
       return std::nullopt;
     }
     const std::optional<uint64_t> highest = retired_.Find(ssrc);
     if (!highest) {
-      live_.Insert(ssrc, std::make_unique<IndexWindow>(seq.value()));  // rollover counter 0
+      live_.Insert(ssrc, IndexWindow(seq.value()));  // rollover counter 0
       return seq.value();
     }
     // Whether a window opens again is decided before there is one: a packet that is refused must
@@ -45,15 +45,14 @@ class IndexGuard {
     const int64_t estimate = EstimateIndex(*highest, seq);
     if (estimate <= static_cast<int64_t>(*highest) && !retransmission) return std::nullopt;
     retired_.Erase(ssrc);
-    Window* window =
-        live_.Insert(ssrc, std::make_unique<IndexWindow>(*highest, /*all_before=*/true));
-    return ClaimIn(**window, seq, retransmission);
+    IndexWindow* window = live_.Insert(ssrc, IndexWindow(*highest, /*all_before=*/true));
+    return ClaimIn(*window, seq, retransmission);
   }
 
   /// The SSRC is no longer sent. It stays live where there is no room to remember it as retired.
   void Retire(Ssrc ssrc) {
-    Window* window = live_.Find(ssrc);
-    if (window != nullptr && retired_.Insert(ssrc, (*window)->highest())) live_.Remove(ssrc);
+    const IndexWindow* window = live_.Find(ssrc);
+    if (window != nullptr && retired_.Insert(ssrc, window->highest())) live_.Remove(ssrc);
   }
 
   /// The sequence number after the highest one of a retired SSRC.
@@ -63,14 +62,15 @@ class IndexGuard {
     return SeqNumber(static_cast<uint16_t>(*highest + 1));
   }
 
+  /// Fetches what Claim() is going to look at.
+  void PrefetchFor(Ssrc ssrc) const { Prefetch(live_.Find(ssrc), sizeof(IndexWindow)); }
+
   size_t live() const { return live_.size(); }
   size_t retired() const { return retired_.size(); }
   /// How many SSRCs more can be live at the same time.
   size_t room() const { return live_.capacity() - live_.size(); }
 
  private:
-  using Window = std::unique_ptr<IndexWindow>;
-
   static std::optional<uint64_t> ClaimIn(IndexWindow& window, SeqNumber seq, bool retransmission) {
     const int64_t estimate = EstimateIndex(window.highest(), seq);
     // Before rollover 0 there is no index; 2^48 packets end the life of the keys.
@@ -83,7 +83,7 @@ class IndexGuard {
     return index;
   }
 
-  SsrcTable<Window> live_;
+  SsrcTable<IndexWindow> live_;
   RetiredIndices retired_;
 };
 

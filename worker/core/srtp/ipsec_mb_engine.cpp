@@ -154,6 +154,7 @@ class BatchedCm {
   bool usable() const { return cipher_.usable(); }
   size_t rtp_tag() const { return cipher_.rtp_tag(); }
   size_t rtcp_tag() const { return cipher_.rtcp_tag(); }
+  void PrefetchRtp() const { cipher_.PrefetchRtp(); }
 
   bool SealRtp(uint8_t* packet, size_t header_size, std::span<const uint8_t> payload, Ssrc ssrc,
                uint64_t index) {

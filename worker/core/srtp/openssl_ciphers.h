@@ -28,6 +28,8 @@ class OpenSslAead {
                              direction == CipherDirection::kSeal ? 1 : 0) == 1;
   }
 
+  void PrefetchKey() const {}  // its contexts do not show where they are
+
   bool Seal(const SrtpIv& iv, std::span<const uint8_t> aad, std::span<const uint8_t> in,
             uint8_t* out, uint8_t* tag) {
     uint8_t unused[16];  // GCM has no final block

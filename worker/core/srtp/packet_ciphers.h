@@ -9,6 +9,7 @@
 #include <span>
 
 #include "common/rtp_types.h"
+#include "worker/core/prefetch.h"
 #include "worker/core/srtp/srtp_kdf.h"
 #include "worker/core/srtp/srtp_packet.h"
 #include "worker/wire/hmac_sha1.h"
@@ -22,7 +23,8 @@ enum class CipherDirection : uint8_t { kSeal, kOpen };
 ///
 /// `Aead` has Init(key, direction), Seal(iv, aad, in, out, tag) and Open(iv, aad, in, out, tag),
 /// each of which returns false on failure; `in` and `out` are equal or do not overlap.
-/// Replay and nonce checks are the caller's (SrtpSenderOf, SrtpReceiverOf).
+/// PrefetchKey() fetches what a call reads of the key. Replay and nonce checks are the caller's
+/// (SrtpSenderOf, SrtpReceiverOf).
 template <typename Aead>
 class GcmPacketCipher {
  public:
@@ -40,6 +42,12 @@ class GcmPacketCipher {
 
   size_t rtp_tag() const { return kTag; }
   size_t rtcp_tag() const { return kTag; }
+
+  /// Fetches what SealRtp() reads of the keys.
+  void PrefetchRtp() const {
+    rtp_.PrefetchKey();
+    Prefetch(rtp_salt_, sizeof(rtp_salt_));
+  }
 
   /// Writes ciphertext and tag behind the header.
   bool SealRtp(uint8_t* packet, size_t header_size, std::span<const uint8_t> payload, Ssrc ssrc,
@@ -132,6 +140,7 @@ class CmPacketCipher {
   size_t rtp_tag() const { return rtp_tag_; }
   size_t rtcp_tag() const { return kSrtcpTagCm; }
   CmKeys<Ctr>& rtp_keys() { return rtp_; }
+  void PrefetchRtp() const { Prefetch(&rtp_, sizeof(rtp_)); }
 
   bool SealRtp(uint8_t* packet, size_t header_size, std::span<const uint8_t> payload, Ssrc ssrc,
                uint64_t index) {

@@ -50,6 +50,10 @@ class SrtpSenderOf final : public SrtpSender {
     return sealed != 0 ? sealed : Refuse(SrtpRefusal::kOther);
   }
 
+  void PrefetchFor(Ssrc ssrc) const override {
+    guard_.PrefetchFor(ssrc);
+    cipher_.PrefetchRtp();
+  }
   size_t tag_length() const override { return cipher_.rtp_tag(); }
   void RetireSsrc(Ssrc ssrc) override { guard_.Retire(ssrc); }
   std::optional<SeqNumber> NextSequence(Ssrc ssrc) const override {
@@ -58,8 +62,8 @@ class SrtpSenderOf final : public SrtpSender {
   size_t ssrc_room() const override { return guard_.room(); }
 
  private:
+  IndexGuard guard_{kMaxSsrcs, kMaxRetiredSsrcs};  // the part of it that is used lies in front
   Cipher cipher_;
-  IndexGuard guard_{kMaxSsrcs, kMaxRetiredSsrcs};
   /// One counter for all SSRCs: the index is on the wire, so a receiver needs no more than that it
   /// grows, and no removal of an SSRC can bring a nonce back.
   uint32_t rtcp_index_ = 0;

@@ -76,6 +76,9 @@ class SrtpSender {
   /// new size, 0 on failure.
   virtual size_t ProtectRtcp(uint8_t* packet, size_t size) = 0;
 
+  /// Fetches what the next ProtectRtp() of `ssrc` reads, so that it need not wait for memory.
+  virtual void PrefetchFor(Ssrc /*ssrc*/) const {}
+
   virtual size_t tag_length() const = 0;
   /// An SSRC is no longer sent and leaves its place to others. Its nonces stay used: a later reuse
   /// continues after the highest one.
