@@ -9,6 +9,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -66,7 +67,24 @@ RoomSettings MakeRoomSettings(const Config& config) {
   settings.plain_any_receiver = config.rooms.plain_any_receiver;
   settings.max_peers = config.rooms.max_peers;
   settings.max_broadcasters = config.rooms.max_broadcasters;
+  settings.unused_transport_timeout = std::chrono::seconds(config.rooms.unused_transport_timeout);
+  settings.stage_grace = std::chrono::seconds(config.rooms.stage_grace);
+  settings.max_consumer_replicas = static_cast<int>(config.rooms.max_consumer_replicas);
+  settings.own_ports = std::make_shared<OwnPorts>([announced = config.media.announced_address] {
+    std::vector<std::string> addresses = LocalAddresses();
+    addresses.push_back(announced);
+    return addresses;
+  });
   return settings;
+}
+
+/// The ports that do not change: of HTTP and of the workers' WebRTC servers.
+std::vector<uint16_t> FixedPorts(const Config& config) {
+  std::vector<uint16_t> ports = {config.http.listen_port, config.http.plain_listen_port};
+  for (int worker = 0; worker < config.workers.count && config.media.rtc_port != 0; ++worker) {
+    ports.push_back(static_cast<uint16_t>(config.media.rtc_port + worker));
+  }
+  return ports;
 }
 
 ProcessLauncher::Options MakeLauncherOptions(const Config& config) {
@@ -189,7 +207,10 @@ int Run(const Config& config, const std::vector<std::string>& arguments, const H
   const asio::any_io_executor executor = context.get_executor();
   ProcessLauncher launcher(executor, MakeLauncherOptions(config));
   WorkerPool workers(executor, &launcher, MakePoolOptions(config));
-  RoomRegistry rooms(executor, &workers, MakeRoomSettings(config), config.rooms.max_rooms);
+  RoomSettings settings = MakeRoomSettings(config);
+  const OwnPorts::Lease fixed_ports = settings.own_ports->Take(FixedPorts(config));
+  RoomRegistry rooms(executor, &workers, std::move(settings),
+                     {config.rooms.max_rooms, config.rooms.max_rooms_per_ip});
   workers.set_on_died(
       [&rooms](const std::shared_ptr<MediaWorker>& worker) { rooms.OnWorkerDied(worker); });
   int exit_code = 0;

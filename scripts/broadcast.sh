@@ -13,10 +13,11 @@
 #   SLUICE_BITRATE   video bitrate (default: 1500k)
 #   SLUICE_CODEC     vp8 (default) or h264
 #   SLUICE_NAME      name that viewers see (default: Broadcast)
+#   SLUICE_MODE      what the room is for, if nobody is in it: live (default), call, meet
 #   SLUICE_TOKEN     token of `sluice token`, for a server with a secret
 set -euo pipefail
 
-case "${1:-}" in -h | --help) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
+case "${1:-}" in -h | --help) sed -n '2,18s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 room=${1:-demo}
 file=${2:-}
 url=${SLUICE_URL:-http://127.0.0.1:3000}
@@ -25,6 +26,7 @@ rate=${SLUICE_RATE:-30}
 bitrate=${SLUICE_BITRATE:-1500k}
 codec=${SLUICE_CODEC:-vp8}
 name=${SLUICE_NAME:-Broadcast}
+mode=${SLUICE_MODE:-live}
 
 for tool in curl jq ffmpeg; do
   command -v "$tool" >/dev/null || { echo "broadcast: $tool is missing: run scripts/bootstrap.sh" >&2; exit 1; }
@@ -71,7 +73,7 @@ broadcaster="broadcast-$$-$RANDOM"
 base="/rooms/$room/broadcasters/$broadcaster"
 call GET "/rooms/$room" >/dev/null
 call POST "/rooms/$room/broadcasters" \
-  "$(jq -nc --arg id "$broadcaster" --arg name "$name" '{id: $id, displayName: $name, device: {name: "FFmpeg"}}')" >/dev/null
+  "$(jq -nc --arg id "$broadcaster" --arg name "$name" --arg mode "$mode" '{id: $id, displayName: $name, mode: $mode, device: {name: "FFmpeg"}}')" >/dev/null
 ffmpeg_pid=
 cleanup() {
   [ -z "$ffmpeg_pid" ] || kill "$ffmpeg_pid" 2>/dev/null || true

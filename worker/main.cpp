@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -83,6 +84,14 @@ void RaiseDescriptorLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/// A worker sees that its controller is gone by the end of its pipe, unless it is stopped or hangs:
+/// then it would keep its ports from the next one. A controller that asks for it by this variable
+/// has the kernel end the worker with it. Not for every parent: the signal comes when the thread
+/// ends that started us.
+void EndWithController() {
+  if (std::getenv("SLUICE_END_WITH_PARENT") != nullptr) prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 int RunWorker(const WorkerOptions& options) {
   for (const int fd : {WorkerProcess::kRequestFd, WorkerProcess::kResponseFd}) {
     if (IsOpen(fd)) continue;
@@ -164,6 +173,7 @@ int RunRouterWorker(std::span<const char* const> arguments) {
 int Main(std::span<const char* const> arguments) {
   IgnoreSignals();
   RaiseDescriptorLimit();
+  EndWithController();
   StderrLog stderr_log;
   Log::SetSink(&stderr_log);
   if (HasFlag(arguments, "--help") || HasFlag(arguments, "-h")) {

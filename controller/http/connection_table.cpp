@@ -29,6 +29,17 @@ void ConnectionTable::Entry::SetPhase(Phase phase, TimePoint now) {
   if (live_ && MayGo(phase_)) table_->evictable_.emplace(order(), this);
 }
 
+bool ConnectionTable::Entry::MoveTo(const std::string& source) {
+  if (!live_ || source == source_) return true;
+  if (!table_->MakeRoom(source)) return false;
+  table_->Leave(this);
+  source_ = source;
+  Source& mine = table_->sources_[source_];
+  mine.entries.push_back(this);
+  mine.held += held_;
+  return true;
+}
+
 bool ConnectionTable::Entry::Hold(size_t bytes, TimePoint now) {
   if (!live_) return false;
   if (held_ == 0) waiting_since_ = now;
@@ -39,7 +50,8 @@ bool ConnectionTable::Entry::Hold(size_t bytes, TimePoint now) {
   held_ = bytes;
   if (!grows) return true;
   const Limits& limits = table_->limits_;
-  while (live_ && limits.max_held_per_source != 0 && source.held > limits.max_held_per_source) {
+  const bool one_source = !source_.empty() && limits.max_held_per_source != 0;
+  while (live_ && one_source && source.held > limits.max_held_per_source) {
     ++table_->counters_.evicted_held_source;
     table_->Evict(table_->SlowestReader(source.entries, source.held));
   }
@@ -53,17 +65,7 @@ bool ConnectionTable::Entry::Hold(size_t bytes, TimePoint now) {
 std::unique_ptr<ConnectionTable::Entry> ConnectionTable::Admit(const std::string& source,
                                                                std::function<void()> close,
                                                                TimePoint now) {
-  const auto known = sources_.find(source);
-  if (limits_.max_connections_per_source != 0 && known != sources_.end() &&
-      known->second.entries.size() >= limits_.max_connections_per_source) {
-    Entry* victim = FirstToGo(known->second.entries);
-    if (!victim) {
-      ++counters_.refused_source_full;
-      return nullptr;
-    }
-    CountEviction(victim->phase_);
-    Evict(victim);
-  }
+  if (!MakeRoom(source)) return nullptr;
   if (limits_.max_connections != 0 && entries_.size() >= limits_.max_connections) {
     if (evictable_.empty()) {
       ++counters_.refused_full;
@@ -79,6 +81,22 @@ std::unique_ptr<ConnectionTable::Entry> ConnectionTable::Admit(const std::string
   sources_[source].entries.push_back(entry.get());
   evictable_.emplace(entry->order(), entry.get());
   return entry;
+}
+
+bool ConnectionTable::MakeRoom(const std::string& source) {
+  const auto known = sources_.find(source);
+  if (source.empty() || limits_.max_connections_per_source == 0 || known == sources_.end() ||
+      known->second.entries.size() < limits_.max_connections_per_source) {
+    return true;
+  }
+  Entry* victim = FirstToGo(known->second.entries);
+  if (!victim) {
+    ++counters_.refused_source_full;
+    return false;
+  }
+  CountEviction(victim->phase_);
+  Evict(victim);
+  return true;
 }
 
 void ConnectionTable::CloseAll() {
@@ -136,6 +154,11 @@ void ConnectionTable::Remove(Entry* entry) {
   entries_.erase(entry->number_);
   if (MayGo(entry->phase_)) evictable_.erase(entry->order());
   held_ -= entry->held_;
+  Leave(entry);
+}
+
+/// Takes an entry out of what is known of its source.
+void ConnectionTable::Leave(Entry* entry) {
   const auto source = sources_.find(entry->source_);
   source->second.held -= entry->held_;
   std::vector<Entry*>& siblings = source->second.entries;

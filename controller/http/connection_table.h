@@ -53,8 +53,9 @@ class ConnectionTable {
   ConnectionTable(const ConnectionTable&) = delete;
   ConnectionTable& operator=(const ConnectionTable&) = delete;
 
-  /// A place for a connection of `source` (an address, or what stands for one), unfinished. Null
-  /// when there is none. `close` ends the connection at once; it may be called for another
+  /// A place for a connection of `source` (an address, or what stands for one), unfinished; "" is
+  /// for connections of many clients, as a proxy's, which have no limits of one source. Null when
+  /// there is none. `close` ends the connection at once; it may be called for another
   /// connection's sake at any time until the entry is destroyed, and must not destroy it itself.
   std::unique_ptr<Entry> Admit(const std::string& source, std::function<void()> close,
                                TimePoint now);
@@ -73,6 +74,9 @@ class ConnectionTable {
   /// Phase, since when, and the number of the entry for those of the same moment.
   using Order = std::tuple<Phase, TimePoint, uint64_t>;
 
+  /// Whether `source` may have one more connection, if need be in the place of one that may go.
+  bool MakeRoom(const std::string& source);
+  void Leave(Entry* entry);
   Entry* FirstToGo(const std::vector<Entry*>& of) const;
   Entry* SlowestReader(const std::vector<Entry*>& of, size_t held) const;
   std::vector<Entry*> All() const;
@@ -98,6 +102,9 @@ class ConnectionTable::Entry {
   Entry& operator=(const Entry&) = delete;
 
   void SetPhase(Phase phase, TimePoint now);
+  /// From now on the connection counts for `source`. False when that has no place for it, nor one
+  /// that may go: then it counts for whom it did.
+  bool MoveTo(const std::string& source);
   /// Bytes that the connection makes us hold now: a request's body, a response or messages that
   /// wait to be sent. May evict connections, this one among them: then it is false.
   bool Hold(size_t bytes, TimePoint now);

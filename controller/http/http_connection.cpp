@@ -17,6 +17,14 @@ using Clock = std::chrono::steady_clock;
 
 constexpr unsigned kVersion11 = 11;
 
+/// The answer to a proxy's request of an address that has all connections it may have.
+HttpResponse TooManyConnections() {
+  HttpResponse response = TextResponse(
+      503, "Error: this address has too many connections open already (maxConnectionsPerIp)");
+  response.headers.emplace_back("Retry-After", "2");
+  return response;
+}
+
 /// The requests of one connection, one after the other.
 class HttpConnection {
  public:
@@ -66,8 +74,18 @@ class HttpConnection {
       if (!taken) co_return false;
     }
     if (reader_.state() == RequestReader::State::kComplete) co_return true;
-    co_await Answer(reader_.Refusal(), kVersion11, false, false);
+    HttpResponse refusal = reader_.Refusal();
+    CountRefusal(refusal.status);
+    co_await Answer(std::move(refusal), kVersion11, false, false);
     co_return false;
+  }
+
+  void CountRefusal(int status) {
+    constexpr int kContentTooLarge = 413;
+    constexpr int kHeaderTooLarge = 431;
+    RequestCounters& counters = context_->request_counters;
+    const bool large = status == kContentTooLarge || status == kHeaderTooLarge;
+    ++(large ? counters.too_large : counters.malformed);
   }
 
   bool Wanting() const {
@@ -100,10 +118,14 @@ class HttpConnection {
     HttpRequest request = reader_.Take();
     request.secure = stream_->secure();
     request.local_ip = origin_.local_ip;
-    request.client_ip = origin_.client_ip;
-    request.source = origin_.source;
-    request.remote = origin_.remote;
+    request.client_ip = context_->proxies.ClientOf(origin_.client_ip, request.forwarded_for);
+    request.source = SourceOf(request.client_ip);
     const bool head = request.method == "HEAD";
+    if (!place_->MoveTo(request.source)) {
+      ++context_->request_counters.over_limit;
+      HttpResponse full = TooManyConnections();
+      co_return co_await Answer(std::move(full), version, head, keep_alive);
+    }
     if (auto refused = context_->access.Refuse(request, upgrade)) {
       co_return co_await Answer(*std::move(refused), version, head, keep_alive);
     }

@@ -40,6 +40,13 @@ struct WebSocketCounters {
   uint64_t slow_messages = 0;  ///< did not finish a message in time
 };
 
+/// Requests that never reached the service.
+struct RequestCounters {
+  uint64_t malformed = 0;   ///< no HTTP, or HTTP that we do not speak
+  uint64_t too_large = 0;   ///< header or body over its limit
+  uint64_t over_limit = 0;  ///< by a proxy, of an address that has all connections it may have
+};
+
 /// How long a body or message of which `size` bytes are there may have taken until now.
 inline std::chrono::milliseconds BodyTime(const HttpLimits& limits, size_t size) {
   constexpr size_t kMillisecondsPerSecond = 1'000;

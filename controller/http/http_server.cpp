@@ -1,6 +1,5 @@
 #include "controller/http/http_server.h"
 
-#include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -27,24 +26,16 @@ struct HttpServer::Listener {
 
 namespace {
 
-/// Whom a connection counts for: an IPv4 address, or the /64 that one IPv6 site has (RFC 6177).
-std::string SourceOf(const asio::ip::address& address) {
-  if (address.is_v4()) return address.to_string();
-  const asio::ip::address_v6 v6 = address.to_v6();
-  if (v6.is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, v6).to_string();
-  asio::ip::address_v6::bytes_type bytes = v6.to_bytes();
-  std::fill(bytes.begin() + 8, bytes.end(), static_cast<unsigned char>(0));
-  return asio::ip::address_v6(bytes).to_string();
-}
-
 /// Finds a place for the connection and starts to serve it; without one the socket just closes.
 void Admit(const std::shared_ptr<ServerContext>& context, tcp::socket socket,
            const tcp::endpoint& client, const std::shared_ptr<asio::ssl::context>& tls) {
   error_code error;
   const tcp::endpoint local = socket.local_endpoint(error);
   auto stream = std::make_shared<ByteStream>(std::move(socket), tls);
+  const std::string client_ip = AddressText(client.address());
+  // A proxy's connection counts for whom its requests are from, once they are there.
   auto place = context->table.Admit(
-      SourceOf(client.address()),
+      context->proxies.Trusts(client_ip) ? "" : SourceOf(client_ip),
       [weak = std::weak_ptr<ByteStream>(stream)] {
         if (const auto open = weak.lock()) open->Close();
       },
@@ -53,14 +44,12 @@ void Admit(const std::shared_ptr<ServerContext>& context, tcp::socket socket,
     LogWarn(
         "connection of {} refused: {} are open already (maxConnections, "
         "maxConnectionsPerIp)",
-        client.address().to_string(), context->table.size());
+        client_ip, context->table.size());
     return;
   }
   ConnectionOrigin origin;
-  origin.local_ip = local.address().to_string();
-  origin.source = SourceOf(client.address());
-  origin.client_ip = client.address().to_string();
-  origin.remote = client.address().to_string() + ":" + std::to_string(client.port());
+  origin.local_ip = AddressText(local.address());
+  origin.client_ip = client_ip;
   Spawn(context->executor,
         ServeConnection(context, std::move(stream), std::move(place), std::move(origin)));
 }
@@ -86,8 +75,9 @@ Task<void> HttpServer::Accept(std::shared_ptr<ServerContext> context,
 }
 
 HttpServer::HttpServer(const asio::any_io_executor& executor, HttpService* service,
-                       const HttpLimits& limits, AccessPolicy::Rules access)
-    : context_(std::make_shared<ServerContext>(executor, service, limits, std::move(access))) {}
+                       const HttpLimits& limits, AccessPolicy::Rules access, TrustedProxies proxies)
+    : context_(std::make_shared<ServerContext>(executor, service, limits, std::move(access),
+                                               std::move(proxies))) {}
 
 HttpServer::~HttpServer() { Stop(); }
 
@@ -147,6 +137,7 @@ const ConnectionTable::Counters& HttpServer::connection_counters() const {
 const WebSocketCounters& HttpServer::websocket_counters() const {
   return context_->websocket_counters;
 }
+const RequestCounters& HttpServer::request_counters() const { return context_->request_counters; }
 const AccessPolicy::Counters& HttpServer::access_counters() const {
   return context_->access.counters();
 }

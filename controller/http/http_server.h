@@ -9,6 +9,7 @@
 
 #include "common/status.h"
 #include "controller/http/access_policy.h"
+#include "controller/http/client_address.h"
 #include "controller/http/connection_table.h"
 #include "controller/http/http_limits.h"
 #include "controller/http/http_types.h"
@@ -23,7 +24,7 @@ struct ServerContext;
 class HttpServer {
  public:
   HttpServer(const asio::any_io_executor& executor, HttpService* service, const HttpLimits& limits,
-             AccessPolicy::Rules access = {});
+             AccessPolicy::Rules access = {}, TrustedProxies proxies = {});
   ~HttpServer();
 
   /// Starts a listener; plain when `tls` is null. Returns the port (useful when `port` is 0).
@@ -44,6 +45,7 @@ class HttpServer {
   const ConnectionTable::Counters& connection_counters() const;
   const AccessPolicy::Counters& access_counters() const;
   const WebSocketCounters& websocket_counters() const;
+  const RequestCounters& request_counters() const;
 
  private:
   struct Listener;

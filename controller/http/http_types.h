@@ -25,13 +25,15 @@ struct HttpRequest {
   std::string authorization;       ///< as sent; never to be logged
   std::string broadcaster_secret;  ///< X-Broadcaster-Secret; never to be logged
   std::string body;
-  std::string host;       ///< host[:port] that the client asked for; "" in HTTP/1.0
-  std::string origin;     ///< the page that a browser asks for, "" when it is none
-  bool secure = false;    ///< over TLS
-  std::string local_ip;   ///< address of ours that the client connected to
-  std::string client_ip;  ///< address of the client, or of the proxy in front of us
-  std::string source;     ///< whom it counts for: IPv4 address or /64 of an IPv6 one
-  std::string remote;     ///< the same with the port, for the log
+  std::string host;      ///< host[:port] that the client asked for; "" in HTTP/1.0
+  std::string origin;    ///< the page that a browser asks for, "" when it is none
+  bool secure = false;   ///< over TLS
+  std::string local_ip;  ///< address of ours that the client connected to
+  /// Who sent it, for all that depends on that: the address that connected or, when that is a
+  /// trusted proxy's, the one that it names (client_address.h).
+  std::string client_ip;
+  std::string source;         ///< whom it counts for: IPv4 address or /64 of an IPv6 one
+  std::string forwarded_for;  ///< X-Forwarded-For as sent: not to be believed
 };
 
 struct HttpResponse {

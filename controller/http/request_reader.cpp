@@ -183,6 +183,10 @@ HttpRequest RequestReader::Take() {
   request.websocket_protocols = Text(message[http::field::sec_websocket_protocol]);
   request.if_none_match = Text(message[http::field::if_none_match]);
   request.authorization = Text(message[http::field::authorization]);
+  const auto [first, last] = message.equal_range("X-Forwarded-For");
+  for (auto field = first; field != last; ++field) {  // RFC 9110 §5.3: one list
+    request.forwarded_for += (request.forwarded_for.empty() ? "" : ",") + Text(field->value());
+  }
   request.broadcaster_secret = Text(message["X-Broadcaster-Secret"]);
   request.body = std::move(message.body());
   return request;

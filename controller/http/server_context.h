@@ -6,6 +6,7 @@
 #include <string>
 
 #include "controller/http/access_policy.h"
+#include "controller/http/client_address.h"
 #include "controller/http/connection_table.h"
 #include "controller/http/http_limits.h"
 #include "controller/http/http_types.h"
@@ -17,11 +18,12 @@ namespace sluice::controller {
 /// does.
 struct ServerContext {
   ServerContext(asio::any_io_executor on, HttpService* answers, const HttpLimits& with,
-                AccessPolicy::Rules rules)
+                AccessPolicy::Rules rules, TrustedProxies trusted)
       : executor(std::move(on)),
         service(answers),
         limits(with),
         access(std::move(rules)),
+        proxies(std::move(trusted)),
         table({with.max_connections, with.max_connections_per_ip, with.max_held,
                with.max_held_per_ip}) {}
 
@@ -29,18 +31,18 @@ struct ServerContext {
   HttpService* service;
   HttpLimits limits;
   AccessPolicy access;
+  TrustedProxies proxies;
   ConnectionTable table;
   std::set<WebSocketLink*> websockets;  ///< the open ones
   bool stopped = false;
   WebSocketCounters websocket_counters;
+  RequestCounters request_counters;
 };
 
 /// What a connection needs to know of where it came from.
 struct ConnectionOrigin {
-  std::string client_ip;
-  std::string source;    ///< whom the connection counts for
-  std::string remote;    ///< address and port of the client, for the log
-  std::string local_ip;  ///< of our end
+  std::string client_ip;  ///< who connected: a client, or a proxy
+  std::string local_ip;   ///< of our end
 };
 
 }  // namespace sluice::controller

@@ -89,7 +89,9 @@ Result<Grants> ReadGrants(const json::object& claims) {
   if (!peer) return Refuse("the token's peer is no text");
   const std::optional<Permissions> permissions = ReadPermissions(claims);
   if (!permissions) return Refuse("the token's permissions are no list of names");
-  return Grants{*room, *std::move(peer), *permissions};
+  std::optional<std::string> mode = Text(claims, "mode");
+  if (!mode) return Refuse("the token's mode is no text");
+  return Grants{*room, *std::move(peer), *permissions, *std::move(mode)};
 }
 
 }  // namespace
@@ -120,7 +122,8 @@ Status Grants::Check(const Access& access) const {
 Result<Grants> Authority::Authenticate(std::string_view token, int64_t now) const {
   if (!enabled()) {
     return Grants{"*", "",
-                  Permissions(Permission::kPublish) | Permission::kSubscribe | Permission::kData};
+                  Permissions(Permission::kPublish) | Permission::kSubscribe | Permission::kData,
+                  ""};
   }
   if (token.empty()) return Refuse("a token is needed (Authorization: Bearer, or ?token=)");
   const Result<std::string> payload = VerifyJwt(secret_, token);
@@ -146,6 +149,7 @@ Result<std::string> Authority::Issue(const TokenClaims& claims, JwtAlgorithm alg
                           {"permissions", std::move(permissions)},
                           {"exp", claims.expires}};
   if (!claims.grants.peer.empty()) payload["peer"] = claims.grants.peer;
+  if (!claims.grants.mode.empty()) payload["mode"] = claims.grants.mode;
   if (claims.not_before != 0) payload["nbf"] = claims.not_before;
   return SignJwt(secret_, algorithm, json::serialize(payload));
 }

@@ -58,6 +58,9 @@ struct Grants {
   std::string room = "*";  ///< room id or pattern, in which "*" stands for any text
   std::string peer;        ///< "" = any
   Permissions permissions = Permissions::All();
+  /// What the room is for, if its bearer comes first into it: "live", "call", "meet"; "" = the
+  /// bearer says.
+  std::string mode;
 
   /// OK, or PermissionDenied with what the grants are for. Who has kAdmin may act as any peer.
   Status Check(const Access& access) const;

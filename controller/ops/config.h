@@ -29,6 +29,8 @@ struct HttpConfig {
   /// TLS besides localhost and its addresses; see AccessPolicy.
   std::vector<std::string> allowed_origins;
   std::vector<std::string> allowed_hosts;
+  /// Addresses and networks of proxies whose X-Forwarded-For is believed; see TrustedProxies.
+  std::vector<std::string> trusted_proxies;
   uint32_t request_timeout = 5;
   uint32_t min_body_rate = 16 * 1024;  ///< bytes a second
   uint32_t ping_after = 25;
@@ -50,11 +52,15 @@ struct SignallingConfig {
 
 struct RoomsConfig {
   uint32_t max_rooms = 10'000;
+  uint32_t max_rooms_per_ip = 500;  ///< 0 = no limit
   uint32_t max_peers = 1'000;       ///< in one room
   uint32_t max_broadcasters = 100;  ///< in one room
   bool keep_for_broadcasters = true;
   uint32_t empty_timeout = 60;
-  uint32_t broadcaster_timeout = 15;     ///< 0 = never
+  uint32_t broadcaster_timeout = 15;       ///< 0 = never
+  uint32_t unused_transport_timeout = 60;  ///< 0 = never
+  uint32_t stage_grace = 30;
+  uint32_t max_consumer_replicas = 0;
   uint32_t plain_receiver_timeout = 30;  ///< s; 0 = never
   bool plain_any_receiver = false;
 };

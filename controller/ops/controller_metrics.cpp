@@ -54,7 +54,14 @@ void AddHttp(const CountingParts& parts, MetricsPage* page) {
          "Requests refused, by what was wrong with them.", "reason")
       .Add("host", server.access_counters().refused_hosts)
       .Add("origin", server.access_counters().refused_origins)
-      .Add("unauthorized", requests.unauthorized);
+      .Add("unauthorized", requests.unauthorized)
+      .Add("malformed", server.request_counters().malformed)
+      .Add("too_large", server.request_counters().too_large)
+      .Add("max_connections_per_ip", server.request_counters().over_limit);
+  Family(page, "sluice_http_websockets_ended_total",
+         "WebSockets that were cut off, by what was wrong with them.", "reason")
+      .Add("slow_reader", server.websocket_counters().slow_readers)
+      .Add("slow_message", server.websocket_counters().slow_messages);
   Family(page, "sluice_http_requests_total", "Requests, by what they were for.", "route")
       .Add("health", requests.health)
       .Add("rest", requests.rest)
@@ -71,6 +78,37 @@ void AddLog(MetricsPage* page) {
       .Add("kind_limit", log.held_back);
 }
 
+void AddRooms(const CountingParts& parts, MetricsPage* page) {
+  const RoomRegistry& rooms = *parts.rooms;
+  page->Gauge("sluice_rooms", "Open rooms.", static_cast<double>(rooms.size()));
+  const RoomRegistry::People people = rooms.CountPeople();
+  page->Gauge("sluice_room_peers", "Peers in all rooms.", static_cast<double>(people.peers));
+  page->Gauge("sluice_room_broadcasters", "Broadcasters in all rooms.",
+              static_cast<double>(people.broadcasters));
+  page->Counter("sluice_rooms_evicted_total", "Empty rooms that were closed for new ones.",
+                rooms.counters().evicted);
+  Family(page, "sluice_rooms_refused_total", "Rooms not made, by the limit that it was.", "limit")
+      .Add("max_rooms", rooms.counters().refused_full)
+      .Add("max_rooms_per_ip", rooms.counters().refused_source);
+  const TransportQuota::Refused& quota = parts.site->quota().refused();
+  Family(page, "sluice_room_transports_refused_total",
+         "Transports of broadcasters not made, by the limit that it was.", "limit")
+      .Add("max_transports_per_broadcaster", quota.per_broadcaster)
+      .Add("max_transports_per_ip", quota.per_source);
+  const RoomCounters& counters = rooms.room_counters();
+  Family(page, "sluice_room_transports_closed_total",
+         "Transports of broadcasters that were closed, by why.", "reason")
+      .Add("unused", counters.unused_transports)
+      .Add("own_port", counters.own_ports);
+  Family(page, "sluice_room_broadcasters_ended_total", "Broadcasters that were ended, by why.",
+         "reason")
+      .Add("silent", counters.silent_broadcasters)
+      .Add("lost", counters.lost_broadcasters);
+  page->Counter("sluice_room_publishing_refused_total",
+                "Attempts to publish in a live room whose stage is somebody else's.",
+                counters.publishing_refused);
+}
+
 }  // namespace
 
 void AddControllerMetrics(const CountingParts& parts, MetricsPage* page) {
@@ -78,11 +116,7 @@ void AddControllerMetrics(const CountingParts& parts, MetricsPage* page) {
               {{"version", std::string(Version())}});
   AddHttp(parts, page);
   AddLog(page);
-  page->Gauge("sluice_rooms", "Open rooms.", static_cast<double>(parts.rooms->size()));
-  const RoomRegistry::People people = parts.rooms->CountPeople();
-  page->Gauge("sluice_room_peers", "Peers in all rooms.", static_cast<double>(people.peers));
-  page->Gauge("sluice_room_broadcasters", "Broadcasters in all rooms.",
-              static_cast<double>(people.broadcasters));
+  AddRooms(parts, page);
   page->Gauge("sluice_workers_ready", "Media workers that can take rooms.",
               parts.workers->ready_count());
   page->Counter("sluice_workers_died_total", "Media workers that died.", parts.workers->deaths());

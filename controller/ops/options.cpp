@@ -2,6 +2,7 @@
 
 #include <cctype>
 
+#include "controller/http/client_address.h"
 #include "controller/ops/jwt.h"
 #include "controller/ops/option_kinds.h"
 
@@ -20,7 +21,9 @@ constexpr int64_t kMaxBytes = 256 << 20;
 constexpr int64_t kMinBytes = 1024;
 constexpr int64_t kMaxHeld = int64_t{64} << 30;
 constexpr int64_t kMaxSeconds = 86'400;
+constexpr int64_t kMaxReplicas = 8;
 
+Status CheckProxy(const std::string& text) { return TrustedProxies::Parse({text}).status(); }
 Status CheckCodec(const std::string& text) { return ParseMediaCodecs({text}).status(); }
 
 std::vector<Option> HttpOptions() {
@@ -39,7 +42,7 @@ std::vector<Option> HttpOptions() {
       Integer("maxConnections", "N", "HTTP and WebSocket connections at the same time",
               At(&Config::http, &HttpConfig::max_connections), 1, kMaxCount),
       Integer("maxConnectionsPerIp", "N",
-              "of these, from one IPv4 address or IPv6 /64; 0 = no limit (behind a proxy)",
+              "of these, from one IPv4 address or IPv6 /64; 0 = no limit",
               At(&Config::http, &HttpConfig::max_connections_per_ip), 0, kMaxCount),
       List("allowedOrigins", "LIST",
            "origins of other web pages that may use this server, such as https://app.example.com, "
@@ -49,6 +52,11 @@ std::vector<Option> HttpOptions() {
            "names that this server is reached by without TLS, as behind a proxy, besides localhost "
            "and its addresses, separated by commas; * = any",
            At(&Config::http, &HttpConfig::allowed_hosts)),
+      List(
+          "trustedProxies", "LIST",
+          "addresses and networks of reverse proxies, such as 10.0.0.0/8, whose X-Forwarded-For is "
+          "believed, separated by commas",
+          At(&Config::http, &HttpConfig::trusted_proxies), CheckProxy),
       Integer("requestTimeout", "SECONDS",
               "how long the header of an HTTP request may take to arrive; its body as long again, "
               "and longer by minBodyRate",
@@ -120,6 +128,9 @@ std::vector<Option> RoomOptions() {
   return {
       Integer("maxRooms", "N", "rooms at the same time",
               At(&Config::rooms, &RoomsConfig::max_rooms), 1, kMaxCount),
+      Integer("maxRoomsPerIp", "N",
+              "of these, opened by one IPv4 address or IPv6 /64; 0 = no limit",
+              At(&Config::rooms, &RoomsConfig::max_rooms_per_ip), 0, kMaxCount),
       Integer("maxPeersPerRoom", "N", "peers in one room",
               At(&Config::rooms, &RoomsConfig::max_peers), 1, kMaxCount),
       Integer("maxBroadcastersPerRoom", "N", "broadcasters in one room",
@@ -134,6 +145,17 @@ std::vector<Option> RoomOptions() {
           "broadcasterTimeout", "SECONDS",
           "a broadcaster over plain transports that sends nothing for so long is ended; 0 = never",
           At(&Config::rooms, &RoomsConfig::broadcaster_timeout), 0, kMaxSeconds),
+      Integer("unusedTransportTimeout", "SECONDS",
+              "a broadcaster's transport that nobody connected or sent to for so long is closed; 0 "
+              "= never",
+              At(&Config::rooms, &RoomsConfig::unused_transport_timeout), 0, kMaxSeconds),
+      Integer("stageGrace", "SECONDS",
+              "how long a live room whose publisher is gone is kept for them to come back",
+              At(&Config::rooms, &RoomsConfig::stage_grace), 0, kMaxSeconds),
+      Integer(
+          "maxConsumerReplicas", "N",
+          "extra consumers of each producer that the first who joins may ask for, for load tests",
+          At(&Config::rooms, &RoomsConfig::max_consumer_replicas), 0, kMaxReplicas),
       Integer("plainReceiverTimeout", "SECONDS",
               "media to a plain transport stops when nothing has come from there for so long; "
               "0 = never, for receivers that send no RTCP",

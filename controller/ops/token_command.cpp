@@ -25,6 +25,7 @@ struct TokenArguments {
   std::string secret_file;
   std::string room;
   std::string peer;
+  std::string mode;
   std::string ttl = "1h";
   std::string starts_in;
   std::string algorithm = "HS256";
@@ -43,6 +44,12 @@ void AddTokenOptions(CLI::App* app, TokenArguments* arguments) {
       ->required();
   app->add_option("--peer", arguments->peer, "peer or broadcaster id; without it, any")
       ->type_name("PEER");
+  app->add_option(
+         "--mode", arguments->mode,
+         "what the room is for, if the bearer comes first: live, call or meet; without it, "
+         "as the bearer says")
+      ->type_name("MODE")
+      ->check(CLI::IsMember({"live", "call", "meet"}));
   app->add_flag("--publish", arguments->publish, "may send media");
   app->add_flag("--subscribe", arguments->subscribe, "may receive media");
   app->add_flag("--data", arguments->data, "may send and receive data messages");
@@ -86,7 +93,7 @@ Result<std::string> MakeToken(const TokenArguments& arguments, const HostFacts& 
   const Result<int64_t> ttl = Time("--ttl", arguments.ttl);
   if (!ttl.ok()) return ttl.status();
   TokenClaims claims;
-  claims.grants = {arguments.room, arguments.peer, PermissionsOf(arguments)};
+  claims.grants = {arguments.room, arguments.peer, PermissionsOf(arguments), arguments.mode};
   int64_t starts = now;
   if (!arguments.starts_in.empty()) {
     const Result<int64_t> delay = Time("--startsIn", arguments.starts_in);

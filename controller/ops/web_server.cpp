@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "controller/http/client_address.h"
 #include "controller/http/descriptor_plan.h"
 #include "controller/http/tls.h"
 #include "controller/ops/log.h"
@@ -60,7 +61,9 @@ AccessPolicy::Rules MakeAccess(const Config& config) {
 
 WebServer::WebServer(const asio::any_io_executor& executor, HttpService* service,
                      const Config& config)
-    : config_(config), server_(executor, service, MakeLimits(config), MakeAccess(config)) {}
+    : config_(config),
+      server_(executor, service, MakeLimits(config), MakeAccess(config),
+              *TrustedProxies::Parse(config.http.trusted_proxies)) {}
 
 Status WebServer::StartTls() {
   TlsFiles files{config_.http.tls_cert, config_.http.tls_key};

@@ -61,8 +61,9 @@ struct Transport {
   uint64_t number = 0;      ///< in order of creation in the room
   bool connecting = false;  ///< the client gave its side's parameters
   bool connected = false;   ///< DTLS is up
-  uint32_t next_mid = 0;    ///< of the next consumer
-  std::string cname;        ///< of all its producers; "" before the first
+  bool was_connected = false;
+  uint32_t next_mid = 0;  ///< of the next consumer
+  std::string cname;      ///< of all its producers; "" before the first
   SoftValue<BandwidthEstimate> downlink;
   std::set<std::string> consumed;       ///< producers that a broadcaster consumes on it
   PlainTransportOptions plain_options;  ///< of a plain one, as it was made
@@ -71,6 +72,7 @@ struct Transport {
   std::unique_ptr<WorkerTransport> remote;
   /// Its place in the quota of who asked for it (TransportQuota); given back when it is gone.
   std::shared_ptr<void> quota_place;
+  std::shared_ptr<void> own_ports;  ///< OwnPorts::Lease of what it listens on
 };
 
 struct Producer {
@@ -105,6 +107,7 @@ struct Consumer {
 struct Participant {
   std::string id;
   Owner owner;
+  bool proven = false;  ///< its token says that it is the one of that id
   std::string display_name;
   ClientText device;
   std::optional<RtpCapabilities> capabilities;  ///< absent: does not consume

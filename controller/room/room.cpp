@@ -15,6 +15,8 @@
 
 namespace sluice::controller {
 
+using Clock = std::chrono::steady_clock;
+
 namespace {
 
 /// Ends a peer's session later, holding what is needed until then.
@@ -41,8 +43,9 @@ Room::Room(std::string id, const asio::any_io_executor& executor, const RoomSett
     : id_(std::move(id)),
       executor_(executor),
       settings_(settings),
-      consumer_replicas_(std::clamp(consumer_replicas, 0, kMaxConsumerReplicas)),
+      consumer_replicas_(std::clamp(consumer_replicas, 0, settings.max_consumer_replicas)),
       empty_timer_(executor),
+      policy_(settings.stage_grace),
       tasks_(executor) {}
 
 Room::~Room() = default;
@@ -86,7 +89,7 @@ Status Room::CheckAlive(const Participant& participant) const {
 
 Result<std::shared_ptr<Participant>> Room::Connect(const std::string& peer_id,
                                                    std::shared_ptr<PeerLink> link, Owner owner,
-                                                   bool may_replace) {
+                                                   bool proven, RoomKind kind) {
   if (closed_) return Error("room closed");
   const auto old = std::find_if(peers_.begin(), peers_.end(),
                                 [&](const auto& peer) { return peer->id == peer_id; });
@@ -94,7 +97,7 @@ Result<std::shared_ptr<Participant>> Room::Connect(const std::string& peer_id,
     // Else this peer's leaving would end the broadcaster on every screen.
     return Error("peer with id \"" + peer_id + "\" is a broadcaster");
   }
-  if (old != peers_.end() && !may_replace && !IsOwner((*old)->owner, owner)) {
+  if (old != peers_.end() && !proven && !IsOwner((*old)->owner, owner)) {
     return absl::AlreadyExistsError("peer with id \"" + peer_id +
                                     "\" is connected from another address");
   }
@@ -106,6 +109,8 @@ Result<std::shared_ptr<Participant>> Room::Connect(const std::string& peer_id,
   peer->id = peer_id;
   peer->link = std::move(link);
   peer->owner = std::move(owner);
+  peer->proven = proven;
+  if (empty()) policy_.Choose(kind, Clock::now());
   // The newcomer is in before the old one leaves, so that the room is never empty in between.
   std::shared_ptr<Participant> replaced;
   if (old != peers_.end()) replaced = *old;
@@ -121,6 +126,7 @@ void Room::Leave(const std::shared_ptr<Participant>& peer) {
   if (peer->closed) return;
   peer->closed = true;
   std::erase(peers_, peer);
+  policy_.Leave(*peer, /*for_good=*/false, Clock::now());
   if (peer->joined) TellJoined(PeerLeft{peer->id}, peer.get());
   Release(*peer);
   peer->link->End(EndReason::kForGood, "");
@@ -201,6 +207,25 @@ Task<void> Room::CloseTransports(std::shared_ptr<Room> self,
   }
 }
 
+void Room::CloseTransport(Participant& owner, const std::shared_ptr<Transport>& transport) {
+  transport->closed = true;
+  owner.transports.erase(transport->id);
+  transport->remote.reset();  // the worker takes along what is on it
+  std::erase_if(owner.consumers, [&](const auto& entry) {
+    if (entry.second->transport.lock() != transport) return false;
+    entry.second->closed = true;
+    entry.second->remote.reset();
+    return true;
+  });
+  std::erase_if(owner.producers, [&](const auto& entry) {
+    if (entry.second->transport_id != transport->id) return false;
+    entry.second->closed = true;
+    producers_.erase(entry.first);
+    entry.second->remote.reset();
+    return true;
+  });
+}
+
 void Room::CloseIfLeft() {
   if (closed_ || !peers_.empty()) return;
   if (settings_.keep_for_broadcasters && !broadcasters_.empty()) return;
@@ -254,6 +279,7 @@ void Room::CloseEverything() {
   }
   peers_.clear();
   broadcasters_.clear();
+  policy_.LeaveAll(Clock::now());
   empty_timer_.cancel();
   tasks_.Cancel();
   if (const ClosedCallback on_closed = std::exchange(on_closed_, nullptr)) on_closed(*this);

@@ -11,14 +11,25 @@
 #include <vector>
 
 #include "common/status.h"
+#include "controller/room/own_ports.h"
 #include "controller/room/participant.h"
 #include "controller/room/room_event.h"
+#include "controller/room/room_policy.h"
 #include "controller/room/shard.h"
 #include "controller/worker/media_worker.h"
 #include "controller/worker/task.h"
 #include "controller/worker/task_scope.h"
 
 namespace sluice::controller {
+
+/// What happened in all rooms since the program started.
+struct RoomCounters {
+  uint64_t silent_broadcasters = 0;  ///< ended because they sent nothing
+  uint64_t lost_broadcasters = 0;    ///< ended because their WebRTC connection was lost
+  uint64_t unused_transports = 0;    ///< closed because nobody ever used them
+  uint64_t own_ports = 0;            ///< transports closed because they would have sent to us
+  uint64_t publishing_refused = 0;   ///< in a live room whose stage is somebody else's
+};
 
 /// What all rooms share; from the configuration.
 struct RoomSettings {
@@ -43,6 +54,14 @@ struct RoomSettings {
   bool plain_any_receiver = false;
   size_t max_peers = 1'000;
   size_t max_broadcasters = 100;
+  /// A broadcaster's transport that nobody connected or spoke to for so long is closed; 0 = never.
+  std::chrono::milliseconds unused_transport_timeout{60'000};
+  /// How long the stage of a live room is kept for its holder, who is gone.
+  std::chrono::milliseconds stage_grace{30'000};
+  /// Extra consumers per producer that the first joiner may ask for.
+  int max_consumer_replicas = 0;
+  std::shared_ptr<OwnPorts> own_ports = std::make_shared<OwnPorts>();
+  std::shared_ptr<RoomCounters> counters = std::make_shared<RoomCounters>();
 };
 
 /// One room: the peers and broadcasters in it, what they send to each other, and the shards that
@@ -62,8 +81,6 @@ class Room : public std::enable_shared_from_this<Room> {
   /// Consumers of one broadcaster, each producer once per transport: more would only multiply what
   /// is sent to one address.
   static constexpr size_t kMaxBroadcasterConsumers = 256;
-  /// Extra consumers per producer that a client may ask for (load tests of the reference app).
-  static constexpr int kMaxConsumerReplicas = 8;
   /// Peers told to reconnect do so the moment they are told, so the telling is spread over this
   /// long per peer, up to the maximum.
   static constexpr uint32_t kReconnectSpreadPerPeerMs = 10;
@@ -71,6 +88,8 @@ class Room : public std::enable_shared_from_this<Room> {
 
   using ClosedCallback = std::function<void(Room&)>;
 
+  /// `consumer_replicas`: extra consumers per producer, as load tests of the reference app want
+  /// them; RoomSettings::max_consumer_replicas at most.
   Room(std::string id, const asio::any_io_executor& executor, const RoomSettings& settings,
        int consumer_replicas);
   ~Room();
@@ -85,16 +104,21 @@ class Room : public std::enable_shared_from_this<Room> {
   const asio::any_io_executor& executor() const { return executor_; }
   bool UsesWorker(const MediaWorker& worker) const;
   const RtpCapabilities& capabilities() const { return capabilities_; }
+  const RoomPolicy& policy() const { return policy_; }
+  /// The policy of a room of this id that has ended.
+  void set_policy(RoomPolicy policy) { policy_ = std::move(policy); }
   size_t peer_count() const { return peers_.size(); }
   size_t broadcaster_count() const { return broadcasters_.size(); }
 
   // ---- Peers
 
   /// A client connected. A peer of the same id is replaced if it belongs to the same `owner` or
-  /// `may_replace` says so: it leaves, the room stays open. AlreadyExists if not.
+  /// it is `proven` to be the same: it leaves, the room stays open. AlreadyExists if not. `kind` is
+  /// what the room is for, if this is who comes first.
   Result<std::shared_ptr<Participant>> Connect(const std::string& peer_id,
                                                std::shared_ptr<PeerLink> link, Owner owner = {},
-                                               bool may_replace = false);
+                                               bool proven = false,
+                                               RoomKind kind = RoomKind::kOpen);
   /// The client is gone (or is sent away: its link is closed with kCloseForGood).
   void Leave(const std::shared_ptr<Participant>& peer);
   /// Joined peers and broadcasters but `except`.
@@ -112,14 +136,13 @@ class Room : public std::enable_shared_from_this<Room> {
 
   Result<std::shared_ptr<Participant>> CreateBroadcaster(
       const std::string& broadcaster_id, std::string display_name, ClientText device,
-      std::optional<RtpCapabilities> capabilities);
+      std::optional<RtpCapabilities> capabilities, RoomKind kind = RoomKind::kOpen);
   std::shared_ptr<Participant> FindBroadcaster(const std::string& broadcaster_id) const;
-  Task<void> DeleteBroadcaster(std::shared_ptr<Participant> broadcaster);
+  /// `for_good`: its stage, if it has one, is free at once.
+  Task<void> DeleteBroadcaster(std::shared_ptr<Participant> broadcaster, bool for_good = false);
   /// The broadcasters that can be made again elsewhere with Restore().
   std::vector<BroadcastPlan> PlanBroadcasts() const;
   Task<Status> Restore(BroadcastPlan plan);
-  /// Broadcasters ended because they sent nothing.
-  uint64_t silent_broadcasters() const { return silent_broadcasters_; }
 
   // ---- Media, for both
 
@@ -194,6 +217,16 @@ class Room : public std::enable_shared_from_this<Room> {
   void Release(Participant& participant);
   static Task<void> CloseTransports(std::shared_ptr<Room> self,
                                     std::vector<std::shared_ptr<Transport>> transports);
+  /// Closes the transport unless somebody has used it in time.
+  static Task<void> WatchTransport(std::shared_ptr<Room> self, std::shared_ptr<Participant> owner,
+                                   std::shared_ptr<Transport> transport);
+  static Task<void> EndBroadcaster(std::shared_ptr<Room> self,
+                                   std::shared_ptr<Participant> broadcaster);
+  /// A plain transport that would send to one of our own ports is closed.
+  void CheckDestination(Participant& owner, const std::shared_ptr<Transport>& transport,
+                        const PlainPeerMoved& peer);
+  /// Closes a broadcaster's transport with all on it.
+  void CloseTransport(Participant& owner, const std::shared_ptr<Transport>& transport);
   static Task<void> WatchBroadcaster(std::shared_ptr<Room> self,
                                      std::shared_ptr<Participant> broadcaster);
   Task<Result<PlainTransportInfo>> MakePlainTransport(std::shared_ptr<Participant> owner,
@@ -244,8 +277,8 @@ class Room : public std::enable_shared_from_this<Room> {
   std::vector<std::shared_ptr<Participant>> peers_;  ///< in order of arrival
   std::map<std::string, std::shared_ptr<Participant>> broadcasters_;
   std::map<std::string, std::shared_ptr<Producer>> producers_;
+  RoomPolicy policy_;
   uint64_t next_transport_number_ = 0;
-  uint64_t silent_broadcasters_ = 0;
   std::multimap<std::chrono::steady_clock::time_point, std::function<void()>> later_;
   bool later_runs_ = false;
   TaskScope tasks_;

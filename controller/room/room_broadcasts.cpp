@@ -24,7 +24,7 @@ constexpr int kIdleFactor = 4;
 
 Result<std::shared_ptr<Participant>> Room::CreateBroadcaster(
     const std::string& broadcaster_id, std::string display_name, ClientText device,
-    std::optional<RtpCapabilities> capabilities) {
+    std::optional<RtpCapabilities> capabilities, RoomKind kind) {
   if (closed_) return Error("room closed");
   if (broadcasters_.contains(broadcaster_id)) {
     return Error("broadcaster with id \"" + broadcaster_id + "\" already exists");
@@ -42,6 +42,7 @@ Result<std::shared_ptr<Participant>> Room::CreateBroadcaster(
   broadcaster->display_name = std::move(display_name);
   broadcaster->device = std::move(device);
   broadcaster->capabilities = std::move(capabilities);
+  if (empty()) policy_.Choose(kind, std::chrono::steady_clock::now());
   broadcasters_[broadcaster_id] = broadcaster;
   if (settings_.broadcaster_timeout.count() > 0) {
     Start(WatchBroadcaster(shared_from_this(), broadcaster));
@@ -55,10 +56,11 @@ std::shared_ptr<Participant> Room::FindBroadcaster(const std::string& broadcaste
   return it == broadcasters_.end() ? nullptr : it->second;
 }
 
-Task<void> Room::DeleteBroadcaster(std::shared_ptr<Participant> broadcaster) {
+Task<void> Room::DeleteBroadcaster(std::shared_ptr<Participant> broadcaster, bool for_good) {
   const auto self = shared_from_this();
   if (broadcaster->closed) co_return;
   broadcaster->closed = true;
+  policy_.Leave(*broadcaster, for_good, std::chrono::steady_clock::now());
   broadcasters_.erase(broadcaster->id);
   std::vector<std::shared_ptr<Transport>> transports;
   for (const auto& [id, transport] : broadcaster->transports) transports.push_back(transport);
@@ -67,6 +69,21 @@ Task<void> Room::DeleteBroadcaster(std::shared_ptr<Participant> broadcaster) {
   Release(*broadcaster);
   TellJoined(PeerLeft{broadcaster->id}, nullptr);
   if (!closed_ && empty()) Close();
+}
+
+Task<void> Room::WatchTransport(std::shared_ptr<Room> self, std::shared_ptr<Participant> owner,
+                                std::shared_ptr<Transport> transport) {
+  co_await Delay(self->settings_.unused_transport_timeout);
+  if (transport->closed || transport->was_connected) co_return;
+  if (transport->plain) {
+    const Result<TransportTraffic> traffic = co_await transport->remote->Traffic();
+    if (!traffic.ok() || traffic->received > 0) co_return;
+  }
+  if (transport->closed || transport->was_connected) co_return;
+  LogInfo("room {}: transport {} of broadcaster {} was never used, it is closed", self->id_,
+          transport->id, owner->id);
+  ++self->settings_.counters->unused_transports;
+  self->CloseTransport(*owner, transport);
 }
 
 Task<void> Room::WatchBroadcaster(std::shared_ptr<Room> self,
@@ -87,15 +104,15 @@ Task<void> Room::WatchBroadcaster(std::shared_ptr<Room> self,
     const auto transports = broadcaster->transports;
     for (const auto& [id, transport] : transports) {
       if (transport->closed) continue;
-      const Result<uint64_t> bytes = co_await transport->remote->RtpBytesReceived();
-      if (bytes.ok()) received += *bytes;
+      const Result<TransportTraffic> traffic = co_await transport->remote->Traffic();
+      if (traffic.ok()) received += traffic->rtp_received;
     }
     silent = received == before ? silent + 1 : 0;
     before = received;
     const int allowed = broadcaster->producers.empty() ? kLooks * kIdleFactor : kLooks;
     if (silent < allowed || broadcaster->closed) continue;
     LogInfo("room {}: broadcaster {} sends nothing, it is ended", self->id_, broadcaster->id);
-    ++self->silent_broadcasters_;
+    ++self->settings_.counters->silent_broadcasters;
     co_await self->DeleteBroadcaster(broadcaster);
   }
 }

@@ -71,17 +71,40 @@ void Room::OnTransportEvent(const std::shared_ptr<Participant>& owner,
     lost = ice->state == IceState::kDisconnected;
   } else if (const auto* dtls = std::get_if<DtlsStateChanged>(&event)) {
     transport->connected = dtls->state == DtlsState::kConnected;
+    transport->was_connected = transport->was_connected || transport->connected;
     lost = dtls->state == DtlsState::kFailed || dtls->state == DtlsState::kClosed;
   } else if (const auto* bandwidth = std::get_if<BandwidthEstimate>(&event)) {
     TellSoftly(owner, transport, &transport->downlink, *bandwidth,
                [](const Transport&, BandwidthEstimate estimate) {
                  return RoomEvent(DownlinkEstimated{estimate});
                });
+  } else if (const auto* peer = std::get_if<PlainPeerMoved>(&event)) {
+    CheckDestination(*owner, transport, *peer);
   }
-  if (lost && owner->link) {
-    LogInfo("room {}: peer {} lost its transport {}", id_, owner->id, transport->id);
+  if (!lost) return;
+  LogInfo("room {}: {} {} lost its transport {}", id_, owner->link ? "peer" : "broadcaster",
+          owner->id, transport->id);
+  if (owner->link) {
     Leave(owner);
+  } else {
+    Start(EndBroadcaster(shared_from_this(), owner));
   }
+}
+
+Task<void> Room::EndBroadcaster(std::shared_ptr<Room> self,
+                                std::shared_ptr<Participant> broadcaster) {
+  if (broadcaster->closed) co_return;
+  ++self->settings_.counters->lost_broadcasters;
+  co_await self->DeleteBroadcaster(std::move(broadcaster));
+}
+
+void Room::CheckDestination(Participant& owner, const std::shared_ptr<Transport>& transport,
+                            const PlainPeerMoved& peer) {
+  if (transport->closed || !settings_.own_ports->Has(peer.ip, peer.port)) return;
+  LogWarn("room {}: transport {} of {} is closed: it would send to {} port {}, which is ours", id_,
+          transport->id, owner.id, peer.ip, peer.port);
+  ++settings_.counters->own_ports;
+  CloseTransport(owner, transport);
 }
 
 void Room::OnProducerEvent(const std::shared_ptr<Participant>& owner,

@@ -1,7 +1,9 @@
 // The media half of Room: transports, producers and consumers.
 
+#include <chrono>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "controller/ops/log.h"
 #include "controller/ops/logging.h"
@@ -87,6 +89,7 @@ Task<Result<WebRtcTransportInfo>> Room::CreateWebRtcTransport(std::shared_ptr<Pa
 
   WebRtcTransportOptions options;
   options.webrtc_server_id = transport->shard->worker->webrtc_server_id();
+  const bool has_own_ports = options.webrtc_server_id.empty();
   for (const ListenAddress& listen : settings_.webrtc_listen) {
     if (request.force_tcp && listen.protocol == TransportProtocol::kUdp) continue;
     options.listen.push_back(listen);
@@ -98,6 +101,11 @@ Task<Result<WebRtcTransportInfo>> Room::CreateWebRtcTransport(std::shared_ptr<Pa
   if (!made.ok()) co_return made.status();
   if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
   transport->remote = std::move(made->transport);
+  if (has_own_ports) {
+    std::vector<uint16_t> ports;
+    for (const IceCandidate& candidate : made->info.ice_candidates) ports.push_back(candidate.port);
+    transport->own_ports = settings_.own_ports->Take(std::move(ports));
+  }
   Adopt(owner, transport);
   const std::shared_ptr<MediaWorker>& worker = transport->shard->worker;
   if (settings_.max_incoming_bitrate > 0) {
@@ -149,6 +157,8 @@ Task<Result<PlainTransportInfo>> Room::MakePlainTransport(std::shared_ptr<Partic
   if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
   transport->remote = std::move(made->transport);
   transport->plain_info = made->info;
+  transport->own_ports =
+      settings_.own_ports->Take({made->info.port, made->info.rtcp_port.value_or(made->info.port)});
   Adopt(owner, transport);
   co_return std::move(made->info);
 }
@@ -157,6 +167,9 @@ void Room::Adopt(const std::shared_ptr<Participant>& owner,
                  const std::shared_ptr<Transport>& transport) {
   transport->number = next_transport_number_++;
   owner->transports[transport->id] = transport;
+  if (owner->link == nullptr && settings_.unused_transport_timeout.count() > 0) {
+    Start(WatchTransport(shared_from_this(), owner, transport));
+  }
   transport->remote->Listen([weak = weak_from_this(), weak_owner = std::weak_ptr(owner),
                              weak_transport = std::weak_ptr(transport)](const WorkerEvent& event) {
     const auto room = weak.lock();
@@ -204,6 +217,11 @@ Task<Result<std::shared_ptr<Producer>>> Room::MakeProducer(std::shared_ptr<Parti
   parameters.rtcp.cname = CnameFor(*owner, *transport, parameters.rtcp.cname);
   Result<RtpMapping> mapping = GetProducerRtpMapping(parameters, capabilities_, RandomSsrcBase());
   if (!mapping.ok()) co_return mapping.status();
+  const Result<bool> stage = policy_.Publish(*owner, std::chrono::steady_clock::now());
+  if (!stage.ok()) {
+    ++settings_.counters->publishing_refused;
+    co_return stage.status();
+  }
 
   auto producer = std::make_shared<Producer>();
   producer->id = std::move(id);
@@ -218,7 +236,12 @@ Task<Result<std::shared_ptr<Producer>>> Room::MakeProducer(std::shared_ptr<Parti
   Result<WorkerTransport::ProducerMade> made =
       co_await transport->remote->Produce(producer->id, kind, std::move(parameters),
                                           *std::move(mapping), settings_.key_frame_request_delay);
-  if (!made.ok()) co_return made.status();
+  if (!made.ok()) {
+    // Who could not publish after all has no stage.
+    const bool alone = owner->producers.empty() && owner->pending_producers <= 1;
+    if (*stage && alone) policy_.Leave(*owner, /*for_good=*/true, std::chrono::steady_clock::now());
+    co_return made.status();
+  }
   if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
   producer->type = made->type;
   producer->remote = std::move(made->producer);

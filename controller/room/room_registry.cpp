@@ -15,20 +15,21 @@ namespace {
 /// waits for one as well.
 constexpr int kRebuildAttempts = 10;
 constexpr std::chrono::milliseconds kRebuildPause{1'000};
+/// Between two looks at which policies of ended rooms can be forgotten.
+constexpr std::chrono::seconds kPolicyCheck{1};
 }  // namespace
 
 RoomRegistry::RoomRegistry(const asio::any_io_executor& executor, WorkerPool* workers,
-                           RoomSettings settings, size_t max_rooms)
+                           RoomSettings settings, Limits limits)
     : executor_(executor),
       workers_(workers),
       settings_(std::move(settings)),
-      max_rooms_(max_rooms),
+      limits_(limits),
       tasks_(executor) {}
 
 RoomRegistry::~RoomRegistry() = default;
 
-Task<Result<std::shared_ptr<Room>>> RoomRegistry::GetOrCreate(std::string room_id,
-                                                              int consumer_replicas) {
+Task<Result<std::shared_ptr<Room>>> RoomRegistry::GetOrCreate(std::string room_id, RoomWish wish) {
   for (;;) {
     if (const auto it = rooms_.find(room_id); it != rooms_.end()) co_return it->second;
     const auto running = creations_.find(room_id);
@@ -37,64 +38,111 @@ Task<Result<std::shared_ptr<Room>>> RoomRegistry::GetOrCreate(std::string room_i
     const Result<std::shared_ptr<Room>> made = co_await creation.Wait();
     if (!made.ok()) co_return made;
   }
-  if (full() && !EvictEmptyRoom()) {
-    ++refused_;
-    co_return absl::ResourceExhaustedError("too many rooms: all " + std::to_string(max_rooms_) +
-                                           " of this server (maxRooms) are in use");
-  }
+  if (Status free = MakeRoomFor(wish.source); !free.ok()) co_return free;
+  if (!wish.source.empty()) ++sources_[wish.source].rooms;
   const Creation creation(executor_);
   creations_.emplace(room_id, creation);
   // A task of its own: whoever asked first may go away, the others still want the room.
-  tasks_.Spawn(Make(this, std::move(room_id), consumer_replicas, creation));
+  tasks_.Spawn(Make(this, std::move(room_id), std::move(wish), creation));
   co_return co_await creation.Wait();
 }
 
-bool RoomRegistry::EvictEmptyRoom() {
-  while (!empty_rooms_.empty()) {
-    const std::shared_ptr<Room> oldest = empty_rooms_.front().lock();
-    empty_rooms_.pop_front();
+Status RoomRegistry::MakeRoomFor(const std::string& source) {
+  const auto known = sources_.find(source);
+  if (limits_.rooms_per_source != 0 && known != sources_.end() &&
+      known->second.rooms >= limits_.rooms_per_source && !EvictFrom(&known->second.empty)) {
+    ++counters_.refused_source;
+    return absl::ResourceExhaustedError("too many rooms: the " +
+                                        std::to_string(limits_.rooms_per_source) +
+                                        " that one address may open (maxRoomsPerIp) are in use");
+  }
+  if (full() && !EvictFrom(&empty_rooms_)) {
+    ++counters_.refused_full;
+    return absl::ResourceExhaustedError("too many rooms: all " + std::to_string(limits_.rooms) +
+                                        " of this server (maxRooms) are in use");
+  }
+  return absl::OkStatus();
+}
+
+bool RoomRegistry::EvictFrom(EmptyRooms* list) {
+  while (!list->empty()) {
+    const std::shared_ptr<Room> oldest = list->front().lock();
+    list->pop_front();
     if (!oldest || oldest->closed() || !oldest->empty()) continue;
-    ++evicted_;
+    ++counters_.evicted;
     oldest->Close();
     return true;
   }
   return false;
 }
 
-Task<void> RoomRegistry::Make(RoomRegistry* self, std::string room_id, int consumer_replicas,
+Task<void> RoomRegistry::Make(RoomRegistry* self, std::string room_id, RoomWish wish,
                               Creation creation) {
-  const Result<std::shared_ptr<Room>> made = co_await self->Create(room_id, consumer_replicas);
+  const Result<std::shared_ptr<Room>> made = co_await self->Create(room_id, wish);
   if (made.ok()) {
     self->rooms_[room_id] = *made;
-    auto& waiting = self->empty_rooms_;
-    const auto in_use = [](const std::weak_ptr<Room>& entry) {
-      const std::shared_ptr<Room> room = entry.lock();
-      return !room || room->closed() || !room->empty();
+    const auto add = [&made](EmptyRooms* list) {
+      const auto in_use = [](const std::weak_ptr<Room>& entry) {
+        const std::shared_ptr<Room> room = entry.lock();
+        return !room || room->closed() || !room->empty();
+      };
+      while (!list->empty() && in_use(list->front())) list->pop_front();
+      list->push_back(*made);
     };
-    while (!waiting.empty() && in_use(waiting.front())) waiting.pop_front();
-    waiting.push_back(*made);
+    add(&self->empty_rooms_);
+    if (!wish.source.empty()) add(&self->sources_[wish.source].empty);
+  } else {
+    self->GiveBack(wish.source);
   }
   self->creations_.erase(room_id);
   creation.Set(made);
 }
 
+void RoomRegistry::GiveBack(const std::string& source) {
+  const auto it = sources_.find(source);
+  if (it != sources_.end() && --it->second.rooms == 0) sources_.erase(it);
+}
+
 Task<Result<std::shared_ptr<Room>>> RoomRegistry::Create(std::string room_id,
-                                                         int consumer_replicas) {
+                                                         const RoomWish& wish) {
   // A worker may die between being chosen and answering: try one more.
   constexpr int kAttempts = 2;
   Status failure = Error("no attempt was made");
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     Result<std::shared_ptr<MediaWorker>> worker = co_await workers_->Acquire();
     if (!worker.ok()) co_return worker.status();
-    const auto room = std::make_shared<Room>(room_id, executor_, settings_, consumer_replicas);
-    failure = co_await room->Open(*worker, [this](Room& closed) { rooms_.erase(closed.id()); });
+    const auto room = std::make_shared<Room>(room_id, executor_, settings_, wish.consumer_replicas);
+    if (const auto kept = policies_.find(room_id); kept != policies_.end()) {
+      room->set_policy(kept->second);
+    }
+    const Room::ClosedCallback on_closed = [this, source = wish.source](Room& closed) {
+      OnRoomClosed(closed, source);
+    };
+    failure = co_await room->Open(*worker, on_closed);
     if (failure.ok()) {
+      policies_.erase(room_id);
       LogInfo("room {} opened on worker {}", room_id, (*worker)->index());
       co_return room;
     }
     if ((*worker)->alive()) break;
   }
   co_return failure;
+}
+
+void RoomRegistry::OnRoomClosed(const Room& room, const std::string& source) {
+  rooms_.erase(room.id());
+  GiveBack(source);
+  ForgetPolicies();
+  if (!room.policy().IsTaken(std::chrono::steady_clock::now())) return;
+  if (policies_.size() < limits_.rooms) policies_.insert_or_assign(room.id(), room.policy());
+}
+
+/// Those whose stage is free by now.
+void RoomRegistry::ForgetPolicies() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < policies_checked_ + kPolicyCheck) return;
+  policies_checked_ = now;
+  std::erase_if(policies_, [&](const auto& entry) { return !entry.second.IsTaken(now); });
 }
 
 void RoomRegistry::OnWorkerDied(const std::shared_ptr<MediaWorker>& worker) {
@@ -112,7 +160,8 @@ void RoomRegistry::OnWorkerDied(const std::shared_ptr<MediaWorker>& worker) {
 Task<void> RoomRegistry::Rebuild(RoomRegistry* self, std::string room_id,
                                  std::vector<BroadcastPlan> plans) {
   for (int attempt = 0; attempt < kRebuildAttempts; ++attempt) {
-    Result<std::shared_ptr<Room>> room = co_await self->GetOrCreate(room_id);
+    const RoomWish wish;  // of nobody's account: the room was there before
+    Result<std::shared_ptr<Room>> room = co_await self->GetOrCreate(room_id, wish);
     if (!room.ok()) {
       co_await Delay(kRebuildPause);
       continue;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -15,19 +16,34 @@
 
 namespace sluice::controller {
 
+/// What the client that asks for a room wants, if the room has to be made.
+struct RoomWish {
+  std::string source;         ///< whom the room counts for, "" = nobody
+  int consumer_replicas = 0;  ///< see Room
+};
+
 /// All rooms by id. Makes a room on the least-loaded worker when it is first asked for; calls for
 /// the same id while it is being made wait for that one.
 class RoomRegistry {
  public:
+  struct Limits {
+    size_t rooms = 10'000;
+    size_t rooms_per_source = 0;  ///< made by one and still open; 0 = no limit
+  };
+  struct Counters {
+    uint64_t evicted = 0;         ///< empty rooms that were closed for new ones
+    uint64_t refused_full = 0;    ///< rooms not made because all were in use
+    uint64_t refused_source = 0;  ///< rooms not made because all of one source were in use
+  };
+
   RoomRegistry(const asio::any_io_executor& executor, WorkerPool* workers, RoomSettings settings,
-               size_t max_rooms);
+               Limits limits);
   ~RoomRegistry();
 
-  /// The open room of that id (already validated). `consumer_replicas` counts for the caller that
-  /// creates it. When there are too many, the oldest room that is empty makes room: who only asks
-  /// for rooms cannot keep others out. kUnavailable when no worker runs, kResourceExhausted when
-  /// all rooms are in use.
-  Task<Result<std::shared_ptr<Room>>> GetOrCreate(std::string room_id, int consumer_replicas = 0);
+  /// The open room of that id (already validated). When there are too many, of all or of the
+  /// source, the oldest of those that is empty makes room: who only asks for rooms cannot keep
+  /// others out. kUnavailable when no worker runs, kResourceExhausted when all rooms are in use.
+  Task<Result<std::shared_ptr<Room>>> GetOrCreate(std::string room_id, RoomWish wish = {});
 
   /// Closes the rooms of a dead worker and makes those with broadcasters anew, whose programs go on
   /// sending to the same ports.
@@ -36,9 +52,8 @@ class RoomRegistry {
   void CloseAll();
 
   size_t size() const { return rooms_.size(); }
-  /// Empty rooms that were closed for new ones, and rooms refused because all were in use.
-  uint64_t evicted() const { return evicted_; }
-  uint64_t refused() const { return refused_; }
+  const Counters& counters() const { return counters_; }
+  const RoomCounters& room_counters() const { return *settings_.counters; }
   struct People {
     size_t peers = 0;
     size_t broadcasters = 0;
@@ -52,24 +67,39 @@ class RoomRegistry {
 
   static Task<void> Rebuild(RoomRegistry* self, std::string room_id,
                             std::vector<BroadcastPlan> plans);
-  static Task<void> Make(RoomRegistry* self, std::string room_id, int consumer_replicas,
-                         Creation creation);
-  Task<Result<std::shared_ptr<Room>>> Create(std::string room_id, int consumer_replicas);
-  bool full() const { return rooms_.size() + creations_.size() >= max_rooms_; }
-  /// Closes the oldest empty room; false when there is none.
-  bool EvictEmptyRoom();
+  /// Rooms that may be empty still, oldest first. Those that are gone or in use leave it at the
+  /// front, and an empty room lives for a minute, so it is not much longer than there are rooms.
+  using EmptyRooms = std::deque<std::weak_ptr<Room>>;
+  /// The rooms that one source made.
+  struct Source {
+    size_t rooms = 0;  ///< open or being made
+    EmptyRooms empty;
+  };
+
+  static Task<void> Make(RoomRegistry* self, std::string room_id, RoomWish wish, Creation creation);
+  Task<Result<std::shared_ptr<Room>>> Create(std::string room_id, const RoomWish& wish);
+  void OnRoomClosed(const Room& room, const std::string& source);
+  void ForgetPolicies();
+  bool full() const { return rooms_.size() + creations_.size() >= limits_.rooms; }
+  /// OK when one more room of that source may be made, in the place of an empty one if need be.
+  Status MakeRoomFor(const std::string& source);
+  /// Closes the oldest empty room of the list; false when there is none.
+  bool EvictFrom(EmptyRooms* list);
+  void GiveBack(const std::string& source);
 
   asio::any_io_executor executor_;
   WorkerPool* workers_;
   RoomSettings settings_;
-  size_t max_rooms_;
+  Limits limits_;
   std::map<std::string, std::shared_ptr<Room>> rooms_;
   std::map<std::string, Creation> creations_;
-  /// Rooms that may be empty still, oldest first. Those that are gone or in use leave it at the
-  /// front, and an empty room lives for a minute, so it is not much longer than `rooms_`.
-  std::deque<std::weak_ptr<Room>> empty_rooms_;
-  uint64_t evicted_ = 0;
-  uint64_t refused_ = 0;
+  EmptyRooms empty_rooms_;
+  std::map<std::string, Source> sources_;
+  /// Of live rooms that have ended while their stage was somebody's, who may come back to it: after
+  /// a worker's death, say. At most as many as there may be rooms; see ForgetPolicies().
+  std::map<std::string, RoomPolicy> policies_;
+  std::chrono::steady_clock::time_point policies_checked_;
+  Counters counters_;
   TaskScope tasks_;
 };
 

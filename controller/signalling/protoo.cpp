@@ -2,6 +2,7 @@
 
 #include <boost/json/serialize.hpp>
 #include <cstdlib>
+#include <limits>
 #include <utility>
 
 #include "common/printable.h"
@@ -63,7 +64,7 @@ int ReplicaCount(const std::string& text) {
   char* end = nullptr;
   const long value = std::strtol(text.c_str(), &end, 10);
   if (text.empty() || *end != '\0' || value < 0) return 0;
-  return static_cast<int>(std::min<long>(value, Room::kMaxConsumerReplicas));
+  return static_cast<int>(std::min<long>(value, std::numeric_limits<int>::max()));
 }
 
 /// Truthy as JavaScript has it.
@@ -82,7 +83,7 @@ constexpr Permissions kTakePart =
 
 /// Whether a token says that the client is this peer: it may then take the place of a connection
 /// that it has lost, from any address.
-bool MayReplace(const ProtooClient& client) {
+bool IsProven(const ProtooClient& client) {
   return client.grants.admin() || client.grants.peer == client.peer_id;
 }
 
@@ -110,23 +111,29 @@ Task<UpgradeDecision> ProtooGateway::Upgrade(HttpRequest request) {
   Status allowed = grants.status();
   if (allowed.ok()) allowed = grants->Check({room_id, peer_id, kTakePart});
   if (!allowed.ok()) {
-    LogInfo("room {}: peer {} of {} not let in: {}", room_id, peer_id, request.remote,
+    LogInfo("room {}: peer {} of {} not let in: {}", room_id, peer_id, request.client_ip,
             Reason(allowed));
     decision.rejection = Reject(AuthHttpStatus(allowed), std::string(Reason(allowed)), true);
     co_return decision;
   }
-  const int replicas = ReplicaCount(QueryValue(request, "consumerReplicas"));
-  Result<std::shared_ptr<Room>> room = co_await rooms_->GetOrCreate(room_id, replicas);
+  const Result<RoomKind> kind = WantedKind(*grants, QueryValue(request, "mode"));
+  if (!kind.ok()) {
+    decision.rejection = Reject(400, std::string(Reason(kind.status())), true);
+    co_return decision;
+  }
+  const RoomWish wish{request.source, ReplicaCount(QueryValue(request, "consumerReplicas"))};
+  Result<std::shared_ptr<Room>> room = co_await rooms_->GetOrCreate(room_id, wish);
   if (!room.ok()) {
-    LogWarn("room {} cannot be opened for {}: {}", room_id, request.remote, Reason(room.status()));
+    LogWarn("room {} cannot be opened for {}: {}", room_id, request.client_ip,
+            Reason(room.status()));
     const bool busy = IsTemporary(room.status());
     decision.rejection = Reject(busy ? 503 : 500, std::string(Reason(room.status())), true);
     if (busy) decision.rejection.headers.emplace_back("Retry-After", kRetryAfterSeconds);
     co_return decision;
   }
   decision.session = std::make_shared<ProtooSession>(
-      executor_, *std::move(room), ProtooClient{peer_id, request.client_ip, *std::move(grants)},
-      limits_);
+      executor_, *std::move(room),
+      ProtooClient{peer_id, request.client_ip, *std::move(grants), *kind}, limits_);
   decision.subprotocol = std::string(kSubprotocol);
   co_return decision;
 }
@@ -144,8 +151,9 @@ ProtooSession::~ProtooSession() = default;
 
 void ProtooSession::OnOpen(std::shared_ptr<WebSocketLink> link) {
   link_ = std::move(link);
-  Result<std::shared_ptr<Participant>> peer = room_->Connect(
-      client_.peer_id, shared_from_this(), Owner{client_.address, ""}, MayReplace(client_));
+  Result<std::shared_ptr<Participant>> peer =
+      room_->Connect(client_.peer_id, shared_from_this(), Owner{client_.address, ""},
+                     IsProven(client_), client_.kind);
   if (!peer.ok()) {
     LogInfo("room {}: peer {} not let in: {}", room_->id(), client_.peer_id, Reason(peer.status()));
     // A room that closed meanwhile is made anew when the client comes back; a connection of its own
@@ -323,7 +331,8 @@ Task<void> ProtooSession::Handle(std::shared_ptr<ProtooSession> self, json::valu
       self->Send({{"response", true}, {"id", id}, {"ok", true}, {"data", std::move(reply->data)}});
       if (reply->then) reply->then();
     } else {
-      self->SendError(id, kErrorCode, Reason(reply.status()));
+      const bool forbidden = absl::IsPermissionDenied(reply.status());
+      self->SendError(id, forbidden ? kErrorForbidden : kErrorCode, Reason(reply.status()));
     }
   }
   --self->client_requests_;

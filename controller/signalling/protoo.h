@@ -55,8 +55,9 @@ class ProtooGateway {
 /// Who is at the other end of a protoo connection.
 struct ProtooClient {
   std::string peer_id;
-  std::string address;  ///< without the port
+  std::string address;  ///< HttpRequest::client_ip
   Grants grants;
+  RoomKind kind = RoomKind::kOpen;  ///< what the room is for, if this is who comes first
 };
 
 /// One protoo client: turns its requests into room operations and the room's notifications and

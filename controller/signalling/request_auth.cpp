@@ -14,6 +14,10 @@ Result<Grants> RequestAuth::GrantsOf(const HttpRequest& request) const {
   return authority_.Authenticate(token, now_());
 }
 
+Result<RoomKind> WantedKind(const Grants& grants, const std::string& said) {
+  return ParseRoomKind(grants.mode.empty() ? said : grants.mode);
+}
+
 HttpResponse AuthRefusal(const Status& status) {
   const int code = AuthHttpStatus(status);
   const char* const name = code == 401 ? "Unauthorized: " : "Forbidden: ";

@@ -7,6 +7,7 @@
 
 #include "controller/http/http_types.h"
 #include "controller/ops/auth.h"
+#include "controller/room/room_policy.h"
 
 namespace sluice::controller {
 
@@ -29,6 +30,10 @@ class RequestAuth {
   Authority authority_;
   Clock now_;
 };
+
+/// What a room is for, if it is who sent the request that comes first: as their token says, or else
+/// as they do. TypeError when that is nothing that we know.
+Result<RoomKind> WantedKind(const Grants& grants, const std::string& said);
 
 /// The answer to a request that may not be made: 401 or 403 with the reason.
 HttpResponse AuthRefusal(const Status& status);

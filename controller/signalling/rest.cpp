@@ -90,10 +90,8 @@ bool Allows(Route route, std::string_view method) {
   return route != Route::kNone && method == AllowedMethod(route);
 }
 
-/// The address of "192.0.2.1:443" or "[2001:db8::1]:443"; "" when it is none.
-std::string IpOf(const std::string& remote) {
-  std::string text = remote.substr(0, remote.rfind(':'));
-  if (text.size() > 2 && text.front() == '[') text = text.substr(1, text.size() - 2);
+/// An address in the form in which the worker compares them; "" when it is none.
+std::string CanonicalIp(const std::string& text) {
   const std::optional<IpAddress> ip = IpAddress::Parse(text);
   return ip ? ip->ToString() : "";
 }
@@ -163,7 +161,9 @@ bool IsTemporary(const Status& status) {
 
 HttpResponse ErrorResponse(const Status& status) {
   HttpResponse response;
-  response.status = status.code() == absl::StatusCode::kInvalidArgument ? 400 : 500;
+  response.status = 500;
+  if (status.code() == absl::StatusCode::kInvalidArgument) response.status = 400;
+  if (status.code() == absl::StatusCode::kPermissionDenied) response.status = 403;
   if (IsTemporary(status)) {
     response.status = 503;
     response.headers.emplace_back("Retry-After", kRetryAfterSeconds);
@@ -234,7 +234,8 @@ Task<HttpResponse> RestApi::Respond(HttpRequest request) {
   call.grants = *std::move(grants);
   if (auto refused = Refuse(call)) co_return *std::move(refused);
   if (Status valid = CheckId("roomId", call.path[1]); !valid.ok()) co_return ErrorResponse(valid);
-  Result<std::shared_ptr<Room>> room = co_await rooms_->GetOrCreate(call.path[1]);
+  const RoomWish wish{call.request.source, 0};
+  Result<std::shared_ptr<Room>> room = co_await rooms_->GetOrCreate(call.path[1], wish);
   if (!room.ok()) co_return ErrorResponse(room.status());
   call.room = *std::move(room);
   co_return co_await Dispatch(std::move(call));
@@ -298,11 +299,15 @@ HttpResponse RestApi::CreateBroadcaster(const Call& call) {
   if (!version.ok()) return ErrorResponse(version.status());
   Result<std::optional<RtpCapabilities>> capabilities = OptionalCapabilities(call.body, kPrefix);
   if (!capabilities.ok()) return ErrorResponse(capabilities.status());
+  const Result<std::string> mode = OptionalString(call.body, "mode", kPrefix);
+  if (!mode.ok()) return ErrorResponse(mode.status());
+  const Result<RoomKind> kind = WantedKind(call.grants, *mode);
+  if (!kind.ok()) return ErrorResponse(kind.status());
 
   json::object device{{"flag", "broadcaster"}, {"name", *device_name}};
   if (!version->empty()) device["version"] = *version;
   const Result<std::shared_ptr<Participant>> broadcaster = call.room->CreateBroadcaster(
-      *id, *std::move(name), json::serialize(device), *std::move(capabilities));
+      *id, *std::move(name), json::serialize(device), *std::move(capabilities), *kind);
   if (!broadcaster.ok()) return ErrorResponse(broadcaster.status());
   (*broadcaster)->owner = {call.request.client_ip, RandomText(kSecretLength)};
   return JsonResponse(json::object{{"peers", PeersFor(**broadcaster, *call.room)},
@@ -310,7 +315,7 @@ HttpResponse RestApi::CreateBroadcaster(const Call& call) {
 }
 
 Task<HttpResponse> RestApi::DeleteBroadcaster(Call call) {
-  co_await call.room->DeleteBroadcaster(call.broadcaster);
+  co_await call.room->DeleteBroadcaster(call.broadcaster, /*for_good=*/true);
   co_return TextResponse(200, "broadcaster deleted");
 }
 
@@ -349,9 +354,9 @@ Task<HttpResponse> RestApi::CreateTransport(Call call) {
   request.rtcp_mux = *rtcp_mux;
   request.comedia = *comedia;
   request.source_only = !pinned->empty();
-  const std::string client = IpOf(call.request.remote);
+  const std::string client = CanonicalIp(call.request.client_ip);
   if (request.source_only) {
-    request.source_ip = IpAddress::Parse(*pinned)->ToString();
+    request.source_ip = CanonicalIp(*pinned);
     request.may_receive = request.source_ip == client;
   } else {
     request.source_ip = client;

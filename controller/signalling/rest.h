@@ -25,6 +25,8 @@ class RestApi {
 
   Task<HttpResponse> Respond(HttpRequest request);
 
+  const TransportQuota& quota() const { return quota_; }
+
  private:
   struct Call;
 
@@ -50,7 +52,8 @@ class RestApi {
 bool IsTemporary(const Status& status);
 /// What an answer 503 tells the client to wait.
 inline constexpr const char* kRetryAfterSeconds = "2";
-/// An error as the API shows it: 400 for a TypeError, 503 when it is temporary, 500 otherwise; the
+/// An error as the API shows it: 400 for a TypeError, 403 for what is somebody else's to do, 503
+/// when it is temporary, 500 otherwise; the
 /// message as the reason phrase, "<Class>: <message>" as the body.
 HttpResponse ErrorResponse(const Status& status);
 

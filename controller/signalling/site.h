@@ -39,6 +39,7 @@ class Site : public HttpService {
   Task<UpgradeDecision> Upgrade(HttpRequest request) override;
 
   const Counters& counters() const { return counters_; }
+  const TransportQuota& quota() const { return rest_.quota(); }
 
  private:
   void CountRefusal(int status);

@@ -21,13 +21,13 @@ void GiveBack(Count* counts, const std::string& key) {
 Result<TransportQuota::Place> TransportQuota::Take(const std::string& broadcaster,
                                                    const std::string& source) {
   if (IsFull(counts_->broadcasters, broadcaster, limits_.per_broadcaster)) {
-    ++refused_;
+    ++refused_.per_broadcaster;
     return absl::ResourceExhaustedError(
         "the broadcaster has " + std::to_string(limits_.per_broadcaster) +
         " transports already, which is the most (maxTransportsPerBroadcaster)");
   }
   if (IsFull(counts_->sources, source, limits_.per_source)) {
-    ++refused_;
+    ++refused_.per_source;
     return absl::ResourceExhaustedError(
         "this address has " + std::to_string(limits_.per_source) +
         " broadcasters' transports already, which is the most (maxTransportsPerIp)");

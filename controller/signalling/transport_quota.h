@@ -27,7 +27,12 @@ class TransportQuota {
   /// A place for a transport that will be made. Error names the limit that is reached.
   Result<Place> Take(const std::string& broadcaster, const std::string& source);
 
-  uint64_t refused() const { return refused_; }
+  /// Transports refused, by the limit that it was.
+  struct Refused {
+    uint64_t per_broadcaster = 0;
+    uint64_t per_source = 0;
+  };
+  const Refused& refused() const { return refused_; }
 
  private:
   struct Counts {
@@ -37,7 +42,7 @@ class TransportQuota {
 
   Limits limits_;
   std::shared_ptr<Counts> counts_ = std::make_shared<Counts>();  ///< places may outlive us
-  uint64_t refused_ = 0;
+  Refused refused_;
 };
 
 }  // namespace sluice::controller

@@ -171,6 +171,10 @@ ConsumerLayersChanged DecodeLayers(const FBS::Consumer::LayersChangeNotification
   return event;
 }
 
+PlainPeerMoved DecodePeer(const FBS::Transport::Tuple& tuple) {
+  return {Text(tuple.remote_ip()), tuple.remote_port()};
+}
+
 AudioVolumes DecodeVolumes(const FBS::AudioLevelObserver::VolumesNotification& body) {
   AudioVolumes event;
   for (const auto* volume : *body.volumes()) {
@@ -198,6 +202,16 @@ std::optional<WorkerEvent> DecodeEvent(const FBS::Notification::Notification& no
     case Event::WEBRTCTRANSPORT_DTLS_STATE_CHANGE:
       if (const auto* body = notification.body_as_WebRtcTransport_DtlsStateChangeNotification()) {
         return DtlsStateChanged{static_cast<DtlsState>(body->dtls_state())};
+      }
+      return std::nullopt;
+    case Event::PLAINTRANSPORT_TUPLE:
+      if (const auto* body = notification.body_as_PlainTransport_TupleNotification()) {
+        return DecodePeer(*body->tuple());
+      }
+      return std::nullopt;
+    case Event::PLAINTRANSPORT_RTCP_TUPLE:
+      if (const auto* body = notification.body_as_PlainTransport_RtcpTupleNotification()) {
+        return DecodePeer(*body->tuple());
       }
       return std::nullopt;
     case Event::PRODUCER_SCORE:

@@ -404,16 +404,19 @@ Task<Status> MediaWorker::RequestKeyFrame(std::string consumer_id) {
   return Call(Method::CONSUMER_REQUEST_KEY_FRAME, std::move(consumer_id), {});
 }
 
-Task<Result<uint64_t>> MediaWorker::RtpBytesReceived(std::string transport_id) {
+Task<Result<TransportTraffic>> MediaWorker::Traffic(std::string transport_id) {
   Body none;
   const Result<WorkerResponse> response =
       co_await Ask(Method::TRANSPORT_GET_STATS, std::move(transport_id), std::move(none));
   if (!response.ok()) co_return response.status();
+  const auto read = [](const FBS::Transport::Stats& stats) {
+    return TransportTraffic{stats.bytes_received(), stats.rtp_bytes_received()};
+  };
   if (const auto* plain = response->message->body_as_PlainTransport_GetStatsResponse()) {
-    co_return plain->base()->rtp_bytes_received();
+    co_return read(*plain->base());
   }
   if (const auto* webrtc = response->message->body_as_WebRtcTransport_GetStatsResponse()) {
-    co_return webrtc->base()->rtp_bytes_received();
+    co_return read(*webrtc->base());
   }
   co_return Error("the worker answered without stats");
 }

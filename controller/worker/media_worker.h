@@ -104,8 +104,7 @@ class MediaWorker : public std::enable_shared_from_this<MediaWorker> {
 
   /// Everything that the worker has counted since it started (docs/metrics.md).
   Task<Result<WorkerCounters>> GetCounters();
-  /// Bytes of media that a transport has received, without RTCP and retransmissions.
-  Task<Result<uint64_t>> RtpBytesReceived(std::string transport_id);
+  Task<Result<TransportTraffic>> Traffic(std::string transport_id);
   /// Stats as the room API shows them (§2.5): arrays of flat objects.
   Task<Result<boost::json::array>> TransportStats(std::string id);
   Task<Result<boost::json::array>> ProducerStats(std::string id);

@@ -124,9 +124,7 @@ Task<Status> WorkerTransport::SetMaxIncomingBitrate(uint64_t bps) {
 Task<Status> WorkerTransport::EnableBandwidthTrace() {
   return worker()->EnableBandwidthTrace(id());
 }
-Task<Result<uint64_t>> WorkerTransport::RtpBytesReceived() {
-  return worker()->RtpBytesReceived(id());
-}
+Task<Result<TransportTraffic>> WorkerTransport::Traffic() { return worker()->Traffic(id()); }
 Task<Result<boost::json::array>> WorkerTransport::Stats() { return worker()->TransportStats(id()); }
 
 Task<Result<WorkerTransport::ProducerMade>> WorkerTransport::Produce(

@@ -94,7 +94,7 @@ class WorkerTransport : public WorkerObject {
   Task<Result<IceParameters>> RestartIce();
   Task<Status> SetMaxIncomingBitrate(uint64_t bps);
   Task<Status> EnableBandwidthTrace();
-  Task<Result<uint64_t>> RtpBytesReceived();
+  Task<Result<TransportTraffic>> Traffic();
   Task<Result<boost::json::array>> Stats();
 
   struct ProducerMade {

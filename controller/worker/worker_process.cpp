@@ -34,6 +34,8 @@ using std::chrono::milliseconds;
 /// The worker checks only that the variable exists; the protocol it speaks is that of this version.
 constexpr const char* kProtocolVersion = "MEDIASOUP_VERSION=3.27.1";
 constexpr const char* kRoomChannel = "MEDIASOUP_CHANNEL_FD=3";
+/// The worker is not to outlive us, whatever state it is in.
+constexpr const char* kEndWithParent = "SLUICE_END_WITH_PARENT=1";
 constexpr int kWorkerReadFd = 3;  // of the room protocol: both ways
 constexpr int kWorkerWriteFd = 4;
 /// Duplicates land above the descriptors that the child gets.
@@ -196,10 +198,12 @@ std::vector<char*> WorkerEnvironment(PipeProtocol protocol) {
     const std::string_view text = *entry;
     if (text.starts_with("MEDIASOUP_VERSION=")) continue;
     if (text.starts_with("MEDIASOUP_CHANNEL_FD=")) continue;
+    if (text.starts_with("SLUICE_END_WITH_PARENT=")) continue;
     env.push_back(*entry);
   }
   env.push_back(
       const_cast<char*>(protocol == PipeProtocol::kRoom ? kRoomChannel : kProtocolVersion));
+  env.push_back(const_cast<char*>(kEndWithParent));
   env.push_back(nullptr);
   return env;
 }

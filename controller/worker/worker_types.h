@@ -90,6 +90,12 @@ struct PlainTransportInfo {
   std::optional<uint16_t> rtcp_port;  ///< absent with rtcp-mux
 };
 
+/// What has come in to a transport, bytes.
+struct TransportTraffic {
+  uint64_t received = 0;      ///< of anything
+  uint64_t rtp_received = 0;  ///< of media, without RTCP and retransmissions
+};
+
 struct ConsumerScore {
   uint8_t score = 0;           ///< 0..10, of what we send
   uint8_t producer_score = 0;  ///< of the producer stream sent now
@@ -167,9 +173,15 @@ struct BandwidthEstimate {
   friend bool operator==(const BandwidthEstimate&, const BandwidthEstimate&) = default;
 };
 
+/// A plain transport has learned, or was taken by, another address to send to.
+struct PlainPeerMoved {
+  std::string ip;
+  uint16_t port = 0;
+};
+
 using WorkerEvent =
     std::variant<IceStateChanged, DtlsStateChanged, ProducerScoreChanged, ConsumerScoreChanged,
                  ConsumerLayersChanged, ConsumerProducerPaused, ConsumerProducerResumed,
-                 ConsumerProducerClosed, AudioVolumes, BandwidthEstimate>;
+                 ConsumerProducerClosed, AudioVolumes, BandwidthEstimate, PlainPeerMoved>;
 
 }  // namespace sluice::controller

@@ -1,82 +1,19 @@
 // `sluice` as a process: what has to hold whatever its surroundings do.
 #include <catch2/catch.hpp>
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
-#include <chrono>
 #include <csignal>
 #include <string>
-#include <thread>
-#include <vector>
 
 #include "common/fd.h"
 #include "tests/integration/child_process.h"
+#include "tests/integration/controller_program.h"
 
 namespace sluice {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-using std::chrono::milliseconds;
-
-sockaddr_in Loopback(uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(port);
-  return address;
-}
-
-/// A TCP port that nobody listens on.
-uint16_t FreePort() {
-  const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address = Loopback(0);
-  socklen_t size = sizeof(address);
-  REQUIRE(bind(socket.get(), reinterpret_cast<sockaddr*>(&address), size) == 0);
-  REQUIRE(getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
-  return ntohs(address.sin_port);
-}
-
-/// The controller with one worker on ports of its own.
-class Controller {
- public:
-  explicit Controller(int output)
-      : port_(FreePort()),
-        process_({SLUICE_BIN, "--listenPort=0", "--plainListenPort=" + std::to_string(port_),
-                  "--numWorkers=1", "--rtcIp=127.0.0.1", "--rtcPort=0"},
-                 [output] { dup2(output, 1); }) {}
-
-  /// The answer to a request, once the controller listens; "" when it does not in time.
-  std::string Get(const std::string& path) const {
-    const auto give_up = Clock::now() + milliseconds(kTimeoutMs);
-    while (Clock::now() < give_up) {
-      const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-      const sockaddr_in address = Loopback(port_);
-      if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) !=
-          0) {
-        std::this_thread::sleep_for(milliseconds(20));
-        continue;
-      }
-      const std::string request = "GET " + path +
-                                  " HTTP/1.1\r\nHost: localhost:" + std::to_string(port_) +
-                                  "\r\nConnection: close\r\n\r\n";
-      REQUIRE(send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL) ==
-              static_cast<ssize_t>(request.size()));
-      return ReadBytes(socket.get(), 1'000'000);
-    }
-    return "";
-  }
-
-  ChildProcess& process() { return process_; }
-
- private:
-  uint16_t port_;
-  ChildProcess process_;
-};
 
 TEST_CASE("a controller whose output nobody reads serves, and ends when told to") {
   const FullPipe output;

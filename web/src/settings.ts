@@ -81,7 +81,11 @@ export function socketUrl(settings: Settings): string {
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
   url.pathname = '/protoo';
   url.hash = '';
-  const query = new URLSearchParams({ roomId: settings.roomId, peerId: settings.peerId });
+  const query = new URLSearchParams({
+    roomId: settings.roomId,
+    peerId: settings.peerId,
+    mode: settings.mode, // what the room is for, if we come first
+  });
   if (settings.token) query.set('token', settings.token);
   url.search = query.toString();
   return url.toString();

@@ -61,6 +61,7 @@ Offset<void> MakePlainStats(FlatBufferBuilder& builder, const char* id, uint64_t
   const auto name = builder.CreateString(id);
   FBS::Transport::StatsBuilder stats(builder);
   stats.add_transport_id(name);
+  stats.add_bytes_received(rtp_bytes);
   stats.add_rtp_bytes_received(rtp_bytes);
   const auto base = stats.Finish();
   const auto tuple = FBS::Transport::CreateTupleDirect(builder, "127.0.0.1", kRtpPort);
@@ -171,6 +172,18 @@ void FakeWorker::NotifyDtlsState(const std::string& transport_id,
   const auto body = FBS::Notification::CreateNotificationDirect(
       builder, transport_id.c_str(), FBS::Notification::Event::WEBRTCTRANSPORT_DTLS_STATE_CHANGE,
       FBS::Notification::Body::WebRtcTransport_DtlsStateChangeNotification, change.Union());
+  SendMessage(builder, FBS::Message::Body::Notification, body.Union());
+}
+
+void FakeWorker::NotifyTuple(const std::string& transport_id, const std::string& ip,
+                             uint16_t port) {
+  FlatBufferBuilder builder;
+  const auto tuple =
+      FBS::Transport::CreateTupleDirect(builder, "127.0.0.1", kRtpPort, ip.c_str(), port);
+  const auto learned = FBS::PlainTransport::CreateTupleNotification(builder, tuple);
+  const auto body = FBS::Notification::CreateNotificationDirect(
+      builder, transport_id.c_str(), FBS::Notification::Event::PLAINTRANSPORT_TUPLE,
+      FBS::Notification::Body::PlainTransport_TupleNotification, learned.Union());
   SendMessage(builder, FBS::Message::Body::Notification, body.Union());
 }
 

@@ -36,6 +36,8 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
   void NotifyIceState(const std::string& transport_id, FBS::WebRtcTransport::IceState state);
 
   void NotifyDtlsState(const std::string& transport_id, FBS::WebRtcTransport::DtlsState state);
+  /// A plain transport's peer is at that address.
+  void NotifyTuple(const std::string& transport_id, const std::string& ip, uint16_t port);
   void NotifyScore(const std::string& consumer_id, uint8_t score);
 
   size_t Count(FBS::Request::Method method) const;

@@ -153,5 +153,33 @@ TEST_CASE("connections: all are closed at the end") {
   CHECK(fixture.table.size() == 0);
 }
 
+TEST_CASE("connections: a proxy's counts for whom its requests are from") {
+  TableFixture fixture({.max_connections_per_source = 2, .max_held_per_source = 100});
+  std::vector<std::unique_ptr<ConnectionTable::Entry>> proxied;
+  for (int i = 0; i < 5; ++i) {
+    proxied.push_back(fixture.Admit("proxied" + std::to_string(i), ""));  // no limit of one source
+    REQUIRE(proxied.back());
+    fixture.Set(proxied.back(), Phase::kServing);
+    CHECK(proxied.back()->Hold(60, fixture.now));
+  }
+  CHECK(proxied[0]->MoveTo("198.51.100.1"));
+  CHECK(proxied[0]->MoveTo("198.51.100.1"));
+  CHECK(proxied[1]->Hold(10, fixture.now));
+  CHECK(proxied[1]->MoveTo("198.51.100.1"));
+  CHECK_FALSE(proxied[2]->MoveTo("198.51.100.1"));
+  CHECK(fixture.table.counters().refused_source_full == 1);
+  CHECK(proxied[2]->MoveTo("198.51.100.2"));
+  CHECK_FALSE(fixture.Admit("direct", "198.51.100.1"));
+  // What it holds counts there as well.
+  CHECK(proxied[1]->Hold(50, fixture.now));
+  CHECK(fixture.table.counters().evicted_held_source == 1);
+  CHECK(fixture.closed == Names{"proxied0"});
+  // One that is idle makes way.
+  fixture.Set(proxied[1], Phase::kIdle);
+  CHECK(proxied[3]->MoveTo("198.51.100.1"));
+  CHECK(proxied[4]->MoveTo("198.51.100.1"));
+  CHECK(fixture.closed == Names{"proxied0", "proxied1"});
+}
+
 }  // namespace
 }  // namespace sluice::controller

@@ -41,6 +41,7 @@ struct Echo : HttpService {
     HttpResponse response;
     response.content_type = request.path == "/page" ? "text/html; charset=utf-8" : "text/plain";
     response.body = request.method + " " + request.path + " " + request.body;
+    from = request.client_ip + " " + request.source;
     co_return response;
   }
   Task<UpgradeDecision> Upgrade(HttpRequest /*request*/) override {
@@ -50,6 +51,7 @@ struct Echo : HttpService {
     co_return decision;
   }
   std::shared_ptr<Session> session;
+  std::string from;  ///< who sent the last request
 };
 
 /// A TCP client that keeps what it receives.
@@ -92,7 +94,8 @@ HttpLimits PatientLimits() {
 }
 
 struct ServerFixture {
-  explicit ServerFixture(const HttpLimits& limits) : server(context.get_executor(), &echo, limits) {
+  explicit ServerFixture(const HttpLimits& limits, TrustedProxies proxies = {})
+      : server(context.get_executor(), &echo, limits, {}, std::move(proxies)) {
     port = *server.Listen("127.0.0.1", 0, nullptr);
   }
   ~ServerFixture() {
@@ -305,6 +308,67 @@ TEST_CASE("http: foreign pages and rebound names are refused at the door") {
   CHECK(fixture.server.access_counters().refused_origins == 3);
   CHECK(fixture.server.access_counters().refused_hosts == 1);
   CHECK_FALSE(fixture.echo.session);
+}
+
+TEST_CASE("http: a client behind a trusted proxy is itself, one that only says so is not") {
+  HttpLimits limits = PatientLimits();
+  limits.max_connections_per_ip = 1;
+  const auto ask = [](ServerFixture& fixture, const std::string& fields) {
+    const auto client = fixture.Connect();
+    client->Send("GET / HTTP/1.1\r\nHost: localhost\r\n" + fields + "\r\n");
+    REQUIRE(test::RunUntil(fixture.context, [&] { return client->Has("\r\n\r\n"); }));
+    return client;
+  };
+  SECTION("trusted") {
+    ServerFixture fixture(limits, *TrustedProxies::Parse({"127.0.0.1"}));
+    const auto one =
+        ask(fixture, "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-For: 198.51.100.1\r\n");
+    CHECK(fixture.echo.from == "198.51.100.1 198.51.100.1");
+    const auto two = ask(fixture, "X-Forwarded-For: 2001:db8:1:2::3\r\n");
+    CHECK(fixture.echo.from == "2001:db8:1:2::3 2001:db8:1:2::");
+    // Its connections are not the proxy's: the second of an address takes the place of the first.
+    const auto three = ask(fixture, "X-Forwarded-For: 198.51.100.1\r\n");
+    CHECK(three->Has("HTTP/1.1 200"));
+    CHECK(test::RunUntil(fixture.context, [&] { return one->ended; }));
+    CHECK_FALSE(two->ended);
+  }
+  SECTION("trusted, and the address has as many WebSockets as it may") {
+    ServerFixture fixture(limits, *TrustedProxies::Parse({"127.0.0.0/8"}));
+    const auto socket = ask(fixture,
+                            "X-Forwarded-For: 198.51.100.1\r\nConnection: Upgrade\r\nUpgrade: "
+                            "websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                            "Sec-WebSocket-Version: 13\r\n");
+    CHECK(socket->Has("HTTP/1.1 101"));
+    REQUIRE(fixture.Until([&] { return fixture.echo.session && fixture.echo.session->link; }));
+    fixture.echo.session->link->Keep();
+    const auto refused = ask(fixture, "X-Forwarded-For: 198.51.100.1\r\n");
+    CHECK(refused->Has("HTTP/1.1 503"));
+    CHECK(refused->Has("Retry-After: "));
+    CHECK(refused->Has("maxConnectionsPerIp"));
+    CHECK(fixture.server.request_counters().over_limit == 1);
+    CHECK(ask(fixture, "X-Forwarded-For: 198.51.100.2\r\n")->Has("HTTP/1.1 200"));
+  }
+  SECTION("not trusted") {
+    ServerFixture fixture(limits);
+    ask(fixture, "X-Forwarded-For: 198.51.100.1\r\n");
+    CHECK(fixture.echo.from == "127.0.0.1 127.0.0.1");
+  }
+}
+
+TEST_CASE("http: what is refused before anybody sees it is counted") {
+  HttpLimits limits = PatientLimits();
+  limits.max_body = 10;
+  ServerFixture fixture(limits);
+  for (const std::string request :
+       {std::string("hello\r\n\r\n"), std::string("GET / HTTP/1.1\r\n\r\n"),
+        "GET / HTTP/1.1\r\nHost: localhost\r\nX: " + std::string(20'000, 'x') + "\r\n\r\n",
+        std::string("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 11\r\n\r\n")}) {
+    const auto client = fixture.Connect();
+    client->Send(request);
+    REQUIRE(test::RunUntil(fixture.context, [&] { return client->ended; }));
+  }
+  CHECK(fixture.server.request_counters().malformed == 2);
+  CHECK(fixture.server.request_counters().too_large == 2);
 }
 
 TEST_CASE("websocket: messages, and one that is too long") {

@@ -112,26 +112,29 @@ TEST_CASE_METHOD(RoomFixture, "REST: a broadcaster publishes the way ffmpeg.sh d
 }
 
 TEST_CASE_METHOD(RoomFixture, "REST: a plain transport belongs to the address that asked for it") {
-  REQUIRE(Rest("POST", kBroadcasters, kValidBroadcaster).status == 200);
+  const HttpResponse broadcaster = Rest("POST", kBroadcasters, kValidBroadcaster);
+  REQUIRE(broadcaster.status == 200);
+  caller.secret = json::parse(broadcaster.body).at("secret").as_string().c_str();
   const auto& asked = launcher.workers.back()->plain_protection;
-  REQUIRE(Rest("POST", kTransports, R"({"type":"plain"})", "203.0.113.5:40123").status == 200);
+  caller.address = "203.0.113.5";
+  REQUIRE(Rest("POST", kTransports, R"({"type":"plain"})").status == 200);
   CHECK(asked.source_ip == "203.0.113.5");
   CHECK_FALSE(asked.source_only);
   CHECK(asked.source_receives);
   CHECK(asked.relock);
   CHECK(asked.receiver_timeout == 30'000);
   CHECK(asked.public_destinations);
-  REQUIRE(Rest("POST", kTransports, R"({"type":"plain"})", "[2001:db8::7]:443").status == 200);
+  caller.address = "2001:db8::7";
+  REQUIRE(Rest("POST", kTransports, R"({"type":"plain"})").status == 200);
   CHECK(asked.source_ip == "2001:db8::7");
-  REQUIRE(
-      Rest("POST", kTransports, R"({"type":"plain","remoteIp":"192.0.2.9"})", "203.0.113.5:40123")
-          .status == 200);
+  caller.address = "203.0.113.5";
+  REQUIRE(Rest("POST", kTransports, R"({"type":"plain","remoteIp":"192.0.2.9"})").status == 200);
   CHECK(asked.source_ip == "192.0.2.9");
   CHECK(asked.source_only);
 
   // A stranger cannot name a third party for media to go to.
   const HttpResponse named =
-      Rest("POST", kTransports, R"({"type":"plain","remoteIp":"192.0.2.9"})", "203.0.113.5:40123");
+      Rest("POST", kTransports, R"({"type":"plain","remoteIp":"192.0.2.9"})");
   const std::string transport =
       kTransports + "/" + json::parse(named.body).at("id").as_string().c_str();
   const HttpResponse produced =

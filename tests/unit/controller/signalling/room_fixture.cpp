@@ -16,6 +16,9 @@ RoomSettings MakeSettings(const RoomFixture::Options& options) {
   settings.empty_timeout = options.empty_timeout;
   settings.broadcaster_timeout = options.broadcaster_timeout;
   settings.plain_listen.ip = "127.0.0.1";
+  settings.unused_transport_timeout = options.unused_transport_timeout;
+  settings.stage_grace = options.stage_grace;
+  settings.max_consumer_replicas = options.max_consumer_replicas;
   return settings;
 }
 
@@ -67,7 +70,7 @@ const json::object* FakeClient::Response(int id) const {
 
 RoomFixture::RoomFixture(const Options& options)
     : pool(context.get_executor(), &launcher, {1, {}}),
-      rooms(context.get_executor(), &pool, MakeSettings(options), 10),
+      rooms(context.get_executor(), &pool, MakeSettings(options), options.limits),
       rest(&rooms, options.auth),
       gateway(context.get_executor(), &rooms, options.protoo, options.auth) {
   pool.set_on_died(
@@ -87,29 +90,33 @@ void RoomFixture::Settle() {
 }
 
 HttpResponse RoomFixture::Rest(const std::string& method, const std::string& target,
-                               const std::string& body, const std::string& remote) {
+                               const std::string& body) {
   HttpRequest request;
   request.method = method;
-  request.remote = remote;
   ParseTarget(target, &request);
   request.content_type = "application/json";
   request.body = body;
   request.client_ip = caller.address;
+  request.source = caller.address;
   request.broadcaster_secret = caller.secret;
   if (!caller.token.empty()) request.authorization = "Bearer " + caller.token;
   return Await(rest.Respond(std::move(request)));
 }
 
-UpgradeDecision RoomFixture::Upgrade(const std::string& room_id, const std::string& peer_id) {
+UpgradeDecision RoomFixture::Upgrade(const std::string& room_id, const std::string& peer_id,
+                                     const std::string& query) {
   HttpRequest request;
-  ParseTarget("/?peerId=" + peer_id + "&roomId=" + room_id + "&token=" + caller.token, &request);
+  ParseTarget("/?peerId=" + peer_id + "&roomId=" + room_id + "&token=" + caller.token + query,
+              &request);
   request.websocket_protocols = "protoo";
   request.client_ip = caller.address;
+  request.source = caller.address;
   return Await(gateway.Upgrade(std::move(request)));
 }
 
-FakeClient RoomFixture::Connect(const std::string& room_id, const std::string& peer_id) {
-  const UpgradeDecision decision = Upgrade(room_id, peer_id);
+FakeClient RoomFixture::Connect(const std::string& room_id, const std::string& peer_id,
+                                const std::string& query) {
+  const UpgradeDecision decision = Upgrade(room_id, peer_id, query);
   FakeClient client;
   client.session = std::static_pointer_cast<ProtooSession>(decision.session);
   REQUIRE(client.session);

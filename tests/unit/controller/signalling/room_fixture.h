@@ -76,6 +76,10 @@ class RoomFixture {
     bool keep_for_broadcasters = true;
     std::chrono::milliseconds empty_timeout{60'000};
     std::chrono::milliseconds broadcaster_timeout{15'000};
+    std::chrono::milliseconds unused_transport_timeout{60'000};
+    std::chrono::milliseconds stage_grace{30'000};
+    int max_consumer_replicas = 0;
+    RoomRegistry::Limits limits{10, 0};
     ProtooLimits protoo = {};
     RequestAuth auth = {};
   };
@@ -90,9 +94,12 @@ class RoomFixture {
   ~RoomFixture();
 
   HttpResponse Rest(const std::string& method, const std::string& target,
-                    const std::string& body = "", const std::string& remote = "");
-  UpgradeDecision Upgrade(const std::string& room_id, const std::string& peer_id);
-  FakeClient Connect(const std::string& room_id, const std::string& peer_id);
+                    const std::string& body = "");
+  /// `query`: more of it, such as "&mode=live".
+  UpgradeDecision Upgrade(const std::string& room_id, const std::string& peer_id,
+                          const std::string& query = "");
+  FakeClient Connect(const std::string& room_id, const std::string& peer_id,
+                     const std::string& query = "");
   /// Sends a request and returns its response.
   boost::json::object Ask(FakeClient& client, const std::string& method,
                           const std::string& data = "{}");

@@ -24,7 +24,8 @@ TEST_CASE("quota: a broadcaster and an address have so many transports, until so
         std::string::npos);
   CHECK(TextOf(quota.Take("r/b", "192.0.2.1").status()).find("maxTransportsPerIp") !=
         std::string::npos);
-  CHECK(quota.refused() == 2);
+  CHECK(quota.refused().per_broadcaster == 1);
+  CHECK(quota.refused().per_source == 1);
   CHECK(quota.Take("r/b", "192.0.2.2").ok());
   places.erase(places.begin());
   CHECK(quota.Take("r/a", "192.0.2.1").ok());
