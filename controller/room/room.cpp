@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <tuple>
 #include <utility>
 #include <variant>
 
@@ -24,17 +23,6 @@ Task<void> EndLater(std::shared_ptr<PeerLink> link, std::chrono::milliseconds de
 }
 
 }  // namespace
-
-std::shared_ptr<Transport> ReceiveTransport(const Participant& peer) {
-  std::shared_ptr<Transport> best;
-  const auto rank = [](const Transport& transport) {
-    return std::tuple(transport.connected, transport.connecting, transport.number);
-  };
-  for (const auto& [id, transport] : peer.transports) {
-    if (transport->consuming && (!best || rank(*transport) > rank(*best))) best = transport;
-  }
-  return best;
-}
 
 Room::Room(std::string id, const asio::any_io_executor& executor, const RoomSettings& settings,
            int consumer_replicas)
@@ -149,9 +137,21 @@ Status Room::Join(const std::shared_ptr<Participant>& peer, std::string display_
   peer->joined = true;
   peer->display_name = std::move(display_name);
   peer->device = std::move(device);
-  peer->capabilities = std::move(capabilities);
+  peer->capabilities = ShareCapabilities(std::move(capabilities));
   peer->subscriber = std::make_shared<Subscriber>(weak_from_this(), peer);
   return absl::OkStatus();
+}
+
+std::shared_ptr<const RtpCapabilities> Room::ShareCapabilities(
+    std::optional<RtpCapabilities> capabilities) {
+  if (!capabilities) return nullptr;
+  std::erase_if(capability_sets_, [](const auto& set) { return set.expired(); });
+  for (const auto& known : capability_sets_) {
+    if (const auto set = known.lock(); set && *set == *capabilities) return set;
+  }
+  auto set = std::make_shared<const RtpCapabilities>(*std::move(capabilities));
+  capability_sets_.push_back(set);
+  return set;
 }
 
 void Room::AnnounceJoin(const std::shared_ptr<Participant>& peer) {
@@ -160,6 +160,25 @@ void Room::AnnounceJoin(const std::shared_ptr<Participant>& peer) {
     if (producer->owner_id != peer->id) GivePeer(peer, producer);
   }
   TellJoined(PeerJoined{peer->id, peer->display_name, peer->device}, peer.get());
+}
+
+void Room::GoOn(const std::shared_ptr<Participant>& peer) {
+  if (!peer->closed && peer->subscriber) peer->subscriber->Pump();
+}
+
+bool Room::IsBusy() const {
+  return !closed_ && std::any_of(shards_.begin(), shards_.end(),
+                                 [](const auto& shard) { return shard->IsBusy(); });
+}
+
+Task<void> Room::Calm(std::shared_ptr<Room> self) {
+  while (self->IsBusy()) {
+    const std::vector<std::shared_ptr<Shard>> shards = self->shards_;
+    for (const std::shared_ptr<Shard>& shard : shards) {
+      co_await shard->worker->Calm();
+      co_await shard->bulk->Calm();
+    }
+  }
 }
 
 void Room::ChangeDisplayName(const std::shared_ptr<Participant>& peer, std::string display_name) {

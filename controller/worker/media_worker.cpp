@@ -138,6 +138,8 @@ const std::string& MediaWorker::webrtc_server_id() const { return shared_->webrt
 void MediaWorker::set_webrtc_server_id(std::string id) {
   shared_->webrtc_server_id = std::move(id);
 }
+bool MediaWorker::IsBusy() const { return WorkerChannel::IsBusy(*lane_); }
+Task<void> MediaWorker::Calm() const { return WorkerChannel::Calm(lane_); }
 int& MediaWorker::room_count() { return shared_->room_count; }
 
 void MediaWorker::Subscribe(const std::string& id, EventHandler handler) {
@@ -353,9 +355,9 @@ Task<Status> MediaWorker::ResumeProducer(std::string id) {
 }
 
 Task<Result<ConsumeResult>> MediaWorker::Consume(std::string transport_id, ConsumeOptions options) {
-  Body body = [options](FlatBufferBuilder& builder) {
-    const auto rtp = Encode(builder, options.parameters);
-    const auto encodings = Encode(builder, options.consumable_encodings);
+  Body body = [options = std::move(options)](FlatBufferBuilder& builder) {
+    const auto rtp = Encode(builder, *options.parameters, options.mid, options.encodings);
+    const auto encodings = Encode(builder, options.consumable->encodings);
     return Finish(
         Kind::Transport_ConsumeRequest,
         FBS::Transport::CreateConsumeRequestDirect(

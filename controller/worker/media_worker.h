@@ -59,6 +59,9 @@ class MediaWorker : public std::enable_shared_from_this<MediaWorker> {
   /// "" when its transports have sockets of their own.
   const std::string& webrtc_server_id() const;
   void set_webrtc_server_id(std::string id);
+  /// So many of this user's requests wait that it should make no more until Calm().
+  bool IsBusy() const;
+  Task<void> Calm() const;
   /// Rooms placed here, for least-loaded placement. Kept by the rooms.
   int& room_count();
 
