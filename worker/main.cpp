@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/heap_trimmer.h"
 #include "common/log.h"
 #include "common/version.h"
 #include "worker/channel/json/json_writer.h"
@@ -164,6 +165,7 @@ int RunRouterWorker(std::span<const char* const> arguments) {
 int Main(std::span<const char* const> arguments) {
   IgnoreSignals();
   RaiseDescriptorLimit();
+  ConfigureHeap();
   StderrLog stderr_log;
   Log::SetSink(&stderr_log);
   if (HasFlag(arguments, "--help") || HasFlag(arguments, "-h")) {

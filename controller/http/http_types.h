@@ -54,8 +54,8 @@ class WebSocketLink {
   /// The client has proven itself, by joining a room: from now on its connection is never closed to
   /// make room for others.
   virtual void Keep() {}
-  /// Reads no further message until Resume(), nor the client's end. What it goes on to send waits in
-  /// the kernel, then at the client.
+  /// Reads no further message until Resume(), nor the client's end. What it goes on to send waits
+  /// in the kernel, then at the client.
   virtual void Pause() {}
   virtual void Resume() {}
   /// So much waits to be sent that what can wait should: OnDrained() follows.

@@ -21,7 +21,6 @@ struct RtpCodecCapability {
   uint8_t channels = 1;     ///< audio only; 1 for video
   Parameters parameters;
   std::vector<RtcpFeedback> rtcp_feedback;
-  friend bool operator==(const RtpCodecCapability&, const RtpCodecCapability&) = default;
 };
 
 /// Direction of a header extension, seen from the owner of the capabilities.
@@ -36,13 +35,11 @@ struct RtpHeaderExtension {
   uint8_t preferred_id = 0;
   bool preferred_encrypt = false;
   RtpExtensionDirection direction = RtpExtensionDirection::kSendRecv;
-  friend bool operator==(const RtpHeaderExtension&, const RtpHeaderExtension&) = default;
 };
 
 struct RtpCapabilities {
   std::vector<RtpCodecCapability> codecs;
   std::vector<RtpHeaderExtension> header_extensions;
-  friend bool operator==(const RtpCapabilities&, const RtpCapabilities&) = default;
 };
 
 }  // namespace sluice::controller

@@ -17,10 +17,9 @@ const std::string& ConsumerPattern::In(Renderer render, const Producer& producer
 
 Result<std::shared_ptr<const ConsumerPattern>> Producer::PatternFor(
     const std::shared_ptr<const RtpCapabilities>& capabilities, bool enable_rtx) {
-  const auto known =
-      std::find_if(patterns_.begin(), patterns_.end(), [&](const auto& pattern) {
-        return pattern->capabilities == capabilities && pattern->enable_rtx == enable_rtx;
-      });
+  const auto known = std::find_if(patterns_.begin(), patterns_.end(), [&](const auto& pattern) {
+    return pattern->capabilities == capabilities && pattern->enable_rtx == enable_rtx;
+  });
   if (known != patterns_.end()) return *known;
   Result<RtpParameters> parameters =
       GetConsumerRtpParameters(*consumable, *capabilities, /*pipe=*/false, enable_rtx, 0);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <tuple>
 #include <utility>
 #include <variant>
 
@@ -15,6 +16,25 @@
 namespace sluice::controller {
 
 namespace {
+
+bool SameCodec(const RtpCodecCapability& a, const RtpCodecCapability& b) {
+  return std::tie(a.kind, a.mime_type, a.preferred_payload_type, a.clock_rate, a.channels,
+                  a.parameters, a.rtcp_feedback) ==
+         std::tie(b.kind, b.mime_type, b.preferred_payload_type, b.clock_rate, b.channels,
+                  b.parameters, b.rtcp_feedback);
+}
+
+bool SameExtension(const RtpHeaderExtension& a, const RtpHeaderExtension& b) {
+  return std::tie(a.kind, a.uri, a.preferred_id, a.preferred_encrypt, a.direction) ==
+         std::tie(b.kind, b.uri, b.preferred_id, b.preferred_encrypt, b.direction);
+}
+
+bool SameCapabilities(const RtpCapabilities& a, const RtpCapabilities& b) {
+  return std::equal(a.codecs.begin(), a.codecs.end(), b.codecs.begin(), b.codecs.end(),
+                    &SameCodec) &&
+         std::equal(a.header_extensions.begin(), a.header_extensions.end(),
+                    b.header_extensions.begin(), b.header_extensions.end(), &SameExtension);
+}
 
 /// Ends a peer's session later, holding what is needed until then.
 Task<void> EndLater(std::shared_ptr<PeerLink> link, std::chrono::milliseconds delay) {
@@ -147,7 +167,7 @@ std::shared_ptr<const RtpCapabilities> Room::ShareCapabilities(
   if (!capabilities) return nullptr;
   std::erase_if(capability_sets_, [](const auto& set) { return set.expired(); });
   for (const auto& known : capability_sets_) {
-    if (const auto set = known.lock(); set && *set == *capabilities) return set;
+    if (const auto set = known.lock(); set && SameCapabilities(*set, *capabilities)) return set;
   }
   auto set = std::make_shared<const RtpCapabilities>(*std::move(capabilities));
   capability_sets_.push_back(set);

@@ -103,8 +103,8 @@ Task<void> Room::WatchBroadcaster(std::shared_ptr<Room> self,
 std::vector<BroadcastPlan> Room::PlanBroadcasts() const {
   std::vector<BroadcastPlan> plans;
   for (const auto& [id, broadcaster] : broadcasters_) {
-    BroadcastPlan plan{id, broadcaster->display_name, broadcaster->device, {}, {},
-                       broadcaster->owner};
+    BroadcastPlan plan{id, broadcaster->display_name, broadcaster->device, {},
+                       {}, broadcaster->owner};
     if (broadcaster->capabilities) plan.capabilities = *broadcaster->capabilities;
     for (const auto& [transport_id, transport] : broadcaster->transports) {
       if (!transport->plain) continue;

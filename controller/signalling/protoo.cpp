@@ -138,6 +138,8 @@ ProtooSession::ProtooSession(const asio::any_io_executor& executor, std::shared_
       tasks_(executor),
       limits_(limits),
       request_rate_(limits.requests_per_second, limits.now()),
+      announcement_rate_((limits.requests_per_second + kAnnouncementPart - 1) / kAnnouncementPart,
+                         kAnnouncementBurst, limits.now()),
       refusal_rate_(limits.requests_per_second * kRefusalsPerRequest, limits.now()) {}
 
 ProtooSession::~ProtooSession() = default;
@@ -325,6 +327,13 @@ void ProtooSession::OnRequest(const json::object& message) {
     SendError(*id, kErrorForbidden, "this needs the permission " + known->second.any_of.Describe());
     return;
   }
+  if (known->second.announced && !announcement_rate_.Take(limits_.now())) {
+    SendError(*id, kErrorCode,
+              "too many changes that everybody is told of: at most " +
+                  std::to_string(kAnnouncementBurst) + " at once, and a tenth of " +
+                  std::to_string(limits_.requests_per_second) + " a second (maxRequestsPerSecond)");
+    return;
+  }
   Context context{room_, peer_, {}};
   if (const json::value* data = message.if_contains("data"); data && data->is_object()) {
     context.data = data->get_object();
@@ -369,8 +378,7 @@ void ProtooSession::OnResponse(const json::object& message) {
     return;
   }
   const json::value* reason = message.if_contains("errorReason");
-  request->answer(
-      Error(reason && reason->is_string() ? reason->get_string().c_str() : "refused"));
+  request->answer(Error(reason && reason->is_string() ? reason->get_string().c_str() : "refused"));
 }
 
 }  // namespace sluice::controller

@@ -71,6 +71,10 @@ class ProtooSession : public WebSocketEvents,
   /// Requests of the client that may be unanswered: then nothing more is read of it until half of
   /// them are answered. Its library sends a handful at once.
   static constexpr size_t kMaxClientRequests = 256;
+  /// Requests that everybody in the room is told of cost as much as there are people: they have a
+  /// tenth of the rate, with so many at once, which are all producers that a peer may have.
+  static constexpr uint32_t kAnnouncementPart = 10;
+  static constexpr uint32_t kAnnouncementBurst = 32;
 
   ProtooSession(const asio::any_io_executor& executor, std::shared_ptr<Room> room,
                 ProtooClient client, const ProtooLimits& limits);
@@ -111,6 +115,7 @@ class ProtooSession : public WebSocketEvents,
     Handler handler;
     bool needs_join;
     Permissions any_of = Permissions::All();  ///< what the client needs one of
+    bool announced = false;                   ///< everybody in the room is told of it
   };
   static const std::map<std::string, Method, std::less<>>& Methods();
 
@@ -161,11 +166,12 @@ class ProtooSession : public WebSocketEvents,
   std::shared_ptr<WebSocketLink> link_;
   TaskScope tasks_;  ///< requests of the client; they end with the connection
   size_t client_requests_ = 0;
-  bool paused_ = false;             ///< a task waits to have the client's messages read again
+  bool paused_ = false;            ///< a task waits to have the client's messages read again
   std::optional<Event> answered_;  ///< while there are too many: happens when half are answered
   ProtooLimits limits_;
   TokenBucket request_rate_;
-  TokenBucket refusal_rate_;  ///< answers "too many requests"
+  TokenBucket announcement_rate_;  ///< of these, those that everybody is told of
+  TokenBucket refusal_rate_;       ///< answers "too many requests"
   std::unordered_map<uint32_t, ServerRequest> server_requests_;
   std::unordered_map<std::string, uint32_t> offers_;  ///< requests by the consumer they offer
 };

@@ -120,15 +120,20 @@ struct MediaWorker::Shared {
 };
 
 MediaWorker::MediaWorker(int index, std::shared_ptr<WorkerChannel> channel)
-    : MediaWorker(std::make_shared<Shared>(Shared{index, std::move(channel), {}, 0, {}})) {}
+    : MediaWorker(std::make_shared<Shared>(Shared{index, std::move(channel), {}, 0, {}}),
+                  WorkerChannel::kBusy) {}
 
-MediaWorker::MediaWorker(std::shared_ptr<Shared> shared)
-    : shared_(std::move(shared)), channel_(shared_->channel), lane_(channel_->NewLane()) {}
+MediaWorker::MediaWorker(std::shared_ptr<Shared> shared, size_t busy)
+    : shared_(std::move(shared)), channel_(shared_->channel), lane_(channel_->NewLane(busy)) {}
 
 MediaWorker::~MediaWorker() = default;
 
 std::shared_ptr<MediaWorker> MediaWorker::ForUser() const {
-  return std::shared_ptr<MediaWorker>(new MediaWorker(shared_));
+  return std::shared_ptr<MediaWorker>(new MediaWorker(shared_, WorkerChannel::kBusy));
+}
+
+std::shared_ptr<MediaWorker> MediaWorker::ForBulk() const {
+  return std::shared_ptr<MediaWorker>(new MediaWorker(shared_, WorkerChannel::kBulkBusy));
 }
 
 int MediaWorker::index() const { return shared_->index; }

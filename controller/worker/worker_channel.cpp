@@ -16,7 +16,7 @@ namespace sluice::controller {
 namespace {
 
 constexpr size_t kReadChunk = 64 * 1024;
-constexpr size_t kBuilderSize = 4'096;        // bytes; grows when a request needs more
+constexpr size_t kBuilderSize = 4'096;       // bytes; grows when a request needs more
 constexpr size_t kKeptBuffer = 1024 * 1024;  // bytes of a buffer that are kept for later
 
 Status ToStatus(const FBS::Response::Response& response) {
@@ -43,6 +43,9 @@ struct WorkerChannel::Call {
 /// The requests of one caller.
 class WorkerLane {
  public:
+  explicit WorkerLane(size_t busy_at) : busy(busy_at) {}
+
+  const size_t busy;  // requests that wait
   std::deque<WorkerChannel::Call> waiting;
   size_t in_flight = 0;
   bool ready = false;  // has its place among the channel's ready lanes
@@ -51,8 +54,8 @@ class WorkerLane {
 
   /// To be called when requests have come or gone.
   void Weigh(const asio::any_io_executor& executor) {
-    if (!calm && waiting.size() >= WorkerChannel::kBusy) calm.emplace(executor);
-    if (calm && waiting.size() <= WorkerChannel::kBusy / 2) {
+    if (!calm && waiting.size() >= busy) calm.emplace(executor);
+    if (calm && waiting.size() <= busy / 2) {
       calm->Fire();
       calm.reset();
     }
@@ -156,7 +159,9 @@ void WorkerChannel::Answer(const Call& call, Result<WorkerResponse> result) {
   }
 }
 
-std::shared_ptr<WorkerLane> WorkerChannel::NewLane() { return std::make_shared<WorkerLane>(); }
+std::shared_ptr<WorkerLane> WorkerChannel::NewLane(size_t busy) {
+  return std::make_shared<WorkerLane>(busy);
+}
 
 Task<Result<WorkerResponse>> WorkerChannel::Request(std::shared_ptr<WorkerLane> lane,
                                                     FBS::Request::Method method,

@@ -62,9 +62,11 @@ class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
   static constexpr size_t kWindow = 64;
   /// Unsent bytes above which lanes wait. The pipe itself holds about 200 KiB.
   static constexpr size_t kSendAhead = 1024 * 1024;
-  /// Requests of one lane that wait from which on it is busy: whoever can wait asks for nothing more
-  /// until it is calm again, when half of them are left. Some 50 ms of work.
+  /// Requests of one lane that wait from which on it is busy: whoever can wait asks for nothing
+  /// more until it is calm again, when half of them are left. Some 50 ms of work.
   static constexpr size_t kBusy = 1'024;
+  /// The same of a lane for what is needed by the thousand, of which each peer has a few waiting.
+  static constexpr size_t kBulkBusy = 16 * kBusy;
   /// Requests of one lane that may wait; more are refused at once. Who asks IsBusy() never gets
   /// here: a room of 1,000 peers that all come at the same moment makes about 5,000.
   static constexpr size_t kMaxWaiting = 20'000;
@@ -79,7 +81,8 @@ class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
   /// Starts reading. `events` must outlive the channel or be cut off by Close().
   void Start();
 
-  std::shared_ptr<WorkerLane> NewLane();
+  /// One that is busy from so many waiting requests on.
+  std::shared_ptr<WorkerLane> NewLane(size_t busy = kBusy);
 
   /// Sends a request when it is its turn and waits for the answer. Fails with the worker's error
   /// (class and reason), kResourceExhausted when too many wait, kDeadlineExceeded after

@@ -397,7 +397,8 @@ TEST_CASE("loss lowers the score: consumers hear it before the protocol") {
   CHECK(f.bed.events.order == std::vector<std::string>{"consumer", "producer"});
 }
 
-TEST_CASE("a flood of sender reports changes the score once a second, and the last change is told") {
+TEST_CASE(
+    "a flood of sender reports changes the score once a second, and the last change is told") {
   VideoBed f;
   rtcp::SenderInfo report;
   report.ssrc = Ssrc(kSsrc);

@@ -68,7 +68,8 @@ class Client : public std::enable_shared_from_this<Client> {
     boost::system::error_code cut_off;
     asio::write(socket_, asio::buffer(bytes), cut_off);
   }
-  /// Sends the same bytes again and again, at most `limit` in all, as long as the kernel takes them.
+  /// Sends the same bytes again and again, at most `limit` in all, as long as the kernel takes
+  /// them.
   void SendWhileTaken(const std::string& bytes, size_t limit) {
     std::string many;
     while (many.size() < 64U << 10) many += bytes;

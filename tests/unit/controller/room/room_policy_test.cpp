@@ -23,8 +23,7 @@ class RecordingLink : public PeerLink {
 
   SubscriptionPolicy policy() const override { return policy_; }
   void OnEvent(const RoomMessage& message) override { events.push_back(message.event()); }
-  void Offer(const std::vector<std::shared_ptr<Consumer>>& consumers,
-             OfferAnswer answer) override {
+  void Offer(const std::vector<std::shared_ptr<Consumer>>& consumers, OfferAnswer answer) override {
     offers.push_back(consumers.size());
     answers.push_back(std::move(answer));
   }

@@ -138,9 +138,8 @@ TEST_CASE_METHOD(BusyFixture, "few resumes of one peer are at the worker at a ti
   REQUIRE(Until([&] { return CountOf(viewer, "newConsumer") == 24; }));
   worker().hold = true;
   viewer.AcceptAll();
-  REQUIRE(Until([&] {
-    return worker().Count(Method::CONSUMER_RESUME) == Subscriber::kMaxAtWorker;
-  }));
+  REQUIRE(
+      Until([&] { return worker().Count(Method::CONSUMER_RESUME) == Subscriber::kMaxAtWorker; }));
   Settle();
   CHECK(worker().Count(Method::CONSUMER_RESUME) == Subscriber::kMaxAtWorker);
   worker().Release();
