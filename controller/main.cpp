@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/heap_trimmer.h"
 #include "common/socket_address.h"
 #include "controller/http/tls.h"
 #include "controller/ops/auth.h"
@@ -152,10 +153,13 @@ Task<void> Shutdown(WebServer* web, RoomRegistry* rooms, WorkerPool* workers,
 /// What is done every second, whatever happens.
 Task<void> Housekeeping(WebServer* web) {
   constexpr uint64_t kCertificateEvery = 5;  // seconds
+  constexpr uint64_t kMemoryEvery = 5;       // seconds
+  HeapTrimmer heap;
   for (uint64_t second = 1;; ++second) {
     co_await Delay(std::chrono::seconds(1));
     TellHeldBackLines();
     if (second % kCertificateEvery == 0) web->CheckCertificate(false);
+    if (second % kMemoryEvery == 0) heap.Look();
   }
 }
 
@@ -203,6 +207,7 @@ void WarnIfOpen(const Config& config) {
 }
 
 int Run(const Config& config, const std::vector<std::string>& arguments, const HostFacts& host) {
+  ConfigureHeap();
   asio::io_context context(1);
   const asio::any_io_executor executor = context.get_executor();
   ProcessLauncher launcher(executor, MakeLauncherOptions(config));

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/heap_trimmer.h"
 #include "common/log.h"
 #include "common/version.h"
 #include "worker/channel/json/json_writer.h"
@@ -174,6 +175,7 @@ int Main(std::span<const char* const> arguments) {
   IgnoreSignals();
   RaiseDescriptorLimit();
   EndWithController();
+  ConfigureHeap();
   StderrLog stderr_log;
   Log::SetSink(&stderr_log);
   if (HasFlag(arguments, "--help") || HasFlag(arguments, "-h")) {

@@ -56,6 +56,12 @@ class WebSocketLink {
   /// The client has proven itself, by joining a room: from now on its connection is never closed to
   /// make room for others.
   virtual void Keep() {}
+  /// Reads no further message until Resume(), nor the client's end. What it goes on to send waits
+  /// in the kernel, then at the client.
+  virtual void Pause() {}
+  virtual void Resume() {}
+  /// So much waits to be sent that what can wait should: OnDrained() follows.
+  virtual bool congested() const { return false; }
   /// Sends what is queued, then closes. Later calls do nothing. `reason` is cut to what a close
   /// frame can carry, and escaped where it is no UTF-8.
   virtual void Close(uint16_t code, std::string_view reason) = 0;
@@ -69,6 +75,8 @@ class WebSocketEvents {
   virtual void OnText(std::string_view text) = 0;
   /// Something came that means nothing: a binary message, a ping or pong of the client's.
   virtual void OnIgnored() {}
+  /// The link was congested, and is no more.
+  virtual void OnDrained() {}
   virtual void OnClosed() = 0;
 };
 

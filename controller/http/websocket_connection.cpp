@@ -15,6 +15,7 @@
 #include "common/printable.h"
 #include "controller/http/beast_request.h"
 #include "controller/ops/log.h"
+#include "controller/worker/event.h"
 
 namespace sluice::controller {
 
@@ -30,6 +31,8 @@ using Phase = ConnectionTable::Phase;
 constexpr std::chrono::seconds kCloseTime{5};  // for the closing handshake
 constexpr size_t kMessageOverhead = 128;       // bytes that a queued message costs besides its text
 constexpr size_t kKeptBuffer = 64 << 10;       // bytes of receive buffer kept between messages
+/// Unsent bytes from which on a client is congested: a quarter of what it is cut off at.
+constexpr size_t kCongestedPart = 4;
 
 /// One open WebSocket. Reading is a coroutine, writing a chain of callbacks over a bounded queue.
 class WebSocketConnection : public WebSocketLink,
@@ -81,9 +84,19 @@ class WebSocketConnection : public WebSocketLink,
     }
     queued_bytes_ += text->size() + kMessageOverhead;
     queue_.push_back(std::move(text));
+    if (queued_bytes_ >= context_->limits.max_websocket_queue / kCongestedPart) congested_ = true;
     if (!UpdateHeld()) return;
     if (!writing_) WriteNext();
   }
+
+  void Pause() override {
+    if (!paused_) paused_.emplace(context_->executor);
+  }
+  void Resume() override {
+    paused_.reset();  // lets the reader go on
+    OnHeard();
+  }
+  bool congested() const override { return congested_; }
 
   void Keep() override { place_->SetPhase(Phase::kJoined, Clock::now()); }
 
@@ -116,6 +129,7 @@ class WebSocketConnection : public WebSocketLink,
         }));
     socket_.read_message_max(context_->limits.max_websocket_message);
     socket_.text(true);
+    socket_.auto_fragment(false);  // a message is one frame and, as a rule, one write
     error_code error;
     co_await socket_.async_accept(request.message,
                                   asio::redirect_error(asio::use_awaitable, error));
@@ -125,6 +139,10 @@ class WebSocketConnection : public WebSocketLink,
   Task<void> ReadMessages() {
     error_code error;
     while (!dead_) {
+      if (paused_) {
+        co_await paused_->Wait();
+        continue;
+      }
       co_await socket_.async_read_some(incoming_, 0,
                                        asio::redirect_error(asio::use_awaitable, error));
       if (error) break;
@@ -174,7 +192,15 @@ class WebSocketConnection : public WebSocketLink,
                             return;
                           }
                           self->WriteNext();
+                          self->CheckDrained();
                         });
+  }
+
+  void CheckDrained() {
+    const size_t calm = context_->limits.max_websocket_queue / kCongestedPart / 2;
+    if (!congested_ || queued_bytes_ > calm) return;
+    congested_ = false;
+    if (!dead_ && !closing_) events_->OnDrained();
   }
 
   void StartClose() {
@@ -208,6 +234,11 @@ class WebSocketConnection : public WebSocketLink,
     if (dead_) return;
     const HttpLimits& limits = context_->limits;
     const Clock::time_point now = Clock::now();
+    if (paused_) {
+      // We do not listen: silence says nothing about the client.
+      ping_open_ = false;
+      pinged_at_ = now;
+    }
     if (ping_open_ && now >= pinged_at_ + limits.pong_within) {
       LogInfo("a WebSocket client is silent, it is cut off");
       Drop();
@@ -242,7 +273,10 @@ class WebSocketConnection : public WebSocketLink,
   }
 
   /// Ends the socket at once; the reading coroutine notices and finishes.
-  void Drop() { stream_->Close(); }
+  void Drop() {
+    stream_->Close();
+    paused_.reset();
+  }
 
   std::shared_ptr<ServerContext> context_;
   std::shared_ptr<ByteStream> stream_;
@@ -257,6 +291,9 @@ class WebSocketConnection : public WebSocketLink,
   bool dead_ = false;
   bool ping_open_ = false;  ///< nothing has been heard since the last ping
   bool pinging_ = false;    ///< a ping is on its way to the kernel
+  bool congested_ = false;  ///< until half of what made it so is sent
+  /// While nothing shall be read; what the reader waits for.
+  std::optional<Event> paused_;
   Clock::time_point pinged_at_;
   Clock::time_point write_started_;
   std::optional<Clock::time_point> message_since_;  ///< of a message that is not complete

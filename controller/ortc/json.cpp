@@ -405,7 +405,7 @@ std::string_view ToString(RtpExtensionDirection direction) {
   return "inactive";
 }
 
-json::object ToJson(const RtpEncodingParameters& encoding) {
+json::object EncodingToJson(const RtpEncodingParameters& encoding) {
   json::object result;
   if (encoding.ssrc) result["ssrc"] = *encoding.ssrc;
   if (!encoding.rid.empty()) result["rid"] = encoding.rid;
@@ -516,6 +516,14 @@ json::value ToJson(const RtpCapabilities& capabilities) {
   return json::object{{"codecs", std::move(codecs)}, {"headerExtensions", std::move(extensions)}};
 }
 
+json::array ToJson(const std::vector<RtpEncodingParameters>& encodings) {
+  json::array result;
+  for (const RtpEncodingParameters& encoding : encodings) {
+    result.push_back(EncodingToJson(encoding));
+  }
+  return result;
+}
+
 json::value ToJson(const RtpParameters& parameters) {
   json::object result;
   if (!parameters.mid.empty()) result["mid"] = parameters.mid;
@@ -538,11 +546,7 @@ json::value ToJson(const RtpParameters& parameters) {
                           {"parameters", ToJson(extension.parameters)}});
   }
   result["headerExtensions"] = std::move(extensions);
-  json::array encodings;
-  for (const RtpEncodingParameters& encoding : parameters.encodings) {
-    encodings.push_back(ToJson(encoding));
-  }
-  result["encodings"] = std::move(encodings);
+  result["encodings"] = ToJson(parameters.encodings);
   result["rtcp"] = {{"cname", parameters.rtcp.cname},
                     {"reducedSize", parameters.rtcp.reduced_size}};
   if (!parameters.msid.empty()) result["msid"] = parameters.msid;

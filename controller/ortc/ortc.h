@@ -30,6 +30,7 @@ Result<MediaKind> ParseMediaKind(std::string_view text);
 
 boost::json::value ToJson(const RtpCapabilities& capabilities);
 boost::json::value ToJson(const RtpParameters& parameters);
+boost::json::array ToJson(const std::vector<RtpEncodingParameters>& encodings);
 /// "audio" or "video".
 std::string_view ToString(MediaKind kind);
 

@@ -1,12 +1,15 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/rtp_parameters.h"
@@ -15,13 +18,13 @@
 #include "controller/ortc/capabilities.h"
 #include "controller/room/room_event.h"
 #include "controller/room/soft_value.h"
-#include "controller/worker/promise.h"
 #include "controller/worker/worker_objects.h"
 #include "controller/worker/worker_types.h"
 
 namespace sluice::controller {
 
 struct Consumer;
+struct Producer;
 struct Shard;
 class Subscriber;
 
@@ -45,10 +48,14 @@ class PeerLink {
   virtual ~PeerLink() = default;
   virtual SubscriptionPolicy policy() const { return SubscriptionPolicy::kAutomatic; }
   virtual void OnEvent(const RoomMessage& message) = 0;
-  /// Tells the client of new consumers before it returns, and sets `answer` when the client has
-  /// answered, however late, or will not any more.
+  using OfferAnswer = std::function<void(const Status& taken)>;
+  /// Tells the client of new consumers before it returns, and calls `answer` once, later, when the
+  /// client has answered, however late, or a consumer has ended. Not when the peer has left.
   virtual void Offer(const std::vector<std::shared_ptr<Consumer>>& consumers,
-                     Promise<Status> answer) = 0;
+                     OfferAnswer answer) = 0;
+  /// So much waits for the client that it should be offered nothing more for now: the adapter calls
+  /// Room::GoOn() when that has changed.
+  virtual bool congested() const { return false; }
   virtual void End(EndReason reason, std::string_view text) = 0;
 };
 
@@ -75,6 +82,23 @@ struct Transport {
   std::shared_ptr<void> own_ports;  ///< OwnPorts::Lease of what it listens on
 };
 
+/// What the consumers of one producer have in common at peers with the same capabilities: in a room
+/// of 300 with the same browser, one of these stands for 299 consumers.
+struct ConsumerPattern {
+  using Renderer = std::string (*)(const Producer&, const RtpParameters&);
+
+  std::shared_ptr<const RtpCapabilities> capabilities;
+  bool enable_rtx = true;
+  /// Without mid; the SSRCs of its encodings count from 0.
+  RtpParameters parameters;
+
+  /// What an adapter says of it to the clients, made once.
+  const std::string& In(Renderer render, const Producer& producer) const;
+
+ private:
+  mutable std::vector<std::pair<Renderer, std::string>> texts_;  // one per dialect in the room
+};
+
 struct Producer {
   std::string id;
   std::string owner_id;  ///< peer or broadcaster
@@ -82,25 +106,41 @@ struct Producer {
   MediaKind kind = MediaKind::kAudio;
   RtpType type = RtpType::kSimple;
   RtpParameters sent;  ///< as its client described it
-  RtpParameters consumable;
+  std::shared_ptr<const RtpParameters> consumable;
   ClientText app_data;
   bool closed = false;
   SoftValue<std::vector<ProducerStreamScore>> scores;
   std::shared_ptr<Shard> home;  ///< where its transport is
   std::unique_ptr<WorkerProducer> remote;
+
+  /// The pattern of its consumers at peers with these capabilities; UnsupportedError when they
+  /// cannot consume it.
+  Result<std::shared_ptr<const ConsumerPattern>> PatternFor(
+      const std::shared_ptr<const RtpCapabilities>& capabilities, bool enable_rtx);
+
+ private:
+  /// Kinds of browsers in a room; a pattern that is not kept is made anew.
+  static constexpr size_t kMaxPatterns = 8;
+  std::deque<std::shared_ptr<const ConsumerPattern>> patterns_;
 };
 
 struct Consumer {
   std::string id;
   std::shared_ptr<Producer> producer;
   std::weak_ptr<Transport> transport;
-  RtpParameters parameters;
+  std::shared_ptr<const ConsumerPattern> pattern;
+  std::string mid;
+  uint32_t first_ssrc = 0;
   bool producer_paused = false;  ///< when it was made; changes come as events
   ConsumerScore score;
   bool closed = false;
   SoftValue<ConsumerScore> told_score;
   SoftValue<std::optional<ConsumerLayers>> layers;
   std::unique_ptr<WorkerConsumer> remote;
+
+  std::vector<RtpEncodingParameters> Encodings() const;
+  /// The whole: pattern, mid and encodings.
+  RtpParameters Parameters() const;
 };
 
 /// A peer or a broadcaster: whoever owns transports in a room. A broadcaster has no link.
@@ -110,7 +150,7 @@ struct Participant {
   bool proven = false;  ///< its token says that it is the one of that id
   std::string display_name;
   ClientText device;
-  std::optional<RtpCapabilities> capabilities;  ///< absent: does not consume
+  std::shared_ptr<const RtpCapabilities> capabilities;  ///< null: does not consume
   std::shared_ptr<PeerLink> link;
   bool joined = false;
   bool closed = false;

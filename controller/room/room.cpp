@@ -19,6 +19,25 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
+bool SameCodec(const RtpCodecCapability& a, const RtpCodecCapability& b) {
+  return std::tie(a.kind, a.mime_type, a.preferred_payload_type, a.clock_rate, a.channels,
+                  a.parameters, a.rtcp_feedback) ==
+         std::tie(b.kind, b.mime_type, b.preferred_payload_type, b.clock_rate, b.channels,
+                  b.parameters, b.rtcp_feedback);
+}
+
+bool SameExtension(const RtpHeaderExtension& a, const RtpHeaderExtension& b) {
+  return std::tie(a.kind, a.uri, a.preferred_id, a.preferred_encrypt, a.direction) ==
+         std::tie(b.kind, b.uri, b.preferred_id, b.preferred_encrypt, b.direction);
+}
+
+bool SameCapabilities(const RtpCapabilities& a, const RtpCapabilities& b) {
+  return std::equal(a.codecs.begin(), a.codecs.end(), b.codecs.begin(), b.codecs.end(),
+                    &SameCodec) &&
+         std::equal(a.header_extensions.begin(), a.header_extensions.end(),
+                    b.header_extensions.begin(), b.header_extensions.end(), &SameExtension);
+}
+
 /// Ends a peer's session later, holding what is needed until then.
 Task<void> EndLater(std::shared_ptr<PeerLink> link, std::chrono::milliseconds delay) {
   co_await Delay(delay);
@@ -26,17 +45,6 @@ Task<void> EndLater(std::shared_ptr<PeerLink> link, std::chrono::milliseconds de
 }
 
 }  // namespace
-
-std::shared_ptr<Transport> ReceiveTransport(const Participant& peer) {
-  std::shared_ptr<Transport> best;
-  const auto rank = [](const Transport& transport) {
-    return std::tuple(transport.connected, transport.connecting, transport.number);
-  };
-  for (const auto& [id, transport] : peer.transports) {
-    if (transport->consuming && (!best || rank(*transport) > rank(*best))) best = transport;
-  }
-  return best;
-}
 
 Room::Room(std::string id, const asio::any_io_executor& executor, const RoomSettings& settings,
            int consumer_replicas)
@@ -155,9 +163,21 @@ Status Room::Join(const std::shared_ptr<Participant>& peer, std::string display_
   peer->joined = true;
   peer->display_name = std::move(display_name);
   peer->device = std::move(device);
-  peer->capabilities = std::move(capabilities);
+  peer->capabilities = ShareCapabilities(std::move(capabilities));
   peer->subscriber = std::make_shared<Subscriber>(weak_from_this(), peer);
   return absl::OkStatus();
+}
+
+std::shared_ptr<const RtpCapabilities> Room::ShareCapabilities(
+    std::optional<RtpCapabilities> capabilities) {
+  if (!capabilities) return nullptr;
+  std::erase_if(capability_sets_, [](const auto& set) { return set.expired(); });
+  for (const auto& known : capability_sets_) {
+    if (const auto set = known.lock(); set && SameCapabilities(*set, *capabilities)) return set;
+  }
+  auto set = std::make_shared<const RtpCapabilities>(*std::move(capabilities));
+  capability_sets_.push_back(set);
+  return set;
 }
 
 void Room::AnnounceJoin(const std::shared_ptr<Participant>& peer) {
@@ -166,6 +186,25 @@ void Room::AnnounceJoin(const std::shared_ptr<Participant>& peer) {
     if (producer->owner_id != peer->id) GivePeer(peer, producer);
   }
   TellJoined(PeerJoined{peer->id, peer->display_name, peer->device}, peer.get());
+}
+
+void Room::GoOn(const std::shared_ptr<Participant>& peer) {
+  if (!peer->closed && peer->subscriber) peer->subscriber->Pump();
+}
+
+bool Room::IsBusy() const {
+  return !closed_ && std::any_of(shards_.begin(), shards_.end(),
+                                 [](const auto& shard) { return shard->IsBusy(); });
+}
+
+Task<void> Room::Calm(std::shared_ptr<Room> self) {
+  while (self->IsBusy()) {
+    const std::vector<std::shared_ptr<Shard>> shards = self->shards_;
+    for (const std::shared_ptr<Shard>& shard : shards) {
+      co_await shard->worker->Calm();
+      co_await shard->bulk->Calm();
+    }
+  }
 }
 
 void Room::ChangeDisplayName(const std::shared_ptr<Participant>& peer, std::string display_name) {

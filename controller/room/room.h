@@ -130,6 +130,12 @@ class Room : public std::enable_shared_from_this<Room> {
               std::optional<RtpCapabilities> capabilities);
   /// Tells the others and starts creating the newcomer's consumers.
   void AnnounceJoin(const std::shared_ptr<Participant>& peer);
+  /// The way to the peer's client is not congested any more.
+  void GoOn(const std::shared_ptr<Participant>& peer);
+  /// So many of the room's requests wait for its worker that clients should be heard later: after
+  /// Calm().
+  bool IsBusy() const;
+  static Task<void> Calm(std::shared_ptr<Room> self);
   void ChangeDisplayName(const std::shared_ptr<Participant>& peer, std::string display_name);
 
   // ---- Broadcasters
@@ -213,6 +219,9 @@ class Room : public std::enable_shared_from_this<Room> {
  private:
   Status CheckAlive(const Participant& participant) const;
   void TellJoined(RoomEvent event, const Participant* except) const;
+  /// The same capabilities that somebody here has already, where there are; null for nullopt.
+  std::shared_ptr<const RtpCapabilities> ShareCapabilities(
+      std::optional<RtpCapabilities> capabilities);
   /// Lets go of all that the participant has: its transports are closed, with all on them.
   void Release(Participant& participant);
   static Task<void> CloseTransports(std::shared_ptr<Room> self,
@@ -279,6 +288,7 @@ class Room : public std::enable_shared_from_this<Room> {
   std::map<std::string, std::shared_ptr<Producer>> producers_;
   RoomPolicy policy_;
   uint64_t next_transport_number_ = 0;
+  std::vector<std::weak_ptr<const RtpCapabilities>> capability_sets_;  ///< of those who are here
   std::multimap<std::chrono::steady_clock::time_point, std::function<void()>> later_;
   bool later_runs_ = false;
   TaskScope tasks_;

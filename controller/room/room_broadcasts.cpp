@@ -41,8 +41,8 @@ Result<std::shared_ptr<Participant>> Room::CreateBroadcaster(
   broadcaster->id = broadcaster_id;
   broadcaster->display_name = std::move(display_name);
   broadcaster->device = std::move(device);
-  broadcaster->capabilities = std::move(capabilities);
   if (empty()) policy_.Choose(kind, std::chrono::steady_clock::now());
+  broadcaster->capabilities = ShareCapabilities(std::move(capabilities));
   broadcasters_[broadcaster_id] = broadcaster;
   if (settings_.broadcaster_timeout.count() > 0) {
     Start(WatchBroadcaster(shared_from_this(), broadcaster));
@@ -120,9 +120,9 @@ Task<void> Room::WatchBroadcaster(std::shared_ptr<Room> self,
 std::vector<BroadcastPlan> Room::PlanBroadcasts() const {
   std::vector<BroadcastPlan> plans;
   for (const auto& [id, broadcaster] : broadcasters_) {
-    BroadcastPlan plan{
-        id, broadcaster->display_name, broadcaster->device, broadcaster->capabilities,
-        {}, broadcaster->owner};
+    BroadcastPlan plan{id, broadcaster->display_name, broadcaster->device, {},
+                       {}, broadcaster->owner};
+    if (broadcaster->capabilities) plan.capabilities = *broadcaster->capabilities;
     for (const auto& [transport_id, transport] : broadcaster->transports) {
       if (!transport->plain) continue;
       BroadcastPlan::Transport planned{

@@ -231,7 +231,8 @@ Task<Result<std::shared_ptr<Producer>>> Room::MakeProducer(std::shared_ptr<Parti
   producer->home = transport->shard;
   producer->kind = kind;
   producer->app_data = std::move(app_data);
-  producer->consumable = GetConsumableRtpParameters(kind, parameters, capabilities_, *mapping);
+  producer->consumable = std::make_shared<const RtpParameters>(
+      GetConsumableRtpParameters(kind, parameters, capabilities_, *mapping));
 
   Result<WorkerTransport::ProducerMade> made =
       co_await transport->remote->Produce(producer->id, kind, std::move(parameters),
@@ -297,7 +298,7 @@ Task<Status> Room::ResumeProducer(std::shared_ptr<Producer> producer) {
 
 void Room::GivePeer(const std::shared_ptr<Participant>& peer,
                     const std::shared_ptr<Producer>& producer) {
-  if (!peer->capabilities || !CanConsume(producer->consumable, *peer->capabilities)) return;
+  if (!peer->capabilities || !producer->PatternFor(peer->capabilities, true).ok()) return;
   if (peer->link->policy() == SubscriptionPolicy::kOnRequest) {
     peer->link->OnEvent(
         RoomMessage(ProducerAdded{producer->owner_id, producer->id, producer->kind}));
@@ -333,28 +334,30 @@ Task<Result<std::shared_ptr<Consumer>>> Room::Consume(std::shared_ptr<Participan
                       transport->id + "\" already");
     }
   }
-  Result<RtpParameters> parameters =
-      GetConsumerRtpParameters(producer->consumable, *owner->capabilities, /*pipe=*/false,
-                               request.enable_rtx, RandomSsrcBase());
-  if (!parameters.ok()) co_return parameters.status();
-  parameters->mid = std::to_string(transport->next_mid++);
+  const auto pattern = producer->PatternFor(owner->capabilities, request.enable_rtx);
+  if (!pattern.ok()) co_return pattern.status();
 
   auto consumer = std::make_shared<Consumer>();
   consumer->id = MakeUuid();
   consumer->producer = producer;
-  consumer->parameters = *parameters;
+  consumer->pattern = *pattern;
+  consumer->mid = std::to_string(transport->next_mid++);
+  consumer->first_ssrc = RandomSsrcBase();
 
   ConsumeOptions options;
   options.consumer_id = consumer->id;
   options.producer_id = producer->id;
   options.kind = producer->kind;
-  options.parameters = *std::move(parameters);
+  options.parameters =
+      std::shared_ptr<const RtpParameters>(consumer->pattern, &consumer->pattern->parameters);
+  options.mid = consumer->mid;
+  options.encodings = consumer->Encodings();
   options.type = producer->type;
-  options.consumable_encodings = producer->consumable.encodings;
+  options.consumable = producer->consumable;
   options.paused = request.paused;
   options.ignore_dtx = request.ignore_dtx;
   Result<WorkerTransport::ConsumerMade> made =
-      co_await transport->remote->Consume(std::move(options));
+      co_await transport->remote->Consume(transport->shard->bulk, std::move(options));
   if (!made.ok()) co_return made.status();
   if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
   consumer->producer_paused = made->result.producer_paused;

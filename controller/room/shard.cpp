@@ -28,6 +28,7 @@ void Shard::Close() {
 Task<Result<std::shared_ptr<Shard>>> Shard::Create(std::shared_ptr<MediaWorker> worker) {
   const auto shard = std::make_shared<Shard>();
   shard->worker = worker->ForUser();
+  shard->bulk = worker->ForBulk();
   ++shard->worker->room_count();
   Result<std::unique_ptr<WorkerRouter>> router =
       co_await WorkerRouter::Create(shard->worker, MakeUuid());

@@ -25,18 +25,39 @@ void Subscriber::Want(const std::shared_ptr<Producer>& producer) {
   Pump();
 }
 
+bool Subscriber::MayMake(const Participant& peer) const {
+  return !wanted_.empty() && unanswered_ < kMaxUnanswered && !peer.link->congested();
+}
+
 void Subscriber::Pump() {
   const auto room = room_.lock();
   const auto peer = peer_.lock();
-  if (!room || !peer) return;
-  while (!wanted_.empty() && making_ < kMaxMaking && unanswered_ < kMaxUnanswered) {
-    Wanted wanted = std::move(wanted_.front());
-    wanted_.pop_front();
-    const auto producer = wanted.producer.lock();
-    if (!producer || producer->closed) continue;
-    ++making_;
-    room->Start(Make(shared_from_this(), room, peer, std::move(wanted)));
+  if (!room || room->closed() || !peer || peer->closed) return;
+  const size_t work = taken_.size() + (MayMake(*peer) ? wanted_.size() : 0);
+  for (size_t i = 0; i < work && tasks_ < kMaxAtWorker; ++i) {
+    ++tasks_;
+    room->Start(Work(shared_from_this(), room, peer));
   }
+}
+
+/// Goes on as long as there is something to do.
+Task<void> Subscriber::Work(std::shared_ptr<Subscriber> self, std::shared_ptr<Room> room,
+                            std::shared_ptr<Participant> peer) {
+  while (!peer->closed) {
+    if (!self->taken_.empty()) {
+      std::shared_ptr<Consumer> consumer = std::move(self->taken_.front());
+      self->taken_.pop_front();
+      co_await Resume(room, peer, std::move(consumer));
+    } else if (self->MayMake(*peer)) {
+      Wanted wanted = std::move(self->wanted_.front());
+      self->wanted_.pop_front();
+      ++self->making_;
+      co_await Make(self, room, peer, std::move(wanted));
+    } else {
+      break;
+    }
+  }
+  --self->tasks_;
 }
 
 Task<void> Subscriber::Make(std::shared_ptr<Subscriber> self, std::shared_ptr<Room> room,
@@ -44,7 +65,7 @@ Task<void> Subscriber::Make(std::shared_ptr<Subscriber> self, std::shared_ptr<Ro
   const std::shared_ptr<Producer> producer = wanted.producer.lock();
   const std::shared_ptr<Transport> transport = ReceiveTransport(*peer);
   Result<std::shared_ptr<Consumer>> made = Error("no transport to receive");
-  if (producer && transport) {
+  if (producer && !producer->closed && transport) {
     made = co_await room->Consume(peer, transport, producer, Room::ConsumerRequest{});
   }
   --self->making_;
@@ -56,8 +77,7 @@ Task<void> Subscriber::Make(std::shared_ptr<Subscriber> self, std::shared_ptr<Ro
           Reason(made.status()));
     if (MayWorkLater(made.status())) room->Start(TryAgain(self, std::move(wanted)));
   }
-  self->Pump();
-  self->OfferReady();
+  self->OfferReady(*room, peer);
 }
 
 Task<void> Subscriber::TryAgain(std::shared_ptr<Subscriber> self, Wanted wanted) {
@@ -67,44 +87,45 @@ Task<void> Subscriber::TryAgain(std::shared_ptr<Subscriber> self, Wanted wanted)
   self->Pump();
 }
 
-void Subscriber::OfferReady() {
-  const auto room = room_.lock();
-  const auto peer = peer_.lock();
-  if (!room || !peer || ready_.empty()) return;
+Task<void> Subscriber::Resume(std::shared_ptr<Room> room, std::shared_ptr<Participant> peer,
+                              std::shared_ptr<Consumer> consumer) {
+  if (consumer->closed) co_return;
+  const Status resumed = co_await consumer->remote->Resume();
+  if (resumed.ok() && !peer->closed && !consumer->closed) room->TellScore(peer, consumer);
+}
+
+void Subscriber::OfferReady(Room& room, const std::shared_ptr<Participant>& peer) {
+  if (ready_.empty() || room.closed() || peer->closed) return;
   if (peer->link->policy() == SubscriptionPolicy::kBatched) {
     const bool more_to_come = making_ > 0 || !wanted_.empty();
     if (unanswered_ > 0 || more_to_come) return;
   }
   ++unanswered_;
-  std::vector<std::shared_ptr<Consumer>> consumers = std::exchange(ready_, {});
-  room->Start(Offer(shared_from_this(), room, peer, std::move(consumers)));
+  const std::vector<std::shared_ptr<Consumer>> consumers = std::exchange(ready_, {});
+  peer->link->Offer(consumers, [weak = weak_from_this(), consumers](const Status& taken) {
+    if (const auto self = weak.lock()) self->OnAnswer(consumers, taken);
+  });
+  for (const auto& consumer : consumers) room.Deliver(peer, consumer);
 }
 
-Task<void> Subscriber::Offer(std::shared_ptr<Subscriber> self, std::shared_ptr<Room> room,
-                             std::shared_ptr<Participant> peer,
-                             std::vector<std::shared_ptr<Consumer>> consumers) {
-  std::erase_if(consumers, [](const auto& consumer) { return consumer->closed; });
-  if (!consumers.empty() && !peer->closed) {
-    const Promise<Status> answer(room->executor());
-    peer->link->Offer(consumers, answer);
-    for (const auto& consumer : consumers) room->Deliver(peer, consumer);
-    const Status taken = co_await answer.Wait();
-    for (const auto& consumer : consumers) {
-      if (room->closed() || peer->closed) break;
-      if (consumer->closed) continue;
-      if (!taken.ok()) {
-        LogInfo("room {}: peer {} does not take consumer {}: {}", room->id(), peer->id,
-                consumer->id, Reason(taken));
-        room->DropConsumer(*peer, consumer);
-        continue;
-      }
-      const Status resumed = co_await consumer->remote->Resume();
-      if (resumed.ok() && !peer->closed && !consumer->closed) room->TellScore(peer, consumer);
+void Subscriber::OnAnswer(const std::vector<std::shared_ptr<Consumer>>& consumers,
+                          const Status& taken) {
+  --unanswered_;
+  const auto room = room_.lock();
+  const auto peer = peer_.lock();
+  if (!room || room->closed() || !peer || peer->closed) return;
+  for (const auto& consumer : consumers) {
+    if (consumer->closed) continue;
+    if (taken.ok()) {
+      taken_.push_back(consumer);
+      continue;
     }
+    LogInfo("room {}: peer {} does not take consumer {}: {}", room->id(), peer->id, consumer->id,
+            Reason(taken));
+    room->DropConsumer(*peer, consumer);
   }
-  --self->unanswered_;
-  self->OfferReady();
-  self->Pump();
+  OfferReady(*room, peer);
+  Pump();
 }
 
 }  // namespace sluice::controller

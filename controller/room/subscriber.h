@@ -16,15 +16,16 @@ class Room;
 
 /// Makes one joined peer's consumers and offers them as its adapter's policy says.
 ///
-/// A few are under way at the worker at a time, so that a newcomer to a room of 1,000 producers
-/// does not hold back the others. One that could not be made is tried again until the peer or the
-/// producer ends, unless the reason is that the two do not fit. An offer has no time limit, and
-/// offers that are not answered do not hold back others, up to kMaxUnanswered.
+/// A few requests are under way at the worker at a time, so that a newcomer to a room of 1,000
+/// producers does not hold back the others. A consumer that could not be made is tried again until
+/// the peer or the producer ends, unless the reason is that the two do not fit. An offer has no
+/// time limit, and offers that are not answered do not hold back others, up to kMaxUnanswered; nor
+/// is more offered than the client's connection takes. What waits costs a few bytes, no task.
 ///
 /// Owned by the participant; its tasks are the room's and hold it.
 class Subscriber : public std::enable_shared_from_this<Subscriber> {
  public:
-  static constexpr size_t kMaxMaking = 8;
+  static constexpr size_t kMaxAtWorker = 8;
   /// Offers without an answer above which no more are made: those of a room of 1,000 with two
   /// producers each fit twice.
   static constexpr size_t kMaxUnanswered = 4'096;
@@ -36,6 +37,8 @@ class Subscriber : public std::enable_shared_from_this<Subscriber> {
       : room_(std::move(room)), peer_(std::move(peer)) {}
 
   void Want(const std::shared_ptr<Producer>& producer);
+  /// Does what can be done now. To be called when the way to the client is free again.
+  void Pump();
 
  private:
   struct Wanted {
@@ -43,21 +46,25 @@ class Subscriber : public std::enable_shared_from_this<Subscriber> {
     std::chrono::milliseconds retry = kFirstRetry;
   };
 
-  void Pump();
+  bool MayMake(const Participant& peer) const;
+  static Task<void> Work(std::shared_ptr<Subscriber> self, std::shared_ptr<Room> room,
+                         std::shared_ptr<Participant> peer);
   static Task<void> Make(std::shared_ptr<Subscriber> self, std::shared_ptr<Room> room,
                          std::shared_ptr<Participant> peer, Wanted wanted);
   static Task<void> TryAgain(std::shared_ptr<Subscriber> self, Wanted wanted);
-  void OfferReady();
-  static Task<void> Offer(std::shared_ptr<Subscriber> self, std::shared_ptr<Room> room,
-                          std::shared_ptr<Participant> peer,
-                          std::vector<std::shared_ptr<Consumer>> consumers);
+  static Task<void> Resume(std::shared_ptr<Room> room, std::shared_ptr<Participant> peer,
+                           std::shared_ptr<Consumer> consumer);
+  void OfferReady(Room& room, const std::shared_ptr<Participant>& peer);
+  void OnAnswer(const std::vector<std::shared_ptr<Consumer>>& consumers, const Status& taken);
 
   std::weak_ptr<Room> room_;
   std::weak_ptr<Participant> peer_;
   std::deque<Wanted> wanted_;
-  size_t making_ = 0;
+  std::deque<std::shared_ptr<Consumer>> taken_;   ///< by the client, to be resumed
   std::vector<std::shared_ptr<Consumer>> ready_;  ///< made, not offered
-  size_t unanswered_ = 0;                         ///< offers
+  size_t tasks_ = 0;                              ///< that work, each on one consumer at a time
+  size_t making_ = 0;
+  size_t unanswered_ = 0;  ///< offers
 };
 
 }  // namespace sluice::controller

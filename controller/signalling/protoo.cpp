@@ -145,6 +145,8 @@ ProtooSession::ProtooSession(const asio::any_io_executor& executor, std::shared_
       tasks_(executor),
       limits_(limits),
       request_rate_(limits.requests_per_second, limits.now()),
+      announcement_rate_((limits.requests_per_second + kAnnouncementPart - 1) / kAnnouncementPart,
+                         kAnnouncementBurst, limits.now()),
       refusal_rate_(limits.requests_per_second * kRefusalsPerRequest, limits.now()) {}
 
 ProtooSession::~ProtooSession() = default;
@@ -178,9 +180,8 @@ SubscriptionPolicy ProtooSession::policy() const {
 void ProtooSession::OnClosed() {
   link_.reset();
   tasks_.Cancel();
-  for (const auto& [id, request] : std::exchange(server_requests_, {})) {
-    request.answer.Set(Error("peer closed"));
-  }
+  server_requests_.clear();
+  offers_.clear();
   const std::shared_ptr<Room> room = std::exchange(room_, nullptr);
   const std::shared_ptr<Participant> peer = std::exchange(peer_, nullptr);
   if (!peer) return;
@@ -202,7 +203,35 @@ void ProtooSession::OnText(std::string_view text) {
   } else {
     OnIgnored();  // clients send no notifications that mean anything to us
   }
+  PauseIfBusy();
 }
+
+void ProtooSession::PauseIfBusy() {
+  if (paused_ || !link_ || !room_) return;
+  if (!TooManyRequests() && !room_->IsBusy()) return;
+  paused_ = true;
+  link_->Pause();
+  tasks_.Spawn(ResumeWhenCalm(shared_from_this(), room_));
+}
+
+Task<void> ProtooSession::ResumeWhenCalm(std::shared_ptr<ProtooSession> self,
+                                         std::shared_ptr<Room> room) {
+  while (self->TooManyRequests() || room->IsBusy()) {
+    if (self->TooManyRequests()) {
+      if (!self->answered_) self->answered_.emplace(room->executor());
+      co_await self->answered_->Wait();
+    }
+    co_await Room::Calm(room);
+  }
+  self->paused_ = false;
+  if (self->link_) self->link_->Resume();
+}
+
+void ProtooSession::OnDrained() {
+  if (room_ && peer_) room_->GoOn(peer_);
+}
+
+bool ProtooSession::congested() const { return link_ && link_->congested(); }
 
 void ProtooSession::OnIgnored() {
   if (!request_rate_.Take(limits_.now())) CloseFlooder();
@@ -239,28 +268,29 @@ void ProtooSession::OnEvent(const RoomMessage& message) {
 
 /// The client need not answer the offer of a consumer that is gone.
 void ProtooSession::Forget(const std::string& consumer_id) {
-  std::erase_if(server_requests_, [&](const auto& entry) {
-    if (entry.second.consumer_id != consumer_id) return false;
-    entry.second.answer.Set(Error("consumer closed"));
-    return true;
-  });
+  const auto offer = offers_.find(consumer_id);
+  if (offer == offers_.end()) return;
+  const std::optional<ServerRequest> request = TakeServerRequest(offer->second);
+  if (request) request->answer(Error("consumer closed"));
+}
+
+std::optional<ProtooSession::ServerRequest> ProtooSession::TakeServerRequest(uint32_t id) {
+  auto node = server_requests_.extract(id);
+  if (!node) return std::nullopt;
+  offers_.erase(node.mapped().consumer_id);
+  return std::move(node.mapped());
 }
 
 void ProtooSession::Offer(const std::vector<std::shared_ptr<Consumer>>& consumers,
-                          Promise<Status> answer) {
+                          OfferAnswer answer) {
+  if (!link_) return;
   // The policy is one consumer per offer.
   const Consumer& consumer = *consumers.front();
-  if (!link_) {
-    answer.Set(Error("peer closed"));
-    return;
-  }
   uint32_t id = RandomBelow(kRequestIdBound);
   while (server_requests_.contains(id)) id = RandomBelow(kRequestIdBound);
-  server_requests_.emplace(id, ServerRequest{answer, consumer.id});
-  Send({{"request", true},
-        {"id", id},
-        {"method", "newConsumer"},
-        {"data", NewConsumerData(consumer)}});
+  server_requests_.emplace(id, ServerRequest{std::move(answer), consumer.id});
+  offers_.emplace(consumer.id, id);
+  link_->Send(RenderOffer(id, consumer));
 }
 
 void ProtooSession::End(EndReason reason, std::string_view text) {
@@ -295,11 +325,6 @@ void ProtooSession::OnRequest(const json::object& message) {
         "too many requests: at most " + std::to_string(limits_.requests_per_second) + " a second");
     return;
   }
-  if (client_requests_ >= kMaxClientRequests) {
-    SendError(*id, kErrorCode,
-              "too many pending requests: at most " + std::to_string(kMaxClientRequests));
-    return;
-  }
   const std::string name(method->get_string().data(), method->get_string().size());
   const auto known = Methods().find(name);
   if (known == Methods().end()) {
@@ -308,6 +333,13 @@ void ProtooSession::OnRequest(const json::object& message) {
   }
   if (!client_.grants.admin() && !client_.grants.permissions.HasAny(known->second.any_of)) {
     SendError(*id, kErrorForbidden, "this needs the permission " + known->second.any_of.Describe());
+    return;
+  }
+  if (known->second.announced && !announcement_rate_.Take(limits_.now())) {
+    SendError(*id, kErrorCode,
+              "too many changes that everybody is told of: at most " +
+                  std::to_string(kAnnouncementBurst) + " at once, and a tenth of " +
+                  std::to_string(limits_.requests_per_second) + " a second (maxRequestsPerSecond)");
     return;
   }
   Context context{room_, peer_, {}};
@@ -336,27 +368,26 @@ Task<void> ProtooSession::Handle(std::shared_ptr<ProtooSession> self, json::valu
     }
   }
   --self->client_requests_;
+  if (self->client_requests_ <= kMaxClientRequests / 2) self->answered_.reset();
 }
 
 void ProtooSession::OnResponse(const json::object& message) {
   const json::value* id = message.if_contains("id");
   const int64_t number = id && id->is_int64() ? id->get_int64() : -1;
-  const auto it = number < 0 || number >= kRequestIdBound
-                      ? server_requests_.end()
-                      : server_requests_.find(static_cast<uint32_t>(number));
-  if (it == server_requests_.end()) {
+  std::optional<ServerRequest> request;
+  if (number >= 0 && number < kRequestIdBound) {
+    request = TakeServerRequest(static_cast<uint32_t>(number));
+  }
+  if (!request) {
     OnIgnored();
     return;
   }
-  const ServerRequest request = it->second;
-  server_requests_.erase(it);
   if (IsTruthy(message, "ok")) {
-    request.answer.Set(absl::OkStatus());
+    request->answer(absl::OkStatus());
     return;
   }
   const json::value* reason = message.if_contains("errorReason");
-  request.answer.Set(
-      Error(reason && reason->is_string() ? reason->get_string().c_str() : "refused"));
+  request->answer(Error(reason && reason->is_string() ? reason->get_string().c_str() : "refused"));
 }
 
 }  // namespace sluice::controller

@@ -7,8 +7,10 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -16,7 +18,7 @@
 #include "controller/room/room_registry.h"
 #include "controller/signalling/request_auth.h"
 #include "controller/signalling/token_bucket.h"
-#include "controller/worker/promise.h"
+#include "controller/worker/event.h"
 #include "controller/worker/task_scope.h"
 
 namespace sluice::controller {
@@ -67,8 +69,13 @@ class ProtooSession : public WebSocketEvents,
                       public PeerLink,
                       public std::enable_shared_from_this<ProtooSession> {
  public:
-  /// Requests of the client that may be unanswered; its library sends a handful at once.
+  /// Requests of the client that may be unanswered: then nothing more is read of it until half of
+  /// them are answered. Its library sends a handful at once.
   static constexpr size_t kMaxClientRequests = 256;
+  /// Requests that everybody in the room is told of cost as much as there are people: they have a
+  /// tenth of the rate, with so many at once, which are all producers that a peer may have.
+  static constexpr uint32_t kAnnouncementPart = 10;
+  static constexpr uint32_t kAnnouncementBurst = 32;
 
   ProtooSession(const asio::any_io_executor& executor, std::shared_ptr<Room> room,
                 ProtooClient client, const ProtooLimits& limits);
@@ -77,19 +84,20 @@ class ProtooSession : public WebSocketEvents,
   void OnOpen(std::shared_ptr<WebSocketLink> link) override;
   void OnText(std::string_view text) override;
   void OnIgnored() override;
+  void OnDrained() override;
   void OnClosed() override;
 
   /// Who may not receive media is offered none.
   SubscriptionPolicy policy() const override;
   void OnEvent(const RoomMessage& message) override;
-  void Offer(const std::vector<std::shared_ptr<Consumer>>& consumers,
-             Promise<Status> answer) override;
+  void Offer(const std::vector<std::shared_ptr<Consumer>>& consumers, OfferAnswer answer) override;
+  bool congested() const override;
   void End(EndReason reason, std::string_view text) override;
 
  private:
   /// A request of ours without an answer. No time limit: a client may sleep and answer later.
   struct ServerRequest {
-    Promise<Status> answer;
+    OfferAnswer answer;
     std::string consumer_id;  ///< that it offers
   };
   /// What a handler wants sent, and what shall happen right after it was queued.
@@ -108,11 +116,19 @@ class ProtooSession : public WebSocketEvents,
     Handler handler;
     bool needs_join;
     Permissions any_of = Permissions::All();  ///< what the client needs one of
+    bool announced = false;                   ///< everybody in the room is told of it
   };
   static const std::map<std::string, Method, std::less<>>& Methods();
 
   void Send(const boost::json::object& message);
   void Forget(const std::string& consumer_id);
+  /// Takes the request out of those without an answer; nullopt when it is not among them.
+  std::optional<ServerRequest> TakeServerRequest(uint32_t id);
+  /// Has nothing more read from the client while too much is undone of what it, or all of its room,
+  /// has asked for.
+  void PauseIfBusy();
+  bool TooManyRequests() const { return client_requests_ >= kMaxClientRequests; }
+  static Task<void> ResumeWhenCalm(std::shared_ptr<ProtooSession> self, std::shared_ptr<Room> room);
   void SendError(const boost::json::value& id, int code, std::string_view reason);
   void OnRequest(const boost::json::object& message);
   void OnResponse(const boost::json::object& message);
@@ -151,10 +167,14 @@ class ProtooSession : public WebSocketEvents,
   std::shared_ptr<WebSocketLink> link_;
   TaskScope tasks_;  ///< requests of the client; they end with the connection
   size_t client_requests_ = 0;
+  bool paused_ = false;            ///< a task waits to have the client's messages read again
+  std::optional<Event> answered_;  ///< while there are too many: happens when half are answered
   ProtooLimits limits_;
   TokenBucket request_rate_;
-  TokenBucket refusal_rate_;  ///< answers "too many requests"
-  std::map<uint32_t, ServerRequest> server_requests_;
+  TokenBucket announcement_rate_;  ///< of these, those that everybody is told of
+  TokenBucket refusal_rate_;       ///< answers "too many requests"
+  std::unordered_map<uint32_t, ServerRequest> server_requests_;
+  std::unordered_map<std::string, uint32_t> offers_;  ///< requests by the consumer they offer
 };
 
 }  // namespace sluice::controller

@@ -7,6 +7,7 @@
 #include <utility>
 #include <variant>
 
+#include "controller/ortc/ortc.h"
 #include "controller/signalling/shapes.h"
 
 namespace sluice::controller {
@@ -77,7 +78,44 @@ Notification Render(const DownlinkEstimated& event) {
            {"availableBitrate", event.estimate.available}}};
 }
 
+/// The members of a newConsumer's data that are the same for all consumers of a pattern, and the
+/// start of rtpParameters, which is left open.
+std::string RenderPattern(const Producer& producer, const RtpParameters& parameters) {
+  std::string text = json::serialize(json::object{{"peerId", producer.owner_id},
+                                                  {"producerId", producer.id},
+                                                  {"kind", ToString(producer.kind)},
+                                                  {"type", ToString(producer.type)},
+                                                  {"appData", ParseClientText(producer.app_data)}});
+  json::value rtp = ToJson(parameters);
+  rtp.as_object().erase("encodings");
+  const std::string common = json::serialize(rtp);
+  // Without the braces of the first and the closing one of the second.
+  text = text.substr(1, text.size() - 2) + ",\"rtpParameters\":";
+  text.append(common, 0, common.size() - 1);
+  return text;
+}
+
 }  // namespace
+
+std::string RenderOffer(uint32_t request_id, const Consumer& consumer) {
+  const std::string& pattern = consumer.pattern->In(&RenderPattern, *consumer.producer);
+  constexpr size_t kOwnText = 384;  // bytes; about what is the consumer's own
+  std::string text;
+  text.reserve(pattern.size() + kOwnText);
+  text += R"({"request":true,"id":)";
+  text += std::to_string(request_id);
+  text += R"(,"method":"newConsumer","data":{"id":")";
+  text += consumer.id;
+  text += R"(","producerPaused":)";
+  text += consumer.producer_paused ? "true," : "false,";
+  text += pattern;
+  text += R"(,"mid":")";
+  text += consumer.mid;
+  text += R"(","encodings":)";
+  text += json::serialize(ToJson(consumer.Encodings()));
+  text += "}}}";
+  return text;
+}
 
 std::string RenderNotification(const RoomEvent& event) {
   Notification notification = std::visit([](const auto& kind) { return Render(kind); }, event);

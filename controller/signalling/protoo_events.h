@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
+#include "controller/room/participant.h"
 #include "controller/room/room_event.h"
 
 /// Room events in the protoo dialect.
@@ -9,5 +11,9 @@ namespace sluice::controller {
 
 /// The notification of an event, ready to send; "" for an event that protoo clients do not hear of.
 std::string RenderNotification(const RoomEvent& event);
+
+/// The newConsumer request that offers a consumer, ready to send. What it has in common with others
+/// is rendered once (ConsumerPattern).
+std::string RenderOffer(uint32_t request_id, const Consumer& consumer);
 
 }  // namespace sluice::controller

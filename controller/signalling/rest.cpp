@@ -130,7 +130,7 @@ json::array PeersFor(const Participant& broadcaster, const Room& room) {
   for (const auto& peer : room.JoinedPeers()) {
     json::array producers;
     for (const auto& [id, producer] : peer->producers) {
-      if (!CanConsume(producer->consumable, *broadcaster.capabilities)) continue;
+      if (!CanConsume(*producer->consumable, *broadcaster.capabilities)) continue;
       producers.push_back(json::object{{"id", id}, {"kind", ToString(producer->kind)}});
     }
     json::object entry = DescribePeer(*peer);
@@ -418,7 +418,7 @@ Task<HttpResponse> RestApi::Consume(Call call) {
   co_return JsonResponse(json::object{{"id", (*consumer)->id},
                                       {"producerId", producer->id},
                                       {"kind", ToString(producer->kind)},
-                                      {"rtpParameters", ToJson((*consumer)->parameters)},
+                                      {"rtpParameters", ToJson((*consumer)->Parameters())},
                                       {"type", ToString(producer->type)}});
 }
 

@@ -106,16 +106,4 @@ json::object DescribePeer(const Participant& participant) {
   return DescribePeer(participant.id, participant.display_name, participant.device);
 }
 
-json::object NewConsumerData(const Consumer& consumer) {
-  const Producer& producer = *consumer.producer;
-  return {{"peerId", producer.owner_id},
-          {"producerId", producer.id},
-          {"id", consumer.id},
-          {"kind", ToString(producer.kind)},
-          {"rtpParameters", ToJson(consumer.parameters)},
-          {"type", ToString(producer.type)},
-          {"appData", ParseClientText(producer.app_data)},
-          {"producerPaused", consumer.producer_paused}};
-}
-
 }  // namespace sluice::controller

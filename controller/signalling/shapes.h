@@ -25,7 +25,5 @@ boost::json::object DescribePeer(const Participant& participant);
 boost::json::value ParseClientText(const ClientText& text);
 /// "simple", "simulcast", "svc" or "pipe".
 std::string_view ToString(RtpType type);
-/// The data of a newConsumer request of protoo.
-boost::json::object NewConsumerData(const Consumer& consumer);
 
 }  // namespace sluice::controller

@@ -120,15 +120,20 @@ struct MediaWorker::Shared {
 };
 
 MediaWorker::MediaWorker(int index, std::shared_ptr<WorkerChannel> channel)
-    : MediaWorker(std::make_shared<Shared>(Shared{index, std::move(channel), {}, 0, {}})) {}
+    : MediaWorker(std::make_shared<Shared>(Shared{index, std::move(channel), {}, 0, {}}),
+                  WorkerChannel::kBusy) {}
 
-MediaWorker::MediaWorker(std::shared_ptr<Shared> shared)
-    : shared_(std::move(shared)), channel_(shared_->channel), lane_(channel_->NewLane()) {}
+MediaWorker::MediaWorker(std::shared_ptr<Shared> shared, size_t busy)
+    : shared_(std::move(shared)), channel_(shared_->channel), lane_(channel_->NewLane(busy)) {}
 
 MediaWorker::~MediaWorker() = default;
 
 std::shared_ptr<MediaWorker> MediaWorker::ForUser() const {
-  return std::shared_ptr<MediaWorker>(new MediaWorker(shared_));
+  return std::shared_ptr<MediaWorker>(new MediaWorker(shared_, WorkerChannel::kBusy));
+}
+
+std::shared_ptr<MediaWorker> MediaWorker::ForBulk() const {
+  return std::shared_ptr<MediaWorker>(new MediaWorker(shared_, WorkerChannel::kBulkBusy));
 }
 
 int MediaWorker::index() const { return shared_->index; }
@@ -138,6 +143,8 @@ const std::string& MediaWorker::webrtc_server_id() const { return shared_->webrt
 void MediaWorker::set_webrtc_server_id(std::string id) {
   shared_->webrtc_server_id = std::move(id);
 }
+bool MediaWorker::IsBusy() const { return WorkerChannel::IsBusy(*lane_); }
+Task<void> MediaWorker::Calm() const { return WorkerChannel::Calm(lane_); }
 int& MediaWorker::room_count() { return shared_->room_count; }
 
 void MediaWorker::Subscribe(const std::string& id, EventHandler handler) {
@@ -353,9 +360,9 @@ Task<Status> MediaWorker::ResumeProducer(std::string id) {
 }
 
 Task<Result<ConsumeResult>> MediaWorker::Consume(std::string transport_id, ConsumeOptions options) {
-  Body body = [options](FlatBufferBuilder& builder) {
-    const auto rtp = Encode(builder, options.parameters);
-    const auto encodings = Encode(builder, options.consumable_encodings);
+  Body body = [options = std::move(options)](FlatBufferBuilder& builder) {
+    const auto rtp = Encode(builder, *options.parameters, options.mid, options.encodings);
+    const auto encodings = Encode(builder, options.consumable->encodings);
     return Finish(
         Kind::Transport_ConsumeRequest,
         FBS::Transport::CreateConsumeRequestDirect(

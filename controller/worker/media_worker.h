@@ -51,6 +51,8 @@ class MediaWorker : public std::enable_shared_from_this<MediaWorker> {
 
   /// The same worker for another user, whose requests take turns with ours.
   std::shared_ptr<MediaWorker> ForUser() const;
+  /// The same for calls that are made by the thousand: it is busy much later.
+  std::shared_ptr<MediaWorker> ForBulk() const;
   bool SameWorker(const MediaWorker& other) const { return shared_ == other.shared_; }
 
   int index() const;
@@ -59,6 +61,9 @@ class MediaWorker : public std::enable_shared_from_this<MediaWorker> {
   /// "" when its transports have sockets of their own.
   const std::string& webrtc_server_id() const;
   void set_webrtc_server_id(std::string id);
+  /// So many of this user's requests wait that it should make no more until Calm().
+  bool IsBusy() const;
+  Task<void> Calm() const;
   /// Rooms placed here, for least-loaded placement. Kept by the rooms.
   int& room_count();
 
@@ -113,7 +118,7 @@ class MediaWorker : public std::enable_shared_from_this<MediaWorker> {
  private:
   using Body = std::function<RequestBody(flatbuffers::FlatBufferBuilder&)>;
   struct Shared;
-  explicit MediaWorker(std::shared_ptr<Shared> shared);
+  MediaWorker(std::shared_ptr<Shared> shared, size_t busy);
 
   Task<Status> Call(FBS::Request::Method method, std::string handler_id, Body body);
   Task<Result<WorkerResponse>> Ask(FBS::Request::Method method, std::string handler_id, Body body);

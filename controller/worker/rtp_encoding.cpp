@@ -85,6 +85,12 @@ std::vector<Offset<fbs::RtpEncodingParameters>> Encode(
 }
 
 Offset<fbs::RtpParameters> Encode(FlatBufferBuilder& builder, const RtpParameters& parameters) {
+  return Encode(builder, parameters, parameters.mid, parameters.encodings);
+}
+
+Offset<fbs::RtpParameters> Encode(FlatBufferBuilder& builder, const RtpParameters& parameters,
+                                  const std::string& mid,
+                                  const std::vector<RtpEncodingParameters>& encodings) {
   std::vector<Offset<fbs::RtpCodecParameters>> codecs;
   for (const RtpCodecParameters& codec : parameters.codecs) {
     codecs.push_back(EncodeCodec(builder, codec));
@@ -96,11 +102,11 @@ Offset<fbs::RtpParameters> Encode(FlatBufferBuilder& builder, const RtpParameter
         builder, static_cast<fbs::RtpHeaderExtensionUri>(extension.uri), extension.id,
         extension.encrypt, &values));
   }
-  const auto encodings = Encode(builder, parameters.encodings);
+  const auto encoded_encodings = Encode(builder, encodings);
   const auto rtcp = fbs::CreateRtcpParametersDirect(builder, OrNull(parameters.rtcp.cname),
                                                     parameters.rtcp.reduced_size);
-  return fbs::CreateRtpParametersDirect(builder, OrNull(parameters.mid), &codecs, &extensions,
-                                        &encodings, rtcp, OrNull(parameters.msid));
+  return fbs::CreateRtpParametersDirect(builder, OrNull(mid), &codecs, &extensions,
+                                        &encoded_encodings, rtcp, OrNull(parameters.msid));
 }
 
 Offset<fbs::RtpMapping> Encode(FlatBufferBuilder& builder, const RtpMapping& mapping) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "common/rtp_parameters.h"
@@ -10,6 +11,10 @@ namespace sluice::controller {
 
 flatbuffers::Offset<FBS::RtpParameters::RtpParameters> Encode(
     flatbuffers::FlatBufferBuilder& builder, const RtpParameters& parameters);
+/// The same with another mid and other encodings than are in `parameters`.
+flatbuffers::Offset<FBS::RtpParameters::RtpParameters> Encode(
+    flatbuffers::FlatBufferBuilder& builder, const RtpParameters& parameters,
+    const std::string& mid, const std::vector<RtpEncodingParameters>& encodings);
 flatbuffers::Offset<FBS::RtpParameters::RtpMapping> Encode(flatbuffers::FlatBufferBuilder& builder,
                                                            const RtpMapping& mapping);
 std::vector<flatbuffers::Offset<FBS::RtpParameters::RtpEncodingParameters>> Encode(

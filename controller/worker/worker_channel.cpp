@@ -1,12 +1,14 @@
 #include "controller/worker/worker_channel.h"
 
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <optional>
 #include <utility>
 
 #include "controller/ops/log.h"
 #include "controller/ops/logging.h"
+#include "controller/worker/event.h"
 #include "controller/worker/promise.h"
 
 namespace sluice::controller {
@@ -14,6 +16,8 @@ namespace sluice::controller {
 namespace {
 
 constexpr size_t kReadChunk = 64 * 1024;
+constexpr size_t kBuilderSize = 4'096;       // bytes; grows when a request needs more
+constexpr size_t kKeptBuffer = 1024 * 1024;  // bytes of a buffer that are kept for later
 
 Status ToStatus(const FBS::Response::Response& response) {
   const std::string_view name = response.error() ? response.error()->string_view() : "";
@@ -39,9 +43,23 @@ struct WorkerChannel::Call {
 /// The requests of one caller.
 class WorkerLane {
  public:
+  explicit WorkerLane(size_t busy_at) : busy(busy_at) {}
+
+  const size_t busy;  // requests that wait
   std::deque<WorkerChannel::Call> waiting;
   size_t in_flight = 0;
   bool ready = false;  // has its place among the channel's ready lanes
+  /// While it is busy: happens when it is calm.
+  std::optional<Event> calm;
+
+  /// To be called when requests have come or gone.
+  void Weigh(const asio::any_io_executor& executor) {
+    if (!calm && waiting.size() >= busy) calm.emplace(executor);
+    if (calm && waiting.size() <= busy / 2) {
+      calm->Fire();
+      calm.reset();
+    }
+  }
 };
 
 struct WorkerChannel::Pending {
@@ -57,6 +75,7 @@ WorkerChannel::WorkerChannel(const asio::any_io_executor& executor, int read_fd,
       write_(executor, write_fd),
       events_(events),
       read_chunk_(kReadChunk),
+      builder_(kBuilderSize),
       own_lane_(NewLane()) {}
 
 WorkerChannel::~WorkerChannel() = default;
@@ -140,7 +159,9 @@ void WorkerChannel::Answer(const Call& call, Result<WorkerResponse> result) {
   }
 }
 
-std::shared_ptr<WorkerLane> WorkerChannel::NewLane() { return std::make_shared<WorkerLane>(); }
+std::shared_ptr<WorkerLane> WorkerChannel::NewLane(size_t busy) {
+  return std::make_shared<WorkerLane>(busy);
+}
 
 Task<Result<WorkerResponse>> WorkerChannel::Request(std::shared_ptr<WorkerLane> lane,
                                                     FBS::Request::Method method,
@@ -163,18 +184,27 @@ void WorkerChannel::Post(const std::shared_ptr<WorkerLane>& lane, FBS::Request::
   Add(lane, {method, std::move(handler_id), std::move(body), std::nullopt, what});
 }
 
+bool WorkerChannel::IsBusy(const WorkerLane& lane) { return lane.calm.has_value(); }
+
+Task<void> WorkerChannel::Calm(std::shared_ptr<WorkerLane> lane) {
+  // A waiter holds what it waits for: the event goes with the last request that made it.
+  while (lane->calm) co_await lane->calm->Wait();
+}
+
 void WorkerChannel::Add(const std::shared_ptr<WorkerLane>& lane, Call call) {
   lane->waiting.push_back(std::move(call));
+  lane->Weigh(executor_);
   if (lane->in_flight < kWindow && !std::exchange(lane->ready, true)) ready_.push_back(lane);
   Pump();
 }
 
 void WorkerChannel::Pump() {
-  while (!ready_.empty() && outgoing_bytes_ < kSendAhead && !closed_) {
+  while (!ready_.empty() && unsent() < kSendAhead && !closed_) {
     const std::shared_ptr<WorkerLane> lane = std::move(ready_.front());
     ready_.pop_front();
     Call call = std::move(lane->waiting.front());
     lane->waiting.pop_front();
+    lane->Weigh(executor_);
     SendRequest(lane, std::move(call));
     lane->ready = lane->in_flight < kWindow && !lane->waiting.empty();
     if (lane->ready) ready_.push_back(lane);
@@ -185,13 +215,13 @@ void WorkerChannel::SendRequest(const std::shared_ptr<WorkerLane>& lane, Call ca
   do {
     ++next_id_;
   } while (next_id_ == 0 || pending_.contains(next_id_));
-  flatbuffers::FlatBufferBuilder builder(1024);
-  const RequestBody body = call.body ? call.body(builder) : RequestBody{};
+  const RequestBody body = call.body ? call.body(builder_) : RequestBody{};
   const auto request = FBS::Request::CreateRequestDirect(
-      builder, next_id_, call.method, call.handler_id.c_str(), body.type, body.offset);
-  builder.FinishSizePrefixed(
-      FBS::Message::CreateMessage(builder, FBS::Message::Body::Request, request.Union()));
-  if (builder.GetSize() > FrameBuffer::kMaxFrame) {
+      builder_, next_id_, call.method, call.handler_id.c_str(), body.type, body.offset);
+  builder_.FinishSizePrefixed(
+      FBS::Message::CreateMessage(builder_, FBS::Message::Body::Request, request.Union()));
+  if (builder_.GetSize() > FrameBuffer::kMaxFrame) {
+    builder_.Reset();
     Answer(call, Error("the request is larger than " + std::to_string(FrameBuffer::kMaxFrame) +
                        " bytes"));
     return;
@@ -199,7 +229,7 @@ void WorkerChannel::SendRequest(const std::shared_ptr<WorkerLane>& lane, Call ca
   call.body = nullptr;
   ++lane->in_flight;
   pending_.emplace(next_id_, std::make_unique<Pending>(Pending{lane, std::move(call), tick_}));
-  Enqueue(builder);
+  Enqueue();
 }
 
 void WorkerChannel::Probe() {
@@ -225,28 +255,28 @@ void WorkerChannel::Tick() {
 
 void WorkerChannel::Notify(FBS::Notification::Event event, const std::string& handler_id) {
   if (closed_) return;
-  flatbuffers::FlatBufferBuilder builder(128);
   const auto notification =
-      FBS::Notification::CreateNotificationDirect(builder, handler_id.c_str(), event);
-  builder.FinishSizePrefixed(
-      FBS::Message::CreateMessage(builder, FBS::Message::Body::Notification, notification.Union()));
-  Enqueue(builder);
+      FBS::Notification::CreateNotificationDirect(builder_, handler_id.c_str(), event);
+  builder_.FinishSizePrefixed(FBS::Message::CreateMessage(
+      builder_, FBS::Message::Body::Notification, notification.Union()));
+  Enqueue();
 }
 
-void WorkerChannel::Enqueue(flatbuffers::FlatBufferBuilder& builder) {
-  outgoing_bytes_ += builder.GetSize();
-  outgoing_.push_back(builder.Release());
-  if (!writing_) WriteNext();
+void WorkerChannel::Enqueue() {
+  const uint8_t* const message = builder_.GetBufferPointer();
+  outgoing_.insert(outgoing_.end(), message, message + builder_.GetSize());
+  builder_.Clear();
+  if (!std::exchange(writing_, true)) {
+    // What is asked until the loop turns goes in one write.
+    asio::post(executor_, [self = shared_from_this()] { self->WriteNext(); });
+  }
 }
 
 void WorkerChannel::WriteNext() {
-  if (outgoing_.empty() || closed_) {
-    writing_ = false;
-    return;
-  }
-  writing_ = true;
-  const flatbuffers::DetachedBuffer& front = outgoing_.front();
-  asio::async_write(write_, asio::buffer(front.data(), front.size()),
+  writing_ = !outgoing_.empty() && !closed_;
+  if (!writing_) return;
+  std::swap(sending_, outgoing_);
+  asio::async_write(write_, asio::buffer(sending_),
                     [self = shared_from_this()](const boost::system::error_code& error, size_t) {
                       if (self->closed_) return;
                       if (error) {
@@ -254,8 +284,8 @@ void WorkerChannel::WriteNext() {
                         self->Fail("writing to the worker failed: " + error.message());
                         return;
                       }
-                      self->outgoing_bytes_ -= self->outgoing_.front().size();
-                      self->outgoing_.pop_front();
+                      self->sending_.clear();
+                      if (self->sending_.capacity() > kKeptBuffer) self->sending_ = {};
                       self->WriteNext();
                       self->Pump();
                     });
@@ -265,6 +295,11 @@ void WorkerChannel::Fail(const std::string& why) {
   ChannelEvents* const events = events_;
   Close();
   if (events) events->OnChannelClosed(why);
+}
+
+void WorkerChannel::Empty(const std::shared_ptr<WorkerLane>& lane, const Status& why) {
+  for (const Call& call : std::exchange(lane->waiting, {})) Answer(call, why);
+  lane->Weigh(executor_);
 }
 
 void WorkerChannel::Close() {
@@ -277,11 +312,9 @@ void WorkerChannel::Close() {
   const Status gone = absl::UnavailableError("the media worker is gone");
   for (auto& [id, pending] : std::exchange(pending_, {})) {
     Answer(pending->call, gone);
-    for (const Call& call : std::exchange(pending->lane->waiting, {})) Answer(call, gone);
+    Empty(pending->lane, gone);
   }
-  for (const std::shared_ptr<WorkerLane>& lane : std::exchange(ready_, {})) {
-    for (const Call& call : std::exchange(lane->waiting, {})) Answer(call, gone);
-  }
+  for (const std::shared_ptr<WorkerLane>& lane : std::exchange(ready_, {})) Empty(lane, gone);
 }
 
 }  // namespace sluice::controller

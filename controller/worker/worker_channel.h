@@ -62,8 +62,13 @@ class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
   static constexpr size_t kWindow = 64;
   /// Unsent bytes above which lanes wait. The pipe itself holds about 200 KiB.
   static constexpr size_t kSendAhead = 1024 * 1024;
-  /// Requests of one lane that may wait; more are refused at once. A room of 1,000 peers that all
-  /// come at the same moment makes about 5,000.
+  /// Requests of one lane that wait from which on it is busy: whoever can wait asks for nothing
+  /// more until it is calm again, when half of them are left. Some 50 ms of work.
+  static constexpr size_t kBusy = 1'024;
+  /// The same of a lane for what is needed by the thousand, of which each peer has a few waiting.
+  static constexpr size_t kBulkBusy = 16 * kBusy;
+  /// Requests of one lane that may wait; more are refused at once. Who asks IsBusy() never gets
+  /// here: a room of 1,000 peers that all come at the same moment makes about 5,000.
   static constexpr size_t kMaxWaiting = 20'000;
   /// Ticks that a single request may take at a worker that answers others: far more than any does.
   static constexpr uint64_t kRequestTicks = 30;
@@ -76,7 +81,8 @@ class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
   /// Starts reading. `events` must outlive the channel or be cut off by Close().
   void Start();
 
-  std::shared_ptr<WorkerLane> NewLane();
+  /// One that is busy from so many waiting requests on.
+  std::shared_ptr<WorkerLane> NewLane(size_t busy = kBusy);
 
   /// Sends a request when it is its turn and waits for the answer. Fails with the worker's error
   /// (class and reason), kResourceExhausted when too many wait, kDeadlineExceeded after
@@ -89,6 +95,11 @@ class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
   /// a literal, names it in the log when the worker refuses.
   void Post(const std::shared_ptr<WorkerLane>& lane, FBS::Request::Method method,
             std::string handler_id, BodyBuilder body, const char* what);
+
+  /// Whether so many requests of the lane wait that no more should be made.
+  static bool IsBusy(const WorkerLane& lane);
+  /// Waits until the lane is not busy, or the channel has closed.
+  static Task<void> Calm(std::shared_ptr<WorkerLane> lane);
 
   /// Sends a notification without a body, before all requests that wait.
   void Notify(FBS::Notification::Event event, const std::string& handler_id);
@@ -124,11 +135,15 @@ class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
   /// Sends what may be sent now.
   void Pump();
   void SendRequest(const std::shared_ptr<WorkerLane>& lane, Call call);
-  void Enqueue(flatbuffers::FlatBufferBuilder& builder);
+  /// Takes the finished message out of builder_.
+  void Enqueue();
   void WriteNext();
   /// One request of the lane is no longer at the worker.
   void LetNextIn(const std::shared_ptr<WorkerLane>& lane);
+  size_t unsent() const { return outgoing_.size() + sending_.size(); }
   void Answer(const Call& call, Result<WorkerResponse> result);
+  /// Answers all that wait in the lane.
+  void Empty(const std::shared_ptr<WorkerLane>& lane, const Status& why);
   void Fail(const std::string& why);
 
   asio::any_io_executor executor_;
@@ -137,8 +152,9 @@ class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
   ChannelEvents* events_;
   FrameBuffer incoming_;
   std::vector<uint8_t> read_chunk_;
-  std::deque<flatbuffers::DetachedBuffer> outgoing_;
-  size_t outgoing_bytes_ = 0;
+  flatbuffers::FlatBufferBuilder builder_;  ///< of the message that is being made
+  std::vector<uint8_t> outgoing_;           ///< what the next write takes
+  std::vector<uint8_t> sending_;            ///< what is being written
   bool writing_ = false;
   bool closed_ = false;
   uint32_t next_id_ = 0;

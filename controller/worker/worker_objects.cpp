@@ -88,8 +88,9 @@ Task<Status> WorkerProducer::Pause() { return worker()->PauseProducer(id()); }
 Task<Status> WorkerProducer::Resume() { return worker()->ResumeProducer(id()); }
 Task<Result<boost::json::array>> WorkerProducer::Stats() { return worker()->ProducerStats(id()); }
 
-WorkerConsumer::WorkerConsumer(const std::shared_ptr<State>& transport, std::string id)
-    : WorkerObject(WorkerObjectKind::kConsumer, transport->worker, transport, std::move(id)) {}
+WorkerConsumer::WorkerConsumer(const std::shared_ptr<State>& transport,
+                               std::shared_ptr<MediaWorker> worker, std::string id)
+    : WorkerObject(WorkerObjectKind::kConsumer, std::move(worker), transport, std::move(id)) {}
 
 Task<Status> WorkerConsumer::Pause() { return worker()->PauseConsumer(id()); }
 Task<Status> WorkerConsumer::Resume() { return worker()->ResumeConsumer(id()); }
@@ -141,12 +142,12 @@ Task<Result<WorkerTransport::ProducerMade>> WorkerTransport::Produce(
   co_return std::move(made);
 }
 
-Task<Result<WorkerTransport::ConsumerMade>> WorkerTransport::Consume(ConsumeOptions options) {
+Task<Result<WorkerTransport::ConsumerMade>> WorkerTransport::Consume(
+    std::shared_ptr<MediaWorker> worker, ConsumeOptions options) {
   const std::shared_ptr<State> state = state_;
   ConsumerMade made;
-  made.consumer.reset(new WorkerConsumer(state, options.consumer_id));
-  const Result<ConsumeResult> result =
-      co_await state->worker->Consume(state->id, std::move(options));
+  made.consumer.reset(new WorkerConsumer(state, worker, options.consumer_id));
+  const Result<ConsumeResult> result = co_await worker->Consume(state->id, std::move(options));
   if (Status status = made.consumer->CheckMade(result.status()); !status.ok()) co_return status;
   made.result = *result;
   co_return std::move(made);

@@ -75,7 +75,8 @@ class WorkerConsumer : public WorkerObject {
 
  private:
   friend class WorkerTransport;
-  WorkerConsumer(const std::shared_ptr<State>& transport, std::string id);
+  WorkerConsumer(const std::shared_ptr<State>& transport, std::shared_ptr<MediaWorker> worker,
+                 std::string id);
 };
 
 /// An audio level observer.
@@ -108,8 +109,9 @@ class WorkerTransport : public WorkerObject {
     std::unique_ptr<WorkerConsumer> consumer;
     ConsumeResult result;
   };
-  /// `options.consumer_id` becomes the handle's id.
-  Task<Result<ConsumerMade>> Consume(ConsumeOptions options);
+  /// `options.consumer_id` becomes the handle's id. The consumer's requests are those of `worker`,
+  /// which may be another user of the transport's.
+  Task<Result<ConsumerMade>> Consume(std::shared_ptr<MediaWorker> worker, ConsumeOptions options);
 
  private:
   friend class WorkerRouter;

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -113,9 +114,12 @@ struct ConsumeOptions {
   std::string consumer_id;
   std::string producer_id;
   MediaKind kind = MediaKind::kAudio;
-  RtpParameters parameters;
+  /// What it has in common with other consumers of the producer: all but mid and encodings.
+  std::shared_ptr<const RtpParameters> parameters;
+  std::string mid;
+  std::vector<RtpEncodingParameters> encodings;
   RtpType type = RtpType::kSimple;
-  std::vector<RtpEncodingParameters> consumable_encodings;
+  std::shared_ptr<const RtpParameters> consumable;  ///< of the producer
   bool paused = false;
   bool ignore_dtx = false;
 };

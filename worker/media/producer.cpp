@@ -31,6 +31,9 @@ constexpr size_t kPayloadTypes = 128;  // RFC 3550 §5.1: 7 bits
 constexpr Duration kExpirySlack = Duration::Millis(10);
 /// A round trip longer than that is a broken DLRR.
 constexpr Duration kMaxRoundTrip = Duration::Seconds(10);
+/// Changes of score within it are told together: each is told to every consumer, and how many there
+/// are is the sender's choice.
+constexpr Duration kScoreInterval = Duration::Seconds(1);
 
 }  // namespace
 
@@ -60,6 +63,7 @@ struct Producer::Impl final : public ReceiveStreamEvents {
         events(events_in),
         extensions(rtp_parameters, kind, options.enable_packet_id_extension),
         paused(options.paused),
+        score_timer(environment.CreateTimer([this](Timestamp now) { TellScore(now); })),
         expiry_timer(environment.CreateTimer([this](Timestamp now) { ExpireRings(now); })) {
     for (const RtpCodecMapping& codec : rtp_mapping.codecs) {
       PayloadEntry& entry = payloads[codec.payload_type];
@@ -124,6 +128,8 @@ struct Producer::Impl final : public ReceiveStreamEvents {
   void OnStreamRequest(ProducerTraceType trace, Ssrc ssrc,
                        std::span<const uint8_t> compound) override;
 
+  /// A score that has changed, to consumers and protocol.
+  void TellScore(Timestamp now);
   void EmitScore();
   void TellConsumersOfScore();
   void TracePacket(const RtpPacket& packet, const PayloadInfo& info, bool repaired, Timestamp now);
@@ -159,6 +165,8 @@ struct Producer::Impl final : public ReceiveStreamEvents {
   bool delivery_scheduled = false;
   uint64_t arrivals = 0;
   Counters counters;
+  Timestamp score_told_at;             ///< when one changed; zero before
+  std::unique_ptr<Timer> score_timer;  ///< armed while a change waits to be told
   /// Lets what the rings hold of a stream that has stopped go.
   std::unique_ptr<Timer> expiry_timer;
 };
@@ -398,6 +406,18 @@ void Producer::Impl::ChangeCodec(ReceiveStream& stream, const RtpPacket& packet,
 // --------------------------------------------------------------------------------------
 
 void Producer::Impl::OnStreamScore() {
+  if (score_timer->armed()) return;
+  const Timestamp now = environment.Now();
+  const Duration passed = now - score_told_at;
+  if (score_told_at != Timestamp() && passed < kScoreInterval) {
+    score_timer->Start(kScoreInterval - passed);
+    return;
+  }
+  TellScore(now);
+}
+
+void Producer::Impl::TellScore(Timestamp now) {
+  score_told_at = now;
   // Consumers first (docs/protocols/rtp-rtcp.md §6).
   TellConsumersOfScore();
   EmitScore();

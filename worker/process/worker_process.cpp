@@ -18,6 +18,7 @@ namespace sluice::worker {
 namespace {
 /// How long a controller that is slow to read may hold up the exit.
 constexpr Duration kDrainTimeout = Duration::Millis(500);
+constexpr Duration kHeapLookInterval = Duration::Seconds(5);
 
 uint64_t Millis(const timeval& time) {
   return static_cast<uint64_t>(time.tv_sec) * 1000 + static_cast<uint64_t>(time.tv_usec) / 1000;
@@ -51,6 +52,8 @@ Status WorkerProcess::Init(const WorkerOptions& options) {
       EngineDependencies{*loop_, *sockets_, buffers_, *srtp_, dtls_, channel_->events()});
   channel_->SetEngine(engine_.get());
   loop_->SetTurnEnd([this](Timestamp now) { OnTurnEnd(now); });
+  heap_timer_ = loop_->CreateTimer([this](Timestamp) { LookAtHeap(); });
+  heap_timer_->Start(kHeapLookInterval);
   SLUICE_DEBUG(kInfo, "datagrams leave by {}", ToString(sockets_->egress().strategy().kind()));
   return absl::OkStatus();
 }
@@ -113,6 +116,11 @@ void WorkerProcess::OnTurnEnd(Timestamp now) {
   sockets_->egress().Flush();
   if (engine_ && engine_->forwarded()) engine_->OnFlushed(ReadMonotonicClock());
   pipe_->Flush();
+}
+
+void WorkerProcess::LookAtHeap() {
+  heap_.Look();
+  heap_timer_->Start(kHeapLookInterval);
 }
 
 /// Transports say goodbye to their peers, and the channel to the controller where it does that.

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "common/heap_trimmer.h"
 #include "worker/channel/channel_output.h"
 #include "worker/channel/process_info.h"
 #include "worker/core/dtls/dtls_session.h"
@@ -47,6 +48,7 @@ class WorkerProcess final : public ProcessInfo, public ChannelOutput, public Cha
   Status InitCrypto(const WorkerOptions& options);
   Status WatchSignals();
   void OnTurnEnd(Timestamp now);
+  void LookAtHeap();
   void CloseInOrder();
   // ChannelOutput
   void Write(std::span<const uint8_t> bytes) override;
@@ -67,6 +69,8 @@ class WorkerProcess final : public ProcessInfo, public ChannelOutput, public Cha
   std::shared_ptr<DtlsContext> dtls_;
   std::unique_ptr<UvSocketFactory> sockets_;
   std::unique_ptr<Engine> engine_;
+  HeapTrimmer heap_;
+  std::unique_ptr<Timer> heap_timer_;
   bool closing_ = false;
 };
 

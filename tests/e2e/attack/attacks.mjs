@@ -1,14 +1,15 @@
 // What a stranger may try, each with nothing but the addresses of a server. Every attack is
-// {name, run(server, sinks)}: runs for its time, leaves nothing behind but what the server keeps, and
-// returns words for the report (or nothing). `attackers` are loopback addresses that are not those of
-// the honest.
+// {name, run(server, sinks)}: runs for server.seconds where it goes on for some time, leaves nothing
+// behind but what the server keeps, and returns words for the report (or nothing). The honest come
+// from 127.0.0.1, attackers from other loopback addresses.
 import http from 'node:http';
 import net from 'node:net';
 import tls from 'node:tls';
-import { ProtooClient, capabilities, enter } from './protoo.mjs';
+import { bindingRequest, checkOverTcp } from './ice.mjs';
+import { LightClient } from './light_client.mjs';
 import { rest, socketOn } from './plain_peer.mjs';
-
-const kSeconds = 6;  // of an attack that goes on for some time
+import { ProtooClient, capabilities, enter } from './protoo.mjs';
+import { usage } from './watch.mjs';
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const until = async (seconds, step) => {
@@ -52,6 +53,35 @@ const enterAt = async (url, room, peer, from) => {
   return client;
 };
 
+/** Viewers of a room, each with a transport to receive. */
+async function audience(url, room, count, from) {
+  const { hostname, port } = new URL(url);
+  const clients = Array.from({ length: count }, (_, n) => new LightClient({ host: hostname, port: Number(port), room, peer: `viewer-${n}`, from }));
+  await Promise.all(clients.map(async (client) => {
+    await client.opened;
+    await client.request('createWebRtcTransport', { producing: false, consuming: true });
+    await client.request('join', { displayName: 'viewer', device: { name: 'x' }, rtpCapabilities: capabilities });
+  }));
+  return { clients, end: () => clients.forEach((client) => client.destroy()) };
+}
+
+/** One HTTP connection after another is cheap for who attacks: this one is kept. */
+function keptAlive(from) {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 4, localAddress: from });
+  const send = (url, method, path, body) => new Promise((resolve) => {
+    const request = http.request(url + path, { method, agent, headers: { 'content-type': 'application/json' } }, (reply) => {
+      reply.resume();
+      reply.on('end', () => resolve(reply.statusCode));
+    });
+    request.on('error', () => resolve(0));
+    request.end(body && JSON.stringify(body));
+  });
+  return { send, end: () => agent.destroy() };
+}
+
+/** A share of one core that the server took since `before` (watch.mjs), over `seconds`. */
+const share = (server, before, seconds) => (usage(server.pid).cpu - before.cpu) / seconds;
+
 /** A broadcaster with one video producer and the socket to send on. */
 async function publish(url, room, id) {
   const base = `/rooms/${room}/broadcasters`;
@@ -87,7 +117,7 @@ export const attacks = [
       const media = await socketOn('127.0.0.1');
       const packet = Buffer.alloc(1100);
       let number = 0;
-      await until(kSeconds, async () => {
+      await until(server.seconds, async () => {
         for (let i = 0; i < 20; i += 1) {
           packet.writeUInt32BE((0x80650000 | (number++ & 0xffff)) >>> 0, 0);
           packet.writeUInt32BE(number * 300, 4);
@@ -157,7 +187,7 @@ export const attacks = [
       for (const client of clients) {
         client.send({ request: true, id: 1, method: 'join', data: { displayName: 'd', device: { name: 'd' }, rtpCapabilities: capabilities } });
       }
-      await until(kSeconds, async () => {
+      await until(server.seconds, async () => {
         for (const client of clients) {
           client.send({ request: true, id: 2, method: 'changeDisplayName', data: { displayName: 'n'.repeat(250) } });
         }
@@ -170,7 +200,7 @@ export const attacks = [
     name: 'joining and leaving one room, 150 at a time',
     async run(server) {
       let rounds = 0;
-      await until(kSeconds, async () => {
+      await until(server.seconds, async () => {
         const clients = Array.from({ length: 150 }, (_, i) => new ProtooClient(server.url, { room: 'storm', peer: `storm-${i}`, from: '127.0.0.10' }));
         await Promise.race([settle(clients.map((client) => enter(client))), sleep(3_000)]);
         for (const client of clients) client.socket.terminate();
@@ -184,7 +214,7 @@ export const attacks = [
     async run(server) {
       let n = 0;
       const answers = {};
-      await until(kSeconds, async () => {
+      await until(server.seconds, async () => {
         const replies = await Promise.all(Array.from({ length: 50 }, () => ask(server.url, 'GET', `/rooms/flood-${n++}`, { from: '127.0.0.11' })));
         for (const reply of replies) answers[reply.status ?? 'error'] = (answers[reply.status ?? 'error'] ?? 0) + 1;
       });
@@ -216,7 +246,7 @@ export const attacks = [
         port: Number(port), from: '127.0.0.13',
         bytes: `POST /rooms/slow/broadcasters HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n${'x'.repeat(500_000)}`,
       }));
-      await sleep(kSeconds * 1000);
+      await sleep(server.seconds * 1000);
       for (const group of groups) group.end();
     },
   },
@@ -226,18 +256,26 @@ export const attacks = [
       const { port } = new URL(server.url);
       const groups = [];
       for (let i = 0; i < 12; i += 1) groups.push(connections(190, { port: Number(port), from: `127.0.2.${i + 1}` }));
-      await sleep(kSeconds * 1000);
+      await sleep(server.seconds * 1000);
       for (const group of groups) group.end();
     },
   },
   {
     name: 'ICE-TCP connections with one byte',
     async run(server) {
+      const honest = new ProtooClient(server.url, { room: 'ice-tcp', peer: 'honest' });
+      await honest.opened;
+      const { data } = await honest.request('createWebRtcTransport', { forceTcp: true, producing: true, consuming: false });
       const groups = [1, 2].map((n) => connections(1_500, { port: server.rtcPort, from: `127.0.3.${n}`, bytes: Buffer.from([0, 1, 0]) }));
-      await sleep(kSeconds * 1000);
+      const checks = [];
+      await until(server.seconds, async () => {
+        checks.push(await checkOverTcp({ port: server.rtcPort, iceParameters: data.iceParameters }));
+        await sleep(200);
+      });
+      honest.close();
       const open = groups.flatMap((group) => group.sockets).filter((socket) => socket.readyState === 'open').length;
       for (const group of groups) group.end();
-      return `${open} of 3000 still open at the end`;
+      return `${open} of 3000 still open at the end, honest checks answered in ${Math.max(...checks).toFixed(0)} ms`;
     },
   },
   {
@@ -246,7 +284,7 @@ export const attacks = [
       const socket = await sinks.open('127.0.0.67');
       const kinds = [0x00, 0x01, 0x16, 0x17, 0x80, 0x90, 0xbf, 0xff];
       let sent = 0;
-      await until(kSeconds, async () => {
+      await until(server.seconds, async () => {
         for (let i = 0; i < 300; i += 1) {
           const size = 1 + Math.floor(Math.random() * 1400);
           const packet = Buffer.alloc(size, Math.floor(Math.random() * 256));
@@ -269,7 +307,7 @@ export const attacks = [
         await client.opened.catch(() => {});
         clients.push(client);
       }
-      await until(kSeconds, async () => {
+      await until(server.seconds, async () => {
         for (const client of clients) {
           for (let i = 0; i < 200; i += 1) {
             client.send({ response: true, id: i, ok: false, errorCode: 500, errorReason: `\n[error] forged\u001b[31m ${'z'.repeat(200)}` });
@@ -282,12 +320,176 @@ export const attacks = [
     },
   },
   {
+    name: 'connectivity checks with a known user name and a wrong password',
+    async run(server, sinks) {
+      const client = new ProtooClient(server.url, { room: 'checks', peer: 'mallory', from: '127.0.0.16' });
+      await client.opened;
+      const { data } = await client.request('createWebRtcTransport', { producing: true, consuming: false });
+      const victim = await sinks.open('127.0.0.68');
+      let sent = 0;
+      await until(server.seconds, async () => {
+        for (let i = 0; i < 50; i += 1) {
+          victim.send(bindingRequest({ ...data.iceParameters, password: `wrong-${sent++}` }), server.rtcPort, '127.0.0.1');
+        }
+        await sleep(10);
+      });
+      client.close();
+      return `${sent} checks`;
+    },
+  },
+  {
+    name: 'ClientHellos from addresses without a check',
+    async run(server, sinks) {
+      const victim = await sinks.open('127.0.0.69');
+      // Record (RFC 6347 §4.1) and handshake header of a ClientHello; what follows need not be read.
+      const hello = Buffer.alloc(300);
+      hello.set([22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 1, 31, 1, 0, 1, 19, 0, 0, 0, 0, 0, 0, 1, 19, 0xfe, 0xfd]);
+      let sent = 0;
+      await until(server.seconds, async () => {
+        for (let i = 0; i < 200; i += 1) {
+          victim.send(hello, server.rtcPort, '127.0.0.1');
+          sent += 1;
+        }
+        await sleep(10);
+      });
+      return `${sent} datagrams`;
+    },
+  },
+  {
+    name: 'false sender reports in a room of 60',
+    async run(server) {
+      const viewers = await audience(server.url, 'scores', 60, '127.0.0.17');
+      const { out } = await publish(server.url, 'scores', 'mallory');
+      const media = await socketOn('127.0.0.1');
+      const packet = Buffer.alloc(40);
+      const report = Buffer.alloc(28);
+      report.set([0x80, 200, 0, 6]);
+      report.writeUInt32BE(0x7000, 4);
+      const before = usage(server.pid);
+      let number = 0;
+      let reports = 0;
+      await until(server.seconds, async () => {
+        for (let i = 0; i < 30; i += 1) {
+          number += reports % 1000 < 500 ? 1 : 9;  // no loss, then nothing else
+          packet.writeUInt32BE((0x80650000 | (number & 0xffff)) >>> 0, 0);
+          packet.writeUInt32BE(number * 3000, 4);
+          packet.writeUInt32BE(0x7000, 8);
+          media.send(packet, out.port, '127.0.0.1');
+          report.writeUInt32BE(0x80000000 + reports, 8);
+          media.send(report, out.port, '127.0.0.1');
+          reports += 1;
+        }
+        await sleep(10);
+      });
+      const taken = share(server, before, server.seconds);
+      media.close();
+      const told = Math.max(...viewers.clients.map((client) => client.notified.consumerScore ?? 0));
+      viewers.end();
+      if (told === 0) throw new Error('no viewer heard of a score');
+      if (told > server.seconds + 3) throw new Error(`one viewer got ${told} scores of one consumer in ${server.seconds} s`);
+      return `${reports} reports, ${told} scores to each viewer, ${(taken * 100).toFixed(0)} % of a core`;
+    },
+  },
+  {
+    name: 'a producer that comes and goes in a room of 60',
+    async run(server) {
+      const viewers = await audience(server.url, 'flicker', 60, '127.0.0.18');
+      const client = await enterAt(server.url, 'flicker', 'mallory', '127.0.0.19');
+      const { data: out } = await client.request('createWebRtcTransport', { producing: true, consuming: false });
+      const before = usage(server.pid);
+      let rounds = 0;
+      let refused = 0;
+      await until(server.seconds, async () => {
+        const made = await client.request('produce', {
+          transportId: out.id, kind: 'video', appData: {},
+          rtpParameters: { codecs: [{ mimeType: 'video/VP8', payloadType: 96, clockRate: 90000 }], encodings: [{ ssrc: 1000 + rounds }] },
+        });
+        rounds += 1;
+        if (made.ok) await client.request('closeProducer', { producerId: made.data.id });
+        else {
+          refused += 1;
+          await sleep(5);
+        }
+      });
+      const taken = share(server, before, server.seconds);
+      const offers = Math.max(...viewers.clients.map((viewer) => viewer.offers));
+      client.close();
+      viewers.end();
+      return `${rounds - refused} of ${rounds} made, ${offers} offers to each viewer, ${(taken * 100).toFixed(0)} % of a core`;
+    },
+  },
+  {
+    name: 'names that change in a room of 60',
+    async run(server) {
+      const viewers = await audience(server.url, 'names', 60, '127.0.0.20');
+      const loud = await Promise.all(Array.from({ length: 20 }, (_, n) => enterAt(server.url, 'names', `mallory-${n}`, '127.0.0.21')));
+      const before = usage(server.pid);
+      await until(server.seconds, async () => {
+        for (const client of loud) {
+          for (let i = 0; i < 2; i += 1) client.send({ request: true, id: 5, method: 'changeDisplayName', data: { displayName: 'n'.repeat(250) } });
+        }
+        await sleep(20);
+      });
+      const taken = share(server, before, server.seconds);
+      const told = Math.max(...viewers.clients.map((viewer) => viewer.notified.peerDisplayNameChanged ?? 0));
+      for (const client of loud) client.close();
+      viewers.end();
+      return `${told} notifications to each, ${(taken * 100).toFixed(0)} % of a core`;
+    },
+  },
+  {
+    name: 'broadcasters that come and go in a room of 60',
+    async run(server) {
+      const viewers = await audience(server.url, 'visits', 60, '127.0.0.22');
+      const door = keptAlive('127.0.0.23');
+      const before = usage(server.pid);
+      const answers = {};
+      let n = 0;
+      await until(server.seconds, async () => {
+        await Promise.all([1, 2, 3, 4].map(async () => {
+          const id = `b${n++}`;
+          const made = await door.send(server.url, 'POST', '/rooms/visits/broadcasters', { id, displayName: 'x', device: { name: 'x' } });
+          answers[made] = (answers[made] ?? 0) + 1;
+          if (made === 200) await door.send(server.url, 'DELETE', `/rooms/visits/broadcasters/${id}`);
+          else await sleep(5);
+        }));
+      });
+      const taken = share(server, before, server.seconds);
+      door.end();
+      const told = Math.max(...viewers.clients.map((viewer) => (viewer.notified.newPeer ?? 0)));
+      viewers.end();
+      return `${JSON.stringify(answers)}, ${told} arrivals told to each viewer, ${(taken * 100).toFixed(0)} % of a core`;
+    },
+  },
+  {
+    name: 'requests to the worker by 150 in one room, as many as they may',
+    async run(server) {
+      const { hostname, port } = new URL(server.url);
+      const crowd = Array.from({ length: 150 }, (_, n) => new LightClient({ host: hostname, port: Number(port), room: 'curious', peer: `c${n}`, from: '127.0.0.24' }));
+      const transports = await Promise.all(crowd.map(async (client) => {
+        await client.opened;
+        return (await client.request('createWebRtcTransport', { producing: true, consuming: false })).id;
+      }));
+      const before = usage(server.pid);
+      let answered = 0;
+      let refused = 0;
+      await until(server.seconds, async () => {
+        crowd.forEach((client, n) => client.request('getTransportStats', { transportId: transports[n] })
+          .then(() => (answered += 1), () => (refused += 1)));
+        await sleep(11);
+      });
+      const taken = share(server, before, server.seconds);
+      for (const client of crowd) client.destroy();
+      return `${answered} answered, ${refused} refused, ${(taken * 100).toFixed(0)} % of a core`;
+    },
+  },
+  {
     name: 'TLS handshakes that never end',
     async run(server) {
       const { port } = new URL(server.secureUrl);
       const groups = Array.from({ length: 10 }, (_, i) => connections(100, { port: Number(port), from: `127.0.4.${i + 1}`, bytes: Buffer.from([22, 3, 1, 2, 0, 1]) }));
       let handshakes = 0;
-      await until(kSeconds, () => new Promise((resolve) => {
+      await until(server.seconds, () => new Promise((resolve) => {
         const socket = tls.connect({ host: '127.0.0.1', port: Number(port), localAddress: '127.0.0.15', rejectUnauthorized: false });
         const end = () => { socket.destroy(); resolve(); };
         socket.on('secureConnect', () => { handshakes += 1; end(); }).on('error', end).on('close', resolve);

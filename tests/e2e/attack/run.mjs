@@ -1,16 +1,19 @@
 // Every attack of attacks.mjs against the real server, beside honest users; see scripts/attack.sh.
 import { fork } from 'node:child_process';
-import { readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Sluice } from '../lib/sluice.mjs';
 import { waitFor } from '../lib/wait.mjs';
 import { attacks } from './attacks.mjs';
+import { faults } from './faults.mjs';
 import { socketOn } from './plain_peer.mjs';
+import { Watch, percentile, usage } from './watch.mjs';
 
 const kMinDelivered = 0.995;    // of the call's packets
 const kMaxJoinMs = 250;         // 99th of a hundred newcomers
 const kMaxRssMb = 400;          // controller and workers together
 const kMaxLogBytes = 200_000;   // of one attack: what somebody can read in an evening
+const kBackWithin = 60_000;     // ms after the last attack until memory is back …
+const kBackTo = 1.5;            // … to so many times what it was
 
 /** Sockets that stand for addresses which never asked for anything: what comes there is counted. */
 class Sinks {
@@ -33,70 +36,55 @@ class Sinks {
   }
 }
 
-function processes(pid) {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
-  return [pid, ...children.map(Number)];
-}
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-function usage(pid) {
-  let rss = 0;
-  let descriptors = 0;
-  for (const one of processes(pid)) {
-    try {
-      rss += Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${one}/status`, 'utf8'))[1]) / 1024;
-      descriptors += readdirSync(`/proc/${one}/fd`).length;
-    } catch {
-      // gone meanwhile
-    }
+/** The honest users, whose reports end with each mark. */
+class Honest {
+  #reports = new Map();
+  #ready = false;
+  constructor(url) {
+    this.process = fork(fileURLToPath(new URL('honest.mjs', import.meta.url)), [url]);
+    this.process.on('message', (message) => {
+      if (message.ready) this.#ready = true;
+      if (message.mark) this.#reports.set(message.mark, message);
+    });
   }
-  return { rss, descriptors };
+  ready() {
+    return waitFor('the honest call', () => this.#ready);
+  }
+  /** What happened since the mark before. */
+  async mark(name) {
+    this.process.send({ mark: name });
+    return await waitFor(`the report ${name}`, () => this.#reports.get(name));
+  }
+  async stop() {
+    this.process.send({ stop: true });
+    await new Promise((resolve) => this.process.once('exit', resolve));
+  }
 }
 
-const percentile = (values, part) => {
-  if (values.length === 0) return 0;
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
-};
+function tell(name, broken, words, columns) {
+  console.log(`${broken.length === 0 ? 'ok  ' : 'FAIL'} ${name}${words && ` (${words})`}`);
+  if (columns) console.log(`     ${columns}`);
+  for (const reason of broken) console.log(`     ${reason}`);
+}
 
-async function main() {
-  const only = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
-  const chosen = attacks.filter((attack) => only.length === 0 || only.some((word) => attack.name.includes(word)));
+/** One server, all attacks one after another; returns the names of those that broke a limit. */
+async function runAttacks(chosen, seconds) {
+  const failures = [];
   const sluice = await Sluice.start('attack', { args: ['--numWorkers', '1'] });
   const pid = sluice.child.pid;
-  const server = { url: sluice.url, secureUrl: sluice.secureUrl, rtcPort: sluice.rtcPort };
-  let logBytes = 0;
-  for (const stream of [sluice.child.process.stdout, sluice.child.process.stderr]) {
-    stream.on('data', (chunk) => (logBytes += chunk.length));
-  }
-  const honest = fork(fileURLToPath(new URL('honest.mjs', import.meta.url)), [server.url]);
-  const reports = new Map();
-  let ready = false;
-  honest.on('message', (message) => {
-    if (message.ready) ready = true;
-    if (message.mark) reports.set(message.mark, message);
-  });
-  await waitFor('the honest call', () => ready);
-  const mark = async (name) => {
-    honest.send({ mark: name });
-    return await waitFor(`the report ${name}`, () => reports.get(name));
-  };
-
-  await new Promise((resolve) => setTimeout(resolve, 3_000));
-  await mark('warm-up');
+  const server = { url: sluice.url, secureUrl: sluice.secureUrl, rtcPort: sluice.rtcPort, pid, seconds };
+  const honest = new Honest(server.url);
+  await honest.ready();
+  await sleep(3_000);
+  await honest.mark('warm-up');
   const calm = usage(pid);
   console.log(`before: ${calm.rss.toFixed(0)} MB, ${calm.descriptors} descriptors`);
-  const failures = [];
   const allJoins = [];
   for (const attack of chosen) {
     const sinks = new Sinks();
-    const before = usage(pid);
-    const logBefore = logBytes;
-    const worst = { ...before };
-    const sampler = setInterval(() => {
-      const now = usage(pid);
-      worst.rss = Math.max(worst.rss, now.rss);
-      worst.descriptors = Math.max(worst.descriptors, now.descriptors);
-    }, 100);
+    const watch = new Watch(sluice);
     const broken = [];
     let words = '';
     try {
@@ -104,13 +92,10 @@ async function main() {
     } catch (error) {
       broken.push(error.message);
     }
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
-    clearInterval(sampler);
-    const report = await mark(attack.name);
-    const amplified = sinks.received;
-    const paid = sinks.sent;
+    await sleep(1_000);
+    const report = await honest.mark(attack.name);
+    watch.stop();
     sinks.close();
-    const after = usage(pid);
     const delivered = report.received / report.sent;
     const p99 = percentile(report.joins, 0.99);
     allJoins.push(...report.joins);
@@ -118,24 +103,57 @@ async function main() {
     if (delivered < kMinDelivered) broken.push(`the call got ${(delivered * 100).toFixed(2)} % of its packets`);
     if (p99 > kMaxJoinMs) broken.push(`a newcomer took ${p99.toFixed(0)} ms`);
     if (report.refused.length > 0) broken.push(`${report.refused.length} newcomers refused: ${report.refused[0]}`);
-    if (worst.rss > kMaxRssMb) broken.push(`${worst.rss.toFixed(0)} MB at worst`);
-    if (amplified > paid) broken.push(`${amplified} bytes to an unproven address for ${paid}`);
-    if (logBytes - logBefore > kMaxLogBytes) broken.push(`${logBytes - logBefore} bytes of log`);
-    console.log(
-      `${broken.length === 0 ? 'ok  ' : 'FAIL'} ${attack.name}${words && ` (${words})`}\n` +
-      `     call ${(delivered * 100).toFixed(2)} %, ${report.joins.length} joins p99 ${p99.toFixed(0)} ms, ` +
-      `MB ${before.rss.toFixed(0)}/${worst.rss.toFixed(0)}/${after.rss.toFixed(0)}, ` +
-      `descriptors ${before.descriptors}/${worst.descriptors}/${after.descriptors}, ` +
-      `log ${logBytes - logBefore} B, unproven ${amplified} of ${paid} B`,
-    );
-    for (const reason of broken) console.log(`     ${reason}`);
+    if (watch.worst.rss > kMaxRssMb) broken.push(`${watch.worst.rss.toFixed(0)} MB at worst`);
+    if (sinks.received > sinks.sent) broken.push(`${sinks.received} bytes to an unproven address for ${sinks.sent}`);
+    if (watch.log > kMaxLogBytes) broken.push(`${watch.log} bytes of log`);
+    tell(attack.name, broken, words,
+      `call ${(delivered * 100).toFixed(2)} %, ${report.joins.length} joins p99 ${p99.toFixed(0)} ms, ` +
+      `${watch.columns()}, unproven ${sinks.received} of ${sinks.sent} B`);
     if (broken.length > 0) failures.push(attack.name);
     if (sluice.child.exit) break;
   }
   console.log(`joins: ${allJoins.length}, p50 ${percentile(allJoins, 0.5).toFixed(0)} ms, p99 ${percentile(allJoins, 0.99).toFixed(0)} ms`);
-  honest.send({ stop: true });
-  await new Promise((resolve) => honest.once('exit', resolve));
+  if (!sluice.child.exit) {
+    // With the call, and the newcomers of the last seconds, as before.
+    const began = performance.now();
+    const limit = calm.rss * kBackTo;
+    const back = await waitFor('memory to be back', () => usage(pid).rss <= limit, { timeout: kBackWithin }).catch(() => false);
+    const after = usage(pid);
+    tell('memory and descriptors are back', back ? [] : [`${after.rss.toFixed(0)} MB, more than ${kBackTo} times ${calm.rss.toFixed(0)}`],
+      `${after.rss.toFixed(0)} MB after ${((performance.now() - began) / 1000).toFixed(0)} s, ${after.descriptors} descriptors`);
+    if (!back) failures.push('memory');
+  }
+  await honest.stop();
   await sluice.stop();
+  return failures;
+}
+
+/** Faults have a server each: they end its workers. */
+async function runFaults(chosen, scale) {
+  const failures = [];
+  for (const fault of chosen) {
+    const broken = [];
+    let report = {};
+    try {
+      report = await fault.run(scale);
+    } catch (error) {
+      broken.push(error.message);
+    }
+    tell(fault.name, broken.concat(report.broken ?? []), report.words ?? '', report.columns);
+    if (broken.length > 0 || report.broken?.length > 0) failures.push(fault.name);
+  }
+  return failures;
+}
+
+async function main() {
+  const long = process.argv.includes('--long');
+  const words = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+  const choose = (list) => list.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
+  const began = performance.now();
+  const failures = [];
+  if (choose(attacks).length > 0) failures.push(...await runAttacks(choose(attacks), long ? 20 : 3));
+  failures.push(...await runFaults(choose(faults), { long }));
+  console.log(`attack: ${((performance.now() - began) / 1000).toFixed(0)} s`);
   console.log(failures.length === 0 ? 'attack: ok' : `attack: failed: ${failures.join(', ')}`);
   process.exit(failures.length === 0 ? 0 : 1);
 }

@@ -223,10 +223,19 @@ void FakeWorker::OnFrame(const std::vector<uint8_t>& frame) {
   const auto* request = message->data_as_Request();
   if (!request) return;
   received.push_back({request->method(), request->handler_id()->str()});
-  if (mute || ignore.contains(request->method())) return;
+  if (hold) held_.push_back(frame);
+  if (hold || mute || ignore.contains(request->method())) return;
   if (before_answer) before_answer(*request);
   Answer(*request);
   if (after_answer) after_answer(*request);
+}
+
+void FakeWorker::Release() {
+  hold = false;
+  for (const std::vector<uint8_t>& frame : std::exchange(held_, {})) {
+    const auto* message = flatbuffers::GetSizePrefixedRoot<FBS::Message::Message>(frame.data());
+    Answer(*message->data_as_Request());
+  }
 }
 
 void FakeWorker::Answer(const FBS::Request::Request& request) {

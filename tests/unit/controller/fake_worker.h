@@ -41,6 +41,8 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
   void NotifyScore(const std::string& consumer_id, uint8_t score);
 
   size_t Count(FBS::Request::Method method) const;
+  /// Answers what was held; from now on answers at once.
+  void Release();
 
   std::vector<Received> received;
   std::set<FBS::Request::Method> refuse;          ///< answered with a TypeError
@@ -63,6 +65,7 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
   std::vector<uint16_t> plain_ports;  ///< that plain transports were asked to listen on, 0 = any
   bool producer_paused = false;       ///< what the answer to consume says
   bool mute = false;                  ///< requests are read and not answered
+  bool hold = false;                  ///< requests are read, and answered by Release()
   std::string observer_id;
   std::vector<std::string> transport_ids;
   std::vector<std::string> consumer_ids;
@@ -81,6 +84,7 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
   asio::posix::stream_descriptor read_;
   asio::posix::stream_descriptor write_;
   FrameBuffer frames_;
+  std::vector<std::vector<uint8_t>> held_;
   std::vector<uint8_t> chunk_;
   std::vector<uint8_t> outgoing_;  ///< until the loop turns, or the write before has ended
   std::vector<uint8_t> sending_;

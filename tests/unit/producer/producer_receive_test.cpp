@@ -397,6 +397,30 @@ TEST_CASE("loss lowers the score: consumers hear it before the protocol") {
   CHECK(f.bed.events.order == std::vector<std::string>{"consumer", "producer"});
 }
 
+TEST_CASE(
+    "a flood of sender reports changes the score once a second, and the last change is told") {
+  VideoBed f;
+  rtcp::SenderInfo report;
+  report.ssrc = Ssrc(kSsrc);
+  report.ntp = NtpTime{100, 0};
+  f.Receive(VideoPacket(0, true));
+  const size_t before = f.bed.events.scores.size();
+  int sequence = 1;
+  uint8_t score = 0;
+  for (int ms = 0; ms < 3'000; ++ms) {
+    // Half a second without loss, half a second with nothing but loss.
+    sequence += ms % 1'000 < 500 ? 1 : 10;
+    f.Receive(VideoPacket(sequence));
+    f.producer->OnSenderReport(report, f.bed.environment.Now());
+    score = f.producer->encoding_score(0);
+    f.bed.AdvanceBy(1);
+  }
+  CHECK(f.bed.events.scores.size() - before <= 4);
+  CHECK(f.bed.events.scores.size() - before >= 3);
+  f.bed.AdvanceBy(1'000);
+  CHECK(f.bed.events.scores.back().at(0).score == score);
+}
+
 TEST_CASE("the round trip comes from DLRR and spaces the NACKs") {
   VideoBed f;
   f.Receive(VideoPacket(1, true));

@@ -4,6 +4,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <catch2/catch.hpp>
 #include <memory>
@@ -23,8 +24,12 @@ constexpr milliseconds kNever{3'600'000};
 /// A WebSocket session that keeps what happens to it.
 struct Session : WebSocketEvents {
   void OnOpen(std::shared_ptr<WebSocketLink> opened) override { link = std::move(opened); }
-  void OnText(std::string_view text) override { texts.emplace_back(text); }
+  void OnText(std::string_view text) override {
+    texts.emplace_back(text);
+    if (text == "pause") link->Pause();
+  }
   void OnIgnored() override { ++ignored; }
+  void OnDrained() override { ++drained; }
   void OnClosed() override {
     closed = true;
     link.reset();
@@ -32,6 +37,7 @@ struct Session : WebSocketEvents {
   std::shared_ptr<WebSocketLink> link;
   std::vector<std::string> texts;
   int ignored = 0;
+  int drained = 0;
   bool closed = false;
 };
 
@@ -64,6 +70,15 @@ class Client : public std::enable_shared_from_this<Client> {
     boost::system::error_code cut_off;
     asio::write(socket_, asio::buffer(bytes), cut_off);
   }
+  /// Sends the same bytes again and again, at most `limit` in all, as long as the kernel takes
+  /// them.
+  void SendWhileTaken(const std::string& bytes, size_t limit) {
+    std::string many;
+    while (many.size() < 64U << 10) many += bytes;
+    socket_.non_blocking(true);
+    boost::system::error_code full;
+    while (!full && taken < limit) taken += socket_.write_some(asio::buffer(many), full);
+  }
   /// Reads from now on.
   void Listen() {
     socket_.async_read_some(
@@ -79,6 +94,7 @@ class Client : public std::enable_shared_from_this<Client> {
   bool Has(const std::string& part) const { return received.find(part) != std::string::npos; }
 
   std::string received;
+  size_t taken = 0;  ///< bytes, by the kernel
   bool ended = false;
 
  private:
@@ -421,6 +437,67 @@ TEST_CASE("websocket: a client that answers pings stays") {
     client->Send(Frame(kPong, ""));
   }
   CHECK_FALSE(fixture.echo.session->closed);
+}
+
+TEST_CASE("websocket: a paused client is not read, nor thought to be silent") {
+  HttpLimits limits = PatientLimits();
+  limits.ping_after = kShort;
+  limits.pong_within = kShort;
+  ServerFixture fixture(limits);
+  const auto client = fixture.OpenWebSocket();
+  const auto session = fixture.echo.session;
+  client->Send(Frame(kText, "pause") + Frame(kText, "later"));
+  REQUIRE(fixture.Until([&] { return session->texts.size() == 1; }));
+  asio::steady_timer while_paused(fixture.context, 10 * kShort);
+  bool passed = false;
+  while_paused.async_wait([&](const boost::system::error_code&) { passed = true; });
+  REQUIRE(fixture.Until([&] { return passed || session->closed; }));
+  CHECK_FALSE(session->closed);
+  CHECK(session->texts.size() == 1);
+  SECTION("goes on") {
+    session->link->Resume();
+    REQUIRE(fixture.Until([&] { return session->texts.size() == 2; }));
+    CHECK(session->texts.back() == "later");
+  }
+  SECTION("can be closed") {
+    session->link->Close(4000, "enough");
+    CHECK(fixture.Until([&] { return client->Has("enough"); }));
+    client->Send(Frame(kClose, std::string("\x0f\xa0", 2)));
+    CHECK(fixture.Until([&] { return session->closed; }));
+  }
+}
+
+TEST_CASE("websocket: how much a paused client can send is bounded") {
+  ServerFixture fixture(PatientLimits());
+  const auto client = fixture.OpenWebSocket();
+  const auto session = fixture.echo.session;
+  client->Send(Frame(kText, "pause"));
+  REQUIRE(fixture.Until([&] { return session->texts.size() == 1; }));
+  client->SendWhileTaken(Frame(kText, std::string(125, 'x')), 64 << 20);
+  fixture.context.restart();
+  fixture.context.poll();
+  CHECK(client->taken < 32U << 20);  // by the kernel, both ends
+  CHECK(session->texts.size() == 1);
+}
+
+TEST_CASE("websocket: a client that reads slowly is congested until it has read half") {
+  HttpLimits limits = PatientLimits();
+  limits.max_websocket_queue = 16 << 20;
+  ServerFixture fixture(limits);
+  const auto client = fixture.OpenWebSocket(/*reading=*/false);
+  const auto session = fixture.echo.session;
+  const std::string message(64 * 1024, 'x');
+  for (int sent = 0; sent < 1'000 && !session->link->congested(); ++sent) {
+    session->link->Send(message);
+    fixture.context.restart();
+    fixture.context.poll();
+  }
+  CHECK(session->link->congested());
+  CHECK(session->drained == 0);
+  client->Listen();
+  REQUIRE(fixture.Until([&] { return session->drained == 1; }));
+  CHECK_FALSE(session->link->congested());
+  CHECK_FALSE(session->closed);
 }
 
 TEST_CASE("websocket: a client that does not read is cut off when its queue is full") {

@@ -23,16 +23,15 @@ class RecordingLink : public PeerLink {
 
   SubscriptionPolicy policy() const override { return policy_; }
   void OnEvent(const RoomMessage& message) override { events.push_back(message.event()); }
-  void Offer(const std::vector<std::shared_ptr<Consumer>>& consumers,
-             Promise<Status> answer) override {
+  void Offer(const std::vector<std::shared_ptr<Consumer>>& consumers, OfferAnswer answer) override {
     offers.push_back(consumers.size());
-    answers.push_back(answer);
+    answers.push_back(std::move(answer));
   }
   void End(EndReason /*reason*/, std::string_view /*text*/) override {}
 
   std::vector<RoomEvent> events;
   std::vector<size_t> offers;  ///< consumers in each
-  std::vector<Promise<Status>> answers;
+  std::vector<OfferAnswer> answers;
 
  private:
   SubscriptionPolicy policy_;
@@ -81,9 +80,11 @@ TEST_CASE_METHOD(PolicyFixture, "batched: all that is ready in one offer, one at
   REQUIRE(Until([&] { return launcher.workers.back()->Count(Method::TRANSPORT_CONSUME) == 14; }));
   Settle();
   CHECK(link->offers.size() == 1);
-  link->answers.front().Set(absl::OkStatus());
+  link->answers.front()(absl::OkStatus());
   REQUIRE(Until([&] { return link->offers.size() == 2; }));
   CHECK(link->offers.back() == 2);
+  REQUIRE(Until([&] { return launcher.workers.back()->Count(Method::CONSUMER_RESUME) == 12; }));
+  Settle();
   CHECK(launcher.workers.back()->Count(Method::CONSUMER_RESUME) == 12);
 }
 

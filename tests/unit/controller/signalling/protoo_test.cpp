@@ -249,17 +249,23 @@ TEST_CASE("protoo: a peer that asks too often gets errors until time has passed"
   CHECK(fixture.Ask(client, "getRouterRtpCapabilities").contains("errorCode"));
 }
 
-TEST_CASE("protoo: pending requests are bounded") {
+TEST_CASE("protoo: what everybody is told of has a rate of its own") {
+  TokenBucket::TimePoint now{};
   RoomFixture::Options options;
-  options.protoo.requests_per_second = 0;
+  options.protoo = {.requests_per_second = 100, .now = [&now] { return now; }};
   RoomFixture fixture(options);
   FakeClient client = fixture.Connect("r", "p");
-  for (size_t i = 0; i <= ProtooSession::kMaxClientRequests; ++i) {
-    client.Send("createWebRtcTransport");
+  fixture.Join(client);
+  const std::string name = R"({"displayName":"new"})";
+  for (uint32_t i = 0; i < ProtooSession::kAnnouncementBurst; ++i) {
+    CHECK(fixture.Ask(client, "changeDisplayName", name).contains("ok"));
   }
-  CHECK(client.socket->messages.back().at("errorReason") ==
-        "too many pending requests: at most 256");
-  fixture.Settle();
+  const json::object refused = fixture.Ask(client, "changeDisplayName", name);
+  CHECK(refused.at("errorReason").as_string().starts_with("too many changes that everybody"));
+  CHECK(fixture.Ask(client, "getRouterRtpCapabilities").contains("ok"));
+  now += std::chrono::milliseconds(100);
+  CHECK(fixture.Ask(client, "changeDisplayName", name).contains("ok"));
+  CHECK(fixture.Ask(client, "changeDisplayName", name).contains("errorCode"));
 }
 
 }  // namespace

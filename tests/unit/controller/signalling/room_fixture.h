@@ -37,11 +37,16 @@ class FakeSocket : public WebSocketLink {
   }
   void Close(uint16_t code, std::string_view /*reason*/) override { close_code = code; }
   void Keep() override { kept = true; }
+  void Pause() override { paused = true; }
+  void Resume() override { paused = false; }
+  bool congested() const override { return full; }
 
   std::vector<boost::json::object> messages;
   std::vector<std::shared_ptr<const std::string>> shared;  ///< the texts of the messages
   uint16_t close_code = 0;
   bool kept = false;
+  bool paused = false;  ///< a real one would read nothing now
+  bool full = false;
 };
 
 /// A protoo client on a fake socket, which ends with it.

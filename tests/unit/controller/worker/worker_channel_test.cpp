@@ -228,6 +228,40 @@ TEST_CASE_METHOD(ChannelFixture, "requests of one room that wait are bounded, an
   context.poll();
 }
 
+TEST_CASE_METHOD(ChannelFixture, "a lane with many requests is busy until half of them are left") {
+  worker->hold = true;
+  std::vector<Outcome> outcomes;
+  for (size_t i = 0; i < WorkerChannel::kBusy + WorkerChannel::kWindow; ++i) {
+    CHECK_FALSE(WorkerChannel::IsBusy(*lane_of_ours));
+    outcomes.push_back(Start(lane_of_ours, Method::WORKER_DUMP));
+    context.restart();
+    context.poll();
+  }
+  CHECK(WorkerChannel::IsBusy(*lane_of_ours));
+  CHECK_FALSE(WorkerChannel::IsBusy(*channel->NewLane()));
+  bool calm = false;
+  const auto wait = [](Lane lane, bool* is_calm) -> Task<void> {
+    co_await WorkerChannel::Calm(lane);
+    *is_calm = true;
+  };
+  Spawn(context.get_executor(), wait(lane_of_ours, &calm));
+  context.restart();
+  context.poll();
+  CHECK_FALSE(calm);
+  SECTION("by answers") {
+    worker->Release();
+    REQUIRE(test::RunUntil(context, [&] { return calm; }));
+    const auto answered = static_cast<size_t>(
+        std::count_if(outcomes.begin(), outcomes.end(),
+                      [](const Outcome& outcome) { return outcome->has_value(); }));
+    CHECK(answered >= WorkerChannel::kBusy / 2);
+  }
+  SECTION("by the worker's death") {
+    worker->Die();
+    REQUIRE(test::RunUntil(context, [&] { return calm; }));
+  }
+}
+
 TEST_CASE_METHOD(ChannelFixture, "a request of somebody who was cancelled frees its place") {
   TaskScope scope(context.get_executor());
   const auto ask = [](std::shared_ptr<WorkerChannel> asking, Lane from) -> Task<void> {

@@ -1,0 +1,150 @@
+// Requests to a busy worker wait, up to the client's socket; nothing is refused and nothing grows.
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include "controller/room/subscriber.h"
+#include "controller/worker/worker_channel.h"
+#include "tests/unit/controller/signalling/room_fixture.h"
+
+namespace sluice::controller {
+namespace {
+
+using FBS::Request::Method;
+using test::FakeClient;
+using test::FakeWorker;
+using test::RoomFixture;
+
+size_t CountOf(const FakeClient& client, std::string_view name) {
+  const auto names = client.Names();
+  return static_cast<size_t>(std::count(names.begin(), names.end(), name));
+}
+
+/// Clients in a room whose worker holds its answers back.
+class BusyFixture : public RoomFixture {
+ public:
+  BusyFixture() : RoomFixture({.protoo = {.requests_per_second = 0}}) {}
+  FakeWorker& worker() { return *launcher.workers.back(); }
+
+  FakeClient ClientWithTransport(const std::string& peer_id) {
+    FakeClient client = Connect("r", peer_id);
+    Ask(client, "createWebRtcTransport", R"({"consuming":true})");
+    return client;
+  }
+  /// A request that only the worker can answer.
+  static int AskForStats(FakeClient& client) {
+    const auto& id = client.Response(1)->at("data").at("id").as_string();
+    return client.Send("getTransportStats",
+                       R"({"transportId":")" + std::string(id.c_str()) + R"("})");
+  }
+  /// What a client sends as long as it is read. The number of requests.
+  static size_t AskWhileRead(FakeClient& client, size_t at_most) {
+    size_t asked = 0;
+    for (; asked < at_most && !client.socket->paused; ++asked) AskForStats(client);
+    return asked;
+  }
+};
+
+TEST_CASE_METHOD(BusyFixture, "a client with many unanswered requests is not read until half are") {
+  FakeClient client = ClientWithTransport("p");
+  worker().hold = true;
+  const size_t asked = AskWhileRead(client, 10'000);
+  CHECK(asked == ProtooSession::kMaxClientRequests);
+  Settle();
+  CHECK(client.socket->paused);
+  worker().Release();
+  REQUIRE(Until([&] { return !client.socket->paused; }));
+  REQUIRE(Until([&] { return CountOf(client, "ok") == asked + 1; }));
+  CHECK(CountOf(client, "error") == 0);
+  AskForStats(client);
+  CHECK_FALSE(client.socket->paused);
+}
+
+TEST_CASE_METHOD(BusyFixture, "while a room's queue is full nobody in it is read, others are") {
+  constexpr size_t kAtWorker = WorkerChannel::kWindow;
+  std::vector<FakeClient> crowd;
+  for (int i = 0; i < 8; ++i) crowd.push_back(ClientWithTransport("p" + std::to_string(i)));
+  FakeClient quiet = ClientWithTransport("quiet");
+  worker().hold = true;
+  size_t asked = 0;
+  for (FakeClient& client : crowd) {
+    asked += AskWhileRead(client, 10'000);
+    Settle();
+  }
+  // Each of the last ones was heard once: what it said found the queue full.
+  CHECK(asked >= WorkerChannel::kBusy + kAtWorker);
+  CHECK(asked <= WorkerChannel::kBusy + kAtWorker + ProtooSession::kMaxClientRequests);
+  AskForStats(quiet);
+  CHECK(quiet.socket->paused);
+  FakeClient elsewhere = Connect("other", "p");
+  elsewhere.Send("getRouterRtpCapabilities");
+  CHECK_FALSE(elsewhere.socket->paused);
+
+  worker().Release();
+  const auto unread = [](const FakeClient& client) { return client.socket->paused; };
+  REQUIRE(Until([&] { return std::none_of(crowd.begin(), crowd.end(), unread); }));
+  REQUIRE(Until([&] { return !quiet.socket->paused; }));
+  size_t answered = 0;
+  REQUIRE(Until([&] {
+    answered = 0;
+    for (const FakeClient& client : crowd) answered += CountOf(client, "ok") - 1;
+    return answered == asked;
+  }));
+  for (const FakeClient& client : crowd) CHECK(CountOf(client, "error") == 0);
+}
+
+TEST_CASE_METHOD(BusyFixture, "who joins a room waits for few of the consumers that it needs") {
+  FakeClient sender = Connect("r", "sender");
+  Join(sender);
+  for (size_t i = 0; i < 32; ++i) Produce(sender);
+  std::vector<FakeClient> viewers;
+  for (int i = 0; i < 20; ++i) {
+    viewers.push_back(Connect("r", "v" + std::to_string(i)));
+    Join(viewers.back());
+  }
+  FakeClient late = ClientWithTransport("late");
+  worker().hold = true;
+  FakeClient more = Connect("r", "more");
+  Settle();
+  const size_t before = worker().received.size();
+  AskForStats(late);
+  REQUIRE(Until([&] { return worker().Count(Method::TRANSPORT_GET_STATS) == 1; }));
+  CHECK(worker().received.size() - before <= 2 * WorkerChannel::kWindow);
+  worker().Release();
+}
+
+TEST_CASE_METHOD(BusyFixture, "who reads slowly is offered no more than its connection takes") {
+  FakeClient sender = Connect("r", "sender");
+  Join(sender);
+  for (size_t i = 0; i < 24; ++i) Produce(sender);
+  FakeClient viewer = Connect("r", "viewer");
+  viewer.socket->full = true;
+  Join(viewer);
+  Settle();
+  CHECK(CountOf(viewer, "newConsumer") == 0);
+  CHECK(worker().Count(Method::TRANSPORT_CONSUME) == 0);
+  viewer.socket->full = false;
+  viewer.session->OnDrained();
+  CHECK(Until([&] { return CountOf(viewer, "newConsumer") == 24; }));
+}
+
+TEST_CASE_METHOD(BusyFixture, "few resumes of one peer are at the worker at a time") {
+  FakeClient sender = Connect("r", "sender");
+  Join(sender);
+  for (size_t i = 0; i < 24; ++i) Produce(sender);
+  FakeClient viewer = Connect("r", "viewer");
+  Join(viewer);
+  REQUIRE(Until([&] { return CountOf(viewer, "newConsumer") == 24; }));
+  worker().hold = true;
+  viewer.AcceptAll();
+  REQUIRE(
+      Until([&] { return worker().Count(Method::CONSUMER_RESUME) == Subscriber::kMaxAtWorker; }));
+  Settle();
+  CHECK(worker().Count(Method::CONSUMER_RESUME) == Subscriber::kMaxAtWorker);
+  worker().Release();
+  CHECK(Until([&] { return worker().Count(Method::CONSUMER_RESUME) == 24; }));
+}
+
+}  // namespace
+}  // namespace sluice::controller
