@@ -6,6 +6,7 @@ namespace sluice::worker {
 
 struct EngineCounters;
 struct ObjectCounts;
+class DataCore;
 class RtpCore;
 class TransportCore;
 
@@ -17,6 +18,7 @@ class Transport {
   virtual ~Transport() = default;
   virtual TransportCore& core() = 0;
   virtual RtpCore& rtp() = 0;
+  virtual DataCore& data() = 0;
   /// Adds what it and everything on it has counted, and how many objects these are.
   virtual void AddTo(EngineCounters* counters, ObjectCounts* alive) const = 0;
 
