@@ -27,8 +27,17 @@ class SctpEndpoint final : private DatagramHandler {
     socket_ = *links.Open(info, *this);
     association_ = stack.CreateAssociation(options, [this] { Drain(); });
   }
+  /// Without a socket: `transmit` carries what it sends, Receive() what comes.
+  SctpEndpoint(VirtualEnvironment& environment, SctpStack& stack,
+               std::function<void(std::span<const uint8_t>)> transmit,
+               const SctpOptions& options = {})
+      : environment_(environment),
+        transmit_(std::move(transmit)),
+        association_(stack.CreateAssociation(options, [this] { Drain(); })) {}
   /// Sends everything to `peer` from now on.
-  void SetPeer(const SctpEndpoint& peer) { peer_ = peer.socket_->local_address(); }
+  void SetPeer(const SctpEndpoint& peer) { peer_ = peer.address(); }
+  void SetPeer(const SocketAddress& peer) { peer_ = peer; }
+  SocketAddress address() const { return socket_->local_address(); }
   void Start() {
     association_->Start();
     Drain();
@@ -63,6 +72,7 @@ class SctpEndpoint final : private DatagramHandler {
     Drain();
   }
   void Transmit(std::span<const uint8_t> packet) {
+    if (transmit_) return transmit_(packet);
     PacketWriter* writer = socket_->writer();
     std::memcpy(writer->Reserve(packet.size()), packet.data(), packet.size());
     writer->Commit(packet.size(), peer_, PacketKind::kDtls);
@@ -119,6 +129,7 @@ class SctpEndpoint final : private DatagramHandler {
   void Handle(const SctpBufferedAmountLow& low) { lows_.push_back(low.stream); }
 
   VirtualEnvironment& environment_;
+  const std::function<void(std::span<const uint8_t>)> transmit_;
   std::unique_ptr<ServerSocket> socket_;
   SocketAddress peer_;
   std::unique_ptr<SctpAssociation> association_;
