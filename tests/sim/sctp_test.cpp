@@ -262,6 +262,7 @@ TEST_CASE("sctp: a full send buffer refuses, drains and tells when it is low", "
   CHECK(pair.a.association().BufferedAmount(1) == 0);
   std::vector<uint16_t> lows = pair.a.lows();
   std::sort(lows.begin(), lows.end());
+  lows.erase(std::unique(lows.begin(), lows.end()), lows.end());
   CHECK(lows == std::vector<uint16_t>{1, 2});
 }
 

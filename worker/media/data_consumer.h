@@ -26,6 +26,8 @@ struct DataConsumerCounters {
   uint64_t not_open = 0;          ///< messages for an association that is over
 };
 
+class DataConsumer;
+
 /// Where the messages of data consumers go: a transport's DataCore.
 class DataEgress {
  public:

@@ -61,7 +61,7 @@ TEST_CASE("sctp validator: what honest peers send passes") {
   CHECK(f.One(ChunkType::kCookieEcho, {1, 2, 3, 4}) == Verdict::kPass);
   CHECK(f.One(ChunkType::kCookieAck, {}) == Verdict::kPass);
   CHECK(f.One(ChunkType::kForwardTsn, {0, 0, 3, 232, 0, 1, 0, 2}) == Verdict::kPass);
-  CHECK(f.One(ChunkType::kReConfig, ResetBody(1, 999, 4)) == Verdict::kPass);
+  CHECK(f.One(ChunkType::kReConfig, ResetBody(1, 1000, 4)) == Verdict::kPass);
   CHECK(f.One(ChunkType::kPad, {0, 0, 0, 0}) == Verdict::kPass);
   CHECK(f.One(static_cast<ChunkType>(0xBF), {1}) == Verdict::kPass);  // to be skipped
   CHECK(f.Check(SctpPacketBuilder(kOurTag)
@@ -224,27 +224,35 @@ TEST_CASE("sctp validator: chunks of extensions that are not offered") {
   CHECK(f.validator.refusals().extensions == 10);
 }
 
-TEST_CASE("sctp validator: resets that wait for data are few") {
-  Fixture f;
+TEST_CASE("sctp validator: resets wait for the data before them, and are few") {
+  Fixture f;  // its peer's first TSN is 1000
   const auto sack = [&](uint32_t tsn) {
     std::vector<uint8_t> body;
     PutU32(&body, tsn);
     body.insert(body.end(), {0, 1, 0, 0, 0, 0, 0, 0});
     f.validator.OnSent(SctpPacketBuilder(kPeerTag).Chunk(ChunkType::kSack, body).Build());
   };
-  sack(1000);
   uint32_t number = 0;
+  CHECK(f.One(ChunkType::kReConfig, ResetBody(++number, 999, 4)) == Verdict::kPass);
+  CHECK(f.One(ChunkType::kReConfig, ResetBody(++number, 1000, 4)) == Verdict::kHoldReset);
+  CHECK(f.validator.reset_after_tsn() == 1000U);
+  CHECK(f.One(ChunkType::kData, Data(), 3) == Verdict::kPass);  // in order: no SACK is needed
+  CHECK(f.validator.HasAll(1000));
+  CHECK_FALSE(f.validator.HasAll(1001));
   for (size_t i = 0; i < 500; ++i) {  // nothing missing
     CHECK(f.One(ChunkType::kReConfig, ResetBody(++number, 1000, 4)) == Verdict::kPass);
   }
   for (uint32_t i = 0; i < SctpValidator::kMaxWaitingResets; ++i) {
-    CHECK(f.One(ChunkType::kReConfig, ResetBody(++number, 2000 + i, 4)) == Verdict::kPass);
+    CHECK(f.One(ChunkType::kReConfig, ResetBody(++number, 2000 + i, 4)) == Verdict::kHoldReset);
   }
-  CHECK(f.One(ChunkType::kReConfig, ResetBody(number, 2000, 4)) == Verdict::kPass);  // again
+  CHECK(f.One(ChunkType::kReConfig, ResetBody(number, 2000, 4)) == Verdict::kHoldReset);  // again
   CHECK(f.One(ChunkType::kReConfig, ResetBody(++number, 3000, 4)) == Verdict::kDrop);
   CHECK(f.validator.refusals().too_many_resets == 1);
   sack(2000);
-  CHECK(f.One(ChunkType::kReConfig, ResetBody(number, 3000, 4)) == Verdict::kPass);
+  CHECK(f.validator.HasAll(2000));
+  sack(1500);  // an older one, sent again
+  CHECK(f.validator.HasAll(2000));
+  CHECK(f.One(ChunkType::kReConfig, ResetBody(number, 3000, 4)) == Verdict::kHoldReset);
   CHECK(f.One(ChunkType::kReConfig, ResetBody(++number, 3001, 4)) == Verdict::kDrop);
 }
 

@@ -56,9 +56,9 @@ TEST_CASE("dcep: lengths that do not fit, unknown types, texts that are too long
   std::vector<uint8_t> longer = good;
   longer.push_back(0);
   CHECK_FALSE(dcep::Parse(longer));
-  for (const uint8_t type : {0x03, 0x40, 0x83, 0x7F}) {
+  for (const int type : {0x03, 0x40, 0x83, 0x7F}) {
     std::vector<uint8_t> other = good;
-    other[1] = type;
+    other[1] = static_cast<uint8_t>(type);
     CHECK_FALSE(dcep::Parse(other));
   }
   std::vector<uint8_t> unknown = good;

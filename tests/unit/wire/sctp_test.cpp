@@ -53,7 +53,8 @@ TEST_CASE("sctp: chunks one after the other, whatever is cut off") {
   CHECK_FALSE(reader.Next());
   CHECK(reader.ok());
   for (size_t size = 0; size < packet.size(); ++size) {
-    sctp::ChunkReader cut(std::span(packet).first(size));
+    const std::span<const uint8_t> bytes(packet);
+    sctp::ChunkReader cut(bytes.first(size));
     while (cut.Next()) {
     }
     CHECK(cut.ok() == (size == 12 || size == 18 || size == 19 || size == 20));

@@ -110,19 +110,22 @@ SctpValidator::Verdict SctpValidator::Check(std::span<const uint8_t> packet, boo
   if (contents.alone && contents.alone->type != ChunkType::kShutdownComplete) {
     return CheckInitState(*contents.alone, established);
   }
-  if (contents.reset_after_tsn && !RoomForReset(*contents.reset_after_tsn)) {
-    return Drop(&refusals_.too_many_resets);
-  }
-  return Verdict::kPass;
+  if (contents.received) received_ = contents.received;
+  reset_after_tsn_ = contents.reset_after_tsn;
+  return reset_after_tsn_ ? CheckReset(*reset_after_tsn_) : Verdict::kPass;
 }
 
-SctpValidator::Fault SctpValidator::CheckChunk(const Chunk& chunk, Contents* contents) {
+SctpValidator::Fault SctpValidator::CheckChunk(const Chunk& chunk, Contents* contents) const {
   constexpr size_t kDataFixed = 12;  // bytes before the payload, which is never empty
   const size_t size = chunk.body.size();
   const auto right = [](bool is) { return is ? Fault::kNone : Fault::kMalformed; };
   switch (chunk.type) {
-    case ChunkType::kData:
+    case ChunkType::kData: {
+      const uint32_t tsn = FirstWord(chunk.body);
+      const std::optional<uint32_t> before = contents->received ? contents->received : received_;
+      if (before && tsn == *before + 1) contents->received = tsn;
       return right(size > kDataFixed);
+    }
     case ChunkType::kInit:
     case ChunkType::kInitAck:
       contents->alone = chunk;
@@ -241,7 +244,9 @@ bool SctpValidator::TagIsRight(const sctp::PacketHeader& header, const Contents&
 SctpValidator::Verdict SctpValidator::CheckInitState(const Chunk& init, bool established) {
   const uint32_t tag = FirstWord(init.body);
   if (!established) {
+    constexpr size_t kFirstTsnAt = 12;
     peer_tag_ = tag;
+    received_ = FirstWord(init.body.subspan(kFirstTsnAt)) - 1;
     return Verdict::kPass;
   }
   const bool restart = init.type == ChunkType::kInit && tag != peer_tag_ && authenticated_;
@@ -249,25 +254,24 @@ SctpValidator::Verdict SctpValidator::CheckInitState(const Chunk& init, bool est
   return restart ? Verdict::kRestart : Verdict::kDrop;
 }
 
-bool SctpValidator::RoomForReset(uint32_t after_tsn) {
-  if (acknowledged_) {
-    std::erase_if(waiting_resets_, [&](uint32_t tsn) { return !Behind(tsn, *acknowledged_); });
-    if (!Behind(after_tsn, *acknowledged_)) return true;
-  }
-  if (std::find(waiting_resets_.begin(), waiting_resets_.end(), after_tsn) !=
-      waiting_resets_.end()) {
-    return true;  // sent again
-  }
-  if (waiting_resets_.size() >= kMaxWaitingResets) return false;
+SctpValidator::Verdict SctpValidator::CheckReset(uint32_t after_tsn) {
+  std::erase_if(waiting_resets_, [this](uint32_t tsn) { return HasAll(tsn); });
+  if (HasAll(after_tsn)) return Verdict::kPass;
+  const auto same = std::find(waiting_resets_.begin(), waiting_resets_.end(), after_tsn);
+  if (same != waiting_resets_.end()) return Verdict::kHoldReset;  // sent again
+  if (waiting_resets_.size() >= kMaxWaitingResets) return Drop(&refusals_.too_many_resets);
   waiting_resets_.push_back(after_tsn);
-  return true;
+  return Verdict::kHoldReset;
 }
+
+bool SctpValidator::HasAll(uint32_t tsn) const { return received_ && !Behind(tsn, *received_); }
 
 void SctpValidator::OnSent(std::span<const uint8_t> packet) {
   sctp::ChunkReader chunks(packet);
   while (const std::optional<Chunk> chunk = chunks.Next()) {
     if (chunk->type == ChunkType::kSack) {
-      acknowledged_ = FirstWord(chunk->body);
+      const uint32_t cumulative = FirstWord(chunk->body);
+      if (!received_ || Behind(cumulative, *received_)) received_ = cumulative;
     } else if (chunk->type == ChunkType::kInit || chunk->type == ChunkType::kInitAck) {
       const uint32_t tag = FirstWord(chunk->body);
       std::erase(local_tags_, tag);

@@ -38,6 +38,9 @@ class SctpValidator {
 
   enum class Verdict : uint8_t {
     kPass,
+    /// A request to reset streams after data that has not come: to be kept until HasAll() says so.
+    /// The stack is not asked to wait, which it does only until the next data comes.
+    kHoldReset,
     kDrop,     ///< counted
     kRestart,  ///< the peer has begun anew, and it is the peer: this association is over
   };
@@ -47,6 +50,10 @@ class SctpValidator {
 
   /// `established`: the association stands, so an INIT is late, forged or a restart.
   Verdict Check(std::span<const uint8_t> packet, bool established);
+  /// Of the packet that was checked last: the TSN after which its resets apply, if it has any.
+  std::optional<uint32_t> reset_after_tsn() const { return reset_after_tsn_; }
+  /// Whether everything up to this TSN has come.
+  bool HasAll(uint32_t tsn) const;
   /// A packet of our own: from then on the peer may use the tag that it announces.
   void OnSent(std::span<const uint8_t> packet);
 
@@ -62,21 +69,25 @@ class SctpValidator {
     bool reflected_tag = false;        ///< ABORT or SHUTDOWN-COMPLETE with the T bit
     /// What requests to reset streams wait for.
     std::optional<uint32_t> reset_after_tsn;
+    /// The last of DATA that continues what has come.
+    std::optional<uint32_t> received;
   };
 
-  static Fault CheckChunk(const sctp::Chunk& chunk, Contents* contents);
+  Fault CheckChunk(const sctp::Chunk& chunk, Contents* contents) const;
   static bool CheckInit(const sctp::Chunk& init);
   static bool CheckReConfig(std::span<const uint8_t> body, Contents* contents);
   bool TagIsRight(const sctp::PacketHeader& header, const Contents& contents) const;
   Verdict CheckInitState(const sctp::Chunk& init, bool established);
-  bool RoomForReset(uint32_t after_tsn);
+  Verdict CheckReset(uint32_t after_tsn);
   static Verdict Drop(uint64_t* counter);
 
   const bool authenticated_;
   SctpRefusals refusals_;
   std::vector<uint32_t> local_tags_;  // newest last
   std::optional<uint32_t> peer_tag_;
-  std::optional<uint32_t> acknowledged_;  // of the peer's data, by our last SACK
+  /// Up to where the peer's data has come, by our last SACK or in order since.
+  std::optional<uint32_t> received_;
+  std::optional<uint32_t> reset_after_tsn_;
   std::vector<uint32_t> waiting_resets_;  // TSNs
 };
 

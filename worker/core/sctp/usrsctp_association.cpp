@@ -3,6 +3,7 @@
 #include <usrsctp.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <iterator>
@@ -38,8 +39,9 @@ bool SetOption(struct socket* socket, int name, const T& value, int level = IPPR
 }
 
 bool Subscribe(struct socket* socket) {
-  for (const uint16_t type :
-       {SCTP_ASSOC_CHANGE, SCTP_STREAM_RESET_EVENT, SCTP_PARTIAL_DELIVERY_EVENT}) {
+  constexpr std::array<uint16_t, 3> kTypes = {SCTP_ASSOC_CHANGE, SCTP_STREAM_RESET_EVENT,
+                                              SCTP_PARTIAL_DELIVERY_EVENT};
+  for (const uint16_t type : kTypes) {
     sctp_event event{};
     event.se_assoc_id = SCTP_FUTURE_ASSOC;
     event.se_type = type;
@@ -100,6 +102,8 @@ UsrsctpAssociation::UsrsctpAssociation(UsrsctpStack& stack, const SctpOptions& o
       outputs_(kMaxOutputs) {}
 
 UsrsctpAssociation::~UsrsctpAssociation() { Close(); }
+
+std::optional<SctpOutput> UsrsctpAssociation::TakeOutput() { return outputs_.Take(); }
 
 // ---- Begin and end ----------------------------------------------------------------------------
 
@@ -171,7 +175,8 @@ void UsrsctpAssociation::UpdateBusy() {
 void UsrsctpAssociation::OnPacket(std::span<const uint8_t> packet) {
   ++stats_.packets_received;
   if (state_ != SctpState::kNew && !active()) return;
-  switch (validator_.Check(packet, state_ == SctpState::kConnected)) {
+  const SctpValidator::Verdict verdict = validator_.Check(packet, state_ == SctpState::kConnected);
+  switch (verdict) {
     case SctpValidator::Verdict::kDrop:
       return;
     case SctpValidator::Verdict::kRestart:
@@ -180,17 +185,52 @@ void UsrsctpAssociation::OnPacket(std::span<const uint8_t> packet) {
       Finish();
       return;
     case SctpValidator::Verdict::kPass:
+    case SctpValidator::Verdict::kHoldReset:
       break;
   }
   Start();
   if (id_ == 0) return;
   {
     const UsrsctpStack::Call call(stack_);
-    usrsctp_conninput(reinterpret_cast<void*>(id_), packet.data(), packet.size(), 0);
+    if (verdict == SctpValidator::Verdict::kHoldReset) {
+      HoldReset(packet);
+    } else {
+      Input(packet);
+    }
     sack_until_ = Now() + kSackDelay;
+    ReleaseResets();
     Serve();
   }
   Finish();
+}
+
+void UsrsctpAssociation::Input(std::span<const uint8_t> packet) {
+  usrsctp_conninput(reinterpret_cast<void*>(id_), packet.data(), packet.size(), 0);
+}
+
+void UsrsctpAssociation::HoldReset(std::span<const uint8_t> packet) {
+  const auto header = packet.first(sctp::kCommonHeader);
+  std::vector<uint8_t> rest(header.begin(), header.end());
+  HeldReset held{*validator_.reset_after_tsn(), rest};
+  sctp::ChunkReader chunks(packet);
+  while (const std::optional<sctp::Chunk> chunk = chunks.Next()) {
+    std::vector<uint8_t>& to = chunk->type == sctp::ChunkType::kReConfig ? held.packet : rest;
+    const uint8_t* const begin = chunk->body.data() - sctp::kChunkHeader;
+    to.insert(to.end(), begin, begin + sctp::kChunkHeader + chunk->body.size());
+    to.resize((to.size() + 3) / 4 * 4);
+  }
+  const bool known = std::any_of(held_resets_.begin(), held_resets_.end(),
+                                 [&](const HeldReset& h) { return h.packet == held.packet; });
+  if (!known) held_resets_.push_back(std::move(held));
+  if (rest.size() > sctp::kCommonHeader) Input(rest);
+}
+
+void UsrsctpAssociation::ReleaseResets() {
+  while (!held_resets_.empty() && validator_.HasAll(held_resets_.front().after_tsn)) {
+    const HeldReset held = std::move(held_resets_.front());
+    held_resets_.erase(held_resets_.begin());
+    Input(held.packet);
+  }
 }
 
 void UsrsctpAssociation::OnLibraryPacket(std::span<uint8_t> packet) {
@@ -205,6 +245,7 @@ void UsrsctpAssociation::OnTick() {
   if (id_ == 0) return;
   {
     const UsrsctpStack::Call call(stack_);
+    ReleaseResets();
     Serve();
     if (!dry_) dry_ = !LibraryHasData();
   }
@@ -426,19 +467,23 @@ void UsrsctpAssociation::MakeResets() {
     return true;
   });
   if (streams.empty()) return;
+  if (AskForReset(streams)) {
+    resets_in_flight_ = std::move(streams);
+    dry_ = false;
+  } else if (errno != EALREADY && errno != EBUSY && errno != EAGAIN) {
+    for (const uint16_t stream : streams) queue_.Resume(stream);  // the peer knows no resets
+  }
+}
+
+bool UsrsctpAssociation::AskForReset(const std::vector<uint16_t>& streams) {
   std::vector<uint8_t> bytes(sizeof(sctp_reset_streams) + 2 * streams.size());
   sctp_reset_streams request{};
   request.srs_flags = SCTP_STREAM_RESET_OUTGOING;
   request.srs_number_streams = static_cast<uint16_t>(streams.size());
   std::memcpy(bytes.data(), &request, sizeof(request));
   std::memcpy(bytes.data() + sizeof(request), streams.data(), 2 * streams.size());
-  if (usrsctp_setsockopt(socket_, IPPROTO_SCTP, SCTP_RESET_STREAMS, bytes.data(),
-                         static_cast<socklen_t>(bytes.size())) == 0) {
-    resets_in_flight_ = std::move(streams);
-    dry_ = false;
-  } else if (errno != EALREADY && errno != EBUSY && errno != EAGAIN) {
-    for (const uint16_t stream : streams) queue_.Resume(stream);  // the peer knows no resets
-  }
+  return usrsctp_setsockopt(socket_, IPPROTO_SCTP, SCTP_RESET_STREAMS, bytes.data(),
+                            static_cast<socklen_t>(bytes.size())) == 0;
 }
 
 void UsrsctpAssociation::SetBufferedAmountLowThreshold(uint16_t stream, uint32_t bytes) {

@@ -33,7 +33,7 @@ class UsrsctpAssociation final : public SctpAssociation {
                      std::function<void()> on_output);
   ~UsrsctpAssociation() override;
 
-  std::optional<SctpOutput> TakeOutput() override { return outputs_.Take(); }
+  std::optional<SctpOutput> TakeOutput() override;
   void Start() override;
   void OnPacket(std::span<const uint8_t> packet) override;
   SctpSendResult Send(SctpOutgoing message) override;
@@ -57,6 +57,11 @@ class UsrsctpAssociation final : public SctpAssociation {
   /// So long after data came an acknowledgement of it may be due.
   static constexpr Duration kSackDelay = Duration::Millis(250);
 
+  struct HeldReset {
+    uint32_t after_tsn = 0;
+    std::vector<uint8_t> packet;
+  };
+
   bool OpenSocket();
   void CloseSocket();
   bool active() const {
@@ -66,6 +71,10 @@ class UsrsctpAssociation final : public SctpAssociation {
   void Serve();
   /// The latter alone: who sends hears nothing that was received.
   void Write();
+  void Input(std::span<const uint8_t> packet);
+  /// Keeps the resets of a packet, and takes the rest of it.
+  void HoldReset(std::span<const uint8_t> packet);
+  void ReleaseResets();
   void Read();
   void OnMessagePart(std::span<const uint8_t> bytes, uint16_t stream, uint32_t ppid, bool last);
   void OnNotification(std::span<const uint8_t> bytes);
@@ -75,6 +84,8 @@ class UsrsctpAssociation final : public SctpAssociation {
   /// Bytes taken; negative: none, for now.
   int64_t Give(const SctpSendQueue::Piece& piece);
   void MakeResets();
+  /// False, with errno: not now.
+  bool AskForReset(const std::vector<uint16_t>& streams);
   void TellLow();
   void Finish();
   /// Whether the library has something to send or to wait for.
@@ -96,6 +107,8 @@ class UsrsctpAssociation final : public SctpAssociation {
   bool ended_ = false;  // the library says so
   bool dry_ = true;     // everything sent was acknowledged
   std::vector<uint16_t> resets_in_flight_;
+  /// Resets of the peer's that wait for its data (see SctpValidator), oldest first.
+  std::vector<HeldReset> held_resets_;
   Timestamp sack_until_;
   std::vector<uint8_t> incoming_;  // of the message that arrives
   bool incoming_oversized_ = false;
