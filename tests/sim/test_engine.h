@@ -7,6 +7,7 @@
 
 #include "worker/media/audio_level_observer.h"
 #include "worker/media/consumer.h"
+#include "worker/media/data_core.h"
 #include "worker/media/engine.h"
 #include "worker/media/plain_transport.h"
 #include "worker/media/producer.h"
@@ -105,6 +106,19 @@ class TestEngine : public Engine {
     return On<RtpCore>(id, [&](RtpCore& t) { return t.CloseConsumer(consumer); });
   }
 
+  Result<DataProducerDump> ProduceData(Id id, const ProduceDataOptions& options) {
+    return On<DataCore>(id, [&](DataCore& t) { return t.ProduceData(options); });
+  }
+  Result<DataConsumerDump> ConsumeData(Id id, const ConsumeDataOptions& options) {
+    return On<DataCore>(id, [&](DataCore& t) { return t.ConsumeData(options); });
+  }
+  Status CloseDataProducer(Id id, Id producer) {
+    return On<DataCore>(id, [&](DataCore& t) { return t.CloseDataProducer(producer); });
+  }
+  Status CloseDataConsumer(Id id, Id consumer) {
+    return On<DataCore>(id, [&](DataCore& t) { return t.CloseDataConsumer(consumer); });
+  }
+
   // One class of transport
   Result<DtlsRole> ConnectWebRtcTransport(Id id, const DtlsParameters& parameters) {
     return On<WebRtcTransport>(id, [&](WebRtcTransport& t) { return t.Connect(parameters); });
@@ -141,6 +155,34 @@ class TestEngine : public Engine {
   }
   Status PauseConsumer(Id id) { return On<Consumer>(id, &Consumer::Pause); }
   Status ResumeConsumer(Id id) { return On<Consumer>(id, &Consumer::Resume); }
+
+  // Data producer and data consumer
+  Status PauseDataProducer(Id id) { return On<DataProducer>(id, &DataProducer::Pause); }
+  Status ResumeDataProducer(Id id) { return On<DataProducer>(id, &DataProducer::Resume); }
+  Result<DataProducerDump> DumpDataProducer(Id id) {
+    return On<DataProducer>(id, &DataProducer::Dump);
+  }
+  Result<DataProducerStats> GetDataProducerStats(Id id) {
+    return On<DataProducer>(id, [&](DataProducer& p) { return p.GetStats(Now()); });
+  }
+  Status PauseDataConsumer(Id id) { return On<DataConsumer>(id, &DataConsumer::Pause); }
+  Status ResumeDataConsumer(Id id) { return On<DataConsumer>(id, &DataConsumer::Resume); }
+  Result<DataConsumerDump> DumpDataConsumer(Id id) {
+    return On<DataConsumer>(id, &DataConsumer::Dump);
+  }
+  Result<DataConsumerStats> GetDataConsumerStats(Id id) {
+    return On<DataConsumer>(id, [&](DataConsumer& c) { return c.GetStats(Now()); });
+  }
+  Status DataConsumerSend(Id id, const std::vector<uint8_t>& bytes) {
+    return On<DataConsumer>(id, [&](DataConsumer& c) { return c.Send(53, bytes); });
+  }
+  Status SetSubchannels(Id id, const std::vector<uint16_t>& subchannels) {
+    return On<DataConsumer>(id, [&](DataConsumer& c) { c.SetSubchannels(subchannels); });
+  }
+  Status SetBufferedAmountLowThreshold(Id id, uint32_t bytes) {
+    return On<DataConsumer>(
+        id, [&](DataConsumer& c) { return c.SetBufferedAmountLowThreshold(bytes); });
+  }
 
   // Observers
   Status PauseRtpObserver(Id id) { return On<AudioLevelObserver>(id, &AudioLevelObserver::Pause); }

@@ -70,6 +70,9 @@ class WebRtcPeer final : private DtlsEvents, private DatagramHandler {
 
   std::function<void(RtpPacket& packet)> on_rtp;
   std::function<void(std::span<const uint8_t> compound)> on_rtcp;
+  /// Application data of DTLS.
+  std::function<void(std::span<const uint8_t> data)> on_data;
+  bool SendData(std::span<const uint8_t> data) { return dtls_->SendApplicationData(data); }
 
  private:
   void Open();
@@ -88,7 +91,9 @@ class WebRtcPeer final : private DtlsEvents, private DatagramHandler {
   void OnDtlsState(DtlsState) override {}
   void OnDtlsConnected(const SrtpMasterKey& local, const SrtpMasterKey& remote,
                        const std::string&) override;
-  void OnDtlsApplicationData(std::span<const uint8_t>) override {}
+  void OnDtlsApplicationData(std::span<const uint8_t> data) override {
+    if (on_data) on_data(data);
+  }
 
   Setup setup_;
   SocketAddress address_;

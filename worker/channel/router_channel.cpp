@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "proto/envelope_generated.h"
+#include "worker/channel/router_data_codec.h"
 #include "worker/channel/router_encode.h"
 #include "worker/channel/router_methods.h"
 #include "worker/media/engine.h"
@@ -115,6 +116,12 @@ void RouterChannel::OnNotification(const FBS::Notification::Notification& notifi
         return;
       }
       break;
+    case Event::DATAPRODUCER_SEND:
+      if (const auto* body = notification.body_as_DataProducer_SendNotification()) {
+        OnDataProducerSend(notification.handler_id()->str(), *body);
+        return;
+      }
+      break;
     default:
       break;
   }
@@ -131,6 +138,13 @@ void RouterChannel::OnProducerSend(const std::string& producer_id,
   }
   const Status sent = engine_->ProducerSend(producer_id, {packet.data(), packet.size()});
   if (!sent.ok()) SLUICE_ERROR("ignored a packet: {}", std::string(sent.message()));
+  engine_->DeliverEvents();
+}
+
+void RouterChannel::OnDataProducerSend(const std::string& data_producer_id,
+                                       const FBS::DataProducer::SendNotification& body) {
+  const Status sent = engine_->DataProducerSend(data_producer_id, rp::DecodeMessage(body));
+  if (!sent.ok()) SLUICE_ERROR("ignored a message: {}", std::string(sent.message()));
   engine_->DeliverEvents();
 }
 
@@ -286,6 +300,52 @@ void RouterChannel::OnAudioLevelVolumes(
 
 void RouterChannel::OnAudioLevelSilence(const std::string& observer_id) {
   Notify(observer_id, Event::AUDIOLEVELOBSERVER_SILENCE);
+}
+
+void RouterChannel::OnSctpState(const std::string& transport_id, SctpState state) {
+  const auto body = FBS::Transport::CreateSctpStateChangeNotification(
+      builder_, static_cast<FBS::SctpAssociation::SctpState>(state));
+  Notify(transport_id, Event::TRANSPORT_SCTP_STATE_CHANGE,
+         NotificationBody::Transport_SctpStateChangeNotification, body.Union());
+}
+
+void RouterChannel::OnSctpNegotiated(const std::string& transport_id,
+                                     const SctpStreamCounts& streams) {
+  const auto body = FBS::Transport::CreateSctpNegotiatedCapabilitiesNotification(
+      builder_, rp::Encode(builder_, streams));
+  Notify(transport_id, Event::TRANSPORT_SCTP_NEGOTIATED_CAPABILITIES,
+         NotificationBody::Transport_SctpNegotiatedCapabilitiesNotification, body.Union());
+}
+
+void RouterChannel::OnDataConsumerProducerPause(const std::string& data_consumer_id) {
+  Notify(data_consumer_id, Event::DATACONSUMER_DATAPRODUCER_PAUSE);
+}
+
+void RouterChannel::OnDataConsumerProducerResume(const std::string& data_consumer_id) {
+  Notify(data_consumer_id, Event::DATACONSUMER_DATAPRODUCER_RESUME);
+}
+
+void RouterChannel::OnDataConsumerProducerClose(const std::string& data_consumer_id) {
+  Notify(data_consumer_id, Event::DATACONSUMER_DATAPRODUCER_CLOSE);
+}
+
+void RouterChannel::OnDataConsumerBufferedAmountLow(const std::string& data_consumer_id,
+                                                    uint32_t bytes) {
+  const auto body = FBS::DataConsumer::CreateBufferedAmountLowNotification(builder_, bytes);
+  Notify(data_consumer_id, Event::DATACONSUMER_BUFFERED_AMOUNT_LOW,
+         NotificationBody::DataConsumer_BufferedAmountLowNotification, body.Union());
+}
+
+void RouterChannel::OnDataConsumerSendBufferFull(const std::string& data_consumer_id) {
+  Notify(data_consumer_id, Event::DATACONSUMER_SCTP_SENDBUFFER_FULL);
+}
+
+void RouterChannel::OnDataConsumerMessage(const std::string& data_consumer_id, uint32_t ppid,
+                                          const SctpPayload& payload) {
+  const auto data = builder_.CreateVector(*payload);
+  const auto body = FBS::DataConsumer::CreateMessageNotification(builder_, ppid, data);
+  Notify(data_consumer_id, Event::DATACONSUMER_MESSAGE,
+         NotificationBody::DataConsumer_MessageNotification, body.Union());
 }
 
 }  // namespace sluice::worker

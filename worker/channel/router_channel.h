@@ -65,12 +65,24 @@ class RouterChannel final : public EngineEvents, public LogSink {
   void OnAudioLevelVolumes(const std::string& observer_id,
                            const std::vector<std::pair<std::string, int8_t>>& volumes) override;
   void OnAudioLevelSilence(const std::string& observer_id) override;
+  void OnSctpState(const std::string& transport_id, SctpState state) override;
+  void OnSctpNegotiated(const std::string& transport_id, const SctpStreamCounts& streams) override;
+  void OnDataConsumerProducerPause(const std::string& data_consumer_id) override;
+  void OnDataConsumerProducerResume(const std::string& data_consumer_id) override;
+  void OnDataConsumerProducerClose(const std::string& data_consumer_id) override;
+  void OnDataConsumerBufferedAmountLow(const std::string& data_consumer_id,
+                                       uint32_t bytes) override;
+  void OnDataConsumerSendBufferFull(const std::string& data_consumer_id) override;
+  void OnDataConsumerMessage(const std::string& data_consumer_id, uint32_t ppid,
+                             const SctpPayload& payload) override;
 
  private:
   void OnFrame(std::span<const uint8_t> frame);
   void OnRequest(const FBS::Request::Request& request);
   void OnNotification(const FBS::Notification::Notification& notification);
   void OnProducerSend(const std::string& producer_id, const flatbuffers::Vector<uint8_t>& packet);
+  void OnDataProducerSend(const std::string& data_producer_id,
+                          const FBS::DataProducer::SendNotification& body);
   /// Answers a frame that failed the verifier when its id is readable.
   void RejectFrame(std::span<const uint8_t> frame);
   void SendError(uint32_t id, std::string_view error_class, std::string_view reason);

@@ -1,5 +1,6 @@
 #include "worker/channel/router_encode.h"
 
+#include "worker/channel/router_data_codec.h"
 #include "worker/channel/router_encode_rtp.h"
 
 namespace sluice::worker::router_protocol {
@@ -47,9 +48,8 @@ Offset<tr::Dump> EncodeTransportDump(Builder& b, const TransportDump& dump) {
   const auto consumers = b.CreateVectorOfStrings(dump.consumer_ids);
   const auto ssrcs = EncodeSsrcs(b, dump.ssrc_consumer_ids);
   const auto rtx_ssrcs = EncodeSsrcs(b, dump.rtx_ssrc_consumer_ids);
-  const std::vector<std::string> no_data;
-  const auto data_producers = b.CreateVectorOfStrings(no_data);
-  const auto data_consumers = b.CreateVectorOfStrings(no_data);
+  const auto data_producers = b.CreateVectorOfStrings(dump.data_producer_ids);
+  const auto data_consumers = b.CreateVectorOfStrings(dump.data_consumer_ids);
   const auto extensions = tr::CreateRecvRtpHeaderExtensions(
       b, router_protocol::ToFlat(dump.mid_extension_id),
       router_protocol::ToFlat(dump.rid_extension_id),
@@ -60,24 +60,28 @@ Offset<tr::Dump> EncodeTransportDump(Builder& b, const TransportDump& dump) {
   const auto mid_table = EncodeStringPairs(b, dump.listener_mids);
   const auto rid_table = EncodeStringPairs(b, dump.listener_rids);
   const auto listener = tr::CreateRtpListener(b, ssrc_table, mid_table, rid_table);
+  const SctpDumpOffsets sctp = EncodeSctp(b, dump);
   const auto traces = EncodeTraceTypes<tr::TraceEventType>(b, dump.traces);
   return tr::CreateDump(b, id, dump.direct, producers, consumers, ssrcs, rtx_ssrcs, data_producers,
                         data_consumers, extensions, listener, dump.max_send_message_size,
-                        dump.max_receive_message_size, 0, flatbuffers::nullopt, 0, 0, traces);
+                        dump.max_receive_message_size, sctp.parameters, sctp.state, sctp.negotiated,
+                        sctp.listener, traces);
 }
 
 Offset<tr::Stats> EncodeTransportStats(Builder& b, const TransportStats& s) {
   using router_protocol::ToFlat;
   const auto id = b.CreateString(s.transport_id);
-  return tr::CreateStats(b, id, static_cast<uint64_t>(s.timestamp_ms), flatbuffers::nullopt,
-                         s.bytes_received, s.recv_bitrate, s.bytes_sent, s.send_bitrate,
-                         s.rtp_bytes_received, s.rtp_recv_bitrate, s.rtp_bytes_sent,
-                         s.rtp_send_bitrate, s.rtx_bytes_received, s.rtx_recv_bitrate,
-                         s.rtx_bytes_sent, s.rtx_send_bitrate, s.probation_bytes_sent,
-                         s.probation_send_bitrate, ToFlat(s.available_outgoing_bitrate),
-                         ToFlat(s.available_incoming_bitrate), ToFlat(s.max_incoming_bitrate),
-                         ToFlat(s.max_outgoing_bitrate), ToFlat(s.min_outgoing_bitrate),
-                         ToFlat(s.rtp_packet_loss_received), ToFlat(s.rtp_packet_loss_sent));
+  flatbuffers::Optional<FBS::SctpAssociation::SctpState> sctp_state;
+  if (s.sctp_state) sctp_state = static_cast<FBS::SctpAssociation::SctpState>(*s.sctp_state);
+  return tr::CreateStats(b, id, static_cast<uint64_t>(s.timestamp_ms), sctp_state, s.bytes_received,
+                         s.recv_bitrate, s.bytes_sent, s.send_bitrate, s.rtp_bytes_received,
+                         s.rtp_recv_bitrate, s.rtp_bytes_sent, s.rtp_send_bitrate,
+                         s.rtx_bytes_received, s.rtx_recv_bitrate, s.rtx_bytes_sent,
+                         s.rtx_send_bitrate, s.probation_bytes_sent, s.probation_send_bitrate,
+                         ToFlat(s.available_outgoing_bitrate), ToFlat(s.available_incoming_bitrate),
+                         ToFlat(s.max_incoming_bitrate), ToFlat(s.max_outgoing_bitrate),
+                         ToFlat(s.min_outgoing_bitrate), ToFlat(s.rtp_packet_loss_received),
+                         ToFlat(s.rtp_packet_loss_sent));
 }
 
 Offset<FBS::SrtpParameters::SrtpParameters> EncodeSrtp(
@@ -188,8 +192,8 @@ Offset<FBS::Router::DumpResponse> Encode(Builder& b, const RouterDump& dump) {
   const auto producer_consumers = EncodeStringLists(b, dump.producer_consumer_ids);
   const auto consumer_producers = EncodeStringPairs(b, dump.consumer_producer_ids);
   const auto producer_observers = EncodeStringLists(b, dump.producer_observer_ids);
-  const auto data_consumers = EncodeStringLists(b, {});
-  const auto data_producers = EncodeStringPairs(b, {});
+  const auto data_consumers = EncodeStringLists(b, dump.data_producer_consumer_ids);
+  const auto data_producers = EncodeStringPairs(b, dump.data_consumer_producer_ids);
   return FBS::Router::CreateDumpResponse(b, id, transports, observers, producer_consumers,
                                          consumer_producers, producer_observers, data_consumers,
                                          data_producers);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "worker/channel/log_settings.h"
+#include "worker/channel/router_data_methods.h"
 #include "worker/channel/router_decode.h"
 #include "worker/channel/router_encode.h"
 #include "worker/media/audio_level_observer.h"
@@ -407,6 +408,10 @@ constexpr std::array<Handler, kMethodCount> MakeTable() {
       &On<&EnableTraces<RtpCore, FBS::Transport::EnableTraceEventRequest>>);
   set(Method::TRANSPORT_CLOSE_PRODUCER, &On<&CloseProducer>);
   set(Method::TRANSPORT_CLOSE_CONSUMER, &On<&CloseConsumer>);
+  set(Method::TRANSPORT_PRODUCE_DATA, &On<&ProduceData>);
+  set(Method::TRANSPORT_CONSUME_DATA, &On<&ConsumeData>);
+  set(Method::TRANSPORT_CLOSE_DATAPRODUCER, &On<&CloseDataProducer>);
+  set(Method::TRANSPORT_CLOSE_DATACONSUMER, &On<&CloseDataConsumer>);
   set(Method::PLAINTRANSPORT_CONNECT, &On<&ConnectPlain>);
   set(Method::WEBRTCTRANSPORT_CONNECT, &On<&ConnectWebRtc>);
   set(Method::PRODUCER_DUMP, &On<&Dump<Producer>>);
@@ -424,6 +429,21 @@ constexpr std::array<Handler, kMethodCount> MakeTable() {
   set(Method::CONSUMER_REQUEST_KEY_FRAME, &On<&Act<Consumer, &Consumer::RequestKeyFrame>>);
   set(Method::CONSUMER_ENABLE_TRACE_EVENT,
       &On<&EnableTraces<Consumer, FBS::Consumer::EnableTraceEventRequest>>);
+  set(Method::DATAPRODUCER_DUMP, &On<&DataProducerDumpMethod>);
+  set(Method::DATAPRODUCER_GET_STATS, &On<&DataProducerGetStats>);
+  set(Method::DATAPRODUCER_PAUSE, &On<&Act<DataProducer, &DataProducer::Pause>>);
+  set(Method::DATAPRODUCER_RESUME, &On<&Act<DataProducer, &DataProducer::Resume>>);
+  set(Method::DATACONSUMER_DUMP, &On<&DataConsumerDumpMethod>);
+  set(Method::DATACONSUMER_GET_STATS, &On<&DataConsumerGetStats>);
+  set(Method::DATACONSUMER_PAUSE, &On<&Act<DataConsumer, &DataConsumer::Pause>>);
+  set(Method::DATACONSUMER_RESUME, &On<&Act<DataConsumer, &DataConsumer::Resume>>);
+  set(Method::DATACONSUMER_GET_BUFFERED_AMOUNT, &On<&DataConsumerGetBufferedAmount>);
+  set(Method::DATACONSUMER_SET_BUFFERED_AMOUNT_LOW_THRESHOLD,
+      &On<&DataConsumerSetBufferedAmountLowThreshold>);
+  set(Method::DATACONSUMER_SEND, &On<&DataConsumerSend>);
+  set(Method::DATACONSUMER_SET_SUBCHANNELS, &On<&DataConsumerSetSubchannels>);
+  set(Method::DATACONSUMER_ADD_SUBCHANNEL, &On<&DataConsumerAddSubchannel>);
+  set(Method::DATACONSUMER_REMOVE_SUBCHANNEL, &On<&DataConsumerRemoveSubchannel>);
   set(Method::RTPOBSERVER_PAUSE, &On<&Act<AudioLevelObserver, &AudioLevelObserver::Pause>>);
   set(Method::RTPOBSERVER_RESUME, &On<&Act<AudioLevelObserver, &AudioLevelObserver::Resume>>);
   set(Method::RTPOBSERVER_ADD_PRODUCER,

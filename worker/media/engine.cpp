@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "worker/media/data_core.h"
 #include "worker/media/engine_context.h"
 #include "worker/media/event_queue.h"
 #include "worker/media/plain_transport.h"
@@ -33,7 +34,8 @@ struct Engine::Impl {
                 {},
                 {},
                 {},
-                {}},
+                {},
+                nullptr},
         slice_timer(context.environment.CreateTimer([this](Timestamp) { DestroySome(); })) {}
 
   /// Who listens hears the end of everything, but not from inside of it.
@@ -75,7 +77,8 @@ WorkerDump Engine::Dump() const {
     dump.request_handler_ids.push_back(listed.id);
     const bool takes_notifications = std::holds_alternative<WebRtcTransport*>(listed.object) ||
                                      std::holds_alternative<PlainTransport*>(listed.object) ||
-                                     std::holds_alternative<ProducerEntry>(listed.object);
+                                     std::holds_alternative<ProducerEntry>(listed.object) ||
+                                     std::holds_alternative<DataProducerEntry>(listed.object);
     if (takes_notifications) dump.notification_handler_ids.push_back(listed.id);
   }
   return dump;
@@ -215,6 +218,27 @@ Result<RtpCore*> Engine::Find(const std::string& id) const {
 }
 
 template <>
+Result<DataCore*> Engine::Find(const std::string& id) const {
+  if (auto* const* webrtc = objects().FindAs<WebRtcTransport*>(id)) return &(*webrtc)->data();
+  if (auto* const* plain = objects().FindAs<PlainTransport*>(id)) return &(*plain)->data();
+  return objects().WrongId(id, "a transport");
+}
+
+template <>
+Result<DataProducer*> Engine::Find(const std::string& id) const {
+  const Result<DataProducerEntry> entry = objects().Get<DataProducerEntry>(id);
+  if (!entry.ok()) return entry.status();
+  return entry->producer;
+}
+
+template <>
+Result<DataConsumer*> Engine::Find(const std::string& id) const {
+  const Result<DataConsumerEntry> entry = objects().Get<DataConsumerEntry>(id);
+  if (!entry.ok()) return entry.status();
+  return entry->consumer;
+}
+
+template <>
 Result<Producer*> Engine::Find(const std::string& id) const {
   const Result<ProducerEntry> entry = objects().Get<ProducerEntry>(id);
   if (!entry.ok()) return entry.status();
@@ -242,6 +266,12 @@ Status Engine::ProducerSend(const std::string& producer_id, std::span<const uint
   if (!entry.ok()) return entry.status();
   entry->transport->InjectRtp(rtp_packet);
   return absl::OkStatus();
+}
+
+Status Engine::DataProducerSend(const std::string& data_producer_id, const DataMessage& message) {
+  const Result<DataProducerEntry> entry = objects().Get<DataProducerEntry>(data_producer_id);
+  if (!entry.ok()) return entry.status();
+  return entry->transport->Inject(*entry->producer, message);
 }
 
 EngineSnapshot Engine::ReadCounters() {

@@ -10,6 +10,7 @@
 #include "worker/core/environment.h"
 #include "worker/core/packet_buffer.h"
 #include "worker/core/srtp/srtp_session.h"
+#include "worker/media/data_message.h"
 #include "worker/media/engine_counters.h"
 #include "worker/media/engine_events.h"
 #include "worker/media/object_table.h"
@@ -41,8 +42,8 @@ struct EngineDependencies {
 /// NotFoundError. What a command reports is held until DeliverEvents(), which a codec calls before
 /// it sends the response; what the protocol does after the response is done at the end of the turn.
 ///
-/// Not in this version, answered with an UnsupportedError: transports with enableSctp, simulcast
-/// and SVC, pipe and direct transports. A command may close anything at any point of a turn, and
+/// Not in this version, answered with an UnsupportedError: simulcast and SVC, pipe and direct
+/// transports. A command may close anything at any point of a turn, and
 /// from inside any event.
 class Engine {
  public:
@@ -66,7 +67,8 @@ class Engine {
                                                   const PlainTransportOptions& options);
 
   /// The object with this id. T: Router, WebRtcServer, WebRtcTransport, PlainTransport,
-  /// RtpCore (of a transport of any class), Producer, Consumer, AudioLevelObserver.
+  /// RtpCore and DataCore (of a transport of any class), Producer, Consumer, DataProducer,
+  /// DataConsumer, AudioLevelObserver.
   /// NotFoundError when nothing has the id, Error when something else has it. The pointer is good
   /// until the next command that may close the object.
   template <typename T>
@@ -79,6 +81,8 @@ class Engine {
 
   /// Routers that have been closed and are not destroyed yet: see CloseRouter.
   size_t closing() const;
+  /// DATAPRODUCER_SEND: a message handed in as if it had been received.
+  Status DataProducerSend(const std::string& data_producer_id, const DataMessage& message);
 
   /// What all objects have counted since the start, those that have closed included. Takes a walk
   /// over all objects: for people who look every few seconds.
@@ -111,6 +115,12 @@ template <>
 Result<PlainTransport*> Engine::Find(const std::string& id) const;
 template <>
 Result<RtpCore*> Engine::Find(const std::string& id) const;
+template <>
+Result<DataCore*> Engine::Find(const std::string& id) const;
+template <>
+Result<DataProducer*> Engine::Find(const std::string& id) const;
+template <>
+Result<DataConsumer*> Engine::Find(const std::string& id) const;
 template <>
 Result<Producer*> Engine::Find(const std::string& id) const;
 template <>

@@ -5,6 +5,7 @@
 #include "worker/core/dtls/dtls_session.h"
 #include "worker/core/environment.h"
 #include "worker/core/packet_buffer.h"
+#include "worker/core/sctp/sctp_association.h"
 #include "worker/core/srtp/srtp_session.h"
 #include "worker/media/engine_counters.h"
 #include "worker/media/engine_events.h"
@@ -29,6 +30,8 @@ struct EngineContext {
   /// What objects counted that have closed since.
   EngineCounters closed;
   ForwardingDelay delay;
+  /// Null until a transport needs it.
+  std::unique_ptr<SctpStack> sctp;
 };
 
 }  // namespace sluice::worker

@@ -10,6 +10,7 @@
 #include "worker/core/ice/ice_lite_agent.h"
 #include "worker/core/srtp/srtp_session.h"
 #include "worker/media/consumer.h"
+#include "worker/media/data_counters.h"
 #include "worker/media/forwarding_delay.h"
 #include "worker/media/producer.h"
 #include "worker/media/transport_traffic.h"
@@ -24,6 +25,9 @@ struct ObjectCounts {
   uint64_t plain_transports = 0;
   uint64_t producers = 0;
   uint64_t consumers = 0;
+  uint64_t data_producers = 0;
+  uint64_t data_consumers = 0;
+  uint64_t sctp_associations = 0;  ///< of transports made with enableSctp
 };
 
 /// Everything that the objects of an engine count, added up over all of them, those included that
@@ -41,6 +45,8 @@ struct EngineCounters {
   SrtpCounters srtp;
   WebRtcServerCounters servers;
   PlainCounters plain;
+  DataCounters data;
+  SctpCounters sctp;
 };
 
 /// The counters of an engine at one moment.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "worker/core/packet_buffer.h"
+#include "worker/core/sctp/sctp_association.h"
 #include "worker/media/reports.h"
 #include "worker/wire/rtp_packet.h"
 
@@ -64,6 +65,22 @@ class EngineEvents {
                                    const std::vector<std::pair<std::string, int8_t>>& /*volumes*/) {
   }
   virtual void OnAudioLevelSilence(const std::string& /*observer_id*/) {}
+
+  virtual void OnSctpState(const std::string& /*transport_id*/, SctpState /*state*/) {}
+  /// Once, before the state kConnected.
+  virtual void OnSctpNegotiated(const std::string& /*transport_id*/,
+                                const SctpStreamCounts& /*streams*/) {}
+
+  virtual void OnDataConsumerProducerPause(const std::string& /*data_consumer_id*/) {}
+  virtual void OnDataConsumerProducerResume(const std::string& /*data_consumer_id*/) {}
+  virtual void OnDataConsumerProducerClose(const std::string& /*data_consumer_id*/) {}
+  virtual void OnDataConsumerBufferedAmountLow(const std::string& /*data_consumer_id*/,
+                                               uint32_t /*bytes*/) {}
+  /// A message was refused.
+  virtual void OnDataConsumerSendBufferFull(const std::string& /*data_consumer_id*/) {}
+  /// Of data consumers of type kDirect.
+  virtual void OnDataConsumerMessage(const std::string& /*data_consumer_id*/, uint32_t /*ppid*/,
+                                     const SctpPayload& /*payload*/) {}
 };
 
 }  // namespace sluice::worker

@@ -71,4 +71,30 @@ void EventQueue::OnAudioLevelSilence(const std::string& id) {
   Add([id](EngineEvents& to) { to.OnAudioLevelSilence(id); });
 }
 
+void EventQueue::OnSctpState(const std::string& id, SctpState state) {
+  Add([id, state](EngineEvents& to) { to.OnSctpState(id, state); });
+}
+void EventQueue::OnSctpNegotiated(const std::string& id, const SctpStreamCounts& streams) {
+  Add([id, streams](EngineEvents& to) { to.OnSctpNegotiated(id, streams); });
+}
+void EventQueue::OnDataConsumerProducerPause(const std::string& id) {
+  Add([id](EngineEvents& to) { to.OnDataConsumerProducerPause(id); });
+}
+void EventQueue::OnDataConsumerProducerResume(const std::string& id) {
+  Add([id](EngineEvents& to) { to.OnDataConsumerProducerResume(id); });
+}
+void EventQueue::OnDataConsumerProducerClose(const std::string& id) {
+  Add([id](EngineEvents& to) { to.OnDataConsumerProducerClose(id); });
+}
+void EventQueue::OnDataConsumerBufferedAmountLow(const std::string& id, uint32_t bytes) {
+  Add([id, bytes](EngineEvents& to) { to.OnDataConsumerBufferedAmountLow(id, bytes); });
+}
+void EventQueue::OnDataConsumerSendBufferFull(const std::string& id) {
+  Add([id](EngineEvents& to) { to.OnDataConsumerSendBufferFull(id); });
+}
+void EventQueue::OnDataConsumerMessage(const std::string& id, uint32_t ppid,
+                                       const SctpPayload& payload) {
+  Add([id, ppid, payload](EngineEvents& to) { to.OnDataConsumerMessage(id, ppid, payload); });
+}
+
 }  // namespace sluice::worker

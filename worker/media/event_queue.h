@@ -50,6 +50,16 @@ class EventQueue final : public EngineEvents {
   void OnAudioLevelVolumes(const std::string& observer_id,
                            const std::vector<std::pair<std::string, int8_t>>& volumes) override;
   void OnAudioLevelSilence(const std::string& observer_id) override;
+  void OnSctpState(const std::string& transport_id, SctpState state) override;
+  void OnSctpNegotiated(const std::string& transport_id, const SctpStreamCounts& streams) override;
+  void OnDataConsumerProducerPause(const std::string& data_consumer_id) override;
+  void OnDataConsumerProducerResume(const std::string& data_consumer_id) override;
+  void OnDataConsumerProducerClose(const std::string& data_consumer_id) override;
+  void OnDataConsumerBufferedAmountLow(const std::string& data_consumer_id,
+                                       uint32_t bytes) override;
+  void OnDataConsumerSendBufferFull(const std::string& data_consumer_id) override;
+  void OnDataConsumerMessage(const std::string& data_consumer_id, uint32_t ppid,
+                             const SctpPayload& payload) override;
 
  private:
   using Event = std::function<void(EngineEvents&)>;

@@ -12,6 +12,9 @@ namespace sluice::worker {
 
 class AudioLevelObserver;
 class Consumer;
+class DataConsumer;
+class DataCore;
+class DataProducer;
 class PlainTransport;
 class Producer;
 class Router;
@@ -28,6 +31,14 @@ struct ConsumerEntry {
   Consumer* consumer = nullptr;
   RtpCore* transport = nullptr;
 };
+struct DataProducerEntry {
+  DataProducer* producer = nullptr;
+  DataCore* transport = nullptr;
+};
+struct DataConsumerEntry {
+  DataConsumer* consumer = nullptr;
+  DataCore* transport = nullptr;
+};
 struct AudioLevelObserverEntry {
   AudioLevelObserver* observer = nullptr;
   Router* router = nullptr;
@@ -41,8 +52,9 @@ struct AudioLevelObserverEntry {
 /// objects do.
 class ObjectTable {
  public:
-  using Object = std::variant<Router*, WebRtcServer*, WebRtcTransport*, PlainTransport*,
-                              ProducerEntry, ConsumerEntry, AudioLevelObserverEntry>;
+  using Object =
+      std::variant<Router*, WebRtcServer*, WebRtcTransport*, PlainTransport*, ProducerEntry,
+                   ConsumerEntry, DataProducerEntry, DataConsumerEntry, AudioLevelObserverEntry>;
 
   /// Bytes of an id. Controllers use UUIDs (36); dumps repeat ids many times over.
   static constexpr size_t kMaxIdLength = 256;

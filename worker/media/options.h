@@ -155,6 +155,37 @@ struct ConsumeOptions {
   std::optional<uint16_t> first_rtx_sequence;
 };
 
+/// The values are the wire enums of the router protocol (FBS.DataProducer, FBS.DataConsumer).
+enum class DataType : uint8_t { kSctp = 0, kDirect = 1 };
+
+/// A channel's stream and what may become of its messages (router-protocol §5.15).
+struct SctpStreamParameters {
+  uint16_t stream_id = 0;
+  std::optional<bool> ordered;                   ///< absent: yes without a limit, no with one
+  std::optional<uint16_t> max_packet_life_time;  ///< ms; 0 is no limit
+  std::optional<uint16_t> max_retransmits;       ///< 0 beside ordered true is no limit
+};
+
+struct ProduceDataOptions {
+  std::string data_producer_id;
+  DataType type = DataType::kSctp;
+  std::optional<SctpStreamParameters> sctp_stream_parameters;
+  std::string label;
+  std::string protocol;
+  bool paused = false;
+};
+
+struct ConsumeDataOptions {
+  std::string data_consumer_id;
+  std::string data_producer_id;
+  DataType type = DataType::kSctp;
+  std::optional<SctpStreamParameters> sctp_stream_parameters;
+  std::string label;
+  std::string protocol;
+  bool paused = false;
+  std::vector<uint16_t> subchannels;
+};
+
 struct AudioLevelObserverOptions {
   uint16_t max_entries = 1;
   int8_t threshold = -80;    ///< dBov

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstring>
 #include <span>
 #include <utility>
 
@@ -124,6 +125,7 @@ Result<std::unique_ptr<PlainTransport>> PlainTransport::Create(const std::string
   SLUICE_RETURN_IF_ERROR(CheckCreateOptions(options));
   std::unique_ptr<PlainTransport> transport(new PlainTransport(id, options, router, context));
   SLUICE_RETURN_IF_ERROR(transport->OpenPorts());
+  SLUICE_RETURN_IF_ERROR(transport->data_core_.Open());
   return transport;
 }
 
@@ -136,6 +138,7 @@ PlainTransport::PlainTransport(const std::string& id, const PlainTransportOption
       core_(id, options.base, router, context),
       path_(core_, options.enable_srtp),
       rtp_core_(core_, path_),
+      data_core_(core_, this, {DataCore::Kind::kSctp}),
       liveness_(Duration::Millis(options.receiver_timeout)) {
   if (liveness_.enabled()) {
     tick_ = context.environment.CreateTimer([this](Timestamp) { OnTick(); });
@@ -156,6 +159,7 @@ Status PlainTransport::OpenPorts() {
 
 PlainTransport::~PlainTransport() {
   context_.turn.ForgetOwner(this);
+  data_core_.CloseAssociation();
   SetConnected(false);
   LeaveNetwork();
   AddCounters(&context_.closed.srtp, path_.srtp_counters());
@@ -166,6 +170,7 @@ void PlainTransport::Seal() {
   context_.turn.ForgetOwner(this);
   tick_.reset();
   rtp_core_.Seal();
+  data_core_.Seal();
   path_.SetConnected(false);
   LeaveNetwork();
 }
@@ -263,6 +268,7 @@ void PlainTransport::ApplyPaths() {
 void PlainTransport::SetConnected(bool connected) {
   path_.SetConnected(connected);
   rtp_core_.OnConnected(connected);
+  data_core_.OnConnected(connected);
 }
 
 // ---- Datagrams --------------------------------------------------------------------------------
@@ -272,6 +278,10 @@ void PlainTransport::OnDatagram(Port& port, const PacketRef& buffer, size_t size
   core_.CountReceived(size, received_at);
   const SocketAddress& remote = from.tuple.remote;
   const DatagramKind kind = ClassifyDatagram({buffer.data(), size});
+  if (kind == DatagramKind::kUnknown && data_core_.has_sctp() && !port.is_rtcp() &&
+      sctp::LooksLikeSctp({buffer.data(), size})) {
+    return OnSctp(port, {buffer.data(), size}, remote, received_at);
+  }
   const bool takes_rtp = !port.is_rtcp();
   const bool takes_rtcp = port.is_rtcp() || options_.rtcp_mux;
   if (!(kind == DatagramKind::kRtp && takes_rtp) && !(kind == DatagramKind::kRtcp && takes_rtcp)) {
@@ -296,6 +306,41 @@ void PlainTransport::OnDatagram(Port& port, const PacketRef& buffer, size_t size
   const std::span<const uint8_t> compound = path_.OpenRtcp(buffer, size);
   if (compound.empty() || !Admit(port, verdict, RtcpSender(compound), remote, received_at)) return;
   rtp_core_.RouteRtcp(compound, received_at);
+}
+
+void PlainTransport::OnSctp(Port& port, std::span<const uint8_t> packet, const SocketAddress& from,
+                            Timestamp now) {
+  const PeerLock::Verdict verdict = port.lock().Check(from, rtp_core_.producers().empty(), now);
+  if (verdict == PeerLock::Verdict::kEarly) {
+    ++core_.counters().not_ready;
+    return;
+  }
+  // An association stays with the address with which it began.
+  if (verdict == PeerLock::Verdict::kRefuse || verdict == PeerLock::Verdict::kMoved) {
+    return RefuseSource(from);
+  }
+  if (verdict != PeerLock::Verdict::kPeer) {
+    if (!sctp::ChecksumIsRight(packet)) {
+      ++core_.counters().unclassified;
+      return;
+    }
+    if (!Learn(port, verdict, from, now)) return;
+  }
+  OnPeerPacket(port, now);
+  data_core_.OnSctpPacket(packet);
+}
+
+void PlainTransport::SendSctp(std::span<const uint8_t> packet) {
+  const NetworkPath& path = rtp_.path();
+  uint8_t* const slot =
+      path && rtp_.lock().peer_may_receive() ? path.writer->Reserve(packet.size()) : nullptr;
+  if (slot == nullptr) {
+    ++core_.counters().send_refused;
+    return;
+  }
+  std::memcpy(slot, packet.data(), packet.size());
+  path.writer->Commit(packet.size(), path.tuple.remote, PacketKind::kDtls);
+  core_.CountSent(packet.size());
 }
 
 bool PlainTransport::Admit(Port& port, PeerLock::Verdict verdict, Ssrc ssrc,
@@ -383,6 +428,7 @@ void PlainTransport::UpdateSending() {
 PlainTransportDump PlainTransport::Dump() const {
   PlainTransportDump dump;
   dump.base = rtp_core_.Dump();
+  data_core_.FillDump(&dump.base);
   dump.rtcp_mux = options_.rtcp_mux;
   dump.comedia = options_.comedia;
   dump.tuple = rtp_.Report();
@@ -394,6 +440,7 @@ PlainTransportDump PlainTransport::Dump() const {
 void PlainTransport::AddTo(EngineCounters* counters, ObjectCounts* alive) const {
   core_.AddTo(counters);
   rtp_core_.AddTo(counters, alive);
+  data_core_.AddTo(counters, alive);
   AddCounters(&counters->srtp, path_.srtp_counters());
   AddCounters(&counters->plain, plain_counters_);
   ++alive->plain_transports;
@@ -402,6 +449,7 @@ void PlainTransport::AddTo(EngineCounters* counters, ObjectCounts* alive) const 
 PlainTransportStats PlainTransport::GetStats(Timestamp now) {
   PlainTransportStats stats;
   stats.base = rtp_core_.GetStats(now);
+  data_core_.FillStats(&stats.base);
   stats.rtcp_mux = options_.rtcp_mux;
   stats.comedia = options_.comedia;
   stats.tuple = rtp_.Report();

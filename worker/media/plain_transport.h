@@ -2,9 +2,11 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "common/status.h"
+#include "worker/media/data_core.h"
 #include "worker/media/engine_context.h"
 #include "worker/media/ice_candidates.h"
 #include "worker/media/peer_lock.h"
@@ -18,15 +20,16 @@
 
 namespace sluice::worker {
 
-/// RTP over UDP without ICE, for ffmpeg, GStreamer and recorders (router-protocol §5.6): one
-/// socket, or two without rtcp-mux; optionally SRTP with keys given in connect.
+/// RTP, and SCTP if it is enabled, over UDP without ICE, for ffmpeg, GStreamer and recorders
+/// (router-protocol §5.6): one socket, or two without rtcp-mux; optionally SRTP with keys given in
+/// connect.
 ///
 /// The peer's address comes from Connect(), or, with comedia, from the first well-formed packet
 /// (with SRTP: the first that authenticates); RTP and RTCP addresses are learned apart. Whatever
 /// comes from elsewhere afterwards is dropped, counted, and logged once. PeerLock has the rules
 /// that options add for servers that strangers reach; ReceiverLiveness stops media that nobody
 /// takes.
-class PlainTransport final : public Transport {
+class PlainTransport final : public Transport, private DataLink {
  public:
   /// TypeError: protocol not UDP, bad ip, SRTP without suite. Error: a port cannot be had.
   static Result<std::unique_ptr<PlainTransport>> Create(const std::string& id,
@@ -38,6 +41,7 @@ class PlainTransport final : public Transport {
   TransportCore& core() override { return core_; }
   RtpCore& rtp() override { return rtp_core_; }
   void Seal() override;
+  DataCore& data() override { return data_core_; }
 
   /// Rules: table of §5.6. A call that fails changes nothing.
   Result<PlainConnectReport> Connect(const PlainConnectOptions& options);
@@ -90,6 +94,10 @@ class PlainTransport final : public Transport {
 
   void OnDatagram(Port& port, const PacketRef& buffer, size_t size, const NetworkPath& from,
                   Timestamp received_at);
+  void OnSctp(Port& port, std::span<const uint8_t> packet, const SocketAddress& from,
+              Timestamp now);
+  // DataLink: from the RTP port.
+  void SendSctp(std::span<const uint8_t> packet) override;
   /// Whether a well-formed packet of stream `ssrc` is the peer's. Makes its sender the peer where
   /// `verdict` says so.
   bool Admit(Port& port, PeerLock::Verdict verdict, Ssrc ssrc, const SocketAddress& from,
@@ -116,6 +124,7 @@ class PlainTransport final : public Transport {
   TransportCore core_;
   RtpPath path_;
   RtpCore rtp_core_;
+  DataCore data_core_;
   std::optional<SrtpMasterKey> local_key_;
   bool connect_called_ = false;
   bool refusal_logged_ = false;

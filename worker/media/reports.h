@@ -10,6 +10,7 @@
 #include "common/units.h"
 #include "worker/core/dtls/dtls_session.h"
 #include "worker/core/ice/ice_lite_agent.h"
+#include "worker/core/sctp/sctp_association.h"
 #include "worker/media/options.h"
 
 /// Dumps and stats of the object graph as plain values; meaning of each field: router-protocol §4.
@@ -158,6 +159,60 @@ struct ConsumeReport {
   std::optional<ConsumerLayers> preferred_layers;
 };
 
+// --- data (§4.6) ---
+
+struct DataProducerDump {
+  std::string id;
+  DataType type = DataType::kSctp;
+  std::optional<SctpStreamParameters> sctp_stream_parameters;
+  std::string label;
+  std::string protocol;
+  bool paused = false;
+};
+
+struct DataProducerStats {
+  int64_t timestamp_ms = 0;
+  std::string label;
+  std::string protocol;
+  uint64_t messages_received = 0;
+  uint64_t bytes_received = 0;
+};
+
+struct DataConsumerDump {
+  std::string id;
+  std::string data_producer_id;
+  DataType type = DataType::kSctp;
+  std::optional<SctpStreamParameters> sctp_stream_parameters;
+  std::string label;
+  std::string protocol;
+  uint32_t buffered_amount = 0;                ///< bytes
+  uint32_t buffered_amount_low_threshold = 0;  ///< bytes
+  bool paused = false;
+  bool data_producer_paused = false;
+  std::vector<uint16_t> subchannels;
+};
+
+struct DataConsumerStats {
+  int64_t timestamp_ms = 0;
+  std::string label;
+  std::string protocol;
+  uint64_t messages_sent = 0;
+  uint64_t bytes_sent = 0;
+  uint32_t buffered_amount = 0;  ///< bytes
+};
+
+/// The SCTP side of a transport that has one.
+struct SctpDump {
+  uint16_t port = sctp::kPort;
+  uint32_t send_buffer_size = 0;                 ///< bytes
+  uint32_t per_stream_send_queue_limit = 0;      ///< bytes
+  uint32_t max_receiver_window_buffer_size = 0;  ///< bytes
+  bool is_data_channel = false;
+  SctpState state = SctpState::kNew;
+  SctpStreamCounts negotiated;
+  std::vector<std::pair<uint16_t, std::string>> stream_ids;  ///< → id of the data producer
+};
+
 // --- transports (§4.2, §4.3) ---
 
 struct TransportDump {
@@ -177,6 +232,9 @@ struct TransportDump {
   std::vector<std::pair<std::string, std::string>> listener_rids;
   uint32_t max_send_message_size = 0;
   uint32_t max_receive_message_size = 0;
+  std::vector<std::string> data_producer_ids;
+  std::vector<std::string> data_consumer_ids;
+  std::optional<SctpDump> sctp;
   TraceMask traces = 0;
   /// What REMB told the sender (json-room-protocol §2.6), bps; 0 = nothing, or no limit.
   uint64_t effective_incoming_bitrate = 0;
@@ -208,6 +266,7 @@ struct TransportStats {
   std::optional<uint64_t> min_outgoing_bitrate;
   std::optional<double> rtp_packet_loss_received;
   std::optional<double> rtp_packet_loss_sent;
+  std::optional<SctpState> sctp_state;
 };
 
 struct IceCandidateReport {
@@ -285,6 +344,8 @@ struct RouterDump {
   std::vector<std::pair<std::string, std::vector<std::string>>> producer_consumer_ids;
   std::vector<std::pair<std::string, std::string>> consumer_producer_ids;
   std::vector<std::pair<std::string, std::vector<std::string>>> producer_observer_ids;
+  std::vector<std::pair<std::string, std::vector<std::string>>> data_producer_consumer_ids;
+  std::vector<std::pair<std::string, std::string>> data_consumer_producer_ids;
 };
 
 /// One RTP packet in a trace (§4.7).

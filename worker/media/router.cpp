@@ -8,6 +8,7 @@
 #include "worker/core/rtp/sender_clock.h"
 #include "worker/media/audio_level_observer.h"
 #include "worker/media/consumer.h"
+#include "worker/media/data_core.h"
 #include "worker/media/plain_transport.h"
 #include "worker/media/rtp_core.h"
 #include "worker/media/transport_core.h"
@@ -19,8 +20,14 @@ Router::Router(std::string id, EngineContext& context) : id_(std::move(id)), con
 
 Router::~Router() {
   // Consumers before producers: they hang on producers of any transport.
-  for (const auto& transport : transports_) transport->rtp().DropConsumers();
-  for (const auto& transport : transports_) transport->rtp().DropProducers();
+  for (const auto& transport : transports_) {
+    transport->rtp().DropConsumers();
+    transport->data().DropConsumers();
+  }
+  for (const auto& transport : transports_) {
+    transport->rtp().DropProducers();
+    transport->data().DropProducers();
+  }
   DropObservers();
   for (const auto& transport : transports_) {
     context_.objects.Unregister(transport->core().id(), &closed_);
@@ -40,11 +47,13 @@ bool Router::DestroySome(size_t effort) {
     RtpCore& rtp = transports_[without_consumers_]->rtp();
     effort -= rtp.DropConsumers(effort);
     if (effort == 0) return false;
+    transports_[without_consumers_]->data().DropConsumers();
   }
   for (; without_producers_ < transports_.size(); ++without_producers_) {
     RtpCore& rtp = transports_[without_producers_]->rtp();
     effort -= kProducerEffort * rtp.DropProducers(effort / kProducerEffort);
     if (effort < kProducerEffort) return false;
+    transports_[without_producers_]->data().DropProducers();
   }
   while (!transports_.empty()) {
     if (effort < kTransportEffort) return false;
@@ -83,6 +92,7 @@ Status Router::CloseTransport(const std::string& transport_id) {
   }
   const std::unique_ptr<Transport> closing = transports_.Take(*found);
   closing->rtp().CloseChildren();
+  closing->data().CloseChildren();
   context_.objects.Unregister(closing->core().id(), &closed_);
   return absl::OkStatus();
 }
@@ -99,6 +109,12 @@ void Router::RemoveProducer(Producer& producer) {
 Producer* Router::FindProducer(const std::string& id) const {
   const auto* entry = context_.objects.FindAs<ProducerEntry>(id);
   if (entry == nullptr || &entry->transport->router() != this) return nullptr;
+  return entry->producer;
+}
+
+DataProducer* Router::FindDataProducer(const std::string& id) const {
+  const auto* entry = context_.objects.FindAs<DataProducerEntry>(id);
+  if (entry == nullptr || &entry->transport->core().router() != this) return nullptr;
   return entry->producer;
 }
 
@@ -186,6 +202,14 @@ RouterDump Router::Dump() const {
       if (observer->Has(*producer)) observer_ids.push_back(observer->id());
     }
     dump.producer_observer_ids.emplace_back(producer->id(), std::move(observer_ids));
+  }
+  for (const DataProducer* producer : data_producers_) {
+    std::vector<std::string> consumer_ids;
+    for (const DataConsumer* consumer : producer->consumers()) {
+      consumer_ids.push_back(consumer->id());
+      dump.data_consumer_producer_ids.emplace_back(consumer->id(), producer->id());
+    }
+    dump.data_producer_consumer_ids.emplace_back(producer->id(), std::move(consumer_ids));
   }
   return dump;
 }

@@ -6,6 +6,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "common/status.h"
+#include "worker/media/data_producer.h"
 #include "worker/media/engine_context.h"
 #include "worker/media/indexed_list.h"
 #include "worker/media/options.h"
@@ -51,6 +52,11 @@ class Router {
   void RemoveProducer(Producer& producer);
   /// Null when no transport of this router has it.
   Producer* FindProducer(const std::string& id) const;
+  // Called by DataCore.
+  void AddDataProducer(DataProducer& producer) { data_producers_.Add(&producer); }
+  void RemoveDataProducer(DataProducer& producer) { data_producers_.Take(producer); }
+  /// Null when no transport of this router has it.
+  DataProducer* FindDataProducer(const std::string& id) const;
   /// One clock per CNAME, alive while a producer holds it.
   std::shared_ptr<SenderClock> ClockOf(const std::string& cname);
 
@@ -83,6 +89,7 @@ class Router {
   size_t without_producers_ = 0;
   IndexedList<std::unique_ptr<Transport>, &Transport::router_slot> transports_;
   IndexedList<Producer*, &Producer::router_slot> producers_;
+  IndexedList<DataProducer*, &DataProducer::router_slot> data_producers_;
   std::vector<std::unique_ptr<AudioLevelObserver>> observers_;
   absl::flat_hash_map<std::string, std::weak_ptr<SenderClock>> clocks_;
   size_t clocks_swept_at_ = kMinClocksToSweep;  // size at which those that expired go

@@ -6,6 +6,7 @@ namespace sluice::worker {
 
 struct EngineCounters;
 struct ObjectCounts;
+class DataCore;
 class RtpCore;
 class TransportCore;
 
@@ -21,6 +22,7 @@ class Transport {
   /// sends nothing and reports nothing. Sockets of its own are closed at once, since their ports
   /// may be wanted.
   virtual void Seal() = 0;
+  virtual DataCore& data() = 0;
   /// Adds what it and everything on it has counted, and how many objects these are.
   virtual void AddTo(EngineCounters* counters, ObjectCounts* alive) const = 0;
 

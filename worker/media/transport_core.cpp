@@ -16,11 +16,6 @@ void TransportCore::AddTo(EngineCounters* counters) const {
 }
 
 Status TransportCore::CheckOptions(const TransportOptions& options) {
-  if (options.enable_sctp) {
-    return UnsupportedError(
-        "enableSctp true: data channels (SCTP) are not supported by this version; create the "
-        "transport with enableSctp false");
-  }
   if (options.direct) {
     return TypeError("direct true: only a DirectTransport is direct; leave it false");
   }

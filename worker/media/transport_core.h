@@ -19,7 +19,7 @@ class Router;
 ///
 ///   RtpCore  producers and consumers, RTCP, congestion feedback
 ///   RtpPath  RTP and RTCP over a network path, encrypted or not: where an RtpCore's packets go
-///   (later)  DataCore: an SCTP association with its data producers and consumers
+///   DataCore  an SCTP association with its data producers and consumers
 ///
 /// A class of transport owns the parts that it needs, and its connectivity. WebRtcTransport and
 /// PlainTransport have all of the above, and so will a pipe between workers. A direct transport
@@ -35,7 +35,7 @@ class TransportCore {
   TransportCore(const TransportCore&) = delete;
   TransportCore& operator=(const TransportCore&) = delete;
 
-  /// UnsupportedError or TypeError for what of the common options this version cannot do.
+  /// TypeError for what of the common options makes no sense.
   static Status CheckOptions(const TransportOptions& options);
 
   const std::string& id() const { return id_; }

@@ -24,6 +24,9 @@ Duration ConsentTimeout(uint8_t seconds) {
   return Duration::Seconds(std::clamp<int>(seconds, kShortest, kLongest));
 }
 
+/// Whole words of what a DTLS record carries.
+constexpr size_t kSctpPathMtu = DtlsSession::kMaxApplicationData / 4 * 4;
+
 }  // namespace
 
 class WebRtcTransport::LifeWatch {
@@ -59,6 +62,7 @@ Result<std::unique_ptr<WebRtcTransport>> WebRtcTransport::Create(
     if (!points.ok()) return points.status();
     transport->points_ = *std::move(points);
   }
+  SLUICE_RETURN_IF_ERROR(transport->data_core_.Open());
   transport->candidates_ = MakeCandidates(transport->listen_points(), transport->candidate_policy_);
   if (transport->candidates_.empty()) {
     return TypeError(
@@ -75,6 +79,7 @@ WebRtcTransport::WebRtcTransport(const std::string& id, const WebRtcTransportOpt
       core_(id, options.base, router, context),
       path_(core_, /*encrypted=*/true),
       rtp_core_(core_, path_),
+      data_core_(core_, this, {DataCore::Kind::kSctp, kSctpPathMtu, /*authenticated_path=*/true}),
       ice_(MakeCredentials(options, context.environment),
            ConsentTimeout(options.ice_consent_timeout), context.environment),
       dtls_(DtlsSession::Create(context.dtls, context.environment)),
@@ -98,11 +103,13 @@ void WebRtcTransport::Seal() {
   timer_->Stop();
   timer_at_.reset();
   rtp_core_.Seal();
+  data_core_.Seal();
   path_.SetConnected(false);
   if (server_ == nullptr) Disconnect();
 }
 
 void WebRtcTransport::Disconnect() {
+  data_core_.CloseAssociation();
   dtls_->Close();
   while (const std::optional<DtlsOutput> output = dtls_->TakeOutput()) {
     if (const auto* datagram = std::get_if<DtlsDatagram>(&*output)) Handle(*datagram);
@@ -148,6 +155,7 @@ IceCredentials WebRtcTransport::RestartIce() {
 WebRtcTransportDump WebRtcTransport::Dump() const {
   WebRtcTransportDump dump;
   dump.base = rtp_core_.Dump();
+  data_core_.FillDump(&dump.base);
   dump.ice_parameters = ice_.credentials();
   dump.ice_candidates = candidates_;
   dump.ice_state = ice_state_;
@@ -161,6 +169,7 @@ WebRtcTransportDump WebRtcTransport::Dump() const {
 void WebRtcTransport::AddTo(EngineCounters* counters, ObjectCounts* alive) const {
   core_.AddTo(counters);
   rtp_core_.AddTo(counters, alive);
+  data_core_.AddTo(counters, alive);
   AddConnectivityTo(counters);
   ++alive->webrtc_transports;
 }
@@ -174,6 +183,7 @@ void WebRtcTransport::AddConnectivityTo(EngineCounters* counters) const {
 WebRtcTransportStats WebRtcTransport::GetStats(Timestamp now) {
   WebRtcTransportStats stats;
   stats.base = rtp_core_.GetStats(now);
+  data_core_.FillStats(&stats.base);
   stats.ice_state = ice_state_;
   if (selected_) stats.ice_selected_tuple = MakeTupleReport(selected_.tuple, listen_points());
   stats.dtls_state = dtls_state_;
@@ -316,6 +326,7 @@ void WebRtcTransport::Handle(const IceStateChange& change) {
   if (ice_up()) StartDtls();
   UpdateConnected();
   context_.events.OnIceState(id(), ice_state_);
+  UpdateData();
 }
 
 void WebRtcTransport::Handle(const IcePathAdded& added) {
@@ -368,10 +379,11 @@ void WebRtcTransport::Handle(const DtlsStateChange& change) {
   dtls_state_ = change.state;
   UpdateConnected();
   context_.events.OnDtlsState(id(), dtls_state_, "");
+  UpdateData();
 }
 
-void WebRtcTransport::Handle(const DtlsConnected& connected) {
-  const Status status = path_.InstallSrtp(connected.local, connected.remote);
+void WebRtcTransport::Handle(const DtlsConnected& handshake) {
+  const Status status = path_.InstallSrtp(handshake.local, handshake.remote);
   if (!status.ok()) {
     SLUICE_ERROR("transport {}: SRTP with the keys of DTLS: {}", id(), status.ToString());
     Handle(DtlsStateChange{DtlsState::kFailed});
@@ -379,20 +391,23 @@ void WebRtcTransport::Handle(const DtlsConnected& connected) {
   }
   dtls_state_ = DtlsState::kConnected;
   UpdateConnected();
-  context_.events.OnDtlsState(id(), DtlsState::kConnected, connected.remote_certificate_pem);
+  context_.events.OnDtlsState(id(), DtlsState::kConnected, handshake.remote_certificate_pem);
+  UpdateData();
 }
 
-void WebRtcTransport::Handle(const DtlsApplicationData& /*data*/) {
-  ++core_.counters().unclassified;  // SCTP, which we did not offer
+void WebRtcTransport::Handle(const DtlsApplicationData& data) {
+  data_core_.OnSctpPacket(data.bytes);
 }
 
-void WebRtcTransport::UpdateConnected() {
-  SetConnected(ice_up() && dtls_state_ == DtlsState::kConnected);
+void WebRtcTransport::SendSctp(std::span<const uint8_t> packet) {
+  if (!selected_ || !dtls_->SendApplicationData(packet)) ++core_.counters().send_refused;
 }
 
-void WebRtcTransport::SetConnected(bool connected) {
-  path_.SetConnected(connected);
-  rtp_core_.OnConnected(connected);
+void WebRtcTransport::UpdateConnected() { SetConnected(connected()); }
+
+void WebRtcTransport::SetConnected(bool is_connected) {
+  path_.SetConnected(is_connected);
+  rtp_core_.OnConnected(is_connected);
 }
 
 }  // namespace sluice::worker

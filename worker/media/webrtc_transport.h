@@ -10,6 +10,7 @@
 #include "common/status.h"
 #include "worker/core/dtls/dtls_session.h"
 #include "worker/core/ice/ice_lite_agent.h"
+#include "worker/media/data_core.h"
 #include "worker/media/datagram_kind.h"
 #include "worker/media/engine_context.h"
 #include "worker/media/ice_candidates.h"
@@ -40,7 +41,7 @@ struct WebRtcTransportCounters {
 /// Drains its ICE agent and its DTLS session after every call into them. Whoever hears an event of
 /// it may close it, or anything else, from there: once an event is told, nothing of the transport
 /// is touched before it is known to be alive.
-class WebRtcTransport final : public Transport, public DatagramHandler {
+class WebRtcTransport final : public Transport, public DatagramHandler, private DataLink {
  public:
   /// `server` null: opens the sockets of `options.listen_infos`. TypeError: no listen info, or no
   /// candidate remains; Error: a port cannot be had.
@@ -55,6 +56,7 @@ class WebRtcTransport final : public Transport, public DatagramHandler {
   RtpCore& rtp() override { return rtp_core_; }
   void Seal() override;
   bool sealed() const { return sealed_; }
+  DataCore& data() override { return data_core_; }
 
   /// Sets the peer's fingerprint and role; starts (or, where ICE came first and the role differs,
   /// restarts) DTLS. Returns our role. Error: called before. TypeError: no fingerprint.
@@ -83,6 +85,10 @@ class WebRtcTransport final : public Transport, public DatagramHandler {
   /// Tells Drain() that the transport is gone when it is destroyed from inside an event.
   class LifeWatch;
 
+  // DataLink: over DTLS (RFC 8261).
+  void SendSctp(std::span<const uint8_t> packet) override;
+  void FlushSctp() override { Drain(); }
+
   void OnMedia(DatagramKind kind, const PacketRef& buffer, size_t size, Timestamp received_at);
   /// True when media or DTLS from there may be taken; ICE may select the tuple.
   bool TakesFrom(const NetworkPath& from, Timestamp now);
@@ -96,7 +102,10 @@ class WebRtcTransport final : public Transport, public DatagramHandler {
   void UpdateConnected();
   /// Says goodbye to the peer and leaves the network.
   void Disconnect();
-  void SetConnected(bool connected);
+  void SetConnected(bool is_connected);
+  /// Starts SCTP, or stops it, once the event that says why is on its way.
+  void UpdateData() { data_core_.OnConnected(connected()); }
+  bool connected() const { return ice_up() && dtls_state_ == DtlsState::kConnected; }
   bool ice_up() const;
   std::span<const ListenPoint> listen_points() const;
 
@@ -108,7 +117,7 @@ class WebRtcTransport final : public Transport, public DatagramHandler {
   void Handle(const IceUfragRetired& retired);
   void Handle(const DtlsDatagram& datagram);
   void Handle(const DtlsStateChange& change);
-  void Handle(const DtlsConnected& connected);
+  void Handle(const DtlsConnected& handshake);
   void Handle(const DtlsApplicationData& data);
 
   EngineContext& context_;
@@ -120,6 +129,7 @@ class WebRtcTransport final : public Transport, public DatagramHandler {
   TransportCore core_;
   RtpPath path_;
   RtpCore rtp_core_;
+  DataCore data_core_;
   IceLiteAgent ice_;
   IceState ice_state_ = IceState::kNew;
   NetworkPath selected_;  // empty while none

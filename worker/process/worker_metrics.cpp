@@ -199,6 +199,48 @@ constexpr Labelled<PlainCounters> kPlain[] = {
 };
 static_assert(Covers<PlainCounters>(kPlain), "a counter has no row");
 
+// ---- Data -------------------------------------------------------------------------------------
+
+constexpr Single<DataCounters> kData[] = {
+    {&DataCounters::messages_received, "data_messages_received_total",
+     "Messages that data producers received."},
+    {&DataCounters::bytes_received, "data_bytes_received_total", "Bytes of these messages."},
+    {&DataCounters::messages_sent, "data_messages_sent_total",
+     "Messages taken for sending, once for each data consumer."},
+    {&DataCounters::bytes_sent, "data_bytes_sent_total", "Bytes of these messages."},
+};
+constexpr Labelled<DataCounters> kDataRefusals[] = {
+    {&DataCounters::no_producer, "no_producer"},
+    {&DataCounters::dcep, "dcep"},
+    {&DataCounters::oversized, "oversized"},
+    {&DataCounters::not_subscribed, "not_subscribed"},
+    {&DataCounters::too_large, "too_large"},
+    {&DataCounters::send_buffer_full, "send_buffer_full"},
+    {&DataCounters::not_open, "not_open"},
+    {&DataCounters::expired, "expired"},
+    {&DataCounters::no_such_stream, "no_such_stream"},
+};
+static_assert(Covers<DataCounters>(kData, kDataRefusals), "a counter has no row");
+
+constexpr Single<SctpCounters> kSctp[] = {
+    {&SctpCounters::packets_received, "sctp_packets_received_total", "SCTP packets received."},
+    {&SctpCounters::packets_sent, "sctp_packets_sent_total", "SCTP packets sent."},
+    {&SctpCounters::restarts, "sctp_restarts_total",
+     "Associations that were closed because the peer began anew."},
+    {&SctpCounters::dropped_outputs, "sctp_dropped_outputs_total",
+     "SCTP packets or messages lost by a mistake of the worker: please report."},
+};
+constexpr Labelled<SctpCounters> kSctpRefusals[] = {
+    {&SctpCounters::malformed, "malformed"},
+    {&SctpCounters::bad_checksum, "bad_checksum"},
+    {&SctpCounters::wrong_port, "wrong_port"},
+    {&SctpCounters::wrong_tag, "wrong_tag"},
+    {&SctpCounters::unexpected_init, "unexpected_init"},
+    {&SctpCounters::extensions, "extensions"},
+    {&SctpCounters::too_many_resets, "too_many_resets"},
+};
+static_assert(Covers<SctpCounters>(kSctp, kSctpRefusals), "a counter has no row");
+
 // ---- Sockets ----------------------------------------------------------------------------------
 
 static_assert(static_cast<size_t>(PacketKind::kDtls) + 1 == kPacketKinds);  // names in Report
@@ -273,6 +315,9 @@ constexpr Labelled<ObjectCounts> kObjects[] = {
     {&ObjectCounts::plain_transports, "plain_transport"},
     {&ObjectCounts::producers, "producer"},
     {&ObjectCounts::consumers, "consumer"},
+    {&ObjectCounts::data_producers, "data_producer"},
+    {&ObjectCounts::data_consumers, "data_consumer"},
+    {&ObjectCounts::sctp_associations, "sctp_association"},
 };
 static_assert(Covers<ObjectCounts>(kObjects), "a counter has no row");
 
@@ -353,6 +398,14 @@ MetricsReport MakeMetricsReport(const WorkerSnapshot& snapshot) {
              counters.servers);
   report.Add("plain_transport_events_total", "event",
              "What happened to the peers of plain transports.", kPlain, counters.plain);
+  report.Add(kData, counters.data);
+  report.Add("data_messages_refused_total", "reason",
+             "Messages that went to no data consumer, or that one did not send.", kDataRefusals,
+             counters.data);
+  report.Add(kSctp, counters.sctp);
+  report.Add("sctp_packets_refused_total", "reason",
+             "SCTP packets dropped before their association saw them.", kSctpRefusals,
+             counters.sctp);
   report.Add(kSent, snapshot.sent);
   report.Add("udp_packets_dropped_total", "reason", "Datagrams that could not be sent.",
              kSendErrors, snapshot.sent);

@@ -64,6 +64,25 @@ class RecordingEvents final : public EngineEvents {
   }
   void OnAudioLevelSilence(const std::string& id) override { Add("silence", id, ""); }
 
+  void OnSctpState(const std::string& id, SctpState state) override {
+    static constexpr const char* kNames[] = {"new", "connecting", "connected", "failed", "closed"};
+    Add("sctp", id, kNames[static_cast<int>(state)]);
+  }
+  void OnSctpNegotiated(const std::string& id, const SctpStreamCounts& streams) override {
+    Add("sctp-streams", id, fmt::format("{}/{}", streams.outbound, streams.inbound));
+  }
+  void OnDataConsumerProducerPause(const std::string& id) override { Add("data-pause", id, ""); }
+  void OnDataConsumerProducerResume(const std::string& id) override { Add("data-resume", id, ""); }
+  void OnDataConsumerProducerClose(const std::string& id) override { Add("data-close", id, ""); }
+  void OnDataConsumerBufferedAmountLow(const std::string& id, uint32_t) override {
+    Add("data-low", id, "");
+  }
+  void OnDataConsumerSendBufferFull(const std::string& id) override { Add("data-full", id, ""); }
+  void OnDataConsumerMessage(const std::string& id, uint32_t ppid,
+                             const SctpPayload& payload) override {
+    Add("data-message", id, fmt::format("{}:{}", ppid, payload->size()));
+  }
+
   bool record_scores = false;
   /// Hears each line; may do with the engine what it likes.
   std::function<void(const std::string& line)> on_line;

@@ -1,0 +1,497 @@
+#include "worker/media/data_core.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "common/log.h"
+#include "worker/media/engine_context.h"
+#include "worker/media/router.h"
+
+namespace sluice::worker {
+namespace {
+
+constexpr uint16_t kMaxStreamId = 65'534;  // RFC 8832 §6: 65535 is reserved
+
+/// Messages of up to so many bytes whatever the buffer: what waits is bounded by the buffer and
+/// one message.
+Status CheckSizes(const TransportOptions& options) {
+  const auto check = [](const char* field, uint32_t bytes) {
+    if (bytes <= DataCore::kMaxBuffer) return absl::OkStatus();
+    return TypeError(fmt::format("{} {}: at most {} bytes", field, bytes, DataCore::kMaxBuffer));
+  };
+  SLUICE_RETURN_IF_ERROR(check("maxSendMessageSize", options.max_send_message_size));
+  SLUICE_RETURN_IF_ERROR(check("maxReceiveMessageSize", options.max_receive_message_size));
+  SLUICE_RETURN_IF_ERROR(check("sctpSendBufferSize", options.sctp_send_buffer_size));
+  SLUICE_RETURN_IF_ERROR(
+      check("sctpPerStreamSendQueueLimit", options.sctp_per_stream_send_queue_limit));
+  return check("sctpMaxReceiverWindowBufferSize", options.sctp_max_receiver_window_buffer_size);
+}
+
+/// Of the engine, made when the first transport needs it.
+Result<SctpStack*> StackOf(EngineContext& context) {
+  if (context.sctp == nullptr) {
+    Result<std::unique_ptr<SctpStack>> created = SctpStack::Create(context.environment);
+    if (!created.ok()) return created.status();
+    context.sctp = *std::move(created);
+  }
+  return context.sctp.get();
+}
+
+SctpOptions ToSctpOptions(const TransportOptions& options, const DataCore::Path& path) {
+  SctpOptions sctp;
+  const auto set = [](auto* to, uint32_t bytes) {
+    if (bytes != 0) *to = bytes;  // 0: not given
+  };
+  sctp.path_mtu = path.mtu;
+  sctp.authenticated_path = path.authenticated_path;
+  set(&sctp.max_receive_message_size, options.max_receive_message_size);
+  set(&sctp.send_buffer_size, options.sctp_send_buffer_size);
+  set(&sctp.per_stream_send_limit, options.sctp_per_stream_send_queue_limit);
+  set(&sctp.receive_window, options.sctp_max_receiver_window_buffer_size);
+  sctp.buffered_amount_low_threshold = options.sctp_default_stream_buffered_amount_low_threshold;
+  return sctp;
+}
+
+SctpReliability ToReliability(const SctpStreamParameters& parameters) {
+  SctpReliability reliability;
+  reliability.ordered = parameters.ordered.value_or(true);
+  if (reliability.ordered) return reliability;
+  reliability.max_retransmits = parameters.max_retransmits;
+  if (parameters.max_packet_life_time.value_or(0) != 0) {
+    reliability.max_life_time = parameters.max_packet_life_time;
+    reliability.max_retransmits.reset();
+  }
+  return reliability;
+}
+
+void AddConsumer(const DataConsumer& consumer, DataCounters* counters) {
+  const DataConsumerCounters& from = consumer.counters();
+  counters->messages_sent += from.messages_sent;
+  counters->bytes_sent += from.bytes_sent;
+  counters->not_subscribed += from.not_subscribed;
+  counters->too_large += from.too_large;
+  counters->send_buffer_full += from.send_buffer_full;
+  counters->not_open += from.not_open;
+}
+
+void AddAssociation(const SctpStats& from, DataCounters* data, SctpCounters* sctp) {
+  data->oversized += from.messages_oversized;
+  data->expired += from.messages_expired;
+  data->no_such_stream += from.messages_unsendable;
+  const SctpRefusals& refusals = from.refusals;
+  AddCounters(sctp, SctpCounters{from.packets_received, from.packets_sent, from.restarts,
+                                 from.dropped_outputs, refusals.malformed, refusals.bad_checksum,
+                                 refusals.wrong_port, refusals.wrong_tag, refusals.unexpected_init,
+                                 refusals.extensions, refusals.too_many_resets});
+}
+
+}  // namespace
+
+DataCore::DataCore(TransportCore& core, DataLink* link, const Path& path)
+    : core_(core), context_(core.context()), link_(link), path_(path) {}
+
+DataCore::~DataCore() {
+  context_.turn.ForgetOwner(this);
+  DropConsumers();
+  DropProducers();
+  AddCounters(&context_.closed.data, counters_);
+  if (association_ == nullptr) return;
+  AddAssociation(association_->stats(), &context_.closed.data, &context_.closed.sctp);
+}
+
+Status DataCore::Open() {
+  const TransportOptions& options = core_.options();
+  if (path_.kind == Kind::kDirect || !options.enable_sctp) return absl::OkStatus();
+  SLUICE_RETURN_IF_ERROR(CheckSizes(options));
+  const Result<SctpStack*> stack = StackOf(context_);
+  if (!stack.ok()) return stack.status();
+  association_ = (*stack)->CreateAssociation(ToSctpOptions(options, path_), [this] { Drain(); });
+  return absl::OkStatus();
+}
+
+// ---- The association --------------------------------------------------------------------------
+
+void DataCore::OnConnected(bool connected) {
+  connected_ = connected;
+  StartSctp();
+}
+
+void DataCore::StartSctp() {
+  if (association_ == nullptr || !connected_) return;
+  if (association_->state() != SctpState::kNew) return;
+  if (producers_.all().empty() && consumers_.all().empty()) return;
+  association_->Start();
+  Drain();
+}
+
+void DataCore::StartSctpAfterResponse() {
+  if (association_ == nullptr || association_->state() != SctpState::kNew) return;
+  context_.turn.AfterResponse(this, [this](Timestamp) { StartSctp(); });
+}
+
+void DataCore::OnSctpPacket(std::span<const uint8_t> packet) {
+  if (association_ == nullptr) {
+    ++core_.counters().unclassified;  // which we did not offer
+    return;
+  }
+  association_->OnPacket(packet);
+  Drain();
+}
+
+void DataCore::CloseAssociation() {
+  if (association_ == nullptr) return;
+  association_->Close();
+  Drain();
+}
+
+void DataCore::Seal() {
+  context_.turn.ForgetOwner(this);
+  sealed_ = true;
+  CloseAssociation();
+}
+
+void DataCore::Drain() {
+  if (draining_) return;  // the loop that runs takes what came
+  draining_ = true;
+  while (std::optional<SctpOutput> output = association_->TakeOutput()) {
+    if (sealed_ && !std::holds_alternative<SctpPacket>(*output)) continue;
+    std::visit([this](auto& what) { Handle(what); }, *output);
+  }
+  draining_ = false;
+  if (std::exchange(packets_sent_, false)) link_->FlushSctp();
+}
+
+void DataCore::Handle(const SctpPacket& packet) {
+  link_->SendSctp(packet.bytes);
+  packets_sent_ = true;
+}
+
+void DataCore::Handle(const SctpStateChange& change) {
+  context_.events.OnSctpState(id(), change.state);
+}
+
+void DataCore::Handle(const SctpNegotiated& negotiated) {
+  context_.events.OnSctpNegotiated(id(), negotiated.streams);
+}
+
+void DataCore::Handle(SctpReceived& received) {
+  if (received.ppid == static_cast<uint32_t>(sctp::Ppid::kDcep)) {
+    ++counters_.dcep;  // the application says by itself which stream is which channel
+    return;
+  }
+  const auto it = producer_by_stream_.find(received.stream);
+  if (it == producer_by_stream_.end()) {
+    ++counters_.no_producer;
+    return;
+  }
+  ++counters_.messages_received;
+  counters_.bytes_received += received.bytes.size();
+  DataMessage message;
+  message.ppid = received.ppid;
+  message.payload = std::make_shared<const std::vector<uint8_t>>(std::move(received.bytes));
+  it->second->Receive(message);
+}
+
+void DataCore::Handle(const SctpStreamsReset& reset) {
+  if (!core_.options().is_data_channel) return;
+  context_.turn.AfterResponse(
+      this, [this, streams = reset.streams](Timestamp) { OnStreamsReset(streams); });
+}
+
+void DataCore::OnStreamsReset(const std::vector<uint16_t>& streams) {
+  // A channel is closed by a reset of both directions (RFC 8831 §6.7).
+  std::vector<uint16_t> closing = streams;
+  if (closing.empty()) {
+    for (const auto& [stream, consumer] : consumer_by_stream_) closing.push_back(stream);
+  }
+  for (const uint16_t stream : closing) {
+    const auto it = consumer_by_stream_.find(stream);
+    if (it == consumer_by_stream_.end()) {
+      ResetStream(stream);
+      continue;
+    }
+    DataConsumer& consumer = *it->second;
+    consumer.OnProducerClosed();  // what the application understands
+    CloseDataConsumer(consumer);
+  }
+}
+
+void DataCore::Handle(const SctpBufferedAmountLow& low) {
+  const auto it = consumer_by_stream_.find(low.stream);
+  if (it == consumer_by_stream_.end()) return;
+  context_.events.OnDataConsumerBufferedAmountLow(it->second->id(),
+                                                  static_cast<uint32_t>(low.bytes));
+}
+
+void DataCore::ResetStream(uint16_t stream) {
+  if (association_ == nullptr || !closed_streams_.insert(stream).second) return;
+  association_->ResetStream(stream);
+  Drain();
+}
+
+// ---- DataEgress -------------------------------------------------------------------------------
+
+SctpSendResult DataCore::Send(DataConsumer& consumer, const DataMessage& message) {
+  if (association_ == nullptr) return SctpSendResult::kClosed;
+  const SctpStreamParameters& stream = *consumer.options().sctp_stream_parameters;
+  const SctpSendResult result = association_->Send(
+      {stream.stream_id, message.ppid, {}, message.payload, ToReliability(stream)});
+  Drain();
+  return result;
+}
+
+size_t DataCore::BufferedAmount(const DataConsumer& consumer) const {
+  if (association_ == nullptr) return 0;
+  return association_->BufferedAmount(consumer.options().sctp_stream_parameters->stream_id);
+}
+
+void DataCore::SetLowThreshold(const DataConsumer& consumer, uint32_t bytes) {
+  if (association_ == nullptr) return;
+  association_->SetBufferedAmountLowThreshold(consumer.options().sctp_stream_parameters->stream_id,
+                                              bytes);
+  Drain();
+}
+
+void DataCore::TellSendBufferFull(const DataConsumer& consumer) {
+  context_.turn.AfterResponse(this, [this, id = consumer.id()](Timestamp) {
+    context_.events.OnDataConsumerSendBufferFull(id);
+  });
+}
+
+// ---- Data producers and data consumers --------------------------------------------------------
+
+Status DataCore::CheckType(DataType type) const {
+  if (path_.kind == Kind::kDirect) {
+    if (type == DataType::kDirect) return absl::OkStatus();
+    return TypeError("type sctp: a DirectTransport has data of type direct only");
+  }
+  if (type == DataType::kDirect) {
+    return TypeError("type direct: only a DirectTransport has it; use sctp");
+  }
+  if (association_ != nullptr) return absl::OkStatus();
+  return Error("this transport was made with enableSctp false");
+}
+
+Result<std::optional<SctpStreamParameters>> DataCore::CheckStream(
+    DataType type, const std::optional<SctpStreamParameters>& parameters) const {
+  if (type == DataType::kDirect) return std::optional<SctpStreamParameters>();
+  if (!parameters) return TypeError("sctpStreamParameters is missing");
+  SctpStreamParameters checked = *parameters;
+  if (checked.stream_id > kMaxStreamId) {
+    return TypeError(fmt::format("sctpStreamParameters.streamId {}: at most {}", checked.stream_id,
+                                 kMaxStreamId));
+  }
+  const bool timed = checked.max_packet_life_time.value_or(0) != 0;
+  const bool counted = checked.max_retransmits.value_or(0) != 0;
+  if (timed && counted) {
+    return TypeError(
+        "sctpStreamParameters has maxPacketLifeTime and maxRetransmits; give one of them");
+  }
+  if (checked.ordered.value_or(false) && (timed || counted)) {
+    return TypeError(
+        "sctpStreamParameters.ordered true with maxPacketLifeTime or maxRetransmits; leave one "
+        "out");
+  }
+  if (!checked.ordered) {
+    checked.ordered = !checked.max_packet_life_time && !checked.max_retransmits;
+  }
+  return std::optional<SctpStreamParameters>(checked);
+}
+
+Result<DataProducerDump> DataCore::ProduceData(const ProduceDataOptions& options) {
+  SLUICE_RETURN_IF_ERROR(context_.objects.CheckFree(options.data_producer_id));
+  SLUICE_RETURN_IF_ERROR(CheckType(options.type));
+  const auto stream = CheckStream(options.type, options.sctp_stream_parameters);
+  if (!stream.ok()) return stream.status();
+  if (*stream && producer_by_stream_.contains((*stream)->stream_id)) {
+    return Error(fmt::format("sctpStreamParameters.streamId {} is another data producer's",
+                             (*stream)->stream_id));
+  }
+  if (producers_.size() >= kMaxObjects) {
+    return Error(
+        fmt::format("this transport has {} data producers, the most it takes", kMaxObjects));
+  }
+  ProduceDataOptions checked = options;
+  checked.sctp_stream_parameters = *stream;
+  auto created = std::make_unique<DataProducer>(std::move(checked));
+  DataProducer& producer = *created;
+  producers_.Add(std::move(created));
+  if (*stream) {
+    producer_by_stream_[(*stream)->stream_id] = &producer;
+    closed_streams_.erase((*stream)->stream_id);
+  }
+  context_.objects.Register(producer.id(), DataProducerEntry{&producer, this},
+                            core_.router().closed_flag());
+  core_.router().AddDataProducer(producer);
+  StartSctpAfterResponse();
+  return producer.Dump();
+}
+
+Result<DataConsumerDump> DataCore::ConsumeData(const ConsumeDataOptions& options) {
+  SLUICE_RETURN_IF_ERROR(context_.objects.CheckFree(options.data_consumer_id));
+  DataProducer* const producer = core_.router().FindDataProducer(options.data_producer_id);
+  if (producer == nullptr) {
+    return NotFoundError(fmt::format("dataProducerId '{}' names no data producer of this router",
+                                     options.data_producer_id));
+  }
+  SLUICE_RETURN_IF_ERROR(CheckType(options.type));
+  const auto stream = CheckStream(options.type, options.sctp_stream_parameters);
+  if (!stream.ok()) return stream.status();
+  if (*stream && consumer_by_stream_.contains((*stream)->stream_id)) {
+    return Error(fmt::format("sctpStreamParameters.streamId {} is another data consumer's",
+                             (*stream)->stream_id));
+  }
+  if (consumers_.size() >= kMaxObjects) {
+    return Error(
+        fmt::format("this transport has {} data consumers, the most it takes", kMaxObjects));
+  }
+  ConsumeDataOptions checked = options;
+  checked.sctp_stream_parameters = *stream;
+  auto created = std::make_unique<DataConsumer>(
+      std::move(checked), *producer, *this,
+      core_.options().sctp_default_stream_buffered_amount_low_threshold, context_.events);
+  DataConsumer& consumer = *created;
+  consumers_.Add(std::move(created));
+  producer->Attach(consumer);
+  if (*stream) {
+    consumer_by_stream_[(*stream)->stream_id] = &consumer;
+    closed_streams_.erase((*stream)->stream_id);
+  }
+  context_.objects.Register(consumer.id(), DataConsumerEntry{&consumer, this},
+                            core_.router().closed_flag());
+  StartSctpAfterResponse();
+  return consumer.Dump();
+}
+
+Status DataCore::CloseDataProducer(const std::string& data_producer_id) {
+  const auto* entry = context_.objects.FindAs<DataProducerEntry>(data_producer_id);
+  if (entry == nullptr || entry->transport != this) {
+    return NotFoundError(fmt::format("dataProducerId '{}' names no data producer of transport '{}'",
+                                     data_producer_id, id()));
+  }
+  CloseDataProducer(*entry->producer);
+  return absl::OkStatus();
+}
+
+Status DataCore::CloseDataConsumer(const std::string& data_consumer_id) {
+  const auto* entry = context_.objects.FindAs<DataConsumerEntry>(data_consumer_id);
+  if (entry == nullptr || entry->transport != this) {
+    return NotFoundError(fmt::format("dataConsumerId '{}' names no data consumer of transport '{}'",
+                                     data_consumer_id, id()));
+  }
+  CloseDataConsumer(*entry->consumer);
+  return absl::OkStatus();
+}
+
+void DataCore::CloseDataProducer(DataProducer& producer) {
+  const std::vector<DataConsumer*> consumers = producer.consumers();
+  for (DataConsumer* consumer : consumers) {
+    consumer->OnProducerClosed();
+    const auto* entry = context_.objects.FindAs<DataConsumerEntry>(consumer->id());
+    if (entry != nullptr) entry->transport->CloseDataConsumer(*consumer);
+  }
+  core_.router().RemoveDataProducer(producer);
+  context_.objects.Unregister(producer.id(), core_.router().closed_flag());
+  const std::optional<SctpStreamParameters> stream = producer.options().sctp_stream_parameters;
+  if (stream) producer_by_stream_.erase(stream->stream_id);
+  producers_.Take(producer);
+  // The peer's channel ends in both directions.
+  if (stream && core_.options().is_data_channel) ResetStream(stream->stream_id);
+}
+
+void DataCore::CloseDataConsumer(DataConsumer& consumer) {
+  consumer.producer().Detach(consumer);
+  context_.objects.Unregister(consumer.id(), core_.router().closed_flag());
+  AddConsumer(consumer, &counters_);
+  const std::optional<SctpStreamParameters> stream = consumer.options().sctp_stream_parameters;
+  if (stream) consumer_by_stream_.erase(stream->stream_id);
+  consumers_.Take(consumer);
+  if (!stream || association_ == nullptr) return;
+  association_->ForgetStream(stream->stream_id);
+  ResetStream(stream->stream_id);
+}
+
+void DataCore::CloseChildren() {
+  const std::vector<DataProducer*> producers = [this] {
+    std::vector<DataProducer*> all;
+    for (const auto& producer : producers_) all.push_back(producer.get());
+    return all;
+  }();
+  for (DataProducer* producer : producers) CloseDataProducer(*producer);
+  DropConsumers();
+}
+
+void DataCore::DropConsumers() {
+  for (const auto& consumer : consumers_) {
+    consumer->producer().Detach(*consumer);
+    context_.objects.Unregister(consumer->id(), core_.router().closed_flag());
+    AddConsumer(*consumer, &counters_);
+  }
+  consumer_by_stream_.clear();
+  consumers_.TakeAll();
+}
+
+void DataCore::DropProducers() {
+  for (const auto& producer : producers_) {
+    core_.router().RemoveDataProducer(*producer);
+    context_.objects.Unregister(producer->id(), core_.router().closed_flag());
+  }
+  producer_by_stream_.clear();
+  producers_.TakeAll();
+}
+
+Status DataCore::Inject(DataProducer& producer, const DataMessage& message) {
+  if (message.payload->empty()) return TypeError("data is empty");
+  const size_t size = message.payload->size();
+  if (size > core_.options().max_receive_message_size) {
+    return TypeError(fmt::format("data has {} bytes; maxReceiveMessageSize of the transport is {}",
+                                 size, core_.options().max_receive_message_size));
+  }
+  ++counters_.messages_received;
+  counters_.bytes_received += size;
+  producer.Receive(message);
+  return absl::OkStatus();
+}
+
+// ---- Reports ----------------------------------------------------------------------------------
+
+void DataCore::AddTo(EngineCounters* counters, ObjectCounts* alive) const {
+  AddCounters(&counters->data, counters_);
+  for (const auto& consumer : consumers_) AddConsumer(*consumer, &counters->data);
+  alive->data_producers += producers_.size();
+  alive->data_consumers += consumers_.size();
+  if (association_ == nullptr) return;
+  ++alive->sctp_associations;
+  AddAssociation(association_->stats(), &counters->data, &counters->sctp);
+}
+
+void DataCore::FillDump(TransportDump* dump) const {
+  for (const auto& producer : producers_) dump->data_producer_ids.push_back(producer->id());
+  for (const auto& consumer : consumers_) dump->data_consumer_ids.push_back(consumer->id());
+  if (association_ == nullptr) return;
+  const TransportOptions& options = core_.options();
+  SctpDump sctp;
+  sctp.send_buffer_size = options.sctp_send_buffer_size;
+  sctp.per_stream_send_queue_limit = options.sctp_per_stream_send_queue_limit;
+  sctp.max_receiver_window_buffer_size = options.sctp_max_receiver_window_buffer_size;
+  sctp.is_data_channel = options.is_data_channel;
+  // FAILED never appears in a dump (router-protocol §4.2).
+  sctp.state =
+      association_->state() == SctpState::kFailed ? SctpState::kClosed : association_->state();
+  sctp.negotiated = association_->streams();
+  for (const auto& [stream, producer] : producer_by_stream_) {
+    sctp.stream_ids.emplace_back(stream, producer->id());
+  }
+  dump->sctp = std::move(sctp);
+}
+
+void DataCore::FillStats(TransportStats* stats) const {
+  if (association_ == nullptr) return;
+  stats->sctp_state =
+      association_->state() == SctpState::kFailed ? SctpState::kClosed : association_->state();
+}
+
+}  // namespace sluice::worker
