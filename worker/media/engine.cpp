@@ -5,14 +5,31 @@
 #include <algorithm>
 #include <utility>
 
+#include "worker/media/direct_transport.h"
 #include "worker/media/engine_context.h"
 #include "worker/media/event_queue.h"
+#include "worker/media/pipe_transport.h"
 #include "worker/media/plain_transport.h"
 #include "worker/media/router.h"
+#include "worker/media/transport.h"
 #include "worker/media/webrtc_server.h"
 #include "worker/media/webrtc_transport.h"
 
 namespace sluice::worker {
+
+namespace {
+
+/// Gives a transport that has been made to its router, and tells of it.
+template <typename T>
+auto AddTransport(Router& router, Result<std::unique_ptr<T>> created)
+    -> Result<decltype(std::declval<T&>().Dump())> {
+  if (!created.ok()) return created.status();
+  T& transport = **created;
+  router.AddTransport(*std::move(created), &transport);
+  return transport.Dump();
+}
+
+}  // namespace
 
 struct Engine::Impl {
   explicit Impl(EngineDependencies dependencies)
@@ -37,6 +54,17 @@ struct Engine::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
+  /// A transport of class T that listens, if it does, on sockets of its own.
+  template <typename T, typename Options>
+  auto CreateTransport(const Engine& engine, const std::string& router_id,
+                       const std::string& transport_id, const Options& options)
+      -> Result<decltype(std::declval<T&>().Dump())> {
+    const Result<Router*> router = engine.Find<Router>(router_id);
+    if (!router.ok()) return router.status();
+    SLUICE_RETURN_IF_ERROR(context.objects.CheckFree(transport_id));
+    return AddTransport(**router, T::Create(transport_id, options, **router, context));
+  }
+
   EventQueue events;
   EngineContext context;
   std::vector<std::unique_ptr<WebRtcServer>> servers;
@@ -57,8 +85,7 @@ WorkerDump Engine::Dump() const {
   for (const auto& router : impl_->routers) dump.router_ids.push_back(router->id());
   for (const ObjectTable::Listed& listed : impl_->context.objects.List()) {
     dump.request_handler_ids.push_back(listed.id);
-    const bool takes_notifications = std::holds_alternative<WebRtcTransport*>(listed.object) ||
-                                     std::holds_alternative<PlainTransport*>(listed.object) ||
+    const bool takes_notifications = AsTransport(listed.object) != nullptr ||
                                      std::holds_alternative<ProducerEntry>(listed.object);
     if (takes_notifications) dump.notification_handler_ids.push_back(listed.id);
   }
@@ -128,24 +155,25 @@ Result<WebRtcTransportDump> Engine::CreateWebRtcTransport(const std::string& rou
   }
   Result<std::unique_ptr<WebRtcTransport>> created =
       WebRtcTransport::Create(transport_id, options, server, **router, impl_->context);
-  if (!created.ok()) return created.status();
-  WebRtcTransport& transport = **created;
-  (*router)->AddTransport(*std::move(created), &transport);
-  return transport.Dump();
+  return AddTransport(**router, std::move(created));
 }
 
 Result<PlainTransportDump> Engine::CreatePlainTransport(const std::string& router_id,
                                                         const std::string& transport_id,
                                                         const PlainTransportOptions& options) {
-  const Result<Router*> router = Find<Router>(router_id);
-  if (!router.ok()) return router.status();
-  SLUICE_RETURN_IF_ERROR(impl_->context.objects.CheckFree(transport_id));
-  Result<std::unique_ptr<PlainTransport>> created =
-      PlainTransport::Create(transport_id, options, **router, impl_->context);
-  if (!created.ok()) return created.status();
-  PlainTransport& transport = **created;
-  (*router)->AddTransport(*std::move(created), &transport);
-  return transport.Dump();
+  return impl_->CreateTransport<PlainTransport>(*this, router_id, transport_id, options);
+}
+
+Result<PipeTransportDump> Engine::CreatePipeTransport(const std::string& router_id,
+                                                      const std::string& transport_id,
+                                                      const PipeTransportOptions& options) {
+  return impl_->CreateTransport<PipeTransport>(*this, router_id, transport_id, options);
+}
+
+Result<DirectTransportDump> Engine::CreateDirectTransport(const std::string& router_id,
+                                                          const std::string& transport_id,
+                                                          const DirectTransportOptions& options) {
+  return impl_->CreateTransport<DirectTransport>(*this, router_id, transport_id, options);
 }
 
 // ---- Look-up ----------------------------------------------------------------------------------
@@ -173,10 +201,21 @@ Result<PlainTransport*> Engine::Find(const std::string& id) const {
 }
 
 template <>
+Result<PipeTransport*> Engine::Find(const std::string& id) const {
+  return objects().Get<PipeTransport*>(id);
+}
+
+template <>
+Result<DirectTransport*> Engine::Find(const std::string& id) const {
+  return objects().Get<DirectTransport*>(id);
+}
+
+template <>
 Result<RtpCore*> Engine::Find(const std::string& id) const {
-  if (auto* const* webrtc = objects().FindAs<WebRtcTransport*>(id)) return &(*webrtc)->rtp();
-  if (auto* const* plain = objects().FindAs<PlainTransport*>(id)) return &(*plain)->rtp();
-  return objects().WrongId(id, "a transport");
+  const ObjectTable::Object* object = objects().Find(id);
+  Transport* transport = object == nullptr ? nullptr : AsTransport(*object);
+  if (transport == nullptr) return objects().WrongId(id, "a transport");
+  return &transport->rtp();
 }
 
 template <>
@@ -194,8 +233,8 @@ Result<Consumer*> Engine::Find(const std::string& id) const {
 }
 
 template <>
-Result<AudioLevelObserver*> Engine::Find(const std::string& id) const {
-  const Result<AudioLevelObserverEntry> entry = objects().Get<AudioLevelObserverEntry>(id);
+Result<RtpObserver*> Engine::Find(const std::string& id) const {
+  const Result<RtpObserverEntry> entry = objects().Get<RtpObserverEntry>(id);
   if (!entry.ok()) return entry.status();
   return entry->observer;
 }

@@ -42,7 +42,7 @@ struct EngineDependencies {
 /// it sends the response; what the protocol does after the response is done at the end of the turn.
 ///
 /// Not in this version, answered with an UnsupportedError: transports with enableSctp, simulcast
-/// and SVC, pipe and direct transports. A command may close anything at any point of a turn, and
+/// and SVC. A command may close anything at any point of a turn, and
 /// from inside any event.
 class Engine {
  public:
@@ -60,11 +60,17 @@ class Engine {
   Result<PlainTransportDump> CreatePlainTransport(const std::string& router_id,
                                                   const std::string& transport_id,
                                                   const PlainTransportOptions& options);
+  Result<PipeTransportDump> CreatePipeTransport(const std::string& router_id,
+                                                const std::string& transport_id,
+                                                const PipeTransportOptions& options);
+  Result<DirectTransportDump> CreateDirectTransport(const std::string& router_id,
+                                                    const std::string& transport_id,
+                                                    const DirectTransportOptions& options);
 
   /// The object with this id. T: Router, WebRtcServer, WebRtcTransport, PlainTransport,
-  /// RtpCore (of a transport of any class), Producer, Consumer, AudioLevelObserver.
-  /// NotFoundError when nothing has the id, Error when something else has it. The pointer is good
-  /// until the next command that may close the object.
+  /// PipeTransport, DirectTransport, RtpCore (of a transport of any class), Producer, Consumer,
+  /// RtpObserver. NotFoundError when nothing has the id, Error when something else has it. The
+  /// pointer is good until the next command that may close the object.
   template <typename T>
   Result<T*> Find(const std::string& id) const;
   /// The id table itself, for what Find does not give: the owner of a producer or an observer.
@@ -103,12 +109,16 @@ Result<WebRtcTransport*> Engine::Find(const std::string& id) const;
 template <>
 Result<PlainTransport*> Engine::Find(const std::string& id) const;
 template <>
+Result<PipeTransport*> Engine::Find(const std::string& id) const;
+template <>
+Result<DirectTransport*> Engine::Find(const std::string& id) const;
+template <>
 Result<RtpCore*> Engine::Find(const std::string& id) const;
 template <>
 Result<Producer*> Engine::Find(const std::string& id) const;
 template <>
 Result<Consumer*> Engine::Find(const std::string& id) const;
 template <>
-Result<AudioLevelObserver*> Engine::Find(const std::string& id) const;
+Result<RtpObserver*> Engine::Find(const std::string& id) const;
 
 }  // namespace sluice::worker

@@ -10,12 +10,14 @@
 
 namespace sluice::worker {
 
-class AudioLevelObserver;
 class Consumer;
+class DirectTransport;
+class PipeTransport;
 class PlainTransport;
 class Producer;
 class Router;
 class RtpCore;
+class RtpObserver;
 class WebRtcServer;
 class WebRtcTransport;
 
@@ -28,8 +30,8 @@ struct ConsumerEntry {
   Consumer* consumer = nullptr;
   RtpCore* transport = nullptr;
 };
-struct AudioLevelObserverEntry {
-  AudioLevelObserver* observer = nullptr;
+struct RtpObserverEntry {
+  RtpObserver* observer = nullptr;
   Router* router = nullptr;
 };
 
@@ -37,8 +39,9 @@ struct AudioLevelObserverEntry {
 /// Owns nothing; each object's owner registers it and takes it out.
 class ObjectTable {
  public:
-  using Object = std::variant<Router*, WebRtcServer*, WebRtcTransport*, PlainTransport*,
-                              ProducerEntry, ConsumerEntry, AudioLevelObserverEntry>;
+  using Object =
+      std::variant<Router*, WebRtcServer*, WebRtcTransport*, PlainTransport*, PipeTransport*,
+                   DirectTransport*, ProducerEntry, ConsumerEntry, RtpObserverEntry>;
 
   /// Bytes of an id. Controllers use UUIDs (36); dumps repeat ids many times over.
   static constexpr size_t kMaxIdLength = 256;
