@@ -24,8 +24,9 @@ using fuzz::Shared;
 
 /// Few ids, so that they meet: of all classes, and some that exist nowhere.
 std::string SomeId(Script& script) {
-  static constexpr const char* kIds[] = {"r0", "r1", "s0", "w0", "w1", "p0", "p1", "a0", "a1",
-                                         "v0", "v1", "c0", "c1", "c2", "c3", "o0", "",   "nobody"};
+  static constexpr const char* kIds[] = {"r0", "r1", "s0", "w0", "w1", "p0", "p1",
+                                         "a0", "a1", "v0", "v1", "c0", "c1", "c2",
+                                         "c3", "o0", "o1", "i0", "d0", "",   "nobody"};
   return kIds[script.Below(std::size(kIds))];
 }
 
@@ -123,8 +124,22 @@ frames::MakeBody BodyOf(M method, Script& script, const Shared& shared) {
       if ((bits & 16) != 0) options.rtcp_listen_info = Listen(script);
       return frames::CreatePlainTransport(SomeId(script), options);
     }
+    case M::ROUTER_CREATE_PIPETRANSPORT: {
+      PipeTransportOptions options;
+      options.listen_info = Listen(script);
+      options.enable_srtp = script.Flag();
+      return frames::CreatePipeTransport(SomeId(script), options);
+    }
+    case M::ROUTER_CREATE_DIRECTTRANSPORT: {
+      DirectTransportOptions options;
+      options.base.direct = script.Below(8) != 0;
+      options.base.enable_sctp = script.Below(8) == 1;
+      return frames::CreateDirectTransport(SomeId(script), options);
+    }
     case M::ROUTER_CLOSE_TRANSPORT:
       return frames::CloseTransport(SomeId(script));
+    case M::ROUTER_CREATE_ACTIVESPEAKEROBSERVER:
+      return frames::CreateActiveSpeakerObserver(SomeId(script), {script.Byte()});
     case M::ROUTER_CREATE_AUDIOLEVELOBSERVER: {
       const auto threshold = static_cast<int8_t>(-static_cast<int>(script.Below(128)));
       return frames::CreateAudioLevelObserver(SomeId(script),
@@ -159,6 +174,17 @@ frames::MakeBody BodyOf(M method, Script& script, const Shared& shared) {
                                                  std::string(4 * script.Below(20), 'A')};
       }
       return frames::ConnectPlain(options);
+    }
+    case M::PIPETRANSPORT_CONNECT: {
+      PipeConnectOptions options;
+      const uint8_t bits = script.Byte();
+      if ((bits & 1) == 0) options.ip = "127.0.0.1";
+      if ((bits & 2) == 0) options.port = uint16_t{50'000};
+      if ((bits & 4) != 0) {
+        options.srtp_parameters = SrtpParameters{static_cast<SrtpProfile>(script.Below(4)),
+                                                 std::string(4 * script.Below(20), 'A')};
+      }
+      return frames::ConnectPipe(options);
     }
     case M::WEBRTCTRANSPORT_CONNECT:
       return frames::ConnectWebRtc(
@@ -207,7 +233,8 @@ class Run final : private ChannelOutput, private ProcessInfo {
         return Feed(Payload(frames::Notification(
             static_cast<FBS::Notification::Event>(script_.Below(40)), SomeId(script_))));
       case 5:
-        return Feed(Payload(frames::ProducerSend(SomeId(script_), Packet())));
+        return Feed(Payload(script_.Flag() ? frames::ProducerSend(SomeId(script_), Packet())
+                                           : frames::SendRtcp(SomeId(script_), script_.Block())));
       case 6:
       case 7:
         Deliver();
@@ -247,6 +274,16 @@ class Run final : private ChannelOutput, private ProcessInfo {
     Answer(M::TRANSPORT_CONSUME, "p1", frames::Consume(samples::ConsumerOf(video, "c1", 9002)));
     Answer(M::ROUTER_CREATE_AUDIOLEVELOBSERVER, "r0", frames::CreateAudioLevelObserver("o0", {}));
     Answer(M::RTPOBSERVER_ADD_PRODUCER, "o0", frames::AddProducer("a0"));
+    Answer(M::ROUTER_CREATE_ACTIVESPEAKEROBSERVER, "r0",
+           frames::CreateActiveSpeakerObserver("o1", {}));
+    Answer(M::RTPOBSERVER_ADD_PRODUCER, "o1", frames::AddProducer("a0"));
+    PipeTransportOptions pipe;
+    pipe.listen_info = listen;
+    Answer(M::ROUTER_CREATE_PIPETRANSPORT, "r0", frames::CreatePipeTransport("i0", pipe));
+    DirectTransportOptions direct;
+    direct.base.direct = true;
+    Answer(M::ROUTER_CREATE_DIRECTTRANSPORT, "r0", frames::CreateDirectTransport("d0", direct));
+    Answer(M::TRANSPORT_CONSUME, "d0", frames::Consume(samples::ConsumerOf(video, "c2", 9004)));
   }
 
   M Method() { return static_cast<M>(script_.Below(70)); }

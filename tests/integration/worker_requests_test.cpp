@@ -228,10 +228,23 @@ frames::Bytes CreateAndClose(uint32_t* id, bool piecewise) {
   add(M::TRANSPORT_PRODUCE, "p", frames::Produce(video));
   add(M::TRANSPORT_CONSUME, "w", frames::Consume(samples::ConsumerOf(audio, "ac", 2000)));
   add(M::TRANSPORT_CONSUME, "w", frames::Consume(samples::ConsumerOf(video, "vc", 2001)));
+  PipeTransportOptions pipe;
+  pipe.listen_info = Plain().listen_info;
+  pipe.enable_srtp = true;
+  DirectTransportOptions direct;
+  direct.base.direct = true;
+  add(M::ROUTER_CREATE_PIPETRANSPORT, "r", frames::CreatePipeTransport("i", pipe));
+  add(M::ROUTER_CREATE_DIRECTTRANSPORT, "r", frames::CreateDirectTransport("d", direct));
+  add(M::TRANSPORT_CONSUME, "i", frames::Consume(samples::PipeConsumerOf(video, "ic", 3000)));
+  add(M::TRANSPORT_CONSUME, "d", frames::Consume(samples::ConsumerOf(audio, "dc", 4000)));
+  add(M::ROUTER_CREATE_ACTIVESPEAKEROBSERVER, "r", frames::CreateActiveSpeakerObserver("o", {}));
+  add(M::RTPOBSERVER_ADD_PRODUCER, "o", frames::AddProducer("a"));
   if (piecewise) {
     add(M::TRANSPORT_CLOSE_CONSUMER, "w", frames::CloseConsumer("ac"));
     add(M::TRANSPORT_CLOSE_PRODUCER, "p", frames::CloseProducer("v"));
     add(M::ROUTER_CLOSE_TRANSPORT, "r", frames::CloseTransport("w"));
+    add(M::ROUTER_CLOSE_TRANSPORT, "r", frames::CloseTransport("i"));
+    add(M::ROUTER_CLOSE_TRANSPORT, "r", frames::CloseTransport("d"));
     add(M::ROUTER_CLOSE_TRANSPORT, "r", frames::CloseTransport("p"));
   }
   add(M::WORKER_CLOSE_ROUTER, "", frames::CloseRouter("r"));

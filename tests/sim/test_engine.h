@@ -8,11 +8,14 @@
 #include "worker/media/audio_level_observer.h"
 #include "worker/media/consumer.h"
 #include "worker/media/data_core.h"
+#include "worker/media/direct_transport.h"
 #include "worker/media/engine.h"
+#include "worker/media/pipe_transport.h"
 #include "worker/media/plain_transport.h"
 #include "worker/media/producer.h"
 #include "worker/media/router.h"
 #include "worker/media/rtp_core.h"
+#include "worker/media/rtp_observer.h"
 #include "worker/media/webrtc_server.h"
 #include "worker/media/webrtc_transport.h"
 
@@ -75,6 +78,11 @@ class TestEngine : public Engine {
   }
   Status CreateAudioLevelObserver(Id router, Id id, const AudioLevelObserverOptions& options) {
     return On<Router>(router, [&](Router& r) { return r.CreateAudioLevelObserver(id, options); });
+  }
+  Status CreateActiveSpeakerObserver(Id router, Id id,
+                                     const ActiveSpeakerObserverOptions& options) {
+    return On<Router>(router,
+                      [&](Router& r) { return r.CreateActiveSpeakerObserver(id, options); });
   }
   Status CloseRtpObserver(Id router, Id id) {
     return On<Router>(router, [&](Router& r) { return r.CloseObserver(id); });
@@ -142,6 +150,25 @@ class TestEngine : public Engine {
     return On<PlainTransport>(id, [&](PlainTransport& t) { return t.GetStats(Now()); });
   }
 
+  Result<PipeConnectReport> ConnectPipeTransport(Id id, const PipeConnectOptions& options) {
+    return On<PipeTransport>(id, [&](PipeTransport& t) { return t.Connect(options); });
+  }
+  Result<PipeTransportDump> DumpPipeTransport(Id id) const {
+    return On<PipeTransport>(id, &PipeTransport::Dump);
+  }
+  Result<PipeTransportStats> GetPipeTransportStats(Id id) {
+    return On<PipeTransport>(id, [&](PipeTransport& t) { return t.GetStats(Now()); });
+  }
+  Status SendRtcp(Id id, const std::vector<uint8_t>& compound) {
+    return On<DirectTransport>(id, [&](DirectTransport& t) { t.ReceiveRtcp(compound); });
+  }
+  Result<DirectTransportDump> DumpDirectTransport(Id id) const {
+    return On<DirectTransport>(id, &DirectTransport::Dump);
+  }
+  Result<DirectTransportStats> GetDirectTransportStats(Id id) {
+    return On<DirectTransport>(id, [&](DirectTransport& t) { return t.GetStats(Now()); });
+  }
+
   // Producer and consumer
   Result<ProducerDump> DumpProducer(Id id) const { return On<Producer>(id, &Producer::Dump); }
   Result<std::vector<RtpStreamStats>> GetProducerStats(Id id) {
@@ -185,14 +212,14 @@ class TestEngine : public Engine {
   }
 
   // Observers
-  Status PauseRtpObserver(Id id) { return On<AudioLevelObserver>(id, &AudioLevelObserver::Pause); }
+  Status PauseRtpObserver(Id id) { return On<RtpObserver>(id, &RtpObserver::Pause); }
   Status AddProducerToObserver(Id id, Id producer) {
-    const auto entry = objects().Get<AudioLevelObserverEntry>(id);
+    const auto entry = objects().Get<RtpObserverEntry>(id);
     if (!entry.ok()) return entry.status();
     return entry->router->AddProducerToObserver(*entry->observer, producer);
   }
   Status RemoveProducerFromObserver(Id id, Id producer) {
-    const auto entry = objects().Get<AudioLevelObserverEntry>(id);
+    const auto entry = objects().Get<RtpObserverEntry>(id);
     if (!entry.ok()) return entry.status();
     return entry->router->RemoveProducerFromObserver(*entry->observer, producer);
   }

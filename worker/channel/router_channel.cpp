@@ -6,6 +6,7 @@
 #include "worker/channel/router_data_codec.h"
 #include "worker/channel/router_encode.h"
 #include "worker/channel/router_methods.h"
+#include "worker/media/direct_transport.h"
 #include "worker/media/engine.h"
 
 namespace sluice::worker {
@@ -110,6 +111,12 @@ void RouterChannel::OnNotification(const FBS::Notification::Notification& notifi
     case Event::WORKER_CLOSE:
       process_.RequestClose();
       return;
+    case Event::TRANSPORT_SEND_RTCP:
+      if (const auto* body = notification.body_as_Transport_SendRtcpNotification()) {
+        OnSendRtcp(notification.handler_id()->str(), *body->data());
+        return;
+      }
+      break;
     case Event::PRODUCER_SEND:
       if (const auto* body = notification.body_as_Producer_SendNotification()) {
         OnProducerSend(notification.handler_id()->str(), *body->data());
@@ -127,6 +134,17 @@ void RouterChannel::OnNotification(const FBS::Notification::Notification& notifi
   }
   SLUICE_ERROR("ignored notification {} for '{}': unknown event, missing body or not supported",
                static_cast<int>(notification.event()), notification.handler_id()->string_view());
+}
+
+void RouterChannel::OnSendRtcp(const std::string& transport_id,
+                               const flatbuffers::Vector<uint8_t>& compound) {
+  const Result<DirectTransport*> transport = engine_->Find<DirectTransport>(transport_id);
+  if (!transport.ok()) {
+    SLUICE_ERROR("ignored RTCP: {}", std::string(transport.status().message()));
+    return;
+  }
+  (*transport)->ReceiveRtcp({compound.data(), compound.size()});
+  engine_->DeliverEvents();
 }
 
 void RouterChannel::OnProducerSend(const std::string& producer_id,
@@ -237,6 +255,20 @@ void RouterChannel::OnPlainReceiver(const std::string& transport_id, bool listen
          NotificationBody::PlainTransport_ReceiverNotification, body.Union());
 }
 
+bool RouterChannel::HasRoomForMedia() {
+  if (output_.backlog() <= kMaxWaitingMedia) return true;
+  ++dropped_media_;
+  return false;
+}
+
+void RouterChannel::OnDirectRtcp(const std::string& transport_id, const DirectPacket& packet) {
+  if (!HasRoomForMedia()) return;
+  const auto body = FBS::DirectTransport::CreateRtcpNotification(
+      builder_, builder_.CreateVector(packet.buffer.data(), packet.size));
+  Notify(transport_id, Event::DIRECTTRANSPORT_RTCP,
+         NotificationBody::DirectTransport_RtcpNotification, body.Union());
+}
+
 void RouterChannel::OnProducerScore(const std::string& producer_id,
                                     const std::vector<ProducerScoreEntry>& scores) {
   const auto body = rp::Encode(builder_, scores);
@@ -255,6 +287,14 @@ void RouterChannel::OnProducerVideoOrientation(const std::string& producer_id,
 void RouterChannel::OnProducerTrace(const std::string& producer_id, const TraceReport& trace) {
   const auto body = rp::EncodeProducerTrace(builder_, trace);
   Notify(producer_id, Event::PRODUCER_TRACE, NotificationBody::Producer_TraceNotification,
+         body.Union());
+}
+
+void RouterChannel::OnConsumerRtp(const std::string& consumer_id, const DirectPacket& packet) {
+  if (!HasRoomForMedia()) return;
+  const auto body = FBS::Consumer::CreateRtpNotification(
+      builder_, builder_.CreateVector(packet.buffer.data(), packet.size));
+  Notify(consumer_id, Event::CONSUMER_RTP, NotificationBody::Consumer_RtpNotification,
          body.Union());
 }
 
@@ -346,6 +386,12 @@ void RouterChannel::OnDataConsumerMessage(const std::string& data_consumer_id, u
   const auto body = FBS::DataConsumer::CreateMessageNotification(builder_, ppid, data);
   Notify(data_consumer_id, Event::DATACONSUMER_MESSAGE,
          NotificationBody::DataConsumer_MessageNotification, body.Union());
+void RouterChannel::OnDominantSpeaker(const std::string& observer_id,
+                                      const std::string& producer_id) {
+  const auto body = FBS::ActiveSpeakerObserver::CreateDominantSpeakerNotification(
+      builder_, builder_.CreateString(producer_id));
+  Notify(observer_id, Event::ACTIVESPEAKEROBSERVER_DOMINANT_SPEAKER,
+         NotificationBody::ActiveSpeakerObserver_DominantSpeakerNotification, body.Union());
 }
 
 }  // namespace sluice::worker

@@ -25,6 +25,10 @@ class Engine;
 /// be made out.
 class RouterChannel final : public EngineEvents, public LogSink {
  public:
+  /// Media of direct transports is dropped while more waits for the controller, bytes: requests are
+  /// still answered then (ChannelPipe::kPauseReading), and 2 s of 8 Mbit/s are late enough.
+  static constexpr size_t kMaxWaitingMedia = size_t{2} << 20;
+
   RouterChannel(ChannelOutput& output, ProcessInfo& process);
   ~RouterChannel() override;
 
@@ -38,6 +42,8 @@ class RouterChannel final : public EngineEvents, public LogSink {
   void NotifyRunning();
 
   uint64_t rejected_frames() const { return rejected_frames_; }
+  /// Packets of direct transports for which the controller was too slow.
+  uint64_t dropped_media() const { return dropped_media_; }
 
   // LogSink: one Log frame, first character the level (router-protocol §1.8).
   void WriteLog(LogLevel level, std::string_view line) override;
@@ -50,11 +56,13 @@ class RouterChannel final : public EngineEvents, public LogSink {
   void OnPlainTuple(const std::string& transport_id, const TupleReport& tuple) override;
   void OnPlainRtcpTuple(const std::string& transport_id, const TupleReport& tuple) override;
   void OnPlainReceiver(const std::string& transport_id, bool listens) override;
+  void OnDirectRtcp(const std::string& transport_id, const DirectPacket& packet) override;
   void OnProducerScore(const std::string& producer_id,
                        const std::vector<ProducerScoreEntry>& scores) override;
   void OnProducerVideoOrientation(const std::string& producer_id,
                                   const VideoOrientation& orientation) override;
   void OnProducerTrace(const std::string& producer_id, const TraceReport& trace) override;
+  void OnConsumerRtp(const std::string& consumer_id, const DirectPacket& packet) override;
   void OnConsumerProducerPause(const std::string& consumer_id) override;
   void OnConsumerProducerResume(const std::string& consumer_id) override;
   void OnConsumerProducerClose(const std::string& consumer_id) override;
@@ -75,11 +83,15 @@ class RouterChannel final : public EngineEvents, public LogSink {
   void OnDataConsumerSendBufferFull(const std::string& data_consumer_id) override;
   void OnDataConsumerMessage(const std::string& data_consumer_id, uint32_t ppid,
                              const SctpPayload& payload) override;
+  void OnDominantSpeaker(const std::string& observer_id, const std::string& producer_id) override;
 
  private:
   void OnFrame(std::span<const uint8_t> frame);
   void OnRequest(const FBS::Request::Request& request);
   void OnNotification(const FBS::Notification::Notification& notification);
+  /// Whether media may be written now; counted when not.
+  bool HasRoomForMedia();
+  void OnSendRtcp(const std::string& transport_id, const flatbuffers::Vector<uint8_t>& compound);
   void OnProducerSend(const std::string& producer_id, const flatbuffers::Vector<uint8_t>& packet);
   void OnDataProducerSend(const std::string& data_producer_id,
                           const FBS::DataProducer::SendNotification& body);
@@ -102,6 +114,7 @@ class RouterChannel final : public EngineEvents, public LogSink {
   flatbuffers::FlatBufferBuilder reply_builder_;  // events come while a reply waits to be sent
   flatbuffers::FlatBufferBuilder log_builder_;    // a log line may come while builder_ is in use
   uint64_t rejected_frames_ = 0;
+  uint64_t dropped_media_ = 0;
   bool broken_ = false;  // the stream cannot be read any more
 };
 

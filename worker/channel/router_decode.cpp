@@ -268,6 +268,33 @@ Result<PlainConnectOptions> DecodePlainConnect(const FBS::PlainTransport::Connec
   return result;
 }
 
+Result<PipeTransportOptions> DecodePipeTransportOptions(
+    const FBS::PipeTransport::PipeTransportOptions& options) {
+  PipeTransportOptions result;
+  result.base = DecodeBase(*options.base());
+  auto listen = DecodeListenInfo(*options.listen_info());
+  if (!listen.ok()) return listen.status();
+  result.listen_info = *std::move(listen);
+  result.enable_rtx = options.enable_rtx();
+  result.enable_srtp = options.enable_srtp();
+  return result;
+}
+
+Result<PipeConnectOptions> DecodePipeConnect(const FBS::PipeTransport::ConnectRequest& request) {
+  PipeConnectOptions result;
+  result.ip = Text(request.ip());
+  result.port = Optional(request.port());
+  auto srtp = DecodeSrtp(request.srtp_parameters());
+  if (!srtp.ok()) return srtp.status();
+  result.srtp_parameters = *std::move(srtp);
+  return result;
+}
+
+DirectTransportOptions DecodeDirectTransportOptions(
+    const FBS::DirectTransport::DirectTransportOptions& options) {
+  return {DecodeBase(*options.base())};
+}
+
 Result<DtlsParameters> DecodeDtlsParameters(
     const FBS::WebRtcTransport::DtlsParameters& parameters) {
   DtlsParameters result;

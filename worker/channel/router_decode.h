@@ -1,6 +1,8 @@
 #pragma once
 
 #include "common/status.h"
+#include "proto/direct_transport_generated.h"
+#include "proto/pipe_transport_generated.h"
 #include "proto/plain_transport_generated.h"
 #include "proto/transport_generated.h"
 #include "proto/webrtc_transport_generated.h"
@@ -18,6 +20,11 @@ Result<WebRtcTransportOptions> DecodeWebRtcTransportOptions(
     const FBS::WebRtcTransport::WebRtcTransportOptions& options);
 Result<PlainTransportOptions> DecodePlainTransportOptions(
     const FBS::PlainTransport::PlainTransportOptions& options);
+Result<PipeTransportOptions> DecodePipeTransportOptions(
+    const FBS::PipeTransport::PipeTransportOptions& options);
+Result<PipeConnectOptions> DecodePipeConnect(const FBS::PipeTransport::ConnectRequest& request);
+DirectTransportOptions DecodeDirectTransportOptions(
+    const FBS::DirectTransport::DirectTransportOptions& options);
 Result<PlainConnectOptions> DecodePlainConnect(const FBS::PlainTransport::ConnectRequest& request);
 Result<DtlsParameters> DecodeDtlsParameters(const FBS::WebRtcTransport::DtlsParameters& parameters);
 Result<ProduceOptions> DecodeProduce(const FBS::Transport::ProduceRequest& request);

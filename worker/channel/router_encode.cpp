@@ -257,6 +257,31 @@ Offset<FBS::PlainTransport::ConnectResponse> Encode(Builder& b, const PlainConne
   return FBS::PlainTransport::CreateConnectResponse(b, tuple, rtcp_tuple, srtp);
 }
 
+Offset<FBS::PipeTransport::DumpResponse> Encode(Builder& b, const PipeTransportDump& dump) {
+  const auto base = EncodeTransportDump(b, dump.base);
+  const auto tuple = Encode(b, dump.tuple);
+  const auto srtp = EncodeSrtp(b, dump.srtp_parameters);
+  return FBS::PipeTransport::CreateDumpResponse(b, base, tuple, dump.rtx, srtp);
+}
+
+Offset<FBS::PipeTransport::GetStatsResponse> Encode(Builder& b, const PipeTransportStats& stats) {
+  const auto base = EncodeTransportStats(b, stats.base);
+  return FBS::PipeTransport::CreateGetStatsResponse(b, base, Encode(b, stats.tuple));
+}
+
+Offset<FBS::PipeTransport::ConnectResponse> Encode(Builder& b, const PipeConnectReport& report) {
+  return FBS::PipeTransport::CreateConnectResponse(b, Encode(b, report.tuple));
+}
+
+Offset<FBS::DirectTransport::DumpResponse> Encode(Builder& b, const DirectTransportDump& dump) {
+  return FBS::DirectTransport::CreateDumpResponse(b, EncodeTransportDump(b, dump.base));
+}
+
+Offset<FBS::DirectTransport::GetStatsResponse> Encode(Builder& b,
+                                                      const DirectTransportStats& stats) {
+  return FBS::DirectTransport::CreateGetStatsResponse(b, EncodeTransportStats(b, stats.base));
+}
+
 Offset<FBS::Consumer::ConsumerScore> Encode(Builder& b, const ConsumerScore& score) {
   const auto producer_scores = b.CreateVector(score.producer_scores);
   return FBS::Consumer::CreateConsumerScore(b, score.score, score.producer_score, producer_scores);

@@ -26,6 +26,12 @@ Offset<FBS::WebRtcTransport::GetStatsResponse> Encode(Builder& b,
 Offset<FBS::PlainTransport::DumpResponse> Encode(Builder& b, const PlainTransportDump& dump);
 Offset<FBS::PlainTransport::GetStatsResponse> Encode(Builder& b, const PlainTransportStats& stats);
 Offset<FBS::PlainTransport::ConnectResponse> Encode(Builder& b, const PlainConnectReport& report);
+Offset<FBS::PipeTransport::DumpResponse> Encode(Builder& b, const PipeTransportDump& dump);
+Offset<FBS::PipeTransport::GetStatsResponse> Encode(Builder& b, const PipeTransportStats& stats);
+Offset<FBS::PipeTransport::ConnectResponse> Encode(Builder& b, const PipeConnectReport& report);
+Offset<FBS::DirectTransport::DumpResponse> Encode(Builder& b, const DirectTransportDump& dump);
+Offset<FBS::DirectTransport::GetStatsResponse> Encode(Builder& b,
+                                                      const DirectTransportStats& stats);
 Offset<FBS::Transport::ConsumeResponse> Encode(Builder& b, const ConsumeReport& report);
 Offset<FBS::Transport::Tuple> Encode(Builder& b, const TupleReport& tuple);
 Offset<FBS::Producer::DumpResponse> Encode(Builder& b, const ProducerDump& dump);

@@ -10,13 +10,15 @@
 #include "worker/channel/router_data_methods.h"
 #include "worker/channel/router_decode.h"
 #include "worker/channel/router_encode.h"
-#include "worker/media/audio_level_observer.h"
 #include "worker/media/consumer.h"
+#include "worker/media/direct_transport.h"
 #include "worker/media/object_table.h"
+#include "worker/media/pipe_transport.h"
 #include "worker/media/plain_transport.h"
 #include "worker/media/producer.h"
 #include "worker/media/router.h"
 #include "worker/media/rtp_core.h"
+#include "worker/media/rtp_observer.h"
 #include "worker/media/webrtc_server.h"
 #include "worker/media/webrtc_transport.h"
 
@@ -219,6 +221,21 @@ Result<Reply> CreatePlainTransport(Router& router,
                 c.engine.CreatePlainTransport(router.id(), body.transport_id()->str(), *options));
 }
 
+Result<Reply> CreatePipeTransport(Router& router,
+                                  const FBS::Router::CreatePipeTransportRequest& body,
+                                  MethodContext& c) {
+  const auto options = DecodePipeTransportOptions(*body.options());
+  if (!options.ok()) return options.status();
+  return Answer(c, c.engine.CreatePipeTransport(router.id(), body.transport_id()->str(), *options));
+}
+
+Result<Reply> CreateDirectTransport(Router& router,
+                                    const FBS::Router::CreateDirectTransportRequest& body,
+                                    MethodContext& c) {
+  return Answer(c, c.engine.CreateDirectTransport(router.id(), body.transport_id()->str(),
+                                                  DecodeDirectTransportOptions(*body.options())));
+}
+
 Result<Reply> CloseTransport(Router& router, const FBS::Router::CloseTransportRequest& body,
                              MethodContext& /*c*/) {
   return Done(router.CloseTransport(body.transport_id()->str()));
@@ -232,6 +249,13 @@ Result<Reply> CreateAudioLevelObserver(Router& router,
   return Done(router.CreateAudioLevelObserver(body.rtp_observer_id()->str(), options));
 }
 
+Result<Reply> CreateActiveSpeakerObserver(
+    Router& router, const FBS::Router::CreateActiveSpeakerObserverRequest& body,
+    MethodContext& /*c*/) {
+  return Done(router.CreateActiveSpeakerObserver(body.rtp_observer_id()->str(),
+                                                 {body.options()->interval()}));
+}
+
 Result<Reply> CloseRtpObserver(Router& router, const FBS::Router::CloseRtpObserverRequest& body,
                                MethodContext& /*c*/) {
   return Done(router.CloseObserver(body.rtp_observer_id()->str()));
@@ -239,22 +263,28 @@ Result<Reply> CloseRtpObserver(Router& router, const FBS::Router::CloseRtpObserv
 
 // ---- transport --------------------------------------------------------------------------------
 
-Result<Reply> TransportDumpMethod(const Request& request, MethodContext& c) {
-  if (const auto plain = c.engine.Find<PlainTransport>(Id(request)); plain.ok()) {
-    return With(Encode(c.builder, (*plain)->Dump()));
-  }
-  return On<&Dump<WebRtcTransport>>(request, c);
+/// The method of a transport whose answer depends on its class: `answer` is called with it.
+template <typename Answering>
+Result<Reply> OnTransport(const Request& request, MethodContext& c, Answering answer) {
+  const std::string id = Id(request);
+  const ObjectTable& objects = c.engine.objects();
+  if (auto* const* found = objects.FindAs<WebRtcTransport*>(id)) return answer(**found);
+  if (auto* const* found = objects.FindAs<PlainTransport*>(id)) return answer(**found);
+  if (auto* const* found = objects.FindAs<PipeTransport*>(id)) return answer(**found);
+  if (auto* const* found = objects.FindAs<DirectTransport*>(id)) return answer(**found);
+  return objects.WrongId(id, "a transport");
 }
 
-Result<Reply> WebRtcTransportGetStats(WebRtcTransport& transport, MethodContext& c) {
-  return With(Encode(c.builder, transport.GetStats(c.engine.Now())));
+Result<Reply> TransportDumpMethod(const Request& request, MethodContext& c) {
+  return OnTransport(request, c, [&c](auto& transport) -> Result<Reply> {
+    return With(Encode(c.builder, transport.Dump()));
+  });
 }
 
 Result<Reply> TransportGetStats(const Request& request, MethodContext& c) {
-  if (const auto plain = c.engine.Find<PlainTransport>(Id(request)); plain.ok()) {
-    return With(Encode(c.builder, (*plain)->GetStats(c.engine.Now())));
-  }
-  return On<&WebRtcTransportGetStats>(request, c);
+  return OnTransport(request, c, [&c](auto& transport) -> Result<Reply> {
+    return With(Encode(c.builder, transport.GetStats(c.engine.Now())));
+  });
 }
 
 Result<Reply> SetMaxIncomingBitrate(RtpCore& transport,
@@ -316,6 +346,13 @@ Result<Reply> ConnectPlain(PlainTransport& transport,
   return Answer(c, transport.Connect(*options));
 }
 
+Result<Reply> ConnectPipe(PipeTransport& transport, const FBS::PipeTransport::ConnectRequest& body,
+                          MethodContext& c) {
+  const auto options = DecodePipeConnect(body);
+  if (!options.ok()) return options.status();
+  return Answer(c, transport.Connect(*options));
+}
+
 Result<Reply> ConnectWebRtc(WebRtcTransport& transport,
                             const FBS::WebRtcTransport::ConnectRequest& body, MethodContext& c) {
   const auto parameters = DecodeDtlsParameters(*body.dtls_parameters());
@@ -354,9 +391,9 @@ Result<Reply> ConsumerSetPriority(Consumer& consumer, const FBS::Consumer::SetPr
 
 // ---- observers --------------------------------------------------------------------------------
 
-template <typename Body, Status (Router::*kChange)(AudioLevelObserver&, const std::string&)>
-Result<Reply> ChangeObserved(AudioLevelObserver& observer, const Body& body, MethodContext& c) {
-  const auto entry = c.engine.objects().Get<AudioLevelObserverEntry>(observer.id());
+template <typename Body, Status (Router::*kChange)(RtpObserver&, const std::string&)>
+Result<Reply> ChangeObserved(RtpObserver& observer, const Body& body, MethodContext& c) {
+  const auto entry = c.engine.objects().Get<RtpObserverEntry>(observer.id());
   if (!entry.ok()) return entry.status();
   return Done((entry->router->*kChange)(observer, body.producer_id()->str()));
 }
@@ -392,8 +429,11 @@ constexpr std::array<Handler, kMethodCount> MakeTable() {
   set(Method::ROUTER_CREATE_WEBRTCTRANSPORT, &CreateWebRtcTransport<false>);
   set(Method::ROUTER_CREATE_WEBRTCTRANSPORT_WITH_SERVER, &CreateWebRtcTransport<true>);
   set(Method::ROUTER_CREATE_PLAINTRANSPORT, &On<&CreatePlainTransport>);
+  set(Method::ROUTER_CREATE_PIPETRANSPORT, &On<&CreatePipeTransport>);
+  set(Method::ROUTER_CREATE_DIRECTTRANSPORT, &On<&CreateDirectTransport>);
   set(Method::ROUTER_CLOSE_TRANSPORT, &On<&CloseTransport>);
   set(Method::ROUTER_CREATE_AUDIOLEVELOBSERVER, &On<&CreateAudioLevelObserver>);
+  set(Method::ROUTER_CREATE_ACTIVESPEAKEROBSERVER, &On<&CreateActiveSpeakerObserver>);
   set(Method::ROUTER_CLOSE_RTPOBSERVER, &On<&CloseRtpObserver>);
   set(Method::TRANSPORT_DUMP, &TransportDumpMethod);
   set(Method::TRANSPORT_GET_STATS, &TransportGetStats);
@@ -413,6 +453,7 @@ constexpr std::array<Handler, kMethodCount> MakeTable() {
   set(Method::TRANSPORT_CLOSE_DATAPRODUCER, &On<&CloseDataProducer>);
   set(Method::TRANSPORT_CLOSE_DATACONSUMER, &On<&CloseDataConsumer>);
   set(Method::PLAINTRANSPORT_CONNECT, &On<&ConnectPlain>);
+  set(Method::PIPETRANSPORT_CONNECT, &On<&ConnectPipe>);
   set(Method::WEBRTCTRANSPORT_CONNECT, &On<&ConnectWebRtc>);
   set(Method::PRODUCER_DUMP, &On<&Dump<Producer>>);
   set(Method::PRODUCER_GET_STATS, &On<&ProducerGetStats>);
@@ -444,8 +485,8 @@ constexpr std::array<Handler, kMethodCount> MakeTable() {
   set(Method::DATACONSUMER_SET_SUBCHANNELS, &On<&DataConsumerSetSubchannels>);
   set(Method::DATACONSUMER_ADD_SUBCHANNEL, &On<&DataConsumerAddSubchannel>);
   set(Method::DATACONSUMER_REMOVE_SUBCHANNEL, &On<&DataConsumerRemoveSubchannel>);
-  set(Method::RTPOBSERVER_PAUSE, &On<&Act<AudioLevelObserver, &AudioLevelObserver::Pause>>);
-  set(Method::RTPOBSERVER_RESUME, &On<&Act<AudioLevelObserver, &AudioLevelObserver::Resume>>);
+  set(Method::RTPOBSERVER_PAUSE, &On<&Act<RtpObserver, &RtpObserver::Pause>>);
+  set(Method::RTPOBSERVER_RESUME, &On<&Act<RtpObserver, &RtpObserver::Resume>>);
   set(Method::RTPOBSERVER_ADD_PRODUCER,
       &On<&ChangeObserved<FBS::RtpObserver::AddProducerRequest, &Router::AddProducerToObserver>>);
   set(Method::RTPOBSERVER_REMOVE_PRODUCER,

@@ -10,16 +10,15 @@
 #include "worker/core/environment.h"
 #include "worker/media/engine_events.h"
 #include "worker/media/options.h"
-#include "worker/media/producer.h"
+#include "worker/media/rtp_observer.h"
 
 namespace sluice::worker {
 
 /// Says who is loud (router-protocol §5.16): per interval the mean of the audio-level header
 /// extension (RFC 6464) of each producer, loudest first, and once when nobody is any more.
 ///
-/// Owned by the router. Producers tell it of their packets; whichever of the two dies first leaves
-/// the other.
-class AudioLevelObserver final : public ProducerObserver {
+/// Owned by the router.
+class AudioLevelObserver final : public RtpObserver {
  public:
   static constexpr Duration kMinInterval = Duration::Millis(250);
   static constexpr Duration kMaxInterval = Duration::Millis(5000);
@@ -32,18 +31,18 @@ class AudioLevelObserver final : public ProducerObserver {
       EngineEvents& events);
   ~AudioLevelObserver() override;
 
-  const std::string& id() const { return id_; }
   bool paused() const { return paused_; }
   std::vector<std::string> producer_ids() const;
-  bool Has(const Producer& producer) const { return places_.contains(&producer); }
 
+  // RtpObserver
+  const std::string& id() const override { return id_; }
+  bool Has(const Producer& producer) const override { return places_.contains(&producer); }
   /// TypeError for a producer that is not audio. One that is there already is accepted.
-  Status AddProducer(Producer& producer);
-  /// One that is not there is accepted.
-  void RemoveProducer(Producer& producer);
+  Status AddProducer(Producer& producer) override;
+  void RemoveProducer(Producer& producer) override;
   /// Emits silence when somebody was loud.
-  void Pause();
-  void Resume();
+  void Pause() override;
+  void Resume() override;
 
   // ProducerObserver
   void OnAudioLevel(Producer& producer, uint8_t level) override;

@@ -43,9 +43,13 @@ Consumer::Impl::Impl(const ConsumeOptions& options, ConsumerSettings resolved,
       paused(options.paused),
       producer_paused(source.paused()) {
   outputs.reserve(settings.streams.size());
-  for (const OutputStreamSettings& stream : settings.streams) {
-    outputs.emplace_back(SendStream(settings, stream, FirstSequence(options.first_sequence, world),
-                                    FirstSequence(options.first_rtx_sequence, world), rtp_egress));
+  static const FirstNumbers kRandom;
+  for (size_t i = 0; i < settings.streams.size(); ++i) {
+    const bool given = i < options.first_numbers.size();
+    const FirstNumbers& first = given ? options.first_numbers[i] : kRandom;
+    outputs.emplace_back(SendStream(settings, settings.streams[i],
+                                    FirstSequence(first.sequence, world),
+                                    FirstSequence(first.rtx_sequence, world), rtp_egress));
   }
   forwarder->SetTarget(policy.target());
 }
@@ -65,14 +69,14 @@ void Consumer::Impl::UpdateActive(bool source_asks) {
   producer->SetConsumerActive(*self, true);
   if (!forwarder->awaits_key_frame()) return;
   if (source_asks) {
-    key_frame_asked_at = environment.Now();
+    for (Output& output : outputs) output.key_frame_asked_at = environment.Now();
   } else {
     for (size_t i = 0; i < outputs.size(); ++i) AskForKeyFrame(i, environment.Now());
   }
 }
 
 void Consumer::Impl::AskForKeyFrame(size_t stream, Timestamp now) {
-  key_frame_asked_at = now;
+  outputs[stream].key_frame_asked_at = now;
   producer->RequestKeyFrame(settings.streams[stream].mapped_ssrc);
 }
 
@@ -93,6 +97,12 @@ void Consumer::Impl::OnKeyFrameRequest(size_t stream, TraceReport::Type type, Co
 
 ConsumerScore Consumer::Impl::Score() const {
   ConsumerScore score;
+  if (settings.type == RtpType::kPipe) {
+    // How well each encoding comes out at the far end is known there.
+    score.producer_score = score.score;
+    if (producer != nullptr) score.producer_scores = producer->encoding_scores();
+    return score;
+  }
   score.score = outputs.front().send.statistics().score();
   for (const Output& output : outputs) {
     score.score = std::min(score.score, output.send.statistics().score());
@@ -103,14 +113,17 @@ ConsumerScore Consumer::Impl::Score() const {
   return score;
 }
 
-void Consumer::Impl::EmitScore() { events.OnConsumerScore(id, Score()); }
+void Consumer::Impl::EmitScore() {
+  if (settings.type != RtpType::kPipe) events.OnConsumerScore(id, Score());
+}
 
 Result<std::unique_ptr<Consumer>> Consumer::Create(const ConsumeOptions& options,
                                                    Producer& producer, RtpEgress& egress,
                                                    Environment& environment, EngineEvents& events) {
   Result<ConsumerSettings> settings = ResolveConsumerSettings(options);
   if (!settings.ok()) return settings.status();
-  auto forwarder = LayerForwarder::Create(settings->type, settings->codec);
+  auto forwarder =
+      LayerForwarder::Create(settings->type, settings->codec, settings->streams.size());
   if (!forwarder.ok()) return forwarder.status();
   std::unique_ptr<Consumer> consumer(
       new Consumer(std::make_unique<Impl>(options, *std::move(settings), *std::move(forwarder),

@@ -32,7 +32,10 @@ void Consumer::OnPackets(std::span<const RoutedPacket* const> packets, Timestamp
   if (!impl.active) return;
   if (impl.forwarder->awaits_key_frame()) {
     packets = packets.subspan(impl.CountAwaited(packets));
-    if (packets.empty()) return impl.RepeatKeyFrameRequest(now);
+    if (packets.empty()) {
+      for (size_t i = 0; i < impl.outputs.size(); ++i) impl.RepeatKeyFrameRequest(i, now);
+      return;
+    }
   }
   for (const RoutedPacket* packet : packets) impl.Forward(*packet, now);
   for (Impl::Output& output : impl.outputs) output.send.EndTurn(now);
@@ -49,9 +52,8 @@ size_t Consumer::Impl::CountAwaited(std::span<const RoutedPacket* const> packets
   return count;
 }
 
-void Consumer::Impl::RepeatKeyFrameRequest(Timestamp now) {
-  if (now - key_frame_asked_at < kKeyFrameRetry) return;
-  for (size_t i = 0; i < outputs.size(); ++i) AskForKeyFrame(i, now);
+void Consumer::Impl::RepeatKeyFrameRequest(size_t stream, Timestamp now) {
+  if (now - outputs[stream].key_frame_asked_at >= kKeyFrameRetry) AskForKeyFrame(stream, now);
 }
 
 void Consumer::Impl::Forward(const RoutedPacket& packet, Timestamp now) {
@@ -64,7 +66,9 @@ void Consumer::Impl::Forward(const RoutedPacket& packet, Timestamp now) {
   }
   const ForwardDecision decision = forwarder->Decide(packet);
   if (decision.action == ForwardDecision::Action::kDrop) return Drop(packet);
-  if (decision.action == ForwardDecision::Action::kWait) return RepeatKeyFrameRequest(now);
+  if (decision.action == ForwardDecision::Action::kWait) {
+    return RepeatKeyFrameRequest(decision.stream, now);
+  }
   SendStream& stream = outputs[decision.stream].send;
   switch (decision.rewrite) {
     case ForwardDecision::Rewrite::kContinue:

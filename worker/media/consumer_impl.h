@@ -42,6 +42,7 @@ struct alignas(64) Consumer::Impl {
 
     SendStream send;
     Timestamp reported_at;
+    Timestamp key_frame_asked_at;
     uint64_t nack_count = 0;
     uint64_t nack_packet_count = 0;
     uint64_t pli_count = 0;
@@ -70,7 +71,7 @@ struct alignas(64) Consumer::Impl {
   void Drop(const RoutedPacket& packet);
   void Send(SendStream& stream, const RoutedPacket& packet, bool marker);
   size_t CountAwaited(std::span<const RoutedPacket* const> packets) const;
-  void RepeatKeyFrameRequest(Timestamp now);
+  void RepeatKeyFrameRequest(size_t stream, Timestamp now);
   void SendOvertakers(SendStream& stream, const RoutedPacket& first, Timestamp now);
   /// False when this receiver has asked for too much of late.
   bool Repair(size_t index, SeqNumber own, Timestamp now);
@@ -103,8 +104,6 @@ struct alignas(64) Consumer::Impl {
   bool paused = false;
   bool producer_paused = false;
   LayerPolicy policy;
-
-  Timestamp key_frame_asked_at;
 };
 
 }  // namespace sluice::worker

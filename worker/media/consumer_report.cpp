@@ -112,7 +112,7 @@ std::vector<RtpStreamStats> Consumer::GetStats(Timestamp now) {
     stats.bitrate = static_cast<uint64_t>(sent.Bitrate(now).bps());
     stats.newest_timestamp = output.send.continuity().last_timestamp().value();
   }
-  if (impl.producer == nullptr) return all;
+  if (impl.producer == nullptr || impl.settings.type == RtpType::kPipe) return all;
   auto source = impl.producer->GetEncodingStats(impl.forwarder->current_encoding(), now);
   if (source) all.push_back(*std::move(source));
   return all;

@@ -9,10 +9,12 @@ namespace sluice::worker {
 
 namespace {
 
-Status CheckEncodings(const RtpParameters& parameters, const ConsumeOptions& options) {
-  const RtpEncodingParameters& encoding = parameters.encodings[0];
-  if (!encoding.ssrc) {
-    return TypeError("rtpParameters.encodings[0].ssrc is missing: a consumer needs one");
+Status CheckEncodings(const RtpParameters& parameters, const ConsumeOptions& options,
+                      bool is_pipe) {
+  for (size_t i = 0; i < parameters.encodings.size(); ++i) {
+    if (parameters.encodings[i].ssrc) continue;
+    return TypeError(
+        fmt::format("rtpParameters.encodings[{}].ssrc is missing: a consumer needs one", i));
   }
   if (options.consumable_rtp_encodings.empty()) {
     return TypeError("consumableRtpEncodings is empty: one is needed");
@@ -20,6 +22,13 @@ Status CheckEncodings(const RtpParameters& parameters, const ConsumeOptions& opt
   for (size_t i = 0; i < options.consumable_rtp_encodings.size(); ++i) {
     if (options.consumable_rtp_encodings[i].ssrc.value_or(0) != 0) continue;
     return TypeError(fmt::format("consumableRtpEncodings[{}].ssrc is missing or 0", i));
+  }
+  if (is_pipe) {
+    if (parameters.encodings.size() == options.consumable_rtp_encodings.size()) return {};
+    return TypeError(fmt::format(
+        "rtpParameters.encodings has {} elements, consumableRtpEncodings {}: a pipe consumer sends "
+        "one for each",
+        parameters.encodings.size(), options.consumable_rtp_encodings.size()));
   }
   if (parameters.encodings.size() > 1) {
     return TypeError(fmt::format(
@@ -37,9 +46,7 @@ Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options) 
   RtpParameters& parameters = settings.rtp_parameters;
   SLUICE_RETURN_IF_ERROR(CheckRtpParameters(&parameters));
   settings.type = ConsumerTypeOf(options);
-  if (settings.type != RtpType::kPipe) {
-    SLUICE_RETURN_IF_ERROR(CheckEncodings(parameters, options));
-  }
+  SLUICE_RETURN_IF_ERROR(CheckEncodings(parameters, options, settings.type == RtpType::kPipe));
   if (parameters.mid.size() > RtpHeaderWriter::kMaxMid) {
     return TypeError(fmt::format("rtpParameters.mid \"{}\" is longer than {} bytes", parameters.mid,
                                  RtpHeaderWriter::kMaxMid));

@@ -6,10 +6,13 @@
 #include <utility>
 
 #include "worker/media/data_core.h"
+#include "worker/media/direct_transport.h"
 #include "worker/media/engine_context.h"
 #include "worker/media/event_queue.h"
+#include "worker/media/pipe_transport.h"
 #include "worker/media/plain_transport.h"
 #include "worker/media/router.h"
+#include "worker/media/transport.h"
 #include "worker/media/webrtc_server.h"
 #include "worker/media/webrtc_transport.h"
 
@@ -20,6 +23,17 @@ namespace {
 constexpr size_t kSliceEffort = 512;
 /// Between two slices: packets come first.
 constexpr Duration kSliceInterval = Duration::Millis(1);
+
+/// Gives a transport that has been made to its router, and tells of it.
+template <typename T>
+auto AddTransport(Router& router, Result<std::unique_ptr<T>> created)
+    -> Result<decltype(std::declval<T&>().Dump())> {
+  if (!created.ok()) return created.status();
+  T& transport = **created;
+  router.AddTransport(*std::move(created), &transport);
+  return transport.Dump();
+}
+
 }  // namespace
 
 struct Engine::Impl {
@@ -52,6 +66,16 @@ struct Engine::Impl {
   void DestroySome();
   /// All that is closing, now.
   void DestroyClosing();
+  /// A transport of class T that listens, if it does, on sockets of its own.
+  template <typename T, typename Options>
+  auto CreateTransport(const Engine& engine, const std::string& router_id,
+                       const std::string& transport_id, const Options& options)
+      -> Result<decltype(std::declval<T&>().Dump())> {
+    const Result<Router*> router = engine.Find<Router>(router_id);
+    if (!router.ok()) return router.status();
+    SLUICE_RETURN_IF_ERROR(context.objects.CheckFree(transport_id));
+    return AddTransport(**router, T::Create(transport_id, options, **router, context));
+  }
 
   EventQueue events;
   EngineContext context;
@@ -75,8 +99,7 @@ WorkerDump Engine::Dump() const {
   for (const auto& router : impl_->routers) dump.router_ids.push_back(router->id());
   for (const ObjectTable::Listed& listed : impl_->context.objects.List()) {
     dump.request_handler_ids.push_back(listed.id);
-    const bool takes_notifications = std::holds_alternative<WebRtcTransport*>(listed.object) ||
-                                     std::holds_alternative<PlainTransport*>(listed.object) ||
+    const bool takes_notifications = AsTransport(listed.object) != nullptr ||
                                      std::holds_alternative<ProducerEntry>(listed.object) ||
                                      std::holds_alternative<DataProducerEntry>(listed.object);
     if (takes_notifications) dump.notification_handler_ids.push_back(listed.id);
@@ -166,24 +189,25 @@ Result<WebRtcTransportDump> Engine::CreateWebRtcTransport(const std::string& rou
   }
   Result<std::unique_ptr<WebRtcTransport>> created =
       WebRtcTransport::Create(transport_id, options, server, **router, impl_->context);
-  if (!created.ok()) return created.status();
-  WebRtcTransport& transport = **created;
-  (*router)->AddTransport(*std::move(created), &transport);
-  return transport.Dump();
+  return AddTransport(**router, std::move(created));
 }
 
 Result<PlainTransportDump> Engine::CreatePlainTransport(const std::string& router_id,
                                                         const std::string& transport_id,
                                                         const PlainTransportOptions& options) {
-  const Result<Router*> router = Find<Router>(router_id);
-  if (!router.ok()) return router.status();
-  SLUICE_RETURN_IF_ERROR(impl_->context.objects.CheckFree(transport_id));
-  Result<std::unique_ptr<PlainTransport>> created =
-      PlainTransport::Create(transport_id, options, **router, impl_->context);
-  if (!created.ok()) return created.status();
-  PlainTransport& transport = **created;
-  (*router)->AddTransport(*std::move(created), &transport);
-  return transport.Dump();
+  return impl_->CreateTransport<PlainTransport>(*this, router_id, transport_id, options);
+}
+
+Result<PipeTransportDump> Engine::CreatePipeTransport(const std::string& router_id,
+                                                      const std::string& transport_id,
+                                                      const PipeTransportOptions& options) {
+  return impl_->CreateTransport<PipeTransport>(*this, router_id, transport_id, options);
+}
+
+Result<DirectTransportDump> Engine::CreateDirectTransport(const std::string& router_id,
+                                                          const std::string& transport_id,
+                                                          const DirectTransportOptions& options) {
+  return impl_->CreateTransport<DirectTransport>(*this, router_id, transport_id, options);
 }
 
 // ---- Look-up ----------------------------------------------------------------------------------
@@ -211,17 +235,29 @@ Result<PlainTransport*> Engine::Find(const std::string& id) const {
 }
 
 template <>
+Result<PipeTransport*> Engine::Find(const std::string& id) const {
+  return objects().Get<PipeTransport*>(id);
+}
+
+template <>
+Result<DirectTransport*> Engine::Find(const std::string& id) const {
+  return objects().Get<DirectTransport*>(id);
+}
+
+template <>
 Result<RtpCore*> Engine::Find(const std::string& id) const {
-  if (auto* const* webrtc = objects().FindAs<WebRtcTransport*>(id)) return &(*webrtc)->rtp();
-  if (auto* const* plain = objects().FindAs<PlainTransport*>(id)) return &(*plain)->rtp();
-  return objects().WrongId(id, "a transport");
+  const ObjectTable::Object* object = objects().Find(id);
+  Transport* transport = object == nullptr ? nullptr : AsTransport(*object);
+  if (transport == nullptr) return objects().WrongId(id, "a transport");
+  return &transport->rtp();
 }
 
 template <>
 Result<DataCore*> Engine::Find(const std::string& id) const {
-  if (auto* const* webrtc = objects().FindAs<WebRtcTransport*>(id)) return &(*webrtc)->data();
-  if (auto* const* plain = objects().FindAs<PlainTransport*>(id)) return &(*plain)->data();
-  return objects().WrongId(id, "a transport");
+  const ObjectTable::Object* object = objects().Find(id);
+  Transport* transport = object == nullptr ? nullptr : AsTransport(*object);
+  if (transport == nullptr) return objects().WrongId(id, "a transport");
+  return &transport->data();
 }
 
 template <>
@@ -253,8 +289,8 @@ Result<Consumer*> Engine::Find(const std::string& id) const {
 }
 
 template <>
-Result<AudioLevelObserver*> Engine::Find(const std::string& id) const {
-  const Result<AudioLevelObserverEntry> entry = objects().Get<AudioLevelObserverEntry>(id);
+Result<RtpObserver*> Engine::Find(const std::string& id) const {
+  const Result<RtpObserverEntry> entry = objects().Get<RtpObserverEntry>(id);
   if (!entry.ok()) return entry.status();
   return entry->observer;
 }

@@ -44,6 +44,8 @@ struct EngineDependencies {
 ///
 /// Not in this version, answered with an UnsupportedError: simulcast and SVC, pipe and direct
 /// transports. A command may close anything at any point of a turn, and
+/// Not in this version, answered with an UnsupportedError: transports with enableSctp, simulcast
+/// and SVC. A command may close anything at any point of a turn, and
 /// from inside any event.
 class Engine {
  public:
@@ -65,12 +67,18 @@ class Engine {
   Result<PlainTransportDump> CreatePlainTransport(const std::string& router_id,
                                                   const std::string& transport_id,
                                                   const PlainTransportOptions& options);
+  Result<PipeTransportDump> CreatePipeTransport(const std::string& router_id,
+                                                const std::string& transport_id,
+                                                const PipeTransportOptions& options);
+  Result<DirectTransportDump> CreateDirectTransport(const std::string& router_id,
+                                                    const std::string& transport_id,
+                                                    const DirectTransportOptions& options);
 
   /// The object with this id. T: Router, WebRtcServer, WebRtcTransport, PlainTransport,
-  /// RtpCore and DataCore (of a transport of any class), Producer, Consumer, DataProducer,
-  /// DataConsumer, AudioLevelObserver.
-  /// NotFoundError when nothing has the id, Error when something else has it. The pointer is good
-  /// until the next command that may close the object.
+  /// PipeTransport, DirectTransport, RtpCore and DataCore (of a transport of any class), Producer,
+  /// Consumer, DataProducer, DataConsumer, RtpObserver. NotFoundError when nothing has the id,
+  /// Error when something else has it. The pointer is good until the next command that may close
+  /// the object.
   template <typename T>
   Result<T*> Find(const std::string& id) const;
   /// The id table itself, for what Find does not give: the owner of a producer or an observer.
@@ -114,6 +122,10 @@ Result<WebRtcTransport*> Engine::Find(const std::string& id) const;
 template <>
 Result<PlainTransport*> Engine::Find(const std::string& id) const;
 template <>
+Result<PipeTransport*> Engine::Find(const std::string& id) const;
+template <>
+Result<DirectTransport*> Engine::Find(const std::string& id) const;
+template <>
 Result<RtpCore*> Engine::Find(const std::string& id) const;
 template <>
 Result<DataCore*> Engine::Find(const std::string& id) const;
@@ -126,6 +138,6 @@ Result<Producer*> Engine::Find(const std::string& id) const;
 template <>
 Result<Consumer*> Engine::Find(const std::string& id) const;
 template <>
-Result<AudioLevelObserver*> Engine::Find(const std::string& id) const;
+Result<RtpObserver*> Engine::Find(const std::string& id) const;
 
 }  // namespace sluice::worker

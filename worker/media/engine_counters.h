@@ -23,6 +23,8 @@ struct ObjectCounts {
   uint64_t webrtc_servers = 0;
   uint64_t webrtc_transports = 0;
   uint64_t plain_transports = 0;
+  uint64_t pipe_transports = 0;
+  uint64_t direct_transports = 0;
   uint64_t producers = 0;
   uint64_t consumers = 0;
   uint64_t data_producers = 0;

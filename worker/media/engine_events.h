@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +19,13 @@ namespace sluice::worker {
 struct ReceivedPacket {
   PacketRef buffer;  ///< keeps the bytes of `packet`
   RtpPacket packet;
+};
+
+/// A packet that leaves by the channel: RTP or RTCP of a direct transport.
+struct DirectPacket {
+  PacketRef buffer;
+  size_t size = 0;
+  std::span<const uint8_t> bytes() const { return {buffer.data(), size}; }
 };
 
 /// What the object graph reports to whoever drives it: one of the pipe codecs. The engine delivers
@@ -40,6 +50,9 @@ class EngineEvents {
   /// Whether media goes to the peer of a plain transport: false when nobody seems to listen there.
   virtual void OnPlainReceiver(const std::string& /*transport_id*/, bool /*listens*/) {}
 
+  /// RTCP that a direct transport sends.
+  virtual void OnDirectRtcp(const std::string& /*transport_id*/, const DirectPacket& /*packet*/) {}
+
   virtual void OnProducerScore(const std::string& /*producer_id*/,
                                const std::vector<ProducerScoreEntry>& /*scores*/) {}
   virtual void OnProducerVideoOrientation(const std::string& /*producer_id*/,
@@ -50,6 +63,8 @@ class EngineEvents {
   virtual void OnProducerPacket(const std::string& /*producer_id*/,
                                 const ReceivedPacket& /*packet*/) {}
 
+  /// RTP that a consumer on a direct transport sends.
+  virtual void OnConsumerRtp(const std::string& /*consumer_id*/, const DirectPacket& /*packet*/) {}
   virtual void OnConsumerProducerPause(const std::string& /*consumer_id*/) {}
   virtual void OnConsumerProducerResume(const std::string& /*consumer_id*/) {}
   virtual void OnConsumerProducerClose(const std::string& /*consumer_id*/) {}
@@ -81,6 +96,9 @@ class EngineEvents {
   /// Of data consumers of type kDirect.
   virtual void OnDataConsumerMessage(const std::string& /*data_consumer_id*/, uint32_t /*ppid*/,
                                      const SctpPayload& /*payload*/) {}
+  /// Somebody else than before.
+  virtual void OnDominantSpeaker(const std::string& /*observer_id*/,
+                                 const std::string& /*producer_id*/) {}
 };
 
 }  // namespace sluice::worker

@@ -30,6 +30,9 @@ void EventQueue::OnPlainRtcpTuple(const std::string& id, const TupleReport& tupl
 void EventQueue::OnPlainReceiver(const std::string& id, bool listens) {
   Add([id, listens](EngineEvents& to) { to.OnPlainReceiver(id, listens); });
 }
+void EventQueue::OnDirectRtcp(const std::string& id, const DirectPacket& packet) {
+  Add([id, packet](EngineEvents& to) { to.OnDirectRtcp(id, packet); });
+}
 void EventQueue::OnProducerScore(const std::string& id,
                                  const std::vector<ProducerScoreEntry>& scores) {
   Add([id, scores](EngineEvents& to) { to.OnProducerScore(id, scores); });
@@ -43,6 +46,9 @@ void EventQueue::OnProducerTrace(const std::string& id, const TraceReport& trace
 }
 void EventQueue::OnProducerPacket(const std::string& id, const ReceivedPacket& packet) {
   Add([id, packet](EngineEvents& to) { to.OnProducerPacket(id, packet); });
+}
+void EventQueue::OnConsumerRtp(const std::string& id, const DirectPacket& packet) {
+  Add([id, packet](EngineEvents& to) { to.OnConsumerRtp(id, packet); });
 }
 void EventQueue::OnConsumerProducerPause(const std::string& id) {
   Add([id](EngineEvents& to) { to.OnConsumerProducerPause(id); });
@@ -69,6 +75,9 @@ void EventQueue::OnAudioLevelVolumes(const std::string& id,
 }
 void EventQueue::OnAudioLevelSilence(const std::string& id) {
   Add([id](EngineEvents& to) { to.OnAudioLevelSilence(id); });
+}
+void EventQueue::OnDominantSpeaker(const std::string& id, const std::string& producer_id) {
+  Add([id, producer_id](EngineEvents& to) { to.OnDominantSpeaker(id, producer_id); });
 }
 
 void EventQueue::OnSctpState(const std::string& id, SctpState state) {

@@ -34,12 +34,14 @@ class EventQueue final : public EngineEvents {
   void OnPlainTuple(const std::string& transport_id, const TupleReport& tuple) override;
   void OnPlainRtcpTuple(const std::string& transport_id, const TupleReport& tuple) override;
   void OnPlainReceiver(const std::string& transport_id, bool listens) override;
+  void OnDirectRtcp(const std::string& transport_id, const DirectPacket& packet) override;
   void OnProducerScore(const std::string& producer_id,
                        const std::vector<ProducerScoreEntry>& scores) override;
   void OnProducerVideoOrientation(const std::string& producer_id,
                                   const VideoOrientation& orientation) override;
   void OnProducerTrace(const std::string& producer_id, const TraceReport& trace) override;
   void OnProducerPacket(const std::string& producer_id, const ReceivedPacket& packet) override;
+  void OnConsumerRtp(const std::string& consumer_id, const DirectPacket& packet) override;
   void OnConsumerProducerPause(const std::string& consumer_id) override;
   void OnConsumerProducerResume(const std::string& consumer_id) override;
   void OnConsumerProducerClose(const std::string& consumer_id) override;
@@ -60,6 +62,7 @@ class EventQueue final : public EngineEvents {
   void OnDataConsumerSendBufferFull(const std::string& data_consumer_id) override;
   void OnDataConsumerMessage(const std::string& data_consumer_id, uint32_t ppid,
                              const SctpPayload& payload) override;
+  void OnDominantSpeaker(const std::string& observer_id, const std::string& producer_id) override;
 
  private:
   using Event = std::function<void(EngineEvents&)>;

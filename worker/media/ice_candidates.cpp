@@ -52,6 +52,18 @@ Result<std::vector<ListenPoint>> OpenListenPoints(const std::vector<ListenInfo>&
   return points;
 }
 
+Status CheckReaches(const ListenPoint& point, const IpAddress& ip, const char* what) {
+  const SocketAddress& local = point.socket->local_address();
+  const auto name = [](const IpAddress& address) { return address.is_v6() ? "IPv6" : "IPv4"; };
+  // A socket on :: sends to IPv4 as well, under mapped addresses (RFC 3493 section 3.7).
+  const bool dual = local.ip.is_v6() && local.ip.is_unspecified() && !point.info.ipv6_only;
+  if (dual || local.ip.family() == ip.family()) return absl::OkStatus();
+  return TypeError(fmt::format(
+      "ip '{}' is an {} address, but this transport sends {} from {} ({}); give an {} address, or "
+      "create the transport with an {} listenInfo",
+      ip.ToString(), name(ip), what, local.ToString(), name(local.ip), name(local.ip), name(ip)));
+}
+
 std::vector<IceCandidateReport> MakeCandidates(std::span<const ListenPoint> points,
                                                const CandidatePolicy& policy) {
   std::vector<IceCandidateReport> candidates;

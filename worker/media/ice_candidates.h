@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/socket_address.h"
+#include "common/status.h"
 #include "worker/media/options.h"
 #include "worker/media/reports.h"
 #include "worker/media/socket_factory.h"
@@ -27,6 +28,10 @@ struct ListenPoint {
 Result<std::vector<ListenPoint>> OpenListenPoints(const std::vector<ListenInfo>& infos,
                                                   SocketFactory& sockets, DatagramHandler& handler,
                                                   bool skip_failed = false);
+
+/// TypeError, naming both addresses, when the socket of `point` is not of a family that reaches
+/// `ip`. `what` it sends: "RTP".
+Status CheckReaches(const ListenPoint& point, const IpAddress& ip, const char* what);
 
 /// Which candidates to make and which protocol to prefer (WebRtcServer transports only).
 struct CandidatePolicy {

@@ -1,5 +1,7 @@
 #include "worker/media/layer_forwarder.h"
 
+#include "worker/media/pipe_forwarder.h"
+
 namespace sluice::worker {
 
 namespace {
@@ -38,7 +40,8 @@ class SimpleForwarder final : public LayerForwarder {
 
 }  // namespace
 
-Result<std::unique_ptr<LayerForwarder>> LayerForwarder::Create(RtpType type, CodecKind codec) {
+Result<std::unique_ptr<LayerForwarder>> LayerForwarder::Create(RtpType type, CodecKind codec,
+                                                               size_t streams) {
   switch (type) {
     case RtpType::kSimple:
       return std::make_unique<SimpleForwarder>(codec);
@@ -51,7 +54,7 @@ Result<std::unique_ptr<LayerForwarder>> LayerForwarder::Create(RtpType type, Cod
           "consumableRtpEncodings[0].scalabilityMode has several spatial layers: SVC consumers are "
           "not supported by this version, consume a producer without scalabilityMode");
     case RtpType::kPipe:
-      return UnsupportedError("type pipe is not supported by this version");
+      return std::make_unique<PipeForwarder>(codec, streams);
   }
   return UnsupportedError("unknown consumer type");
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -42,8 +43,10 @@ struct ForwardDecision {
 /// Owned by a Consumer; asked once per packet.
 class LayerForwarder {
  public:
-  /// UnsupportedError for the types that this version cannot forward.
-  static Result<std::unique_ptr<LayerForwarder>> Create(RtpType type, CodecKind codec);
+  /// For a consumer with so many output streams. UnsupportedError for the types that this version
+  /// cannot forward.
+  static Result<std::unique_ptr<LayerForwarder>> Create(RtpType type, CodecKind codec,
+                                                        size_t streams);
 
   virtual ~LayerForwarder() = default;
 

@@ -10,8 +10,9 @@ namespace sluice::worker {
 
 const char* ObjectTable::ClassName(size_t index) {
   static constexpr std::array<const char*, std::variant_size_v<Object>> kNames = {
-      "a router",   "a WebRtcServer",  "a WebRtcTransport", "a PlainTransport",       "a producer",
-      "a consumer", "a data producer", "a data consumer",   "an audio level observer"};
+      "a router",        "a WebRtcServer",    "a WebRtcTransport", "a PlainTransport",
+      "a PipeTransport", "a DirectTransport", "a producer",        "a consumer",
+      "a data producer", "a data consumer",   "an RTP observer"};
   return kNames[index];
 }
 

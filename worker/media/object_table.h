@@ -10,15 +10,17 @@
 
 namespace sluice::worker {
 
-class AudioLevelObserver;
 class Consumer;
 class DataConsumer;
 class DataCore;
 class DataProducer;
+class DirectTransport;
+class PipeTransport;
 class PlainTransport;
 class Producer;
 class Router;
 class RtpCore;
+class RtpObserver;
 class WebRtcServer;
 class WebRtcTransport;
 
@@ -39,8 +41,8 @@ struct DataConsumerEntry {
   DataConsumer* consumer = nullptr;
   DataCore* transport = nullptr;
 };
-struct AudioLevelObserverEntry {
-  AudioLevelObserver* observer = nullptr;
+struct RtpObserverEntry {
+  RtpObserver* observer = nullptr;
   Router* router = nullptr;
 };
 
@@ -52,9 +54,9 @@ struct AudioLevelObserverEntry {
 /// objects do.
 class ObjectTable {
  public:
-  using Object =
-      std::variant<Router*, WebRtcServer*, WebRtcTransport*, PlainTransport*, ProducerEntry,
-                   ConsumerEntry, DataProducerEntry, DataConsumerEntry, AudioLevelObserverEntry>;
+  using Object = std::variant<Router*, WebRtcServer*, WebRtcTransport*, PlainTransport*,
+                              PipeTransport*, DirectTransport*, ProducerEntry, ConsumerEntry,
+                              DataProducerEntry, DataConsumerEntry, RtpObserverEntry>;
 
   /// Bytes of an id. Controllers use UUIDs (36); dumps repeat ids many times over.
   static constexpr size_t kMaxIdLength = 256;

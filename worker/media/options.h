@@ -103,6 +103,23 @@ struct PlainConnectOptions {
   std::optional<SrtpParameters> srtp_parameters;
 };
 
+struct PipeTransportOptions {
+  TransportOptions base;
+  ListenInfo listen_info;
+  bool enable_rtx = false;  ///< told in dumps; RTX itself follows from parameters of consumers
+  bool enable_srtp = false;
+};
+
+struct PipeConnectOptions {
+  std::string ip;
+  std::optional<uint16_t> port;
+  std::optional<SrtpParameters> srtp_parameters;
+};
+
+struct DirectTransportOptions {
+  TransportOptions base;
+};
+
 struct DtlsParameters {
   DtlsRole role = DtlsRole::kAuto;
   std::vector<DtlsFingerprint> fingerprints;
@@ -139,6 +156,12 @@ struct ProduceOptions {
   bool takes_any_codec = false;
 };
 
+/// The sequence numbers with which a stream and its retransmissions begin; absent: random.
+struct FirstNumbers {
+  std::optional<uint16_t> sequence;
+  std::optional<uint16_t> rtx_sequence;
+};
+
 struct ConsumeOptions {
   std::string consumer_id;
   std::string producer_id;
@@ -149,10 +172,9 @@ struct ConsumeOptions {
   bool paused = false;
   std::optional<ConsumerLayers> preferred_layers;
   bool ignore_dtx = false;
-  /// Where an earlier consumer with the same SSRCs stopped (Consumer::next_sequence): the receiver
-  /// sees one stream. Absent: random.
-  std::optional<uint16_t> first_sequence;
-  std::optional<uint16_t> first_rtx_sequence;
+  /// Where an earlier consumer with the same SSRCs stopped (Consumer::stream): the receiver sees
+  /// one stream. By encoding; may be shorter than rtp_parameters.encodings.
+  std::vector<FirstNumbers> first_numbers;
 };
 
 /// The values are the wire enums of the router protocol (FBS.DataProducer, FBS.DataConsumer).
@@ -190,6 +212,10 @@ struct AudioLevelObserverOptions {
   uint16_t max_entries = 1;
   int8_t threshold = -80;    ///< dBov
   uint16_t interval = 1000;  ///< ms, clamped 250…5000
+};
+
+struct ActiveSpeakerObserverOptions {
+  uint16_t interval = 300;  ///< ms, clamped 100…5000
 };
 
 /// Trace event sets are bit masks of `1 << wire value`.

@@ -90,22 +90,12 @@ Status PlainTransport::Port::Open(const ListenInfo& info, SocketFactory& sockets
   Result<std::vector<ListenPoint>> points = OpenListenPoints({info}, sockets, *this);
   if (!points.ok()) return points.status();
   points_ = *std::move(points);
-  ipv6_only_ = info.ipv6_only;
   path_.tuple.local = points_.front().socket->local_address();
   return absl::OkStatus();
 }
 
 Status PlainTransport::Port::CheckReaches(const IpAddress& ip) const {
-  const SocketAddress& local = path_.tuple.local;
-  const auto name = [](const IpAddress& address) { return address.is_v6() ? "IPv6" : "IPv4"; };
-  // A socket on :: sends to IPv4 as well, under mapped addresses (RFC 3493 section 3.7).
-  const bool dual = local.ip.is_v6() && local.ip.is_unspecified() && !ipv6_only_;
-  if (dual || local.ip.family() == ip.family()) return absl::OkStatus();
-  return TypeError(fmt::format(
-      "ip '{}' is an {} address, but this transport sends {} from {} ({}); give an {} address, or "
-      "create the transport with an {} listenInfo",
-      ip.ToString(), name(ip), is_rtcp_ ? "RTCP" : "RTP", local.ToString(), name(local.ip),
-      name(local.ip), name(ip)));
+  return sluice::worker::CheckReaches(points_.front(), ip, is_rtcp_ ? "RTCP" : "RTP");
 }
 
 TupleReport PlainTransport::Port::Report() const { return MakeTupleReport(path_.tuple, points_); }

@@ -81,7 +81,6 @@ class PlainTransport final : public Transport, private DataLink {
    private:
     PlainTransport& transport_;
     const bool is_rtcp_;
-    bool ipv6_only_ = false;
     std::vector<ListenPoint> points_;  // one, once open
     NetworkPath path_;
     PeerLock lock_;

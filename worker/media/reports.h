@@ -319,6 +319,30 @@ struct PlainConnectReport {
   std::optional<SrtpParameters> srtp_parameters;
 };
 
+struct PipeTransportDump {
+  TransportDump base;
+  TupleReport tuple;
+  bool rtx = false;
+  std::optional<SrtpParameters> srtp_parameters;  ///< ours
+};
+
+struct PipeTransportStats {
+  TransportStats base;
+  TupleReport tuple;
+};
+
+struct PipeConnectReport {
+  TupleReport tuple;
+};
+
+struct DirectTransportDump {
+  TransportDump base;
+};
+
+struct DirectTransportStats {
+  TransportStats base;
+};
+
 // --- worker, server, router (§4.1) ---
 
 struct WorkerDump {

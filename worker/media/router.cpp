@@ -6,19 +6,19 @@
 #include <utility>
 
 #include "worker/core/rtp/sender_clock.h"
+#include "worker/media/active_speaker_observer.h"
 #include "worker/media/audio_level_observer.h"
 #include "worker/media/consumer.h"
 #include "worker/media/data_core.h"
-#include "worker/media/plain_transport.h"
 #include "worker/media/rtp_core.h"
 #include "worker/media/transport_core.h"
-#include "worker/media/webrtc_transport.h"
 
 namespace sluice::worker {
 
 Router::Router(std::string id, EngineContext& context) : id_(std::move(id)), context_(context) {}
 
 Router::~Router() {
+  DropObservers();  // first: they would report who goes
   // Consumers before producers: they hang on producers of any transport.
   for (const auto& transport : transports_) {
     transport->rtp().DropConsumers();
@@ -28,7 +28,6 @@ Router::~Router() {
     transport->rtp().DropProducers();
     transport->data().DropProducers();
   }
-  DropObservers();
   for (const auto& transport : transports_) {
     context_.objects.Unregister(transport->core().id(), &closed_);
   }
@@ -78,9 +77,8 @@ void Router::AddTransport(std::unique_ptr<Transport> transport, const ObjectTabl
 }
 
 Transport* Router::FindTransport(const std::string& id) const {
-  Transport* transport = nullptr;
-  if (auto* const* webrtc = context_.objects.FindAs<WebRtcTransport*>(id)) transport = *webrtc;
-  if (auto* const* plain = context_.objects.FindAs<PlainTransport*>(id)) transport = *plain;
+  const ObjectTable::Object* object = context_.objects.Find(id);
+  Transport* transport = object == nullptr ? nullptr : AsTransport(*object);
   return transport != nullptr && transports_.Has(*transport) ? transport : nullptr;
 }
 
@@ -140,9 +138,21 @@ Status Router::CreateAudioLevelObserver(const std::string& observer_id,
   Result<std::unique_ptr<AudioLevelObserver>> created =
       AudioLevelObserver::Create(observer_id, options, context_.environment, context_.events);
   if (!created.ok()) return created.status();
-  context_.objects.Register(observer_id, AudioLevelObserverEntry{created->get(), this}, &closed_);
-  observers_.push_back(*std::move(created));
+  AddObserver(*std::move(created));
   return absl::OkStatus();
+}
+
+Status Router::CreateActiveSpeakerObserver(const std::string& observer_id,
+                                           const ActiveSpeakerObserverOptions& options) {
+  SLUICE_RETURN_IF_ERROR(context_.objects.CheckFree(observer_id));
+  AddObserver(std::make_unique<ActiveSpeakerObserver>(observer_id, options, context_.environment,
+                                                      context_.events));
+  return absl::OkStatus();
+}
+
+void Router::AddObserver(std::unique_ptr<RtpObserver> observer) {
+  context_.objects.Register(observer->id(), RtpObserverEntry{observer.get(), this}, &closed_);
+  observers_.push_back(std::move(observer));
 }
 
 Status Router::CloseObserver(const std::string& observer_id) {
@@ -157,7 +167,7 @@ Status Router::CloseObserver(const std::string& observer_id) {
   return absl::OkStatus();
 }
 
-Status Router::AddProducerToObserver(AudioLevelObserver& observer, const std::string& producer_id) {
+Status Router::AddProducerToObserver(RtpObserver& observer, const std::string& producer_id) {
   Producer* producer = FindProducer(producer_id);
   if (producer == nullptr) {
     return NotFoundError(
@@ -166,8 +176,7 @@ Status Router::AddProducerToObserver(AudioLevelObserver& observer, const std::st
   return observer.AddProducer(*producer);
 }
 
-Status Router::RemoveProducerFromObserver(AudioLevelObserver& observer,
-                                          const std::string& producer_id) {
+Status Router::RemoveProducerFromObserver(RtpObserver& observer, const std::string& producer_id) {
   Producer* producer = FindProducer(producer_id);
   if (producer == nullptr) {
     return NotFoundError(

@@ -16,6 +16,7 @@
 
 namespace sluice::worker {
 
+class RtpObserver;
 class SenderClock;
 
 /// One room's worth of media (router-protocol §2.2, §4.1): owns its transports and observers, knows
@@ -63,9 +64,11 @@ class Router {
   // Observers (§2.7).
   Status CreateAudioLevelObserver(const std::string& observer_id,
                                   const AudioLevelObserverOptions& options);
+  Status CreateActiveSpeakerObserver(const std::string& observer_id,
+                                     const ActiveSpeakerObserverOptions& options);
   Status CloseObserver(const std::string& observer_id);
-  Status AddProducerToObserver(AudioLevelObserver& observer, const std::string& producer_id);
-  Status RemoveProducerFromObserver(AudioLevelObserver& observer, const std::string& producer_id);
+  Status AddProducerToObserver(RtpObserver& observer, const std::string& producer_id);
+  Status RemoveProducerFromObserver(RtpObserver& observer, const std::string& producer_id);
 
   void AddTo(EngineCounters* counters, ObjectCounts* alive) const;
   RouterDump Dump() const;
@@ -78,6 +81,7 @@ class Router {
   static constexpr size_t kTransportEffort = 32;
 
   void DropObservers();
+  void AddObserver(std::unique_ptr<RtpObserver> observer);
   /// Null when it is not one of this router's.
   Transport* FindTransport(const std::string& id) const;
 
@@ -90,7 +94,7 @@ class Router {
   IndexedList<std::unique_ptr<Transport>, &Transport::router_slot> transports_;
   IndexedList<Producer*, &Producer::router_slot> producers_;
   IndexedList<DataProducer*, &DataProducer::router_slot> data_producers_;
-  std::vector<std::unique_ptr<AudioLevelObserver>> observers_;
+  std::vector<std::unique_ptr<RtpObserver>> observers_;
   absl::flat_hash_map<std::string, std::weak_ptr<SenderClock>> clocks_;
   size_t clocks_swept_at_ = kMinClocksToSweep;  // size at which those that expired go
 };

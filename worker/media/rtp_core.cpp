@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "common/log.h"
 #include "worker/media/router.h"
 #include "worker/wire/rtcp.h"
@@ -13,7 +14,7 @@
 namespace sluice::worker {
 namespace {
 
-constexpr size_t kSsrcsOfConsumer = 2;  // media and RTX
+constexpr size_t kSsrcsOfStream = 2;  // media and RTX
 
 bool HasFeedback(const RtpParameters& parameters, std::string_view type) {
   for (const RtpCodecParameters& codec : parameters.codecs) {
@@ -32,10 +33,12 @@ bool HasExtension(const RtpParameters& parameters, RtpExtensionUri uri) {
 
 }  // namespace
 
-RtpCore::RtpCore(TransportCore& core, RtpLink& link)
+RtpCore::RtpCore(TransportCore& core, RtpLink& link, const RtpLimits& limits)
     : core_(core),
       context_(core.context()),
       link_(link),
+      limits_(limits),
+      listener_(limits.ssrcs),
       rtcp_receiver_(*this),
       rtcp_reporter_(*this, rtcp_receiver_, context_.environment) {}
 
@@ -130,8 +133,13 @@ std::shared_ptr<SenderClock> RtpCore::ClockOf(const std::string& cname) {
 }
 
 ConsumerStream RtpCore::FindConsumer(Ssrc ssrc) const {
+  const ConsumerStream sent = FindSent(ssrc);
+  return sent.is_rtx ? ConsumerStream() : sent;
+}
+
+ConsumerStream RtpCore::FindSent(Ssrc ssrc) const {
   const auto it = streams_by_ssrc_.find(ssrc.value());
-  return it == streams_by_ssrc_.end() || it->second.is_rtx ? ConsumerStream() : it->second;
+  return it == streams_by_ssrc_.end() ? ConsumerStream() : it->second;
 }
 
 void RtpCore::SendToSender(std::span<const uint8_t> feedback) {
@@ -199,11 +207,11 @@ void RtpCore::OnRembCollapsed() {
 
 Result<ProduceReport> RtpCore::Produce(const ProduceOptions& options) {
   SLUICE_RETURN_IF_ERROR(context_.objects.CheckFree(options.producer_id));
-  if (producers_.size() >= kMaxProducers) {
+  if (producers_.size() >= limits_.producers) {
     return Error(
         fmt::format("this transport has {} producers, the most it takes; use another "
                     "transport",
-                    kMaxProducers));
+                    limits_.producers));
   }
   Result<std::unique_ptr<Producer>> created =
       Producer::Create(options, *this, context_.environment, context_.events);
@@ -226,11 +234,15 @@ Result<ProduceReport> RtpCore::Produce(const ProduceOptions& options) {
 }
 
 Status RtpCore::CheckConsumerSsrcs(const ConsumeOptions& options) const {
+  // Two streams under one SSRC would encrypt different packets under one nonce.
+  absl::flat_hash_set<uint32_t> own;
   for (const RtpEncodingParameters& encoding : options.rtp_parameters.encodings) {
     for (const std::optional<uint32_t>& ssrc : {encoding.ssrc, encoding.rtx_ssrc}) {
-      if (!ssrc) continue;
+      if (!ssrc || *ssrc == 0) continue;
+      if (!own.insert(*ssrc).second) {
+        return TypeError(fmt::format("rtpParameters.encodings have ssrc {} twice", *ssrc));
+      }
       if (!streams_by_ssrc_.contains(*ssrc)) continue;
-      // Two streams under one SSRC would encrypt different packets under one nonce.
       return Error(
           fmt::format("rtpParameters.encodings ssrc {} is already sent on this transport; "
                       "choose another",
@@ -241,14 +253,17 @@ Status RtpCore::CheckConsumerSsrcs(const ConsumeOptions& options) const {
 }
 
 ConsumeOptions RtpCore::WithSequenceAfterEarlierUse(ConsumeOptions options) const {
-  if (options.rtp_parameters.encodings.empty()) return options;
-  const RtpEncodingParameters& encoding = options.rtp_parameters.encodings.front();
   const auto next = [&](const std::optional<uint32_t>& ssrc) -> std::optional<uint16_t> {
     const auto sequence = ssrc ? link_.NextSequence(Ssrc(*ssrc)) : std::nullopt;
     return sequence ? std::optional(sequence->value()) : std::nullopt;
   };
-  if (!options.first_sequence) options.first_sequence = next(encoding.ssrc);
-  if (!options.first_rtx_sequence) options.first_rtx_sequence = next(encoding.rtx_ssrc);
+  const auto& encodings = options.rtp_parameters.encodings;
+  options.first_numbers.resize(encodings.size());
+  for (size_t i = 0; i < encodings.size(); ++i) {
+    FirstNumbers& first = options.first_numbers[i];
+    if (!first.sequence) first.sequence = next(encodings[i].ssrc);
+    if (!first.rtx_sequence) first.rtx_sequence = next(encodings[i].rtx_ssrc);
+  }
   return options;
 }
 
@@ -259,14 +274,14 @@ Result<ConsumeReport> RtpCore::Consume(const ConsumeOptions& options) {
     return NotFoundError(
         fmt::format("producerId '{}' names no producer of this router", options.producer_id));
   }
-  if (consumers_.size() >= kMaxConsumers) {
+  if (consumers_.size() >= limits_.consumers) {
     return Error(
         fmt::format("this transport has {} consumers, the most it takes; use another "
                     "transport",
-                    kMaxConsumers));
+                    limits_.consumers));
   }
   SLUICE_RETURN_IF_ERROR(CheckConsumerSsrcs(options));
-  if (link_.RoomToSend() < kSsrcsOfConsumer) {
+  if (link_.RoomToSend() < kSsrcsOfStream * options.rtp_parameters.encodings.size()) {
     return Error(
         "this transport has sent as many SSRCs with its keys as it can remember; use another "
         "transport");
@@ -364,7 +379,7 @@ size_t RtpCore::DropConsumers(size_t at_most) {
 
 size_t RtpCore::DropProducers(size_t at_most) {
   context_.srtp.Flush();  // it may read their packets
-  listener_ = RtpListener();
+  listener_ = RtpListener(limits_.ssrcs);
   size_t dropped = 0;
   for (; dropped < at_most && !producers_.empty(); ++dropped) {
     Producer& producer = *producers_.all().back();

@@ -36,6 +36,13 @@ struct ConsumerStream {
   explicit operator bool() const { return consumer != nullptr; }
 };
 
+/// How much one transport may carry.
+struct RtpLimits {
+  size_t producers;
+  size_t consumers;
+  size_t ssrcs;  ///< of its producers
+};
+
 /// The media half of a transport, whatever its class: producers, consumers, their SSRC tables, RTCP
 /// both ways, receive-side congestion feedback. What it sends goes to its RtpLink; what comes in,
 /// and whether media may flow, it is told.
@@ -51,8 +58,10 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   /// Producers of one transport; each costs receive state.
   static constexpr size_t kMaxProducers = 256;
 
+  static constexpr RtpLimits kLimits{kMaxProducers, kMaxConsumers, RtpListener::kMaxSsrcs};
+
   /// Both outlive it.
-  RtpCore(TransportCore& core, RtpLink& link);
+  RtpCore(TransportCore& core, RtpLink& link, const RtpLimits& limits = kLimits);
   ~RtpCore() override;
   RtpCore(const RtpCore&) = delete;
   RtpCore& operator=(const RtpCore&) = delete;
@@ -113,6 +122,8 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   const std::vector<std::unique_ptr<Consumer>>& consumers() const { return consumers_.all(); }
   /// By media SSRC; none for an RTX SSRC.
   ConsumerStream FindConsumer(Ssrc ssrc) const;
+  /// By any SSRC that is sent.
+  ConsumerStream FindSent(Ssrc ssrc) const;
   void SendRtcp(std::span<const uint8_t> compound) { link_.SendRtcp(compound); }
   /// The sender of one of the producers takes no reduced-size RTCP (RFC 5506): each packet towards
   /// it has to begin with a report and a CNAME (RFC 3550 §6.1).
@@ -152,6 +163,7 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   TransportCore& core_;
   EngineContext& context_;
   RtpLink& link_;
+  const RtpLimits limits_;
   bool connected_ = false;
   bool full_compounds_ = false;
   bool sending_allowed_ = true;

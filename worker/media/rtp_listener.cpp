@@ -96,9 +96,9 @@ Status RtpListener::AddPayloadTypes(Producer& producer, const RtpParameters& par
 }
 
 Status RtpListener::AddSsrc(uint32_t ssrc, Producer& producer, const std::string& field) {
-  if (ssrcs_.size() >= kMaxSsrcs) {
+  if (ssrcs_.size() >= max_ssrcs_) {
     return Error(fmt::format("rtpParameters.{} {}: this transport already receives {} SSRCs", field,
-                             ssrc, kMaxSsrcs));
+                             ssrc, max_ssrcs_));
   }
   if (ssrcs_.try_emplace(ssrc, &producer).second) {
     names_[&producer].ssrcs.push_back(ssrc);
@@ -124,7 +124,7 @@ void RtpListener::Remove(const Producer& producer) {
 bool RtpListener::Learn(Ssrc ssrc, Producer& producer) {
   const auto it = ssrcs_.find(ssrc.value());
   if (it != ssrcs_.end()) return it->second == &producer;
-  if (ssrcs_.size() >= kMaxSsrcs) return false;
+  if (ssrcs_.size() >= max_ssrcs_) return false;
   ssrcs_.emplace(ssrc.value(), &producer);
   names_[&producer].ssrcs.push_back(ssrc.value());
   return true;

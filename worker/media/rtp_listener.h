@@ -39,6 +39,8 @@ class RtpListener {
   /// SSRCs of one transport: 100 producers of three encodings with RTX. Bounds what learning adds.
   static constexpr size_t kMaxSsrcs = 1024;
 
+  explicit RtpListener(size_t max_ssrcs = kMaxSsrcs) : max_ssrcs_(max_ssrcs) {}
+
   /// Registers every SSRC and RTX SSRC of the encodings, then the MID, then the RIDs, then
   /// the payload types of the codecs that `routes` names. Error when an SSRC, the MID or a payload
   /// type is taken, or a RID is taken and there is no MID; nothing is registered then.
@@ -87,6 +89,7 @@ class RtpListener {
     std::vector<uint8_t> payload_types;
   };
 
+  size_t max_ssrcs_;
   absl::flat_hash_map<uint32_t, Producer*> ssrcs_;
   absl::flat_hash_map<std::string, Producer*> mids_;
   absl::flat_hash_map<std::string, Producer*> rids_;

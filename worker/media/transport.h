@@ -1,6 +1,7 @@
 #pragma once
 
 #include "worker/media/indexed_list.h"
+#include "worker/media/object_table.h"
 
 namespace sluice::worker {
 
@@ -28,5 +29,8 @@ class Transport {
 
   ListSlot router_slot;  ///< its place among its router's transports
 };
+
+/// Null when the object is no transport.
+Transport* AsTransport(const ObjectTable::Object& object);
 
 }  // namespace sluice::worker

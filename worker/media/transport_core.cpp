@@ -24,6 +24,7 @@ Status TransportCore::CheckOptions(const TransportOptions& options) {
 
 void TransportCore::FillDump(TransportDump* dump) const {
   dump->id = id_;
+  dump->direct = options_.direct;
   dump->max_send_message_size = options_.max_send_message_size;
   dump->max_receive_message_size = options_.max_receive_message_size;
 }

@@ -21,10 +21,8 @@ class Router;
 ///   RtpPath  RTP and RTCP over a network path, encrypted or not: where an RtpCore's packets go
 ///   DataCore  an SCTP association with its data producers and consumers
 ///
-/// A class of transport owns the parts that it needs, and its connectivity. WebRtcTransport and
-/// PlainTransport have all of the above, and so will a pipe between workers. A direct transport
-/// will have an RtpCore whose packets go to the channel (another RtpLink) and a DataCore, and no
-/// path.
+/// A class of transport owns the parts that it needs, and its connectivity: WebRtcTransport,
+/// PlainTransport, PipeTransport and DirectTransport, whose path ends in the channel.
 class TransportCore {
  public:
   /// `options` have passed CheckOptions.

@@ -34,6 +34,8 @@ class WorkerChannel {
   virtual void OnTurnEnd() = 0;
   /// Frames of the controller that were not well-formed.
   virtual uint64_t rejected_frames() const = 0;
+  /// Packets of direct transports for which the controller was too slow.
+  virtual uint64_t dropped_media() const = 0;
   /// What the controller hears of an orderly close.
   virtual void Close() = 0;
 };

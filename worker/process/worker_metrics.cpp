@@ -313,6 +313,8 @@ constexpr Labelled<ObjectCounts> kObjects[] = {
     {&ObjectCounts::webrtc_servers, "webrtc_server"},
     {&ObjectCounts::webrtc_transports, "webrtc_transport"},
     {&ObjectCounts::plain_transports, "plain_transport"},
+    {&ObjectCounts::pipe_transports, "pipe_transport"},
+    {&ObjectCounts::direct_transports, "direct_transport"},
     {&ObjectCounts::producers, "producer"},
     {&ObjectCounts::consumers, "consumer"},
     {&ObjectCounts::data_producers, "data_producer"},
@@ -421,6 +423,9 @@ MetricsReport MakeMetricsReport(const WorkerSnapshot& snapshot) {
              snapshot.tcp.dropped);
   report.Add("channel_frames_rejected_total", "Frames of the controller that were not well-formed.",
              Type::kCounter, snapshot.rejected_frames);
+  report.Add("channel_dropped_media_total",
+             "Packets of direct transports for which the controller read too slowly.",
+             Type::kCounter, snapshot.channel_dropped_media);
   report.Add("channel_backlog_bytes", "Bytes that wait for the controller to read them.",
              Type::kGauge, snapshot.channel_backlog);
   report.Add("packet_buffer_bytes", "Memory allocated for packets.", Type::kGauge,

@@ -17,9 +17,10 @@ struct WorkerSnapshot {
   SendStats sent;
   ReceiveStats received;
   TcpStats tcp;
-  uint64_t rejected_frames = 0;      ///< of the channel
-  uint64_t channel_backlog = 0;      ///< bytes
-  uint64_t packet_buffer_bytes = 0;  ///< allocated
+  uint64_t rejected_frames = 0;        ///< of the channel
+  uint64_t channel_dropped_media = 0;  ///< packets of direct transports
+  uint64_t channel_backlog = 0;        ///< bytes
+  uint64_t packet_buffer_bytes = 0;    ///< allocated
 };
 
 /// Names, labels and meanings of all of it: the one table of the worker's metrics. Whoever adds a

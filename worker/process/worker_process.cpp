@@ -197,6 +197,7 @@ MetricsReport WorkerProcess::ReadMetrics() const {
   snapshot.received = sockets_->receive_stats();
   snapshot.tcp = sockets_->tcp_stats();
   snapshot.rejected_frames = channel_->rejected_frames();
+  snapshot.channel_dropped_media = channel_->dropped_media();
   snapshot.channel_backlog = pipe_->backlog();
   snapshot.packet_buffer_bytes = buffers_.allocated_bytes();
   return MakeMetricsReport(snapshot);

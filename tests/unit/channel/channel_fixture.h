@@ -151,8 +151,20 @@ struct ChannelFixture : private ChannelOutput, private ProcessInfo {
     return options;
   }
 
-  /// Router "r", WebRtcTransport "w", PlainTransport "p" (comedia), observer "o"; on p producers
-  /// "audio" and "video", on w consumers "audio-out" and "video-out".
+  static PipeTransportOptions Pipe() {
+    PipeTransportOptions options;
+    options.listen_info = Listen();
+    return options;
+  }
+  static DirectTransportOptions Direct() {
+    DirectTransportOptions options;
+    options.base.direct = true;
+    return options;
+  }
+
+  /// Router "r", WebRtcTransport "w", PlainTransport "p" (comedia), PipeTransport "pipe",
+  /// DirectTransport "direct", observers "o" (audio level) and "speaker"; on p producers "audio"
+  /// and "video", on w consumers "audio-out" and "video-out".
   void BuildCall() {
     using M = FBS::Request::Method;
     using B = FBS::Response::Body;
@@ -161,6 +173,12 @@ struct ChannelFixture : private ChannelOutput, private ProcessInfo {
        B::WebRtcTransport_DumpResponse);
     Do(M::ROUTER_CREATE_PLAINTRANSPORT, "r", frames::CreatePlainTransport("p", Comedia()),
        B::PlainTransport_DumpResponse);
+    Do(M::ROUTER_CREATE_PIPETRANSPORT, "r", frames::CreatePipeTransport("pipe", Pipe()),
+       B::PipeTransport_DumpResponse);
+    Do(M::ROUTER_CREATE_DIRECTTRANSPORT, "r", frames::CreateDirectTransport("direct", Direct()),
+       B::DirectTransport_DumpResponse);
+    Do(M::ROUTER_CREATE_ACTIVESPEAKEROBSERVER, "r",
+       frames::CreateActiveSpeakerObserver("speaker", {}));
     Do(M::ROUTER_CREATE_AUDIOLEVELOBSERVER, "r", frames::CreateAudioLevelObserver("o", {}));
     Do(M::TRANSPORT_PRODUCE, "p", frames::Produce(audio), B::Transport_ProduceResponse);
     Do(M::TRANSPORT_PRODUCE, "p", frames::Produce(video), B::Transport_ProduceResponse);
@@ -183,6 +201,7 @@ struct ChannelFixture : private ChannelOutput, private ProcessInfo {
   void RequestClose() override { ++close_requests; }
   // ChannelOutput
   void Write(std::span<const uint8_t> bytes) override { sent.emplace_back(bytes); }
+  size_t backlog() const override { return unread; }
 
   /// One certificate for all tests: making it takes a while.
   static std::shared_ptr<DtlsContext> SharedDtls() {
@@ -196,6 +215,7 @@ struct ChannelFixture : private ChannelOutput, private ProcessInfo {
   int close_requests = 0;
   MetricsReport metrics;
   std::vector<SentFrame> sent;
+  size_t unread = 0;  ///< bytes that the controller has not read
 
   VirtualEnvironment environment;
   PacketBufferPool pool;

@@ -60,6 +60,16 @@ inline Bytes ProducerSend(const std::string& producer, const Bytes& packet) {
   return Finish(b, FBS::Message::Body::Notification, notification.Union());
 }
 
+inline Bytes SendRtcp(const std::string& transport, const Bytes& compound) {
+  Builder b;
+  const auto body = FBS::Transport::CreateSendRtcpNotification(b, b.CreateVector(compound));
+  const auto handler = b.CreateString(transport);
+  const auto notification = FBS::Notification::CreateNotification(
+      b, handler, FBS::Notification::Event::TRANSPORT_SEND_RTCP,
+      FBS::Notification::Body::Transport_SendRtcpNotification, body.Union());
+  return Finish(b, FBS::Message::Body::Notification, notification.Union());
+}
+
 // --- parts of bodies ---
 
 inline Offset<flatbuffers::String> Text(Builder& b, const std::string& text) {
@@ -242,6 +252,34 @@ inline MakeBody CreatePlainTransport(std::string id, PlainTransportOptions optio
   };
 }
 
+inline MakeBody CreatePipeTransport(std::string id, PipeTransportOptions options) {
+  return [=](Builder& b) {
+    const auto base = Base(b, options.base);
+    const auto all = FBS::PipeTransport::CreatePipeTransportOptions(
+        b, base, Listen(b, options.listen_info), options.enable_rtx, options.enable_srtp);
+    const auto body = FBS::Router::CreateCreatePipeTransportRequest(b, b.CreateString(id), all);
+    return Body{rq::Router_CreatePipeTransportRequest, body.Union()};
+  };
+}
+
+inline MakeBody CreateDirectTransport(std::string id, DirectTransportOptions options) {
+  return [=](Builder& b) {
+    const auto all = FBS::DirectTransport::CreateDirectTransportOptions(b, Base(b, options.base));
+    const auto body = FBS::Router::CreateCreateDirectTransportRequest(b, b.CreateString(id), all);
+    return Body{rq::Router_CreateDirectTransportRequest, body.Union()};
+  };
+}
+
+inline MakeBody CreateActiveSpeakerObserver(std::string id, ActiveSpeakerObserverOptions options) {
+  return [=](Builder& b) {
+    const auto all =
+        FBS::ActiveSpeakerObserver::CreateActiveSpeakerObserverOptions(b, options.interval);
+    const auto body =
+        FBS::Router::CreateCreateActiveSpeakerObserverRequest(b, b.CreateString(id), all);
+    return Body{rq::Router_CreateActiveSpeakerObserverRequest, body.Union()};
+  };
+}
+
 inline MakeBody CreateAudioLevelObserver(std::string id, AudioLevelObserverOptions options) {
   return [=](Builder& b) {
     const auto all = FBS::AudioLevelObserver::CreateAudioLevelObserverOptions(
@@ -260,6 +298,16 @@ inline MakeBody ConnectPlain(PlainConnectOptions options) {
         FBS::PlainTransport::CreateConnectRequest(b, ip, router_protocol::ToFlat(options.port),
                                                   router_protocol::ToFlat(options.rtcp_port), srtp);
     return Body{rq::PlainTransport_ConnectRequest, body.Union()};
+  };
+}
+
+inline MakeBody ConnectPipe(PipeConnectOptions options) {
+  return [=](Builder& b) {
+    const auto ip = b.CreateString(options.ip);
+    const auto srtp = Srtp(b, options.srtp_parameters);
+    const auto body = FBS::PipeTransport::CreateConnectRequest(
+        b, ip, router_protocol::ToFlat(options.port), srtp);
+    return Body{rq::PipeTransport_ConnectRequest, body.Union()};
   };
 }
 

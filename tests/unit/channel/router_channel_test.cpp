@@ -84,11 +84,14 @@ TEST_CASE_METHOD(ChannelFixture, "notifications that mean nothing are logged, no
     CHECK(Logs() == 1);
   }
   sent.clear();
+  channel.OnBytes(frames::SendRtcp("nobody", {0x80, 200, 0, 0}));
+  channel.OnBytes(frames::SendRtcp("p", {0x80, 200, 0, 0}));
+  channel.OnBytes(frames::SendRtcp("audio", {0x80, 200, 0, 0}));
   channel.OnBytes(frames::ProducerSend("nobody", {0x80, 0, 0, 0}));
   channel.OnBytes(frames::ProducerSend("w", {0x80, 0, 0, 0}));
   channel.OnBytes(frames::ProducerSend("audio", frames::Bytes(65'537, 0x80)));
-  CHECK(sent.size() == 3);
-  CHECK(Logs() == 3);
+  CHECK(sent.size() == 6);
+  CHECK(Logs() == 6);
   CHECK(close_requests == 0);
 }
 

@@ -11,7 +11,10 @@ using B = FBS::Response::Body;
 const std::vector<M> kRouterMethods = {M::ROUTER_DUMP,
                                        M::ROUTER_CREATE_WEBRTCTRANSPORT,
                                        M::ROUTER_CREATE_PLAINTRANSPORT,
+                                       M::ROUTER_CREATE_PIPETRANSPORT,
+                                       M::ROUTER_CREATE_DIRECTTRANSPORT,
                                        M::ROUTER_CLOSE_TRANSPORT,
+                                       M::ROUTER_CREATE_ACTIVESPEAKEROBSERVER,
                                        M::ROUTER_CREATE_AUDIOLEVELOBSERVER,
                                        M::ROUTER_CLOSE_RTPOBSERVER};
 const std::vector<M> kTransportMethods = {M::TRANSPORT_DUMP,
@@ -26,6 +29,7 @@ const std::vector<M> kTransportMethods = {M::TRANSPORT_DUMP,
                                           M::TRANSPORT_CLOSE_PRODUCER,
                                           M::TRANSPORT_CLOSE_CONSUMER,
                                           M::PLAINTRANSPORT_CONNECT,
+                                          M::PIPETRANSPORT_CONNECT,
                                           M::WEBRTCTRANSPORT_CONNECT};
 const std::vector<M> kProducerMethods = {M::PRODUCER_DUMP, M::PRODUCER_GET_STATS, M::PRODUCER_PAUSE,
                                          M::PRODUCER_RESUME, M::PRODUCER_ENABLE_TRACE_EVENT};
@@ -60,8 +64,14 @@ frames::MakeBody BodyFor(M method) {
       return frames::CreateWebRtcTransport("x", ChannelFixture::OwnSockets());
     case M::ROUTER_CREATE_PLAINTRANSPORT:
       return frames::CreatePlainTransport("x", ChannelFixture::Comedia());
+    case M::ROUTER_CREATE_PIPETRANSPORT:
+      return frames::CreatePipeTransport("x", ChannelFixture::Pipe());
+    case M::ROUTER_CREATE_DIRECTTRANSPORT:
+      return frames::CreateDirectTransport("x", ChannelFixture::Direct());
     case M::ROUTER_CLOSE_TRANSPORT:
       return frames::CloseTransport("nobody");
+    case M::ROUTER_CREATE_ACTIVESPEAKEROBSERVER:
+      return frames::CreateActiveSpeakerObserver("x", {});
     case M::ROUTER_CREATE_AUDIOLEVELOBSERVER:
       return frames::CreateAudioLevelObserver("x", {});
     case M::ROUTER_CLOSE_RTPOBSERVER:
@@ -84,6 +94,8 @@ frames::MakeBody BodyFor(M method) {
       return frames::CloseConsumer("nobody");
     case M::PLAINTRANSPORT_CONNECT:
       return frames::ConnectPlain({});
+    case M::PIPETRANSPORT_CONNECT:
+      return frames::ConnectPipe({});
     case M::WEBRTCTRANSPORT_CONNECT:
       return frames::ConnectWebRtc({DtlsRole::kAuto, ChannelFixture::SharedDtls()->fingerprints()});
     case M::PRODUCER_ENABLE_TRACE_EVENT:
@@ -108,7 +120,7 @@ TEST_CASE_METHOD(ChannelFixture, "an unknown handler is not found, one of anothe
   Do(M::WORKER_CREATE_WEBRTCSERVER, "", frames::CreateServer("s", {Listen()}));
   const std::vector<std::pair<std::vector<M>, std::vector<std::string>>> wrong = {
       {kRouterMethods, {"s", "w", "p", "audio", "video-out", "o"}},
-      {kTransportMethods, {"r", "s", "audio", "video-out", "o"}},
+      {kTransportMethods, {"r", "s", "audio", "video-out", "o", "speaker"}},
       {kProducerMethods, {"r", "s", "w", "p", "video-out", "o"}},
       {kConsumerMethods, {"r", "s", "w", "p", "audio", "o"}},
       {kObserverMethods, {"r", "s", "w", "p", "audio", "video-out"}},
@@ -127,7 +139,17 @@ TEST_CASE_METHOD(ChannelFixture, "an unknown handler is not found, one of anothe
   // Connect and restart of the other class of transport.
   CHECK(ErrorOf(M::WEBRTCTRANSPORT_CONNECT, "p", BodyFor(M::WEBRTCTRANSPORT_CONNECT)) == "Error");
   CHECK(ErrorOf(M::PLAINTRANSPORT_CONNECT, "w", BodyFor(M::PLAINTRANSPORT_CONNECT)) == "Error");
-  CHECK(ErrorOf(M::TRANSPORT_RESTART_ICE, "p") == "Error");
+  for (const char* other : {"p", "pipe", "direct"}) {
+    CHECK(ErrorOf(M::TRANSPORT_RESTART_ICE, other) == "Error");
+    CHECK(ErrorOf(M::WEBRTCTRANSPORT_CONNECT, other, BodyFor(M::WEBRTCTRANSPORT_CONNECT)) ==
+          "Error");
+  }
+  for (const char* other : {"w", "p", "direct"}) {
+    CHECK(ErrorOf(M::PIPETRANSPORT_CONNECT, other, BodyFor(M::PIPETRANSPORT_CONNECT)) == "Error");
+  }
+  for (const char* other : {"pipe", "direct"}) {
+    CHECK(ErrorOf(M::PLAINTRANSPORT_CONNECT, other, BodyFor(M::PLAINTRANSPORT_CONNECT)) == "Error");
+  }
 }
 
 TEST_CASE_METHOD(ChannelFixture, "what a body names is not found either") {
@@ -221,9 +243,8 @@ TEST_CASE_METHOD(ChannelFixture, "unknown and obsolete methods are an Error, oth
     INFO(number);
     CHECK(ErrorOf(static_cast<M>(number), "w") == "Error");
   }
-  for (const M method : {M::ROUTER_CREATE_PIPETRANSPORT, M::ROUTER_CREATE_DIRECTTRANSPORT,
-                         M::ROUTER_CREATE_ACTIVESPEAKEROBSERVER, M::TRANSPORT_PRODUCE_DATA,
-                         M::TRANSPORT_CONSUME_DATA, M::DATAPRODUCER_DUMP, M::DATACONSUMER_SEND}) {
+  for (const M method : {M::TRANSPORT_PRODUCE_DATA, M::TRANSPORT_CONSUME_DATA, M::DATAPRODUCER_DUMP,
+                         M::DATACONSUMER_SEND}) {
     const Reply reply = Call(method, "r");
     CHECK(reply.error() == "UnsupportedError");
     CHECK_THAT(reply.reason(), Catch::Contains(FBS::Request::EnumNameMethod(method)));

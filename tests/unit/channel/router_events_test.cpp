@@ -105,6 +105,41 @@ TEST_CASE_METHOD(EventFixture, "transport events") {
                   ->tuple());
 }
 
+TEST_CASE_METHOD(EventFixture, "packets of direct transports, and the dominant speaker") {
+  EngineEvents& events = channel;
+  const std::vector<uint8_t> bytes = {0x80, 1, 2, 3};
+  const DirectPacket packet{pool.Copy(bytes), bytes.size()};
+  events.OnConsumerRtp("c", packet);
+  const auto* rtp = Last(Event::CONSUMER_RTP, "c").body_as_Consumer_RtpNotification()->data();
+  CHECK(std::vector<uint8_t>(rtp->begin(), rtp->end()) == bytes);
+  events.OnDirectRtcp("d", packet);
+  const auto* rtcp =
+      Last(Event::DIRECTTRANSPORT_RTCP, "d").body_as_DirectTransport_RtcpNotification()->data();
+  CHECK(std::vector<uint8_t>(rtcp->begin(), rtcp->end()) == bytes);
+  events.OnDominantSpeaker("o", "a");
+  CHECK(Last(Event::ACTIVESPEAKEROBSERVER_DOMINANT_SPEAKER, "o")
+            .body_as_ActiveSpeakerObserver_DominantSpeakerNotification()
+            ->producer_id()
+            ->str() == "a");
+}
+
+TEST_CASE_METHOD(EventFixture, "media for a controller that does not read is dropped and counted") {
+  EngineEvents& events = channel;
+  const std::vector<uint8_t> bytes = {0x80, 1, 2, 3};
+  const DirectPacket packet{pool.Copy(bytes), bytes.size()};
+  unread = RouterChannel::kMaxWaitingMedia + 1;
+  sent.clear();
+  events.OnConsumerRtp("c", packet);
+  events.OnDirectRtcp("d", packet);
+  CHECK(sent.empty());
+  CHECK(channel.dropped_media() == 2);
+  events.OnConsumerProducerPause("c");  // news are not media
+  CHECK(sent.size() == 1);
+  unread = 0;
+  events.OnConsumerRtp("c", packet);
+  CHECK(sent.size() == 2);
+}
+
 TEST_CASE_METHOD(EventFixture, "producer events") {
   EngineEvents& events = channel;
   events.OnProducerScore("a", {{0, 7, "", 10}, {1, 8, "r1", 3}});

@@ -85,8 +85,8 @@ TEST_CASE_METHOD(ChannelFixture, "router methods answer") {
   const Reply dump = Do(M::ROUTER_DUMP, "r", frames::NoBody, B::Router_DumpResponse);
   const auto& router = dump.body<FBS::Router::DumpResponse>();
   CHECK(router.id()->str() == "r");
-  CHECK(router.transport_ids()->size() == 2);
-  CHECK(router.rtp_observer_ids()->size() == 1);
+  CHECK(router.transport_ids()->size() == 4);
+  CHECK(router.rtp_observer_ids()->size() == 2);
   CHECK(router.map_producer_id_consumer_ids()->size() == 2);
   CHECK(router.map_consumer_id_producer_id()->size() == 2);
   CHECK(router.map_producer_id_observer_ids()->size() == 2);  // every producer, even with none
@@ -167,6 +167,21 @@ TEST_CASE_METHOD(ChannelFixture, "transport methods answer") {
   CHECK(plain.body<FBS::PlainTransport::GetStatsResponse>().base()->max_incoming_bitrate() ==
         flatbuffers::nullopt);
   Do(M::TRANSPORT_DUMP, "p", frames::NoBody, B::PlainTransport_DumpResponse);
+  const Reply pipe = Do(M::TRANSPORT_DUMP, "pipe", frames::NoBody, B::PipeTransport_DumpResponse);
+  CHECK(pipe.body<FBS::PipeTransport::DumpResponse>().tuple()->local_port() != 0);
+  CHECK_FALSE(pipe.body<FBS::PipeTransport::DumpResponse>().rtx());
+  CHECK(pipe.body<FBS::PipeTransport::DumpResponse>().srtp_parameters() == nullptr);
+  Do(M::TRANSPORT_GET_STATS, "pipe", frames::NoBody, B::PipeTransport_GetStatsResponse);
+  const Reply direct =
+      Do(M::TRANSPORT_DUMP, "direct", frames::NoBody, B::DirectTransport_DumpResponse);
+  CHECK(direct.body<FBS::DirectTransport::DumpResponse>().base()->direct());
+  Do(M::TRANSPORT_GET_STATS, "direct", frames::NoBody, B::DirectTransport_GetStatsResponse);
+  const Reply worker = Do(M::WORKER_DUMP, "", frames::NoBody, B::Worker_DumpResponse);
+  const auto& handlers = *worker.body<FBS::Worker::DumpResponse>().channel_message_handlers();
+  std::vector<std::string> notified;
+  for (const auto* id : *handlers.channel_notification_handlers()) notified.push_back(id->str());
+  CHECK(notified == std::vector<std::string>{"w", "p", "pipe", "direct", "audio", "video"});
+  CHECK(handlers.channel_request_handlers()->size() == 11);
 
   const Reply ice =
       Do(M::TRANSPORT_RESTART_ICE, "w", frames::NoBody, B::Transport_RestartIceResponse);
@@ -181,6 +196,20 @@ TEST_CASE_METHOD(ChannelFixture, "transport methods answer") {
 
 TEST_CASE_METHOD(ChannelFixture, "transports connect") {
   Do(M::WORKER_CREATE_ROUTER, "", frames::CreateRouter("r"));
+  PipeTransportOptions pipe = Pipe();
+  pipe.enable_srtp = true;
+  const Reply made = Do(M::ROUTER_CREATE_PIPETRANSPORT, "r",
+                        frames::CreatePipeTransport("pipe", pipe), B::PipeTransport_DumpResponse);
+  PipeConnectOptions other;
+  other.ip = "127.0.0.1";
+  other.port = uint16_t{4000};
+  other.srtp_parameters = SrtpParameters{
+      SrtpProfile::kAeadAes256Gcm,
+      made.body<FBS::PipeTransport::DumpResponse>().srtp_parameters()->key_base64()->str()};
+  const Reply joined = Do(M::PIPETRANSPORT_CONNECT, "pipe", frames::ConnectPipe(other),
+                          B::PipeTransport_ConnectResponse);
+  CHECK(joined.body<FBS::PipeTransport::ConnectResponse>().tuple()->remote_port() == 4000);
+  CHECK(ErrorOf(M::PIPETRANSPORT_CONNECT, "pipe", frames::ConnectPipe(other)) == "Error");
   Do(M::ROUTER_CREATE_WEBRTCTRANSPORT, "r", frames::CreateWebRtcTransport("w", OwnSockets()),
      B::WebRtcTransport_DumpResponse);
   DtlsParameters dtls;

@@ -19,7 +19,7 @@ RoutedPacket Packet(bool key, bool marker = false, bool restarted = false) {
 }
 
 TEST_CASE("layer forwarder: a simple one starts with a key frame and then forwards all") {
-  auto created = LayerForwarder::Create(RtpType::kSimple, CodecKind::kVp8);
+  auto created = LayerForwarder::Create(RtpType::kSimple, CodecKind::kVp8, 1);
   REQUIRE(created.ok());
   LayerForwarder& forwarder = **created;
   CHECK(forwarder.awaits_key_frame());
@@ -48,8 +48,8 @@ TEST_CASE("layer forwarder: a simple one starts with a key frame and then forwar
 }
 
 TEST_CASE("layer forwarder: kinds that are not there yet are refused by name") {
-  for (const RtpType type : {RtpType::kSimulcast, RtpType::kSvc, RtpType::kPipe}) {
-    CHECK_FALSE(LayerForwarder::Create(type, CodecKind::kVp8).ok());
+  for (const RtpType type : {RtpType::kSimulcast, RtpType::kSvc}) {
+    CHECK_FALSE(LayerForwarder::Create(type, CodecKind::kVp8, 1).ok());
   }
 }
 

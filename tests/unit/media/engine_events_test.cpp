@@ -50,10 +50,15 @@ class AnyEvent final : public EngineEvents {
     on_event("volumes");
   }
   void OnAudioLevelSilence(const std::string&) override { on_event("silence"); }
+  void OnDominantSpeaker(const std::string&, const std::string&) override {
+    on_event("dominant speaker");
+  }
+  void OnConsumerRtp(const std::string&, const DirectPacket&) override { on_event("direct RTP"); }
+  void OnDirectRtcp(const std::string&, const DirectPacket&) override { on_event("direct RTCP"); }
 };
 
-/// A router with two speakers, two viewers and an observer, in which everything is reported that
-/// can be.
+/// A router with two speakers, two viewers, a pipe, a direct transport and observers, in which
+/// everything is reported that can be.
 class Stage {
  public:
   static constexpr uint8_t kLevelId = 10;
@@ -97,6 +102,17 @@ class Stage {
     (void)engine->Consume("receiver", samples::ConsumerOf(audio_, "listener", 10));
     (void)engine->Consume("receiver", samples::ConsumerOf(video_, "viewer", 20));
     (void)engine->Consume("sender", samples::ConsumerOf(video_, "mirror", 30));
+    (void)engine->CreateActiveSpeakerObserver("router", "speaker", {});
+    (void)engine->AddProducerToObserver("speaker", "audio");
+    DirectTransportOptions direct;
+    direct.base.direct = true;
+    (void)engine->CreateDirectTransport("router", "direct", direct);
+    (void)engine->Consume("direct", samples::ConsumerOf(video_, "tap", 40));
+    PipeTransportOptions pipe;
+    pipe.listen_info.ip = "127.0.0.1";
+    (void)engine->CreatePipeTransport("router", "pipe", pipe);
+    (void)engine->ConnectPipeTransport("pipe", {"192.0.2.3", 5000, {}});
+    (void)engine->Consume("pipe", samples::PipeConsumerOf(video_, "through", 50));
     ReportEverything();
     environment.EndTurn();
     for (uint16_t turn = 0; turn < 4; ++turn) Turn(turn);
@@ -112,11 +128,15 @@ class Stage {
   }
   void Close(const std::string& id) {
     if (id == "router") (void)engine->CloseRouter(id);
-    if (id == "sender" || id == "receiver") (void)engine->CloseTransport("router", id);
+    if (id == "sender" || id == "receiver" || id == "direct" || id == "pipe") {
+      (void)engine->CloseTransport("router", id);
+    }
     if (id == "audio" || id == "video") (void)engine->CloseProducer("sender", id);
     if (id == "listener" || id == "viewer") (void)engine->CloseConsumer("receiver", id);
     if (id == "mirror") (void)engine->CloseConsumer("sender", id);
-    if (id == "observer") (void)engine->CloseRtpObserver("router", id);
+    if (id == "tap") (void)engine->CloseConsumer("direct", id);
+    if (id == "through") (void)engine->CloseConsumer("pipe", id);
+    if (id == "observer" || id == "speaker") (void)engine->CloseRtpObserver("router", id);
   }
 
  private:
@@ -133,7 +153,7 @@ class Stage {
       (*producer)->EnableTraces(TraceMask{0xff});
       (*producer)->ReportPackets(true);
     }
-    for (const char* id : {"listener", "viewer", "mirror"}) {
+    for (const char* id : {"listener", "viewer", "mirror", "tap", "through"}) {
       const auto consumer = engine->Find<Consumer>(id);
       if (consumer.ok()) (*consumer)->EnableTraces(TraceMask{0xff});
     }
@@ -193,9 +213,10 @@ std::vector<std::string> EventsOfPlay() {
 TEST_CASE("events come from outside the graph: any object can be closed inside any", "[engine]") {
   const std::vector<std::string> names = EventsOfPlay();
   // All kinds that a graph without ICE and DTLS has.
-  CHECK(std::set<std::string>(names.begin(), names.end()).size() >= 12);
-  const std::vector<std::string> victims = {"video",    "audio",  "viewer",   "listener", "mirror",
-                                            "receiver", "sender", "observer", "router"};
+  CHECK(std::set<std::string>(names.begin(), names.end()).size() >= 15);
+  const std::vector<std::string> victims = {"video", "audio",    "viewer",   "listener", "mirror",
+                                            "tap",   "through",  "receiver", "sender",   "direct",
+                                            "pipe",  "observer", "speaker",  "router"};
   for (const std::string& victim : victims) {
     for (size_t when = 0; when < names.size(); ++when) {
       CAPTURE(victim, when, names[when]);

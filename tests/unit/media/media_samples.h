@@ -94,6 +94,40 @@ inline ConsumeOptions ConsumerOf(const ProduceOptions& produced, const std::stri
   return options;
 }
 
+/// A pipe consumer of what `produced` announced: one stream for each encoding, sent as `ssrc`,
+/// `ssrc` + 1 …; RTX, where asked for, from `ssrc` + 100 on.
+inline ConsumeOptions PipeConsumerOf(const ProduceOptions& produced, const std::string& id,
+                                     uint32_t ssrc, bool rtx = false) {
+  ConsumeOptions options = ConsumerOf(produced, id, ssrc);
+  options.type = RtpType::kPipe;
+  options.rtp_parameters.encodings.clear();
+  options.consumable_rtp_encodings.clear();
+  for (const RtpEncodingMapping& mapping : produced.rtp_mapping.encodings) {
+    RtpEncodingParameters encoding;
+    encoding.ssrc = ssrc++;
+    if (rtx) encoding.rtx_ssrc = *encoding.ssrc + 100;
+    options.rtp_parameters.encodings.push_back(encoding);
+    RtpEncodingParameters consumable;
+    consumable.ssrc = mapping.mapped_ssrc;
+    options.consumable_rtp_encodings.push_back(consumable);
+  }
+  return options;
+}
+/// The producer at the other end of the pipe.
+inline ProduceOptions PipeProducerOf(const ConsumeOptions& consumed, const std::string& id) {
+  ProduceOptions options;
+  options.producer_id = id;
+  options.kind = consumed.kind;
+  options.rtp_parameters = consumed.rtp_parameters;
+  for (const RtpCodecParameters& codec : consumed.rtp_parameters.codecs) {
+    options.rtp_mapping.codecs.push_back({codec.payload_type, codec.payload_type});
+  }
+  for (const RtpEncodingParameters& encoding : consumed.rtp_parameters.encodings) {
+    options.rtp_mapping.encodings.push_back({"", *encoding.ssrc, *encoding.ssrc + 7'000'000});
+  }
+  return options;
+}
+
 /// One RTP packet without header extensions.
 inline std::vector<uint8_t> Rtp(uint8_t payload_type, uint32_t ssrc, uint16_t sequence,
                                 uint32_t timestamp, const std::vector<uint8_t>& payload,

@@ -62,6 +62,9 @@ class RecordingEvents final : public EngineEvents {
                            const std::vector<std::pair<std::string, int8_t>>&) override {
     Add("volumes", id, "");
   }
+  void OnDominantSpeaker(const std::string& id, const std::string& producer_id) override {
+    Add("dominant", id, producer_id);
+  }
   void OnAudioLevelSilence(const std::string& id) override { Add("silence", id, ""); }
 
   void OnSctpState(const std::string& id, SctpState state) override {

@@ -21,7 +21,7 @@
 
 namespace sluice::worker {
 
-/// Keeps what producers and audio level observers report.
+/// Keeps what producers and observers report.
 class ProducerEvents final : public EngineEvents {
  public:
   std::vector<std::vector<ProducerScoreEntry>> scores;
@@ -50,6 +50,10 @@ class ProducerEvents final : public EngineEvents {
     volumes.push_back(entries);
   }
   void OnAudioLevelSilence(const std::string&) override { volumes.emplace_back(); }
+  std::vector<std::string> dominant;
+  void OnDominantSpeaker(const std::string&, const std::string& producer_id) override {
+    dominant.push_back(producer_id);
+  }
 };
 
 /// A transport as producers see it: hands out clocks, ends turns, keeps the RTCP sent.

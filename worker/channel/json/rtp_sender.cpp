@@ -132,9 +132,10 @@ Status RtpSender::StartMedia() {
   if (!options) return absl::OkStatus();
   options->paused = disabled_;
   const RtpEncodingParameters& encoding = options->rtp_parameters.encodings.front();
-  if (encoding.ssrc == numbers_.ssrc) options->first_sequence = numbers_.next;
+  FirstNumbers& first = options->first_numbers.emplace_back();
+  if (encoding.ssrc == numbers_.ssrc) first.sequence = numbers_.next;
   if (encoding.rtx_ssrc && encoding.rtx_ssrc == numbers_.rtx_ssrc) {
-    options->first_rtx_sequence = numbers_.next_rtx;
+    first.rtx_sequence = numbers_.next_rtx;
   }
   const auto core = context_.engine.Find<RtpCore>(transport_->engine_id());
   if (!core.ok()) return core.status();

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+
+#include "common/status.h"
+#include "worker/media/producer.h"
+
+namespace sluice::worker {
+
+/// What a router owns to watch producers, of any kind (router-protocol §2.7, §5.16).
+///
+/// Producers tell it of their packets; whichever of the two dies first leaves the other.
+class RtpObserver : public ProducerObserver {
+ public:
+  virtual const std::string& id() const = 0;
+  virtual bool Has(const Producer& producer) const = 0;
+  /// TypeError for a producer that it cannot watch; what it makes of one that is there already is
+  /// its own affair.
+  virtual Status AddProducer(Producer& producer) = 0;
+  /// One that is not there is accepted.
+  virtual void RemoveProducer(Producer& producer) = 0;
+  virtual void Pause() = 0;
+  virtual void Resume() = 0;
+};
+
+}  // namespace sluice::worker
