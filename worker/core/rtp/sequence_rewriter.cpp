@@ -19,7 +19,7 @@ void SequenceRewriter::ClearHistory() {
   count_ = 0;
 }
 
-bool SequenceRewriter::Skip(ExtendedSeqNumber sequence) {
+bool SequenceRewriter::Skip(ExtendedSeqNumber sequence, bool closes_picture) {
   const int64_t skipped = sequence.value();
   if (session_ == 0 || skipped - newest_ > kMaxGap) return true;  // nothing to close up
   if (skipped <= newest_) return false;
@@ -27,10 +27,17 @@ bool SequenceRewriter::Skip(ExtendedSeqNumber sequence) {
   newest_ = skipped;
   if (skipped == last.first) {  // a run of skipped packets needs one interval
     ++last.first;
-    return true;
+  } else {
+    Push({skipped + 1, skipped - last.first + last.own_first, last.offsets});
   }
-  Push({skipped + 1, skipped - last.first + last.own_first, last.offsets});
+  if (closes_picture) --At(count_ - 1).offsets.picture_id;
   return true;
+}
+
+void SequenceRewriter::ChangeOffsets(ExtendedSeqNumber sequence, const RewriteOffsets& offsets) {
+  if (!IsAhead(sequence)) return;
+  const Interval& last = At(count_ - 1);
+  Push({sequence.value(), sequence.value() - last.first + last.own_first, offsets});
 }
 
 void SequenceRewriter::Push(const Interval& interval) {
