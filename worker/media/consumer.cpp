@@ -42,6 +42,11 @@ Consumer::Impl::Impl(const ConsumeOptions& options, ConsumerSettings resolved,
       transport_connected(rtp_egress.connected()),
       paused(options.paused),
       producer_paused(source.paused()) {
+  if (settings.type == RtpType::kSimulcast || settings.type == RtpType::kSvc) {
+    has_layers = true;
+    policy = LayerPolicy(settings.type, settings.spatial_layers, settings.temporal_layers);
+    if (options.preferred_layers) policy.SetPreferredLayers(*options.preferred_layers);
+  }
   outputs.reserve(settings.streams.size());
   static const FirstNumbers kRandom;
   for (size_t i = 0; i < settings.streams.size(); ++i) {
@@ -51,7 +56,54 @@ Consumer::Impl::Impl(const ConsumeOptions& options, ConsumerSettings resolved,
                                     FirstSequence(first.sequence, world),
                                     FirstSequence(first.rtx_sequence, world), rtp_egress));
   }
+  for (Output& output : outputs) output.send.SetCaptureClock(&source.capture_clock());
+  UpdateTarget(world.Now());
+}
+
+void Consumer::Impl::UpdateTarget(Timestamp now) {
+  if (has_layers && producer != nullptr) policy.Update(producer->encoding_lives(), now);
   forwarder->SetTarget(policy.target());
+}
+
+std::optional<ConsumerLayers> Consumer::Impl::CurrentLayers() const {
+  const auto current = forwarder->current();
+  // What is dead is not being sent, though it may go on without a key frame.
+  if (!active || !current || producer->encoding_score(current->encoding) == 0) return std::nullopt;
+  return policy.LayersOf(current->encoding, current->spatial, current->temporal);
+}
+
+void Consumer::Impl::ReportLayers() {
+  const std::optional<ConsumerLayers> now = CurrentLayers();
+  if (now == reported_layers) return;
+  const bool same_source = now && reported_layers &&
+                           (settings.type != RtpType::kSimulcast ||
+                            now->spatial_layer == reported_layers->spatial_layer);
+  reported_layers = now;
+  events.OnConsumerLayers(id, now);
+  if (now && !same_source) EmitScore();
+}
+
+void Consumer::Impl::AskForKeyFrames(Timestamp now) {
+  const uint32_t wanted = forwarder->KeyFramesWanted(now);
+  if (wanted == 0) {
+    key_frames_asked = 0;
+    return;
+  }
+  if ((wanted & ~key_frames_asked) == 0) {
+    const bool quick = has_layers && now - key_frame_wanted_since < kQuickRetryTime;
+    const Duration retry =
+        quick ? std::max(kQuickRetry, outputs.front().send.statistics().round_trip_time())
+              : kKeyFrameRetry;
+    if (now - key_frame_asked_at < retry) return;
+  } else if (key_frames_asked == 0) {
+    key_frame_wanted_since = now;
+  }
+  key_frames_asked = wanted;
+  key_frame_asked_at = now;
+  for (size_t i = 0; i < consumable_encodings.size() && i < 32; ++i) {
+    if ((wanted >> i & 1) == 0) continue;
+    producer->RequestKeyFrame(Ssrc(consumable_encodings[i].ssrc.value_or(0)));
+  }
 }
 
 void Consumer::Impl::UpdateActive(bool source_asks) {
@@ -61,23 +113,36 @@ void Consumer::Impl::UpdateActive(bool source_asks) {
   if (!active) {
     if (producer != nullptr) producer->SetConsumerActive(*self, false);
     for (Output& output : outputs) output.send.Stop();
+    held.clear();
+    if (has_layers && producer != nullptr) ReportLayers();
     return;
   }
-  forwarder->Restart();
+  UpdateTarget(environment.Now());
+  forwarder->Restart(environment.Now());
+  key_frames_asked = 0;
   // The numbers may have come round meanwhile.
   if (codec_epoch != 0) codec_epoch = kUnknownCodecEpoch;
   producer->SetConsumerActive(*self, true);
   if (!forwarder->awaits_key_frame()) return;
   if (source_asks) {
-    for (Output& output : outputs) output.key_frame_asked_at = environment.Now();
+    key_frame_asked_at = key_frame_wanted_since = environment.Now();
+    key_frames_asked = forwarder->KeyFramesWanted(environment.Now());
   } else {
-    for (size_t i = 0; i < outputs.size(); ++i) AskForKeyFrame(i, environment.Now());
+    AskForKeyFrames(environment.Now());
   }
 }
 
+/// For what this output stream shows.
 void Consumer::Impl::AskForKeyFrame(size_t stream, Timestamp now) {
-  outputs[stream].key_frame_asked_at = now;
-  producer->RequestKeyFrame(settings.streams[stream].mapped_ssrc);
+  key_frame_asked_at = now;
+  if (!has_layers) return producer->RequestKeyFrame(settings.streams[stream].mapped_ssrc);
+  const auto ask = [this](size_t encoding) {
+    if (encoding >= consumable_encodings.size()) return;
+    producer->RequestKeyFrame(Ssrc(consumable_encodings[encoding].ssrc.value_or(0)));
+  };
+  const uint8_t current = forwarder->current_encoding();
+  ask(current);
+  if (policy.target().encoding != current) ask(policy.target().encoding);
 }
 
 void Consumer::Impl::OnKeyFrameRequest(size_t stream, TraceReport::Type type, ConsumerTraceType bit,
@@ -168,6 +233,7 @@ ConsumeReport Consumer::Report() const {
   report.paused = impl_->paused;
   report.producer_paused = impl_->producer_paused;
   report.score = impl_->Score();
+  report.preferred_layers = impl_->policy.preferred_layers();
   return report;
 }
 
@@ -198,13 +264,26 @@ void Consumer::OnProducerResumed() {
 void Consumer::OnProducerClosed() {
   if (impl_->producer == nullptr) return;
   impl_->producer = nullptr;
+  for (Impl::Output& output : impl_->outputs) output.send.SetCaptureClock(nullptr);
   impl_->UpdateActive();
   impl_->events.OnConsumerProducerClose(impl_->id);
 }
 
 void Consumer::OnProducerScore() {
-  if (impl_->producer != nullptr) impl_->EmitScore();
+  if (impl_->producer == nullptr) return;
+  impl_->EmitScore();
+  OnProducerLayers();
 }
+
+void Consumer::OnProducerLayers() {
+  Impl& impl = *impl_;
+  if (impl.producer == nullptr || !impl.has_layers) return;
+  impl.UpdateTarget(impl.environment.Now());
+  if (impl.active) impl.AskForKeyFrames(impl.environment.Now());
+  impl.ReportLayers();
+}
+
+uint8_t Consumer::needed_encoding() const { return impl_->forwarder->needed_encoding(); }
 
 void Consumer::OnReportBlock(size_t stream, const rtcp::ReportBlock& block, Timestamp now) {
   const NtpTime ntp_now = NtpAt(impl_->environment, now);
@@ -275,8 +354,10 @@ void Consumer::Resume() {
 }
 
 std::optional<ConsumerLayers> Consumer::SetPreferredLayers(const ConsumerLayers& layers) {
-  const std::optional<ConsumerLayers> set = impl_->policy.SetPreferredLayers(layers);
-  impl_->forwarder->SetTarget(impl_->policy.target());
+  Impl& impl = *impl_;
+  const std::optional<ConsumerLayers> set = impl.policy.SetPreferredLayers(layers);
+  impl.UpdateTarget(impl.environment.Now());
+  if (set && impl.active) impl.AskForKeyFrames(impl.environment.Now());
   return set;
 }
 

@@ -54,7 +54,7 @@ struct SendTotals {
 class Consumer {
  public:
   /// Checks the parameters (§5.13: TypeErrors name the field) and attaches to `producer`.
-  /// UnsupportedError for simulcast, SVC and pipe in this version.
+  /// UnsupportedError for pipe in this version.
   static Result<std::unique_ptr<Consumer>> Create(const ConsumeOptions& options, Producer& producer,
                                                   RtpEgress& egress, Environment& environment,
                                                   EngineEvents& events);
@@ -81,6 +81,11 @@ class Consumer {
   /// the one before has fetched, which takes a while: other consumers' steps come in between.
   static constexpr size_t kPrefetchSteps = 4;
   void PrefetchStep(size_t step) const;
+  /// No encoding, or every one of them.
+  static constexpr uint8_t kAnyEncoding = 0xff;
+  /// The encoding of which OnPackets() has to get all packets; kAnyEncoding: of all encodings. Only
+  /// for simulcast and SVC; may change with each turn.
+  uint8_t needed_encoding() const;
   /// The packets of one turn, in receive order; they stay in the producer's ring until its next
   /// turn. Only called while active.
   void OnPackets(std::span<const RoutedPacket* const> packets, Timestamp now);
@@ -94,8 +99,10 @@ class Consumer {
   /// The producer is going: emits the close event; unusable afterwards. The transport deletes it.
   void OnProducerClosed();
   bool producer_closed() const;
-  /// A stream of the producer appeared or changed its score.
+  /// A stream of the producer appeared, stopped, came back or changed its score.
   void OnProducerScore();
+  /// The producer's layers have stopped or come back.
+  void OnProducerLayers();
 
   // RTCP from the receiver, about the output stream with index `stream`
   void OnReportBlock(size_t stream, const rtcp::ReportBlock& block, Timestamp now);

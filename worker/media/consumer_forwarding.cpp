@@ -32,13 +32,14 @@ void Consumer::OnPackets(std::span<const RoutedPacket* const> packets, Timestamp
   if (!impl.active) return;
   if (impl.forwarder->awaits_key_frame()) {
     packets = packets.subspan(impl.CountAwaited(packets));
-    if (packets.empty()) {
-      for (size_t i = 0; i < impl.outputs.size(); ++i) impl.RepeatKeyFrameRequest(i, now);
-      return;
-    }
+    if (packets.empty()) return impl.AskForKeyFrames(now);
   }
   for (const RoutedPacket* packet : packets) impl.Forward(*packet, now);
   for (Impl::Output& output : impl.outputs) output.send.EndTurn(now);
+  if (!impl.has_layers) return;
+  if (const auto due = impl.policy.next_update(); due && *due <= now) impl.UpdateTarget(now);
+  impl.AskForKeyFrames(now);
+  impl.ReportLayers();
 }
 
 /// How many packets at the front cannot end the wait for a key frame. Nothing is kept of them:
@@ -52,10 +53,6 @@ size_t Consumer::Impl::CountAwaited(std::span<const RoutedPacket* const> packets
   return count;
 }
 
-void Consumer::Impl::RepeatKeyFrameRequest(size_t stream, Timestamp now) {
-  if (now - outputs[stream].key_frame_asked_at >= kKeyFrameRetry) AskForKeyFrame(stream, now);
-}
-
 void Consumer::Impl::Forward(const RoutedPacket& packet, Timestamp now) {
   if (packet.padding_only) return Drop(packet);
   if (packet.codec_epoch != codec_epoch) [[unlikely]]
@@ -65,22 +62,36 @@ void Consumer::Impl::Forward(const RoutedPacket& packet, Timestamp now) {
     return Drop(packet);
   }
   const ForwardDecision decision = forwarder->Decide(packet);
-  if (decision.action == ForwardDecision::Action::kDrop) return Drop(packet);
-  if (decision.action == ForwardDecision::Action::kWait) {
-    return RepeatKeyFrameRequest(decision.stream, now);
+  switch (decision.action) {
+    case ForwardDecision::Action::kForward:
+      break;
+    case ForwardDecision::Action::kDrop:
+      return Drop(packet);
+    case ForwardDecision::Action::kDropPicture:
+      return Drop(packet, /*closes_picture=*/true);
+    case ForwardDecision::Action::kHold:
+      return Hold(packet);
+    case ForwardDecision::Action::kWait:
+      if (!has_layers) AskForKeyFrames(now);  // else at the end of the turn
+      return;
   }
   SendStream& stream = outputs[decision.stream].send;
   switch (decision.rewrite) {
     case ForwardDecision::Rewrite::kContinue:
       if (stream.IsJump(packet)) [[unlikely]]
         stream.Renumber(packet);
-      return Send(stream, packet, decision.marker);
+      Send(stream, packet, decision.layers);
+      if (decision.releases_held) [[unlikely]]
+        SendHeld(stream, packet.encoding_index, now);
+      return;
     case ForwardDecision::Rewrite::kRenumber:
       stream.Renumber(packet);
-      return Send(stream, packet, decision.marker);
+      return Send(stream, packet, decision.layers);
+    case ForwardDecision::Rewrite::kSwitch:
     case ForwardDecision::Rewrite::kStart:
-      stream.Start(packet);
-      Send(stream, packet, decision.marker);
+      held.clear();
+      stream.Start(packet, decision.rewrite == ForwardDecision::Rewrite::kStart);
+      Send(stream, packet, decision.layers);
       if (packet.frame.key) SendOvertakers(stream, packet, now);
       return;
   }
@@ -95,13 +106,42 @@ uint64_t ConsumerCounters::*Consumer::Impl::Unwanted(const RoutedPacket& packet)
 }
 
 /// Closes the gap in the numbers of the stream that the packet would have gone out with.
-void Consumer::Impl::Drop(const RoutedPacket& packet) {
+void Consumer::Impl::Drop(const RoutedPacket& packet, bool closes_picture) {
+  if (forwarder->awaits_key_frame()) return;
   const bool one_each = outputs.size() > 1;
   if (one_each ? packet.encoding_index >= outputs.size()
                : packet.encoding_index != forwarder->current_encoding()) {
     return;  // of an encoding that is not being sent
   }
-  outputs[one_each ? packet.encoding_index : 0].send.Skip(packet);
+  outputs[one_each ? packet.encoding_index : 0].send.Skip(packet, closes_picture);
+}
+
+void Consumer::Impl::Hold(const RoutedPacket& packet) {
+  if (held.size() == kMaxHeld) held.erase(held.begin());
+  held.push_back(packet.sequence);
+}
+
+void Consumer::Impl::SendHeld(SendStream& stream, uint8_t encoding, Timestamp now) {
+  const PacketRing* ring = producer->ring(encoding);
+  for (const ExtendedSeqNumber sequence : std::exchange(held, {})) {
+    const RoutedPacket* packet = ring == nullptr ? nullptr : ring->Find(sequence, now);
+    if (packet != nullptr) SendJudged(stream, *packet);  // or it is held on
+  }
+}
+
+void Consumer::Impl::SendJudged(SendStream& stream, const RoutedPacket& packet) {
+  const ForwardDecision decision = forwarder->Decide(packet);
+  switch (decision.action) {
+    case ForwardDecision::Action::kForward:
+      return Send(stream, packet, decision.layers);
+    case ForwardDecision::Action::kHold:
+      return Hold(packet);
+    case ForwardDecision::Action::kDropPicture:
+      return stream.Skip(packet, /*closes_picture=*/true);
+    case ForwardDecision::Action::kDrop:
+    case ForwardDecision::Action::kWait:
+      return stream.Skip(packet);
+  }
 }
 
 void Consumer::Impl::EnterCodec(const RoutedPacket& packet) {
@@ -114,11 +154,12 @@ void Consumer::Impl::EnterCodec(const RoutedPacket& packet) {
   }
 }
 
-void Consumer::Impl::Send(SendStream& stream, const RoutedPacket& packet, bool marker) {
-  switch (stream.Send(packet, marker)) {
+void Consumer::Impl::Send(SendStream& stream, const RoutedPacket& packet,
+                          const SendStream::Layers& layers) {
+  switch (stream.Send(packet, layers)) {
     case SendStream::Outcome::kSent:
       if (traces != 0) [[unlikely]]
-        TracePacket(stream, packet, marker, false);
+        TracePacket(stream, packet, stream.last_sent().marker, false);
       return;
     case SendStream::Outcome::kTooLate:
       ++counters.too_late;
@@ -141,12 +182,7 @@ void Consumer::Impl::SendOvertakers(SendStream& stream, const RoutedPacket& firs
       stream.Skip(*packet);
       continue;
     }
-    const ForwardDecision decision = forwarder->Decide(*packet);
-    if (decision.action == ForwardDecision::Action::kForward) {
-      Send(stream, *packet, decision.marker);
-    } else {
-      stream.Skip(*packet);
-    }
+    SendJudged(stream, *packet);
   }
 }
 
@@ -187,7 +223,7 @@ bool Consumer::Impl::Repair(size_t index, SeqNumber own, Timestamp now) {
   }
   const PacketRing* ring = producer->ring(origin->offsets.source);
   const RoutedPacket* packet = ring == nullptr ? nullptr : ring->Find(origin->sequence, now);
-  if (packet == nullptr) {
+  if (packet == nullptr || !forwarder->IsReadable(*packet)) {
     ++counters.nack_missing;
     return true;
   }
@@ -214,7 +250,7 @@ bool Consumer::Impl::Repair(size_t index, SeqNumber own, Timestamp now) {
     return true;
   }
   if (traces != 0) [[unlikely]]
-    TracePacket(stream, *packet, packet->marker, output.uses_rtx);
+    TracePacket(stream, *packet, stream.last_sent().marker, output.uses_rtx);
   return true;
 }
 

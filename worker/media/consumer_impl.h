@@ -23,8 +23,13 @@ struct alignas(64) Consumer::Impl {
   /// How far a packet may have overtaken the first one of the key frame that a receiver waited for,
   /// to be sent after it: reordering within a frame or two (packets).
   static constexpr int64_t kMaxOvertakers = 30;
-  /// After which an unanswered request for the first key frame is repeated.
+  /// After which an unanswered request for a key frame is repeated.
   static constexpr Duration kKeyFrameRetry = Duration::Millis(1000);
+  /// The same for layers, in the beginning: a round trip, but no less than that.
+  static constexpr Duration kQuickRetry = Duration::Millis(200);
+  static constexpr Duration kQuickRetryTime = Duration::Millis(1500);
+  /// Packets whose judgement waits for one that is late.
+  static constexpr size_t kMaxHeld = 30;
   /// Least time between two sender reports (router-protocol §5.12: 1000 ms / 1.15).
   static constexpr Duration kMinReportInterval = Duration::Micros(869'565);
   /// No RoutedPacket::codec_epoch.
@@ -42,7 +47,6 @@ struct alignas(64) Consumer::Impl {
 
     SendStream send;
     Timestamp reported_at;
-    Timestamp key_frame_asked_at;
     uint64_t nack_count = 0;
     uint64_t nack_packet_count = 0;
     uint64_t pli_count = 0;
@@ -55,6 +59,14 @@ struct alignas(64) Consumer::Impl {
   }
   /// `source_asks`: the producer itself asks for the key frame that activation needs.
   void UpdateActive(bool source_asks = false);
+  /// Has the policy choose anew.
+  void UpdateTarget(Timestamp now);
+  /// What is sent, in the terms of the application.
+  std::optional<ConsumerLayers> CurrentLayers() const;
+  /// Reports it when it has changed.
+  void ReportLayers();
+  /// Asks for the key frames that are wanted, again when it is time to.
+  void AskForKeyFrames(Timestamp now);
   void AskForKeyFrame(size_t stream, Timestamp now);
   void OnKeyFrameRequest(size_t stream, TraceReport::Type type, ConsumerTraceType bit,
                          Timestamp now);
@@ -68,10 +80,13 @@ struct alignas(64) Consumer::Impl {
   /// What counts packets like this one, of which the receiver must not get the payload; null: it
   /// may.
   uint64_t ConsumerCounters::*Unwanted(const RoutedPacket& packet) const;
-  void Drop(const RoutedPacket& packet);
-  void Send(SendStream& stream, const RoutedPacket& packet, bool marker);
+  void Drop(const RoutedPacket& packet, bool closes_picture = false);
+  void Send(SendStream& stream, const RoutedPacket& packet, const SendStream::Layers& layers);
+  void Hold(const RoutedPacket& packet);
+  void SendHeld(SendStream& stream, uint8_t encoding, Timestamp now);
+  /// Sends it or closes its gap, as the forwarder says now.
+  void SendJudged(SendStream& stream, const RoutedPacket& packet);
   size_t CountAwaited(std::span<const RoutedPacket* const> packets) const;
-  void RepeatKeyFrameRequest(size_t stream, Timestamp now);
   void SendOvertakers(SendStream& stream, const RoutedPacket& first, Timestamp now);
   /// False when this receiver has asked for too much of late.
   bool Repair(size_t index, SeqNumber own, Timestamp now);
@@ -83,6 +98,7 @@ struct alignas(64) Consumer::Impl {
   std::bitset<128> payload_types;  ///< as settings.payload_types
   TraceMask traces = 0;
   bool active = false;
+  bool has_layers = false;  ///< simulcast, SVC
   bool ignore_dtx = false;
   uint16_t codec_epoch = 0;                ///< of the newest packet
   Producer* producer;                      ///< null once closed
@@ -104,6 +120,12 @@ struct alignas(64) Consumer::Impl {
   bool paused = false;
   bool producer_paused = false;
   LayerPolicy policy;
+
+  Timestamp key_frame_asked_at;
+  Timestamp key_frame_wanted_since;
+  uint32_t key_frames_asked = 0;  ///< a bit for each encoding
+  std::optional<ConsumerLayers> reported_layers;
+  std::vector<ExtendedSeqNumber> held;
 };
 
 }  // namespace sluice::worker

@@ -59,6 +59,20 @@ ConsumerDump Consumer::Dump() const {
   dump.paused = impl.paused;
   dump.producer_paused = impl.producer_paused;
   dump.priority = impl.policy.priority();
+  const auto put = [](const std::optional<ConsumerLayers>& layers, int16_t* spatial,
+                      int16_t* temporal) {
+    if (!layers) return;
+    *spatial = layers->spatial_layer;
+    *temporal = layers->temporal_layer.value_or(0);
+  };
+  put(impl.policy.preferred_layers(), &dump.preferred_spatial_layer,
+      &dump.preferred_temporal_layer);
+  if (impl.active) {
+    put(impl.policy.target_layers(), &dump.target_spatial_layer, &dump.target_temporal_layer);
+  }
+  if (impl.has_layers) {
+    put(impl.CurrentLayers(), &dump.current_spatial_layer, &dump.current_temporal_layer);
+  }
   for (size_t i = 0; i < impl.outputs.size(); ++i) {
     const OutputStreamSettings& settings = impl.settings.streams[i];
     RtpStreamDump stream;
@@ -131,7 +145,8 @@ SendTotals Consumer::totals() const {
 
 size_t Consumer::MemoryUsage() const {
   const Impl& impl = *impl_;
-  size_t bytes = sizeof(Consumer) + sizeof(Impl) + sizeof(void*) * 4;  // forwarder
+  size_t bytes = sizeof(Consumer) + sizeof(Impl) + impl.forwarder->MemoryUsage();
+  bytes += impl.held.capacity() * sizeof(ExtendedSeqNumber);
   bytes += HeapBytes(impl.id) + HeapBytes(impl.producer_id);
   bytes += HeapBytes(impl.settings.rtp_parameters);
   bytes += impl.settings.streams.capacity() * sizeof(OutputStreamSettings);

@@ -38,6 +38,27 @@ Status CheckEncodings(const RtpParameters& parameters, const ConsumeOptions& opt
   return {};
 }
 
+/// What there is to choose from, as the consumer's own encoding says it (router-protocol §5.13).
+Status ReadLayers(const ConsumeOptions& options, ConsumerSettings* settings) {
+  const std::string& text = settings->rtp_parameters.encodings[0].scalability_mode;
+  const ScalabilityMode mode = ParseScalabilityMode(text);
+  settings->spatial_layers = mode.spatial_layers;
+  settings->temporal_layers = mode.temporal_layers;
+  const size_t encodings = options.consumable_rtp_encodings.size();
+  if (settings->type == RtpType::kSimulcast && mode.spatial_layers != encodings) {
+    return TypeError(fmt::format(
+        "rtpParameters.encodings[0].scalabilityMode \"{}\" has {} spatial layers: there are {} "
+        "consumableRtpEncodings, one for each",
+        text, mode.spatial_layers, encodings));
+  }
+  if (settings->type == RtpType::kSvc && mode.spatial_layers <= 1 && mode.temporal_layers <= 1) {
+    return TypeError(
+        "rtpParameters.encodings[0].scalabilityMode has one layer: consumableRtpEncodings[0] has "
+        "several");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options) {
@@ -58,6 +79,13 @@ Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options) 
                                  codec.mime_type, is_video ? "audio" : "video"));
   }
   settings.codec = CodecKindFromMimeType(codec.mime_type);
+  if (settings.type == RtpType::kSimulcast || settings.type == RtpType::kSvc) {
+    SLUICE_RETURN_IF_ERROR(ReadLayers(options, &settings));
+    if (!HasKeyFrames(settings.codec)) {
+      return TypeError(fmt::format("rtpParameters.codecs has {}, of which there are no layers",
+                                   codec.mime_type));
+    }
+  }
   for (const RtpCodecParameters& each : parameters.codecs) {
     if (IsMediaCodec(each)) settings.payload_types.set(each.payload_type);
   }

@@ -29,6 +29,9 @@ struct OutputStreamSettings {
 /// What the parameters of a consumer come down to; fixed for its life, but for the codec.
 struct ConsumerSettings {
   RtpType type = RtpType::kSimple;
+  // What a simulcast or SVC consumer has to choose from.
+  uint8_t spatial_layers = 1;
+  uint8_t temporal_layers = 1;
   RtpParameters rtp_parameters;         ///< checked and in canonical form
   CodecKind codec = CodecKind::kOther;  ///< of what is sent
   ExtensionIds extension_ids{};

@@ -1,5 +1,8 @@
 #include "worker/media/layer_forwarder.h"
 
+#include <utility>
+
+#include "worker/core/layers/layer_filter.h"
 #include "worker/media/pipe_forwarder.h"
 
 namespace sluice::worker {
@@ -9,6 +12,18 @@ namespace {
 using Action = ForwardDecision::Action;
 using Rewrite = ForwardDecision::Rewrite;
 
+ForwardDecision Forward(Rewrite rewrite) {
+  ForwardDecision decision;
+  decision.action = Action::kForward;
+  decision.rewrite = rewrite;
+  return decision;
+}
+ForwardDecision No(Action action) {
+  ForwardDecision decision;
+  decision.action = action;
+  return decision;
+}
+
 /// One encoding, all of it, from its first key frame on.
 class SimpleForwarder final : public LayerForwarder {
  public:
@@ -16,27 +31,142 @@ class SimpleForwarder final : public LayerForwarder {
 
   void SetTarget(const LayerTarget& /*target*/) override {}  // there is one encoding, whole or not
   ForwardDecision Decide(const RoutedPacket& packet) override {
-    if (started_) [[likely]] {
-      return {Action::kForward, packet.restarted ? Rewrite::kRenumber : Rewrite::kContinue, 0,
-              packet.marker};
-    }
-    if (needs_key_frame_ && !packet.frame.key) return {Action::kWait};
+    if (started_) [[likely]]
+      return Forward(packet.restarted ? Rewrite::kRenumber : Rewrite::kContinue);
+    if (needs_key_frame_ && !packet.frame.key) return No(Action::kWait);
     started_ = true;
-    return {Action::kForward, Rewrite::kStart, 0, packet.marker};
+    return Forward(Rewrite::kStart);
   }
-  void Restart() override { started_ = false; }
+  void Restart(Timestamp /*now*/) override { started_ = false; }
   void ChangeCodec(CodecKind codec) override {
     needs_key_frame_ = HasKeyFrames(codec);
     started_ = false;
   }
   bool awaits_key_frame() const override { return needs_key_frame_ && !started_; }
-  uint8_t awaited_encoding() const override { return 0; }
+  uint32_t KeyFramesWanted(Timestamp /*now*/) const override { return awaits_key_frame() ? 1 : 0; }
+  std::optional<Current> current() const override { return std::nullopt; }
   uint8_t current_encoding() const override { return 0; }
+  uint8_t needed_encoding() const override { return kAnyEncoding; }
+  bool IsReadable(const RoutedPacket& /*packet*/) const override { return true; }
+  size_t MemoryUsage() const override { return sizeof(*this); }
 
  private:
   bool needs_key_frame_;
   bool started_ = false;
 };
+
+/// One of several encodings at a time, and of it the layers that are wanted: simulcast, SVC. From
+/// one encoding to another it goes at a key frame; until that comes the old one goes on.
+class LayeredForwarder final : public LayerForwarder {
+ public:
+  void SetTarget(const LayerTarget& target) override {
+    if (target == target_) return;
+    target_ = target;
+    filter_.SetTarget(target.spatial, target.temporal);
+  }
+  ForwardDecision Decide(const RoutedPacket& packet) override;
+  void Restart(Timestamp now) override {
+    running_ = false;
+    waiting_since_ = now;
+  }
+  void ChangeCodec(CodecKind /*codec*/) override { running_ = false; }
+  bool awaits_key_frame() const override { return !running_; }
+  uint32_t KeyFramesWanted(Timestamp now) const override;
+  std::optional<Current> current() const override {
+    if (!running_) return std::nullopt;
+    return Current{encoding_, filter_.spatial(), filter_.temporal()};
+  }
+  uint8_t current_encoding() const override { return running_ ? encoding_ : target_.encoding; }
+  uint8_t needed_encoding() const override {
+    return running_ && encoding_ == target_.encoding ? encoding_ : kAnyEncoding;
+  }
+  bool IsReadable(const RoutedPacket& packet) const override {
+    const bool is_current = running_ && packet.encoding_index == encoding_;
+    return is_current ? filter_.IsReadable(packet) : packet.frame.readable;
+  }
+  size_t MemoryUsage() const override { return sizeof(*this); }
+
+ private:
+  bool Accepts(const RoutedPacket& key_frame) const;
+  ForwardDecision Begin(const RoutedPacket& packet, Rewrite rewrite);
+  ForwardDecision Continue(const RoutedPacket& packet);
+
+  LayerTarget target_;
+  LayerFilter filter_;
+  Timestamp waiting_since_;
+  uint8_t encoding_ = 0;  ///< being sent while running_
+  bool running_ = false;
+  /// How the first packet of the encoding that is taken goes out; kContinue: one has been.
+  Rewrite beginning_ = Rewrite::kContinue;
+};
+
+ForwardDecision LayeredForwarder::Decide(const RoutedPacket& packet) {
+  if (running_ && packet.encoding_index == encoding_) [[likely]] {
+    if (!packet.restarted) [[likely]]
+      return Continue(packet);
+    // The sender has begun anew: what its frames refer to is gone.
+    if (packet.frame.key) return Begin(packet, Rewrite::kRenumber);
+    Restart(packet.received_at);
+    return No(Action::kWait);
+  }
+  if (!packet.frame.key || !Accepts(packet)) return No(running_ ? Action::kDrop : Action::kWait);
+  return Begin(packet, running_ ? Rewrite::kSwitch : Rewrite::kStart);
+}
+
+/// A key frame of the target, or of an encoding on the way there. After a standstill that of any
+/// encoding below the target, so that there is a picture soon; in the end that of any.
+bool LayeredForwarder::Accepts(const RoutedPacket& key_frame) const {
+  const uint8_t encoding = key_frame.encoding_index;
+  const uint8_t target = target_.encoding;
+  if (!running_) {
+    return encoding <= target || key_frame.received_at - waiting_since_ >= kMaxWait;
+  }
+  if (encoding_ < target) return encoding > encoding_ && encoding <= target;
+  return encoding < encoding_ && encoding >= target;
+}
+
+ForwardDecision LayeredForwarder::Begin(const RoutedPacket& packet, Rewrite rewrite) {
+  encoding_ = packet.encoding_index;
+  running_ = true;
+  beginning_ = rewrite;
+  filter_.Reset();
+  return Continue(packet);
+}
+
+ForwardDecision LayeredForwarder::Continue(const RoutedPacket& packet) {
+  ForwardDecision decision;
+  switch (filter_.Decide(packet)) {
+    case LayerFilter::Verdict::kForward:
+      decision.action = Action::kForward;
+      break;
+    case LayerFilter::Verdict::kDrop:
+      decision.action = Action::kDrop;
+      break;
+    case LayerFilter::Verdict::kDropPicture:
+      decision.action = Action::kDropPicture;
+      break;
+    case LayerFilter::Verdict::kUnreadable:
+      decision.action = Action::kHold;
+      break;
+  }
+  if (beginning_ != Rewrite::kContinue) [[unlikely]] {
+    // A key picture may begin with a frame of a layer that this receiver does without.
+    if (decision.action != Action::kForward) return No(Action::kWait);
+    decision.rewrite = std::exchange(beginning_, Rewrite::kContinue);
+  }
+  decision.releases_held = packet.completes_others;
+  decision.layers.top = filter_.spatial();
+  decision.layers.active_targets = filter_.active_targets();
+  return decision;
+}
+
+uint32_t LayeredForwarder::KeyFramesWanted(Timestamp now) const {
+  constexpr uint32_t kAll = 0xffffffff;
+  if (!running_ && now - waiting_since_ >= kMaxWait) return kAll;
+  const uint32_t target = uint32_t{1} << (target_.encoding & 31);
+  if (!running_ || encoding_ != target_.encoding) return target;
+  return filter_.wants_key_frame() ? target : 0;
+}
 
 }  // namespace
 
@@ -46,13 +176,8 @@ Result<std::unique_ptr<LayerForwarder>> LayerForwarder::Create(RtpType type, Cod
     case RtpType::kSimple:
       return std::make_unique<SimpleForwarder>(codec);
     case RtpType::kSimulcast:
-      return UnsupportedError(
-          "consumableRtpEncodings has several encodings: simulcast consumers are not supported by "
-          "this version, consume a producer with one encoding");
     case RtpType::kSvc:
-      return UnsupportedError(
-          "consumableRtpEncodings[0].scalabilityMode has several spatial layers: SVC consumers are "
-          "not supported by this version, consume a producer without scalabilityMode");
+      return std::make_unique<LayeredForwarder>();
     case RtpType::kPipe:
       return std::make_unique<PipeForwarder>(codec, streams);
   }

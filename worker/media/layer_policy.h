@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "common/rtp_parameters.h"
 #include "common/status.h"
+#include "common/units.h"
 #include "worker/media/options.h"
 
 namespace sluice::worker {
@@ -19,34 +21,68 @@ struct LayerTarget {
   friend bool operator==(const LayerTarget&, const LayerTarget&) = default;
 };
 
-/// Decides what a consumer should get: its wishes (preferred layers, priority) go in, the target
-/// comes out. Bandwidth (the allocator's share) and which encodings of the producer live are to
-/// come in here, too, when there is more than one encoding to choose from. It never sees a packet;
-/// when and how the target is reached is the LayerForwarder's business.
+/// What a producer knows of one of its encodings.
+struct EncodingLife {
+  bool alive = false;  ///< media comes
+  /// When it came back; the start of time for one that has not been away.
+  Timestamp alive_since;
+  uint8_t spatial_layers = 1;  ///< the highest that comes, and one
+};
+
+/// Decides what a consumer should get: its wishes (preferred layers, priority) and which encodings
+/// of the producer live go in, the target comes out. The share of the bandwidth is to come in here,
+/// too. It never sees a packet; when and how the target is reached is the LayerForwarder's
+/// business.
 ///
-/// Owned by a Consumer. Today's only kind is the simple one: one encoding, all of it.
+/// Owned by a Consumer.
 class LayerPolicy {
  public:
   /// The application's order of consumers when there is too little for all: 1…255, more is more
   /// important.
   static constexpr uint8_t kDefaultPriority = 1;
+  /// How long an encoding that has come back must have been there before it is taken again, where a
+  /// lower one can be had.
+  static constexpr Duration kMinLife = Duration::Millis(2000);
+
+  /// Nothing to choose: one encoding, all of it.
+  LayerPolicy() = default;
+  /// Of a consumer of this type: what it can prefer. Simulcast: as many spatial layers as the
+  /// producer has encodings.
+  LayerPolicy(RtpType type, uint8_t spatial_layers, uint8_t temporal_layers);
 
   /// TypeError for 0.
   Status SetPriority(uint8_t priority);
   uint8_t priority() const { return priority_; }
-  /// The highest layers that the application wants; returns what was set. nullopt where there are
-  /// none to prefer: a single encoding.
+  /// The highest layers that the application wants, cut to what there is; no temporal layer: the
+  /// highest. Returns what was set; nullopt where there are none to prefer.
   std::optional<ConsumerLayers> SetPreferredLayers(const ConsumerLayers& layers);
+  std::optional<ConsumerLayers> preferred_layers() const;
 
+  /// Chooses the target anew, with one element for each encoding.
+  void Update(std::span<const EncodingLife> encodings, Timestamp now);
   const LayerTarget& target() const { return target_; }
+  /// The target in the terms of the application; nullopt while no encoding lives.
+  std::optional<ConsumerLayers> target_layers() const;
+  /// What is sent in the terms of the application.
+  ConsumerLayers LayersOf(uint8_t encoding, uint8_t spatial, uint8_t temporal) const;
+  /// When Update() may choose otherwise though nothing has changed.
+  std::optional<Timestamp> next_update() const { return next_update_; }
+  bool chooses() const { return type_ != RtpType::kSimple; }
 
  private:
-  LayerTarget target_;
+  RtpType type_ = RtpType::kSimple;
+  uint8_t spatial_layers_ = 1;
+  uint8_t temporal_layers_ = 1;
   uint8_t priority_ = kDefaultPriority;
+  uint8_t preferred_spatial_ = 0;
+  uint8_t preferred_temporal_ = 0;
+  bool any_alive_ = false;
+  LayerTarget target_;
+  std::optional<Timestamp> next_update_;
 };
 
 /// What type of consumer an application asks for: pipe if it says so, else by the encodings that
-/// can be consumed (one encoding with temporal layers only is simple).
+/// can be consumed. Audio is simple.
 RtpType ConsumerTypeOf(const ConsumeOptions& options);
 
 }  // namespace sluice::worker

@@ -128,6 +128,7 @@ struct DtlsParameters {
 struct ConsumerLayers {
   uint8_t spatial_layer = 0;
   std::optional<uint8_t> temporal_layer;
+  friend bool operator==(const ConsumerLayers&, const ConsumerLayers&) = default;
 };
 
 /// Packets with an SSRC that nobody has announced that are a producer's by their payload type

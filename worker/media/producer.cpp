@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 #include <utility>
 
 #include "common/log.h"
 #include "worker/core/ntp_at.h"
 #include "worker/core/prefetch.h"
 #include "worker/core/rtp/packet_ring.h"
+#include "worker/core/rtp/picture_group.h"
 #include "worker/core/rtp/sender_clock.h"
 #include "worker/media/consumer.h"
 #include "worker/media/extension_router.h"
@@ -37,7 +39,7 @@ constexpr Duration kScoreInterval = Duration::Seconds(1);
 
 }  // namespace
 
-struct Producer::Impl final : public ReceiveStreamEvents {
+struct Producer::Impl final : public ReceiveStreamEvents, public CaptureClock {
   /// What a payload type of the sender means here.
   struct PayloadEntry {
     static constexpr uint8_t kNoMedia = 0xff;
@@ -81,14 +83,21 @@ struct Producer::Impl final : public ReceiveStreamEvents {
         entry.media = static_cast<uint8_t>(i);
       }
     }
-    descriptor_readers.resize(rtp_parameters.encodings.size());
+    rtp_type = ProducerTypeOf(rtp_parameters, kind);
+    const size_t count = rtp_parameters.encodings.size();
+    descriptor_readers.resize(count);
+    picture_groups.resize(count);
+    lives.resize(count);
+    if (count > 1) encoding_packets.resize(count);
     auto clock = host.ClockOf(rtp_parameters.rtcp.cname);
     const auto key_frame_delay = Duration::Millis(options.key_frame_request_delay);
     for (size_t i = 0; i < rtp_parameters.encodings.size(); ++i) {
       streams.push_back(std::make_unique<ReceiveStream>(
           StreamParamsOf(rtp_parameters, i), kind, Ssrc(rtp_mapping.encodings[i].mapped_ssrc),
           key_frame_delay, clock, environment, *this));
+      if (rtp_type != RtpType::kSimple) streams.back()->WatchLife(rtp_type);
     }
+    UpdateLives();
   }
 
   // Receiving
@@ -110,6 +119,12 @@ struct Producer::Impl final : public ReceiveStreamEvents {
   const DependencyDescriptor* ReadDescriptor(size_t index, PacketRing& ring,
                                              const RoutedPacket& packet);
   void FanOut(Timestamp now);
+  void ReadOvertakers(size_t index, PacketRing& ring, RoutedPacket& first);
+  static void FollowLayers(PacketRing& ring, RoutedPacket& packet);
+  void CompleteInfo(size_t index, CodecKind codec, std::span<const uint8_t> payload,
+                    PayloadInfo* info);
+  ReceiveStream* StreamOf(const RtpPacket& packet, bool is_media, size_t* index) const;
+  void UpdateLives();
   void BeginTurn(Duration max_age);
   void UnpinRings();
   void ExpireRings(Timestamp now);
@@ -123,8 +138,15 @@ struct Producer::Impl final : public ReceiveStreamEvents {
   }
   void ChangeCodec(ReceiveStream& stream, const RtpPacket& packet, Timestamp now);
 
+  // CaptureClock
+  std::optional<int64_t> SenderTime(uint8_t encoding, RtpTimestamp timestamp) const override {
+    const ReceiveStream* stream = StreamAt(encoding);
+    return stream == nullptr ? std::nullopt : stream->SenderTime(timestamp);
+  }
+
   // ReceiveStreamEvents
   void OnStreamScore() override;
+  void OnStreamLayers() override;
   void OnStreamRequest(ProducerTraceType trace, Ssrc ssrc,
                        std::span<const uint8_t> compound) override;
 
@@ -150,6 +172,9 @@ struct Producer::Impl final : public ReceiveStreamEvents {
   ExtensionRouter extensions;
   std::vector<std::unique_ptr<ReceiveStream>> streams;         ///< one per encoding
   std::vector<DependencyDescriptorReader> descriptor_readers;  ///< likewise
+  std::vector<std::unique_ptr<PictureGroup>> picture_groups;   ///< likewise; VP9 only
+  std::vector<EncodingLife> lives;                             ///< likewise
+  RtpType rtp_type = RtpType::kSimple;
   bool paused;
   TraceMask traces = 0;
   std::optional<VideoOrientation> orientation;
@@ -162,6 +187,8 @@ struct Producer::Impl final : public ReceiveStreamEvents {
   /// What came in this turn, in the rings of the streams. These keep it until the next turn's first
   /// packet: encryption that was put off to the end of the turn still reads the buffers.
   std::vector<const RoutedPacket*> turn_packets;
+  /// The same by encoding, where there are several.
+  std::vector<std::vector<const RoutedPacket*>> encoding_packets;
   bool delivery_scheduled = false;
   uint64_t arrivals = 0;
   Counters counters;
@@ -183,21 +210,43 @@ Producer::ReceiveResult Producer::Impl::OnRtp(const PacketRef& buffer, RtpPacket
     if (stream.ssrc() == ssrc) return OnMedia(stream, i, buffer, packet, received_at);
     if (stream.rtx_ssrc() == ssrc) return OnRetransmission(stream, i, buffer, packet, received_at);
   }
-  // The transport matched it by MID or RID. One encoding: there is nothing to choose.
-  ReceiveStream& stream = *streams.front();
+  // The transport matched it by MID or RID.
   const bool is_media = payloads[packet.payload_type().value()].makes_stream();
+  size_t index = 0;
+  ReceiveStream* found = StreamOf(packet, is_media, &index);
+  if (found == nullptr) return ReceiveResult::kDiscarded;
+  ReceiveStream& stream = *found;
   const Ssrc old = is_media ? stream.ssrc() : stream.rtx_ssrc();
   bool replaced = false;
   if (!stream.LearnSsrc(packet, is_media)) {
-    replaced = streams.size() == 1 && stream.ReplaceSsrc(packet, is_media, received_at);
+    replaced = stream.ReplaceSsrc(packet, is_media, received_at);
     if (!replaced) return ReceiveResult::kDiscarded;
     host.OnSsrcReleased(producer, old);
   }
   SLUICE_DEBUG(kRtp, "producer {} learned ssrc {}", id, ssrc.value());
   host.OnSsrcLearned(producer, ssrc);
   if (replaced && is_media) EmitScore();  // it names the SSRC
-  if (stream.ssrc() == ssrc) return OnMedia(stream, 0, buffer, packet, received_at);
-  return OnRetransmission(stream, 0, buffer, packet, received_at);
+  if (stream.ssrc() == ssrc) return OnMedia(stream, index, buffer, packet, received_at);
+  return OnRetransmission(stream, index, buffer, packet, received_at);
+}
+
+/// The encoding that a packet with an unknown SSRC is of. With one there is nothing to choose; of
+/// several the RID names it, or that of what a retransmission repairs (RFC 8852 §3).
+ReceiveStream* Producer::Impl::StreamOf(const RtpPacket& packet, bool is_media,
+                                        size_t* index) const {
+  if (streams.size() == 1) return streams.front().get();
+  auto rid = extensions.Value(packet, RtpExtensionUri::kRtpStreamId);
+  if (rid.empty() && !is_media) {
+    rid = extensions.Value(packet, RtpExtensionUri::kRepairedRtpStreamId);
+  }
+  if (rid.empty()) return nullptr;
+  const std::string_view name(reinterpret_cast<const char*>(rid.data()), rid.size());
+  for (size_t i = 0; i < streams.size(); ++i) {
+    if (streams[i]->params().rid != name) continue;
+    *index = i;
+    return streams[i].get();
+  }
+  return nullptr;
 }
 
 Producer::ReceiveResult Producer::Impl::OnMedia(ReceiveStream& stream, size_t index,
@@ -265,8 +314,15 @@ void Producer::Impl::Process(ReceiveStream& stream, size_t index, const PacketRe
     info.key_frame = stream.parameter_sets().IsKeyFrame(info, packet.timestamp());
   }
 
+  CompleteInfo(index, codec, payload, &info);
+  PayloadInfo layered = info;
+  if (rtp_type != RtpType::kSimple && packet.extension_count() > 0) {
+    const auto bytes = extensions.Value(packet, RtpExtensionUri::kDependencyDescriptor);
+    descriptor_readers[index].PeekLayers(bytes, &layered.spatial_layer, &layered.temporal_layer);
+  }
+
   const bool first = !stream.tracked();
-  stream.Track(outcome, packet, repaired, info.key_frame, info.temporal_layer, received_at);
+  stream.Track(outcome, packet, repaired, layered, received_at);
   if (first) StartStream(stream, HasKeyFrames(codec), info.key_frame, received_at);
 
   if (kind == MediaKind::kVideo && packet.extension_count() > 0) ReadVideoOrientation(packet);
@@ -293,6 +349,7 @@ void Producer::Impl::Route(ReceiveStream& stream, size_t index, const PacketRef&
       stream.ring()->Add(outcome.sequence, payload.empty() ? PacketRef() : buffer, received_at);
   if (slot == nullptr) return;  // older than anything that the stream's tracker lets through
   turn_packets.push_back(slot);
+  if (!encoding_packets.empty()) encoding_packets[index].push_back(slot);
   RoutedPacket& routed = *slot;
   routed.arrival = ++arrivals;
   routed.payload = payload;
@@ -309,6 +366,74 @@ void Producer::Impl::Route(ReceiveStream& stream, size_t index, const PacketRef&
   if (routed.padding_only) return;
   extensions.Route(packet, stream.clock_offset(), &routed.extensions);
   routed.frame = FrameInfo::Of(info, routed.marker, ReadDescriptor(index, *stream.ring(), routed));
+  routed.frame.readable =
+      routed.frame.descriptor != nullptr || routed.extensions.dependency_descriptor.empty();
+  const bool begins =
+      routed.frame.descriptor != nullptr && routed.frame.descriptor->brings_structure;
+  if (begins) ReadOvertakers(index, *stream.ring(), routed);
+  if (routed.frame.descriptor == nullptr && rtp_type != RtpType::kSimple &&
+      payloads[packet.payload_type().value()].codec == CodecKind::kAv1) {
+    FollowLayers(*stream.ring(), routed);
+  }
+}
+
+/// Where only the first packet of a frame says its layers, those behind it get them from it.
+void Producer::Impl::FollowLayers(PacketRing& ring, RoutedPacket& packet) {
+  const auto at = [&](int64_t distance) {
+    return ring.FindToComplete(ExtendedSeqNumber(packet.sequence.value() + distance));
+  };
+  const auto follow = [](const RoutedPacket& from, RoutedPacket& to) {
+    to.frame.readable = from.frame.readable && from.timestamp == to.timestamp;
+    if (!to.frame.readable) return false;
+    to.frame.spatial_layer = from.frame.spatial_layer;
+    to.frame.temporal_layer = from.frame.temporal_layer;
+    return true;
+  };
+  if (packet.info.continues_layers) {
+    packet.frame.readable = false;
+    const RoutedPacket* before = at(-1);
+    if (before == nullptr || !follow(*before, packet)) return;
+  }
+  const RoutedPacket* before = &packet;
+  for (int64_t distance = 1;; ++distance) {
+    RoutedPacket* next = at(distance);
+    if (next == nullptr || next->frame.readable || !follow(*before, *next)) return;
+    packet.completes_others = true;
+    before = next;
+  }
+}
+
+/// Packets of a key frame that overtook the one with the structure could not be read before it.
+void Producer::Impl::ReadOvertakers(size_t index, PacketRing& ring, RoutedPacket& first) {
+  constexpr int64_t kMaxOvertakers = 30;  // reordering within a frame or two
+  for (int64_t ahead = 1; ahead < kMaxOvertakers; ++ahead) {
+    RoutedPacket* packet = ring.FindToComplete(ExtendedSeqNumber(first.sequence.value() + ahead));
+    if (packet == nullptr || packet->frame.descriptor != nullptr) continue;
+    if (packet->extensions.dependency_descriptor.empty()) continue;
+    packet->frame =
+        FrameInfo::Of(packet->info, packet->marker, ReadDescriptor(index, ring, *packet));
+    first.completes_others |= packet->frame.descriptor != nullptr;
+  }
+}
+
+/// Adds to what the payload says what follows from the stream.
+void Producer::Impl::CompleteInfo(size_t index, CodecKind codec, std::span<const uint8_t> payload,
+                                  PayloadInfo* info) {
+  if (codec == CodecKind::kVp9) {
+    auto& group = picture_groups[index];
+    if (info->has_structure) {
+      if (group == nullptr) group = std::make_unique<PictureGroup>();
+      group->OnStructure(payload, *info);
+    }
+    if (group != nullptr) group->Complete(info);
+    return;
+  }
+  const uint8_t layers = streams[index]->params().temporal_layers;
+  if (codec == CodecKind::kH264 && layers > 1 && info->discardable) {
+    // The payload has no layers, but nothing refers to frames of the highest (ITU-T H.264 §7.4.1).
+    info->temporal_layer = static_cast<uint8_t>(layers - 1);
+    info->layer_sync = true;
+  }
 }
 
 const DependencyDescriptor* Producer::Impl::ReadDescriptor(size_t index, PacketRing& ring,
@@ -380,12 +505,18 @@ void Producer::Impl::FanOut(Timestamp now) {
       const size_t behind = (step + 1) * kPrefetchStride;
       if (i >= behind && i - behind < active.size()) active[i - behind]->PrefetchStep(step);
     }
-    if (i >= kLead && i - kLead < active.size()) active[i - kLead]->OnPackets(turn_packets, now);
+    if (i < kLead || i - kLead >= active.size()) continue;
+    Consumer& consumer = *active[i - kLead];
+    const uint8_t needed =
+        encoding_packets.empty() ? Consumer::kAnyEncoding : consumer.needed_encoding();
+    consumer.OnPackets(needed < encoding_packets.size() ? encoding_packets[needed] : turn_packets,
+                       now);
   }
 }
 
 void Producer::Impl::StartStream(ReceiveStream& stream, bool key_frame_codec, bool key_frame,
                                  Timestamp now) {
+  UpdateLives();
   EmitScore();
   TellConsumersOfScore();
   if (key_frame_codec && !key_frame) stream.RequestKeyFrameUrgently(now);
@@ -405,7 +536,17 @@ void Producer::Impl::ChangeCodec(ReceiveStream& stream, const RtpPacket& packet,
 // ---- Events
 // --------------------------------------------------------------------------------------
 
+void Producer::Impl::UpdateLives() {
+  for (size_t i = 0; i < streams.size(); ++i) lives[i] = streams[i]->life();
+}
+
+void Producer::Impl::OnStreamLayers() {
+  UpdateLives();
+  for (size_t i = 0; i < consumers.size(); ++i) consumers[i]->OnProducerLayers();
+}
+
 void Producer::Impl::OnStreamScore() {
+  UpdateLives();
   if (score_timer->armed()) return;
   const Timestamp now = environment.Now();
   const Duration passed = now - score_told_at;
@@ -498,9 +639,7 @@ Producer::Counters Producer::counters() const {
 }
 const std::string& Producer::id() const { return impl_->id; }
 MediaKind Producer::kind() const { return impl_->kind; }
-// One encoding with several temporal layers is SVC to the protocol's reference; here all its layers
-// are forwarded as they come until layers can be dropped, and saying SVC would promise that.
-RtpType Producer::type() const { return RtpType::kSimple; }
+RtpType Producer::type() const { return impl_->rtp_type; }
 bool Producer::paused() const { return impl_->paused; }
 const RtpParameters& Producer::rtp_parameters() const { return impl_->rtp_parameters; }
 const RtpMapping& Producer::rtp_mapping() const { return impl_->rtp_mapping; }
@@ -515,6 +654,7 @@ void Producer::DeliverTurn(Timestamp now) {
   impl_->delivery_scheduled = false;
   if (!impl_->paused) impl_->FanOut(now);
   impl_->turn_packets.clear();
+  for (auto& packets : impl_->encoding_packets) packets.clear();
 }
 
 void Producer::OnSenderReport(const rtcp::SenderInfo& report, Timestamp now) {
@@ -657,6 +797,10 @@ std::vector<uint8_t> Producer::encoding_scores() const {
   for (const auto& stream : impl_->streams) scores.push_back(stream->score());
   return scores;
 }
+
+std::span<const EncodingLife> Producer::encoding_lives() const { return impl_->lives; }
+
+const CaptureClock& Producer::capture_clock() const { return *impl_; }
 
 DataRate Producer::encoding_bitrate(uint8_t encoding_index, Timestamp now) const {
   ReceiveStream* stream = impl_->StreamAt(encoding_index);

@@ -10,9 +10,11 @@
 #include "common/status.h"
 #include "worker/core/environment.h"
 #include "worker/core/packet_buffer.h"
+#include "worker/core/rtp/capture_clock.h"
 #include "worker/core/rtp/routed_packet.h"
 #include "worker/media/engine_events.h"
 #include "worker/media/indexed_list.h"
+#include "worker/media/layer_policy.h"
 #include "worker/media/options.h"
 #include "worker/media/reports.h"
 #include "worker/wire/rtcp.h"
@@ -145,6 +147,10 @@ class Producer {
   /// 0…10; 0 for an encoding never seen.
   uint8_t encoding_score(uint8_t encoding_index) const;
   std::vector<uint8_t> encoding_scores() const;
+  /// One element for each encoding.
+  std::span<const EncodingLife> encoding_lives() const;
+  /// Of its sender. Lives as long as the producer.
+  const CaptureClock& capture_clock() const;
   DataRate encoding_bitrate(uint8_t encoding_index, Timestamp now) const;
   /// When the sample with this RTP timestamp was captured, on OUR NTP time line: from the sender's
   /// last report, its clock's offset and the codec's clock rate. nullopt before a report has come

@@ -5,10 +5,13 @@
 #include <string>
 
 #include "worker/media/rtp_parameters_check.h"
+#include "worker/wire/payload_descriptor.h"
 
 namespace sluice::worker {
 namespace {
 
+/// A browser sends three; the bits of masks over encodings are 32.
+constexpr size_t kMaxEncodings = 8;
 constexpr uint8_t kMaxPayloadType = 127;  // RFC 3550 §5.1: 7 bits
 
 /// `by_payload_type`: packets without a name are found too.
@@ -61,18 +64,23 @@ Status CheckEncodings(const RtpParameters& parameters, MediaKind kind, bool by_p
   return {};
 }
 
-Status CheckSupported(const RtpParameters& parameters) {
-  if (parameters.encodings.size() > 1) {
-    return UnsupportedError(fmt::format(
-        "rtpParameters.encodings has {} entries: simulcast is not supported yet, send one encoding",
-        parameters.encodings.size()));
+Status CheckLayers(const RtpParameters& parameters, MediaKind kind) {
+  const size_t encodings = parameters.encodings.size();
+  if (kind == MediaKind::kAudio && encodings > 1) {
+    return TypeError(
+        fmt::format("rtpParameters.encodings has {} entries: audio has no simulcast, one is needed",
+                    encodings));
   }
-  const std::string& mode = parameters.encodings.front().scalability_mode;
-  if (ParseScalabilityMode(mode).spatial_layers > 1) {
-    return UnsupportedError(
-        fmt::format("rtpParameters.encodings[0].scalabilityMode \"{}\" has several spatial layers: "
-                    "SVC is not supported yet, use L1T1, L1T2 or L1T3",
-                    mode));
+  if (encodings > kMaxEncodings) {
+    return TypeError(fmt::format("rtpParameters.encodings has {} entries: at most {} are taken",
+                                 encodings, kMaxEncodings));
+  }
+  if (ProducerTypeOf(parameters, kind) == RtpType::kSimple) return {};
+  for (size_t i = 0; i < encodings; ++i) {
+    const std::string& mime_type = CodecOf(parameters, parameters.encodings[i])->mime_type;
+    if (HasKeyFrames(CodecKindFromMimeType(mime_type))) continue;
+    return TypeError(fmt::format(
+        "rtpParameters.encodings[{}] has codec {}, of which there are no layers", i, mime_type));
   }
   return {};
 }
@@ -85,7 +93,14 @@ Status CheckProduceOptions(const ProduceOptions& options, RtpParameters* paramet
       CheckMapping(options.rtp_mapping, *parameters, options.route_by_payload_type.media));
   SLUICE_RETURN_IF_ERROR(
       CheckEncodings(*parameters, options.kind, options.route_by_payload_type.media));
-  return CheckSupported(*parameters);
+  return CheckLayers(*parameters, options.kind);
+}
+
+RtpType ProducerTypeOf(const RtpParameters& parameters, MediaKind kind) {
+  if (kind == MediaKind::kAudio) return RtpType::kSimple;
+  if (parameters.encodings.size() > 1) return RtpType::kSimulcast;
+  const ScalabilityMode mode = ParseScalabilityMode(parameters.encodings.front().scalability_mode);
+  return mode.spatial_layers > 1 || mode.temporal_layers > 1 ? RtpType::kSvc : RtpType::kSimple;
 }
 
 }  // namespace sluice::worker

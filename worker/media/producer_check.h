@@ -7,7 +7,10 @@ namespace sluice::worker {
 
 /// Checks what a producer is asked to be (router-protocol §5.9, §5.10); `parameters`, a copy of
 /// those in `options`, is brought to canonical form. TypeErrors name the field.
-/// UnsupportedError: several encodings (simulcast) or spatial layers (SVC).
 Status CheckProduceOptions(const ProduceOptions& options, RtpParameters* parameters);
+
+/// What a producer with these parameters is: several encodings are simulcast, one with several
+/// layers is SVC. Audio is simple.
+RtpType ProducerTypeOf(const RtpParameters& parameters, MediaKind kind);
 
 }  // namespace sluice::worker

@@ -34,8 +34,10 @@ ReceiveStream::ReceiveStream(const RtpStreamParams& params, MediaKind kind, Ssrc
       key_frame_requester_(environment, key_frame_delay, *this),
       rate_(params.use_dtx ? kDtxRateWindow : kRateWindow),
       last_media_at_(environment.Now()) {
-  if (params_.temporal_layers > 1) {
-    layer_rates_.assign(std::min<size_t>(params_.temporal_layers, kMaxTemporalLayers),
+  params_.spatial_layers = std::min<uint8_t>(params_.spatial_layers, kMaxSpatialLayers);
+  params_.temporal_layers = std::min<uint8_t>(params_.temporal_layers, kMaxTemporalLayers);
+  if (params_.temporal_layers > 1 || params_.spatial_layers > 1) {
+    layer_rates_.assign(size_t{params_.spatial_layers} * params_.temporal_layers,
                         RateWindow(kRateWindow));
   }
 }
@@ -142,12 +144,16 @@ std::optional<ReceiveStream::Repaired> ReceiveStream::OnRetransmission(RtpPacket
 }
 
 void ReceiveStream::Track(const SequenceTracker::Outcome& outcome, const RtpPacket& packet,
-                          bool repaired, bool key_frame, uint8_t temporal_layer, Timestamp now) {
+                          bool repaired, const PayloadInfo& info, Timestamp now) {
+  const bool key_frame = info.key_frame;
   tracked_ = true;
   if (outcome.verdict == SequenceTracker::Verdict::kNewest) newest_timestamp_ = packet.timestamp();
   rate_.Add(packet.size(), now);
-  if (!layer_rates_.empty()) {
-    layer_rates_[std::min<size_t>(temporal_layer, layer_rates_.size() - 1)].Add(packet.size(), now);
+  if (!packet.payload().empty()) {
+    if (life_timer_ != nullptr) OnAlive(packet, now);
+    if (!layer_rates_.empty() || watches_layers_) {
+      CountLayers(info.spatial_layer, info.temporal_layer, packet.size(), now);
+    }
   }
   if (key_frame) {
     key_frame_in_run_ = true;
@@ -165,6 +171,79 @@ void ReceiveStream::Track(const SequenceTracker::Outcome& outcome, const RtpPack
   }
   if (outcome.verdict == SequenceTracker::Verdict::kNewest) SendNacks(now);
   if (nack_.TakeKeyFrameNeed()) RequestKeyFrame(now);
+}
+
+void ReceiveStream::WatchLife(RtpType type) {
+  watches_stream_ = type == RtpType::kSimulcast;
+  watches_layers_ = type == RtpType::kSvc && params_.spatial_layers > 1;
+  if (!watches_stream_ && !watches_layers_) return;
+  living_layers_ = params_.spatial_layers;
+  life_timer_ = environment_.CreateTimer([this](Timestamp now) { CheckLife(now); });
+}
+
+EncodingLife ReceiveStream::life() const {
+  return {started() && alive_, alive_since_, living_layers_};
+}
+
+void ReceiveStream::CountLayers(uint8_t spatial, uint8_t temporal, size_t size, Timestamp now) {
+  spatial = std::min(spatial, static_cast<uint8_t>(params_.spatial_layers - 1));
+  temporal = std::min(temporal, static_cast<uint8_t>(params_.temporal_layers - 1));
+  if (!layer_rates_.empty()) {
+    layer_rates_[size_t{spatial} * params_.temporal_layers + temporal].Add(size, now);
+  }
+  if (!watches_layers_) return;
+  layer_seen_at_[spatial] = now;
+  if (spatial < living_layers_) return;
+  living_layers_ = static_cast<uint8_t>(spatial + 1);
+  events_.OnStreamLayers();
+}
+
+void ReceiveStream::OnAlive(const RtpPacket& packet, Timestamp now) {
+  if (packet.timestamp() != last_frame_ || last_frame_at_ == Timestamp()) {
+    const bool first = last_frame_at_ == Timestamp();
+    const Duration since = first ? Duration::Zero() : now - last_frame_at_;
+    const Duration interval = std::min(since, Duration::Micros(kMaxSilence.us() / 3));
+    if (frames_ < kFewFrames) ++frames_;
+    // Slow pictures count at once, and a few quick ones do not make them forgotten.
+    frame_interval_ = std::max(
+        interval,
+        Duration::Micros(frame_interval_.us() - (frame_interval_.us() - interval.us()) / 8));
+    last_frame_ = packet.timestamp();
+  }
+  last_frame_at_ = now;
+  if (!life_timer_->armed()) life_timer_->Start(MaxSilence());
+  if (alive_) return;
+  alive_ = true;
+  alive_since_ = now;
+  score_.Reset();
+  events_.OnStreamScore();
+}
+
+Duration ReceiveStream::MaxSilence() const {
+  const Duration least = params_.use_dtx ? kDtxSilence : kMinSilence;
+  const Duration interval =
+      frames_ < kFewFrames ? std::max(frame_interval_, kFirstInterval) : frame_interval_;
+  return std::clamp(Duration::Micros(interval.us() * 3), least, kMaxSilence);
+}
+
+void ReceiveStream::CheckLife(Timestamp now) {
+  const Duration most = MaxSilence();
+  const Timestamp due = last_frame_at_ + most;
+  if (watches_stream_ && alive_ && now >= due) {
+    alive_ = false;  // the timer starts with the next packet
+    events_.OnStreamScore();
+    return;
+  }
+  uint8_t living = living_layers_;
+  if (watches_layers_) {
+    while (living > 1 && now - layer_seen_at_[living - 1] >= most) --living;
+  }
+  // Not moved for every packet: it looks, and starts again.
+  const Duration next = watches_layers_ ? kMinSilence : due - now;
+  if (now < due || watches_layers_) life_timer_->Start(std::max(next, Duration::Millis(10)));
+  if (living == living_layers_) return;
+  living_layers_ = living;
+  events_.OnStreamLayers();
 }
 
 void ReceiveStream::SendNacks(Timestamp now) {
@@ -296,6 +375,14 @@ std::optional<NtpTime> ReceiveStream::CaptureTime(RtpTimestamp timestamp) const 
   return NtpTime::FromMicros(capture_us);
 }
 
+std::optional<int64_t> ReceiveStream::SenderTime(RtpTimestamp timestamp) const {
+  if (!last_report_) return std::nullopt;
+  const auto units = static_cast<int32_t>(timestamp.value() - last_report_->rtp_timestamp.value());
+  const int64_t since_us = int64_t{units} * 1'000'000 / params_.clock_rate;
+  if (std::llabs(since_us) > kMaxExtrapolation.us()) return std::nullopt;
+  return last_report_->ntp.ToMicros() + since_us;
+}
+
 RtpStreamDump ReceiveStream::Dump() const {
   RtpStreamDump dump;
   dump.params = params_;
@@ -358,12 +445,17 @@ RtpStreamStats ReceiveStream::Stats(Timestamp now) {
 
 std::vector<std::pair<std::string, uint64_t>> ReceiveStream::BitrateByLayer(Timestamp now) {
   std::vector<std::pair<std::string, uint64_t>> layers;
-  uint64_t sum = 0;
-  for (size_t i = 0; i < layer_rates_.size(); ++i) {
-    const auto own = static_cast<uint64_t>(layer_rates_[i].Rate(now).bps());
-    sum += own;
-    // Cumulative, but a layer that is silent itself shows 0 (docs/protocols/rtp-rtcp.md §6).
-    layers.emplace_back(fmt::format("0.{}", i), own == 0 ? 0 : sum);
+  uint64_t below = 0;  // all of the lower spatial layers
+  for (size_t spatial = 0; !layer_rates_.empty() && spatial < params_.spatial_layers; ++spatial) {
+    uint64_t sum = below;
+    for (size_t temporal = 0; temporal < params_.temporal_layers; ++temporal) {
+      const size_t at = spatial * params_.temporal_layers + temporal;
+      const auto own = static_cast<uint64_t>(layer_rates_[at].Rate(now).bps());
+      sum += own;
+      // Cumulative, but a layer that is silent itself shows 0 (docs/protocols/rtp-rtcp.md §6).
+      layers.emplace_back(fmt::format("{}.{}", spatial, temporal), own == 0 ? 0 : sum);
+    }
+    below = sum;
   }
   return layers;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -20,6 +21,7 @@
 #include "worker/core/rtp/receive_statistics.h"
 #include "worker/core/rtp/score_history.h"
 #include "worker/core/rtp/sender_clock.h"
+#include "worker/media/layer_policy.h"
 #include "worker/media/options.h"
 #include "worker/media/reports.h"
 #include "worker/wire/rtcp.h"
@@ -35,7 +37,10 @@ class ReceiveStream;
 class ReceiveStreamEvents {
  public:
   virtual ~ReceiveStreamEvents() = default;
+  /// Also when it has stopped, or come back.
   virtual void OnStreamScore() = 0;
+  /// A spatial layer has stopped, or come back.
+  virtual void OnStreamLayers() = 0;
   /// `compound` has to go to the sender; it carries one message of this kind (kNack, kPli, kFir).
   virtual void OnStreamRequest(ProducerTraceType kind, Ssrc ssrc,
                                std::span<const uint8_t> compound) = 0;
@@ -58,8 +63,17 @@ class ReceiveStream final : private KeyFrameRequestSink {
   static constexpr Duration kSsrcSilence = Duration::Millis(500);
   /// A report that places a packet further from its arrival than that is of another clock.
   static constexpr Duration kMaxReportMismatch = Duration::Seconds(1);
-  /// Temporal layers with a bitrate of their own: three bits in VP9, two in VP8.
+  /// Layers with a bitrate of their own: three bits in VP9, two in VP8.
   static constexpr size_t kMaxTemporalLayers = 8;
+  static constexpr size_t kMaxSpatialLayers = 8;
+  /// An encoding, or a layer of one, that is silent for so long has stopped (docs/protocols/
+  /// layers.md §5): at least this, and three of its own frame intervals.
+  static constexpr Duration kMinSilence = Duration::Millis(1500);
+  static constexpr Duration kDtxSilence = Duration::Millis(5000);
+  static constexpr Duration kMaxSilence = Duration::Millis(12'000);
+  /// Assumed of a stream of which few frames are known.
+  static constexpr Duration kFirstInterval = Duration::Millis(2000);
+  static constexpr int kFewFrames = 3;
 
   /// `params.ssrc` 0: learned from the first packet.
   ReceiveStream(const RtpStreamParams& params, MediaKind kind, Ssrc mapped_ssrc,
@@ -77,7 +91,10 @@ class ReceiveStream final : private KeyFrameRequestSink {
   const RtpStreamParams& params() const { return params_; }
   /// RoutedPacket::codec_epoch.
   uint8_t codec_epoch() const { return codec_epoch_; }
-  uint8_t score() const { return started() ? score_.score() : 0; }
+  uint8_t score() const { return started() && alive_ ? score_.score() : 0; }
+  /// From now on it is noticed when the stream stops (simulcast), or its layers do (SVC).
+  void WatchLife(RtpType type);
+  EncodingLife life() const;
   /// Decides which packets of H264 and H265 begin a key frame.
   ParameterSetWatch& parameter_sets() { return parameter_sets_; }
   /// Null before the first packet.
@@ -118,7 +135,7 @@ class ReceiveStream final : private KeyFrameRequestSink {
   std::optional<Repaired> OnRetransmission(RtpPacket& packet, Timestamp received_at);
   /// Step two for either, once the payload has been read: holes, requests, rates.
   void Track(const SequenceTracker::Outcome& outcome, const RtpPacket& packet, bool repaired,
-             bool key_frame, uint8_t temporal_layer, Timestamp now);
+             const PayloadInfo& info, Timestamp now);
 
   void OnSenderReport(const rtcp::SenderInfo& report, Timestamp now);
   void OnRoundTrip(Duration round_trip);
@@ -138,6 +155,8 @@ class ReceiveStream final : private KeyFrameRequestSink {
   /// Our clock minus the sender's.
   std::optional<Duration> clock_offset() const;
   std::optional<NtpTime> CaptureTime(RtpTimestamp timestamp) const;
+  /// The same on the sender's clock, microseconds.
+  std::optional<int64_t> SenderTime(RtpTimestamp timestamp) const;
 
   /// Adds what this stream has counted.
   void AddTo(ReceiveTotals* totals) const;
@@ -152,6 +171,10 @@ class ReceiveStream final : private KeyFrameRequestSink {
   void ArmNackTimer(Timestamp now);
   void AddScoreSample();
   std::vector<std::pair<std::string, uint64_t>> BitrateByLayer(Timestamp now);
+  void CountLayers(uint8_t spatial, uint8_t temporal, size_t size, Timestamp now);
+  void OnAlive(const RtpPacket& packet, Timestamp now);
+  Duration MaxSilence() const;
+  void CheckLife(Timestamp now);
 
   RtpStreamParams params_;
   const MediaKind kind_;
@@ -171,7 +194,21 @@ class ReceiveStream final : private KeyFrameRequestSink {
   ScoreHistory score_;
   std::unique_ptr<PacketRing> ring_;
   RateWindow rate_;
-  std::vector<RateWindow> layer_rates_;  ///< by temporal layer, when there are several
+  /// By spatial layer, then temporal; empty with one layer.
+  std::vector<RateWindow> layer_rates_;
+
+  // What stops and comes back.
+  std::unique_ptr<Timer> life_timer_;  ///< null: nobody asks
+  bool watches_stream_ = false;
+  bool watches_layers_ = false;
+  bool alive_ = true;
+  Timestamp alive_since_;    ///< when it came back
+  Timestamp last_frame_at_;  ///< of media
+  RtpTimestamp last_frame_;
+  int frames_ = 0;           ///< until they are no longer few
+  Duration frame_interval_;  ///< longest of the last few
+  std::array<Timestamp, kMaxSpatialLayers> layer_seen_at_{};
+  uint8_t living_layers_ = 1;
 
   struct LastReport {
     NtpTime ntp;

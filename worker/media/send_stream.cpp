@@ -1,5 +1,6 @@
 #include "worker/media/send_stream.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "worker/wire/payload_descriptor.h"
@@ -13,24 +14,25 @@ constexpr size_t kOriginalSequence = 2;  // bytes before the payload of an RTX p
 constexpr uint8_t kPaddingBit = 0x20;    // RFC 3550 §5.1, in the first byte
 /// A packet of padding: its last byte says how many there are.
 constexpr uint8_t kPadding[] = {1};
-constexpr uint16_t kShortPictureIdMask = 0x7f;
-constexpr uint16_t kLongPictureIdMask = 0x7fff;
 
-void PatchVp8(std::span<uint8_t> payload, const PayloadInfo& info, const RewriteOffsets& offsets) {
-  const uint16_t mask = info.picture_id_long ? kLongPictureIdMask : kShortPictureIdMask;
-  const auto picture_id =
-      static_cast<uint16_t>((info.picture_id.value_or(0) + offsets.picture_id) & mask);
-  const auto tl0 =
+void Patch(std::span<uint8_t> payload, const PayloadInfo& info, const RewriteOffsets& offsets) {
+  ContinuityFields fields;
+  fields.picture_id = static_cast<uint16_t>(info.picture_id.value_or(0) + offsets.picture_id);
+  fields.tl0_picture_index =
       static_cast<uint8_t>(info.tl0_picture_index.value_or(0) + offsets.tl0_picture_index);
-  RewriteVp8(payload, info, picture_id, tl0);
+  fields.key_index = static_cast<uint8_t>(info.key_index.value_or(0) + offsets.key_index);
+  RewriteContinuity(payload, info, fields);
 }
+
+bool HasPictureIds(CodecKind codec) { return codec == CodecKind::kVp8 || codec == CodecKind::kVp9; }
 
 }  // namespace
 
 SendStream::SendStream(const ConsumerSettings& settings, const OutputStreamSettings& stream,
                        SeqNumber first_own, SeqNumber first_rtx, RtpEgress& egress)
     : egress_(egress),
-      patches_vp8_(settings.codec == CodecKind::kVp8),
+      patches_payload_(HasPictureIds(settings.codec)),
+      renumbers_pictures_(settings.codec == CodecKind::kVp8),
       has_key_frames_(HasKeyFrames(settings.codec)),
       uses_rtx_(stream.uses_rtx),
       packet_kind_(stream.params.mime_type.starts_with("audio/") ? PacketKind::kAudio
@@ -55,23 +57,27 @@ void SendStream::EndTurn(Timestamp now) {
   turn_payload_bytes_ = 0;
 }
 
-void SendStream::Start(const RoutedPacket& packet) {
+void SendStream::Start(const RoutedPacket& packet, bool after_break) {
   // A number left out tells the receiver that the frame it holds will not be completed.
-  const bool leave_gap = has_key_frames_ && continuity_.sent_any() && !continuity_.last_marker();
-  rewriter_.Start(packet.sequence, continuity_.OffsetsFor(packet), leave_gap);
+  const bool leave_gap =
+      after_break && has_key_frames_ && continuity_.sent_any() && !continuity_.last_marker();
+  rewriter_.Start(packet.sequence, continuity_.Begin(packet, capture_clock_), leave_gap);
 }
 
 void SendStream::Renumber(const RoutedPacket& packet) {
-  rewriter_.Start(packet.sequence, continuity_.OffsetsFor(packet), false);
+  rewriter_.Start(packet.sequence, continuity_.Begin(packet, capture_clock_), false);
 }
 
 void SendStream::Stop() {
   rewriter_.ClearHistory();
+  padded_.clear();
+  oldest_padded_ = 0;
   guard_.Clear();
 }
 
 void SendStream::ChangeCodec(CodecKind codec, const RtpStreamParams& params) {
-  patches_vp8_ = codec == CodecKind::kVp8;
+  patches_payload_ = HasPictureIds(codec);
+  renumbers_pictures_ = codec == CodecKind::kVp8;
   has_key_frames_ = HasKeyFrames(codec);
   payload_type_ = PayloadType(params.payload_type);
   rtx_payload_type_ = PayloadType(params.rtx_payload_type.value_or(0));
@@ -79,14 +85,50 @@ void SendStream::ChangeCodec(CodecKind codec, const RtpStreamParams& params) {
   rewriter_.ClearHistory();
 }
 
-SendStream::Outcome SendStream::Send(const RoutedPacket& packet, bool marker) {
+/// What changes with this packet and those behind it: highest layer, active targets, time.
+void SendStream::ApplyChanges(const RoutedPacket& packet, const Layers& layers) {
+  if (!rewriter_.IsAhead(packet.sequence)) return;
+  const RewriteOffsets& before = rewriter_.offsets();
+  if (before.top_layer == layers.top && continuity_.aligned() &&
+      before.descriptor.active_targets == layers.active_targets) [[likely]] {
+    return;
+  }
+  RewriteOffsets offsets = before;
+  offsets.top_layer = layers.top;
+  offsets.descriptor.active_targets = layers.active_targets;
+  if (!continuity_.aligned() && continuity_.BeginsPicture(packet)) {
+    const auto corrected = continuity_.Correction(packet, offsets.timestamp, capture_clock_);
+    if (corrected) offsets.timestamp = *corrected;
+  }
+  if (offsets != rewriter_.offsets()) rewriter_.ChangeOffsets(packet.sequence, offsets);
+}
+
+std::span<const uint8_t> SendStream::RewrittenDescriptor(const RoutedPacket& packet,
+                                                         const RewriteOffsets& offsets,
+                                                         DescriptorRoom* room) {
+  const auto own = packet.extensions.dependency_descriptor;
+  const DependencyDescriptor* descriptor = packet.frame.descriptor;
+  if (descriptor == nullptr) return {};  // not understood: its numbers would be wrong
+  DescriptorRewrite rewrite = offsets.descriptor;
+  if (!descriptor->start_of_frame) rewrite.active_targets = 0;  // said once a frame
+  const size_t size = RewriteDescriptor(own, *descriptor, rewrite, *room);
+  return std::span<const uint8_t>(*room).first(size);
+}
+
+SendStream::Outcome SendStream::Send(const RoutedPacket& packet, const Layers& layers) {
+  if (layers.top != RewriteOffsets::kNoLayer || !continuity_.aligned()) {
+    ApplyChanges(packet, layers);
+  }
   const SequenceRewriter::Mapped mapped = rewriter_.Map(packet.sequence);
   if (!mapped) return Outcome::kTooLate;
   const RewriteOffsets& offsets = mapped.interval->offsets;
-  if (mapped.newest) continuity_.OnSent(packet, offsets);
+  const bool marker = MarkerOf(packet, offsets);
+  if (mapped.newest) continuity_.OnSent(packet, offsets, marker);
   const uint8_t* payload = packet.payload.data();
   const size_t payload_size = packet.payload.size();
-  uint8_t* slot = egress_.BeginRtp(writer_.MaxSize(packet.extensions) + payload_size);
+  DescriptorRoom room;
+  const auto descriptor = DescriptorOf(packet, offsets, &room);
+  uint8_t* slot = egress_.BeginRtp(writer_.MaxSize(descriptor) + payload_size);
   if (slot == nullptr) return Outcome::kRefused;
 
   RtpHeaderWriter::Fields fields;
@@ -94,14 +136,14 @@ SendStream::Outcome SendStream::Send(const RoutedPacket& packet, bool marker) {
   fields.marker = marker;
   fields.sequence = SeqNumber(static_cast<uint16_t>(mapped.own));
   fields.timestamp = RtpTimestamp(packet.timestamp.value() + offsets.timestamp);
-  const RtpHeaderStamps stamps = Write(slot, packet, writer_, fields);
+  const RtpHeaderStamps stamps = Write(slot, packet, writer_, descriptor, fields);
   last_sent_.ssrc = ssrc_;
   const size_t header_size = last_sent_.header_size;
 
   if (NeedsPatch(packet, offsets)) {
     uint8_t* copy = slot + header_size;
     std::memcpy(copy, payload, payload_size);
-    PatchVp8({copy, payload_size}, packet.info, offsets);
+    Patch({copy, payload_size}, packet.info, offsets);
     payload = copy;
   }
   OutgoingRtp out;
@@ -121,7 +163,8 @@ SendStream::Outcome SendStream::Send(const RoutedPacket& packet, bool marker) {
 void SendStream::SendPadding(const RoutedPacket& packet) {
   const SequenceRewriter::Mapped mapped = rewriter_.Map(packet.sequence);
   if (!mapped) return;  // from before the start of the source
-  uint8_t* slot = egress_.BeginRtp(writer_.MaxSize(packet.extensions) + sizeof(kPadding));
+  // Nothing of a frame's descriptor: the receiver does not get that frame.
+  uint8_t* slot = egress_.BeginRtp(writer_.MaxSize(std::span<const uint8_t>()) + sizeof(kPadding));
   if (slot == nullptr) return;
   RtpHeaderWriter::Fields fields;
   fields.payload_type = payload_type_;
@@ -131,7 +174,7 @@ void SendStream::SendPadding(const RoutedPacket& packet) {
   out.slot = slot;
   out.kind = packet_kind_;
   out.rtp_class = RtpClass::kPadding;
-  out.stamps = Write(slot, packet, writer_, fields);
+  out.stamps = Write(slot, packet, writer_, {}, fields);
   out.header_size = last_sent_.header_size;
   slot[0] |= kPaddingBit;
   uint8_t* body = slot + out.header_size;
@@ -140,23 +183,47 @@ void SendStream::SendPadding(const RoutedPacket& packet) {
   egress_.EndRtp(out);
   ++turn_packets_;
   turn_bytes_ += last_sent_.header_size + sizeof(kPadding);
+  RememberPadded(fields.sequence);
+}
+
+void SendStream::RememberPadded(SeqNumber own) {
+  if (padded_.size() < kMaxPadded) {
+    if (padded_.empty()) padded_.reserve(kMaxPadded);
+    padded_.push_back(own);
+    return;
+  }
+  padded_[oldest_padded_] = own;
+  oldest_padded_ = (oldest_padded_ + 1) % kMaxPadded;
+}
+
+bool SendStream::WasPadded(SeqNumber own) const {
+  return std::find(padded_.begin(), padded_.end(), own) != padded_.end();
 }
 
 SendStream::Outcome SendStream::Resend(const SequenceRewriter::Origin& origin,
                                        const RoutedPacket& packet, bool was_skipped,
                                        Timestamp now) {
+  const SeqNumber own(static_cast<uint16_t>(origin.own));
+  if (WasPadded(own)) {
+    was_skipped = true;
+  } else if (!was_skipped && !uses_rtx_ && padded_.size() == kMaxPadded &&
+             IsNewer(padded_[oldest_padded_], own)) {
+    return Outcome::kTooLate;  // it may have been: no number may have two contents
+  }
   const RtpHeaderWriter& writer = uses_rtx_ ? rtx_writer_ : writer_;
   const size_t prefix = uses_rtx_ ? kOriginalSequence : 0;
   std::span<const uint8_t> payload = packet.payload;
   if (was_skipped) payload = uses_rtx_ ? std::span<const uint8_t>() : kPadding;
-  uint8_t* slot = egress_.BeginRtp(writer.MaxSize(packet.extensions) + prefix + payload.size());
+  DescriptorRoom room;
+  std::span<const uint8_t> descriptor;
+  if (!was_skipped) descriptor = DescriptorOf(packet, origin.offsets, &room);
+  uint8_t* slot = egress_.BeginRtp(writer.MaxSize(descriptor) + prefix + payload.size());
   if (slot == nullptr) return Outcome::kRefused;
 
   RtpHeaderWriter::Fields fields;
   fields.payload_type = was_skipped ? payload_type_ : packet.payload_type;
   if (uses_rtx_) fields.payload_type = rtx_payload_type_;
-  fields.marker = packet.marker && !was_skipped;
-  const SeqNumber own(static_cast<uint16_t>(origin.own));
+  fields.marker = !was_skipped && MarkerOf(packet, origin.offsets);
   fields.sequence = uses_rtx_ ? SeqNumber(next_rtx_++) : own;
   fields.timestamp = RtpTimestamp(packet.timestamp.value() + origin.offsets.timestamp);
   OutgoingRtp out;
@@ -164,7 +231,7 @@ SendStream::Outcome SendStream::Resend(const SequenceRewriter::Origin& origin,
   out.kind = packet_kind_;
   out.rtp_class = RtpClass::kRetransmission;
   out.same_bytes_again = !uses_rtx_;
-  out.stamps = Write(slot, packet, writer, fields);
+  out.stamps = Write(slot, packet, writer, descriptor, fields);
   last_sent_.ssrc = uses_rtx_ ? rtx_ssrc_ : ssrc_;
   const size_t header_size = last_sent_.header_size;
 
@@ -178,7 +245,7 @@ SendStream::Outcome SendStream::Resend(const SequenceRewriter::Origin& origin,
   if (was_skipped) {
     if (!uses_rtx_) slot[0] |= kPaddingBit;
   } else if (NeedsPatch(packet, origin.offsets)) {
-    PatchVp8({copy + prefix, payload.size()}, packet.info, origin.offsets);
+    Patch({copy + prefix, payload.size()}, packet.info, origin.offsets);
   }
   out.header_size = header_size;
   out.payload = {copy, prefix + payload.size()};
@@ -190,16 +257,19 @@ SendStream::Outcome SendStream::Resend(const SequenceRewriter::Origin& origin,
 }
 
 RtpHeaderStamps SendStream::Write(uint8_t* slot, const RoutedPacket& packet,
-                                  const RtpHeaderWriter& writer, RtpHeaderWriter::Fields& fields) {
+                                  const RtpHeaderWriter& writer,
+                                  std::span<const uint8_t> descriptor,
+                                  RtpHeaderWriter::Fields& fields) {
   // Where retransmission repeats the bytes, the time must follow from the packet.
   const bool fixed_time = repeats_bytes_ && writer.writes_abs_send_time();
   if (fixed_time) fields.abs_send_time = AbsSendTimeFromMicros(packet.received_at.us());
-  RtpHeaderWriter::Header header = writer.Write(slot, fields, packet.extensions);
+  RtpHeaderWriter::Header header = writer.Write(slot, fields, packet.extensions, descriptor);
   if (fixed_time) header.stamps.abs_send_time_at = 0;
   last_sent_.header_size = static_cast<uint32_t>(header.size);
   last_sent_.payload_type = fields.payload_type.value();
   last_sent_.sequence = fields.sequence;
   last_sent_.timestamp = fields.timestamp;
+  last_sent_.marker = fields.marker;
   return header.stamps;
 }
 

@@ -1,13 +1,16 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "common/rtp_types.h"
 #include "common/units.h"
 #include "worker/core/prefetch.h"
+#include "worker/core/rtp/capture_clock.h"
 #include "worker/core/rtp/resend_guard.h"
 #include "worker/core/rtp/routed_packet.h"
 #include "worker/core/rtp/rtp_header_writer.h"
@@ -22,8 +25,8 @@ namespace sluice::worker {
 /// One outgoing RTP stream and its retransmission stream: turns chosen packets of a producer into
 /// the consumer's own, writes them into the egress arena and counts them.
 ///
-/// Owned by a Consumer, which decides what is sent. Nothing here allocates but the resend marks,
-/// once.
+/// Owned by a Consumer, which decides what is sent. Nothing here allocates but the resend marks and
+/// the numbers of padding, each once.
 class SendStream {
  public:
   /// A packet as it went out, for traces.
@@ -34,6 +37,7 @@ class SendStream {
     RtpTimestamp timestamp;
     uint32_t header_size = 0;
     uint32_t payload_size = 0;
+    bool marker = false;
     uint32_t transport_sequence = RtpEgress::kNoNumber;
   };
   enum class Outcome : uint8_t {
@@ -49,18 +53,30 @@ class SendStream {
   /// To be called after the last Send() of a turn.
   void EndTurn(Timestamp now);
 
-  /// A source starts with `packet` (see SequenceRewriter::Start); Send() it next.
-  void Start(const RoutedPacket& packet);
+  /// How the layers that are chosen show in what is sent.
+  struct Layers {
+    uint8_t top = RewriteOffsets::kNoLayer;  ///< RewriteOffsets::top_layer
+    uint32_t active_targets = 0;             ///< DescriptorRewrite::active_targets
+  };
+
+  /// A source starts with `packet` (see SequenceRewriter::Start); Send() it next. `after_break`:
+  /// the stream stood still before; what it left incomplete stays so.
+  void Start(const RoutedPacket& packet, bool after_break);
   /// The running source has renumbered itself from `packet` on.
   void Renumber(const RoutedPacket& packet);
   bool IsJump(const RoutedPacket& packet) const { return rewriter_.IsJump(packet.sequence); }
   /// Closes the gap that a packet which is not sent would leave. Where packets behind it have gone
   /// out already the gap is there, and nothing would ever fill it: a packet of padding does.
-  void Skip(const RoutedPacket& packet) {
-    if (!rewriter_.Skip(packet.sequence)) SendPadding(packet);
+  /// `closes_picture`: it is the first packet of a picture that is left out.
+  void Skip(const RoutedPacket& packet, bool closes_picture = false) {
+    if (!rewriter_.Skip(packet.sequence, closes_picture && renumbers_pictures_)) {
+      SendPadding(packet);
+    }
   }
-  /// The packet's bytes must stay until the turn ends. `marker` is the bit to send.
-  Outcome Send(const RoutedPacket& packet, bool marker);
+  /// The packet's bytes must stay until the turn ends.
+  Outcome Send(const RoutedPacket& packet, const Layers& layers);
+  /// Tells when captures were; null, as at first: RTP time follows the arrivals.
+  void SetCaptureClock(const CaptureClock* clock) { capture_clock_ = clock; }
   /// Nothing is sent before the next Start(), and nothing sent so far is sent again.
   void Stop();
 
@@ -70,9 +86,14 @@ class SendStream {
   /// The producer packet behind a number of ours, and how it was rewritten.
   std::optional<SequenceRewriter::Origin> Find(SeqNumber own) const { return rewriter_.Find(own); }
   /// Sends it again: as RTX (RFC 4588), or byte for byte. Not for consumers that can do neither.
-  /// `was_skipped`: it went out as padding, see Skip().
+  /// `was_skipped`: it went out as padding, see Skip(), which is remembered of the last kMaxPadded
+  /// packets.
   Outcome Resend(const SequenceRewriter::Origin& origin, const RoutedPacket& packet,
                  bool was_skipped, Timestamp now);
+
+  /// Numbers that went out as padding and are remembered: more than two seconds of a bad link.
+  static constexpr size_t kMaxPadded = 256;
+  bool WasPadded(SeqNumber own) const;
 
   SeqNumber next_own() const { return rewriter_.next_own(); }
   SeqNumber next_rtx() const { return SeqNumber(next_rtx_); }
@@ -91,17 +112,41 @@ class SendStream {
 
  private:
   void SendPadding(const RoutedPacket& packet);
+  void RememberPadded(SeqNumber own);
   RtpHeaderStamps Write(uint8_t* slot, const RoutedPacket& packet, const RtpHeaderWriter& writer,
-                        RtpHeaderWriter::Fields& fields);
+                        std::span<const uint8_t> descriptor, RtpHeaderWriter::Fields& fields);
+  void ApplyChanges(const RoutedPacket& packet, const Layers& layers);
+  /// Memory for a dependency descriptor that is rewritten.
+  using DescriptorRoom =
+      std::array<uint8_t, RtpHeaderWriter::kMaxTwoByteLength + kMaxDescriptorGrowth>;
+  /// The packet's own, or what it becomes in `room`.
+  std::span<const uint8_t> DescriptorOf(const RoutedPacket& packet, const RewriteOffsets& offsets,
+                                        DescriptorRoom* room) const {
+    const auto own = packet.extensions.dependency_descriptor;
+    const bool changes = offsets.descriptor != DescriptorRewrite{};
+    if (!changes || own.empty() || !writer_.writes_descriptor()) [[likely]]
+      return own;
+    return RewrittenDescriptor(packet, offsets, room);
+  }
+  static std::span<const uint8_t> RewrittenDescriptor(const RoutedPacket& packet,
+                                                      const RewriteOffsets& offsets,
+                                                      DescriptorRoom* room);
   bool NeedsPatch(const RoutedPacket& packet, const RewriteOffsets& offsets) const {
-    return patches_vp8_ && (offsets.picture_id | offsets.tl0_picture_index) != 0 &&
-           (packet.info.picture_id || packet.info.tl0_picture_index);
+    return patches_payload_ &&
+           (offsets.picture_id | offsets.tl0_picture_index | offsets.key_index) != 0 &&
+           (packet.info.picture_id_offset | packet.info.tl0_picture_index_offset |
+            packet.info.key_index_offset) != 0;
+  }
+  static bool MarkerOf(const RoutedPacket& packet, const RewriteOffsets& offsets) {
+    return packet.marker || (packet.frame.end && packet.frame.spatial_layer == offsets.top_layer);
   }
 
   // What every packet needs comes first and without gaps: with a small packet to each of many
   // viewers in a turn it is memory that takes time.
   RtpEgress& egress_;
-  bool patches_vp8_;
+  const CaptureClock* capture_clock_ = nullptr;
+  bool patches_payload_;     ///< VP8, VP9
+  bool renumbers_pictures_;  ///< VP8: picture ids close up where pictures are left out
   bool has_key_frames_;
   const bool uses_rtx_;
   const PacketKind packet_kind_;
@@ -121,6 +166,8 @@ class SendStream {
   SequenceRewriter rewriter_;  // its first 60 bytes
   SendStatistics statistics_;  // likewise
   RtpHeaderWriter rtx_writer_;
+  std::vector<SeqNumber> padded_;  ///< a ring once it is full
+  size_t oldest_padded_ = 0;
 };
 
 }  // namespace sluice::worker

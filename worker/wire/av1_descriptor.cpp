@@ -72,7 +72,8 @@ std::optional<PayloadInfo> ParseAv1(std::span<const uint8_t> payload) {
   bool first_header = true;
   bool has_sequence_header = false;
   bool has_frame = false;
-  bool is_other_frame = false;  // the first frame is no key frame
+  bool is_other_frame = false;    // the first frame is no key frame
+  bool whole_frames = continues;  // what the last OBU is of ends with it
   for (int i = 1; !reader.empty() || i <= element_count; ++i) {
     const bool last = i == element_count;  // has no length of its own
     if (reader.empty()) return std::nullopt;
@@ -83,6 +84,7 @@ std::optional<PayloadInfo> ParseAv1(std::span<const uint8_t> payload) {
     const auto header = ParseObuHeader(obu);
     if (!header) return std::nullopt;
     if (header->type == kObuTemporalDelimiter) continue;
+    whole_frames = header->type == kObuFrame;
     has_sequence_header |= header->type == kObuSequenceHeader && !continues;
     if ((header->type == kObuFrame || header->type == kObuFrameHeader) && !has_frame) {
       has_frame = true;
@@ -96,6 +98,8 @@ std::optional<PayloadInfo> ParseAv1(std::span<const uint8_t> payload) {
   // Some packetisers leave the N bit at 0. Encoders write a sequence header in front of key frames;
   // where one repeats it in front of another frame, nobody can start there.
   if (has_sequence_header && !is_other_frame) info.key_frame = true;
+  info.continues_layers = continues;
+  info.end_of_frame = whole_frames && (aggregation & 0x40) == 0;  // Y
   return info;
 }
 

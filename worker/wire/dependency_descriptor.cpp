@@ -31,6 +31,8 @@ class BitReader {
     if (value < short_values) return value;
     return (value << 1) - short_values + Read(1);
   }
+  size_t position() const { return at_; }
+  void Skip(size_t bits) { at_ += bits; }
   void Fail() { failed_ = true; }
   bool ok() const { return !failed_ && at_ <= bytes_.size() * 8; }
 
@@ -41,6 +43,13 @@ class BitReader {
 };
 
 constexpr size_t kMandatoryBytes = 3;
+// Bits from the start of the descriptor.
+constexpr size_t kTemplateIdAt = 2;
+constexpr size_t kFrameNumberAt = 8;
+constexpr size_t kTargetsFlagAt = 25;
+constexpr size_t kFlagsEnd = 29;
+constexpr size_t kTemplateOffsetAt = kFlagsEnd;  // with a structure
+constexpr size_t kTemplateIdBits = 6;
 
 // Values of next_layer_idc.
 constexpr uint32_t kNextTemporalLayer = 1;
@@ -92,6 +101,28 @@ void ReadTemplateChains(BitReader& reader, DependencyStructure* structure) {
   }
 }
 
+bool IsPresent(const FrameDependencies& frame, size_t target) {
+  return frame.indications[target] != DecodeTargetIndication::kNotPresent;
+}
+
+void DescribeTargets(DependencyStructure* structure) {
+  for (size_t i = 0; i < structure->target_count; ++i) {
+    DependencyStructure::Layers& layers = structure->layers[i];
+    uint32_t contained = structure->AllTargets();
+    for (const FrameDependencies& each : structure->templates) {
+      if (IsPresent(each, i)) {
+        layers.spatial = std::max(layers.spatial, each.spatial_layer);
+        layers.temporal = std::max(layers.temporal, each.temporal_layer);
+        continue;
+      }
+      for (size_t other = 0; other < structure->target_count; ++other) {
+        if (IsPresent(each, other)) contained &= ~(uint32_t{1} << other);
+      }
+    }
+    structure->contained[i] = contained;
+  }
+}
+
 std::shared_ptr<DependencyStructure> ReadStructure(BitReader& reader) {
   auto structure = std::make_shared<DependencyStructure>();
   structure->template_offset = static_cast<uint8_t>(reader.Read(6));
@@ -112,11 +143,22 @@ std::shared_ptr<DependencyStructure> ReadStructure(BitReader& reader) {
       each.height = static_cast<uint16_t>(reader.Read(16) + 1);
     }
   }
+  if (reader.ok()) DescribeTargets(structure.get());
   return structure;
 }
 
-uint32_t AllTargets(const DependencyStructure& structure) {
-  return static_cast<uint32_t>((uint64_t{1} << structure.target_count) - 1);
+/// Overwrites `bits` bits of `bytes` from bit `at` on.
+void PutBits(std::span<uint8_t> bytes, size_t at, size_t bits, uint32_t value) {
+  for (size_t i = 0; i < bits; ++i, ++at) {
+    const auto mask = static_cast<uint8_t>(0x80 >> at % 8);
+    const bool bit = (value >> (bits - 1 - i) & 1) != 0;
+    bytes[at / 8] = static_cast<uint8_t>(bit ? bytes[at / 8] | mask : bytes[at / 8] & ~mask);
+  }
+}
+
+size_t TemplateIndex(const DependencyStructure& structure, uint8_t template_id) {
+  return (template_id + DependencyStructure::kMaxTemplates - structure.template_offset) %
+         DependencyStructure::kMaxTemplates;
 }
 
 }  // namespace
@@ -130,6 +172,8 @@ bool DependencyDescriptorReader::Read(std::span<const uint8_t> extension,
   out->template_id = static_cast<uint8_t>(reader.Read(6));
   out->frame_number = static_cast<uint16_t>(reader.Read(16));
   out->brings_structure = false;
+  out->brings_targets = false;
+  out->targets_at = kFlagsEnd;
 
   std::shared_ptr<const DependencyStructure> structure = structure_;
   uint32_t active_targets = active_targets_;
@@ -145,16 +189,16 @@ bool DependencyDescriptorReader::Read(std::span<const uint8_t> extension,
     if (out->brings_structure) {
       structure = ReadStructure(reader);
       if (!reader.ok()) return false;
-      active_targets = AllTargets(*structure);
+      active_targets = structure->AllTargets();
     }
     if (structure == nullptr) return false;
+    out->targets_at = static_cast<uint16_t>(reader.position());
+    out->brings_targets = has_active_targets;
     if (has_active_targets) active_targets = reader.Read(structure->target_count);
   }
   if (structure == nullptr) return false;
 
-  const size_t index =
-      (out->template_id + DependencyStructure::kMaxTemplates - structure->template_offset) %
-      DependencyStructure::kMaxTemplates;
+  const size_t index = TemplateIndex(*structure, out->template_id);
   if (index >= structure->templates.size()) return false;
   out->frame = structure->templates[index];
   if (custom_indications) ReadIndications(reader, structure->target_count, &out->frame);
@@ -177,9 +221,53 @@ bool DependencyDescriptorReader::Read(std::span<const uint8_t> extension,
   return true;
 }
 
+bool DependencyDescriptorReader::PeekLayers(std::span<const uint8_t> extension, uint8_t* spatial,
+                                            uint8_t* temporal) const {
+  if (structure_ == nullptr || extension.size() < kMandatoryBytes) return false;
+  const size_t index = TemplateIndex(*structure_, extension[0] & 0x3f);
+  if (index >= structure_->templates.size()) return false;
+  *spatial = structure_->templates[index].spatial_layer;
+  *temporal = structure_->templates[index].temporal_layer;
+  return true;
+}
+
 void DependencyDescriptorReader::Reset() {
   structure_ = nullptr;
   active_targets_ = 0;
+}
+
+size_t RewriteDescriptor(std::span<const uint8_t> extension, const DependencyDescriptor& descriptor,
+                         const DescriptorRewrite& rewrite, std::span<uint8_t> out) {
+  if (out.size() < extension.size() + kMaxDescriptorGrowth) return 0;
+  if (extension.size() < kMandatoryBytes || descriptor.structure == nullptr) return 0;
+  std::copy(extension.begin(), extension.end(), out.begin());
+  size_t size = extension.size();
+  if (rewrite.active_targets != 0) {
+    const size_t targets = descriptor.structure->target_count;
+    const size_t at = descriptor.targets_at;
+    if (!descriptor.brings_targets) {
+      // What follows moves back by as many bits as the mask has.
+      const size_t old_bits = std::max(extension.size() * 8, kFlagsEnd);
+      if (at > old_bits) return 0;
+      size = (old_bits + targets + 7) / 8;
+      std::fill(out.begin() + static_cast<std::ptrdiff_t>(extension.size()),
+                out.begin() + static_cast<std::ptrdiff_t>(size), uint8_t{0});
+      BitReader rest(extension);
+      rest.Skip(at);
+      for (size_t bit = at; bit < extension.size() * 8; ++bit) {
+        PutBits(out, bit + targets, 1, rest.Read(1));
+      }
+      PutBits(out, kTargetsFlagAt, 1, 1);
+    }
+    PutBits(out, at, targets, rewrite.active_targets & descriptor.structure->AllTargets());
+  }
+  PutBits(out, kTemplateIdAt, kTemplateIdBits, descriptor.template_id + rewrite.template_id);
+  PutBits(out, kFrameNumberAt, 16, uint32_t{descriptor.frame_number} + rewrite.frame_number);
+  if (descriptor.brings_structure) {
+    PutBits(out, kTemplateOffsetAt, kTemplateIdBits,
+            uint32_t{descriptor.structure->template_offset} + rewrite.template_id);
+  }
+  return size;
 }
 
 }  // namespace sluice::worker

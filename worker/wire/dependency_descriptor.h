@@ -52,6 +52,20 @@ struct DependencyStructure {
   std::array<uint8_t, FrameDependencies::kMaxTargets> protected_by{};
   /// By spatial layer; empty when not said.
   std::vector<Resolution> resolutions;
+
+  // Worked out from the templates.
+  struct Layers {
+    uint8_t spatial = 0;
+    uint8_t temporal = 0;
+  };
+  /// The highest layers that each target has frames of.
+  std::array<Layers, FrameDependencies::kMaxTargets> layers{};
+  /// By target: one bit for each target all of whose frames are among its own (itself, too). To
+  /// such a target a receiver can come down at any frame.
+  std::array<uint32_t, FrameDependencies::kMaxTargets> contained{};
+
+  /// One bit for each target.
+  uint32_t AllTargets() const { return static_cast<uint32_t>((uint64_t{1} << target_count) - 1); }
 };
 
 /// The dependency descriptor of one packet.
@@ -64,9 +78,29 @@ struct DependencyDescriptor {
   bool brings_structure = false;
   /// One bit for each target of the structure: what the sender still sends.
   uint32_t active_targets = 0;
+  /// Where the mask of active targets stands in the extension, or would: bits from its start.
+  uint16_t targets_at = 0;
+  bool brings_targets = false;  ///< it stands there
   FrameDependencies frame;
   std::shared_ptr<const DependencyStructure> structure;
 };
+
+/// How a descriptor changes on its way to one receiver.
+struct DescriptorRewrite {
+  /// Added to the frame number, the same for all frames of a structure: they count distances.
+  uint16_t frame_number = 0;
+  uint8_t template_id = 0;  ///< added to all template ids, modulo 64
+  /// To be announced as active; 0: what the sender says.
+  uint32_t active_targets = 0;
+  friend bool operator==(const DescriptorRewrite&, const DescriptorRewrite&) = default;
+};
+/// How much longer than the original a rewritten descriptor can be: the flags, and the mask.
+inline constexpr size_t kMaxDescriptorGrowth = 1 + (FrameDependencies::kMaxTargets + 7) / 8 + 1;
+
+/// Writes `extension`, which was read as `descriptor`, to `out` with these changes. Its size, or 0
+/// when `out` has no room: extension.size() + kMaxDescriptorGrowth always has.
+size_t RewriteDescriptor(std::span<const uint8_t> extension, const DependencyDescriptor& descriptor,
+                         const DescriptorRewrite& rewrite, std::span<uint8_t> out);
 
 /// Reads the dependency descriptors of one RTP stream (docs/protocols/forwarding.md): holds
 /// the structure and the active targets that earlier packets announced.
@@ -75,6 +109,9 @@ class DependencyDescriptorReader {
   /// False when `extension` is malformed, or refers to a structure or template that is not known;
   /// what is held stays as it was. Allocates only where the packet brings a structure.
   bool Read(std::span<const uint8_t> extension, DependencyDescriptor* out);
+  /// The layers that `extension` says its frame is of; false when that cannot be told. Changes
+  /// nothing.
+  bool PeekLayers(std::span<const uint8_t> extension, uint8_t* spatial, uint8_t* temporal) const;
   /// The sender has begun anew: frames before its next structure cannot be understood.
   void Reset();
 

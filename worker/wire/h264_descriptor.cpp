@@ -139,6 +139,7 @@ std::optional<PayloadInfo> ParseH264(std::span<const uint8_t> payload) {
   // SPS in front of a picture that is neither IDR nor recovery point helps nobody to start.
   info.key_frame = seen.sps && (!seen.other_slice || seen.idr_start || seen.recovery_point);
   info.bare_random_access = seen.idr_start && !seen.sps;
+  info.discardable = (header & 0x60) == 0;  // nal_ref_idc; RFC 6184 §5.3 for aggregates
   return info;
 }
 

@@ -5,6 +5,8 @@ namespace sluice::worker {
 namespace {
 
 // NAL unit types (ITU-T H.265 §7.4.2.2) and the payload's own (RFC 7798 §4.4).
+constexpr uint8_t kFirstSubLayerAccess = 2;  // TSA_N, TSA_R, STSA_N, STSA_R
+constexpr uint8_t kLastSubLayerAccess = 5;
 constexpr uint8_t kFirstIrap = 16;
 constexpr uint8_t kLastIrap = 23;
 constexpr uint8_t kVps = 32;
@@ -16,9 +18,10 @@ constexpr size_t kNalHeader = 2;      // bytes
 
 /// What the NAL units of one packet say together.
 struct HevcSeen {
-  bool parameter_sets = false;  ///< VPS or SPS
-  bool irap_start = false;      ///< the first slice of a random-access picture (IDR, CRA, BLA)
-  bool other_slice = false;     ///< a slice of another picture
+  bool parameter_sets = false;    ///< VPS or SPS
+  bool irap_start = false;        ///< the first slice of a random-access picture (IDR, CRA, BLA)
+  bool other_slice = false;       ///< a slice of another picture
+  bool sub_layer_access = false;  ///< its temporal layer may be switched to here
 };
 
 /// `slice` is what follows the NAL header; its first bit is first_slice_segment_in_pic_flag.
@@ -27,6 +30,7 @@ void LookHevc(uint8_t type, std::span<const uint8_t> slice, HevcSeen& seen) {
     seen.parameter_sets = true;
   } else if (type < kFirstIrap) {
     seen.other_slice = true;
+    seen.sub_layer_access |= type >= kFirstSubLayerAccess && type <= kLastSubLayerAccess;
   } else if (type <= kLastIrap) {
     // Only its first slice, or a receiver could start in the middle of the picture.
     seen.irap_start |= !slice.empty() && (slice[0] & 0x80) != 0;
@@ -51,7 +55,12 @@ bool ParseFragment(BoundedReader& reader, HevcSeen& seen) {
   const bool start = (header & 0x80) != 0;
   const bool end = (header & 0x40) != 0;
   if (start && end) return false;  // forbidden by RFC 7798 §4.4.3
-  if (start) LookHevc(header & 0x3f, reader.Rest(), seen);
+  const auto type = static_cast<uint8_t>(header & 0x3f);
+  if (start) {
+    LookHevc(type, reader.Rest(), seen);
+  } else {
+    seen.sub_layer_access = type >= kFirstSubLayerAccess && type <= kLastSubLayerAccess;
+  }
   return true;
 }
 
@@ -77,6 +86,7 @@ std::optional<PayloadInfo> ParseH265(std::span<const uint8_t> payload) {
   // As for H264: the parameter sets begin a key frame, unless another picture follows them.
   info.key_frame = seen.parameter_sets && (!seen.other_slice || seen.irap_start);
   info.bare_random_access = seen.irap_start && !seen.parameter_sets;
+  info.layer_sync = seen.sub_layer_access;
   return info;
 }
 

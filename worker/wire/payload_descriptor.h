@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -31,22 +33,73 @@ struct PayloadInfo {
   bool end_of_frame = false;    ///< last packet of a frame, where the codec tells (VP9 E)
   uint8_t spatial_layer = 0;
   uint8_t temporal_layer = 0;
-  bool layer_sync = false;  ///< temporal switching point (VP8 Y, VP9 U)
-  // VP8 continuity fields: value and byte offset in the payload, for rewriting. 0 offset = absent.
-  std::optional<uint16_t> picture_id;
+  bool layer_sync = false;  ///< temporal switching point (VP8 Y, VP9 U, H265 TSA and STSA)
+  /// Nothing in this packet says what layers it is of: those of the packet before it (AV1: it
+  /// continues an OBU).
+  bool continues_layers = false;
+  /// Frames of this layer refer to earlier pictures. Only VP9 says that they do not.
+  bool inter_picture = true;
+  bool inter_layer = false;    ///< refers to the spatial layer below in the same picture (VP9 D)
+  bool not_for_upper = false;  ///< upper spatial layers do without this frame (VP9 Z)
+  bool discardable = false;    ///< nothing refers to it (H264 nal_ref_idc 0)
+  bool has_structure = false;  ///< VP9: a scalability structure, see ParseVp9Structure
+  /// What `references` lists is all that the frame refers to in earlier pictures. VP9 says it in
+  /// flexible mode; outside of it, the structure of the stream may.
+  bool references_known = false;
+  /// VP9: distances of picture ids to the pictures that this frame refers to, in its own spatial
+  /// layer.
+  static constexpr size_t kMaxReferences = 3;
+  uint8_t reference_count = 0;
+  std::array<uint8_t, kMaxReferences> references{};
+  // Continuity fields of VP8 and VP9: value and byte offset in the payload, for rewriting. 0 offset
+  // = absent.
   uint8_t picture_id_offset = 0;
-  bool picture_id_long = false;  ///< 15 bits, else 7
-  std::optional<uint8_t> tl0_picture_index;
   uint8_t tl0_picture_index_offset = 0;
+  uint8_t key_index_offset = 0;
+  bool picture_id_long = false;  ///< 15 bits, else 7
+  std::optional<uint16_t> picture_id;
+  std::optional<uint8_t> tl0_picture_index;
+  std::optional<uint8_t> key_index;  ///< VP8 KEYIDX, 5 bits
+};
+
+/// What a VP9 sender outside flexible mode says of the pictures of a group (RFC 9628 §4.2.1), from
+/// the picture with the structure on, over and over.
+struct Vp9Structure {
+  static constexpr size_t kMaxPictures = 255;
+  struct Picture {
+    uint8_t temporal_layer = 0;
+    bool switching_point = false;
+    uint8_t reference_count = 0;
+    std::array<uint8_t, PayloadInfo::kMaxReferences> references{};  ///< distances of picture ids
+  };
+  struct Resolution {
+    uint16_t width = 0;
+    uint16_t height = 0;
+  };
+  uint8_t spatial_layers = 1;
+  std::array<Resolution, 8> resolutions{};  ///< 0×0 when not said
+  uint8_t picture_count = 0;                ///< 0: no group is announced
+  std::array<Picture, kMaxPictures> pictures{};
 };
 
 /// nullopt when the descriptor is malformed or truncated: such a packet is forwarded as opaque,
 /// never as a key frame. kOther and kOpus give an empty PayloadInfo.
 std::optional<PayloadInfo> ParsePayload(CodecKind codec, std::span<const uint8_t> payload);
 
-/// Overwrites picture id and TL0PICIDX of a VP8 payload at the offsets of `info`.
-void RewriteVp8(std::span<uint8_t> payload, const PayloadInfo& info, uint16_t picture_id,
-                uint8_t tl0_picture_index);
+/// Reads the scalability structure of a VP9 payload with `has_structure` into `out`; false when
+/// there is none, or it is truncated.
+bool ParseVp9Structure(std::span<const uint8_t> payload, Vp9Structure* out);
+
+/// Values for the continuity fields of a payload; each is cut to its field's width.
+struct ContinuityFields {
+  uint16_t picture_id = 0;
+  uint8_t tl0_picture_index = 0;
+  uint8_t key_index = 0;
+};
+/// Overwrites those fields that `info` found in a VP8 or VP9 payload, in place; what has no field
+/// is left out.
+void RewriteContinuity(std::span<uint8_t> payload, const PayloadInfo& info,
+                       const ContinuityFields& fields);
 
 /// True for an Opus packet that carries no speech (DTX): code 0/1 with one byte of payload, code 2
 /// with two at most (RFC 6716 §3.2).

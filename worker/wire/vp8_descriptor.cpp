@@ -8,6 +8,7 @@ namespace {
 constexpr uint16_t kLongPictureIdBit = 0x8000;
 constexpr uint16_t kLongPictureIdMask = 0x7fff;
 constexpr uint8_t kShortPictureIdMask = 0x7f;
+constexpr uint8_t kKeyIndexMask = 0x1f;
 
 void ReadPictureId(BoundedReader& reader, PayloadInfo& info) {
   info.picture_id_offset = static_cast<uint8_t>(reader.position());
@@ -32,7 +33,12 @@ void ReadExtensions(BoundedReader& reader, PayloadInfo& info) {
     info.tl0_picture_index = reader.ReadU8();
   }
   if (has_tid || has_key_index) {
+    const auto at = static_cast<uint8_t>(reader.position());
     const uint8_t layer = reader.ReadU8();
+    if (has_key_index) {
+      info.key_index_offset = at;
+      info.key_index = static_cast<uint8_t>(layer & kKeyIndexMask);
+    }
     if (has_tid) {
       info.temporal_layer = static_cast<uint8_t>(layer >> 6);
       info.layer_sync = (layer & 0x20) != 0;
@@ -58,19 +64,24 @@ std::optional<PayloadInfo> ParseVp8(std::span<const uint8_t> payload) {
   return info;
 }
 
-void RewriteVp8(std::span<uint8_t> payload, const PayloadInfo& info, uint16_t picture_id,
-                uint8_t tl0_picture_index) {
+void RewriteContinuity(std::span<uint8_t> payload, const PayloadInfo& info,
+                       const ContinuityFields& fields) {
   const size_t picture_id_size = info.picture_id_long ? 2 : 1;
   if (info.picture_id_offset != 0 && info.picture_id_offset + picture_id_size <= payload.size()) {
     BoundedWriter writer(payload.subspan(info.picture_id_offset));
+    const uint16_t id = fields.picture_id;
     if (info.picture_id_long) {
-      writer.WriteU16(static_cast<uint16_t>(kLongPictureIdBit | (picture_id & kLongPictureIdMask)));
+      writer.WriteU16(static_cast<uint16_t>(kLongPictureIdBit | (id & kLongPictureIdMask)));
     } else {
-      writer.WriteU8(static_cast<uint8_t>(picture_id & kShortPictureIdMask));
+      writer.WriteU8(static_cast<uint8_t>(id & kShortPictureIdMask));
     }
   }
   if (info.tl0_picture_index_offset != 0 && info.tl0_picture_index_offset < payload.size()) {
-    payload[info.tl0_picture_index_offset] = tl0_picture_index;
+    payload[info.tl0_picture_index_offset] = fields.tl0_picture_index;
+  }
+  if (info.key_index_offset != 0 && info.key_index_offset < payload.size()) {
+    uint8_t& byte = payload[info.key_index_offset];
+    byte = static_cast<uint8_t>((byte & ~kKeyIndexMask) | (fields.key_index & kKeyIndexMask));
   }
 }
 

@@ -247,9 +247,9 @@ TEST_CASE_METHOD(ConsumerTest, "consumer: refuses parameters by name") {
       {"rtpParameters.mid", "TypeError", [](auto& o) { o.rtp_parameters.mid.assign(33, 'm'); }},
       {"rtpParameters.codecs", "TypeError", [](auto& o) { o.rtp_parameters.codecs.clear(); }},
       {"kind is audio", "TypeError", [](auto& o) { o.kind = MediaKind::kAudio; }},
-      {"simulcast", "UnsupportedError",
+      {"1 spatial layers: there are 2", "TypeError",
        [](auto& o) { o.consumable_rtp_encodings.push_back(o.consumable_rtp_encodings[0]); }},
-      {"SVC", "UnsupportedError",
+      {"has one layer", "TypeError",
        [](auto& o) { o.consumable_rtp_encodings[0].scalability_mode = "L3T3"; }},
       {"pipe", "UnsupportedError", [](auto& o) { o.type = RtpType::kPipe; }},
   };

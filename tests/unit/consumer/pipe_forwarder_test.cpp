@@ -25,8 +25,8 @@ TEST_CASE("each encoding of a pipe starts with its own key frame, in a stream of
   CHECK(first.action == Action::kForward);
   CHECK(first.rewrite == Rewrite::kStart);
   CHECK(first.stream == 1);
-  CHECK(first.marker);
   CHECK_FALSE(pipe.awaits_key_frame());
+  CHECK(pipe.KeyFramesWanted(Timestamp()) == 0b101);
   CHECK(pipe.Decide(Packet(1)).rewrite == Rewrite::kContinue);
   CHECK(pipe.Decide(Packet(0)).action == Action::kWait);
   CHECK(pipe.Decide(Packet(0, true)).rewrite == Rewrite::kStart);
@@ -34,7 +34,8 @@ TEST_CASE("each encoding of a pipe starts with its own key frame, in a stream of
   RoutedPacket renumbered = Packet(1);
   renumbered.restarted = true;
   CHECK(pipe.Decide(renumbered).rewrite == Rewrite::kRenumber);
-  pipe.Restart();
+  pipe.Restart(Timestamp());
+  CHECK(pipe.KeyFramesWanted(Timestamp()) == 0b111);
   CHECK(pipe.awaits_key_frame());
   CHECK(pipe.Decide(Packet(0)).action == Action::kWait);
 }
@@ -42,6 +43,7 @@ TEST_CASE("each encoding of a pipe starts with its own key frame, in a stream of
 TEST_CASE("a pipe of audio starts at once, and knows no encoding that it was not told of") {
   PipeForwarder pipe(CodecKind::kOpus, 1);
   CHECK_FALSE(pipe.awaits_key_frame());
+  CHECK(pipe.KeyFramesWanted(Timestamp()) == 0);
   CHECK(pipe.Decide(Packet(0)).rewrite == Rewrite::kStart);
   CHECK(pipe.Decide(Packet(1)).action == Action::kDrop);
   CHECK(pipe.Decide(Packet(255)).action == Action::kDrop);

@@ -63,19 +63,16 @@ TEST_CASE("bad producer parameters are refused by name") {
       {"rtpMapping.codecs[0]", "TypeError",
        [](auto& o) { o.rtp_mapping.codecs[0].mapped_payload_type = 200; }},
       {"kind is audio", "TypeError", [](auto& o) { o.kind = MediaKind::kAudio; }},
-      {"simulcast", "UnsupportedError",
+      {"at most 8", "TypeError",
        [](auto& o) {
-         o.rtp_parameters.encodings.push_back(o.rtp_parameters.encodings[0]);
-         o.rtp_parameters.encodings[1].ssrc = 3333;
-         o.rtp_mapping.encodings.push_back({"", 3333, 4444});
+         o.rtp_parameters.encodings.resize(9, o.rtp_parameters.encodings[0]);
+         o.rtp_mapping.encodings.resize(9, o.rtp_mapping.encodings[0]);
        }},
       {"encodings[0].scalabilityMode \"L3T3\"", "TypeError",
        [](auto& o) {
          o.rtp_parameters.encodings[0].scalability_mode = "L3T3";
          o.rtp_parameters.encodings.push_back(o.rtp_parameters.encodings[0]);
        }},
-      {"\"L3T3_KEY\" has several spatial layers", "UnsupportedError",
-       [](auto& o) { o.rtp_parameters.encodings[0].scalability_mode = "L3T3_KEY"; }},
   };
   for (const Row& row : rows) {
     ProduceOptions options = samples::Video("p", 1111);
@@ -87,6 +84,24 @@ TEST_CASE("bad producer parameters are refused by name") {
     CHECK(ErrorClassName(status) == row.error);
     CHECK_THAT(std::string(status.message()), Catch::Contains(row.name));
   }
+}
+
+TEST_CASE("a producer is simulcast by its encodings, SVC by the layers of one") {
+  ProduceOptions options = samples::Video("p", 1111);
+  RtpParameters& parameters = options.rtp_parameters;
+  CHECK(ProducerTypeOf(parameters, MediaKind::kVideo) == RtpType::kSimple);
+  for (const char* mode : {"L1T2", "L3T3_KEY", "S2T1"}) {
+    parameters.encodings[0].scalability_mode = mode;
+    CHECK(ProducerTypeOf(parameters, MediaKind::kVideo) == RtpType::kSvc);
+    CHECK(Check(options).ok());
+  }
+  CHECK(ProducerTypeOf(parameters, MediaKind::kAudio) == RtpType::kSimple);
+  parameters.encodings[0].scalability_mode = "L1T3";
+  parameters.encodings.push_back(parameters.encodings[0]);
+  parameters.encodings[1].ssrc = 3333;
+  options.rtp_mapping.encodings.push_back({"", 3333, 4444});
+  CHECK(ProducerTypeOf(parameters, MediaKind::kVideo) == RtpType::kSimulcast);
+  CHECK(Check(options).ok());
 }
 
 TEST_CASE("parameters come out in one form") {

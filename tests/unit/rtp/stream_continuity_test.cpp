@@ -28,34 +28,34 @@ RoutedPacket Vp8(uint32_t timestamp, Timestamp at, uint16_t picture_id, uint8_t 
 }
 
 TEST_CASE("continuity: the first source passes unchanged") {
-  const StreamContinuity continuity(kClock);
-  CHECK(continuity.OffsetsFor(Vp8(4'000'000'000u, kStart, 77, 3)) == RewriteOffsets{});
+  StreamContinuity continuity(kClock);
+  CHECK(continuity.Begin(Vp8(4'000'000'000u, kStart, 77, 3), nullptr) == RewriteOffsets{});
 }
 
 TEST_CASE("continuity: the same clock keeps its time over a pause, also over the wrap") {
   StreamContinuity continuity(kClock);
-  continuity.OnSent(Packet(0xFFFFFF00u, kStart), {});
+  continuity.OnSent(Packet(0xFFFFFF00u, kStart), {}, true);
   const RoutedPacket next = Packet(0xFFFFFF00u + 20 * kClock, kStart + Duration::Seconds(20));
-  CHECK(continuity.OffsetsFor(next).timestamp == 0);
+  CHECK(continuity.Begin(next, nullptr).timestamp == 0);
 }
 
 TEST_CASE(
     "continuity: a clock that restarted is moved behind what was sent, by the time that passed") {
   StreamContinuity continuity(kClock);
-  continuity.OnSent(Packet(5'000'000, kStart), {});
+  continuity.OnSent(Packet(5'000'000, kStart), {}, true);
   SECTION("backwards") {
     const RoutedPacket next = Packet(100, kStart + Duration::Seconds(2));
-    const uint32_t offset = continuity.OffsetsFor(next).timestamp;
+    const uint32_t offset = continuity.Begin(next, nullptr).timestamp;
     CHECK(100 + offset == 5'000'000 + 2 * kClock);
   }
   SECTION("far ahead") {
     const RoutedPacket next = Packet(5'000'000 + 3600 * kClock, kStart);
-    const uint32_t offset = continuity.OffsetsFor(next).timestamp;
+    const uint32_t offset = continuity.Begin(next, nullptr).timestamp;
     CHECK(next.timestamp.value() + offset == 5'000'000 + kClock * 33 / 1000);
   }
   SECTION("another source") {
     const RoutedPacket next = Packet(5'000'100, kStart + Duration::Seconds(1), 1);
-    const RewriteOffsets offsets = continuity.OffsetsFor(next);
+    const RewriteOffsets offsets = continuity.Begin(next, nullptr);
     CHECK(offsets.source == 1);
     CHECK(next.timestamp.value() + offsets.timestamp == 5'000'000 + kClock);
   }
@@ -63,14 +63,14 @@ TEST_CASE(
 
 TEST_CASE("continuity: VP8 picture id and TL0PICIDX go on by one, over their wraps") {
   StreamContinuity continuity(kClock);
-  continuity.OnSent(Vp8(0, kStart, 0x7fff, 255), {});
+  continuity.OnSent(Vp8(0, kStart, 0x7fff, 255), {}, true);
   const RoutedPacket next = Vp8(90'000, kStart + Duration::Seconds(1), 500, 9);
-  RewriteOffsets offsets = continuity.OffsetsFor(next);
+  RewriteOffsets offsets = continuity.Begin(next, nullptr);
   CHECK(((500 + offsets.picture_id) & 0x7fff) == 0);
   CHECK(static_cast<uint8_t>(9 + offsets.tl0_picture_index) == 0);
-  continuity.OnSent(next, offsets);
+  continuity.OnSent(next, offsets, true);
   const RoutedPacket again = Vp8(180'000, kStart + Duration::Seconds(2), 3, 200);
-  offsets = continuity.OffsetsFor(again);
+  offsets = continuity.Begin(again, nullptr);
   CHECK(((3 + offsets.picture_id) & 0x7fff) == 1);
   CHECK(static_cast<uint8_t>(200 + offsets.tl0_picture_index) == 1);
 }
@@ -79,14 +79,14 @@ TEST_CASE("continuity: time never goes back over any restart") {
   std::mt19937 random(7);
   StreamContinuity continuity(kClock);
   Timestamp now = kStart;
-  continuity.OnSent(Packet(static_cast<uint32_t>(random()), now), {});
+  continuity.OnSent(Packet(static_cast<uint32_t>(random()), now), {}, true);
   for (int i = 0; i < 1000; ++i) {
     now = now + Duration::Millis(static_cast<int64_t>(random() % 60'000));
     const RoutedPacket next =
         Packet(static_cast<uint32_t>(random()), now, static_cast<uint8_t>(random() % 2));
     const RtpTimestamp before = continuity.last_timestamp();
-    const RewriteOffsets offsets = continuity.OffsetsFor(next);
-    continuity.OnSent(next, offsets);
+    const RewriteOffsets offsets = continuity.Begin(next, nullptr);
+    continuity.OnSent(next, offsets, true);
     REQUIRE(IsNewer(continuity.last_timestamp(), before));
   }
 }

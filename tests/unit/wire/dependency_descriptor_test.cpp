@@ -1,5 +1,6 @@
 #include "worker/wire/dependency_descriptor.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <random>
 #include <string_view>
@@ -170,6 +171,84 @@ TEST_CASE("dependency descriptor: what is cut short or made up is refused and ch
     REQUIRE(read.structure->chain_count <= read.structure->target_count);
     REQUIRE(read.frame.reference_count <= FrameDependencies::kMaxReferences);
     REQUIRE(read.structure->templates.size() <= DependencyStructure::kMaxTemplates);
+  }
+}
+
+TEST_CASE("dependency descriptor: what targets hold, and which of them others hold") {
+  DependencyDescriptorReader reader;
+  DependencyDescriptor read;
+  REQUIRE(reader.Read(KeyFrame(1), &read));
+  const DependencyStructure& structure = *read.structure;
+  CHECK(structure.layers[0].spatial == 0);
+  CHECK(structure.layers[0].temporal == 0);
+  CHECK(structure.layers[1].spatial == 0);
+  CHECK(structure.layers[1].temporal == 1);
+  CHECK(structure.layers[2].spatial == 1);
+  CHECK(structure.layers[2].temporal == 0);
+  CHECK(structure.contained[0] == 0b001);
+  CHECK(structure.contained[1] == 0b011);
+  CHECK(structure.contained[2] == 0b101);  // not S0T1, whose second layer it does without
+}
+
+TEST_CASE("dependency descriptor: rewritten for a receiver") {
+  DependencyDescriptorReader reader;
+  DependencyDescriptor read;
+  std::vector<uint8_t> out(300);
+  for (const bool with_targets : {false, true}) {
+    CAPTURE(with_targets);
+    const auto key = KeyFrame(0xfff0, with_targets);
+    REQUIRE(reader.Read(key, &read));
+    // Numbers alone: not a bit more.
+    CHECK(RewriteDescriptor(key, read, {}, out) == key.size());
+    CHECK(std::equal(key.begin(), key.end(), out.begin()));
+    const DescriptorRewrite rewrite{0x20, 10, 0b001};
+    const size_t size = RewriteDescriptor(key, read, rewrite, out);
+    REQUIRE(size >= key.size());
+    CHECK(size <= key.size() + kMaxDescriptorGrowth);
+    DependencyDescriptorReader receiver;
+    DependencyDescriptor got;
+    REQUIRE(receiver.Read(std::span(out).first(size), &got));
+    CHECK(got.frame_number == 0x10);  // wraps
+    CHECK(got.structure->template_offset == (60 + 10) % 64);
+    CHECK(got.template_id == (60 + 10) % 64);
+    CHECK(got.active_targets == 0b001);
+    CHECK(got.structure->templates.size() == 5);
+    CHECK(got.structure->resolutions[1].width == 640);
+    CHECK(got.frame.indications == read.frame.indications);
+
+    // A frame of three bytes learns the mask, too, and one with all of its own fields.
+    const auto brief = Mandatory(true, false, 0, 0xfff5);
+    REQUIRE(reader.Read(brief, &read));
+    const size_t brief_size = RewriteDescriptor(brief, read, {0x20, 10, 0b011}, out);
+    REQUIRE(brief_size == 4);
+    REQUIRE(receiver.Read(std::span(out).first(brief_size), &got));
+    CHECK(got.frame_number == 0x15);
+    CHECK(got.active_targets == 0b011);
+    CHECK(got.frame.spatial_layer == 1);
+    CHECK(References(got) == std::vector<int>{1, 4});
+
+    BitWriter writer;
+    writer.Put(1, 1).Put(1, 1).Put(61, 6).Put(9, 16);
+    writer.Put(0, 1).Put(0, 1).Put(1, 1).Put(1, 1).Put(1, 1);
+    PutIndications(writer, "R-D");
+    writer.Put(1, 2).Put(3, 4).Put(3, 2).Put(299, 12).Put(0, 2);  // 4 and 300
+    writer.Put(200, 8).Put(7, 8);
+    const auto own = writer.Take();
+    REQUIRE(reader.Read(own, &read));
+    const size_t own_size = RewriteDescriptor(own, read, {0, 10, 0b101}, out);
+    REQUIRE(receiver.Read(std::span(out).first(own_size), &got));
+    CHECK(got.active_targets == 0b101);
+    CHECK(References(got) == std::vector<int>{4, 300});
+    CHECK(got.frame.indications[0] == Dti::kRequired);
+    CHECK(got.frame.indications[1] == Dti::kNotPresent);
+    CHECK(got.frame.chains[0] == 200);
+    CHECK(got.frame.chains[1] == 7);
+  }
+  // Never past the end of what it may write to.
+  const auto key = KeyFrame(1);
+  REQUIRE(reader.Read(key, &read));
+  for (size_t room = 0; room < key.size() + kMaxDescriptorGrowth; ++room) {
+    CHECK(RewriteDescriptor(key, read, {1, 1, 1}, std::span(out).first(room)) == 0);
   }
 }
 

@@ -90,19 +90,25 @@ TEST_CASE("VP8: every truncation is malformed", "[payload]") {
 
 TEST_CASE("VP8: picture id and TL0PICIDX are rewritten in place", "[payload]") {
   Bytes wide = Hex("90 e0 9234 56 a0 00");
-  RewriteVp8(wide, *ParsePayload(CodecKind::kVp8, wide), 0x7fff, 0xff);
+  RewriteContinuity(wide, *ParsePayload(CodecKind::kVp8, wide), {0x7fff, 0xff});
   CHECK(wide == Hex("90 e0 ffff ff a0 00"));
-  RewriteVp8(wide, *ParsePayload(CodecKind::kVp8, wide), 0x8000, 0);  // wraps at 15 bits
+  RewriteContinuity(wide, *ParsePayload(CodecKind::kVp8, wide), {0x8000, 0});  // wraps at 15 bits
   CHECK(wide == Hex("90 e0 8000 00 a0 00"));
   Bytes narrow = Hex("90 80 7f 00");
-  RewriteVp8(narrow, *ParsePayload(CodecKind::kVp8, narrow), 0x1281, 9);
+  RewriteContinuity(narrow, *ParsePayload(CodecKind::kVp8, narrow), {0x1281, 9});
   CHECK(narrow == Hex("90 80 01 00"));
+  Bytes key_index = Hex("90 f0 9234 56 a1 00");
+  RewriteContinuity(key_index, *ParsePayload(CodecKind::kVp8, key_index), {1, 2, 0xff});
+  CHECK(key_index == Hex("90 f0 8001 02 bf 00"));
+  Bytes vp9 = Hex("a8 05 03 07 82");
+  RewriteContinuity(vp9, *ParsePayload(CodecKind::kVp9, vp9), {0x86, 9});
+  CHECK(vp9 == Hex("a8 06 03 09 82"));
   Bytes none = Hex("10 00");
-  RewriteVp8(none, *ParsePayload(CodecKind::kVp8, none), 5, 9);
+  RewriteContinuity(none, *ParsePayload(CodecKind::kVp8, none), {5, 9});
   CHECK(none == Hex("10 00"));
   // An info of another, longer payload does no harm.
   Bytes cut = Hex("90 e0 92");
-  RewriteVp8(cut, *Parse(CodecKind::kVp8, "90 e0 9234 56 a0 00"), 5, 9);
+  RewriteContinuity(cut, *Parse(CodecKind::kVp8, "90 e0 9234 56 a0 00"), {5, 9});
   CHECK(cut == Hex("90 e0 92"));
 }
 
@@ -159,6 +165,74 @@ TEST_CASE("VP9: flexible mode references", "[payload]") {
   CHECK(Parse(CodecKind::kVp9, "d0 05 03 05 06 aa"));
   CHECK(IsMalformed(CodecKind::kVp9, "d0 05 03 05 07 08 aa"));  // a fourth announced
   CHECK(IsMalformed(CodecKind::kVp9, "d0 05 03"));
+}
+
+TEST_CASE("VP9: what a frame refers to", "[payload]") {
+  const auto flexible = Parse(CodecKind::kVp9, "fd 8105 55 03 04 82");  // I P L F B E Z
+  REQUIRE(flexible);
+  CHECK(flexible->picture_id == 0x105);
+  CHECK(flexible->picture_id_long);
+  CHECK(flexible->inter_picture);
+  CHECK(flexible->references_known);
+  CHECK(flexible->not_for_upper);
+  CHECK(flexible->start_of_frame);
+  CHECK(flexible->end_of_frame);
+  CHECK(flexible->temporal_layer == 2);
+  CHECK(flexible->spatial_layer == 2);
+  CHECK(flexible->inter_layer);
+  REQUIRE(flexible->reference_count == 2);
+  CHECK(flexible->references[0] == 1);
+  CHECK(flexible->references[1] == 2);
+  const auto upper = Parse(CodecKind::kVp9, "a8 05 03 07 82");  // a key picture's second layer
+  REQUIRE(upper);
+  CHECK_FALSE(upper->inter_picture);
+  CHECK(upper->inter_layer);
+  CHECK(upper->tl0_picture_index == 7);
+  CHECK(upper->tl0_picture_index_offset == 3);
+  CHECK(upper->picture_id_offset == 1);
+  CHECK(upper->reference_count == 0);
+  // Other codecs never say that a frame stands for itself.
+  CHECK(Parse(CodecKind::kVp8, "10 01")->inter_picture);
+}
+
+TEST_CASE("VP9: the pictures of a group", "[payload]") {
+  const Bytes bytes = Hex("8b 8005 18 0140 00f0 04 04 04 54 01 34 02 58 01 02 82");
+  REQUIRE(ParsePayload(CodecKind::kVp9, bytes)->has_structure);
+  Vp9Structure structure;
+  REQUIRE(ParseVp9Structure(bytes, &structure));
+  CHECK(structure.spatial_layers == 1);
+  CHECK(structure.resolutions[0].width == 320);
+  CHECK(structure.resolutions[0].height == 240);
+  REQUIRE(structure.picture_count == 4);
+  CHECK(structure.pictures[0].temporal_layer == 0);
+  CHECK(structure.pictures[0].references[0] == 4);
+  CHECK(structure.pictures[1].temporal_layer == 2);
+  CHECK(structure.pictures[1].switching_point);
+  CHECK(structure.pictures[2].temporal_layer == 1);
+  CHECK(structure.pictures[2].references[0] == 2);
+  REQUIRE(structure.pictures[3].reference_count == 2);
+  CHECK(structure.pictures[3].references[1] == 2);
+  for (size_t size = 0; size + 1 < bytes.size(); ++size) {
+    CAPTURE(size);
+    CHECK_FALSE(ParseVp9Structure(std::span(bytes).first(size), &structure));
+  }
+  CHECK_FALSE(ParseVp9Structure(Hex("88 05 82"), &structure));  // it has none
+}
+
+TEST_CASE("H265: temporal layers and where to switch to them", "[payload]") {
+  CHECK(Parse(CodecKind::kH265, "06 02 aa")->layer_sync);        // TSA_R, temporal id 1
+  CHECK(Parse(CodecKind::kH265, "0a 03 aa")->layer_sync);        // STSA_R, temporal id 2
+  CHECK_FALSE(Parse(CodecKind::kH265, "02 02 aa")->layer_sync);  // TRAIL_R
+  CHECK(Parse(CodecKind::kH265, "62 02 83 aa")->layer_sync);     // fragments of TSA_R: the first
+  CHECK(Parse(CodecKind::kH265, "62 02 03 aa")->layer_sync);     // and one in the middle
+  CHECK(Parse(CodecKind::kH265, "0a 03 aa")->temporal_layer == 2);
+}
+
+TEST_CASE("H264: frames that nothing refers to", "[payload]") {
+  CHECK(Parse(CodecKind::kH264, "01 9a")->discardable);
+  CHECK_FALSE(Parse(CodecKind::kH264, "41 9a")->discardable);
+  CHECK(Parse(CodecKind::kH264, "1c 81 9a")->discardable);  // FU-A
+  CHECK_FALSE(Parse(CodecKind::kH264, "5c 81 9a")->discardable);
 }
 
 TEST_CASE("VP9: scalability structures", "[payload]") {

@@ -20,6 +20,9 @@ FrameInfo FrameInfo::Of(const PayloadInfo& payload, bool marker,
   frame.key = payload.key_frame;
   frame.descriptor = descriptor;
   if (descriptor != nullptr) {
+    // Encrypted from end to end, the payload does not tell.
+    const bool alone = descriptor->frame.reference_count == 0;
+    frame.key |= descriptor->brings_structure && descriptor->start_of_frame && alone;
     frame.start = descriptor->start_of_frame;
     frame.end = descriptor->end_of_frame;
     frame.switch_point = IsSwitchPoint(*descriptor);

@@ -19,6 +19,9 @@ struct FrameInfo {
   bool switch_point = false;
   uint8_t spatial_layer = 0;
   uint8_t temporal_layer = 0;
+  /// The layers are known. False: they are those of the packet before it, which has not come yet;
+  /// or the stream has descriptors, and that of this packet could not be read.
+  bool readable = true;
   /// nullptr where the sender writes none, or it could not be read. Lives as long as the packet;
   /// its structure is shared by all packets until the next one.
   const DependencyDescriptor* descriptor = nullptr;

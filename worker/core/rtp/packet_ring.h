@@ -47,6 +47,13 @@ class PacketRing {
   /// The packet with that number, nullptr when it is not here or older than the maximum age at
   /// `now`. Valid until the next Add, Expire or Clear.
   const RoutedPacket* Find(ExtendedSeqNumber sequence, Timestamp now) const;
+  /// For the producer, which has learned more of a packet since it was added.
+  RoutedPacket* FindToComplete(ExtendedSeqNumber sequence) {
+    const int64_t number = sequence.value();
+    if (size_ == 0 || number < oldest_ || number > newest_) return nullptr;
+    Slot* slot = At(number);
+    return slot == nullptr ? nullptr : &slot->packet;
+  }
   /// No pointer that Add() has returned is in use any more.
   void Unpin();
   /// Releases what is too old at `now`.

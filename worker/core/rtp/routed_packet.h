@@ -52,6 +52,9 @@ struct RoutedPacket {
   /// never goes back) by a distance that means nothing, and so may `timestamp`. The consumer goes
   /// on with its own next number and time.
   bool restarted = false;
+  /// Packets that came before this one, with higher numbers, could not be read without it, and now
+  /// are.
+  bool completes_others = false;
   FrameInfo frame;
   PayloadInfo info;  ///< of the codec; what is rewritten stands in there
   RoutedExtensions extensions;

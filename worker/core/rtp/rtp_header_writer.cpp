@@ -73,17 +73,17 @@ RtpHeaderWriter::RtpHeaderWriter(Ssrc ssrc, std::string_view mid, const Extensio
 }
 
 RtpHeaderWriter::Header RtpHeaderWriter::Write(uint8_t* out, const Fields& fields,
-                                               const RoutedExtensions& extensions) const {
+                                               const RoutedExtensions& extensions,
+                                               std::span<const uint8_t> value) const {
   std::memcpy(out, template_.data(), template_.size());  // constant size: three vector moves
   out[1] = static_cast<uint8_t>((fields.marker ? kMarkerBit : 0) | fields.payload_type.value());
   Store16(out + 2, fields.sequence.value());
   Store32(out + 4, fields.timestamp.value());
   if (template_size_ == kFixedHeader) return {kFixedHeader, {}};
 
-  const bool descriptor = HasDescriptor(extensions);
-  const bool two_byte = always_two_byte_ ||
-                        (descriptor && extensions.dependency_descriptor.size() > kMaxOneByteLength);
-  if (two_byte) return WriteTwoByteForm(out, fields, extensions);
+  const bool descriptor = HasDescriptor(value);
+  const bool two_byte = always_two_byte_ || (descriptor && value.size() > kMaxOneByteLength);
+  if (two_byte) return WriteTwoByteForm(out, fields, extensions, value);
 
   Header header;
   uint8_t* at = out + template_size_;
@@ -94,7 +94,6 @@ RtpHeaderWriter::Header RtpHeaderWriter::Write(uint8_t* out, const Fields& field
     at = WriteElements(at, extensions, false);
   }
   if (descriptor) {
-    const auto value = extensions.dependency_descriptor;
     *at++ = OneByteHead(dependency_descriptor_id_, value.size());
     std::memcpy(at, value.data(), value.size());
     at += value.size();
@@ -116,7 +115,8 @@ RtpHeaderWriter::Header RtpHeaderWriter::Write(uint8_t* out, const Fields& field
 }
 
 RtpHeaderWriter::Header RtpHeaderWriter::WriteTwoByteForm(
-    uint8_t* out, const Fields& fields, const RoutedExtensions& extensions) const {
+    uint8_t* out, const Fields& fields, const RoutedExtensions& extensions,
+    std::span<const uint8_t> descriptor) const {
   Header header;
   uint8_t* at = out + kFixedHeader + kExtensionHeader;
   Store16(out + kFixedHeader, kTwoByteProfile);
@@ -128,8 +128,7 @@ RtpHeaderWriter::Header RtpHeaderWriter::WriteTwoByteForm(
     at += mid_size_;
   }
   at = WriteElements(at, extensions, true);
-  const auto descriptor = extensions.dependency_descriptor;
-  if (HasDescriptor(extensions)) {
+  if (HasDescriptor(descriptor)) {
     at = WriteHead(at, dependency_descriptor_id_, descriptor.size(), true);
     std::memcpy(at, descriptor.data(), descriptor.size());
     at += descriptor.size();

@@ -34,7 +34,8 @@ struct RtpHeaderStamps {
 /// The bytes are a function of the arguments alone: the same arguments give the same bytes.
 class RtpHeaderWriter {
  public:
-  static constexpr size_t kMaxMid = 32;  // bytes; RFC 8843 §15 asks for 1…16
+  static constexpr size_t kMaxTwoByteLength = 255;  // bytes, RFC 8285 §4.3
+  static constexpr size_t kMaxMid = 32;             // bytes; RFC 8843 §15 asks for 1…16
 
   /// `mid` (at most kMaxMid bytes, "" = none) is written when `ids` has one for it.
   RtpHeaderWriter(Ssrc ssrc, std::string_view mid, const ExtensionIds& ids);
@@ -55,18 +56,26 @@ class RtpHeaderWriter {
 
   /// Bytes that Write() may touch for a packet with `extensions`.
   size_t MaxSize(const RoutedExtensions& extensions) const {
-    return kFixedMax + (HasDescriptor(extensions) ? extensions.dependency_descriptor.size() : 0);
+    return MaxSize(extensions.dependency_descriptor);
   }
-  Header Write(uint8_t* out, const Fields& fields, const RoutedExtensions& extensions) const;
+  size_t MaxSize(std::span<const uint8_t> descriptor) const {
+    return kFixedMax + (HasDescriptor(descriptor) ? descriptor.size() : 0);
+  }
+  Header Write(uint8_t* out, const Fields& fields, const RoutedExtensions& extensions) const {
+    return Write(out, fields, extensions, extensions.dependency_descriptor);
+  }
+  /// With `descriptor` in the place of the dependency descriptor that came.
+  Header Write(uint8_t* out, const Fields& fields, const RoutedExtensions& extensions,
+               std::span<const uint8_t> descriptor) const;
 
   bool writes_abs_send_time() const { return abs_send_time_id_ != 0; }
+  bool writes_descriptor() const { return dependency_descriptor_id_ != 0; }
 
  private:
-  static constexpr size_t kMaxTwoByteLength = 255;  // bytes
   /// The receiver negotiated the dependency descriptor, and any form of header has room for this
   /// one.
-  bool HasDescriptor(const RoutedExtensions& extensions) const {
-    const size_t size = extensions.dependency_descriptor.size();
+  bool HasDescriptor(std::span<const uint8_t> descriptor) const {
+    const size_t size = descriptor.size();
     return dependency_descriptor_id_ != 0 && size > 0 && size <= kMaxTwoByteLength;
   }
 
@@ -79,8 +88,8 @@ class RtpHeaderWriter {
                                       RoutedExtensions::kMaxBytes * 3 / 2 + 2 + 5 + 4 + 3;
 
   uint8_t* WriteElements(uint8_t* at, const RoutedExtensions& extensions, bool two_byte) const;
-  Header WriteTwoByteForm(uint8_t* out, const Fields& fields,
-                          const RoutedExtensions& extensions) const;
+  Header WriteTwoByteForm(uint8_t* out, const Fields& fields, const RoutedExtensions& extensions,
+                          std::span<const uint8_t> descriptor) const;
   size_t Finish(uint8_t* out, uint8_t* end) const;
 
   /// Fixed header, profile word and MID element in the form that this consumer usually needs.

@@ -19,18 +19,24 @@ void SequenceRewriter::ClearHistory() {
   count_ = 0;
 }
 
-bool SequenceRewriter::Skip(ExtendedSeqNumber sequence) {
+bool SequenceRewriter::Skip(ExtendedSeqNumber sequence, bool closes_picture) {
   const int64_t skipped = sequence.value();
   if (session_ == 0 || skipped - newest_ > kMaxGap) return true;  // nothing to close up
   if (skipped <= newest_) return false;
   newest_ = skipped;
   if (skipped == last_.first) {  // a run of skipped packets needs one interval
     ++last_.first;
-    At(count_ - 1U) = last_;
-    return true;
+  } else {
+    Push({skipped + 1, skipped - last_.first + last_.own_first, last_.offsets});
   }
-  Push({skipped + 1, skipped - last_.first + last_.own_first, last_.offsets});
+  if (closes_picture) --last_.offsets.picture_id;
+  At(count_ - 1U) = last_;
   return true;
+}
+
+void SequenceRewriter::ChangeOffsets(ExtendedSeqNumber sequence, const RewriteOffsets& offsets) {
+  if (!IsAhead(sequence)) return;
+  Push({sequence.value(), sequence.value() - last_.first + last_.own_first, offsets});
 }
 
 void SequenceRewriter::Push(const Interval& interval) {

@@ -6,16 +6,23 @@
 #include <optional>
 
 #include "common/rtp_types.h"
+#include "worker/wire/dependency_descriptor.h"
 
 namespace sluice::worker {
 
 /// What is added to the fields of a producer's packet to get the consumer's (all modulo their
-/// width).
+/// width), and what else its rewriting follows from.
 struct RewriteOffsets {
+  static constexpr uint8_t kNoLayer = 0xff;  ///< the sender's own marker ends the picture
+
   uint32_t timestamp = 0;
-  uint16_t picture_id = 0;  ///< VP8, 15 or 7 bits
+  uint16_t picture_id = 0;  ///< VP8, VP9: 15 or 7 bits
   uint8_t tl0_picture_index = 0;
-  uint8_t source = 0;  ///< encoding index that the packets come from
+  uint8_t key_index = 0;  ///< VP8, 5 bits
+  uint8_t source = 0;     ///< encoding index that the packets come from
+  /// The highest spatial layer that is sent: the last packet of its frame ends the picture.
+  uint8_t top_layer = kNoLayer;
+  DescriptorRewrite descriptor;
   friend bool operator==(const RewriteOffsets&, const RewriteOffsets&) = default;
 };
 
@@ -80,8 +87,18 @@ class SequenceRewriter {
     return MapLate(sequence.value());
   }
   /// `sequence` will not be sent: what follows closes up. False when newer ones were sent: its
-  /// number stands open for good, and Map() says which it is.
-  bool Skip(ExtendedSeqNumber sequence);
+  /// number stands open for good, and Map() says which it is. `closes_picture`: a VP8 picture is
+  /// not sent, and the ids of those that follow close up, too.
+  bool Skip(ExtendedSeqNumber sequence, bool closes_picture = false);
+  /// From `sequence` on, which must be ahead of all before, packets are rewritten with these
+  /// offsets; numbers go on.
+  void ChangeOffsets(ExtendedSeqNumber sequence, const RewriteOffsets& offsets);
+  /// Nothing has been sent or skipped that is as new.
+  bool IsAhead(ExtendedSeqNumber sequence) const {
+    return session_ > 0 && sequence.value() > newest_;
+  }
+  /// Of the newest interval; only while started().
+  const RewriteOffsets& offsets() const { return At(count_ - 1).offsets; }
   /// True when `sequence` is so far ahead that the source must have started anew: Start() it.
   bool IsJump(ExtendedSeqNumber sequence) const {
     return session_ > 0 && sequence.value() - newest_ > kMaxGap;

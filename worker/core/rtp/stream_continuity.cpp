@@ -1,38 +1,105 @@
 #include "worker/core/rtp/stream_continuity.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace sluice::worker {
 
-RewriteOffsets StreamContinuity::OffsetsFor(const RoutedPacket& first) const {
+namespace {
+
+int32_t Ahead(RtpTimestamp a, RtpTimestamp b) {
+  return static_cast<int32_t>(a.value() - b.value());
+}
+
+}  // namespace
+
+RewriteOffsets StreamContinuity::Begin(const RoutedPacket& first, const CaptureClock* clock) {
   RewriteOffsets offsets;
   offsets.source = first.encoding_index;
   if (!sent_any_) return offsets;
-  offsets.timestamp = TimestampOffset(first);
-  if (first.info.picture_id && last_picture_id_) {
-    offsets.picture_id = static_cast<uint16_t>(*last_picture_id_ + 1 - *first.info.picture_id);
+  offsets.timestamp = TimestampOffset(first, clock);
+  const PayloadInfo& info = first.info;
+  if (info.picture_id && last_picture_id_) {
+    offsets.picture_id = static_cast<uint16_t>(*last_picture_id_ + 1 - *info.picture_id);
   }
-  if (first.info.tl0_picture_index && last_tl0_) {
-    offsets.tl0_picture_index =
-        static_cast<uint8_t>(*last_tl0_ + 1 - *first.info.tl0_picture_index);
+  if (info.tl0_picture_index && last_tl0_) {
+    offsets.tl0_picture_index = static_cast<uint8_t>(*last_tl0_ + 1 - *info.tl0_picture_index);
+  }
+  if (info.key_index && last_key_index_) {
+    offsets.key_index = static_cast<uint8_t>(*last_key_index_ + 1 - *info.key_index);
+  }
+  if (first.frame.descriptor != nullptr && has_descriptor_) {
+    const DependencyDescriptor& descriptor = *first.frame.descriptor;
+    offsets.descriptor.frame_number =
+        static_cast<uint16_t>(last_frame_number_ + 1 - descriptor.frame_number);
+    offsets.descriptor.template_id =
+        static_cast<uint8_t>(templates_end_ - descriptor.structure->template_offset) %
+        DependencyStructure::kMaxTemplates;
   }
   return offsets;
 }
 
-uint32_t StreamContinuity::TimestampOffset(const RoutedPacket& first) const {
+uint32_t StreamContinuity::TimestampOffset(const RoutedPacket& first, const CaptureClock* clock) {
   const Duration elapsed = std::max(first.received_at - last_received_at_, Duration::Zero());
+  const RtpTimestamp last = last_timestamp();
   if (first.encoding_index == last_offsets_.source) {
     // The same clock: keep the offset while it gives a time after the last and not in the far
     // future.
     const RtpTimestamp candidate(first.timestamp.value() + last_offsets_.timestamp);
-    const uint32_t step = candidate.value() - last_timestamp().value();
-    if (IsNewer(candidate, last_timestamp()) &&
+    const uint32_t step = candidate.value() - last.value();
+    if (IsNewer(candidate, last) &&
         static_cast<int64_t>(step) <= TicksIn(elapsed + kMaxLead, clock_rate_)) {
       return last_offsets_.timestamp;
     }
+    aligned_ = true;  // a new time line has nothing to be aligned with
+    excess_ = 0;
+  } else {
+    if (aligned_) {
+      reference_ = {last_offsets_.source, last_source_timestamp_,
+                    RtpTimestamp(last.value() - static_cast<uint32_t>(excess_)), last_received_at_};
+    }
+    if (const auto ideal = IdealTime(first, clock)) {
+      const RtpTimestamp sent = IsNewer(*ideal, last) ? *ideal : RtpTimestamp(last.value() + 1);
+      excess_ = Ahead(sent, *ideal);
+      aligned_ = true;
+      return sent.value() - first.timestamp.value();
+    }
+    aligned_ = false;
+    excess_ = 0;
   }
   const int64_t step = TicksIn(std::max(elapsed, kMinStep), clock_rate_);
-  return last_timestamp().value() + static_cast<uint32_t>(step) - first.timestamp.value();
+  return last.value() + static_cast<uint32_t>(step) - first.timestamp.value();
+}
+
+std::optional<RtpTimestamp> StreamContinuity::IdealTime(const RoutedPacket& packet,
+                                                        const CaptureClock* clock) const {
+  if (clock == nullptr) return std::nullopt;
+  const auto then = clock->SenderTime(reference_.source, reference_.timestamp);
+  const auto now = clock->SenderTime(packet.encoding_index, packet.timestamp);
+  if (!then || !now) return std::nullopt;
+  const Duration between = Duration::Micros(*now - *then);
+  const Duration arrivals = packet.received_at - reference_.received_at;
+  if (std::llabs((between - arrivals).us()) > kMaxMismatch.us()) return std::nullopt;
+  return RtpTimestamp(reference_.sent.value() +
+                      static_cast<uint32_t>(TicksIn(between, clock_rate_)));
+}
+
+std::optional<uint32_t> StreamContinuity::Correct(const RoutedPacket& packet, uint32_t offset,
+                                                  const CaptureClock* clock) {
+  const RtpTimestamp natural(packet.timestamp.value() + offset);
+  if (!aligned_) {
+    const auto ideal = IdealTime(packet, clock);
+    if (!ideal) return std::nullopt;
+    excess_ = Ahead(natural, *ideal);
+    aligned_ = true;
+  }
+  const int32_t step = Ahead(natural, last_timestamp());
+  const auto most = static_cast<int32_t>(TicksIn(kMaxCorrection, clock_rate_));
+  const int32_t back =
+      excess_ > 0 ? std::clamp(std::min(step - 1, excess_), 0, most) : std::max(excess_, -most);
+  if (back == 0) return std::nullopt;
+  excess_ -= back;
+  return offset - static_cast<uint32_t>(back);
 }
 
 }  // namespace sluice::worker

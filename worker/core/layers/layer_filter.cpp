@@ -1,0 +1,27 @@
+#include "worker/core/layers/layer_filter.h"
+
+namespace sluice::worker {
+
+LayerFilter::Verdict LayerFilter::Decide(const RoutedPacket& packet) {
+  const bool has_descriptor = packet.frame.descriptor != nullptr;
+  // A sender may begin to write descriptors, or cease, with a key frame.
+  if (!started_ || (packet.frame.key && has_descriptor != uses_descriptors_)) {
+    by_descriptor_.Reset();
+    by_picture_.Reset();
+    started_ = true;
+    uses_descriptors_ = has_descriptor;
+  }
+  if (!IsReadable(packet)) [[unlikely]]
+    return Verdict::kUnreadable;
+  if (!uses_descriptors_) {
+    if (by_picture_.Decide(packet)) [[likely]]
+      return Verdict::kForward;
+    return by_picture_.closes_picture() ? Verdict::kDropPicture : Verdict::kDrop;
+  }
+  if (by_descriptor_.Decide(packet)) [[likely]]
+    return Verdict::kForward;
+  // Where a picture has several frames its number is no picture id of VP8.
+  return by_descriptor_.closes_frame() ? Verdict::kDropPicture : Verdict::kDrop;
+}
+
+}  // namespace sluice::worker

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "worker/core/rtp/routed_packet.h"
+
+namespace sluice::worker {
+
+/// Chooses frames of one encoding by what their payload says of layers (VP8, VP9, H264, H265, AV1
+/// without dependency descriptor), so that every frame that is chosen can be decoded from those
+/// chosen before (docs/protocols/layers.md §2). A state machine: packets in, yes or no out; all
+/// packets of a frame get the same answer.
+///
+/// A frame is known by RTP timestamp and spatial layer. What it refers to is looked up where the
+/// sender says it (VP9 flexible mode, or the group of its structure); else layers are followed: an
+/// upper temporal layer is intact from a switching point to its first frame that was left out.
+class PictureFilter {
+ public:
+  /// Pictures remembered: reordering and references reach back less than that.
+  static constexpr size_t kPictures = 32;
+  static constexpr uint8_t kMaxSpatialLayer = 7;   // 3 bits in VP9
+  static constexpr uint8_t kMaxTemporalLayer = 7;  // likewise
+
+  /// Forgets all; the next packet begins a key frame.
+  void Reset();
+  /// The highest layers wanted. What is taken changes with a later picture that allows it.
+  void SetTarget(uint8_t spatial, uint8_t temporal);
+
+  /// In the order of arrival.
+  bool Decide(const RoutedPacket& packet);
+  /// The packet is the first of its picture, which Decide() has just left out as a whole.
+  bool closes_picture() const { return closes_picture_; }
+
+  uint8_t spatial() const { return spatial_; }  ///< highest spatial layer taken
+  uint8_t temporal() const { return temporal_; }
+  /// The target, or decodable frames at all, can only be had with a key frame.
+  bool wants_key_frame() const { return broken_ || spatial_ != target_spatial_; }
+
+ private:
+  struct Picture {
+    RtpTimestamp timestamp;
+    uint16_t id = 0;        ///< meaningful when has_id
+    uint8_t decided = 0;    ///< a bit for each spatial layer
+    uint8_t forwarded = 0;  ///< likewise
+    uint8_t top = 0;        ///< highest spatial layer that may be taken
+    uint8_t temporal = 0;   ///< likewise
+    bool used = false;
+    bool has_id = false;
+    bool key = false;
+    bool late = false;   ///< it came after newer ones
+    bool fresh = false;  ///< no packet of it has been decided
+  };
+  enum class References : uint8_t { kForwarded, kDropped, kUnknown };
+
+  Picture* Enter(const RoutedPacket& packet);
+  Picture* EnterLate(const RoutedPacket& packet);
+  Picture& Add(const RoutedPacket& packet);
+  const Picture* FindById(uint16_t id) const;
+  void BeginKeyPicture(Picture& picture);
+  bool Wants(Picture& picture, const RoutedPacket& packet);
+  bool WantsTemporal(const RoutedPacket& packet, References references);
+  References ReferencesOf(const Picture& picture, const RoutedPacket& packet) const;
+  /// The temporal layers 1…`layer` are intact.
+  bool IntactUpTo(uint8_t layer) const {
+    const auto all = static_cast<uint8_t>((2u << layer) - 2);
+    return (synced_ & all) == all;
+  }
+
+  std::array<Picture, kPictures> pictures_{};
+  size_t next_ = 0;    ///< where the next one goes
+  size_t newest_ = 0;  ///< by time; meaningful when used
+  uint8_t target_spatial_ = kMaxSpatialLayer;
+  uint8_t target_temporal_ = kMaxTemporalLayer;
+  uint8_t spatial_ = 0;
+  uint8_t temporal_ = 0;
+  /// A bit for each spatial layer all of whose frames were taken since the key frame, and for each
+  /// temporal one since its switching point.
+  uint8_t intact_ = 0;
+  uint8_t synced_ = 0xff;
+  bool broken_ = false;
+  bool closes_picture_ = false;
+};
+
+}  // namespace sluice::worker
