@@ -26,7 +26,7 @@ void ReadReferences(BoundedReader& reader, PayloadInfo& info) {
   reader.Fail();  // a fourth was announced
 }
 
-void ReadPictureId(BoundedReader& reader, PayloadInfo& info) {
+void ReadVp9PictureId(BoundedReader& reader, PayloadInfo& info) {
   info.picture_id_offset = static_cast<uint8_t>(reader.position());
   const uint8_t first = reader.ReadU8();
   info.picture_id_long = (first & 0x80) != 0;
@@ -78,7 +78,7 @@ PayloadInfo ReadDescriptor(BoundedReader& reader, Vp9Structure* structure) {
   info.end_of_frame = (first & 0x04) != 0;
   info.has_structure = (first & 0x02) != 0;
   info.not_for_upper = (first & 0x01) != 0;
-  if (has_picture_id) ReadPictureId(reader, info);
+  if (has_picture_id) ReadVp9PictureId(reader, info);
   if (has_layers) ReadLayerIndices(reader, flexible, info);
   if (flexible && info.inter_picture) ReadReferences(reader, info);
   if (info.has_structure) ReadScalabilityStructure(reader, structure);
