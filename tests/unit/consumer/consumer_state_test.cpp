@@ -251,7 +251,11 @@ TEST_CASE_METHOD(ConsumerTest, "consumer: refuses parameters by name") {
        [](auto& o) { o.consumable_rtp_encodings.push_back(o.consumable_rtp_encodings[0]); }},
       {"has one layer", "TypeError",
        [](auto& o) { o.consumable_rtp_encodings[0].scalability_mode = "L3T3"; }},
-      {"pipe", "UnsupportedError", [](auto& o) { o.type = RtpType::kPipe; }},
+      {"a pipe consumer sends one for each", "TypeError",
+       [](auto& o) {
+         o.type = RtpType::kPipe;
+         o.consumable_rtp_encodings.push_back(o.consumable_rtp_encodings[0]);
+       }},
   };
   Prepare("video/VP8", true);
   Create();
