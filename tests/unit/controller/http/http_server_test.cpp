@@ -375,7 +375,7 @@ TEST_CASE("http: what is refused before anybody sees it is counted") {
   HttpLimits limits = PatientLimits();
   limits.max_body = 10;
   ServerFixture fixture(limits);
-  for (const std::string request :
+  for (const std::string& request :
        {std::string("hello\r\n\r\n"), std::string("GET / HTTP/1.1\r\n\r\n"),
         "GET / HTTP/1.1\r\nHost: localhost\r\nX: " + std::string(20'000, 'x') + "\r\n\r\n",
         std::string("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 11\r\n\r\n")}) {

@@ -68,7 +68,7 @@ TEST_CASE("rooms: one that could not be made counts for nobody") {
 }
 
 TEST_CASE("transports: those that nobody ever used are closed, and their places given back") {
-  RoomFixture fixture({.unused_transport_timeout = milliseconds(150), .protoo = {}});
+  RoomFixture fixture({.unused_transport_timeout = milliseconds(400), .protoo = {}});
   FakeWorker& worker = *fixture.launcher.workers.back();
   REQUIRE(fixture.Rest("POST", kBroadcasters, kBroadcaster).status == 200);
   const std::string plain = MakeTransport(fixture, R"({"type":"plain"})");
