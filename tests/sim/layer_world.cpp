@@ -247,9 +247,9 @@ void LayerWorld::SendUp(int encoding, const SourcePacket& packet, Duration after
   const int index = packet.index;
   const int copies = !again && Chance(up.duplicate) ? 2 : 1;
   for (int i = 0; i < copies; ++i) {
-    environment_.Schedule(after + (first_picture ? up.delay : DelayOf(up)), [this, encoding, bytes, frame, index] {
-      Receive(encoding, bytes, frame, index);
-    });
+    environment_.Schedule(
+        after + (first_picture ? up.delay : DelayOf(up)),
+        [this, encoding, bytes, frame, index] { Receive(encoding, bytes, frame, index); });
   }
 }
 
@@ -513,8 +513,8 @@ void LayerWorld::JudgeNumbers(std::vector<std::string>* faults) {
     const int run = was == sent_.end() ? -1 : was->second.run;
     const bool cut = run >= 0 && runs_[static_cast<size_t>(run)].cut;
     // The receiver learned of it when it was no longer kept.
-    const bool forgotten = was != sent_.end() && was->first == number &&
-                           missing.since - was->second.at > kKept;
+    const bool forgotten =
+        was != sent_.end() && was->first == number && missing.since - was->second.at > kKept;
     if (forgotten) {
       lost_.insert(was->second.frame);
       continue;

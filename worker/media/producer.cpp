@@ -354,8 +354,8 @@ void Producer::Impl::Route(ReceiveStream& stream, size_t index, const PacketRef&
   if (routed.padding_only) return;
   extensions.Route(packet, stream.clock_offset(), &routed.extensions);
   routed.frame = FrameInfo::Of(info, routed.marker, ReadDescriptor(index, *stream.ring(), routed));
-  routed.frame.readable = routed.frame.descriptor != nullptr ||
-                          routed.extensions.dependency_descriptor.empty();
+  routed.frame.readable =
+      routed.frame.descriptor != nullptr || routed.extensions.dependency_descriptor.empty();
   const bool begins =
       routed.frame.descriptor != nullptr && routed.frame.descriptor->brings_structure;
   if (begins) ReadOvertakers(index, *stream.ring(), routed);

@@ -72,7 +72,7 @@ std::optional<PayloadInfo> ParseAv1(std::span<const uint8_t> payload) {
   bool first_header = true;
   bool has_sequence_header = false;
   bool has_frame = false;
-  bool is_other_frame = false;  // the first frame is no key frame
+  bool is_other_frame = false;    // the first frame is no key frame
   bool whole_frames = continues;  // what the last OBU is of ends with it
   for (int i = 1; !reader.empty() || i <= element_count; ++i) {
     const bool last = i == element_count;  // has no length of its own
