@@ -34,7 +34,11 @@ void Consumer::OnPackets(std::span<const RoutedPacket* const> packets, Timestamp
     packets = packets.subspan(impl.CountAwaited(packets));
     if (packets.empty()) return impl.AskForKeyFrames(now);
   }
-  for (const RoutedPacket* packet : packets) impl.Forward(*packet, now);
+  for (const RoutedPacket* packet : packets) {
+    impl.Forward(*packet, now);
+    if (packet->completes_others && !impl.held.empty()) [[unlikely]]
+      impl.SendHeld(*packet, now);
+  }
   for (Impl::Output& output : impl.outputs) output.send.EndTurn(now);
   if (!impl.has_layers) return;
   if (const auto due = impl.policy.next_update(); due && *due <= now) impl.UpdateTarget(now);
@@ -80,10 +84,7 @@ void Consumer::Impl::Forward(const RoutedPacket& packet, Timestamp now) {
     case ForwardDecision::Rewrite::kContinue:
       if (stream.IsJump(packet)) [[unlikely]]
         stream.Renumber(packet);
-      Send(stream, packet, decision.layers);
-      if (decision.releases_held) [[unlikely]]
-        SendHeld(stream, packet.encoding_index, now);
-      return;
+      return Send(stream, packet, decision.layers);
     case ForwardDecision::Rewrite::kRenumber:
       stream.Renumber(packet);
       return Send(stream, packet, decision.layers);
@@ -121,8 +122,10 @@ void Consumer::Impl::Hold(const RoutedPacket& packet) {
   held.push_back(packet.sequence);
 }
 
-void Consumer::Impl::SendHeld(SendStream& stream, uint8_t encoding, Timestamp now) {
-  const PacketRing* ring = producer->ring(encoding);
+void Consumer::Impl::SendHeld(const RoutedPacket& completed, Timestamp now) {
+  if (completed.encoding_index != forwarder->current_encoding()) return;
+  SendStream& stream = outputs.front().send;
+  const PacketRing* ring = producer->ring(completed.encoding_index);
   for (const ExtendedSeqNumber sequence : std::exchange(held, {})) {
     const RoutedPacket* packet = ring == nullptr ? nullptr : ring->Find(sequence, now);
     if (packet != nullptr) SendJudged(stream, *packet);  // or it is held on

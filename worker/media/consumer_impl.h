@@ -83,7 +83,8 @@ struct alignas(64) Consumer::Impl {
   void Drop(const RoutedPacket& packet, bool closes_picture = false);
   void Send(SendStream& stream, const RoutedPacket& packet, const SendStream::Layers& layers);
   void Hold(const RoutedPacket& packet);
-  void SendHeld(SendStream& stream, uint8_t encoding, Timestamp now);
+  /// `completed` has made packets readable that were held.
+  void SendHeld(const RoutedPacket& completed, Timestamp now);
   /// Sends it or closes its gap, as the forwarder says now.
   void SendJudged(SendStream& stream, const RoutedPacket& packet);
   size_t CountAwaited(std::span<const RoutedPacket* const> packets) const;

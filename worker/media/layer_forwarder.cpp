@@ -154,7 +154,6 @@ ForwardDecision LayeredForwarder::Continue(const RoutedPacket& packet) {
     if (decision.action != Action::kForward) return No(Action::kWait);
     decision.rewrite = std::exchange(beginning_, Rewrite::kContinue);
   }
-  decision.releases_held = packet.completes_others;
   decision.layers.top = filter_.spatial();
   decision.layers.active_targets = filter_.active_targets();
   return decision;

@@ -39,9 +39,7 @@ struct ForwardDecision {
 
   Action action = Action::kDrop;
   Rewrite rewrite = Rewrite::kContinue;
-  uint8_t stream = 0;  ///< index of the output stream
-  /// Packets that came before this one could not be judged without it: they follow.
-  bool releases_held = false;
+  uint8_t stream = 0;         ///< index of the output stream
   SendStream::Layers layers;  ///< how what is chosen shows in the packet
 };
 

@@ -96,7 +96,10 @@ void SendStream::ApplyChanges(const RoutedPacket& packet, const Layers& layers) 
   RewriteOffsets offsets = before;
   offsets.top_layer = layers.top;
   offsets.descriptor.active_targets = layers.active_targets;
-  if (!continuity_.aligned() && continuity_.BeginsPicture(packet)) {
+  // Where nothing is missing before it, the packet is the first of its picture, and no picture
+  // before it is still to come.
+  if (!continuity_.aligned() && packet.timestamp != continuity_.last_source_timestamp() &&
+      rewriter_.Follows(packet.sequence)) {
     const auto corrected = continuity_.Correction(packet, offsets.timestamp, capture_clock_);
     if (corrected) offsets.timestamp = *corrected;
   }

@@ -43,6 +43,7 @@ class BitReader {
 };
 
 constexpr size_t kMandatoryBytes = 3;
+constexpr int kMaxLateFrames = 512;  // more than any ring of packets holds
 // Bits from the start of the descriptor.
 constexpr size_t kTemplateIdAt = 2;
 constexpr size_t kFrameNumberAt = 8;
@@ -175,8 +176,10 @@ bool DependencyDescriptorReader::Read(std::span<const uint8_t> extension,
   out->brings_targets = false;
   out->targets_at = kFlagsEnd;
 
-  std::shared_ptr<const DependencyStructure> structure = structure_;
-  uint32_t active_targets = active_targets_;
+  const auto behind = static_cast<int16_t>(first_frame_ - out->frame_number);
+  const bool late = previous_structure_ != nullptr && behind > 0 && behind < kMaxLateFrames;
+  std::shared_ptr<const DependencyStructure> structure = late ? previous_structure_ : structure_;
+  uint32_t active_targets = late ? previous_active_targets_ : active_targets_;
   bool custom_indications = false;
   bool custom_references = false;
   bool custom_chains = false;
@@ -214,8 +217,12 @@ bool DependencyDescriptorReader::Read(std::span<const uint8_t> extension,
     }
   }
   if (!reader.ok()) return false;
-  structure_ = structure;
-  active_targets_ = active_targets;
+  if (out->brings_structure && !late) {
+    previous_structure_ = std::exchange(structure_, structure);
+    previous_active_targets_ = active_targets_;
+    first_frame_ = out->frame_number;
+  }
+  if (!late) active_targets_ = active_targets;
   out->active_targets = active_targets;
   out->structure = std::move(structure);
   return true;
@@ -233,6 +240,7 @@ bool DependencyDescriptorReader::PeekLayers(std::span<const uint8_t> extension, 
 
 void DependencyDescriptorReader::Reset() {
   structure_ = nullptr;
+  previous_structure_ = nullptr;
   active_targets_ = 0;
 }
 

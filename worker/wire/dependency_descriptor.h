@@ -118,6 +118,10 @@ class DependencyDescriptorReader {
  private:
   std::shared_ptr<const DependencyStructure> structure_;
   uint32_t active_targets_ = 0;
+  uint16_t first_frame_ = 0;  ///< of structure_
+  /// For frames before that, which may come late.
+  std::shared_ptr<const DependencyStructure> previous_structure_;
+  uint32_t previous_active_targets_ = 0;
 };
 
 }  // namespace sluice::worker

@@ -211,7 +211,7 @@ bool DescriptorFilter::DecideNew(const RoutedPacket& packet) {
 bool DescriptorFilter::DecideLate(const DependencyDescriptor& descriptor) const {
   const uint16_t number = descriptor.frame_number;
   if (At(number).state == State::kPromised) return true;
-  if (descriptor.structure != structure_ || AnyDropped(descriptor)) return false;
+  if (AnyDropped(descriptor)) return false;
   const auto decided = [this](uint16_t at) {
     return At(at).state == State::kForwarded || At(at).state == State::kDropped;
   };
@@ -220,7 +220,9 @@ bool DescriptorFilter::DecideLate(const DependencyDescriptor& descriptor) const 
   auto older = static_cast<uint16_t>(number - 1);
   while (Ahead(older, first_) > 0 && !decided(older)) --older;
   if (Ahead(older, first_) < 0) return false;
-  return Present(descriptor, At(newer).target) && Present(descriptor, At(older).target);
+  if (!Present(descriptor, At(older).target)) return false;
+  // Behind it another structure may be in force, whose targets say nothing of this frame.
+  return descriptor.structure != structure_ || Present(descriptor, At(newer).target);
 }
 
 void DescriptorFilter::Announce(uint32_t active) {

@@ -97,6 +97,8 @@ class SequenceRewriter {
   bool IsAhead(ExtendedSeqNumber sequence) const {
     return session_ > 0 && sequence.value() > newest_;
   }
+  /// It is the next one behind all that was sent or skipped.
+  bool Follows(ExtendedSeqNumber sequence) const { return sequence.value() == newest_ + 1; }
   /// Of the newest interval; only while started().
   const RewriteOffsets& offsets() const { return At(count_ - 1).offsets; }
   /// True when `sequence` is so far ahead that the source must have started anew: Start() it.

@@ -51,18 +51,12 @@ class StreamContinuity {
   }
   /// RTP time is where the captures have it.
   bool aligned() const { return aligned_ && excess_ == 0; }
-  /// `packet`, ahead of all that was sent, is for certain the first of its picture.
-  bool BeginsPicture(const RoutedPacket& packet) const {
-    if (packet.timestamp == last_source_timestamp_) return false;
-    return packet.frame.start || (last_marker_ && packet.sequence.value() == last_sequence_ + 1);
-  }
 
   /// `packet` was sent rewritten with `offsets`, with this marker bit, and is the newest so far.
   void OnSent(const RoutedPacket& packet, const RewriteOffsets& offsets, bool marker) {
     sent_any_ = true;
     last_marker_ = marker;
     last_source_timestamp_ = packet.timestamp;
-    last_sequence_ = packet.sequence.value();
     last_received_at_ = packet.received_at;
     last_offsets_ = offsets;
     if (packet.info.picture_id) {
@@ -119,7 +113,6 @@ class StreamContinuity {
   uint8_t templates_end_ = 0;
   uint16_t last_frame_number_ = 0;
   RtpTimestamp last_source_timestamp_;
-  int64_t last_sequence_ = 0;  ///< of the source
   /// Ticks that what is sent is ahead of the captures; meaningful when aligned_.
   int32_t excess_ = 0;
   Timestamp last_received_at_;
