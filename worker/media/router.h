@@ -79,9 +79,12 @@ class Router {
   // What takes as long to destroy as so many consumers do (bench/teardown_bench).
   static constexpr size_t kProducerEffort = 4;
   static constexpr size_t kTransportEffort = 32;
+  /// Bytes: more than malloc has small pieces for.
+  static constexpr size_t kLargeRequest = 4096;
 
   void DropObservers();
   void AddObserver(std::unique_ptr<RtpObserver> observer);
+  bool DestroyChildren(size_t effort);
   /// Null when it is not one of this router's.
   Transport* FindTransport(const std::string& id) const;
 

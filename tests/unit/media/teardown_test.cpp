@@ -119,6 +119,7 @@ TEST_CASE_METHOD(TeardownFixture, "of a large router nothing can be found while 
                  "[teardown]") {
   BuildMeeting(80);
   const SocketAddress source = LocalOf(engine->DumpPlainTransport("source")->tuple);
+  events.Take();
   REQUIRE(engine->CloseRouter("r").ok());
   size_t slices = 0;
   for (; engine->closing() > 0; ++slices) {
