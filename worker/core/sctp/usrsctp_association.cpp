@@ -388,13 +388,14 @@ SctpSendResult UsrsctpAssociation::Send(SctpOutgoing message) {
     ++stats_.send_buffer_full;
     return SctpSendResult::kBufferFull;
   }
+  const uint16_t stream = message.stream;
   queue_.Push(std::move(message), Now());
-  if (state_ != SctpState::kConnected) return SctpSendResult::kQueued;
-  {
+  if (state_ == SctpState::kConnected) {
     const UsrsctpStack::Call call(stack_);
     Write();
   }
-  Finish();
+  queue_.Watch(stream);
+  if (state_ == SctpState::kConnected) Finish();
   return SctpSendResult::kQueued;
 }
 
