@@ -232,10 +232,17 @@ test('an unordered channel that sends once, and messages of the server', async (
   await alice.opened();
   await bob.opened();
   await alice.send('up', new Array(300).fill(1000));
-  const list = await awaitMessages(bob, 300); // nothing is lost on this path
-  assert.ok(list.every(({ size, sum }) => size === 1000 && sum === sumOf(1000)));
+  // A burst may overflow a socket: what is lost is not sent again, and holds nothing up.
+  const arrived = (text) => waitFor(text, async () => (await bob.received()).some((m) => m.text === text));
+  await waitFor('what comes after the burst', async () => {
+    await alice.text('up', 'end');
+    return (await bob.received()).some(({ text }) => text === 'end');
+  }, { interval: 200 });
+  const burst = (await bob.received()).filter(({ text }) => text === null);
+  assert.ok(burst.length > 100 && burst.length <= 300, `${burst.length} of 300`);
+  assert.ok(burst.every(({ size, sum }) => size === 1000 && sum === sumOf(1000)));
   await consumer.send('from the server');
-  assert.equal((await awaitMessages(bob, 301)).at(-1).text, 'from the server');
+  await arrived('from the server');
   assert.equal(await consumer.getBufferedAmount(), 0);
   up.close();
   down.close();

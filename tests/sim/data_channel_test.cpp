@@ -19,14 +19,14 @@ TEST_CASE("data: a message goes from one browser to another", "[sim]") {
   REQUIRE(call.engine->ConsumeData("b", DataFixture::Consumer("c", "p", 0)).ok());
   REQUIRE(call.Until([&] { return call.SctpConnected("a") && call.SctpConnected("b"); }));
   CHECK(call.Lines("sctp a") == Lines{"sctp a connecting", "sctp a connected"});
-  CHECK(call.Lines("sctp-streams a") == Lines{"sctp-streams a 1024/1024"});
+  CHECK(call.Lines("sctp-streams a") == Lines{"sctp-streams a 65535/65535"});
   const auto& lines = call.events.lines;
   const auto at = [&](const char* line) {
     return std::find(lines.begin(), lines.end(), line) - lines.begin();
   };
   CHECK(at("dtls a connected") < at("sctp a connecting"));
-  CHECK(at("sctp a connecting") < at("sctp-streams a 1024/1024"));
-  CHECK(at("sctp-streams a 1024/1024") < at("sctp a connected"));
+  CHECK(at("sctp a connecting") < at("sctp-streams a 65535/65535"));
+  CHECK(at("sctp-streams a 65535/65535") < at("sctp a connected"));
 
   alice.sctp->Send(4, "hello");
   alice.sctp->Send(4, Pattern(262'144, 1), {}, 53);

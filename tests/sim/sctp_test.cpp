@@ -31,8 +31,8 @@ TEST_CASE("sctp: one end begins, messages of both arrive with stream and protoco
   REQUIRE(pair.Connect());
   CHECK(pair.a.states() == States{SctpState::kConnecting, SctpState::kConnected});
   CHECK(pair.b.states() == States{SctpState::kConnecting, SctpState::kConnected});
-  CHECK(pair.a.negotiated().outbound == 1024);
-  CHECK(pair.a.negotiated().inbound == 1024);
+  CHECK(pair.a.negotiated().outbound == 65'535);
+  CHECK(pair.a.negotiated().inbound == 65'535);
   pair.b.Send(7, "from b");
   REQUIRE(pair.Until([&] { return !pair.a.received().empty() && !pair.b.received().empty(); },
                      Duration::Seconds(1)));
@@ -296,12 +296,47 @@ TEST_CASE("sctp: a message over the receiver's limit is dropped, the next arrive
 TEST_CASE("sctp: a stream that the peer does not have", "[sctp]") {
   SctpPair pair(1, Link(0, 20));
   REQUIRE(pair.Connect());
-  pair.a.Send(2000, "nowhere");
-  pair.a.ResetStream(2000);
+  pair.a.Send(65'535, "nowhere");
+  pair.a.ResetStream(65'535);
   pair.a.Send(1, "here");
   REQUIRE(pair.Until([&] { return !pair.b.received().empty(); }, Duration::Seconds(5)));
   CHECK(pair.b.text(0) == "here");
   CHECK(pair.a.association().stats().messages_unsendable == 1);
+}
+
+TEST_CASE("sctp: any stream number, 1,024 at a time", "[sctp]") {
+  SctpPair pair(1, Link(0.02, 10));
+  REQUIRE(pair.Connect());
+  for (uint32_t i = 0; i < 1024; ++i) {
+    pair.a.Send(static_cast<uint16_t>(65'534 - 64 * i), Pattern(10, i));
+  }
+  REQUIRE(pair.Until([&] { return pair.b.received().size() == 1024; }, Duration::Seconds(60)));
+  for (const SctpReceived& message : pair.b.received()) {
+    REQUIRE(message.stream == 65'534 - 64 * NumberOf(message.bytes));
+  }
+  pair.a.Send(3, "no place is left");
+  CHECK(pair.a.association().stats().messages_unsendable == 1);
+  // Used and closed, one number after the other: far more than there are places.
+  for (uint32_t i = 0; i < 1024; ++i) pair.a.ResetStream(static_cast<uint16_t>(65'534 - 64 * i));
+  REQUIRE(pair.Until([&] { return pair.b.resets().size() == 1024; }, Duration::Seconds(120)));
+  pair.environment.AdvanceBy(Duration::Seconds(2));
+  for (uint16_t round = 0; round < 6; ++round) {
+    for (uint16_t i = 0; i < 500; ++i) {
+      const auto stream = static_cast<uint16_t>(500 * round + i);
+      pair.a.Send(stream, "again");
+      pair.b.Send(stream, "back");
+      pair.a.ResetStream(stream);
+      pair.b.ResetStream(stream);
+    }
+    REQUIRE(pair.Until([&] { return pair.b.resets().size() == 1024U + 500U * (round + 1U); },
+                       Duration::Seconds(240)));
+    pair.environment.AdvanceBy(Duration::Seconds(2));
+  }
+  CHECK(pair.b.received().size() == 1024 + 3000);
+  CHECK(pair.a.received().size() == 3000);
+  CHECK(pair.b.received().back().stream == 2999);
+  CHECK(pair.a.association().stats().messages_unsendable == 1);
+  CHECK(pair.b.association().stats().streams_refused == 0);
 }
 
 namespace {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
@@ -400,11 +401,6 @@ Result<Reply> ChangeObserved(RtpObserver& observer, const Body& body, MethodCont
 
 // ---- The table --------------------------------------------------------------------------------
 
-Result<Reply> Unsupported(const Request& request, MethodContext& /*c*/) {
-  return UnsupportedError(
-      fmt::format("{} is not supported by this version", rq::EnumNameMethod(request.method())));
-}
-
 using Handler = Result<Reply> (*)(const Request&, MethodContext&);
 
 /// Handlers by method number; null for numbers that mean nothing (obsolete TRANSPORT_CONNECT).
@@ -412,7 +408,6 @@ constexpr size_t kMethodCount = static_cast<size_t>(Method::MAX) + 1;
 
 constexpr std::array<Handler, kMethodCount> MakeTable() {
   std::array<Handler, kMethodCount> table{};
-  for (Handler& handler : table) handler = &Unsupported;
   auto set = [&table](Method method, Handler handler) {
     table[static_cast<size_t>(method)] = handler;
   };
@@ -437,7 +432,6 @@ constexpr std::array<Handler, kMethodCount> MakeTable() {
   set(Method::ROUTER_CLOSE_RTPOBSERVER, &On<&CloseRtpObserver>);
   set(Method::TRANSPORT_DUMP, &TransportDumpMethod);
   set(Method::TRANSPORT_GET_STATS, &TransportGetStats);
-  set(Method::TRANSPORT_CONNECT, nullptr);
   set(Method::TRANSPORT_SET_MAX_INCOMING_BITRATE, &On<&SetMaxIncomingBitrate>);
   set(Method::TRANSPORT_SET_MAX_OUTGOING_BITRATE, &On<&SetMaxOutgoingBitrate>);
   set(Method::TRANSPORT_SET_MIN_OUTGOING_BITRATE, &On<&SetMinOutgoingBitrate>);
@@ -496,6 +490,7 @@ constexpr std::array<Handler, kMethodCount> MakeTable() {
 }
 
 constexpr std::array<Handler, kMethodCount> kTable = MakeTable();
+static_assert(std::count(kTable.begin(), kTable.end(), nullptr) == 1, "a method has no handler");
 
 }  // namespace
 

@@ -238,6 +238,7 @@ constexpr Labelled<SctpCounters> kSctpRefusals[] = {
     {&SctpCounters::unexpected_init, "unexpected_init"},
     {&SctpCounters::extensions, "extensions"},
     {&SctpCounters::too_many_resets, "too_many_resets"},
+    {&SctpCounters::too_many_streams, "too_many_streams"},
 };
 static_assert(Covers<SctpCounters>(kSctp, kSctpRefusals), "a counter has no row");
 

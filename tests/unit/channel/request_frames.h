@@ -95,7 +95,10 @@ inline auto Listens(Builder& b, const std::vector<ListenInfo>& infos) {
 inline Offset<FBS::Transport::Options> Base(Builder& b, const TransportOptions& base) {
   return FBS::Transport::CreateOptions(
       b, base.direct, router_protocol::ToFlat(base.initial_available_outgoing_bitrate),
-      base.enable_sctp, base.max_send_message_size, base.max_receive_message_size);
+      base.enable_sctp, base.max_send_message_size, base.max_receive_message_size,
+      base.sctp_send_buffer_size, base.sctp_per_stream_send_queue_limit,
+      base.sctp_max_receiver_window_buffer_size,
+      base.sctp_default_stream_buffered_amount_low_threshold, base.is_data_channel);
 }
 
 inline Offset<FBS::SrtpParameters::SrtpParameters> Srtp(

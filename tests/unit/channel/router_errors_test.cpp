@@ -237,17 +237,16 @@ TEST_CASE_METHOD(ChannelFixture, "a missing or wrong body is a TypeError") {
   CHECK(tried > 20);
 }
 
-TEST_CASE_METHOD(ChannelFixture, "unknown and obsolete methods are an Error, others unsupported") {
+TEST_CASE_METHOD(ChannelFixture,
+                 "unknown and obsolete methods are an Error, no other is unsupported") {
   BuildCall();
   for (const int number : {20, 69, 70, 127, 200, 255}) {
     INFO(number);
     CHECK(ErrorOf(static_cast<M>(number), "w") == "Error");
   }
-  for (const M method : {M::TRANSPORT_PRODUCE_DATA, M::TRANSPORT_CONSUME_DATA, M::DATAPRODUCER_DUMP,
-                         M::DATACONSUMER_SEND}) {
-    const Reply reply = Call(method, "r");
-    CHECK(reply.error() == "UnsupportedError");
-    CHECK_THAT(reply.reason(), Catch::Contains(FBS::Request::EnumNameMethod(method)));
+  for (const M method : FBS::Request::EnumValuesMethod()) {
+    INFO(FBS::Request::EnumNameMethod(method));
+    CHECK(ErrorOf(method, "r") != "UnsupportedError");
   }
 }
 

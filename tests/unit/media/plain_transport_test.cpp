@@ -164,7 +164,8 @@ TEST_CASE_METHOD(PlainFixture, "create rules of a plain transport", "[plain_tran
   CHECK(ClassOf(engine->CreatePlainTransport("r", "t", options).status()) == "TypeError");
   options = Options();
   options.base.enable_sctp = true;
-  CHECK(ClassOf(engine->CreatePlainTransport("r", "t", options).status()) == "UnsupportedError");
+  options.base.max_receive_message_size = DataCore::kMaxBuffer + 1;
+  CHECK(ClassOf(engine->CreatePlainTransport("r", "t", options).status()) == "TypeError");
   options = Options();
   options.rtcp_mux = false;
   options.listen_info.port = 7000;  // the copy for RTCP conflicts

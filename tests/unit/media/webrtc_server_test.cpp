@@ -201,9 +201,10 @@ TEST_CASE_METHOD(ServerFixture, "create rules of WebRTC transports and servers",
   CHECK(ClassOf(engine->CreateWebRtcTransport("r", "x", options).status()) == "TypeError");
   options.enable_udp = true;
   options.base.enable_sctp = true;
+  options.base.sctp_send_buffer_size = DataCore::kMaxBuffer + 1;
   const auto sctp = engine->CreateWebRtcTransport("r", "x", options);
-  CHECK(ClassOf(sctp.status()) == "UnsupportedError");
-  CHECK(std::string(sctp.status().message()).find("enableSctp") != std::string::npos);
+  CHECK(ClassOf(sctp.status()) == "TypeError");
+  CHECK(std::string(sctp.status().message()).find("sctpSendBufferSize") != std::string::npos);
   CHECK(engine->DumpWebRtcServer("s")->transport_ids.empty());
   CHECK(engine->DumpWebRtcServer("s")->local_ice_ufrags.empty());
   CHECK(ClassOf(engine->CreateWebRtcServer("s2", {})) == "TypeError");

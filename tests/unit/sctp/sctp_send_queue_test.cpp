@@ -102,7 +102,12 @@ TEST_CASE("sctp send queue: low is told once, from above") {
   queue.Push(Message(1, 1000), kNow);
   TakeAll(queue);
   CHECK(queue.TakeLow().empty());  // was never above 1024
+  queue.Push(Message(1, 9000), kNow);
+  TakeAll(queue);
+  queue.Watch(1);
+  CHECK(queue.TakeLow().empty());  // went at once
   queue.Push(Message(1, 1500), kNow);
+  queue.Watch(1);
   CHECK(queue.Next(kNow).last);
   queue.Consume(400);
   CHECK(queue.TakeLow().empty());
@@ -112,6 +117,7 @@ TEST_CASE("sctp send queue: low is told once, from above") {
   CHECK(queue.TakeLow().empty());
   // Raising the threshold tells, too.
   queue.Push(Message(2, 3000), kNow);
+  queue.Watch(2);
   queue.SetLowThreshold(2, 2999);
   CHECK(queue.TakeLow().empty());
   queue.SetLowThreshold(2, 3000);

@@ -76,6 +76,7 @@ struct SctpStats {
   uint64_t messages_oversized = 0;   ///< received, over max_receive_message_size
   uint64_t messages_unsendable = 0;  ///< of a stream that the peer does not have
   uint64_t send_buffer_full = 0;     ///< refusals of Send()
+  uint64_t streams_refused = 0;      ///< packets of more streams than there is room for
   uint64_t restarts = 0;             ///< the peer began anew: closed
   uint64_t dropped_outputs = 0;      ///< the owner did not drain the association
 };

@@ -31,7 +31,12 @@ void SctpSendQueue::Push(SctpOutgoing message, Timestamp now) {
   stream.buffered += size;
   buffered_ += size;
   ++messages_;
-  if (stream.buffered > stream.low_threshold) stream.low_told = false;
+}
+
+void SctpSendQueue::Watch(uint16_t stream) {
+  const auto it = streams_.find(stream);
+  if (it == streams_.end()) return;
+  if (it->second.buffered > it->second.low_threshold) it->second.low_told = false;
 }
 
 bool SctpSendQueue::Expired(const Entry& entry, Timestamp now) const {

@@ -32,6 +32,10 @@ class SctpSendQueue {
   bool Full(uint16_t stream) const;
   void Push(SctpOutgoing message, Timestamp now);
 
+  /// After a push and what could be handed over at once: if more than the threshold waits on the
+  /// stream, TakeLow() will tell when it no longer does.
+  void Watch(uint16_t stream);
+
   /// What to hand over next.
   struct Piece {
     const SctpOutgoing* message = nullptr;  ///< null: nothing may be sent now

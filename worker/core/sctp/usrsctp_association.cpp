@@ -58,8 +58,8 @@ bool SetOptions(struct socket* socket, const SctpOptions& options) {
   const int send_buffer = UsrsctpAssociation::kLibrarySendBuffer;
   const int on = 1;
   sctp_initmsg init{};
-  init.sinit_num_ostreams = UsrsctpAssociation::kStreams;
-  init.sinit_max_instreams = UsrsctpAssociation::kStreams;
+  init.sinit_num_ostreams = UsrsctpAssociation::kPlaces;
+  init.sinit_max_instreams = UsrsctpAssociation::kPlaces;
   init.sinit_max_attempts = kInitAttempts;
   sctp_rtoinfo rto{};
   rto.srto_initial = kRtoInitial;
@@ -205,7 +205,19 @@ void UsrsctpAssociation::OnPacket(std::span<const uint8_t> packet) {
 }
 
 void UsrsctpAssociation::Input(std::span<const uint8_t> packet) {
-  usrsctp_conninput(reinterpret_cast<void*>(id_), packet.data(), packet.size(), 0);
+  if (const auto counts = ReadStreamCounts(packet)) {
+    offered_ = {counts->first, counts->second};
+    in_places_.SetPlaces(std::min(offered_.outbound, kPlaces));
+  }
+  std::vector<uint8_t> mapped(packet.begin(), packet.end());
+  const auto place_of = [this](uint16_t stream) {
+    return stream < offered_.outbound ? in_places_.Take(stream) : std::nullopt;
+  };
+  if (!MapStreams(mapped, place_of)) {
+    ++stats_.streams_refused;
+    return;
+  }
+  usrsctp_conninput(reinterpret_cast<void*>(id_), mapped.data(), mapped.size(), 0);
 }
 
 void UsrsctpAssociation::HoldReset(std::span<const uint8_t> packet) {
@@ -235,6 +247,8 @@ void UsrsctpAssociation::ReleaseResets() {
 
 void UsrsctpAssociation::OnLibraryPacket(std::span<uint8_t> packet) {
   if (packet.size() < sctp::kCommonHeader) return;
+  MapStreams(packet, [this](uint16_t place) { return out_places_.StreamAt(place); });
+  WriteStreamCounts(packet, kStreams);
   sctp::WriteChecksum(packet);
   validator_.OnSent(packet);
   ++stats_.packets_sent;
@@ -293,7 +307,8 @@ void UsrsctpAssociation::Read() {
     if ((flags & MSG_NOTIFICATION) != 0) {
       OnNotification(bytes);
     } else if (info_type == SCTP_RECVV_RCVINFO) {
-      OnMessagePart(bytes, info.rcv_sid, ntohl(info.rcv_ppid), (flags & MSG_EOR) != 0);
+      OnMessagePart(bytes, in_places_.StreamAt(info.rcv_sid), ntohl(info.rcv_ppid),
+                    (flags & MSG_EOR) != 0);
     }
   }
 }
@@ -349,8 +364,10 @@ void UsrsctpAssociation::OnAssociationChange(uint16_t state, SctpStreamCounts st
   switch (state) {
     case SCTP_COMM_UP:
       if (state_ == SctpState::kConnected) return;
-      streams_ = streams;
-      outputs_.Push(SctpNegotiated{streams});
+      // Of the library's own; on the wire there are more.
+      out_places_.SetPlaces(streams.outbound);
+      streams_ = {std::min(kStreams, offered_.inbound), std::min(kStreams, offered_.outbound)};
+      outputs_.Push(SctpNegotiated{streams_});
       SetState(SctpState::kConnected);
       return;
     case SCTP_RESTART:  // the validator has let none pass
@@ -370,13 +387,22 @@ void UsrsctpAssociation::OnAssociationChange(uint16_t state, SctpStreamCounts st
 void UsrsctpAssociation::OnStreamReset(uint16_t flags, std::span<const uint16_t> streams) {
   const bool refused = (flags & (SCTP_STREAM_RESET_DENIED | SCTP_STREAM_RESET_FAILED)) != 0;
   if ((flags & SCTP_STREAM_RESET_OUTGOING_SSN) != 0) {
-    const std::vector<uint16_t> done(streams.begin(), streams.end());
-    for (const uint16_t stream : done.empty() ? resets_in_flight_ : done) queue_.Resume(stream);
-    if (done.empty()) resets_in_flight_.clear();
-    for (const uint16_t stream : done) std::erase(resets_in_flight_, stream);
+    std::vector<uint16_t> done;
+    for (const uint16_t place : streams) done.push_back(out_places_.StreamAt(place));
+    if (done.empty()) done = resets_in_flight_;
+    for (const uint16_t stream : done) {
+      queue_.Resume(stream);
+      if (!refused) out_places_.Free(stream);
+      std::erase(resets_in_flight_, stream);
+    }
   }
   if ((flags & SCTP_STREAM_RESET_INCOMING_SSN) != 0 && !refused) {
-    outputs_.Push(SctpStreamsReset{{streams.begin(), streams.end()}});
+    SctpStreamsReset reset;
+    for (const uint16_t place : streams) {
+      reset.streams.push_back(in_places_.StreamAt(place));
+      in_places_.Free(reset.streams.back());
+    }
+    outputs_.Push(std::move(reset));
   }
 }
 
@@ -388,13 +414,14 @@ SctpSendResult UsrsctpAssociation::Send(SctpOutgoing message) {
     ++stats_.send_buffer_full;
     return SctpSendResult::kBufferFull;
   }
+  const uint16_t stream = message.stream;
   queue_.Push(std::move(message), Now());
-  if (state_ != SctpState::kConnected) return SctpSendResult::kQueued;
-  {
+  if (state_ == SctpState::kConnected) {
     const UsrsctpStack::Call call(stack_);
     Write();
   }
-  Finish();
+  queue_.Watch(stream);
+  if (state_ == SctpState::kConnected) Finish();
   return SctpSendResult::kQueued;
 }
 
@@ -403,7 +430,7 @@ void UsrsctpAssociation::Feed() {
   for (;;) {
     const SctpSendQueue::Piece piece = queue_.Next(Now());
     if (piece.message == nullptr) return;
-    if (piece.message->stream >= streams_.outbound) {
+    if (piece.message->stream >= streams_.outbound || !out_places_.Take(piece.message->stream)) {
       ++stats_.messages_unsendable;
       queue_.DropMessage();
       continue;
@@ -427,7 +454,7 @@ int64_t UsrsctpAssociation::Give(const SctpSendQueue::Piece& piece) {
   const SctpReliability& reliability = piece.message->reliability;
   sctp_sendv_spa spa{};
   spa.sendv_flags = SCTP_SEND_SNDINFO_VALID;
-  spa.sendv_sndinfo.snd_sid = piece.message->stream;
+  spa.sendv_sndinfo.snd_sid = *out_places_.Take(piece.message->stream);
   spa.sendv_sndinfo.snd_ppid = htonl(piece.message->ppid);
   const size_t size = std::min(piece.bytes.size(), kLargestPiece);
   uint16_t flags = 0;
@@ -462,7 +489,7 @@ void UsrsctpAssociation::MakeResets() {
   if (state_ != SctpState::kConnected || !queue_.resetting() || !resets_in_flight_.empty()) return;
   std::vector<uint16_t> streams = queue_.Resettable();
   std::erase_if(streams, [this](uint16_t stream) {
-    if (stream < streams_.outbound) return false;
+    if (stream < streams_.outbound && out_places_.Take(stream)) return false;
     queue_.Resume(stream);
     return true;
   });
@@ -481,7 +508,9 @@ bool UsrsctpAssociation::AskForReset(const std::vector<uint16_t>& streams) {
   request.srs_flags = SCTP_STREAM_RESET_OUTGOING;
   request.srs_number_streams = static_cast<uint16_t>(streams.size());
   std::memcpy(bytes.data(), &request, sizeof(request));
-  std::memcpy(bytes.data() + sizeof(request), streams.data(), 2 * streams.size());
+  std::vector<uint16_t> places;
+  for (const uint16_t stream : streams) places.push_back(*out_places_.Take(stream));
+  std::memcpy(bytes.data() + sizeof(request), places.data(), 2 * places.size());
   return usrsctp_setsockopt(socket_, IPPROTO_SCTP, SCTP_RESET_STREAMS, bytes.data(),
                             static_cast<socklen_t>(bytes.size())) == 0;
 }

@@ -10,6 +10,7 @@
 #include "worker/core/output_queue.h"
 #include "worker/core/sctp/sctp_association.h"
 #include "worker/core/sctp/sctp_send_queue.h"
+#include "worker/core/sctp/sctp_stream_map.h"
 #include "worker/core/sctp/sctp_validator.h"
 #include "worker/core/sctp/usrsctp_stack.h"
 
@@ -23,8 +24,10 @@ namespace sluice::worker {
 /// takes, so that what is buffered is known per stream and held once for all receivers.
 class UsrsctpAssociation final : public SctpAssociation {
  public:
-  /// Streams each way. The library allocates them all (docs/protocols/data-channels.md §2).
-  static constexpr uint16_t kStreams = 1024;
+  /// Streams each way that are in use at a time. The library allocates them all, at 56 bytes each.
+  static constexpr uint16_t kPlaces = 1024;
+  /// What we offer each way: any number may be used, as long as there are places.
+  static constexpr uint16_t kStreams = 65'535;
   /// Bytes that the library may hold of what is to be sent or was not acknowledged.
   static constexpr int kLibrarySendBuffer = 262'144;
   static constexpr size_t kMaxOutputs = 65'536;
@@ -99,6 +102,9 @@ class UsrsctpAssociation final : public SctpAssociation {
   const std::function<void()> on_output_;
   SctpState state_ = SctpState::kNew;
   SctpStreamCounts streams_;
+  SctpStreamCounts offered_;  // by the peer: its outbound and inbound
+  SctpStreamMap out_places_;
+  SctpStreamMap in_places_;
   SctpValidator validator_;
   SctpSendQueue queue_;
   OutputQueue<SctpOutput> outputs_;
