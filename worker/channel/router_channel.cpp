@@ -386,6 +386,8 @@ void RouterChannel::OnDataConsumerMessage(const std::string& data_consumer_id, u
   const auto body = FBS::DataConsumer::CreateMessageNotification(builder_, ppid, data);
   Notify(data_consumer_id, Event::DATACONSUMER_MESSAGE,
          NotificationBody::DataConsumer_MessageNotification, body.Union());
+}
+
 void RouterChannel::OnDominantSpeaker(const std::string& observer_id,
                                       const std::string& producer_id) {
   const auto body = FBS::ActiveSpeakerObserver::CreateDominantSpeakerNotification(
