@@ -5,19 +5,11 @@
 #include <memory>
 #include <utility>
 
+#include "worker/channel/frame_fields.h"
 #include "worker/channel/router_encode_rtp.h"
 
 namespace sluice::worker::router_protocol {
 namespace {
-
-std::string Text(const flatbuffers::String* text) {
-  return text == nullptr ? std::string() : text->str();
-}
-
-template <typename T>
-std::optional<T> Optional(flatbuffers::Optional<T> value) {
-  return value ? std::optional<T>(*value) : std::nullopt;
-}
 
 std::optional<SctpStreamParameters> DecodeStream(
     const FBS::SctpParameters::SctpStreamParameters* stream) {

@@ -4,18 +4,13 @@
 
 #include <utility>
 
+#include "worker/channel/frame_fields.h"
+
 namespace sluice::worker::router_protocol {
 
 namespace {
 
 namespace fb = flatbuffers;
-
-std::string Text(const fb::String* text) { return text == nullptr ? std::string() : text->str(); }
-
-template <typename T>
-std::optional<T> Optional(fb::Optional<T> value) {
-  return value ? std::optional<T>(*value) : std::nullopt;
-}
 
 Result<ParameterValue> DecodeParameterValue(const FBS::RtpParameters::Parameter& parameter) {
   if (const auto* value = parameter.value_as_Boolean()) return ParameterValue(value->value() != 0);
