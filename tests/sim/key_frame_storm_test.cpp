@@ -62,6 +62,8 @@ TEST_CASE("100 viewers who join within 5 s cost few key frames and see a picture
             << ", longest wait for a picture: " << longest.ms() << " ms at a round trip of "
             << kRoundTrip.ms() << " ms\n";
   CHECK(made <= 7);
+  CHECK(call.engine->ReadCounters().counters.producers.key_frame_requests_merged >=
+        uint64_t{kViewers} / 2);
   // The interval, two ways of half a round trip on each hop, and the sender's next frame.
   CHECK(longest <= KeyFrameRequester::kMinInterval + kRoundTrip * 2 + VideoSender::kFrame);
 }

@@ -36,6 +36,9 @@ struct ReceiveTotals {
   uint64_t nacked_packets = 0;  ///< numbers asked for again
   uint64_t plis_sent = 0;
   uint64_t firs_sent = 0;
+  uint64_t key_frame_requests_merged = 0;  ///< that others, or the next, stood for
+  uint64_t restarts = 0;                   ///< new runs of the sender, with other numbers
+  uint64_t time_jumps = 0;                 ///< its clock was set
 };
 
 /// What a producer needs of the transport that owns it.

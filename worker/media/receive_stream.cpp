@@ -409,6 +409,9 @@ void ReceiveStream::AddTo(ReceiveTotals* totals) const {
   totals->nacked_packets += nack_packet_count_;
   totals->plis_sent += pli_count_;
   totals->firs_sent += fir_count_;
+  totals->key_frame_requests_merged += merged_key_frame_requests();
+  totals->restarts += statistics_.restarts();
+  totals->time_jumps += statistics_.time_jumps();
 }
 
 RtpStreamStats ReceiveStream::Stats(Timestamp now) {

@@ -90,6 +90,12 @@ constexpr Single<ReceiveTotals> kProducers[] = {
      "Requests for a key frame (PLI) sent to producers."},
     {&ReceiveTotals::firs_sent, "producer_firs_sent_total",
      "Requests for a key frame (FIR) sent to producers."},
+    {&ReceiveTotals::key_frame_requests_merged, "producer_key_frame_requests_merged_total",
+     "Wishes for a key frame that were not sent: one that was sent stood for them."},
+    {&ReceiveTotals::restarts, "producer_restarts_total",
+     "Times that a sender began anew, with other sequence numbers."},
+    {&ReceiveTotals::time_jumps, "producer_time_jumps_total",
+     "Times that a sender's timestamps leapt while its sequence numbers went on."},
 };
 static_assert(Covers<ReceiveTotals>(kProducers), "a counter has no row");
 

@@ -69,6 +69,24 @@ TEST_CASE_METHOD(CountersFixture, "what has closed stays in the counters", "[cou
   CHECK(after.producers.packets_discarded == before.producers.packets_discarded);
 }
 
+TEST_CASE_METHOD(CountersFixture, "senders that begin anew are counted, in numbers and in time",
+                 "[counters]") {
+  SendMedia(10'000, 20);
+  environment.AdvanceBy(Duration::Seconds(2));
+  SendMedia(100, 5);
+  CHECK(engine->ReadCounters().counters.producers.restarts == 1);
+  CHECK(engine->ReadCounters().counters.producers.time_jumps == 0);
+  for (uint16_t i = 0; i < 5; ++i) {
+    Deliver(samples::Rtp(samples::kOpus, 10, static_cast<uint16_t>(105 + i),
+                         3'000'000'000u + i * 960u, {1, 2, 3}),
+            source, sender);
+  }
+  environment.EndTurn();
+  CHECK(engine->ReadCounters().counters.producers.time_jumps == 1);
+  REQUIRE(engine->CloseProducer("in", "p").ok());
+  CHECK(engine->ReadCounters().counters.producers.restarts == 1);
+}
+
 TEST_CASE_METHOD(CountersFixture, "lost packets that come late do not make the counter fall",
                  "[counters]") {
   SendMedia(1, 2);

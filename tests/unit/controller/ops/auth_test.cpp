@@ -158,7 +158,7 @@ TEST_CASE("permissions that we do not know grant nothing") {
 }
 
 TEST_CASE("grants are for a room, a peer and what they name") {
-  const Grants alice{"team-*", "alice", Permissions(Permission::kPublish)};
+  const Grants alice{"team-*", "alice", Permissions(Permission::kPublish), ""};
   const Permissions publish = Permission::kPublish;
   const Permissions subscribe = Permission::kSubscribe;
   CHECK(alice.Check({"team-1", "alice", publish}).ok());
@@ -171,9 +171,9 @@ TEST_CASE("grants are for a room, a peer and what they name") {
     CHECK(status.code() == absl::StatusCode::kPermissionDenied);
     CHECK(AuthHttpStatus(status) == 403);
   }
-  const Grants any{"demo", "", subscribe};
+  const Grants any{"demo", "", subscribe, ""};
   CHECK(any.Check({"demo", "bob", subscribe}).ok());
-  const Grants admin{"demo", "root", Permission::kAdmin};
+  const Grants admin{"demo", "root", Permission::kAdmin, ""};
   CHECK(admin.Check({"demo", "bob", publish}).ok());
   CHECK_FALSE(admin.Check({"other", "bob", publish}).ok());
 }
@@ -204,7 +204,8 @@ TEST_CASE("without a secret everybody may take part, and nobody is an admin") {
 
 TEST_CASE("what is issued is accepted as issued") {
   const Authority authority{Secret(kSecret)};
-  const TokenClaims claims{{"team-*", "alice", Permissions(Permission::kData)}, kNow, kNow + 60};
+  const TokenClaims claims{
+      {"team-*", "alice", Permissions(Permission::kData), ""}, kNow, kNow + 60};
   for (const JwtAlgorithm algorithm :
        {JwtAlgorithm::kHs256, JwtAlgorithm::kHs384, JwtAlgorithm::kHs512}) {
     const auto token = authority.Issue(claims, algorithm);
