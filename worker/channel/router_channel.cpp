@@ -382,6 +382,7 @@ void RouterChannel::OnDataConsumerSendBufferFull(const std::string& data_consume
 
 void RouterChannel::OnDataConsumerMessage(const std::string& data_consumer_id, uint32_t ppid,
                                           const SctpPayload& payload) {
+  if (!HasRoomForMedia()) return;
   const auto data = builder_.CreateVector(*payload);
   const auto body = FBS::DataConsumer::CreateMessageNotification(builder_, ppid, data);
   Notify(data_consumer_id, Event::DATACONSUMER_MESSAGE,

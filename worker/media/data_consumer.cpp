@@ -39,7 +39,8 @@ void DataConsumer::OnMessage(const DataMessage& message) {
     ++counters_.not_subscribed;
     return;
   }
-  if (message.payload->size() > egress_.max_send_message_size()) {
+  if (message.payload->size() + egress_.PrefixSize(*this, message) >
+      egress_.max_send_message_size()) {
     ++counters_.too_large;
     return;
   }
@@ -71,15 +72,15 @@ Status DataConsumer::Send(uint32_t ppid, std::vector<uint8_t> bytes) {
   if (options_.type == DataType::kDirect) {
     return TypeError("a data consumer on a DirectTransport sends nothing of its own");
   }
-  if (bytes.size() > egress_.max_send_message_size()) {
-    return TypeError(fmt::format("data has {} bytes; maxSendMessageSize of the transport is {}",
-                                 bytes.size(), egress_.max_send_message_size()));
-  }
-  if (bytes.empty()) return Error("data is empty; SCTP has no empty messages (use ppid 56 or 57)");
-  if (options_.paused || producer_paused_) return Error("the data consumer is paused");
   const size_t size = bytes.size();
   const DataMessage message{
       ppid, std::make_shared<const std::vector<uint8_t>>(std::move(bytes)), {}, {}, {}};
+  if (size + egress_.PrefixSize(*this, message) > egress_.max_send_message_size()) {
+    return TypeError(fmt::format("data has {} bytes; maxSendMessageSize of the transport is {}",
+                                 size, egress_.max_send_message_size()));
+  }
+  if (size == 0) return Error("data is empty; SCTP has no empty messages (use ppid 56 or 57)");
+  if (options_.paused || producer_paused_) return Error("the data consumer is paused");
   switch (egress_.Send(*this, message)) {
     case SctpSendResult::kClosed:
       ++counters_.not_open;

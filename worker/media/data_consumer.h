@@ -35,8 +35,10 @@ class DataEgress {
   virtual SctpSendResult Send(DataConsumer& consumer, const DataMessage& message) = 0;
   virtual size_t BufferedAmount(const DataConsumer& consumer) const = 0;
   virtual void SetLowThreshold(const DataConsumer& consumer, uint32_t bytes) = 0;
-  /// Bytes of one message.
+  /// Bytes of one message, what is sent in front of its payload included.
   virtual size_t max_send_message_size() const = 0;
+  /// Bytes in front of the payload.
+  virtual size_t PrefixSize(const DataConsumer& consumer, const DataMessage& message) const = 0;
   /// Between workers: a message carries whom it is for, and the far end decides.
   virtual bool is_pipe() const = 0;
   /// At the end of this turn, after the response to the command that is being handled.

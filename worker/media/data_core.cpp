@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "worker/media/engine_context.h"
 #include "worker/media/router.h"
+#include "worker/wire/pipe_header.h"
 
 namespace sluice::worker {
 namespace {
@@ -192,6 +193,16 @@ void DataCore::Handle(SctpReceived& received) {
   counters_.bytes_received += received.bytes.size();
   DataMessage message;
   message.ppid = received.ppid;
+  if (path_.kind == Kind::kPipe) {
+    PipeMessage piped = ParsePipeMessage(received.bytes);
+    message.subchannels = std::move(piped.header.subchannels);
+    message.required_subchannel = piped.header.required_subchannel;
+    message.ignored_subchannel = piped.header.ignored_subchannel;
+    const auto prefix = received.bytes.size() - piped.payload.size();
+    received.bytes.erase(received.bytes.begin(),
+                         received.bytes.begin() + static_cast<std::ptrdiff_t>(prefix));
+    if (received.bytes.empty()) return;  // a header alone: no worker sends that
+  }
   message.payload = std::make_shared<const std::vector<uint8_t>>(std::move(received.bytes));
   it->second->Receive(message);
 }
@@ -235,11 +246,28 @@ void DataCore::ResetStream(uint16_t stream) {
 
 // ---- DataEgress -------------------------------------------------------------------------------
 
+std::vector<uint8_t> DataCore::Prefix(const DataConsumer& consumer,
+                                      const DataMessage& message) const {
+  if (path_.kind != Kind::kPipe) return {};
+  PipeHeader header{{}, message.required_subchannel, message.ignored_subchannel};
+  const std::set<uint16_t>& wanted = consumer.subchannels();
+  for (const uint16_t subchannel : message.subchannels) {
+    if (header.subchannels.size() == PipeHeader::kMaxSubchannels) break;
+    if (wanted.empty() || wanted.contains(subchannel)) header.subchannels.push_back(subchannel);
+  }
+  return MakePipePrefix(header, *message.payload);
+}
+
+size_t DataCore::PrefixSize(const DataConsumer& consumer, const DataMessage& message) const {
+  return path_.kind == Kind::kPipe ? Prefix(consumer, message).size() : 0;
+}
+
 SctpSendResult DataCore::Send(DataConsumer& consumer, const DataMessage& message) {
   if (association_ == nullptr) return SctpSendResult::kClosed;
   const SctpStreamParameters& stream = *consumer.options().sctp_stream_parameters;
-  const SctpSendResult result = association_->Send(
-      {stream.stream_id, message.ppid, {}, message.payload, ToReliability(stream)});
+  const SctpSendResult result =
+      association_->Send({stream.stream_id, message.ppid, Prefix(consumer, message),
+                          message.payload, ToReliability(stream)});
   Drain();
   return result;
 }

@@ -7,6 +7,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "common/status.h"
 #include "worker/core/sctp/sctp_association.h"
@@ -116,10 +117,13 @@ class DataCore final : public DataEgress {
   size_t BufferedAmount(const DataConsumer& consumer) const override;
   void SetLowThreshold(const DataConsumer& consumer, uint32_t bytes) override;
   size_t max_send_message_size() const override { return core_.options().max_send_message_size; }
+  size_t PrefixSize(const DataConsumer& consumer, const DataMessage& message) const override;
   bool is_pipe() const override { return path_.kind == Kind::kPipe; }
   void TellSendBufferFull(const DataConsumer& consumer) override;
 
  private:
+  /// What goes in front of a message between workers (PipeHeader); nothing elsewhere.
+  std::vector<uint8_t> Prefix(const DataConsumer& consumer, const DataMessage& message) const;
   Status CheckType(DataType type) const;
   /// The parameters with `ordered` set; none for kDirect.
   Result<std::optional<SctpStreamParameters>> CheckStream(

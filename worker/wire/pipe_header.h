@@ -11,6 +11,8 @@ namespace sluice::worker {
 /// Whom a message between two pipe transports is for: what of a data producer's message SCTP has no
 /// field for (router-protocol §5.7).
 struct PipeHeader {
+  static constexpr size_t kMaxSubchannels = 65'535;
+
   std::vector<uint16_t> subchannels;
   std::optional<uint16_t> required_subchannel;
   std::optional<uint16_t> ignored_subchannel;
@@ -31,7 +33,7 @@ PipeMessage ParsePipeMessage(std::span<const uint8_t> message);
 /// What has to be sent in front of `payload`, so that ParsePipeMessage() gives `header` and
 /// `payload` again: nothing, when the header is empty and the payload does not begin with what
 /// reads as one. So nobody can forge a header from inside of a payload.
-/// `header.subchannels` are at most 65,535.
+/// `header.subchannels` are at most PipeHeader::kMaxSubchannels.
 std::vector<uint8_t> MakePipePrefix(const PipeHeader& header, std::span<const uint8_t> payload);
 
 }  // namespace sluice::worker
