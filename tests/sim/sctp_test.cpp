@@ -138,6 +138,30 @@ TEST_CASE("sctp: each limit of reliability on its own, and none means none", "[s
   }
 }
 
+TEST_CASE("sctp: an ordered stream of a high number goes on behind what was given up", "[sctp]") {
+  SctpPair pair(9, Link(0.2, 10));
+  REQUIRE(pair.Connect());
+  SctpReliability once;
+  once.max_retransmits = 0;
+  for (uint32_t i = 0; i < 300; ++i) {
+    pair.a.Send(60'001, Pattern(100, i), once);
+    pair.environment.AdvanceBy(Duration::Millis(10));
+  }
+  pair.links.SetConditions(Link(0, 10));
+  pair.a.Send(60'001, Pattern(100, 300));
+  REQUIRE(pair.Until(
+      [&] { return !pair.b.received().empty() && NumberOf(pair.b.received().back().bytes) == 300; },
+      Duration::Seconds(30)));
+  CHECK(pair.b.received().size() > 150);
+  CHECK(pair.b.received().size() < 290);
+  uint32_t previous = 0;
+  for (const SctpReceived& message : pair.b.received()) {
+    CHECK(message.stream == 60'001);
+    CHECK(NumberOf(message.bytes) >= previous);
+    previous = NumberOf(message.bytes);
+  }
+}
+
 TEST_CASE("sctp: messages whose life time is over are not sent late", "[sctp]") {
   SctpPair pair(1, Link(0, 20));
   REQUIRE(pair.Connect());
