@@ -24,6 +24,9 @@ using fuzz::Check;
 using fuzz::Script;
 
 constexpr size_t kMaxInFlight = 64;
+// What one input may take: enough for handshake, data, loss of all tries of a packet.
+constexpr int kMaxActions = 200;
+constexpr Duration kMaxTime = Duration::Seconds(30);
 
 struct End {
   std::unique_ptr<SctpAssociation> association;
@@ -97,7 +100,8 @@ void Forge(Pair& pair, End& from, End& to, Script& input) {
 
 void Run(Script input) {
   Pair pair;
-  while (!input.done()) {
+  const Timestamp end_of_time = VirtualEnvironment::kStart + kMaxTime;
+  for (int i = 0; i < kMaxActions && !input.done() && pair.environment.Now() < end_of_time; ++i) {
     const uint8_t action = input.Byte();
     End& end = pair.ends[action & 1];
     End& other = pair.ends[(action & 1) ^ 1];
@@ -135,7 +139,7 @@ void Run(Script input) {
         if (input.Byte() < 8) {
           end.association->Close();
         } else if (input.Byte() < 8) {
-          pair.environment.AdvanceBy(Duration::Seconds(input.Byte()));
+          pair.environment.AdvanceBy(Duration::Seconds(input.Below(16)));
         } else {
           end.association->SetBufferedAmountLowThreshold(input.Byte() & 7, input.Word());
         }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <ctime>
+#include <deque>
 #include <map>
 #include <span>
 #include <utility>
@@ -28,6 +29,8 @@ struct Library {
   uint64_t threads = 0;
   std::map<uintptr_t, UsrsctpAssociation*> associations;
   uintptr_t next_id = 1;
+  /// Ids that are registered and free, to be used again: the library never quite forgets one.
+  std::deque<uintptr_t> free_ids;
   std::vector<uintptr_t> touched;  // by timers or packets: to be served
 };
 
@@ -154,15 +157,22 @@ std::unique_ptr<SctpAssociation> UsrsctpStack::CreateAssociation(const SctpOptio
 }
 
 uintptr_t UsrsctpStack::Register(UsrsctpAssociation& association) {
-  const uintptr_t id = library().next_id++;
-  library().associations[id] = &association;
+  Library& lib = library();
+  uintptr_t id = 0;
+  if (lib.free_ids.empty()) {
+    id = lib.next_id++;
+    usrsctp_register_address(reinterpret_cast<void*>(id));
+  } else {
+    id = lib.free_ids.front();
+    lib.free_ids.pop_front();
+  }
+  lib.associations[id] = &association;
   associations_.insert(id);
-  usrsctp_register_address(reinterpret_cast<void*>(id));
   return id;
 }
 
 void UsrsctpStack::Unregister(uintptr_t id) {
-  usrsctp_deregister_address(reinterpret_cast<void*>(id));
+  library().free_ids.push_back(id);
   library().associations.erase(id);
   std::erase(library().touched, id);
   associations_.erase(id);
