@@ -26,6 +26,7 @@ class HeapTrimmer {
   static constexpr size_t kMinGain = size_t{4} << 20;  // bytes
   static constexpr size_t kMinPart = 8;                // an eighth of what is resident
 
+  /// To be asked first while the program is still empty: what is idle then is the program itself.
   /// True when now is the time: there is much to gain, and `used` has not fallen since the last
   /// look, so that who is still leaving goes first.
   bool ShouldTrim(HeapUse now);

@@ -155,6 +155,7 @@ Task<void> Housekeeping(WebServer* web) {
   constexpr uint64_t kCertificateEvery = 5;  // seconds
   constexpr uint64_t kMemoryEvery = 5;       // seconds
   HeapTrimmer heap;
+  heap.Look();
   for (uint64_t second = 1;; ++second) {
     co_await Delay(std::chrono::seconds(1));
     TellHeldBackLines();

@@ -53,7 +53,7 @@ Status WorkerProcess::Init(const WorkerOptions& options) {
   channel_->SetEngine(engine_.get());
   loop_->SetTurnEnd([this](Timestamp now) { OnTurnEnd(now); });
   heap_timer_ = loop_->CreateTimer([this](Timestamp) { LookAtHeap(); });
-  heap_timer_->Start(kHeapLookInterval);
+  LookAtHeap();
   SLUICE_DEBUG(kInfo, "datagrams leave by {}", ToString(sockets_->egress().strategy().kind()));
   return absl::OkStatus();
 }

@@ -38,22 +38,20 @@ async function arrive() {
 setInterval(arrive, 1_000);
 arrive();
 
-const count = () => ({
-  sent: ann.sent + bob.sent, received: ann.received + bob.received,
-});
-let before = count();
+const kOnItsWay = 500;  // ms that a packet may take: later is lost
 process.on('message', async ({ mark, stop }) => {
   if (stop) {
     await Promise.all([ann.stop(), bob.stop()]);
     process.exit(0);
   }
   if (mark) {
-    const now = count();
-    process.send({
-      mark, sent: now.sent - before.sent, received: now.received - before.received,
-      joins, refused, waiting: busy,
-    });
-    before = now;
+    const period = PlainPeer.period++;
+    const sent = ann.sentIn(period) + bob.sentIn(period);
+    const received = () => ann.receivedIn(period) + bob.receivedIn(period);
+    for (const end = performance.now() + kOnItsWay; received() < sent && performance.now() < end;) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    process.send({ mark, sent, received: received(), joins, refused, waiting: busy });
     joins = [];
     refused = [];
   }

@@ -23,8 +23,11 @@ export async function socketOn(address) {
 
 /** One side of a call over plain RTP: sends audio and video, receives those of the other side. */
 export class PlainPeer {
-  sent = 0;
-  received = 0;
+  // Packets carry the number of the period in which they were sent, so that one that is still on its
+  // way at the end of a period counts for the right one.
+  static period = 0;
+  #sent = new Map();
+  #received = new Map();
   #timers = [];
 
   static async create(url, room, id) {
@@ -95,13 +98,23 @@ export class PlainPeer {
   }
 
   #send(bytes) {
-    this.sent += 1;
+    bytes.writeUInt32BE(PlainPeer.period, bytes.length - 4);
+    this.#sent.set(PlainPeer.period, this.sentIn(PlainPeer.period) + 1);
     this.outSocket.send(bytes, this.out.port, '127.0.0.1');
   }
 
   #onPacket(packet) {
     if (packet.length < 12 || (packet[1] & 0x7f) >= 64 && (packet[1] & 0x7f) < 96) return;
-    this.received += 1;
+    const period = packet.readUInt32BE(packet.length - 4);
+    this.#received.set(period, this.receivedIn(period) + 1);
+  }
+
+  sentIn(period) {
+    return this.#sent.get(period) ?? 0;
+  }
+  /** Of what the other has sent in that period. */
+  receivedIn(period) {
+    return this.#received.get(period) ?? 0;
   }
 
   async stop() {

@@ -251,10 +251,7 @@ TEST_CASE_METHOD(ChannelFixture, "a lane with many requests is busy until half o
   SECTION("by answers") {
     worker->Release();
     REQUIRE(test::RunUntil(context, [&] { return calm; }));
-    const auto answered = static_cast<size_t>(
-        std::count_if(outcomes.begin(), outcomes.end(),
-                      [](const Outcome& outcome) { return outcome->has_value(); }));
-    CHECK(answered >= WorkerChannel::kBusy / 2);
+    CHECK(worker->received.size() >= WorkerChannel::kBusy / 2);
   }
   SECTION("by the worker's death") {
     worker->Die();
