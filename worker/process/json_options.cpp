@@ -145,8 +145,9 @@ Status ParseAll(std::span<const char* const> arguments, JsonArguments* parsed) {
     const size_t equals = argument.find('=');
     const std::string_view full_name = argument.substr(0, equals);
     const std::string_view name = full_name.substr(full_name.starts_with("--") ? 2 : 1);
-    const auto* spec = std::find_if(kJsonOptions.begin(), kJsonOptions.end(),
-                                    [&](const JsonOptionSpec& option) { return option.name == name; });
+    const auto* spec =
+        std::find_if(kJsonOptions.begin(), kJsonOptions.end(),
+                     [&](const JsonOptionSpec& option) { return option.name == name; });
     if (spec == kJsonOptions.end()) {
       return TypeError(fmt::format("{}: unknown option; --help lists those there are", full_name));
     }
