@@ -161,9 +161,9 @@ TEST_CASE_METHOD(LiveFixture, "live: who could not publish has no stage") {
 TEST_CASE_METHOD(LiveFixture, "live: a mode that is none is refused") {
   const UpgradeDecision decision = Upgrade("r", "p", "&mode=party");
   CHECK(decision.rejection.status == 400);
-  const HttpResponse rest = Broadcast("b", R"(,"mode":"party")");
-  CHECK(rest.status == 400);
-  CHECK_THAT(rest.body, Catch::Contains("live, call or meet"));
+  const HttpResponse refused_rest = Broadcast("b", R"(,"mode":"party")");
+  CHECK(refused_rest.status == 400);
+  CHECK_THAT(refused_rest.body, Catch::Contains("live, call or meet"));
 }
 
 TEST_CASE("live: a token says what the room is for") {

@@ -20,7 +20,7 @@ const std::string kBroadcaster = R"({"id":"b","displayName":"B","device":{"name"
 
 std::string Token(const std::string& room, const std::string& peer, Permissions permissions) {
   return *Authority(Secret(kSecret))
-              .Issue({{room, peer, permissions}, 0, kNow + 60}, JwtAlgorithm::kHs256);
+              .Issue({{room, peer, permissions, ""}, 0, kNow + 60}, JwtAlgorithm::kHs256);
 }
 
 /// Rooms of a server with a secret.

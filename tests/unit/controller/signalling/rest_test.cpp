@@ -220,7 +220,7 @@ TEST_CASE_METHOD(RoomFixture, "REST: rooms that nobody enters keep nobody out") 
     CHECK(Rest("GET", "/rooms/asked-for-" + std::to_string(i)).status == 200);
   }
   CHECK(rooms.size() == 10);  // as many as the fixture allows
-  CHECK(rooms.evicted() == 21);
+  CHECK(rooms.counters().evicted == 21);
   CHECK(rooms.CountPeople().broadcasters == 1);
 }
 
@@ -234,7 +234,7 @@ TEST_CASE_METHOD(RoomFixture, "REST: when all rooms are in use the answer says w
   CHECK(refused.body.find("maxRooms") != std::string::npos);
   CHECK(std::any_of(refused.headers.begin(), refused.headers.end(),
                     [](const auto& header) { return header.first == "Retry-After"; }));
-  CHECK(rooms.refused() == 1);
+  CHECK(rooms.counters().refused_full == 1);
 }
 
 }  // namespace
