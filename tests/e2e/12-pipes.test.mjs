@@ -110,7 +110,7 @@ test('everyone receives everyone, across the pipe too', async () => {
     const other = routers.find((router) => router !== sender.router);
     for (const producer of [sender.audio, sender.video]) {
       pipes.set(producer.id, await sender.router.pipeToRouter({
-        producerId: producer.id, router: other, enableSctp: false, enableRtx: true, enableSrtp: true,
+        producerId: producer.id, router: other, enableRtx: true, enableSrtp: true,
       }));
       for (const viewer of people.filter((person) => person !== sender)) {
         views.push({ viewer, sender, producer, ...(await viewer.consume(producer)) });

@@ -1,6 +1,7 @@
 #include "worker/media/pipe_transport.h"
 
 #include <catch2/catch.hpp>
+#include <map>
 
 #include "tests/unit/media/engine_fixture.h"
 #include "worker/wire/rtcp.h"
@@ -342,6 +343,54 @@ TEST_CASE_METHOD(PipeFixture,
   const auto stats = engine->GetConsumerStats("pc");
   REQUIRE(stats->size() == 1);
   CHECK(stats->front().packet_count == 2);
+}
+
+TEST_CASE_METHOD(PipeFixture, "every encoding crosses a pipe, under an ssrc of its own") {
+  Join();
+  in = LocalOf(AddComedia("r1", "in").tuple);
+  ProduceOptions video = samples::Video("v", 1111);
+  for (const uint32_t ssrc : {1112U, 1113U}) {
+    RtpEncodingParameters encoding;
+    encoding.ssrc = ssrc;
+    video.rtp_parameters.encodings.push_back(encoding);
+    video.rtp_mapping.encodings.push_back({"", ssrc, ssrc + 5'000'000});
+  }
+  REQUIRE(engine->Produce("in", video).ok());
+  const ConsumeOptions pipe = samples::PipeConsumerOf(video, "pc", 3000);
+  REQUIRE(engine->Consume("p1", pipe).ok());
+  const auto far = engine->Produce("p2", samples::PipeProducerOf(pipe, "pp"));
+  REQUIRE(far.ok());
+  CHECK(far->type == RtpType::kSimulcast);
+  Pump();
+  crossed.clear();
+  // The third encoding has its key frame in the third turn.
+  for (uint16_t turn = 0; turn < 5; ++turn) {
+    for (uint16_t encoding = 0; encoding < 3; ++encoding) {
+      const bool key_frame = turn == (encoding == 2 ? 2 : 0);
+      Deliver(samples::Rtp(samples::kVp8, 1111U + encoding,
+                           static_cast<uint16_t>(10'000 * encoding + turn), turn * 3000U,
+                           samples::Vp8Payload(key_frame, turn), true),
+              in, publisher);
+    }
+    Pump();
+  }
+  std::map<uint32_t, std::vector<uint16_t>> numbers;
+  for (SentDatagram& sent : crossed) {
+    if (rtcp::LooksLikeRtcp(sent.bytes)) continue;
+    const auto packet = RtpPacket::Parse(sent.bytes);
+    numbers[packet->ssrc().value()].push_back(packet->sequence_number().value());
+    CHECK(packet->timestamp().value() % 3000 == 0);
+  }
+  REQUIRE(numbers.size() == 3);
+  CHECK(numbers[3000].size() == 5);
+  CHECK(numbers[3001].size() == 5);
+  CHECK(numbers[3002].size() == 3);
+  for (const auto& [ssrc, all] : numbers) {
+    for (size_t i = 1; i < all.size(); ++i) CHECK(all[i] == static_cast<uint16_t>(all[i - 1] + 1));
+  }
+  CHECK(engine->GetProducerStats("pp")->size() == 3);
+  CHECK(engine->GetConsumerStats("pc")->size() == 3);
+  CHECK(engine->DumpConsumer("pc")->rtp_streams.size() == 3);
 }
 
 TEST_CASE_METHOD(PipeFixture, "a pipe carries a worker's worth of producers") {
