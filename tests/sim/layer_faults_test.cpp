@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <string>
 
 #include "tests/sim/layer_world.h"
@@ -32,14 +33,19 @@ std::string Told(LayerWorld& world) {
   return all;
 }
 
-bool IsAt(const LayerWorld& world, uint8_t spatial, uint8_t temporal) {
-  return world.layers() == ConsumerLayers{spatial, temporal};
+bool IsAt(const LayerWorld& world, int spatial, int temporal) {
+  return world.layers() ==
+         ConsumerLayers{static_cast<uint8_t>(spatial), static_cast<uint8_t>(temporal)};
+}
+
+void Prefer(LayerWorld& world, int spatial, int temporal) {
+  world.Prefer(static_cast<uint8_t>(spatial), static_cast<uint8_t>(temporal));
 }
 
 TEST_CASE("layer fault 1: picture ids and TL0PICIDX have no gap at a switch") {
   LayerWorld world(Simulcast(CodecKind::kVp8, 3, 3), 1);
-  for (const uint8_t layer : {0, 2, 1, 0, 1, 2}) {
-    world.Prefer(layer, layer);
+  for (const int layer : {0, 2, 1, 0, 1, 2}) {
+    Prefer(world, layer, layer);
     world.Run(Duration::Millis(1500));
     CHECK(IsAt(world, layer, layer));
   }
@@ -50,10 +56,10 @@ TEST_CASE("layer fault 2: preferred layers that are flipped quickly leave no fro
   LayerWorld world(Simulcast(CodecKind::kVp8, 3, 2), 2);
   world.Run(Duration::Seconds(4));
   for (int i = 0; i < 60; ++i) {
-    world.Prefer(static_cast<uint8_t>(i % 3), static_cast<uint8_t>(i % 2));
+    Prefer(world, i % 3, i % 2);
     world.Run(Duration::Millis(20 + 7 * (i % 5)));
   }
-  world.Prefer(1, 1);
+  Prefer(world, 1, 1);
   world.Run(Duration::Seconds(4));
   CHECK(IsAt(world, 1, 1));
   CHECK(Told(world) == "");
@@ -67,7 +73,7 @@ TEST_CASE("layer fault 2: a key frame that is older than what was sent is taken"
   options.preferred = ConsumerLayers{0, std::nullopt};
   LayerWorld world(options, 3);
   world.Run(Duration::Seconds(4));
-  world.Prefer(2, std::nullopt);
+  Prefer(world, 2, 0);
   world.Run(Duration::Seconds(2));
   CHECK(IsAt(world, 2, 0));
   CHECK(world.key_requests(2).size() <= 3);
@@ -84,7 +90,7 @@ TEST_CASE("layer fault 3: a key frame whose packets overtake each other is shown
     options.up.jitter = Duration::Millis(8);
     LayerWorld world(options, 4);
     for (int i = 0; i < 8; ++i) {
-      world.Prefer(static_cast<uint8_t>(i % 2), std::nullopt);
+      Prefer(world, i % 2, 0);
       world.Run(Duration::Millis(1500));
     }
     CHECK(Told(world) == "");
@@ -97,7 +103,7 @@ TEST_CASE("layer fault 4: packets that are asked for again are found over droppe
   options.down.loss = 0.1;
   LayerWorld world(options, 5);
   for (int i = 0; i < 6; ++i) {
-    world.Prefer(static_cast<uint8_t>(i % 3), static_cast<uint8_t>(i % 2));
+    Prefer(world, i % 3, i % 2);
     world.Run(Duration::Millis(1200));
   }
   world.Run(Duration::Seconds(2));
@@ -108,10 +114,10 @@ TEST_CASE("layer fault 5: the last packet of each picture has the marker, whatev
   for (const bool descriptors : {false, true}) {
     LayerWorld world(Svc(CodecKind::kVp9, 3, 1, LayerStructure::Spatial::kFull, descriptors), 6);
     world.Run(Duration::Seconds(1));
-    world.Prefer(1, 0);
+    Prefer(world, 1, 0);
     world.Run(Duration::Seconds(2));
     CHECK(IsAt(world, 1, 0));
-    world.Prefer(0, 0);
+    Prefer(world, 0, 0);
     world.Run(Duration::Seconds(3));
     CHECK(IsAt(world, 0, 0));
     CHECK(Told(world) == "");
@@ -144,11 +150,11 @@ TEST_CASE("layer fault 8: AV1 simulcast goes to the right encoding, also after a
   LayerWorld world(options, 9);
   for (int i = 0; i < 6; ++i) {
     world.Pause();
-    world.Prefer(static_cast<uint8_t>(2 - i % 3), std::nullopt);
+    Prefer(world, 2 - i % 3, 0);
     world.Resume();
     world.MakeKeyPicture(i % 3);
     world.Run(Duration::Millis(1500));
-    CHECK(IsAt(world, static_cast<uint8_t>(2 - i % 3), 0));
+    CHECK(IsAt(world, 2 - i % 3, 0));
   }
   CHECK(Told(world) == "");
 }
@@ -157,8 +163,8 @@ TEST_CASE("layer fault 9: decode targets without chains") {
   LayerWorld::Options options = Svc(CodecKind::kAv1, 3, 3, LayerStructure::Spatial::kFull, true);
   options.structure.chains = false;
   LayerWorld world(options, 10);
-  for (const uint8_t layer : {2, 0, 1, 2}) {
-    world.Prefer(layer, layer);
+  for (const int layer : {2, 0, 1, 2}) {
+    Prefer(world, layer, layer);
     world.Run(Duration::Seconds(2));
     CHECK(IsAt(world, layer, layer));
   }
@@ -167,7 +173,7 @@ TEST_CASE("layer fault 9: decode targets without chains") {
 
 TEST_CASE("layer fault 10: an encoding that vanishes takes no viewer with it") {
   LayerWorld world(Simulcast(CodecKind::kVp8, 3, 1), 11);
-  world.Prefer(1, std::nullopt);
+  Prefer(world, 1, 0);
   world.Run(Duration::Seconds(3));
   REQUIRE(IsAt(world, 1, 0));
   world.SetSending(1, false);
@@ -196,7 +202,7 @@ TEST_CASE("layer fault 10: no delay grows over a hundred switches") {
   LayerWorld world(Simulcast(CodecKind::kVp8, 2, 1), 13);
   world.Run(Duration::Seconds(4));
   for (int i = 0; i < 100; ++i) {
-    world.Prefer(static_cast<uint8_t>(i % 2), std::nullopt);
+    Prefer(world, i % 2, 0);
     world.Run(Duration::Millis(1100));
   }
   CHECK(std::abs(world.ClockError()) <= 34);
@@ -268,8 +274,8 @@ TEST_CASE("layers: without sender reports a switch goes by the arrivals") {
   LayerWorld::Options options = Simulcast(CodecKind::kVp8, 3, 1);
   options.reports = false;
   LayerWorld world(options, 18);
-  for (const uint8_t layer : {0, 2, 1}) {
-    world.Prefer(layer, std::nullopt);
+  for (const int layer : {0, 2, 1}) {
+    Prefer(world, layer, 0);
     world.Run(Duration::Millis(1500));
     CHECK(IsAt(world, layer, 0));
   }
