@@ -1,8 +1,12 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdlib>
+#include <optional>
+#include <random>
 #include <string>
+#include <vector>
 
 #include "tests/sim/layer_world.h"
 

@@ -30,6 +30,14 @@ RewriteOffsets StreamContinuity::Begin(const RoutedPacket& first, const CaptureC
   }
   if (first.frame.descriptor != nullptr && has_descriptor_) {
     const DependencyDescriptor& descriptor = *first.frame.descriptor;
+    const auto ahead = static_cast<int16_t>(
+        descriptor.frame_number + last_offsets_.descriptor.frame_number - last_frame_number_);
+    if (first.encoding_index == last_offsets_.source && !first.restarted && ahead > 0) {
+      // The same source numbers on.
+      offsets.descriptor = last_offsets_.descriptor;
+      offsets.descriptor.active_targets = 0;
+      return offsets;
+    }
     offsets.descriptor.frame_number =
         static_cast<uint16_t>(last_frame_number_ + 1 - descriptor.frame_number);
     offsets.descriptor.template_id =
