@@ -76,17 +76,21 @@ bool RoomRegistry::EvictFrom(EmptyRooms* list) {
   return false;
 }
 
+void RoomRegistry::DropUsed(EmptyRooms* list) {
+  const auto in_use = [](const std::weak_ptr<Room>& entry) {
+    const std::shared_ptr<Room> room = entry.lock();
+    return !room || room->closed() || !room->empty();
+  };
+  while (!list->empty() && in_use(list->front())) list->pop_front();
+}
+
 Task<void> RoomRegistry::Make(RoomRegistry* self, std::string room_id, RoomWish wish,
                               Creation creation) {
   const Result<std::shared_ptr<Room>> made = co_await self->Create(room_id, wish);
   if (made.ok()) {
     self->rooms_[room_id] = *made;
     const auto add = [&made](EmptyRooms* list) {
-      const auto in_use = [](const std::weak_ptr<Room>& entry) {
-        const std::shared_ptr<Room> room = entry.lock();
-        return !room || room->closed() || !room->empty();
-      };
-      while (!list->empty() && in_use(list->front())) list->pop_front();
+      DropUsed(list);
       list->push_back(*made);
     };
     add(&self->empty_rooms_);
@@ -131,6 +135,9 @@ Task<Result<std::shared_ptr<Room>>> RoomRegistry::Create(std::string room_id,
 
 void RoomRegistry::OnRoomClosed(const Room& room, const std::string& source) {
   rooms_.erase(room.id());
+  // Weak as the references are, they keep the memory of a room that is gone.
+  DropUsed(&empty_rooms_);
+  if (const auto it = sources_.find(source); it != sources_.end()) DropUsed(&it->second.empty);
   GiveBack(source);
   ForgetPolicies();
   if (!room.policy().IsTaken(std::chrono::steady_clock::now())) return;

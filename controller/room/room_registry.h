@@ -85,6 +85,8 @@ class RoomRegistry {
   Status MakeRoomFor(const std::string& source);
   /// Closes the oldest empty room of the list; false when there is none.
   bool EvictFrom(EmptyRooms* list);
+  /// Takes those that are used or gone from the front of the list.
+  static void DropUsed(EmptyRooms* list);
   void GiveBack(const std::string& source);
 
   asio::any_io_executor executor_;
