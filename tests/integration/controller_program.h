@@ -114,8 +114,9 @@ class Controller {
         continue;
       }
       std::string request = method + " " + path +
-                            " HTTP/1.1\r\nHost: localhost:" + std::to_string(port_) +
-                            "\r\nConnection: close\r\n" + fields;
+                            " HTTP/1.1\r\nHost: localhost:" + std::to_string(port_) + "\r\n" +
+                            fields;
+      if (fields.find("Connection:") == std::string::npos) request += "Connection: close\r\n";
       if (!body.empty()) {
         request +=
             "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
