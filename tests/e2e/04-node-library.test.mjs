@@ -262,13 +262,17 @@ test('audio level observer', async () => {
   transport.close();
 });
 
-test('what this version does not offer is refused clearly', async () => {
-  await assert.rejects(
-    router.createWebRtcTransport({ listenInfos: [{ protocol: 'udp', ip: '127.0.0.1' }], enableSctp: true }),
-    /SCTP|sctp/,
-  );
-  await assert.rejects(router.createDirectTransport(), /not supported/);
-  await assert.rejects(router.createActiveSpeakerObserver(), /not supported/);
+test('transports with SCTP, direct and pipe transports, the active speaker observer', async () => {
+  const listenInfo = { protocol: 'udp', ip: '127.0.0.1' };
+  const webrtc = await router.createWebRtcTransport({ listenInfos: [listenInfo], enableSctp: true });
+  assert.equal(webrtc.sctpParameters.port, 5000);
+  const pipe = await router.createPipeTransport({ listenInfo });
+  const direct = await router.createDirectTransport();
+  const observer = await router.createActiveSpeakerObserver();
+  const dump = await router.dump();
+  for (const transport of [webrtc, pipe, direct]) assert.ok(dump.transportIds.includes(transport.id));
+  assert.ok(dump.rtpObserverIds.includes(observer.id));
+  for (const object of [webrtc, pipe, direct, observer]) object.close();
 });
 
 test('closing the worker ends the process', async () => {
