@@ -3,25 +3,10 @@
 #include <vector>
 
 #include "worker/channel/router_data_codec.h"
+#include "worker/channel/router_reply.h"
 
 namespace sluice::worker::router_protocol {
 namespace {
-
-template <typename T>
-Reply With(Offset<T> body) {
-  return Reply{FBS::Response::BodyTraits<T>::enum_value, body.Union()};
-}
-
-Result<Reply> Done(const Status& status) {
-  if (!status.ok()) return status;
-  return Reply{};
-}
-
-template <typename Report>
-Result<Reply> Answer(MethodContext& c, const Result<Report>& report) {
-  if (!report.ok()) return report.status();
-  return With(Encode(c.builder, *report));
-}
 
 Offset<flatbuffers::Vector<uint16_t>> Subchannels(MethodContext& c, const DataConsumer& consumer) {
   const std::vector<uint16_t> list(consumer.subchannels().begin(), consumer.subchannels().end());

@@ -11,6 +11,7 @@
 #include "worker/channel/router_data_methods.h"
 #include "worker/channel/router_decode.h"
 #include "worker/channel/router_encode.h"
+#include "worker/channel/router_reply.h"
 #include "worker/media/consumer.h"
 #include "worker/media/direct_transport.h"
 #include "worker/media/object_table.h"
@@ -28,7 +29,6 @@ namespace sluice::worker::router_protocol {
 namespace {
 
 namespace rq = FBS::Request;
-namespace rs = FBS::Response;
 using rq::Method;
 using rq::Request;
 
@@ -75,24 +75,6 @@ Result<Reply> Call(Result<Reply> (*run)(T&, const Body&, MethodContext&), const 
 template <auto kRun>
 Result<Reply> On(const Request& request, MethodContext& c) {
   return Call(kRun, request, c);
-}
-
-/// The accepted response with this body.
-template <typename T>
-Reply With(Offset<T> body) {
-  return Reply{rs::BodyTraits<T>::enum_value, body.Union()};
-}
-
-Result<Reply> Done(const Status& status) {
-  if (!status.ok()) return status;
-  return Reply{};
-}
-
-/// Answers with a report of the engine.
-template <typename Report>
-Result<Reply> Answer(MethodContext& c, const Result<Report>& report) {
-  if (!report.ok()) return report.status();
-  return With(Encode(c.builder, *report));
 }
 
 template <typename T>

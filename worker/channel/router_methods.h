@@ -22,8 +22,7 @@ struct MethodContext {
 };
 
 /// Runs one request of the router protocol (§2). Every request gets exactly one Result: TypeError
-/// for a missing or wrong body, Error for a method that we do not know, UnsupportedError for one
-/// that this version does not offer (pipe and direct transports, active speaker observer).
+/// for a missing or wrong body, Error for a method that we do not know.
 Result<Reply> RunMethod(const FBS::Request::Request& request, MethodContext& context);
 
 }  // namespace sluice::worker::router_protocol

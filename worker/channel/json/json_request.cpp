@@ -13,8 +13,8 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr auto kRequired = JsonReader::Presence::kRequired;
-constexpr uint32_t kMaxUint32 = std::numeric_limits<uint32_t>::max();
+constexpr auto kMandatory = JsonReader::Presence::kRequired;
+constexpr uint32_t kMaxInteger = std::numeric_limits<uint32_t>::max();
 
 json::object TakeObject(json::object& root, const char* field) {
   json::value* value = root.if_contains(field);
@@ -32,8 +32,8 @@ Status ParseInto(std::string_view payload, ParsedRequest* parsed) {
   if (object == nullptr) return JsonReader::Wrong("request", &text.root, "an object");
 
   const JsonReader reader(*object, "");
-  SLUICE_RETURN_IF_ERROR(reader.Uint("id", kRequired, kMaxUint32, &parsed->request.id));
-  SLUICE_RETURN_IF_ERROR(reader.String("method", kRequired, &parsed->request.method));
+  SLUICE_RETURN_IF_ERROR(reader.Uint("id", kMandatory, kMaxInteger, &parsed->request.id));
+  SLUICE_RETURN_IF_ERROR(reader.String("method", kMandatory, &parsed->request.method));
   parsed->request.internal = TakeObject(*object, "internal");
   parsed->request.data = TakeObject(*object, "data");
   return {};
@@ -49,19 +49,19 @@ ParsedRequest ParseRequest(std::string_view payload) {
 
 Result<uint32_t> RequireUint(const json::object& object, const char* path, const char* field) {
   uint32_t value = 0;
-  SLUICE_RETURN_IF_ERROR(JsonReader(object, path).Uint(field, kRequired, kMaxUint32, &value));
+  SLUICE_RETURN_IF_ERROR(JsonReader(object, path).Uint(field, kMandatory, kMaxInteger, &value));
   return value;
 }
 
 Result<bool> RequireBool(const json::object& object, const char* path, const char* field) {
   bool value = false;
-  SLUICE_RETURN_IF_ERROR(JsonReader(object, path).Bool(field, kRequired, &value));
+  SLUICE_RETURN_IF_ERROR(JsonReader(object, path).Bool(field, kMandatory, &value));
   return value;
 }
 
 Result<std::string> RequireString(const json::object& object, const char* path, const char* field) {
   std::string value;
-  SLUICE_RETURN_IF_ERROR(JsonReader(object, path).String(field, kRequired, &value));
+  SLUICE_RETURN_IF_ERROR(JsonReader(object, path).String(field, kMandatory, &value));
   return value;
 }
 
