@@ -62,7 +62,8 @@ class DescriptorFilter {
   void Advance(uint16_t number);
   void EnterStructure(const DependencyDescriptor& descriptor);
   bool DecideNew(const RoutedPacket& packet);
-  bool DecideLate(const DependencyDescriptor& descriptor) const;
+  bool DecideLate(const DependencyDescriptor& descriptor, int8_t* target) const;
+  void PromiseReferences(const DependencyDescriptor& descriptor);
   void Retarget(const DependencyDescriptor& descriptor, bool begins_picture);
   int8_t Best(uint32_t active) const;
   /// How far a target is from the one that is wanted; 0: it is that one.
