@@ -373,9 +373,11 @@ uint32_t LayerWorld::EndRtp(const OutgoingRtp& out) {
     const auto newest = frames_.find(newest_sent_);
     const bool ahead = newest == frames_.end() || frame.picture > newest->second.picture ||
                        newest->second.encoding != frame.encoding;
+    // A frame that has begun is completed, whatever is wanted by then.
+    const bool begins = begun_.insert(sent.frame).second;
     if (ahead || frame.picture == newest->second.picture) {
       newest_sent_ = sent.frame;
-      turn_frames_.push_back(sent.frame);
+      if (begins) turn_frames_.push_back(sent.frame);
     }
   }
   sent.run = static_cast<int>(runs_.size()) - 1;
@@ -477,9 +479,6 @@ void LayerWorld::EndTurn() {
   for (const uint32_t id : turn_frames_) {
     const TrueFrame& frame = frames_[id];
     if (!Allows(layers_, frame) && !Allows(layers_before_, frame)) ++unwanted_;
-    if (std::getenv("L2DBG") && !Allows(layers_, frame) && !Allows(layers_before_, frame))
-      fmt::print(stderr, "{} UNWANTED pic {} enc {} S{} T{}\n", Now().us() / 1000, frame.picture,
-                 frame.encoding, frame.spatial, frame.temporal);
   }
   turn_frames_.clear();
   layers_before_ = layers_;

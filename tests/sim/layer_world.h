@@ -180,6 +180,7 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
   std::optional<ConsumerLayers> layers_before_;  ///< at the start of the turn
   size_t layer_changes_ = 0;
   std::vector<uint32_t> turn_frames_;
+  std::set<uint32_t> begun_;  ///< frames of which the consumer has sent
   size_t sent_packets_ = 0;
   size_t sent_payload_bytes_ = 0;
   size_t unwanted_ = 0;

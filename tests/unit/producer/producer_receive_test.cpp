@@ -454,7 +454,7 @@ TEST_CASE("bitrates are of the whole window and, with temporal layers, by layer"
   ProduceOptions options = samples::Video("p", kSsrc);
   options.rtp_parameters.encodings[0].scalability_mode = "L1T2";
   VideoBed f(1, options);
-  CHECK(f.producer->type() == RtpType::kSimple);
+  CHECK(f.producer->type() == RtpType::kSvc);
   for (int i = 0; i < 250; ++i) {
     f.Receive(VideoPacket(i, i == 0));
     f.bed.AdvanceBy(10);
