@@ -373,9 +373,11 @@ uint32_t LayerWorld::EndRtp(const OutgoingRtp& out) {
     const auto newest = frames_.find(newest_sent_);
     const bool ahead = newest == frames_.end() || frame.picture > newest->second.picture ||
                        newest->second.encoding != frame.encoding;
+    // A frame that has begun is completed, whatever is wanted by then.
+    const bool begins = begun_.insert(sent.frame).second;
     if (ahead || frame.picture == newest->second.picture) {
       newest_sent_ = sent.frame;
-      turn_frames_.push_back(sent.frame);
+      if (begins) turn_frames_.push_back(sent.frame);
     }
   }
   sent.run = static_cast<int>(runs_.size()) - 1;
@@ -391,6 +393,7 @@ uint32_t LayerWorld::EndRtp(const OutgoingRtp& out) {
   } else {
     const Sent& before = first->second;
     sent.run = before.run;
+    sent.only_again = before.only_again;
     sent.marker = before.marker;  // compared below where RTX carries it
     if (before.padding != sent.padding || before.frame != sent.frame ||
         before.index != sent.index || before.timestamp != sent.timestamp ||
@@ -443,9 +446,16 @@ void LayerWorld::OnConsumerLayers(const std::string& /*id*/,
   ++layer_changes_;
   if (!consumer_ || consumer_->active()) return;
   break_ = true;  // it stands still
+  standstills_.push_back(Now());
   if (runs_.empty() || runs_.back().ended != Timestamp()) return;
   runs_.back().ended = Now();
-  runs_.back().cut = true;
+}
+
+bool LayerWorld::WasForgotten(const Run_& run, Timestamp missed) const {
+  if (run.ended == Timestamp()) return false;
+  return std::any_of(standstills_.begin(), standstills_.end(), [&](Timestamp at) {
+    return at >= run.ended && at - missed < Duration::Millis(2000);
+  });
 }
 
 bool LayerWorld::Allows(const std::optional<ConsumerLayers>& layers, const TrueFrame& frame) const {
@@ -511,7 +521,6 @@ void LayerWorld::JudgeNumbers(std::vector<std::string>* faults) {
     if (at_break) continue;
     const auto was = sent_.lower_bound(number);
     const int run = was == sent_.end() ? -1 : was->second.run;
-    const bool cut = run >= 0 && runs_[static_cast<size_t>(run)].cut;
     // The receiver learned of it when it was no longer kept.
     const bool forgotten =
         was != sent_.end() && was->first == number && missing.since - was->second.at > kKept;
@@ -519,9 +528,7 @@ void LayerWorld::JudgeNumbers(std::vector<std::string>* faults) {
       lost_.insert(was->second.frame);
       continue;
     }
-    if (cut && runs_[static_cast<size_t>(run)].ended - missing.since < Duration::Millis(2000)) {
-      continue;
-    }
+    if (run >= 0 && WasForgotten(runs_[static_cast<size_t>(run)], missing.since)) continue;
     ++open;
     if (example.empty()) {
       example = fmt::format("{} (missed {} ms before the end, {} tries{})", number,
@@ -564,7 +571,7 @@ void LayerWorld::JudgeFrames(std::vector<std::string>* faults) {
       const Run_& run = runs_[static_cast<size_t>(got.run)];
       const Timestamp ended = run.ended;
       bool excused = frame.captured_us > settled.us() || lost_.count(id) != 0 ||
-                     (run.cut && frame.captured_us > (ended - Duration::Millis(2000)).us());
+                     WasForgotten(run, Timestamp::Micros(frame.captured_us));
       for (int i = 0; i < frame.packets && !excused; ++i) {
         if (got.indices.count(i) != 0) continue;
         const auto arrived = arrived_.find({id, i});
@@ -593,7 +600,7 @@ void LayerWorld::JudgeFrames(std::vector<std::string>* faults) {
       const TrueFrame& other = frames_[reference];
       const Run_& run = runs_[static_cast<size_t>(got.run)];
       bool excused = frame.captured_us > settled.us() ||
-                     (run.cut && frame.captured_us > (run.ended - Duration::Millis(2000)).us());
+                     WasForgotten(run, Timestamp::Micros(frame.captured_us));
       for (int i = 0; i < other.packets && !excused; ++i) {
         excused = arrived_.find({reference, i}) == arrived_.end();
       }
@@ -658,8 +665,7 @@ void LayerWorld::JudgeTimes(std::vector<std::string>* faults) {
       const Run_& run = runs_[static_cast<size_t>(key.first)];
       const auto last = std::prev(pictures.upper_bound({key.first, UINT32_MAX}));
       const bool cut =
-          run.ended != Timestamp() &&
-          (last->first == key || (run.cut && captured > run.ended - Duration::Millis(2000)));
+          run.ended != Timestamp() && (last->first == key || WasForgotten(run, captured));
       if (!cut) {
         faults->push_back(fmt::format("run {} picture {}: {} markers{}", key.first, key.second,
                                       picture.markers,

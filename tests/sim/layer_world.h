@@ -117,7 +117,6 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
     Timestamp begun;
     Timestamp ended;
     bool after_break = false;
-    bool cut = false;  ///< it ended with a standstill: nothing of it is sent again
   };
 
   // ProducerHost
@@ -145,6 +144,8 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
   bool Chance(double share);
   Duration DelayOf(const LayerPath& path);
   bool Allows(const std::optional<ConsumerLayers>& layers, const TrueFrame& frame) const;
+  /// A standstill behind the run came soon after `missed`: nothing from before it is sent again.
+  bool WasForgotten(const Run_& run, Timestamp missed) const;
   void JudgeFrames(std::vector<std::string>* faults);
   void JudgeNumbers(std::vector<std::string>* faults);
   void JudgeTimes(std::vector<std::string>* faults);
@@ -179,6 +180,7 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
   std::optional<ConsumerLayers> layers_before_;  ///< at the start of the turn
   size_t layer_changes_ = 0;
   std::vector<uint32_t> turn_frames_;
+  std::set<uint32_t> begun_;  ///< frames of which the consumer has sent
   size_t sent_packets_ = 0;
   size_t sent_payload_bytes_ = 0;
   size_t unwanted_ = 0;
@@ -191,6 +193,7 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
   std::map<int64_t, Sent> sent_;
   std::vector<Run_> runs_;
   bool break_ = false;
+  std::vector<Timestamp> standstills_;
   std::map<int64_t, Sent> received_;
   std::map<int64_t, Missing> missing_;
   int64_t highest_received_ = -1;

@@ -154,7 +154,7 @@ ForwardDecision LayeredForwarder::Continue(const RoutedPacket& packet) {
     if (decision.action != Action::kForward) return No(Action::kWait);
     decision.rewrite = std::exchange(beginning_, Rewrite::kContinue);
   }
-  decision.layers.top = filter_.spatial();
+  decision.layers.top = filter_.picture_top();
   decision.layers.active_targets = filter_.active_targets();
   return decision;
 }

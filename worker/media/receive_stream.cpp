@@ -210,8 +210,11 @@ void ReceiveStream::OnAlive(const RtpPacket& packet, Timestamp now) {
         Duration::Micros(frame_interval_.us() - (frame_interval_.us() - interval.us()) / 8));
     last_frame_ = packet.timestamp();
   }
+  // Layers that have not come yet are given the time that those have which stop.
+  if (last_frame_at_ == Timestamp()) layer_seen_at_.fill(now);
   last_frame_at_ = now;
-  if (!life_timer_->armed()) life_timer_->Start(MaxSilence());
+  // How long it may be silent is only known with its first frames: the timer does not wait for it.
+  if (!life_timer_->armed()) life_timer_->Start(kMinSilence);
   if (alive_) return;
   alive_ = true;
   alive_since_ = now;
@@ -239,7 +242,7 @@ void ReceiveStream::CheckLife(Timestamp now) {
     while (living > 1 && now - layer_seen_at_[living - 1] >= most) --living;
   }
   // Not moved for every packet: it looks, and starts again.
-  const Duration next = watches_layers_ ? kMinSilence : due - now;
+  const Duration next = watches_layers_ ? kMinSilence : std::min(due - now, kMinSilence);
   if (now < due || watches_layers_) life_timer_->Start(std::max(next, Duration::Millis(10)));
   if (living == living_layers_) return;
   living_layers_ = living;

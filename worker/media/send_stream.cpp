@@ -87,7 +87,12 @@ void SendStream::ChangeCodec(CodecKind codec, const RtpStreamParams& params) {
 
 /// What changes with this packet and those behind it: highest layer, active targets, time.
 void SendStream::ApplyChanges(const RoutedPacket& packet, const Layers& layers) {
-  if (!rewriter_.IsAhead(packet.sequence)) return;
+  if (!rewriter_.started()) return;
+  if (!rewriter_.IsAhead(packet.sequence)) [[unlikely]] {
+    // Frames above it may have come before it and were left out: then it ends the picture.
+    if (packet.frame.end) rewriter_.ChangeTopOfLate(packet.sequence, layers.top);
+    return;
+  }
   const RewriteOffsets& before = rewriter_.offsets();
   if (before.top_layer == layers.top && continuity_.aligned() &&
       before.descriptor.active_targets == layers.active_targets) [[likely]] {

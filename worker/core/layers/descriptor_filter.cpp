@@ -44,22 +44,31 @@ bool DescriptorFilter::Decide(const RoutedPacket& packet) {
   const uint16_t number = descriptor.frame_number;
   closes_frame_ = false;
   began_structure_ = false;
-  if (started_ && number == newest_) [[likely]]
+  if (started_ && number == newest_) [[likely]] {
+    picture_top_ = spatial();
     return last_forwarded_;
+  }
   const int ahead = started_ ? Ahead(number, newest_) : 1;
   if (ahead > 0) {
     Advance(number);
     last_forwarded_ = DecideNew(packet);
-    At(number) = {last_forwarded_ ? State::kForwarded : State::kDropped, target_};
+    const State state = last_forwarded_ ? State::kForwarded : State::kDropped;
+    At(number) = {state, target_, packet.timestamp};
+    picture_top_ = spatial();
     closes_frame_ = !last_forwarded_;
     return last_forwarded_;
   }
   if (-ahead >= static_cast<int>(kFrames) || Ahead(number, first_) < 0) return false;
   Frame& frame = At(number);
   if (frame.state == State::kUnknown || frame.state == State::kPromised) {
-    const bool forward = DecideLate(descriptor);
+    const bool forward = DecideLate(packet, &frame.target);
     frame.state = forward ? State::kForwarded : State::kDropped;
+    frame.picture = packet.timestamp;
+    if (forward) PromiseReferences(descriptor);
   }
+  const bool known = frame.target != kNone;
+  picture_top_ =
+      known ? descriptor.structure->layers[static_cast<size_t>(frame.target)].spatial : 0;
   return frame.state == State::kForwarded;
 }
 
@@ -197,21 +206,26 @@ bool DescriptorFilter::DecideNew(const RoutedPacket& packet) {
     broken_ |= indication != DecodeTargetIndication::kDiscardable;
     return false;
   }
-  for (size_t i = 0; i < descriptor.frame.reference_count; ++i) {
-    const auto other =
-        static_cast<uint16_t>(descriptor.frame_number - descriptor.frame.references[i]);
-    if (At(other).state == State::kUnknown) At(other).state = State::kPromised;
-  }
+  PromiseReferences(descriptor);
   picture_forwarded_ = true;
   return true;
 }
 
+/// A frame that is forwarded refers to frames that are late: these will be, too.
+void DescriptorFilter::PromiseReferences(const DependencyDescriptor& descriptor) {
+  const FrameDependencies& frame = descriptor.frame;
+  for (size_t i = 0; i < frame.reference_count; ++i) {
+    if (StateBefore(descriptor.frame_number, frame.references[i]) != State::kUnknown) continue;
+    At(static_cast<uint16_t>(descriptor.frame_number - frame.references[i])).state =
+        State::kPromised;
+  }
+}
+
 /// A frame that others overtook: it is taken where one that was taken refers to it, or where both
-/// its neighbours' targets have it.
-bool DescriptorFilter::DecideLate(const DependencyDescriptor& descriptor) const {
+/// its neighbours' targets have it. `target`: what counts as in force at its place.
+bool DescriptorFilter::DecideLate(const RoutedPacket& packet, int8_t* target) const {
+  const DependencyDescriptor& descriptor = *packet.frame.descriptor;
   const uint16_t number = descriptor.frame_number;
-  if (At(number).state == State::kPromised) return true;
-  if (AnyDropped(descriptor)) return false;
   const auto decided = [this](uint16_t at) {
     return At(at).state == State::kForwarded || At(at).state == State::kDropped;
   };
@@ -219,8 +233,12 @@ bool DescriptorFilter::DecideLate(const DependencyDescriptor& descriptor) const 
   while (newer != newest_ && !decided(newer)) ++newer;
   auto older = static_cast<uint16_t>(number - 1);
   while (Ahead(older, first_) > 0 && !decided(older)) --older;
-  if (Ahead(older, first_) < 0) return false;
-  if (!Present(descriptor, At(older).target)) return false;
+  const bool follows = Ahead(older, first_) >= 0;
+  // All frames of a picture are judged alike.
+  const bool same_picture = decided(newer) && At(newer).picture == packet.timestamp;
+  *target = follows && !same_picture ? At(older).target : At(newer).target;
+  if (At(number).state == State::kPromised) return true;
+  if (!follows || AnyDropped(descriptor) || !Present(descriptor, *target)) return false;
   // Behind it another structure may be in force, whose targets say nothing of this frame.
   return descriptor.structure != structure_ || Present(descriptor, At(newer).target);
 }

@@ -34,6 +34,8 @@ class DescriptorFilter {
 
   uint8_t spatial() const { return target_ == kNone ? 0 : structure_->layers[Target()].spatial; }
   uint8_t temporal() const { return target_ == kNone ? 0 : structure_->layers[Target()].temporal; }
+  /// The highest spatial layer of the picture that was decided last.
+  uint8_t picture_top() const { return picture_top_; }
   /// What the receiver is to be told of active targets; 0: what the sender says.
   uint32_t active_targets() const { return announced_; }
   /// Another spatial layer, or decodable frames at all, can only be had for certain with a key
@@ -51,6 +53,7 @@ class DescriptorFilter {
   struct Frame {
     State state = State::kUnknown;
     int8_t target = kNone;  ///< in force when it was decided
+    RtpTimestamp picture;   ///< meaningful once it was decided
   };
 
   size_t Target() const { return static_cast<size_t>(target_); }
@@ -62,7 +65,8 @@ class DescriptorFilter {
   void Advance(uint16_t number);
   void EnterStructure(const DependencyDescriptor& descriptor);
   bool DecideNew(const RoutedPacket& packet);
-  bool DecideLate(const DependencyDescriptor& descriptor) const;
+  bool DecideLate(const RoutedPacket& packet, int8_t* target) const;
+  void PromiseReferences(const DependencyDescriptor& descriptor);
   void Retarget(const DependencyDescriptor& descriptor, bool begins_picture);
   int8_t Best(uint32_t active) const;
   /// How far a target is from the one that is wanted; 0: it is that one.
@@ -82,6 +86,7 @@ class DescriptorFilter {
   bool picture_forwarded_ = false;  ///< a frame of the newest picture was forwarded
   int8_t target_ = kNone;
   int8_t wanted_ = kNone;
+  uint8_t picture_top_ = 0;
   uint8_t target_spatial_ = 0xff;
   uint8_t target_temporal_ = 0xff;
   uint16_t newest_ = 0;

@@ -47,6 +47,10 @@ class LayerFilter {
   uint8_t temporal() const {
     return uses_descriptors_ ? by_descriptor_.temporal() : by_picture_.temporal();
   }
+  /// The highest spatial layer of the picture that Decide() has just been asked of.
+  uint8_t picture_top() const {
+    return uses_descriptors_ ? by_descriptor_.picture_top() : by_picture_.picture_top();
+  }
   uint32_t active_targets() const {
     return uses_descriptors_ ? by_descriptor_.active_targets() : 0;
   }

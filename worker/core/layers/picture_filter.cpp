@@ -21,6 +21,7 @@ void PictureFilter::Reset() {
   next_ = newest_ = 0;
   spatial_ = 0;
   temporal_ = 0;
+  picture_top_ = 0;
   intact_ = 0;
   synced_ = 0xff;
   broken_ = false;
@@ -50,6 +51,7 @@ bool PictureFilter::Decide(const RoutedPacket& packet) {
   const bool forward = (picture->forwarded & bit) != 0;
   closes_picture_ = picture->fresh && !forward;
   picture->fresh = false;
+  picture_top_ = picture->top;
   return forward;
 }
 

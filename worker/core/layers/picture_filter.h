@@ -35,6 +35,8 @@ class PictureFilter {
 
   uint8_t spatial() const { return spatial_; }  ///< highest spatial layer taken
   uint8_t temporal() const { return temporal_; }
+  /// The highest spatial layer of the picture that was decided last.
+  uint8_t picture_top() const { return picture_top_; }
   /// The target, or decodable frames at all, can only be had with a key frame.
   bool wants_key_frame() const { return broken_ || spatial_ != target_spatial_; }
 
@@ -75,6 +77,7 @@ class PictureFilter {
   uint8_t target_temporal_ = kMaxTemporalLayer;
   uint8_t spatial_ = 0;
   uint8_t temporal_ = 0;
+  uint8_t picture_top_ = 0;
   /// A bit for each spatial layer all of whose frames were taken since the key frame, and for each
   /// temporal one since its switching point.
   uint8_t intact_ = 0;

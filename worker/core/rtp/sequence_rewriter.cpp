@@ -39,6 +39,42 @@ void SequenceRewriter::ChangeOffsets(ExtendedSeqNumber sequence, const RewriteOf
   Push({sequence.value(), sequence.value() - last_.first + last_.own_first, offsets});
 }
 
+void SequenceRewriter::ChangeTopOfLate(ExtendedSeqNumber sequence, uint8_t top_layer) {
+  const int64_t number = sequence.value();
+  size_t at = count_;  // behind the interval of the packet
+  while (at > 0 && count_ - at < session_ && At(at - 1).first > number) --at;
+  if (at < 3 && count_ + 2U > kMaxIntervals) return;  // soon forgotten
+  if (at == 0 || count_ - at >= session_) return;     // from before the source, or too old
+  const Interval interval = At(at - 1);
+  const int64_t own = number - interval.first + interval.own_first;
+  const bool was_skipped = at < count_ && own >= At(at).own_first;
+  if (was_skipped || interval.offsets.top_layer == top_layer) return;
+  Interval changed{number, own, interval.offsets};
+  changed.offsets.top_layer = top_layer;
+  const bool others_follow = at == count_ || own + 1 < At(at).own_first;
+  if (others_follow) at = InsertBehind(at, {number + 1, own + 1, interval.offsets});
+  if (number == interval.first) {
+    At(at - 1) = changed;
+  } else {
+    InsertBehind(at, changed);
+  }
+  last_ = At(count_ - 1U);
+}
+
+/// Makes `interval` the at-th oldest; where that is now.
+size_t SequenceRewriter::InsertBehind(size_t at, const Interval& interval) {
+  if (count_ == kMaxIntervals) {
+    begin_ = static_cast<uint16_t>((begin_ + 1U) % kMaxIntervals);
+    --count_;
+    --at;
+  }
+  ++count_;
+  for (size_t i = count_ - 1U; i > at; --i) At(i) = At(i - 1);
+  At(at) = interval;
+  session_ = std::min(static_cast<uint16_t>(session_ + 1U), count_);
+  return at;
+}
+
 void SequenceRewriter::Push(const Interval& interval) {
   if (count_ == kMaxIntervals) {
     begin_ = static_cast<uint16_t>((begin_ + 1U) % kMaxIntervals);

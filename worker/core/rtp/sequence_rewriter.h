@@ -93,12 +93,17 @@ class SequenceRewriter {
   /// From `sequence` on, which must be ahead of all before, packets are rewritten with these
   /// offsets; numbers go on.
   void ChangeOffsets(ExtendedSeqNumber sequence, const RewriteOffsets& offsets);
+  /// `sequence`, which comes late and has not been sent, is rewritten as if the highest layer had
+  /// been `top_layer`; nothing else changes.
+  void ChangeTopOfLate(ExtendedSeqNumber sequence, uint8_t top_layer);
   /// Nothing has been sent or skipped that is as new.
   bool IsAhead(ExtendedSeqNumber sequence) const {
     return session_ > 0 && sequence.value() > newest_;
   }
-  /// It is the next one behind all that was sent or skipped.
-  bool Follows(ExtendedSeqNumber sequence) const { return sequence.value() == newest_ + 1; }
+  /// It is ahead of all that was sent, and all between that and it was skipped: nothing is missing.
+  bool Follows(ExtendedSeqNumber sequence) const {
+    return IsAhead(sequence) && sequence.value() - last_.first + last_.own_first == next_own_;
+  }
   /// Of the newest interval; only while started().
   const RewriteOffsets& offsets() const { return At(count_ - 1).offsets; }
   /// True when `sequence` is so far ahead that the source must have started anew: Start() it.
@@ -118,6 +123,7 @@ class SequenceRewriter {
   const Interval& At(size_t i) const { return intervals_[(begin_ + i) % kMaxIntervals]; }
   Interval& At(size_t i) { return intervals_[(begin_ + i) % kMaxIntervals]; }
   void Push(const Interval& interval);
+  size_t InsertBehind(size_t at, const Interval& interval);
   Mapped MapLate(int64_t sequence);
 
   // What a packet needs of the running source, in front of what is rarely looked at.
