@@ -10,6 +10,9 @@ namespace {
 /// How far `a` is ahead of `b`, over the wrap.
 int Ahead(uint16_t a, uint16_t b) { return static_cast<int16_t>(a - b); }
 
+/// Of a decode target that is not kNone.
+size_t Index(int8_t target) { return static_cast<uint8_t>(target); }
+
 }  // namespace
 
 void DescriptorFilter::Reset() {
@@ -36,7 +39,7 @@ void DescriptorFilter::SetTarget(uint8_t spatial, uint8_t temporal) {
 
 bool DescriptorFilter::wants_key_frame() const {
   if (target_ == kNone || broken_) return true;
-  return wanted_ != kNone && structure_->layers[static_cast<size_t>(wanted_)].spatial != spatial();
+  return wanted_ != kNone && structure_->layers[Index(wanted_)].spatial != spatial();
 }
 
 bool DescriptorFilter::Decide(const RoutedPacket& packet) {
@@ -67,8 +70,7 @@ bool DescriptorFilter::Decide(const RoutedPacket& packet) {
     if (forward) PromiseReferences(descriptor);
   }
   const bool known = frame.target != kNone;
-  picture_top_ =
-      known ? descriptor.structure->layers[static_cast<size_t>(frame.target)].spatial : 0;
+  picture_top_ = known ? descriptor.structure->layers[Index(frame.target)].spatial : 0;
   return frame.state == State::kForwarded;
 }
 
@@ -95,8 +97,8 @@ DescriptorFilter::State DescriptorFilter::StateBefore(uint16_t number, uint16_t 
 }
 
 bool DescriptorFilter::Present(const DependencyDescriptor& descriptor, int8_t target) const {
-  return target != kNone && descriptor.frame.indications[static_cast<size_t>(target)] !=
-                                DecodeTargetIndication::kNotPresent;
+  return target != kNone &&
+         descriptor.frame.indications[Index(target)] != DecodeTargetIndication::kNotPresent;
 }
 
 bool DescriptorFilter::AnyDropped(const DependencyDescriptor& descriptor) const {
@@ -146,7 +148,7 @@ int8_t DescriptorFilter::Best(uint32_t active) const {
   };
   for (size_t i = 0; i < structure.target_count; ++i) {
     if ((active >> i & 1) == 0) continue;
-    if (best == kNone || better(i, static_cast<size_t>(best))) best = static_cast<int8_t>(i);
+    if (best == kNone || better(i, Index(best))) best = static_cast<int8_t>(i);
   }
   return best;
 }
@@ -154,7 +156,7 @@ int8_t DescriptorFilter::Best(uint32_t active) const {
 int DescriptorFilter::Distance(size_t target) const {
   constexpr int kSpatialStep = 8;  // more than there are temporal layers
   const auto& layers = structure_->layers[target];
-  const auto& wanted = structure_->layers[static_cast<size_t>(wanted_)];
+  const auto& wanted = structure_->layers[Index(wanted_)];
   return std::abs(layers.spatial - wanted.spatial) * kSpatialStep +
          std::abs(layers.temporal - wanted.temporal);
 }
@@ -162,7 +164,7 @@ int DescriptorFilter::Distance(size_t target) const {
 /// Goes from target_ towards wanted_ as far as this frame allows.
 void DescriptorFilter::Retarget(const DependencyDescriptor& descriptor, bool begins_picture) {
   const DependencyStructure& structure = *structure_;
-  const auto wanted = static_cast<size_t>(wanted_);
+  const auto wanted = Index(wanted_);
   const auto may_move_to = [&](size_t target) {
     // The packets that end the picture's lower frames have not been marked as its end.
     return target_ == kNone || begins_picture ||

@@ -56,7 +56,7 @@ class DescriptorFilter {
     RtpTimestamp picture;   ///< meaningful once it was decided
   };
 
-  size_t Target() const { return static_cast<size_t>(target_); }
+  size_t Target() const { return static_cast<uint8_t>(target_); }
   Frame& At(uint16_t number) { return frames_[number % kFrames]; }
   const Frame& At(uint16_t number) const { return frames_[number % kFrames]; }
   /// What is known of the frame `distance` before `number`.
