@@ -58,7 +58,7 @@ stage_tidy() { scripts/tidy.sh; }
 stage_meson() {
   [ -f build/meson/build.ninja ] ||
     meson setup build/meson --buildtype=plain --unity=on -Dunity_size=12 >/dev/null
-  meson compile -C build/meson
+  meson compile -C build/meson sluice-worker sluice
   build/meson/sluice-worker --version
   build/meson/sluice --version
 }
