@@ -78,6 +78,8 @@ class PictureFilter {
   uint8_t spatial_ = 0;
   uint8_t temporal_ = 0;
   uint8_t picture_top_ = 0;
+  uint8_t announced_ = 0;  ///< highest spatial layer that the sender's structure has
+  uint8_t seen_ = 0;       ///< highest that came since the key picture
   /// A bit for each spatial layer all of whose frames were taken since the key frame, and for each
   /// temporal one since its switching point.
   uint8_t intact_ = 0;
