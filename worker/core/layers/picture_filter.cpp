@@ -148,8 +148,8 @@ bool PictureFilter::Wants(Picture& picture, const RoutedPacket& packet) {
   const uint8_t bit = BitOf(layer);
   // Needed by none above; but the highest that there is is shown, whatever else may be taken.
   seen_ = std::max(seen_, std::min(layer, kMaxSpatialLayer));
-  const uint8_t highest = picture.key ? std::max(announced_, seen_) : seen_;
-  const bool not_needed = layer < std::min(picture.top, highest) && packet.info.not_for_upper;
+  const uint8_t top = std::min(picture.top, Highest(picture));
+  const bool not_needed = layer < top && packet.info.not_for_upper;
   if (layer > picture.top || not_needed) {
     if (!picture.late) intact_ &= static_cast<uint8_t>(~bit);
     return false;
