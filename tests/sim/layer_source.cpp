@@ -167,8 +167,10 @@ std::vector<SourcePacket> LayerEncoder::Encode(uint32_t picture, int64_t capture
       packet.payload = Payload(frame, references, i, frame.packets, top, sync);
       WriteTail(&packet.payload, frame.id, i);
       if (structure_.descriptors) {
+        // Every frame that a decoder can start from brings the structure: of independent layers
+        // a receiver may get any one alone.
         packet.descriptor = Descriptor(frame, references, i == 0, i + 1 == frame.packets,
-                                       key && spatial == 0 && i == 0, sync);
+                                       key && references.empty() && i == 0, sync);
       }
       packets.push_back(std::move(packet));
     }
@@ -336,7 +338,8 @@ std::vector<uint8_t> LayerEncoder::Descriptor(const TrueFrame& frame,
                                               bool end, bool structure, bool sync) {
   const int targets = structure_.spatial * structure_.temporal;
   const int template_count = targets;  // one for each pair of layers
-  if (structure) template_offset_ = static_cast<uint8_t>((template_offset_ + template_count) % 64);
+  if (structure && frame.spatial == 0)
+    template_offset_ = static_cast<uint8_t>((template_offset_ + template_count) % 64);
   const int index = frame.spatial * structure_.temporal + frame.temporal;
   const auto indications = [&](BitWriter& writer, const TrueFrame& of) {
     for (int s = 0; s < structure_.spatial; ++s) {

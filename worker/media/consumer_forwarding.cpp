@@ -93,7 +93,7 @@ void Consumer::Impl::Forward(const RoutedPacket& packet, Timestamp now) {
       held.clear();
       stream.Start(packet, decision.rewrite == ForwardDecision::Rewrite::kStart);
       Send(stream, packet, decision.layers);
-      if (packet.frame.key) SendOvertakers(stream, packet, now);
+      if (packet.frame.key || has_layers) SendOvertakers(stream, packet, now);
       return;
   }
 }

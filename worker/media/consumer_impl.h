@@ -29,7 +29,7 @@ struct alignas(64) Consumer::Impl {
   static constexpr Duration kQuickRetry = Duration::Millis(200);
   static constexpr Duration kQuickRetryTime = Duration::Millis(1500);
   /// Packets whose judgement waits for one that is late.
-  static constexpr size_t kMaxHeld = 30;
+  static constexpr size_t kMaxHeld = 512;
   /// Least time between two sender reports (router-protocol §5.12: 1000 ms / 1.15).
   static constexpr Duration kMinReportInterval = Duration::Micros(869'565);
   /// No RoutedPacket::codec_epoch.

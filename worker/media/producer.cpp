@@ -405,7 +405,8 @@ void Producer::Impl::FollowLayers(PacketRing& ring, RoutedPacket& packet) {
 
 /// Packets of a key frame that overtook the one with the structure could not be read before it.
 void Producer::Impl::ReadOvertakers(size_t index, PacketRing& ring, RoutedPacket& first) {
-  constexpr int64_t kMaxOvertakers = 30;  // reordering within a frame or two
+  // As many as come until a packet that was lost has been asked for twice.
+  constexpr int64_t kMaxOvertakers = 512;
   for (int64_t ahead = 1; ahead < kMaxOvertakers; ++ahead) {
     RoutedPacket* packet = ring.FindToComplete(ExtendedSeqNumber(first.sequence.value() + ahead));
     if (packet == nullptr || packet->frame.descriptor != nullptr) continue;

@@ -237,12 +237,13 @@ bool DescriptorFilter::DecideLate(const RoutedPacket& packet, int8_t* target) co
   while (Ahead(older, first_) > 0 && !decided(older)) --older;
   const bool follows = Ahead(older, first_) >= 0;
   // All frames of a picture are judged alike.
-  const bool same_picture = decided(newer) && At(newer).picture == packet.timestamp;
-  *target = follows && !same_picture ? At(older).target : At(newer).target;
+  const bool goes_on = follows && decided(older) && At(older).picture == packet.timestamp;
+  const bool begins = !goes_on && decided(newer) && At(newer).picture == packet.timestamp;
+  *target = follows && !begins ? At(older).target : At(newer).target;
   if (At(number).state == State::kPromised) return true;
   if (!follows || AnyDropped(descriptor) || !Present(descriptor, *target)) return false;
   // Behind it another structure may be in force, whose targets say nothing of this frame.
-  return descriptor.structure != structure_ || Present(descriptor, At(newer).target);
+  return goes_on || descriptor.structure != structure_ || Present(descriptor, At(newer).target);
 }
 
 void DescriptorFilter::Announce(uint32_t active) {

@@ -22,6 +22,8 @@ void PictureFilter::Reset() {
   spatial_ = 0;
   temporal_ = 0;
   picture_top_ = 0;
+  announced_ = 0;
+  seen_ = 0;
   intact_ = 0;
   synced_ = 0xff;
   broken_ = false;
@@ -41,6 +43,12 @@ bool PictureFilter::Decide(const RoutedPacket& packet) {
     if (picture == nullptr) return false;
   }
   const bool is_newest = picture == &pictures_[newest_];
+  if (packet.info.has_structure && is_newest) [[unlikely]] {
+    Vp9Structure structure;
+    if (ParseVp9Structure(packet.payload, &structure) && structure.spatial_layers > 0) {
+      announced_ = static_cast<uint8_t>(structure.spatial_layers - 1);
+    }
+  }
   if (packet.frame.key && !picture->key && is_newest) BeginKeyPicture(*picture);
   const uint8_t bit = BitOf(packet.frame.spatial_layer);
   if ((picture->decided & bit) == 0) {
@@ -124,6 +132,7 @@ void PictureFilter::BeginKeyPicture(Picture& picture) {
   const auto cut = static_cast<uint8_t>(picture.decided & ~picture.forwarded);
   if ((cut & 1) != 0) return;
   picture.key = true;
+  seen_ = 0;
   spatial_ = target_spatial_;
   if (cut != 0) spatial_ = static_cast<uint8_t>(std::min(spatial_ + 0, std::countr_zero(cut) - 1));
   temporal_ = target_temporal_;
@@ -137,7 +146,10 @@ void PictureFilter::BeginKeyPicture(Picture& picture) {
 bool PictureFilter::Wants(Picture& picture, const RoutedPacket& packet) {
   const uint8_t layer = packet.frame.spatial_layer;
   const uint8_t bit = BitOf(layer);
-  const bool not_needed = layer < picture.top && packet.info.not_for_upper;
+  // Needed by none above; but the highest that there is is shown, whatever else may be taken.
+  seen_ = std::max(seen_, std::min(layer, kMaxSpatialLayer));
+  const uint8_t top = std::min(picture.top, Highest(picture));
+  const bool not_needed = layer < top && packet.info.not_for_upper;
   if (layer > picture.top || not_needed) {
     if (!picture.late) intact_ &= static_cast<uint8_t>(~bit);
     return false;

@@ -33,7 +33,10 @@ class PictureFilter {
   /// The packet is the first of its picture, which Decide() has just left out as a whole.
   bool closes_picture() const { return closes_picture_; }
 
-  uint8_t spatial() const { return spatial_; }  ///< highest spatial layer taken
+  /// Highest spatial layer taken, of those that there are.
+  uint8_t spatial() const {
+    return spatial_ < Highest(pictures_[newest_]) ? spatial_ : Highest(pictures_[newest_]);
+  }
   uint8_t temporal() const { return temporal_; }
   /// The highest spatial layer of the picture that was decided last.
   uint8_t picture_top() const { return picture_top_; }
@@ -63,6 +66,9 @@ class PictureFilter {
   void BeginKeyPicture(Picture& picture);
   bool Wants(Picture& picture, const RoutedPacket& packet);
   bool WantsTemporal(const RoutedPacket& packet, References references);
+  uint8_t Highest(const Picture& picture) const {
+    return picture.key && announced_ > seen_ ? announced_ : seen_;
+  }
   References ReferencesOf(const Picture& picture, const RoutedPacket& packet) const;
   /// The temporal layers 1…`layer` are intact.
   bool IntactUpTo(uint8_t layer) const {
@@ -78,6 +84,8 @@ class PictureFilter {
   uint8_t spatial_ = 0;
   uint8_t temporal_ = 0;
   uint8_t picture_top_ = 0;
+  uint8_t announced_ = 0;  ///< highest spatial layer that the sender's structure has
+  uint8_t seen_ = 0;       ///< highest that came since the key picture
   /// A bit for each spatial layer all of whose frames were taken since the key frame, and for each
   /// temporal one since its switching point.
   uint8_t intact_ = 0;
