@@ -85,7 +85,7 @@ void ActiveSpeakerObserver::OnProducerClosed(Producer& producer) {
   const bool was_dominant = producer.id() == dominant_;
   const size_t index = place->second;
   if (index + 1 != entries_.size()) {
-    entries_[index] = std::move(entries_.back());
+    entries_[index] = entries_.back();
     places_[entries_[index].producer] = index;
   }
   entries_.pop_back();
