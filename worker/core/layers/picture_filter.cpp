@@ -166,7 +166,7 @@ bool PictureFilter::Wants(Picture& picture, const RoutedPacket& packet) {
   const bool lost = (intact_ & bit) == 0 && references != References::kForwarded;
   if (packet.frame.temporal_layer > 0 && !lost) return WantsTemporal(packet, references);
   if (lost || references == References::kDropped) {
-    broken_ |= layer == picture.top && packet.frame.temporal_layer == 0;
+    broken_ |= layer == top && packet.frame.temporal_layer == 0;
     intact_ &= static_cast<uint8_t>(~bit);
     return false;
   }
