@@ -147,8 +147,8 @@ class Tidy:
                 return [group[:half], group[half:]]
             return [leave, [f for f in group if f not in leave]]
         if done.returncode != 0:
-            print(done.stdout, flush=True)
-            print("tidy: " + " ".join(group), flush=True)
+            print(done.stdout)
+            print("tidy: " + " ".join(group))
             self.failed = True
             return []
         for file in group:

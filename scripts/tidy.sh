@@ -11,4 +11,4 @@ if [ $# -eq 0 ]; then
   mapfile -t files < <(git ls-files -co --exclude-standard -- 'common/*.cpp' 'worker/*.cpp' 'controller/*.cpp')
   set -- "${files[@]}"
 fi
-exec python3 scripts/tidy.py "$build" "$@"
+exec env PYTHONUNBUFFERED=1 python3 scripts/tidy.py "$build" "$@"
