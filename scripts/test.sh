@@ -46,7 +46,7 @@ stage_asan() {
     unit_consumer unit_media unit_channel unit_io sim integration_worker)
   cmake --preset fuzz -DSLUICE_WERROR=ON -DSLUICE_TESTS=ON >/dev/null
   cmake --build --preset fuzz -j "$jobs" --target "${tests[@]}"
-  ctest --test-dir build/fuzz --output-on-failure -j "$jobs" -E 'unit_controller|integration_shell|layering|readme'
+  SLUICE_LAYERS_SEEDS=30 SLUICE_SCTP_RUNS=20 ctest --test-dir build/fuzz --output-on-failure -j "$jobs" -E 'unit_controller|integration_shell|layering|readme'
 }
 
 stage_fuzz() { scripts/fuzz.sh; }
