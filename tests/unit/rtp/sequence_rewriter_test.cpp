@@ -56,6 +56,26 @@ TEST_CASE("sequence rewriter: a late packet behind a skipped one keeps its numbe
   CHECK(Own(rewriter, 500) == 12);
 }
 
+TEST_CASE("sequence rewriter: picture ids close up behind a picture that is left out") {
+  SequenceRewriter rewriter(SeqNumber(10));
+  RewriteOffsets offsets;
+  offsets.picture_id = 40;
+  rewriter.Start(Ext(100), offsets, false);
+  CHECK(Own(rewriter, 100) == 10);
+  rewriter.Skip(Ext(101), /*closes_picture=*/true);
+  rewriter.Skip(Ext(102));  // the rest of that picture
+  const auto next = rewriter.Map(Ext(103));
+  CHECK(next.own == 11);
+  CHECK(next.interval->offsets.picture_id == 39);
+  CHECK(rewriter.Find(SeqNumber(10))->offsets.picture_id == 40);  // as it was sent
+
+  offsets.picture_id = 7;
+  rewriter.ChangeOffsets(Ext(104), offsets);
+  CHECK(rewriter.Map(Ext(104)).interval->offsets.picture_id == 7);
+  CHECK(rewriter.Find(SeqNumber(12))->offsets.picture_id == 7);
+  CHECK(rewriter.Find(SeqNumber(11))->offsets.picture_id == 39);
+}
+
 TEST_CASE("sequence rewriter: a new source goes on with the next number, with a gap on request") {
   SequenceRewriter rewriter(SeqNumber(65'535));
   rewriter.Start(Ext(1), {}, false);
