@@ -1,0 +1,139 @@
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "worker/core/rtp/picture_group.h"
+#include "worker/media/consumer.h"
+#include "worker/media/extension_router.h"
+#include "worker/media/packet_trace.h"
+#include "worker/media/producer.h"
+#include "worker/media/receive_stream.h"
+#include "worker/wire/payload_descriptor.h"
+
+namespace sluice::worker {
+
+/// Private to producer*.cpp: state of a Producer. producer_receiving.cpp has the way of a packet
+/// through it, producer.cpp what is said of it and the public methods.
+struct Producer::Impl final : public ReceiveStreamEvents, public CaptureClock {
+  static constexpr size_t kPayloadTypes = 128;  // RFC 3550 §5.1: 7 bits
+
+  /// What a payload type of the sender means here.
+  struct PayloadEntry {
+    static constexpr uint8_t kNoMedia = 0xff;
+
+    /// A stream may be of its codec.
+    bool makes_stream() const { return media != kNoMedia; }
+
+    bool mapped = false;
+    PayloadType to;
+    CodecKind codec = CodecKind::kOther;
+    uint8_t media = kNoMedia;  ///< index of its codec when a stream may be of that
+  };
+
+  Impl(Producer& producer_in, const ProduceOptions& options, RtpParameters parameters,
+       ProducerHost& host_in, Environment& environment_in, EngineEvents& events_in);
+
+  // Receiving
+  ReceiveResult OnRtp(const PacketRef& buffer, RtpPacket& packet, Timestamp received_at);
+  ReceiveResult OnMedia(ReceiveStream& stream, size_t index, const PacketRef& buffer,
+                        RtpPacket& packet, Timestamp received_at);
+  /// Forwards a media packet whose number `outcome` believes.
+  ReceiveResult Admit(ReceiveStream& stream, size_t index, const PacketRef& buffer,
+                      const RtpPacket& packet, const SequenceTracker::Outcome& outcome,
+                      Timestamp received_at);
+  ReceiveResult OnRetransmission(ReceiveStream& stream, size_t index, const PacketRef& buffer,
+                                 RtpPacket& packet, Timestamp received_at);
+  void Process(ReceiveStream& stream, size_t index, const PacketRef& buffer,
+               const RtpPacket& packet, const SequenceTracker::Outcome& outcome, bool repaired,
+               Timestamp received_at);
+  void Route(ReceiveStream& stream, size_t index, const PacketRef& buffer, const RtpPacket& packet,
+             const SequenceTracker::Outcome& outcome, bool repaired, const PayloadInfo& info,
+             Timestamp received_at);
+  const DependencyDescriptor* ReadDescriptor(size_t index, PacketRing& ring,
+                                             const RoutedPacket& packet);
+  void FanOut(Timestamp now);
+  void ReadOvertakers(size_t index, PacketRing& ring, RoutedPacket& first);
+  static void FollowLayers(PacketRing& ring, RoutedPacket& packet);
+  void CompleteInfo(size_t index, CodecKind codec, std::span<const uint8_t> payload,
+                    PayloadInfo* info);
+  ReceiveStream* StreamOf(const RtpPacket& packet, bool is_media, size_t* index) const;
+  void UpdateLives();
+  void BeginTurn(Duration max_age);
+  void UnpinRings();
+  void ExpireRings(Timestamp now);
+  void ReadAudioLevel(const RtpPacket& packet);
+  void ReadVideoOrientation(const RtpPacket& packet);
+  void StartStream(ReceiveStream& stream, bool key_frame_codec, bool key_frame, Timestamp now);
+  /// The packet is media, but of another codec than the stream.
+  bool IsOfOtherCodec(const ReceiveStream& stream, const RtpPacket& packet) const {
+    const uint8_t type = packet.payload_type().value();
+    return type != stream.params().payload_type && payloads[type].makes_stream();
+  }
+  void ChangeCodec(ReceiveStream& stream, const RtpPacket& packet, Timestamp now);
+
+  // CaptureClock
+  std::optional<int64_t> SenderTime(uint8_t encoding, RtpTimestamp timestamp) const override {
+    const ReceiveStream* stream = StreamAt(encoding);
+    return stream == nullptr ? std::nullopt : stream->SenderTime(timestamp);
+  }
+
+  // ReceiveStreamEvents
+  void OnStreamScore() override;
+  void OnStreamLayers() override;
+  void OnStreamRequest(ProducerTraceType trace, Ssrc ssrc,
+                       std::span<const uint8_t> compound) override;
+
+  /// A score that has changed, to consumers and protocol.
+  void TellScore(Timestamp now);
+  void EmitScore();
+  void TellConsumersOfScore();
+  void TracePacket(const RtpPacket& packet, const PayloadInfo& info, bool repaired, Timestamp now);
+  bool Traces(ProducerTraceType type) const { return (traces & TraceBit(type)) != 0; }
+  ReceiveStream* StreamAt(uint8_t index) const {
+    return index < streams.size() && streams[index]->started() ? streams[index].get() : nullptr;
+  }
+
+  Producer& producer;
+  const std::string id;
+  const MediaKind kind;
+  const RtpParameters rtp_parameters;
+  const RtpMapping rtp_mapping;
+  ProducerHost& host;
+  Environment& environment;
+  EngineEvents& events;
+  std::array<PayloadEntry, kPayloadTypes> payloads{};
+  ExtensionRouter extensions;
+  std::vector<std::unique_ptr<ReceiveStream>> streams;         ///< one per encoding
+  std::vector<DependencyDescriptorReader> descriptor_readers;  ///< likewise
+  std::vector<std::unique_ptr<PictureGroup>> picture_groups;   ///< likewise; VP9 only
+  std::vector<EncodingLife> lives;                             ///< likewise
+  RtpType rtp_type = RtpType::kSimple;
+  bool paused;
+  TraceMask traces = 0;
+  std::optional<VideoOrientation> orientation;
+
+  IndexedList<Consumer*, &Consumer::producer_slot> consumers;
+  IndexedList<Consumer*, &Consumer::active_slot> active_consumers;
+  std::vector<ProducerObserver*> observers;
+  bool reports_packets = false;
+
+  /// What came in this turn, in the rings of the streams. These keep it until the next turn's first
+  /// packet: encryption that was put off to the end of the turn still reads the buffers.
+  std::vector<const RoutedPacket*> turn_packets;
+  /// The same by encoding, where there are several.
+  std::vector<std::vector<const RoutedPacket*>> encoding_packets;
+  bool delivery_scheduled = false;
+  uint64_t arrivals = 0;
+  Counters counters;
+  Timestamp score_told_at;             ///< when one changed; zero before
+  std::unique_ptr<Timer> score_timer;  ///< armed while a change waits to be told
+  /// Lets what the rings hold of a stream that has stopped go.
+  std::unique_ptr<Timer> expiry_timer;
+};
+
+}  // namespace sluice::worker
