@@ -24,6 +24,8 @@
 namespace sluice::controller {
 
 struct Consumer;
+struct DataConsumer;
+struct DataProducer;
 struct Producer;
 struct Shard;
 class Subscriber;
@@ -53,6 +55,10 @@ class PeerLink {
   /// client has answered, however late, or a consumer has ended. Not when the peer has left.
   virtual void Offer(const std::vector<std::shared_ptr<Consumer>>& consumers,
                      OfferAnswer answer) = 0;
+  /// The same of a new data consumer.
+  virtual void OfferData(const std::shared_ptr<DataConsumer>& consumer, OfferAnswer answer) = 0;
+  /// Whether the client may have data messages.
+  virtual bool may_have_data() const { return true; }
   /// So much waits for the client that it should be offered nothing more for now: the adapter calls
   /// Room::GoOn() when that has changed.
   virtual bool congested() const { return false; }
@@ -73,6 +79,8 @@ struct Transport {
   std::string cname;      ///< of all its producers; "" before the first
   SoftValue<BandwidthEstimate> downlink;
   std::set<std::string> consumed;       ///< producers that a broadcaster consumes on it
+  bool sctp = false;                    ///< takes data channels
+  std::set<uint16_t> data_streams;      ///< SCTP streams in use, of either direction
   PlainTransportOptions plain_options;  ///< of a plain one, as it was made
   PlainTransportInfo plain_info;
   std::shared_ptr<Shard> shard;  ///< where it is
@@ -143,6 +151,27 @@ struct Consumer {
   RtpParameters Parameters() const;
 };
 
+struct DataProducer {
+  std::string id;
+  std::string owner_id;  ///< peer or broadcaster; "" of the room's bot
+  std::weak_ptr<Transport> transport;
+  SctpStreamParameters stream;
+  std::string label;
+  std::string protocol;
+  ClientText app_data;
+  bool closed = false;
+  std::unique_ptr<WorkerDataProducer> remote;
+};
+
+struct DataConsumer {
+  std::string id;
+  std::shared_ptr<DataProducer> producer;
+  std::weak_ptr<Transport> transport;
+  SctpStreamParameters stream;  ///< as the producer's, with a number of its own
+  bool closed = false;
+  std::unique_ptr<WorkerDataConsumer> remote;
+};
+
 /// A peer or a broadcaster: whoever owns transports in a room. A broadcaster has no link.
 struct Participant {
   std::string id;
@@ -152,17 +181,21 @@ struct Participant {
   ClientText device;
   std::shared_ptr<const RtpCapabilities> capabilities;  ///< null: does not consume
   std::shared_ptr<PeerLink> link;
+  bool takes_data = false;  ///< its client can open data channels
   bool joined = false;
   bool closed = false;
   std::string cname;  ///< of transports whose first producer brings none; "" before one was needed
   std::map<std::string, std::shared_ptr<Transport>> transports;
   std::map<std::string, std::shared_ptr<Producer>> producers;
   std::map<std::string, std::shared_ptr<Consumer>> consumers;
+  std::map<std::string, std::shared_ptr<DataProducer>> data_producers;
+  std::map<std::string, std::shared_ptr<DataConsumer>> data_consumers;
   std::shared_ptr<Subscriber> subscriber;  ///< of a joined peer
   /// Creations in flight, counted against the caps as well.
   size_t pending_transports = 0;
   size_t pending_producers = 0;
   size_t pending_consumers = 0;
+  size_t pending_data_producers = 0;
 };
 
 /// A broadcaster over plain transports as it was, to be made again on another worker at the same

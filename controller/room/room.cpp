@@ -9,6 +9,7 @@
 #include "controller/ops/log.h"
 #include "controller/ops/logging.h"
 #include "controller/ortc/ortc.h"
+#include "controller/room/bot.h"
 #include "controller/room/random.h"
 #include "controller/room/subscriber.h"
 #include "controller/worker/delay.h"
@@ -157,13 +158,14 @@ std::vector<std::shared_ptr<const Participant>> Room::JoinedPeers() const {
 }
 
 Status Room::Join(const std::shared_ptr<Participant>& peer, std::string display_name,
-                  ClientText device, std::optional<RtpCapabilities> capabilities) {
+                  ClientText device, std::optional<RtpCapabilities> capabilities, bool takes_data) {
   if (Status alive = CheckAlive(*peer); !alive.ok()) return alive;
   if (peer->joined) return Error("Peer already joined");
   peer->joined = true;
   peer->display_name = std::move(display_name);
   peer->device = std::move(device);
   peer->capabilities = ShareCapabilities(std::move(capabilities));
+  peer->takes_data = takes_data;
   peer->subscriber = std::make_shared<Subscriber>(weak_from_this(), peer);
   return absl::OkStatus();
 }
@@ -185,6 +187,7 @@ void Room::AnnounceJoin(const std::shared_ptr<Participant>& peer) {
   for (const auto& [id, producer] : producers_) {
     if (producer->owner_id != peer->id) GivePeer(peer, producer);
   }
+  GivePeerAllData(peer);
   TellJoined(PeerJoined{peer->id, peer->display_name, peer->device}, peer.get());
 }
 
@@ -229,8 +232,19 @@ void Room::Release(Participant& participant) {
     producers_.erase(id);
     producer->remote.reset();
   }
+  for (const auto& [id, consumer] : participant.data_consumers) {
+    consumer->closed = true;
+    consumer->remote.reset();
+  }
+  for (const auto& [id, producer] : participant.data_producers) {
+    producer->closed = true;
+    data_producers_.erase(id);
+    producer->remote.reset();
+  }
   participant.consumers.clear();
   participant.producers.clear();
+  participant.data_consumers.clear();
+  participant.data_producers.clear();
   participant.transports.clear();
 }
 
@@ -260,6 +274,19 @@ void Room::CloseTransport(Participant& owner, const std::shared_ptr<Transport>& 
     if (entry.second->transport_id != transport->id) return false;
     entry.second->closed = true;
     producers_.erase(entry.first);
+    entry.second->remote.reset();
+    return true;
+  });
+  std::erase_if(owner.data_consumers, [&](const auto& entry) {
+    if (entry.second->transport.lock() != transport) return false;
+    entry.second->closed = true;
+    entry.second->remote.reset();
+    return true;
+  });
+  std::erase_if(owner.data_producers, [&](const auto& entry) {
+    if (entry.second->transport.lock() != transport) return false;
+    entry.second->closed = true;
+    data_producers_.erase(entry.first);
     entry.second->remote.reset();
     return true;
   });
@@ -308,6 +335,7 @@ void Room::OnWorkerDied() {
 void Room::CloseEverything() {
   closed_ = true;
   for (const auto& shard : shards_) shard->Close();
+  bot_.reset();
   for (const auto& peer : peers_) {
     peer->closed = true;
     Release(*peer);

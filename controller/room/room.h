@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,11 +17,14 @@
 #include "controller/room/room_event.h"
 #include "controller/room/room_policy.h"
 #include "controller/room/shard.h"
+#include "controller/worker/event.h"
 #include "controller/worker/media_worker.h"
 #include "controller/worker/task.h"
 #include "controller/worker/task_scope.h"
 
 namespace sluice::controller {
+
+class Bot;
 
 /// What happened in all rooms since the program started.
 struct RoomCounters {
@@ -78,8 +82,12 @@ class Room : public std::enable_shared_from_this<Room> {
   static constexpr size_t kMaxTransports = 16;
   /// Producers of one participant: camera, microphone, screens; simulcast is one.
   static constexpr size_t kMaxProducers = 32;
-  /// Consumers of one broadcaster, each producer once per transport: more would only multiply what
-  /// is sent to one address.
+  /// Data producers of one participant.
+  static constexpr size_t kMaxDataProducers = 32;
+  /// Data producers with this label are heard by the room's bot, and nobody else.
+  static constexpr std::string_view kBotLabel = "bot";
+  /// Consumers of one broadcaster, data consumers included, each producer once per transport: more
+  /// would only multiply what is sent to one address.
   static constexpr size_t kMaxBroadcasterConsumers = 256;
   /// Peers told to reconnect do so the moment they are told, so the telling is spread over this
   /// long per peer, up to the maximum.
@@ -126,8 +134,9 @@ class Room : public std::enable_shared_from_this<Room> {
   /// Joined peers, in order of arrival.
   std::vector<std::shared_ptr<const Participant>> JoinedPeers() const;
   /// Marks the peer joined; `Peer already joined` the second time. Answer, then AnnounceJoin().
+  /// `takes_data`: its client can open data channels.
   Status Join(const std::shared_ptr<Participant>& peer, std::string display_name, ClientText device,
-              std::optional<RtpCapabilities> capabilities);
+              std::optional<RtpCapabilities> capabilities, bool takes_data = false);
   /// Tells the others and starts creating the newcomer's consumers.
   void AnnounceJoin(const std::shared_ptr<Participant>& peer);
   /// The way to the peer's client is not congested any more.
@@ -156,6 +165,7 @@ class Room : public std::enable_shared_from_this<Room> {
     bool force_tcp = false;
     bool producing = false;
     bool consuming = false;
+    bool sctp = false;
   };
   Task<Result<WebRtcTransportInfo>> CreateWebRtcTransport(std::shared_ptr<Participant> owner,
                                                           TransportRequest request);
@@ -168,6 +178,7 @@ class Room : public std::enable_shared_from_this<Room> {
     /// False: `source_ip` is somebody else's address than that of who asks, so media does not go
     /// there (RoomSettings::plain_any_receiver lifts this).
     bool may_receive = true;
+    bool sctp = false;
   };
   Task<Result<PlainTransportInfo>> CreatePlainTransport(std::shared_ptr<Participant> owner,
                                                         PlainRequest request);
@@ -207,6 +218,32 @@ class Room : public std::enable_shared_from_this<Room> {
                  const std::shared_ptr<Consumer>& consumer);
   /// Closes a consumer that nobody wants.
   void DropConsumer(Participant& owner, const std::shared_ptr<Consumer>& consumer);
+
+  // ---- Data
+
+  struct DataRequest {
+    SctpStreamParameters stream;
+    std::string label;
+    std::string protocol;
+    ClientText app_data;
+  };
+  /// Makes a data producer. Answer, then AnnounceDataProducer().
+  Task<Result<std::shared_ptr<DataProducer>>> ProduceData(std::shared_ptr<Participant> owner,
+                                                          std::shared_ptr<Transport> transport,
+                                                          DataRequest request);
+  /// Gives it to all other joined peers that take data, or to the bot.
+  void AnnounceDataProducer(const std::shared_ptr<Participant>& owner,
+                            const std::shared_ptr<DataProducer>& producer);
+  std::shared_ptr<DataProducer> FindDataProducer(const std::string& data_producer_id) const;
+  /// Makes one data consumer on a free stream of the transport. Its end is told from DeliverData()
+  /// on.
+  Task<Result<std::shared_ptr<DataConsumer>>> ConsumeData(std::shared_ptr<Participant> owner,
+                                                          std::shared_ptr<Transport> transport,
+                                                          std::shared_ptr<DataProducer> producer);
+  void DeliverData(const std::shared_ptr<Participant>& owner,
+                   const std::shared_ptr<DataConsumer>& consumer);
+  /// Closes a data consumer that nobody wants.
+  void DropDataConsumer(Participant& owner, const std::shared_ptr<DataConsumer>& consumer);
 
   /// A worker died: everything is gone. Peers are told to reconnect, spread over time.
   void OnWorkerDied();
@@ -265,6 +302,16 @@ class Room : public std::enable_shared_from_this<Room> {
   void OnVolumes(const AudioVolumes& volumes);
   void GivePeer(const std::shared_ptr<Participant>& peer,
                 const std::shared_ptr<Producer>& producer);
+  void GivePeerData(const std::shared_ptr<Participant>& peer,
+                    const std::shared_ptr<DataProducer>& producer);
+  /// All data producers here that the peer has not made itself, the bot's last.
+  void GivePeerAllData(const std::shared_ptr<Participant>& peer);
+  void EndDataConsumer(Participant& owner, const std::shared_ptr<DataConsumer>& consumer);
+  /// The bot, made when it is needed first; nullptr when it cannot be made.
+  static Task<std::shared_ptr<Bot>> GetBot(std::shared_ptr<Room> self);
+  static Task<void> IntroduceBot(std::shared_ptr<Room> self, std::shared_ptr<Participant> peer);
+  static Task<void> TalkToBot(std::shared_ptr<Room> self, std::shared_ptr<Participant> owner,
+                              std::shared_ptr<DataProducer> producer);
   /// Runs `tell` at `due`, for values that are told at most once a second.
   void TellLater(std::chrono::steady_clock::time_point due, std::function<void()> tell);
   static Task<void> RunLater(std::shared_ptr<Room> self);
@@ -286,6 +333,9 @@ class Room : public std::enable_shared_from_this<Room> {
   std::vector<std::shared_ptr<Participant>> peers_;  ///< in order of arrival
   std::map<std::string, std::shared_ptr<Participant>> broadcasters_;
   std::map<std::string, std::shared_ptr<Producer>> producers_;
+  std::map<std::string, std::shared_ptr<DataProducer>> data_producers_;  ///< but the bot's
+  std::shared_ptr<Bot> bot_;
+  std::optional<Event> bot_made_;  ///< while it is being made
   RoomPolicy policy_;
   uint64_t next_transport_number_ = 0;
   std::vector<std::weak_ptr<const RtpCapabilities>> capability_sets_;  ///< of those who are here

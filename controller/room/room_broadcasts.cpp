@@ -105,7 +105,8 @@ Task<void> Room::WatchBroadcaster(std::shared_ptr<Room> self,
     for (const auto& [id, transport] : transports) {
       if (transport->closed) continue;
       const Result<TransportTraffic> traffic = co_await transport->remote->Traffic();
-      if (traffic.ok()) received += traffic->rtp_received;
+      if (!traffic.ok()) continue;
+      received += transport->data_streams.empty() ? traffic->rtp_received : traffic->received;
     }
     silent = received == before ? silent + 1 : 0;
     before = received;

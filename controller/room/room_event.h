@@ -61,14 +61,18 @@ struct ProducerScored {
   std::string producer_id;
   std::vector<ProducerStreamScore> scores;
 };
+struct DataConsumerEnded {
+  std::string data_consumer_id;
+};
 /// Of the peer's downlink.
 struct DownlinkEstimated {
   BandwidthEstimate estimate;
 };
 
-using RoomEvent = std::variant<PeerJoined, PeerLeft, PeerRenamed, ActiveSpeaker, ProducerAdded,
-                               ConsumerEnded, ConsumerPaused, ConsumerResumed, ConsumerScored,
-                               ConsumerLayersMoved, ProducerScored, DownlinkEstimated>;
+using RoomEvent =
+    std::variant<PeerJoined, PeerLeft, PeerRenamed, ActiveSpeaker, ProducerAdded, ConsumerEnded,
+                 ConsumerPaused, ConsumerResumed, ConsumerScored, ConsumerLayersMoved,
+                 ProducerScored, DataConsumerEnded, DownlinkEstimated>;
 
 /// An event on its way to one or many peers, with the text that an adapter made of it, so that an
 /// event for 1,000 peers is rendered once and its text is one shared buffer.

@@ -8,6 +8,7 @@
 #include "controller/ops/log.h"
 #include "controller/ops/logging.h"
 #include "controller/ortc/ortc.h"
+#include "controller/room/in_flight.h"
 #include "controller/room/random.h"
 #include "controller/room/room.h"
 #include "controller/room/subscriber.h"
@@ -17,18 +18,6 @@ namespace sluice::controller {
 namespace {
 
 constexpr size_t kCnameLength = 8;
-
-/// Counts an operation in flight for as long as it lives.
-class InFlight {
- public:
-  explicit InFlight(size_t* count) : count_(count) { ++*count_; }
-  ~InFlight() { --*count_; }
-  InFlight(const InFlight&) = delete;
-  InFlight& operator=(const InFlight&) = delete;
-
- private:
-  size_t* count_;
-};
 
 /// The CNAME of a new producer: that of its transport, which its first producer decides. One that
 /// brings none gets its owner's, so that audio and video sent over transports of their own still
@@ -64,10 +53,6 @@ class ConsumedOnce {
   bool kept_ = false;
 };
 
-Status TooMany(const char* what, size_t limit) {
-  return Error(std::string("too many ") + what + ": one peer may have " + std::to_string(limit));
-}
-
 }  // namespace
 
 // ---- Transports
@@ -95,6 +80,8 @@ Task<Result<WebRtcTransportInfo>> Room::CreateWebRtcTransport(std::shared_ptr<Pa
     options.listen.push_back(listen);
   }
   options.enable_udp = !request.force_tcp;
+  options.enable_sctp = request.sctp;
+  transport->sctp = request.sctp;
   options.initial_outgoing_bitrate = settings_.initial_outgoing_bitrate;
   Result<WorkerRouter::WebRtcTransportMade> made =
       co_await transport->shard->router->CreateWebRtcTransport(transport->id, std::move(options));
@@ -133,6 +120,7 @@ Task<Result<PlainTransportInfo>> Room::CreatePlainTransport(std::shared_ptr<Part
   options.may_receive = request.may_receive || settings_.plain_any_receiver;
   options.receiver_timeout = settings_.plain_receiver_timeout;
   options.public_destinations = true;
+  options.enable_sctp = request.sctp;
   return MakePlainTransport(std::move(owner), MakeUuid(), std::move(options));
 }
 
@@ -149,6 +137,7 @@ Task<Result<PlainTransportInfo>> Room::MakePlainTransport(std::shared_ptr<Partic
   auto transport = std::make_shared<Transport>();
   transport->id = std::move(id);
   transport->plain = true;
+  transport->sctp = options.enable_sctp;
   transport->plain_options = options;
   transport->shard = ShardFor(*owner);
   Result<WorkerRouter::PlainTransportMade> made =
@@ -323,7 +312,8 @@ Task<Result<std::shared_ptr<Consumer>>> Room::Consume(std::shared_ptr<Participan
       co_return Error("transport \"" + transport->id +
                       "\" is pinned to another address than yours: it can send, not receive");
     }
-    if (owner->consumers.size() + owner->pending_consumers >= kMaxBroadcasterConsumers) {
+    if (owner->consumers.size() + owner->data_consumers.size() + owner->pending_consumers >=
+        kMaxBroadcasterConsumers) {
       co_return Error("too many consumers: one broadcaster may have " +
                       std::to_string(kMaxBroadcasterConsumers));
     }

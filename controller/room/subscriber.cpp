@@ -21,7 +21,12 @@ bool MayWorkLater(const Status& status) {
 }  // namespace
 
 void Subscriber::Want(const std::shared_ptr<Producer>& producer) {
-  wanted_.push_back({producer});
+  wanted_.push_back({producer, {}});
+  Pump();
+}
+
+void Subscriber::Want(const std::shared_ptr<DataProducer>& producer) {
+  wanted_.push_back({{}, producer});
   Pump();
 }
 
@@ -52,7 +57,11 @@ Task<void> Subscriber::Work(std::shared_ptr<Subscriber> self, std::shared_ptr<Ro
       Wanted wanted = std::move(self->wanted_.front());
       self->wanted_.pop_front();
       ++self->making_;
-      co_await Make(self, room, peer, std::move(wanted));
+      if (wanted.data_producer.lock()) {
+        co_await MakeData(self, room, peer, std::move(wanted));
+      } else {
+        co_await Make(self, room, peer, std::move(wanted));
+      }
     } else {
       break;
     }
@@ -71,13 +80,41 @@ Task<void> Subscriber::Make(std::shared_ptr<Subscriber> self, std::shared_ptr<Ro
   --self->making_;
   if (made.ok() && !peer->closed) {
     self->ready_.push_back(*made);
-  } else if (!room->closed() && !peer->closed && producer && !producer->closed) {
-    LogAt(wanted.retry == kFirstRetry ? LogSeverity::kWarn : LogSeverity::kDebug,
-          "room {}: peer {} cannot consume {}: {}", room->id(), peer->id, producer->id,
-          Reason(made.status()));
-    if (MayWorkLater(made.status())) room->Start(TryAgain(self, std::move(wanted)));
+  } else if (!made.ok() && producer && !producer->closed) {
+    OnNotMade(self, room, *peer, producer->id, std::move(wanted), made.status());
   }
   self->OfferReady(*room, peer);
+}
+
+Task<void> Subscriber::MakeData(std::shared_ptr<Subscriber> self, std::shared_ptr<Room> room,
+                                std::shared_ptr<Participant> peer, Wanted wanted) {
+  const std::shared_ptr<DataProducer> producer = wanted.data_producer.lock();
+  const std::shared_ptr<Transport> transport = ReceiveTransport(*peer);
+  Result<std::shared_ptr<DataConsumer>> made = Error("no transport to receive");
+  if (producer && !producer->closed && transport) {
+    made = co_await room->ConsumeData(peer, transport, producer);
+  }
+  --self->making_;
+  if (made.ok() && !peer->closed) {
+    ++self->unanswered_;
+    const std::shared_ptr<DataConsumer> consumer = *made;
+    peer->link->OfferData(consumer, [weak = std::weak_ptr(self), consumer](const Status& taken) {
+      if (const auto subscriber = weak.lock()) subscriber->OnDataAnswer(consumer, taken);
+    });
+    room->DeliverData(peer, consumer);
+  } else if (!made.ok() && producer && !producer->closed) {
+    OnNotMade(self, room, *peer, producer->id, std::move(wanted), made.status());
+  }
+  self->OfferReady(*room, peer);
+}
+
+void Subscriber::OnNotMade(const std::shared_ptr<Subscriber>& self,
+                           const std::shared_ptr<Room>& room, const Participant& peer,
+                           const std::string& what, Wanted wanted, const Status& why) {
+  if (room->closed() || peer.closed) return;
+  LogAt(wanted.retry == kFirstRetry ? LogSeverity::kWarn : LogSeverity::kDebug,
+        "room {}: peer {} cannot consume {}: {}", room->id(), peer.id, what, Reason(why));
+  if (MayWorkLater(why)) room->Start(TryAgain(self, std::move(wanted)));
 }
 
 Task<void> Subscriber::TryAgain(std::shared_ptr<Subscriber> self, Wanted wanted) {
@@ -123,6 +160,20 @@ void Subscriber::OnAnswer(const std::vector<std::shared_ptr<Consumer>>& consumer
     LogInfo("room {}: peer {} does not take consumer {}: {}", room->id(), peer->id, consumer->id,
             Reason(taken));
     room->DropConsumer(*peer, consumer);
+  }
+  OfferReady(*room, peer);
+  Pump();
+}
+
+void Subscriber::OnDataAnswer(const std::shared_ptr<DataConsumer>& consumer, const Status& taken) {
+  --unanswered_;
+  const auto room = room_.lock();
+  const auto peer = peer_.lock();
+  if (!room || room->closed() || !peer || peer->closed) return;
+  if (!consumer->closed && !taken.ok()) {
+    LogInfo("room {}: peer {} does not take data consumer {}: {}", room->id(), peer->id,
+            consumer->id, Reason(taken));
+    room->DropDataConsumer(*peer, consumer);
   }
   OfferReady(*room, peer);
   Pump();

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <deque>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "common/status.h"
@@ -14,7 +15,8 @@ namespace sluice::controller {
 
 class Room;
 
-/// Makes one joined peer's consumers and offers them as its adapter's policy says.
+/// Makes one joined peer's consumers and data consumers and offers them as its adapter's policy
+/// says.
 ///
 /// A few requests are under way at the worker at a time, so that a newcomer to a room of 1,000
 /// producers does not hold back the others. A consumer that could not be made is tried again until
@@ -37,12 +39,15 @@ class Subscriber : public std::enable_shared_from_this<Subscriber> {
       : room_(std::move(room)), peer_(std::move(peer)) {}
 
   void Want(const std::shared_ptr<Producer>& producer);
+  void Want(const std::shared_ptr<DataProducer>& producer);
   /// Does what can be done now. To be called when the way to the client is free again.
   void Pump();
 
  private:
+  /// One of the two.
   struct Wanted {
     std::weak_ptr<Producer> producer;
+    std::weak_ptr<DataProducer> data_producer;
     std::chrono::milliseconds retry = kFirstRetry;
   };
 
@@ -51,11 +56,18 @@ class Subscriber : public std::enable_shared_from_this<Subscriber> {
                          std::shared_ptr<Participant> peer);
   static Task<void> Make(std::shared_ptr<Subscriber> self, std::shared_ptr<Room> room,
                          std::shared_ptr<Participant> peer, Wanted wanted);
+  static Task<void> MakeData(std::shared_ptr<Subscriber> self, std::shared_ptr<Room> room,
+                             std::shared_ptr<Participant> peer, Wanted wanted);
+  /// `what` could not be made: says so once, and tries again where that can help.
+  static void OnNotMade(const std::shared_ptr<Subscriber>& self, const std::shared_ptr<Room>& room,
+                        const Participant& peer, const std::string& what, Wanted wanted,
+                        const Status& why);
   static Task<void> TryAgain(std::shared_ptr<Subscriber> self, Wanted wanted);
   static Task<void> Resume(std::shared_ptr<Room> room, std::shared_ptr<Participant> peer,
                            std::shared_ptr<Consumer> consumer);
   void OfferReady(Room& room, const std::shared_ptr<Participant>& peer);
   void OnAnswer(const std::vector<std::shared_ptr<Consumer>>& consumers, const Status& taken);
+  void OnDataAnswer(const std::shared_ptr<DataConsumer>& consumer, const Status& taken);
 
   std::weak_ptr<Room> room_;
   std::weak_ptr<Participant> peer_;

@@ -259,26 +259,52 @@ Result<DtlsParameters> ReadDtlsParameters(const json::object& object, std::strin
   return parameters;
 }
 
-Status CheckSctpStreamParameters(const json::object& object) {
+Result<bool> WantsSctp(const json::object& object, std::string_view prefix) {
+  const json::value* value = object.if_contains("sctpCapabilities");
+  if (IsAbsent(value) || (value->is_bool() && !value->get_bool())) return false;
+  if (!value->is_object()) return WrongKind(prefix, "sctpCapabilities", "an object", *value);
+  return true;
+}
+
+Result<std::string> OptionalLabel(const json::object& object, std::string_view name,
+                                  std::string_view prefix) {
+  return OptionalString(object, name, prefix, kMaxLabelLength);
+}
+
+Result<SctpStreamParameters> ReadSctpStreamParameters(const json::object& object) {
   const json::value* value = object.if_contains("sctpStreamParameters");
   if (IsAbsent(value)) return TypeError("missing sctpStreamParameters");
   if (!value->is_object()) return WrongKind("", "sctpStreamParameters", "an object", *value);
   const json::object& stream = value->get_object();
-  constexpr int64_t kMaxStream = 65'535;
+  constexpr int64_t kMaxStream = 65'534;  // 65535 is no stream (RFC 8832 §6)
+  constexpr int64_t kMaxLimit = 65'535;
   if (IsAbsent(stream.if_contains("streamId"))) return TypeError("missing params.streamId");
   const auto id = RequiredInteger(stream, "streamId", "params.", 0, kMaxStream);
   if (!id.ok()) return id.status();
-  const bool lifetime = !IsAbsent(stream.if_contains("maxPacketLifeTime"));
-  const bool retransmits = !IsAbsent(stream.if_contains("maxRetransmits"));
-  if (lifetime && retransmits) {
+  SctpStreamParameters parameters;
+  parameters.stream_id = static_cast<uint16_t>(*id);
+  const auto read = [&](std::string_view name, std::optional<uint16_t>* out) -> Status {
+    if (IsAbsent(stream.if_contains({name.data(), name.size()}))) return absl::OkStatus();
+    const auto limit = RequiredInteger(stream, name, "params.", 0, kMaxLimit);
+    if (!limit.ok()) return limit.status();
+    *out = static_cast<uint16_t>(*limit);
+    return absl::OkStatus();
+  };
+  if (Status life = read("maxPacketLifeTime", &parameters.max_packet_life_time); !life.ok()) {
+    return life;
+  }
+  if (Status tries = read("maxRetransmits", &parameters.max_retransmits); !tries.ok()) return tries;
+  if (parameters.max_packet_life_time && parameters.max_retransmits) {
     return TypeError("cannot provide both maxPacketLifeTime and maxRetransmits");
   }
-  const Result<bool> ordered = OptionalBool(stream, "ordered", "params.", false);
+  const bool limited = parameters.max_packet_life_time || parameters.max_retransmits;
+  const Result<bool> ordered = OptionalBool(stream, "ordered", "params.", !limited);
   if (!ordered.ok()) return ordered.status();
-  if (*ordered && (lifetime || retransmits)) {
+  if (*ordered && limited) {
     return TypeError("cannot be ordered with maxPacketLifeTime or maxRetransmits");
   }
-  return absl::OkStatus();
+  parameters.ordered = *ordered;
+  return parameters;
 }
 
 }  // namespace sluice::controller

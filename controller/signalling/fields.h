@@ -25,6 +25,8 @@ inline constexpr size_t kMaxDeviceBytes = 1 << 10;
 inline constexpr size_t kMaxAppDataBytes = 16 << 10;
 inline constexpr size_t kMaxRtpParametersBytes = 16 << 10;
 inline constexpr size_t kMaxCapabilitiesBytes = 64 << 10;
+/// Longest label and protocol of a data channel, bytes.
+inline constexpr size_t kMaxLabelLength = 256;
 /// Deepest nesting of JSON that is read.
 inline constexpr size_t kMaxJsonDepth = 32;
 
@@ -57,7 +59,13 @@ Result<int64_t> RequiredInteger(const boost::json::object& object, std::string_v
 /// role (default auto) and at least one fingerprint.
 Result<DtlsParameters> ReadDtlsParameters(const boost::json::object& object,
                                           std::string_view prefix);
-/// Checks sctpStreamParameters: streamId, and at most one of the two limits.
-Status CheckSctpStreamParameters(const boost::json::object& object);
+/// Whether "sctpCapabilities", an object, is there: absent, null and false are no.
+Result<bool> WantsSctp(const boost::json::object& object, std::string_view prefix);
+/// "sctpStreamParameters": streamId, and at most one of the two limits. `ordered` is true unless it
+/// is given, or there is a limit.
+Result<SctpStreamParameters> ReadSctpStreamParameters(const boost::json::object& object);
+/// "label" or "protocol" of a data channel: at most kMaxLabelLength bytes; "" when absent.
+Result<std::string> OptionalLabel(const boost::json::object& object, std::string_view name,
+                                  std::string_view prefix);
 
 }  // namespace sluice::controller

@@ -261,6 +261,8 @@ void ProtooSession::OnEvent(const RoomMessage& message) {
   if (!link_) return;
   if (const auto* ended = std::get_if<ConsumerEnded>(&message.event())) {
     Forget(ended->consumer_id);
+  } else if (const auto* data = std::get_if<DataConsumerEnded>(&message.event())) {
+    Forget(data->data_consumer_id);
   }
   const RoomMessage::Text& text = message.In(&RenderNotification);
   if (!text->empty()) link_->Send(text);
@@ -286,11 +288,26 @@ void ProtooSession::Offer(const std::vector<std::shared_ptr<Consumer>>& consumer
   if (!link_) return;
   // The policy is one consumer per offer.
   const Consumer& consumer = *consumers.front();
+  const uint32_t id = AddServerRequest(consumer.id, std::move(answer));
+  link_->Send(RenderOffer(id, consumer));
+}
+
+void ProtooSession::OfferData(const std::shared_ptr<DataConsumer>& consumer, OfferAnswer answer) {
+  if (!link_) return;
+  const uint32_t id = AddServerRequest(consumer->id, std::move(answer));
+  link_->Send(RenderDataOffer(id, *consumer));
+}
+
+uint32_t ProtooSession::AddServerRequest(const std::string& consumer_id, OfferAnswer answer) {
   uint32_t id = RandomBelow(kRequestIdBound);
   while (server_requests_.contains(id)) id = RandomBelow(kRequestIdBound);
-  server_requests_.emplace(id, ServerRequest{std::move(answer), consumer.id});
-  offers_.emplace(consumer.id, id);
-  link_->Send(RenderOffer(id, consumer));
+  server_requests_.emplace(id, ServerRequest{std::move(answer), consumer_id});
+  offers_.emplace(consumer_id, id);
+  return id;
+}
+
+bool ProtooSession::may_have_data() const {
+  return client_.grants.admin() || client_.grants.permissions.Has(Permission::kData);
 }
 
 void ProtooSession::End(EndReason reason, std::string_view text) {

@@ -91,6 +91,8 @@ class ProtooSession : public WebSocketEvents,
   SubscriptionPolicy policy() const override;
   void OnEvent(const RoomMessage& message) override;
   void Offer(const std::vector<std::shared_ptr<Consumer>>& consumers, OfferAnswer answer) override;
+  void OfferData(const std::shared_ptr<DataConsumer>& consumer, OfferAnswer answer) override;
+  bool may_have_data() const override;
   bool congested() const override;
   void End(EndReason reason, std::string_view text) override;
 
@@ -98,7 +100,7 @@ class ProtooSession : public WebSocketEvents,
   /// A request of ours without an answer. No time limit: a client may sleep and answer later.
   struct ServerRequest {
     OfferAnswer answer;
-    std::string consumer_id;  ///< that it offers
+    std::string consumer_id;  ///< that it offers, or data consumer
   };
   /// What a handler wants sent, and what shall happen right after it was queued.
   struct Reply {
@@ -121,6 +123,8 @@ class ProtooSession : public WebSocketEvents,
   static const std::map<std::string, Method, std::less<>>& Methods();
 
   void Send(const boost::json::object& message);
+  /// Keeps a request that offers a consumer until it is answered; its id.
+  uint32_t AddServerRequest(const std::string& consumer_id, OfferAnswer answer);
   void Forget(const std::string& consumer_id);
   /// Takes the request out of those without an answer; nullopt when it is not among them.
   std::optional<ServerRequest> TakeServerRequest(uint32_t id);

@@ -71,6 +71,9 @@ Notification Render(const ProducerScored& event) {
   }
   return {"producerScore", {{"producerId", event.producer_id}, {"score", std::move(scores)}}};
 }
+Notification Render(const DataConsumerEnded& event) {
+  return {"dataConsumerClosed", {{"dataConsumerId", event.data_consumer_id}}};
+}
 Notification Render(const DownlinkEstimated& event) {
   return {"downlinkBwe",
           {{"desiredBitrate", event.estimate.desired},
@@ -115,6 +118,23 @@ std::string RenderOffer(uint32_t request_id, const Consumer& consumer) {
   text += json::serialize(ToJson(consumer.Encodings()));
   text += "}}}";
   return text;
+}
+
+std::string RenderDataOffer(uint32_t request_id, const DataConsumer& consumer) {
+  const DataProducer& producer = *consumer.producer;
+  json::value owner = nullptr;  // the bot has none
+  if (!producer.owner_id.empty()) owner = producer.owner_id;
+  return json::serialize(
+      json::object{{"request", true},
+                   {"id", request_id},
+                   {"method", "newDataConsumer"},
+                   {"data", json::object{{"peerId", std::move(owner)},
+                                         {"dataProducerId", producer.id},
+                                         {"id", consumer.id},
+                                         {"sctpStreamParameters", ToJson(consumer.stream)},
+                                         {"label", producer.label},
+                                         {"protocol", producer.protocol},
+                                         {"appData", ParseClientText(producer.app_data)}}}});
 }
 
 std::string RenderNotification(const RoomEvent& event) {

@@ -16,4 +16,7 @@ std::string RenderNotification(const RoomEvent& event);
 /// is rendered once (ConsumerPattern).
 std::string RenderOffer(uint32_t request_id, const Consumer& consumer);
 
+/// The newDataConsumer request that offers a data consumer, ready to send.
+std::string RenderDataOffer(uint32_t request_id, const DataConsumer& consumer);
+
 }  // namespace sluice::controller

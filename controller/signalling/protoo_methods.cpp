@@ -39,6 +39,14 @@ Result<std::shared_ptr<Transport>> FindTransport(const Participant& peer,
 Result<std::shared_ptr<Producer>> FindProducer(const Participant& peer, const json::object& data) {
   return Find(peer.producers, data, "producerId", "producer");
 }
+Result<std::shared_ptr<DataProducer>> FindDataProducer(const Participant& peer,
+                                                       const json::object& data) {
+  return Find(peer.data_producers, data, "dataProducerId", "dataProducer");
+}
+Result<std::shared_ptr<DataConsumer>> FindDataConsumer(const Participant& peer,
+                                                       const json::object& data) {
+  return Find(peer.data_consumers, data, "dataConsumerId", "dataConsumer");
+}
 Result<std::shared_ptr<Consumer>> FindConsumer(const Participant& peer, const json::object& data) {
   return Find(peer.consumers, data, "consumerId", "consumer");
 }
@@ -61,7 +69,7 @@ const std::map<std::string, ProtooSession::Method, std::less<>>& ProtooSession::
       {"setConsumerPreferredLayers", {&SetConsumerPreferredLayers, true}},
       {"setConsumerPriority", {&SetConsumerPriority, true}},
       {"requestConsumerKeyFrame", {&RequestConsumerKeyFrame, true}},
-      {"produceData", {&ProduceData, true, Permission::kData}},
+      {"produceData", {&ProduceData, true, Permission::kData, true}},
       {"changeDisplayName", {&ChangeDisplayName, true, Permissions::All(), true}},
       {"getTransportStats", {&GetTransportStats, false}},
       {"getProducerStats", {&GetProducerStats, false}},
@@ -85,8 +93,10 @@ Task<Result<ProtooSession::Reply>> ProtooSession::Join(Context context) {
   if (!device.ok()) co_return device.status();
   Result<std::optional<RtpCapabilities>> capabilities = OptionalCapabilities(context.data, "");
   if (!capabilities.ok()) co_return capabilities.status();
+  const Result<bool> takes_data = WantsSctp(context.data, "");
+  if (!takes_data.ok()) co_return takes_data.status();
   const Status joined = context.room->Join(context.peer, *std::move(name), json::serialize(*device),
-                                           *std::move(capabilities));
+                                           *std::move(capabilities), *takes_data);
   if (!joined.ok()) co_return joined;
   Reply reply;
   json::array others;
@@ -109,6 +119,9 @@ Task<Result<ProtooSession::Reply>> ProtooSession::CreateWebRtcTransport(Context 
   request.force_tcp = *force_tcp;
   request.producing = *producing;
   request.consuming = *consuming;
+  const Result<bool> sctp = WantsSctp(context.data, "");
+  if (!sctp.ok()) co_return sctp.status();
+  request.sctp = *sctp;
   const Result<WebRtcTransportInfo> info =
       co_await context.room->CreateWebRtcTransport(context.peer, request);
   if (!info.ok()) co_return info.status();
@@ -239,8 +252,26 @@ Task<Result<ProtooSession::Reply>> ProtooSession::RequestConsumerKeyFrame(Contex
 Task<Result<ProtooSession::Reply>> ProtooSession::ProduceData(Context context) {
   const auto transport = FindTransport(*context.peer, context.data);
   if (!transport.ok()) co_return transport.status();
-  if (Status stream = CheckSctpStreamParameters(context.data); !stream.ok()) co_return stream;
-  co_return Error("SCTP not enabled and not a direct Transport");
+  const Result<SctpStreamParameters> stream = ReadSctpStreamParameters(context.data);
+  if (!stream.ok()) co_return stream.status();
+  Result<std::string> label = OptionalLabel(context.data, "label", "");
+  if (!label.ok()) co_return label.status();
+  Result<std::string> protocol = OptionalLabel(context.data, "protocol", "");
+  if (!protocol.ok()) co_return protocol.status();
+  Result<json::object> app_data = OptionalObject(context.data, "appData", "", kMaxAppDataBytes);
+  if (!app_data.ok()) co_return app_data.status();
+  (*app_data)["peerId"] = context.peer->id;
+  Room::DataRequest request{*stream, *std::move(label), *std::move(protocol),
+                            json::serialize(*app_data)};
+  const Result<std::shared_ptr<DataProducer>> producer =
+      co_await context.room->ProduceData(context.peer, *transport, std::move(request));
+  if (!producer.ok()) co_return producer.status();
+  Reply reply;
+  reply.data = json::object{{"id", (*producer)->id}};
+  reply.then = [room = context.room, peer = context.peer, made = *producer] {
+    room->AnnounceDataProducer(peer, made);
+  };
+  co_return reply;
 }
 
 Task<Result<ProtooSession::Reply>> ProtooSession::ChangeDisplayName(Context context) {
@@ -275,15 +306,19 @@ Task<Result<ProtooSession::Reply>> ProtooSession::GetConsumerStats(Context conte
 }
 
 Task<Result<ProtooSession::Reply>> ProtooSession::GetDataProducerStats(Context context) {
-  const Result<std::string> id = RequiredString(context.data, "dataProducerId", "");
-  if (!id.ok()) co_return id.status();
-  co_return Error("dataProducer with id \"" + *id + "\" not found");
+  const auto producer = FindDataProducer(*context.peer, context.data);
+  if (!producer.ok()) co_return producer.status();
+  Result<json::array> stats = co_await (*producer)->remote->Stats();
+  if (!stats.ok()) co_return stats.status();
+  co_return Reply{*std::move(stats), {}};
 }
 
 Task<Result<ProtooSession::Reply>> ProtooSession::GetDataConsumerStats(Context context) {
-  const Result<std::string> id = RequiredString(context.data, "dataConsumerId", "");
-  if (!id.ok()) co_return id.status();
-  co_return Error("dataConsumer with id \"" + *id + "\" not found");
+  const auto consumer = FindDataConsumer(*context.peer, context.data);
+  if (!consumer.ok()) co_return consumer.status();
+  Result<json::array> stats = co_await (*consumer)->remote->Stats();
+  if (!stats.ok()) co_return stats.status();
+  co_return Reply{*std::move(stats), {}};
 }
 
 /// Answered by Handle() with 403: there is no throttle secret in this server.

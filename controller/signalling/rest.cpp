@@ -19,8 +19,6 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::string_view kPrefix = "body.";
-/// Longest data channel label or protocol.
-constexpr size_t kMaxLabelLength = 256;
 /// Of a broadcaster's secret: 36^26 is more than 2^128.
 constexpr size_t kSecretLength = 26;
 
@@ -276,9 +274,9 @@ Task<HttpResponse> RestApi::DispatchTransport(Call call) {
     case Route::kConsume:
       co_return co_await Consume(std::move(call));
     case Route::kConsumeData:
-      co_return ConsumeData(call);
+      co_return co_await ConsumeData(std::move(call));
     default:
-      co_return ProduceData(call);
+      co_return co_await ProduceData(std::move(call));
   }
 }
 
@@ -333,9 +331,13 @@ Task<HttpResponse> RestApi::CreateTransport(Call call) {
     const auto made = call.broadcaster->transports.find(id);
     if (made != call.broadcaster->transports.end()) made->second->quota_place = *std::move(place);
   };
+  const Result<bool> sctp = WantsSctp(call.body, kPrefix);
+  if (!sctp.ok()) co_return ErrorResponse(sctp.status());
   if (webrtc) {
+    Room::TransportRequest asked;
+    asked.sctp = *sctp;
     const Result<WebRtcTransportInfo> info =
-        co_await call.room->CreateWebRtcTransport(call.broadcaster, Room::TransportRequest{});
+        co_await call.room->CreateWebRtcTransport(call.broadcaster, asked);
     if (!info.ok()) co_return ErrorResponse(info.status());
     keep(info->id);
     co_return JsonResponse(ToJson(*info));
@@ -353,6 +355,7 @@ Task<HttpResponse> RestApi::CreateTransport(Call call) {
   Room::PlainRequest request;
   request.rtcp_mux = *rtcp_mux;
   request.comedia = *comedia;
+  request.sctp = *sctp;
   request.source_only = !pinned->empty();
   const std::string client = CanonicalIp(call.request.client_ip);
   if (request.source_only) {
@@ -422,22 +425,38 @@ Task<HttpResponse> RestApi::Consume(Call call) {
                                       {"type", ToString(producer->type)}});
 }
 
-HttpResponse RestApi::ConsumeData(const Call& call) {
+Task<HttpResponse> RestApi::ConsumeData(Call call) {
   const Result<std::string> id = RequiredString(call.body, "dataProducerId", "");
-  if (!id.ok()) return ErrorResponse(id.status());
-  // No data producer can exist while SCTP is not enabled.
-  return ErrorResponse(NotFoundError("DataProducer with id \"" + *id + "\" not found"));
+  if (!id.ok()) co_return ErrorResponse(id.status());
+  const std::shared_ptr<DataProducer> producer = call.room->FindDataProducer(*id);
+  if (!producer) {
+    co_return ErrorResponse(NotFoundError("DataProducer with id \"" + *id + "\" not found"));
+  }
+  const Result<std::shared_ptr<DataConsumer>> consumer =
+      co_await call.room->ConsumeData(call.broadcaster, call.transport, producer);
+  if (!consumer.ok()) co_return ErrorResponse(consumer.status());
+  call.room->DeliverData(call.broadcaster, *consumer);
+  co_return JsonResponse(
+      json::object{{"id", (*consumer)->id}, {"streamId", (*consumer)->stream.stream_id}});
 }
 
-HttpResponse RestApi::ProduceData(const Call& call) {
-  for (const std::string_view field : {"label", "protocol"}) {
-    const Result<std::string> text = OptionalString(call.body, field, kPrefix, kMaxLabelLength);
-    if (!text.ok()) return ErrorResponse(text.status());
-  }
-  if (Status stream = CheckSctpStreamParameters(call.body); !stream.ok()) {
-    return ErrorResponse(stream);
-  }
-  return ErrorResponse(Error("SCTP not enabled and not a direct Transport"));
+Task<HttpResponse> RestApi::ProduceData(Call call) {
+  Result<std::string> label = OptionalLabel(call.body, "label", kPrefix);
+  if (!label.ok()) co_return ErrorResponse(label.status());
+  Result<std::string> protocol = OptionalLabel(call.body, "protocol", kPrefix);
+  if (!protocol.ok()) co_return ErrorResponse(protocol.status());
+  const Result<SctpStreamParameters> stream = ReadSctpStreamParameters(call.body);
+  if (!stream.ok()) co_return ErrorResponse(stream.status());
+  const Result<json::object> app_data =
+      OptionalObject(call.body, "appData", kPrefix, kMaxAppDataBytes);
+  if (!app_data.ok()) co_return ErrorResponse(app_data.status());
+  Room::DataRequest request{*stream, *std::move(label), *std::move(protocol),
+                            json::serialize(*app_data)};
+  const Result<std::shared_ptr<DataProducer>> producer =
+      co_await call.room->ProduceData(call.broadcaster, call.transport, std::move(request));
+  if (!producer.ok()) co_return ErrorResponse(producer.status());
+  call.room->AnnounceDataProducer(call.broadcaster, *producer);
+  co_return JsonResponse(json::object{{"id", (*producer)->id}});
 }
 
 }  // namespace sluice::controller

@@ -40,8 +40,8 @@ class RestApi {
   Task<HttpResponse> Connect(Call call);
   Task<HttpResponse> Produce(Call call);
   Task<HttpResponse> Consume(Call call);
-  HttpResponse ConsumeData(const Call& call);
-  HttpResponse ProduceData(const Call& call);
+  Task<HttpResponse> ConsumeData(Call call);
+  Task<HttpResponse> ProduceData(Call call);
 
   RoomRegistry* rooms_;
   RequestAuth auth_;

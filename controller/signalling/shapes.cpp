@@ -76,16 +76,42 @@ json::object ToJson(const WebRtcTransportInfo& info) {
     fingerprints.push_back(
         json::object{{"algorithm", fingerprint.algorithm}, {"value", fingerprint.value}});
   }
-  return {{"id", info.id},
-          {"iceParameters", ToJson(info.ice_parameters)},
-          {"iceCandidates", std::move(candidates)},
-          {"dtlsParameters", json::object{{"role", ToString(info.dtls_parameters.role)},
-                                          {"fingerprints", std::move(fingerprints)}}}};
+  json::object object{{"id", info.id},
+                      {"iceParameters", ToJson(info.ice_parameters)},
+                      {"iceCandidates", std::move(candidates)},
+                      {"dtlsParameters", json::object{{"role", ToString(info.dtls_parameters.role)},
+                                                      {"fingerprints", std::move(fingerprints)}}}};
+  if (info.sctp_parameters) {
+    object["sctpParameters"] = ToJson(*info.sctp_parameters, /*is_data_channel=*/true);
+  }
+  return object;
+}
+
+json::object ToJson(const SctpParameters& parameters, bool is_data_channel) {
+  return {{"port", parameters.port},
+          {"OS", kMaxSctpStreams},
+          {"MIS", kMaxSctpStreams},
+          {"maxMessageSize", parameters.max_receive_message_size},
+          {"maxSendMessageSize", parameters.max_send_message_size},
+          {"maxReceiveMessageSize", parameters.max_receive_message_size},
+          {"isDataChannel", is_data_channel}};
+}
+
+json::object ToJson(const SctpStreamParameters& parameters) {
+  json::object object{{"streamId", parameters.stream_id}, {"ordered", parameters.ordered}};
+  if (parameters.max_packet_life_time) {
+    object["maxPacketLifeTime"] = *parameters.max_packet_life_time;
+  }
+  if (parameters.max_retransmits) object["maxRetransmits"] = *parameters.max_retransmits;
+  return object;
 }
 
 json::object ToJson(const PlainTransportInfo& info) {
   json::object object{{"id", info.id}, {"ip", info.address}, {"port", info.port}};
   if (info.rtcp_port) object["rtcpPort"] = *info.rtcp_port;
+  if (info.sctp_parameters) {
+    object["sctpParameters"] = ToJson(*info.sctp_parameters, /*is_data_channel=*/false);
+  }
   return object;
 }
 

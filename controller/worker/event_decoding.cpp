@@ -57,6 +57,22 @@ std::string_view DtlsStateName(FBS::WebRtcTransport::DtlsState state) {
   return "new";
 }
 
+std::string_view SctpStateName(FBS::SctpAssociation::SctpState state) {
+  switch (state) {
+    case FBS::SctpAssociation::SctpState::NEW:
+      return "new";
+    case FBS::SctpAssociation::SctpState::CONNECTING:
+      return "connecting";
+    case FBS::SctpAssociation::SctpState::CONNECTED:
+      return "connected";
+    case FBS::SctpAssociation::SctpState::FAILED:
+      return "failed";
+    case FBS::SctpAssociation::SctpState::CLOSED:
+      return "closed";
+  }
+  return "new";
+}
+
 template <typename T>
 void AddIfSet(json::object& object, std::string_view name, const flatbuffers::Optional<T>& value) {
   if (value.has_value()) object[name] = *value;
@@ -81,6 +97,7 @@ json::object BaseTransportStats(const FBS::Transport::Stats& base, std::string_v
   object["type"] = type;
   object["transportId"] = Text(base.transport_id());
   object["timestamp"] = base.timestamp();
+  if (base.sctp_state().has_value()) object["sctpState"] = SctpStateName(*base.sctp_state());
   object["bytesReceived"] = base.bytes_received();
   object["recvBitrate"] = base.recv_bitrate();
   object["bytesSent"] = base.bytes_sent();
@@ -183,6 +200,13 @@ AudioVolumes DecodeVolumes(const FBS::AudioLevelObserver::VolumesNotification& b
   return event;
 }
 
+std::optional<SctpParameters> DecodeSctp(const FBS::Transport::Dump& transport) {
+  const auto* sctp = transport.sctp_parameters();
+  if (!sctp) return std::nullopt;
+  return SctpParameters{sctp->port(), sctp->max_send_message_size(),
+                        sctp->max_receive_message_size()};
+}
+
 }  // namespace
 
 ConsumerScore DecodeScore(const FBS::Consumer::ConsumerScore& score) {
@@ -235,6 +259,14 @@ std::optional<WorkerEvent> DecodeEvent(const FBS::Notification::Notification& no
       return ConsumerProducerResumed{};
     case Event::CONSUMER_PRODUCER_CLOSE:
       return ConsumerProducerClosed{};
+    case Event::DATACONSUMER_DATAPRODUCER_CLOSE:
+      return DataProducerClosed{};
+    case Event::DATACONSUMER_MESSAGE:
+      if (const auto* body = notification.body_as_DataConsumer_MessageNotification()) {
+        const auto* bytes = reinterpret_cast<const char*>(body->data()->data());
+        return DataMessage{body->ppid(), std::string(bytes, body->data()->size())};
+      }
+      return std::nullopt;
     case Event::AUDIOLEVELOBSERVER_SILENCE:
       return AudioVolumes{};
     case Event::AUDIOLEVELOBSERVER_VOLUMES:
@@ -270,6 +302,7 @@ Result<WebRtcTransportInfo> DecodeWebRtcTransport(const FBS::Response::Response&
                                                                 : TransportProtocol::kUdp,
          candidate->port()});
   }
+  info.sctp_parameters = DecodeSctp(*body->base());
   info.dtls_parameters.role = static_cast<DtlsRole>(body->dtls_parameters()->role());
   for (const auto* fingerprint : *body->dtls_parameters()->fingerprints()) {
     info.dtls_parameters.fingerprints.push_back(
@@ -286,6 +319,7 @@ Result<PlainTransportInfo> DecodePlainTransport(const FBS::Response::Response& r
   info.address = Text(body->tuple()->local_address());
   info.port = body->tuple()->local_port();
   if (body->rtcp_tuple()) info.rtcp_port = body->rtcp_tuple()->local_port();
+  info.sctp_parameters = DecodeSctp(*body->base());
   return info;
 }
 
@@ -323,6 +357,29 @@ json::array DecodeStreamStats(const FBS::Response::Response& response) {
   }
   if (!list) return stats;
   for (const auto* entry : *list) stats.push_back(StreamStatsJson(*entry));
+  return stats;
+}
+
+json::array DecodeDataStats(const FBS::Response::Response& response) {
+  json::array stats;
+  const auto common = [](const auto& body, std::string_view type) {
+    return json::object{{"type", type},
+                        {"timestamp", body.timestamp()},
+                        {"label", body.label()->string_view()},
+                        {"protocol", body.protocol()->string_view()}};
+  };
+  if (const auto* producer = response.body_as_DataProducer_GetStatsResponse()) {
+    json::object object = common(*producer, "data-producer");
+    object["messagesReceived"] = producer->messages_received();
+    object["bytesReceived"] = producer->bytes_received();
+    stats.push_back(std::move(object));
+  } else if (const auto* consumer = response.body_as_DataConsumer_GetStatsResponse()) {
+    json::object object = common(*consumer, "data-consumer");
+    object["messagesSent"] = consumer->messages_sent();
+    object["bytesSent"] = consumer->bytes_sent();
+    object["bufferedAmount"] = consumer->buffered_amount();
+    stats.push_back(std::move(object));
+  }
   return stats;
 }
 

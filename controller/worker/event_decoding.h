@@ -17,5 +17,6 @@ Result<WebRtcTransportInfo> DecodeWebRtcTransport(const FBS::Response::Response&
 Result<PlainTransportInfo> DecodePlainTransport(const FBS::Response::Response& response);
 boost::json::array DecodeTransportStats(const FBS::Response::Response& response);
 boost::json::array DecodeStreamStats(const FBS::Response::Response& response);
+boost::json::array DecodeDataStats(const FBS::Response::Response& response);
 
 }  // namespace sluice::controller

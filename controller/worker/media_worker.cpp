@@ -18,11 +18,11 @@ using flatbuffers::FlatBufferBuilder;
 using flatbuffers::Offset;
 using Kind = FBS::Request::Body;
 
-/// Makes a RequestBody of a finished table.
-template <typename T>
-RequestBody Finish(Kind type, Offset<T> table) {
-  return {type, table.Union()};
-}
+/// Bytes; what the clients of the room API expect.
+constexpr uint32_t kMaxDataMessage = 262'144;
+constexpr uint32_t kSctpSendBuffer = 2'000'000;
+constexpr uint32_t kSctpReceiveWindow = 5'242'880;
+constexpr uint32_t kSctpLowThreshold = 1'024;
 
 Offset<FBS::Transport::ListenInfo> EncodeListen(FlatBufferBuilder& builder,
                                                 const ListenAddress& listen) {
@@ -47,10 +47,14 @@ std::vector<Offset<FBS::Transport::ListenInfo>> EncodeListens(
 }
 
 Offset<FBS::Transport::Options> EncodeBaseOptions(FlatBufferBuilder& builder,
-                                                  uint32_t initial_outgoing_bitrate) {
+                                                  uint32_t initial_outgoing_bitrate,
+                                                  bool enable_sctp, bool is_data_channel) {
   flatbuffers::Optional<uint64_t> bitrate;
   if (initial_outgoing_bitrate > 0) bitrate = initial_outgoing_bitrate;
-  return FBS::Transport::CreateOptions(builder, /*direct=*/false, bitrate);
+  if (!enable_sctp) return FBS::Transport::CreateOptions(builder, /*direct=*/false, bitrate);
+  return FBS::Transport::CreateOptions(
+      builder, /*direct=*/false, bitrate, /*enable_sctp=*/true, kMaxDataMessage, kMaxDataMessage,
+      kSctpSendBuffer, kSctpSendBuffer, kSctpReceiveWindow, kSctpLowThreshold, is_data_channel);
 }
 
 FBS::RtpParameters::MediaKind EncodeKind(MediaKind kind) {
@@ -81,6 +85,10 @@ Method CloseMethod(WorkerObjectKind kind) {
       return Method::TRANSPORT_CLOSE_CONSUMER;
     case WorkerObjectKind::kObserver:
       return Method::ROUTER_CLOSE_RTPOBSERVER;
+    case WorkerObjectKind::kDataProducer:
+      return Method::TRANSPORT_CLOSE_DATAPRODUCER;
+    case WorkerObjectKind::kDataConsumer:
+      return Method::TRANSPORT_CLOSE_DATACONSUMER;
   }
   return Method::ROUTER_CLOSE_TRANSPORT;
 }
@@ -103,6 +111,12 @@ BodyBuilder CloseBody(WorkerObjectKind kind, std::string id) {
       case WorkerObjectKind::kObserver:
         return Finish(Kind::Router_CloseRtpObserverRequest,
                       FBS::Router::CreateCloseRtpObserverRequestDirect(builder, id.c_str()));
+      case WorkerObjectKind::kDataProducer:
+        return Finish(Kind::Transport_CloseDataProducerRequest,
+                      FBS::Transport::CreateCloseDataProducerRequestDirect(builder, id.c_str()));
+      case WorkerObjectKind::kDataConsumer:
+        return Finish(Kind::Transport_CloseDataConsumerRequest,
+                      FBS::Transport::CreateCloseDataConsumerRequestDirect(builder, id.c_str()));
     }
     return RequestBody{};
   };
@@ -224,7 +238,8 @@ Task<Result<WebRtcTransportInfo>> MediaWorker::CreateWebRtcTransport(
   const bool with_server = !options.webrtc_server_id.empty();
   Body body = [id, options, with_server](FlatBufferBuilder& builder) {
     namespace fbs = FBS::WebRtcTransport;
-    const auto base = EncodeBaseOptions(builder, options.initial_outgoing_bitrate);
+    const auto base = EncodeBaseOptions(builder, options.initial_outgoing_bitrate,
+                                        options.enable_sctp, /*is_data_channel=*/true);
     Offset<void> listen;
     if (with_server) {
       listen = fbs::CreateListenServerDirect(builder, options.webrtc_server_id.c_str()).Union();
@@ -252,7 +267,7 @@ Task<Result<PlainTransportInfo>> MediaWorker::CreatePlainTransport(std::string r
                                                                    std::string id,
                                                                    PlainTransportOptions options) {
   Body body = [id, options](FlatBufferBuilder& builder) {
-    const auto base = EncodeBaseOptions(builder, 0);
+    const auto base = EncodeBaseOptions(builder, 0, options.enable_sctp, /*is_data_channel=*/false);
     const auto listen = EncodeListen(builder, options.listen);
     Offset<FBS::Transport::ListenInfo> rtcp_listen;
     if (options.rtcp_listen) rtcp_listen = EncodeListen(builder, *options.rtcp_listen);

@@ -32,7 +32,15 @@ struct RequestBody;
 struct WorkerResponse;
 
 /// Kinds of objects in a worker that are closed one by one.
-enum class WorkerObjectKind : uint8_t { kRouter, kTransport, kProducer, kConsumer, kObserver };
+enum class WorkerObjectKind : uint8_t {
+  kRouter,
+  kTransport,
+  kProducer,
+  kConsumer,
+  kObserver,
+  kDataProducer,
+  kDataConsumer,
+};
 
 /// The calls that one user, a room or the pool, makes to one media worker, typed. When the worker
 /// dies every call in flight fails with kUnavailable and so does each later one, and the owner
@@ -106,6 +114,16 @@ class MediaWorker : public std::enable_shared_from_this<MediaWorker> {
   Task<Status> SetPreferredLayers(std::string consumer_id, ConsumerLayers layers);
   Task<Status> SetPriority(std::string consumer_id, uint8_t priority);
   Task<Status> RequestKeyFrame(std::string consumer_id);
+
+  /// A transport whose data ends here: its data consumers report messages as events.
+  Task<Status> CreateDirectTransport(std::string router_id, std::string id,
+                                     uint32_t max_message_size);
+  Task<Status> ProduceData(std::string transport_id, ProduceDataOptions options);
+  Task<Status> ConsumeData(std::string transport_id, ConsumeDataOptions options);
+  /// A message of a data producer of a direct transport.
+  void SendData(const std::string& data_producer_id, uint32_t ppid, std::string_view bytes);
+  Task<Result<boost::json::array>> DataProducerStats(std::string id);
+  Task<Result<boost::json::array>> DataConsumerStats(std::string id);
 
   /// Everything that the worker has counted since it started (docs/metrics.md).
   Task<Result<WorkerCounters>> GetCounters();

@@ -253,10 +253,12 @@ void WorkerChannel::Tick() {
   Pump();
 }
 
-void WorkerChannel::Notify(FBS::Notification::Event event, const std::string& handler_id) {
+void WorkerChannel::Notify(FBS::Notification::Event event, const std::string& handler_id,
+                           const NotificationBuilder& make) {
   if (closed_) return;
-  const auto notification =
-      FBS::Notification::CreateNotificationDirect(builder_, handler_id.c_str(), event);
+  const NotificationBody body = make ? make(builder_) : NotificationBody{};
+  const auto notification = FBS::Notification::CreateNotificationDirect(
+      builder_, handler_id.c_str(), event, body.type, body.offset);
   builder_.FinishSizePrefixed(FBS::Message::CreateMessage(
       builder_, FBS::Message::Body::Notification, notification.Union()));
   Enqueue();

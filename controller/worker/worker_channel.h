@@ -43,6 +43,18 @@ struct RequestBody {
   flatbuffers::Offset<void> offset;
 };
 using BodyBuilder = std::function<RequestBody(flatbuffers::FlatBufferBuilder&)>;
+/// Makes a RequestBody of a finished table.
+template <typename T>
+RequestBody Finish(FBS::Request::Body type, flatbuffers::Offset<T> table) {
+  return {type, table.Union()};
+}
+
+/// The same of a notification.
+struct NotificationBody {
+  FBS::Notification::Body type = FBS::Notification::Body::NONE;
+  flatbuffers::Offset<void> offset;
+};
+using NotificationBuilder = std::function<NotificationBody(flatbuffers::FlatBufferBuilder&)>;
 
 /// Where the requests of one caller wait for their turn; see WorkerChannel.
 class WorkerLane;
@@ -101,8 +113,9 @@ class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
   /// Waits until the lane is not busy, or the channel has closed.
   static Task<void> Calm(std::shared_ptr<WorkerLane> lane);
 
-  /// Sends a notification without a body, before all requests that wait.
-  void Notify(FBS::Notification::Event event, const std::string& handler_id);
+  /// Sends a notification before all requests that wait.
+  void Notify(FBS::Notification::Event event, const std::string& handler_id,
+              const NotificationBuilder& body = {});
 
   /// Asks the worker for a sign of life, before all requests that wait. OnAnswer() follows.
   void Probe();

@@ -103,6 +103,24 @@ Task<Status> WorkerConsumer::SetPriority(uint8_t priority) {
 Task<Status> WorkerConsumer::RequestKeyFrame() { return worker()->RequestKeyFrame(id()); }
 Task<Result<boost::json::array>> WorkerConsumer::Stats() { return worker()->ConsumerStats(id()); }
 
+WorkerDataProducer::WorkerDataProducer(const std::shared_ptr<State>& transport, std::string id)
+    : WorkerObject(WorkerObjectKind::kDataProducer, transport->worker, transport, std::move(id)) {}
+
+Task<Result<boost::json::array>> WorkerDataProducer::Stats() {
+  return worker()->DataProducerStats(id());
+}
+void WorkerDataProducer::Send(uint32_t ppid, std::string_view bytes) {
+  if (!state_->Gone()) worker()->SendData(id(), ppid, bytes);
+}
+
+WorkerDataConsumer::WorkerDataConsumer(const std::shared_ptr<State>& transport,
+                                       std::shared_ptr<MediaWorker> worker, std::string id)
+    : WorkerObject(WorkerObjectKind::kDataConsumer, std::move(worker), transport, std::move(id)) {}
+
+Task<Result<boost::json::array>> WorkerDataConsumer::Stats() {
+  return worker()->DataConsumerStats(id());
+}
+
 WorkerObserver::WorkerObserver(const std::shared_ptr<State>& router, std::string id)
     : WorkerObject(WorkerObjectKind::kObserver, router->worker, router, std::move(id)) {}
 
@@ -153,6 +171,25 @@ Task<Result<WorkerTransport::ConsumerMade>> WorkerTransport::Consume(
   co_return std::move(made);
 }
 
+Task<Result<std::unique_ptr<WorkerDataProducer>>> WorkerTransport::ProduceData(
+    ProduceDataOptions options) {
+  const std::shared_ptr<State> state = state_;
+  std::unique_ptr<WorkerDataProducer> made(new WorkerDataProducer(state, options.data_producer_id));
+  const Status answer = co_await state->worker->ProduceData(state->id, std::move(options));
+  if (Status status = made->CheckMade(answer); !status.ok()) co_return status;
+  co_return std::move(made);
+}
+
+Task<Result<std::unique_ptr<WorkerDataConsumer>>> WorkerTransport::ConsumeData(
+    std::shared_ptr<MediaWorker> worker, ConsumeDataOptions options) {
+  const std::shared_ptr<State> state = state_;
+  std::unique_ptr<WorkerDataConsumer> made(
+      new WorkerDataConsumer(state, worker, options.data_consumer_id));
+  const Status answer = co_await worker->ConsumeData(state->id, std::move(options));
+  if (Status status = made->CheckMade(answer); !status.ok()) co_return status;
+  co_return std::move(made);
+}
+
 // ---- Routers
 
 WorkerRouter::WorkerRouter(std::shared_ptr<MediaWorker> worker, std::string id)
@@ -187,6 +224,16 @@ Task<Result<WorkerRouter::PlainTransportMade>> WorkerRouter::CreatePlainTranspor
       co_await state->worker->CreatePlainTransport(state->id, std::move(id), std::move(options));
   if (Status status = made.transport->CheckMade(info.status()); !status.ok()) co_return status;
   made.info = *std::move(info);
+  co_return std::move(made);
+}
+
+Task<Result<std::unique_ptr<WorkerTransport>>> WorkerRouter::CreateDirectTransport(
+    std::string id, uint32_t max_message_size) {
+  const std::shared_ptr<State> state = state_;
+  std::unique_ptr<WorkerTransport> made(new WorkerTransport(state, id));
+  const Status answer =
+      co_await state->worker->CreateDirectTransport(state->id, std::move(id), max_message_size);
+  if (Status status = made->CheckMade(answer); !status.ok()) co_return status;
   co_return std::move(made);
 }
 

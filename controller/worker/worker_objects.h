@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "common/status.h"
 #include "controller/worker/media_worker.h"
@@ -79,6 +80,27 @@ class WorkerConsumer : public WorkerObject {
                  std::string id);
 };
 
+class WorkerDataProducer : public WorkerObject {
+ public:
+  Task<Result<boost::json::array>> Stats();
+  /// A message, of one on a direct transport.
+  void Send(uint32_t ppid, std::string_view bytes);
+
+ private:
+  friend class WorkerTransport;
+  WorkerDataProducer(const std::shared_ptr<State>& transport, std::string id);
+};
+
+class WorkerDataConsumer : public WorkerObject {
+ public:
+  Task<Result<boost::json::array>> Stats();
+
+ private:
+  friend class WorkerTransport;
+  WorkerDataConsumer(const std::shared_ptr<State>& transport, std::shared_ptr<MediaWorker> worker,
+                     std::string id);
+};
+
 /// An audio level observer.
 class WorkerObserver : public WorkerObject {
  public:
@@ -113,6 +135,12 @@ class WorkerTransport : public WorkerObject {
   /// which may be another user of the transport's.
   Task<Result<ConsumerMade>> Consume(std::shared_ptr<MediaWorker> worker, ConsumeOptions options);
 
+  /// `options.data_producer_id` becomes the handle's id.
+  Task<Result<std::unique_ptr<WorkerDataProducer>>> ProduceData(ProduceDataOptions options);
+  /// `options.data_consumer_id` becomes the handle's id; `worker` as with Consume().
+  Task<Result<std::unique_ptr<WorkerDataConsumer>>> ConsumeData(std::shared_ptr<MediaWorker> worker,
+                                                                ConsumeDataOptions options);
+
  private:
   friend class WorkerRouter;
   WorkerTransport(const std::shared_ptr<State>& router, std::string id);
@@ -135,6 +163,9 @@ class WorkerRouter : public WorkerObject {
   };
   Task<Result<PlainTransportMade>> CreatePlainTransport(std::string id,
                                                         PlainTransportOptions options);
+  /// One whose data begins and ends in this process.
+  Task<Result<std::unique_ptr<WorkerTransport>>> CreateDirectTransport(std::string id,
+                                                                       uint32_t max_message_size);
   Task<Result<std::unique_ptr<WorkerObserver>>> CreateAudioLevelObserver(std::string id,
                                                                          uint16_t max_entries,
                                                                          int8_t threshold_dbov,

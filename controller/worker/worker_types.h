@@ -51,6 +51,24 @@ struct DtlsParameters {
   std::vector<DtlsFingerprint> fingerprints;
 };
 
+/// How the messages of one SCTP stream travel (W3C WebRTC, RTCDataChannelInit). At most one limit.
+struct SctpStreamParameters {
+  uint16_t stream_id = 0;
+  bool ordered = true;
+  std::optional<uint16_t> max_packet_life_time;  ///< ms
+  std::optional<uint16_t> max_retransmits;
+};
+
+/// SCTP streams of one transport in each direction, and so data producers and consumers on it.
+inline constexpr uint16_t kMaxSctpStreams = 1'024;
+
+/// What the client's side of an association has to know of ours.
+struct SctpParameters {
+  uint16_t port = 0;
+  uint32_t max_send_message_size = 0;     ///< bytes
+  uint32_t max_receive_message_size = 0;  ///< bytes
+};
+
 struct WebRtcTransportOptions {
   std::string webrtc_server_id;       ///< "" = own sockets on `listen`
   std::vector<ListenAddress> listen;  ///< used without a server
@@ -58,6 +76,7 @@ struct WebRtcTransportOptions {
   bool enable_tcp = true;
   uint32_t initial_outgoing_bitrate = 0;  ///< bps; 0 = the worker's default
   uint8_t ice_consent_timeout = 20;       ///< seconds
+  bool enable_sctp = false;
 };
 
 struct WebRtcTransportInfo {
@@ -65,6 +84,7 @@ struct WebRtcTransportInfo {
   IceParameters ice_parameters;
   std::vector<IceCandidate> ice_candidates;
   DtlsParameters dtls_parameters;
+  std::optional<SctpParameters> sctp_parameters;  ///< absent without SCTP
 };
 
 struct PlainTransportOptions {
@@ -72,6 +92,7 @@ struct PlainTransportOptions {
   bool rtcp_mux = false;
   bool comedia = true;
   std::optional<ListenAddress> rtcp_listen;  ///< of the second port; absent: as `listen`
+  bool enable_sctp = false;                  ///< on the RTP port
 
   // Whose packets are believed, and for how long media goes out unheard.
   std::string source_ip;         ///< takes comedia's lock from any other address; "" = nobody
@@ -88,7 +109,8 @@ struct PlainTransportInfo {
   std::string id;
   std::string address;
   uint16_t port = 0;
-  std::optional<uint16_t> rtcp_port;  ///< absent with rtcp-mux
+  std::optional<uint16_t> rtcp_port;              ///< absent with rtcp-mux
+  std::optional<SctpParameters> sctp_parameters;  ///< absent without SCTP
 };
 
 /// What has come in to a transport, bytes.
@@ -129,6 +151,26 @@ struct ConsumeResult {
   bool producer_paused = false;
   ConsumerScore score;
 };
+
+struct ProduceDataOptions {
+  std::string data_producer_id;
+  /// nullopt: on a direct transport.
+  std::optional<SctpStreamParameters> stream;
+  std::string label;
+  std::string protocol;
+};
+
+struct ConsumeDataOptions {
+  std::string data_consumer_id;
+  std::string data_producer_id;
+  /// nullopt: on a direct transport.
+  std::optional<SctpStreamParameters> stream;
+  std::string label;
+  std::string protocol;
+};
+
+/// Payload protocol identifiers of data channel messages (RFC 8831 §8).
+inline constexpr uint32_t kPpidText = 51;
 
 struct ProducerStreamScore {
   uint32_t encoding_index = 0;
@@ -183,9 +225,18 @@ struct PlainPeerMoved {
   uint16_t port = 0;
 };
 
+/// The data producer of a data consumer has ended, and the data consumer with it.
+struct DataProducerClosed {};
+/// A message for a data consumer of a direct transport.
+struct DataMessage {
+  uint32_t ppid = 0;
+  std::string bytes;
+};
+
 using WorkerEvent =
     std::variant<IceStateChanged, DtlsStateChanged, ProducerScoreChanged, ConsumerScoreChanged,
                  ConsumerLayersChanged, ConsumerProducerPaused, ConsumerProducerResumed,
-                 ConsumerProducerClosed, AudioVolumes, BandwidthEstimate, PlainPeerMoved>;
+                 ConsumerProducerClosed, AudioVolumes, BandwidthEstimate, PlainPeerMoved,
+                 DataProducerClosed, DataMessage>;
 
 }  // namespace sluice::controller

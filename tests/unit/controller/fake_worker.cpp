@@ -19,7 +19,8 @@ namespace {
 
 constexpr uint16_t kRtpPort = 40'000;
 
-Offset<FBS::Transport::Dump> MakeBase(FlatBufferBuilder& builder, const char* id) {
+Offset<FBS::Transport::Dump> MakeBase(FlatBufferBuilder& builder, const char* id,
+                                      const FBS::Transport::Options& options) {
   namespace fbs = FBS::Transport;
   const std::vector<Offset<flatbuffers::String>> none;
   const std::vector<Offset<FBS::Common::Uint32String>> no_ssrcs;
@@ -27,13 +28,19 @@ Offset<FBS::Transport::Dump> MakeBase(FlatBufferBuilder& builder, const char* id
   const std::vector<fbs::TraceEventType> no_events;
   const auto listener = fbs::CreateRtpListenerDirect(builder, &no_ssrcs, &no_strings, &no_strings);
   const auto extensions = fbs::CreateRecvRtpHeaderExtensions(builder);
+  Offset<FBS::SctpParameters::SctpParameters> sctp;
+  if (options.enable_sctp()) {
+    sctp = FBS::SctpParameters::CreateSctpParameters(builder, 5000, options.max_send_message_size(),
+                                                     options.max_receive_message_size());
+  }
   return fbs::CreateDumpDirect(builder, id, false, &none, &none, &no_ssrcs, &no_ssrcs, &none, &none,
-                               extensions, listener, 0, 0, {}, {}, {}, {}, &no_events);
+                               extensions, listener, 0, 0, sctp, {}, {}, {}, &no_events);
 }
 
-Offset<void> MakeWebRtc(FlatBufferBuilder& builder, const char* id) {
+Offset<void> MakeWebRtc(FlatBufferBuilder& builder, const char* id,
+                        const FBS::Transport::Options& options) {
   namespace fbs = FBS::WebRtcTransport;
-  const auto base = MakeBase(builder, id);
+  const auto base = MakeBase(builder, id, options);
   const auto ice = fbs::CreateIceParametersDirect(builder, "ufrag", "password", true);
   const std::vector<Offset<fbs::IceCandidate>> candidates = {fbs::CreateIceCandidateDirect(
       builder, "udpcandidate", 1'076'302'079, "127.0.0.1", FBS::Transport::Protocol::UDP, 44'444)};
@@ -46,8 +53,9 @@ Offset<void> MakeWebRtc(FlatBufferBuilder& builder, const char* id) {
       .Union();
 }
 
-Offset<void> MakePlain(FlatBufferBuilder& builder, const char* id, bool rtcp_mux) {
-  const auto base = MakeBase(builder, id);
+Offset<void> MakePlain(FlatBufferBuilder& builder, const char* id, bool rtcp_mux,
+                       const FBS::Transport::Options& options) {
+  const auto base = MakeBase(builder, id, options);
   const auto tuple = FBS::Transport::CreateTupleDirect(builder, "127.0.0.1", kRtpPort);
   Offset<FBS::Transport::Tuple> rtcp;
   if (!rtcp_mux) {
@@ -198,6 +206,28 @@ void FakeWorker::NotifyScore(const std::string& consumer_id, uint8_t score) {
   SendMessage(builder, FBS::Message::Body::Notification, body.Union());
 }
 
+void FakeWorker::NotifyMessage(const std::string& data_consumer_id, uint32_t ppid,
+                               const std::string& text) {
+  FlatBufferBuilder builder;
+  const std::vector<uint8_t> bytes(text.begin(), text.end());
+  const auto message = FBS::DataConsumer::CreateMessageNotificationDirect(builder, ppid, &bytes);
+  const auto body = FBS::Notification::CreateNotificationDirect(
+      builder, data_consumer_id.c_str(), FBS::Notification::Event::DATACONSUMER_MESSAGE,
+      FBS::Notification::Body::DataConsumer_MessageNotification, message.Union());
+  SendMessage(builder, FBS::Message::Body::Notification, body.Union());
+}
+
+void FakeWorker::CloseDataConsumersOf(const std::string& transport_id) {
+  const auto [first, last] = data_producers_.equal_range(transport_id);
+  for (auto it = first; it != last; ++it) {
+    for (const DataConsumed& consumer : data_consumers) {
+      if (consumer.producer_id != it->second) continue;
+      Notify(consumer.id, FBS::Notification::Event::DATACONSUMER_DATAPRODUCER_CLOSE);
+    }
+  }
+  data_producers_.erase(first, last);
+}
+
 size_t FakeWorker::Count(Method method) const {
   return static_cast<size_t>(
       std::count_if(received.begin(), received.end(),
@@ -218,6 +248,9 @@ void FakeWorker::OnFrame(const std::vector<uint8_t>& frame) {
   const auto* message = flatbuffers::GetSizePrefixedRoot<FBS::Message::Message>(frame.data());
   if (const auto* notification = message->data_as_Notification()) {
     if (notification->event() == FBS::Notification::Event::WORKER_CLOSE) Die();
+    if (const auto* sent = notification->body_as_DataProducer_SendNotification()) {
+      data_sent.emplace_back(sent->data()->begin(), sent->data()->end());
+    }
     return;
   }
   const auto* request = message->data_as_Request();
@@ -265,14 +298,15 @@ void FakeWorker::Answer(const FBS::Request::Request& request) {
       const auto* create = request.body_as_Router_CreateWebRtcTransportRequest();
       transport_ids.push_back(create->transport_id()->str());
       type = FBS::Response::Body::WebRtcTransport_DumpResponse;
-      body = MakeWebRtc(builder, create->transport_id()->c_str());
+      body = MakeWebRtc(builder, create->transport_id()->c_str(), *create->options()->base());
       break;
     }
     case Method::ROUTER_CREATE_PLAINTRANSPORT: {
       const auto* create = request.body_as_Router_CreatePlainTransportRequest();
       transport_ids.push_back(create->transport_id()->str());
       type = FBS::Response::Body::PlainTransport_DumpResponse;
-      body = MakePlain(builder, create->transport_id()->c_str(), create->options()->rtcp_mux());
+      body = MakePlain(builder, create->transport_id()->c_str(), create->options()->rtcp_mux(),
+                       *create->options()->base());
       plain_ports.push_back(create->options()->listen_info()->port());
       const auto& options = *create->options();
       plain_protection = {options.source_ip() ? options.source_ip()->str() : "",
@@ -307,6 +341,33 @@ void FakeWorker::Answer(const FBS::Request::Request& request) {
                  .Union();
       break;
     }
+    case Method::TRANSPORT_PRODUCE_DATA:
+      data_producer_ids.push_back(
+          request.body_as_Transport_ProduceDataRequest()->data_producer_id()->str());
+      data_producers_.emplace(request.handler_id()->str(), data_producer_ids.back());
+      break;
+    case Method::TRANSPORT_CONSUME_DATA: {
+      const auto* consume = request.body_as_Transport_ConsumeDataRequest();
+      DataConsumed made{consume->data_consumer_id()->str(), consume->data_producer_id()->str()};
+      made.direct = consume->type() == FBS::DataConsumer::Type::DIRECT;
+      made.label = consume->label()->str();
+      if (const auto* stream = consume->sctp_stream_parameters()) {
+        made.stream_id = stream->stream_id();
+        made.ordered = stream->ordered().value_or(true);
+        if (stream->max_retransmits()) made.max_retransmits = *stream->max_retransmits();
+      }
+      data_consumers.push_back(std::move(made));
+      break;
+    }
+    case Method::DATAPRODUCER_GET_STATS:
+      type = FBS::Response::Body::DataProducer_GetStatsResponse;
+      body = FBS::DataProducer::CreateGetStatsResponseDirect(builder, 1, "chat", "", 2, 3).Union();
+      break;
+    case Method::DATACONSUMER_GET_STATS:
+      type = FBS::Response::Body::DataConsumer_GetStatsResponse;
+      body =
+          FBS::DataConsumer::CreateGetStatsResponseDirect(builder, 1, "chat", "", 4, 5, 6).Union();
+      break;
     case Method::TRANSPORT_CLOSE_PRODUCER:
       CloseConsumersOf(request.body_as_Transport_CloseProducerRequest()->producer_id()->str());
       break;
@@ -315,6 +376,7 @@ void FakeWorker::Answer(const FBS::Request::Request& request) {
           request.body_as_Router_CloseTransportRequest()->transport_id()->str());
       for (auto it = first; it != last; ++it) CloseConsumersOf(it->second);
       producers_.erase(first, last);
+      CloseDataConsumersOf(request.body_as_Router_CloseTransportRequest()->transport_id()->str());
       break;
     }
     case Method::TRANSPORT_GET_STATS:

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -39,6 +40,8 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
   /// A plain transport's peer is at that address.
   void NotifyTuple(const std::string& transport_id, const std::string& ip, uint16_t port);
   void NotifyScore(const std::string& consumer_id, uint8_t score);
+  /// A message for a data consumer of a direct transport.
+  void NotifyMessage(const std::string& data_consumer_id, uint32_t ppid, const std::string& text);
 
   size_t Count(FBS::Request::Method method) const;
   /// Answers what was held; from now on answers at once.
@@ -69,6 +72,18 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
   std::string observer_id;
   std::vector<std::string> transport_ids;
   std::vector<std::string> consumer_ids;
+  std::vector<std::string> data_producer_ids;
+  struct DataConsumed {
+    std::string id;
+    std::string producer_id;
+    bool direct = false;
+    uint16_t stream_id = 0;
+    bool ordered = true;
+    std::optional<uint16_t> max_retransmits;
+    std::string label;
+  };
+  std::vector<DataConsumed> data_consumers;
+  std::vector<std::string> data_sent;      ///< by data producers of direct transports
   std::vector<std::string> cnames;         ///< of the producers, in order
   std::vector<uint32_t> key_frame_delays;  ///< likewise, milliseconds
 
@@ -80,6 +95,7 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
   void SendMessage(flatbuffers::FlatBufferBuilder& builder, FBS::Message::Body type,
                    flatbuffers::Offset<void> body);
   void CloseConsumersOf(const std::string& producer_id);
+  void CloseDataConsumersOf(const std::string& transport_id);
 
   asio::posix::stream_descriptor read_;
   asio::posix::stream_descriptor write_;
@@ -89,8 +105,9 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
   std::vector<uint8_t> outgoing_;  ///< until the loop turns, or the write before has ended
   std::vector<uint8_t> sending_;
   bool writing_ = false;
-  std::multimap<std::string, std::string> consumers_;  ///< producer → consumer
-  std::multimap<std::string, std::string> producers_;  ///< transport → producer
+  std::multimap<std::string, std::string> consumers_;       ///< producer → consumer
+  std::multimap<std::string, std::string> producers_;       ///< transport → producer
+  std::multimap<std::string, std::string> data_producers_;  ///< transport → data producer
 };
 
 /// Launches FakeWorkers; `workers.back()` is the newest.
