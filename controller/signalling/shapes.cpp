@@ -12,7 +12,7 @@ namespace sluice::controller {
 namespace json = boost::json;
 
 namespace {
-std::string_view ToString(DtlsRole role) {
+std::string_view DtlsRoleName(DtlsRole role) {
   switch (role) {
     case DtlsRole::kClient:
       return "client";
@@ -79,7 +79,7 @@ json::object ToJson(const WebRtcTransportInfo& info) {
   return {{"id", info.id},
           {"iceParameters", ToJson(info.ice_parameters)},
           {"iceCandidates", std::move(candidates)},
-          {"dtlsParameters", json::object{{"role", ToString(info.dtls_parameters.role)},
+          {"dtlsParameters", json::object{{"role", DtlsRoleName(info.dtls_parameters.role)},
                                           {"fingerprints", std::move(fingerprints)}}}};
 }
 
