@@ -18,7 +18,7 @@ constexpr std::string_view kPagePolicy =
     "media-src 'self' blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; "
     "worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 constexpr std::string_view kOtherPolicy = "default-src 'none'; frame-ancestors 'none'";
-constexpr std::string_view kPermissions =
+constexpr std::string_view kPermissionsPolicy =
     "camera=(self), microphone=(self), display-capture=(self), fullscreen=(self), "
     "autoplay=(self), speaker-selection=(self), screen-wake-lock=(self), geolocation=(), "
     "payment=(), usb=(), serial=(), bluetooth=(), hid=(), midi=()";
@@ -84,7 +84,7 @@ void AddSecurityHeaders(HttpResponse* response) {
   headers.emplace_back("Referrer-Policy", "no-referrer");
   headers.emplace_back("Content-Security-Policy", page ? kPagePolicy : kOtherPolicy);
   if (!page) return;
-  headers.emplace_back("Permissions-Policy", kPermissions);
+  headers.emplace_back("Permissions-Policy", kPermissionsPolicy);
   headers.emplace_back("X-Frame-Options", "DENY");  // browsers that do not know frame-ancestors
   headers.emplace_back("Cross-Origin-Opener-Policy", "same-origin");
 }

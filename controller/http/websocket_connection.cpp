@@ -28,9 +28,9 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 using Phase = ConnectionTable::Phase;
 
-constexpr std::chrono::seconds kCloseTime{5};  // for the closing handshake
-constexpr size_t kMessageOverhead = 128;       // bytes that a queued message costs besides its text
-constexpr size_t kKeptBuffer = 64 << 10;       // bytes of receive buffer kept between messages
+constexpr std::chrono::seconds kHandshakeTime{5};  // for the closing handshake
+constexpr size_t kMessageOverhead = 128;   // bytes that a queued message costs besides its text
+constexpr size_t kKeptMessage = 64 << 10;  // bytes of receive buffer kept between messages
 /// Unsent bytes from which on a client is congested: a quarter of what it is cut off at.
 constexpr size_t kCongestedPart = 4;
 
@@ -108,7 +108,7 @@ class WebSocketConnection : public WebSocketLink,
     constexpr size_t kMaxReason = 96;
     reason_ = websocket::close_reason(static_cast<websocket::close_code>(code),
                                       Printable(reason, kMaxReason));
-    close_limit_.expires_after(kCloseTime);
+    close_limit_.expires_after(kHandshakeTime);
     close_limit_.async_wait([weak = weak_from_this()](const error_code& error) {
       if (const auto self = weak.lock(); self && !error) self->Drop();
     });
@@ -151,7 +151,7 @@ class WebSocketConnection : public WebSocketLink,
         OnMessage();
         message_since_.reset();
         incoming_.consume(incoming_.size());
-        if (incoming_.capacity() > kKeptBuffer) incoming_.shrink_to_fit();
+        if (incoming_.capacity() > kKeptMessage) incoming_.shrink_to_fit();
       } else if (!message_since_) {
         message_since_ = Clock::now();
       }

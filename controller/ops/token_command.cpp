@@ -13,9 +13,9 @@ namespace sluice::controller {
 
 namespace {
 
-constexpr const char* kAbout =
+constexpr const char* kTokenAbout =
     "Makes a token that lets its bearer into rooms of a server that runs with the same authSecret.";
-constexpr const char* kFooter =
+constexpr const char* kTokenFooter =
     "The bearer sends it as \"Authorization: Bearer TOKEN\", a browser opens the page with "
     "&token=TOKEN.\n"
     "Example: sluice token --authSecret FILE --room demo --peer alice --publish --subscribe --ttl "
@@ -137,8 +137,8 @@ std::optional<int64_t> ParseTtl(std::string_view text) {
 
 Result<std::string> RunTokenCommand(const std::vector<std::string>& arguments,
                                     const HostFacts& host, int64_t now) {
-  CLI::App app(kAbout, "sluice token");
-  app.footer(kFooter);
+  CLI::App app(kTokenAbout, "sluice token");
+  app.footer(kTokenFooter);
   TokenArguments parsed;
   AddTokenOptions(&app, &parsed);
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());

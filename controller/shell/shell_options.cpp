@@ -15,12 +15,12 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr const char* kAbout =
+constexpr const char* kShellAbout =
     "Drives one media worker by hand over the JSON room protocol: reads requests from the standard "
     "input, one a line, and prints them, the responses and the events as they come. With --replay, "
     "plays a recorded session instead and compares what the worker says.";
 
-constexpr const char* kFooter =
+constexpr const char* kShellFooter =
     "Worker options are given as --name=value (--rtcIPv4=127.0.0.1), or all behind --;\n"
     "sluice-worker --help lists them.\n"
     "\n"
@@ -69,7 +69,7 @@ struct Arguments {
 };
 
 void Declare(CLI::App* app, Arguments* arguments) {
-  app->footer(kFooter);
+  app->footer(kShellFooter);
   app->allow_extras();
   app->add_option("--workerPath", arguments->worker_path,
                   "the worker program; default: sluice-worker next to this program")
@@ -155,7 +155,7 @@ Result<ShellOptions> ReadShellOptions(const std::vector<std::string>& all) {
   const std::vector<std::string> behind(separator == all.end() ? separator : separator + 1,
                                         all.end());
   Arguments arguments;
-  CLI::App app(kAbout, "sluice worker-shell");
+  CLI::App app(kShellAbout, "sluice worker-shell");
   Declare(&app, &arguments);
   ShellOptions options;
   try {

@@ -22,7 +22,7 @@ namespace {
 
 constexpr std::string_view kSubprotocol = "protoo";
 /// The protocol version that clients are told; ours is wire-compatible with it.
-constexpr std::string_view kProtocolVersion = "3.27.1";
+constexpr std::string_view kToldVersion = "3.27.1";
 constexpr uint32_t kRequestIdBound = 10'000'001;  // ids 0..10000000
 constexpr int kErrorCode = 500;
 constexpr int kErrorForbidden = 403;
@@ -168,7 +168,7 @@ void ProtooSession::OnOpen(std::shared_ptr<WebSocketLink> link) {
   LogInfo("room {}: peer {} connected", room_->id(), client_.peer_id);
   Send({{"notification", true},
         {"method", "mediasoup-version"},
-        {"data", json::object{{"version", kProtocolVersion}}}});
+        {"data", json::object{{"version", kToldVersion}}}});
 }
 
 SubscriptionPolicy ProtooSession::policy() const {

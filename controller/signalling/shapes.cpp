@@ -12,7 +12,7 @@ namespace sluice::controller {
 namespace json = boost::json;
 
 namespace {
-std::string_view ToString(DtlsRole role) {
+std::string_view DtlsRoleName(DtlsRole role) {
   switch (role) {
     case DtlsRole::kClient:
       return "client";
@@ -76,11 +76,12 @@ json::object ToJson(const WebRtcTransportInfo& info) {
     fingerprints.push_back(
         json::object{{"algorithm", fingerprint.algorithm}, {"value", fingerprint.value}});
   }
-  json::object object{{"id", info.id},
-                      {"iceParameters", ToJson(info.ice_parameters)},
-                      {"iceCandidates", std::move(candidates)},
-                      {"dtlsParameters", json::object{{"role", ToString(info.dtls_parameters.role)},
-                                                      {"fingerprints", std::move(fingerprints)}}}};
+  json::object object{
+      {"id", info.id},
+      {"iceParameters", ToJson(info.ice_parameters)},
+      {"iceCandidates", std::move(candidates)},
+      {"dtlsParameters", json::object{{"role", DtlsRoleName(info.dtls_parameters.role)},
+                                      {"fingerprints", std::move(fingerprints)}}}};
   if (info.sctp_parameters) {
     object["sctpParameters"] = ToJson(*info.sctp_parameters, /*is_data_channel=*/true);
   }

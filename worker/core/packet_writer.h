@@ -19,8 +19,9 @@ enum class PacketKind : uint8_t {
   kRtcp,
   kStun,
   kDtls,
+  kSctp,  ///< not within DTLS
 };
-inline constexpr size_t kPacketKinds = 5;
+inline constexpr size_t kPacketKinds = 6;
 
 /// Sends datagrams: one UDP socket, or one accepted TCP connection (which frames them by
 /// RFC 4571). Packets are written straight into its egress arena and leave at the end of the loop

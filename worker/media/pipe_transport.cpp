@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
 #include <span>
 #include <utility>
 
@@ -163,15 +162,7 @@ void PipeTransport::OnDatagram(PacketRef buffer, size_t size, const NetworkPath&
 }
 
 void PipeTransport::SendSctp(std::span<const uint8_t> packet) {
-  uint8_t* const slot =
-      network_path_.writer != nullptr ? network_path_.writer->Reserve(packet.size()) : nullptr;
-  if (slot == nullptr) {
-    ++core_.counters().send_refused;
-    return;
-  }
-  std::memcpy(slot, packet.data(), packet.size());
-  network_path_.writer->Commit(packet.size(), network_path_.tuple.remote, PacketKind::kDtls);
-  core_.CountSent(packet.size());
+  core_.SendDatagram(network_path_, packet, PacketKind::kSctp);
 }
 
 // ---- Dump and stats ---------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
 #include <span>
 #include <utility>
 
@@ -321,16 +320,8 @@ void PlainTransport::OnSctp(Port& port, std::span<const uint8_t> packet, const S
 }
 
 void PlainTransport::SendSctp(std::span<const uint8_t> packet) {
-  const NetworkPath& path = rtp_.path();
-  uint8_t* const slot =
-      path && rtp_.lock().peer_may_receive() ? path.writer->Reserve(packet.size()) : nullptr;
-  if (slot == nullptr) {
-    ++core_.counters().send_refused;
-    return;
-  }
-  std::memcpy(slot, packet.data(), packet.size());
-  path.writer->Commit(packet.size(), path.tuple.remote, PacketKind::kDtls);
-  core_.CountSent(packet.size());
+  const bool may_receive = rtp_.lock().peer_may_receive();
+  core_.SendDatagram(may_receive ? rtp_.path() : NetworkPath(), packet, PacketKind::kSctp);
 }
 
 bool PlainTransport::Admit(Port& port, PeerLock::Verdict verdict, Ssrc ssrc,

@@ -12,17 +12,17 @@ namespace {
 
 /// A browser sends three; the bits of masks over encodings are 32.
 constexpr size_t kMaxEncodings = 8;
-constexpr uint8_t kMaxPayloadType = 127;  // RFC 3550 §5.1: 7 bits
+constexpr uint8_t kMaxMappedType = 127;  // RFC 3550 §5.1: 7 bits
 
 /// `by_payload_type`: packets without a name are found too.
 Status CheckMapping(const RtpMapping& mapping, const RtpParameters& parameters,
                     bool by_payload_type) {
   for (size_t i = 0; i < mapping.codecs.size(); ++i) {
     const RtpCodecMapping& codec = mapping.codecs[i];
-    if (codec.payload_type > kMaxPayloadType || codec.mapped_payload_type > kMaxPayloadType) {
+    if (codec.payload_type > kMaxMappedType || codec.mapped_payload_type > kMaxPayloadType) {
       return TypeError(fmt::format(
           "rtpMapping.codecs[{}] maps payload type {} to {}: both must be within 0 to {}", i,
-          codec.payload_type, codec.mapped_payload_type, kMaxPayloadType));
+          codec.payload_type, codec.mapped_payload_type, kMaxMappedType));
     }
   }
   if (mapping.encodings.size() != parameters.encodings.size()) {
@@ -46,7 +46,8 @@ Status CheckMapping(const RtpMapping& mapping, const RtpParameters& parameters,
   return {};
 }
 
-Status CheckEncodings(const RtpParameters& parameters, MediaKind kind, bool by_payload_type) {
+Status CheckProducerEncodings(const RtpParameters& parameters, MediaKind kind,
+                              bool by_payload_type) {
   for (size_t i = 0; i < parameters.encodings.size(); ++i) {
     const RtpEncodingParameters& encoding = parameters.encodings[i];
     const std::string& mime_type = CodecOf(parameters, encoding)->mime_type;
@@ -92,7 +93,7 @@ Status CheckProduceOptions(const ProduceOptions& options, RtpParameters* paramet
   SLUICE_RETURN_IF_ERROR(
       CheckMapping(options.rtp_mapping, *parameters, options.route_by_payload_type.media));
   SLUICE_RETURN_IF_ERROR(
-      CheckEncodings(*parameters, options.kind, options.route_by_payload_type.media));
+      CheckProducerEncodings(*parameters, options.kind, options.route_by_payload_type.media));
   return CheckLayers(*parameters, options.kind);
 }
 

@@ -1,5 +1,6 @@
 #include "worker/media/transport_core.h"
 
+#include <cstring>
 #include <utility>
 
 namespace sluice::worker {
@@ -9,6 +10,18 @@ TransportCore::TransportCore(std::string id, const TransportOptions& options, Ro
     : id_(std::move(id)), router_(router), context_(context), options_(options) {}
 
 TransportCore::~TransportCore() { AddTo(&context_.closed); }
+
+void TransportCore::SendDatagram(const NetworkPath& path, std::span<const uint8_t> datagram,
+                                 PacketKind kind) {
+  uint8_t* const slot = path ? path.writer->Reserve(datagram.size()) : nullptr;
+  if (slot == nullptr) {
+    ++counters().send_refused;
+    return;
+  }
+  std::memcpy(slot, datagram.data(), datagram.size());
+  path.writer->Commit(datagram.size(), path.tuple.remote, kind);
+  CountSent(datagram.size());
+}
 
 void TransportCore::AddTo(EngineCounters* counters) const {
   AddCounters(&counters->traffic, traffic_.Totals());

@@ -1,10 +1,13 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <span>
 #include <string>
 
 #include "common/status.h"
 #include "common/units.h"
+#include "worker/core/packet_writer.h"
 #include "worker/media/engine_context.h"
 #include "worker/media/options.h"
 #include "worker/media/reports.h"
@@ -46,6 +49,10 @@ class TransportCore {
   const TransportCounters& counters() const { return traffic_.counters; }
   void CountReceived(size_t bytes, Timestamp now) { traffic_.received.Add(bytes, now); }
   void CountSent(size_t bytes) { traffic_.sent.Add(bytes, context_.environment.Now()); }
+
+  /// Copies a datagram that is not media to `path`: dropped, and counted, when there is none or it
+  /// is full.
+  void SendDatagram(const NetworkPath& path, std::span<const uint8_t> datagram, PacketKind kind);
 
   void AddTo(EngineCounters* counters) const;
   /// The fields of a dump that do not depend on the parts.

@@ -1,7 +1,6 @@
 #include "worker/media/webrtc_transport.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 #include <variant>
 
@@ -364,15 +363,7 @@ void WebRtcTransport::StartDtls() {
 
 void WebRtcTransport::Handle(const DtlsDatagram& datagram) {
   if (!selected_) return;  // ICE is down: the handshake's timer sends it again
-  const std::vector<uint8_t>& bytes = datagram.bytes;
-  uint8_t* slot = selected_.writer->Reserve(bytes.size());
-  if (slot == nullptr) {
-    ++core_.counters().send_refused;
-    return;
-  }
-  std::memcpy(slot, bytes.data(), bytes.size());
-  selected_.writer->Commit(bytes.size(), selected_.tuple.remote, PacketKind::kDtls);
-  core_.CountSent(bytes.size());
+  core_.SendDatagram(selected_, datagram.bytes, PacketKind::kDtls);
 }
 
 void WebRtcTransport::Handle(const DtlsStateChange& change) {

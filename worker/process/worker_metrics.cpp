@@ -250,7 +250,7 @@ static_assert(Covers<SctpCounters>(kSctp, kSctpRefusals), "a counter has no row"
 
 // ---- Sockets ----------------------------------------------------------------------------------
 
-static_assert(static_cast<size_t>(PacketKind::kDtls) + 1 == kPacketKinds);  // names in Report
+static_assert(static_cast<size_t>(PacketKind::kSctp) + 1 == kPacketKinds);  // names in Report
 
 constexpr Single<SendStats> kSent[] = {
     {&SendStats::packets_sent, "udp_packets_sent_total", "Datagrams handed to the kernel."},
@@ -352,8 +352,8 @@ class Report {
   }
   /// Packets that waited in vain, by kind, and the frames that video among them belonged to.
   void Add(const char* packets, const char* frames, const char* help, const DropStats& dropped) {
-    constexpr std::array<const char*, kPacketKinds> kKinds = {"audio", "video", "rtcp", "stun",
-                                                              "dtls"};
+    constexpr std::array<const char*, kPacketKinds> kKinds = {"audio", "video", "rtcp",
+                                                              "stun",  "dtls",  "sctp"};
     for (size_t i = 0; i < kPacketKinds; ++i) {
       report_.metrics.push_back(
           {packets, "kind", kKinds[i], help, Type::kCounter, dropped.packets[i]});

@@ -9,7 +9,7 @@ namespace sluice::worker::rtcp {
 namespace {
 
 /// Words after the header that the 16-bit length can count.
-constexpr size_t kMaxPacket = kHeader + size_t{4} * 0xffff;
+constexpr size_t kMaxCompoundPacket = kHeader + size_t{4} * 0xffff;
 /// CNAME is counted in 8 bits (RFC 3550 §6.5.1).
 constexpr size_t kMaxCname = 255;
 constexpr size_t kMaxRembSsrcs = 255;
@@ -41,7 +41,7 @@ Builder::Builder(std::span<uint8_t> out) : out_(out) {}
 
 template <typename WriteBody>
 bool Builder::Append(PacketType type, size_t count_or_format, WriteBody write_body) {
-  const auto room = out_.subspan(size_, std::min(out_.size() - size_, kMaxPacket));
+  const auto room = out_.subspan(size_, std::min(out_.size() - size_, kMaxCompoundPacket));
   BoundedWriter writer(room);
   writer.WriteU8(static_cast<uint8_t>(kVersion << 6 | count_or_format));
   writer.WriteU8(static_cast<uint8_t>(type));
@@ -107,7 +107,7 @@ bool Builder::AddReceiverReferenceTime(Ssrc sender, NtpTime ntp) {
 }
 
 bool Builder::AddDlrr(Ssrc sender, std::span<const DlrrItem> items) {
-  if (items.empty() || items.size() > kMaxPacket / kDlrrItem) return false;
+  if (items.empty() || items.size() > kMaxCompoundPacket / kDlrrItem) return false;
   return Append(PacketType::kExtendedReport, 0, [&](BoundedWriter& writer) {
     writer.WriteU32(sender.value());
     writer.WriteU8(kXrDlrr);

@@ -9,7 +9,7 @@ namespace {
 
 constexpr uint8_t kFirstType = 192;  // RFC 5761 §4
 constexpr uint8_t kLastType = 223;
-constexpr uint8_t kPaddingBit = 0x20;
+constexpr uint8_t kRtcpPaddingBit = 0x20;
 
 /// One packet of a compound: its header taken apart, its body without padding.
 struct PacketView {
@@ -26,7 +26,7 @@ std::optional<PacketView> ReadPacket(BoundedReader& reader) {
   packet.body = reader.ReadBytes(size_t{4} * reader.ReadU16());
   if (!reader.ok() || flags >> 6 != kVersion) return std::nullopt;
   if (packet.type < kFirstType || packet.type > kLastType) return std::nullopt;
-  if ((flags & kPaddingBit) != 0) {
+  if ((flags & kRtcpPaddingBit) != 0) {
     // Not held to whole words: transport-cc feedback is sent with 1…3 bytes of it.
     const size_t padding = packet.body.empty() ? 0 : packet.body.back();
     if (padding == 0 || padding > packet.body.size()) return std::nullopt;

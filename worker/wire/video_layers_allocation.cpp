@@ -6,13 +6,13 @@ namespace sluice::worker {
 
 namespace {
 
-constexpr size_t kBytesPerSize = 5;  // width - 1, height - 1, frame rate
-constexpr int kMaxLeb128 = 5;        // bytes of 32 bits
+constexpr size_t kBytesPerSize = 5;      // width - 1, height - 1, frame rate
+constexpr int kMaxAllocationLeb128 = 5;  // bytes of 32 bits
 
 /// kbit/s; more than 32 bits of it fail the reader.
 uint32_t ReadBitrate(BoundedReader& reader) {
   uint64_t value = 0;
-  for (int i = 0; i < kMaxLeb128; ++i) {
+  for (int i = 0; i < kMaxAllocationLeb128; ++i) {
     const uint8_t byte = reader.ReadU8();
     value |= static_cast<uint64_t>(byte & 0x7f) << (7 * i);
     if ((byte & 0x80) != 0) continue;

@@ -3,7 +3,7 @@
 namespace sluice::worker {
 namespace {
 
-constexpr uint8_t kExtensionBit = 0x10;
+constexpr uint8_t kSrtpExtensionBit = 0x10;
 constexpr uint8_t kCsrcCountMask = 0x0f;
 constexpr size_t kWord = 4;
 
@@ -12,7 +12,7 @@ constexpr size_t kWord = 4;
 std::optional<size_t> RtpHeaderSize(std::span<const uint8_t> packet) {
   if (packet.size() < kRtpFixedHeader) return std::nullopt;
   size_t size = kRtpFixedHeader + kWord * (packet[0] & kCsrcCountMask);
-  if ((packet[0] & kExtensionBit) != 0) {
+  if ((packet[0] & kSrtpExtensionBit) != 0) {
     if (packet.size() < size + kWord) return std::nullopt;
     size += kWord + kWord * LoadBig16(packet.data() + size + 2);
   }
