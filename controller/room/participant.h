@@ -55,10 +55,11 @@ class PeerLink {
   /// client has answered, however late, or a consumer has ended. Not when the peer has left.
   virtual void Offer(const std::vector<std::shared_ptr<Consumer>>& consumers,
                      OfferAnswer answer) = 0;
-  /// The same of a new data consumer.
-  virtual void OfferData(const std::shared_ptr<DataConsumer>& consumer, OfferAnswer answer) = 0;
-  /// Whether the client may have data messages.
-  virtual bool may_have_data() const { return true; }
+  /// Whether the client may have data messages, and the adapter can offer them.
+  virtual bool may_have_data() const { return false; }
+  /// As Offer(), of a new data consumer.
+  virtual void OfferData(const std::shared_ptr<DataConsumer>& /*consumer*/,
+                         OfferAnswer /*answer*/) {}
   /// So much waits for the client that it should be offered nothing more for now: the adapter calls
   /// Room::GoOn() when that has changed.
   virtual bool congested() const { return false; }
@@ -75,8 +76,9 @@ struct Transport {
   bool connecting = false;  ///< the client gave its side's parameters
   bool connected = false;   ///< DTLS is up
   bool was_connected = false;
-  uint32_t next_mid = 0;  ///< of the next consumer
-  std::string cname;      ///< of all its producers; "" before the first
+  bool receiver_listens = true;  ///< of a plain one: somebody seems to be where it sends to
+  uint32_t next_mid = 0;         ///< of the next consumer
+  std::string cname;             ///< of all its producers; "" before the first
   SoftValue<BandwidthEstimate> downlink;
   std::set<std::string> consumed;       ///< producers that a broadcaster consumes on it
   bool sctp = false;                    ///< takes data channels
@@ -184,6 +186,7 @@ struct Participant {
   bool takes_data = false;  ///< its client can open data channels
   bool joined = false;
   bool closed = false;
+  bool restoring = false;  ///< a broadcaster of which not everything is there again
   std::string cname;  ///< of transports whose first producer brings none; "" before one was needed
   std::map<std::string, std::shared_ptr<Transport>> transports;
   std::map<std::string, std::shared_ptr<Producer>> producers;
@@ -198,6 +201,13 @@ struct Participant {
   size_t pending_data_producers = 0;
 };
 
+/// What its receiver knows a consumer by.
+struct ConsumerIdentity {
+  std::string id;
+  std::string mid;
+  uint32_t first_ssrc = 0;
+};
+
 /// A broadcaster over plain transports as it was, to be made again on another worker at the same
 /// ports under the same ids, so that its program does not notice.
 struct BroadcastPlan {
@@ -207,11 +217,18 @@ struct BroadcastPlan {
     RtpParameters parameters;
     ClientText app_data;
   };
+  struct Consumer {
+    std::string producer_id;
+    bool enable_rtx = false;
+    ConsumerIdentity identity;
+  };
   struct Transport {
     std::string id;
     PlainTransportOptions options;
     PlainTransportInfo info;
     std::vector<Producer> producers;
+    std::vector<Consumer> consumers;
+    std::shared_ptr<void> quota_place;
   };
   std::string id;
   std::string display_name;

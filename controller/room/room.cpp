@@ -119,7 +119,7 @@ Result<std::shared_ptr<Participant>> Room::Connect(const std::string& peer_id,
   peer->link = std::move(link);
   peer->owner = std::move(owner);
   peer->proven = proven;
-  if (empty()) policy_.Choose(kind, Clock::now());
+  policy_.Choose(kind, empty(), Clock::now());
   // The newcomer is in before the old one leaves, so that the room is never empty in between.
   std::shared_ptr<Participant> replaced;
   if (old != peers_.end()) replaced = *old;

@@ -151,13 +151,17 @@ class Room : public std::enable_shared_from_this<Room> {
 
   Result<std::shared_ptr<Participant>> CreateBroadcaster(
       const std::string& broadcaster_id, std::string display_name, ClientText device,
-      std::optional<RtpCapabilities> capabilities, RoomKind kind = RoomKind::kOpen);
+      std::optional<RtpCapabilities> capabilities, Owner owner = {},
+      RoomKind kind = RoomKind::kOpen);
   std::shared_ptr<Participant> FindBroadcaster(const std::string& broadcaster_id) const;
   /// `for_good`: its stage, if it has one, is free at once.
   Task<void> DeleteBroadcaster(std::shared_ptr<Participant> broadcaster, bool for_good = false);
   /// The broadcasters that can be made again elsewhere with Restore().
   std::vector<BroadcastPlan> PlanBroadcasts() const;
-  Task<Status> Restore(BroadcastPlan plan);
+  Task<Status> Restore(const BroadcastPlan& plan);
+  /// Makes its consumers again, of those producers that are here again under their old ids: after
+  /// all broadcasters are. `plan` must outlive the call.
+  Task<void> RestoreConsumers(const BroadcastPlan& plan);
 
   // ---- Media, for both
 
@@ -179,6 +183,8 @@ class Room : public std::enable_shared_from_this<Room> {
     /// there (RoomSettings::plain_any_receiver lifts this).
     bool may_receive = true;
     bool sctp = false;
+    /// Instead of RoomSettings::plain_receiver_timeout.
+    std::optional<std::chrono::milliseconds> receiver_timeout;
   };
   Task<Result<PlainTransportInfo>> CreatePlainTransport(std::shared_ptr<Participant> owner,
                                                         PlainRequest request);
@@ -203,6 +209,7 @@ class Room : public std::enable_shared_from_this<Room> {
     bool paused = true;
     bool enable_rtx = true;
     bool ignore_dtx = true;
+    std::optional<ConsumerIdentity> identity;  ///< nullopt: a new one
   };
   /// Makes one consumer. UnsupportedError when the owner's capabilities do not fit. Its events are
   /// held until Deliver().
@@ -263,9 +270,10 @@ class Room : public std::enable_shared_from_this<Room> {
   void Release(Participant& participant);
   static Task<void> CloseTransports(std::shared_ptr<Room> self,
                                     std::vector<std::shared_ptr<Transport>> transports);
-  /// Closes the transport unless somebody has used it in time.
+  /// Closes the transport when nobody uses it for too long.
   static Task<void> WatchTransport(std::shared_ptr<Room> self, std::shared_ptr<Participant> owner,
                                    std::shared_ptr<Transport> transport);
+  static bool IsReceivedBy(const Participant& owner, const Transport& transport);
   static Task<void> EndBroadcaster(std::shared_ptr<Room> self,
                                    std::shared_ptr<Participant> broadcaster);
   /// A plain transport that would send to one of our own ports is closed.

@@ -16,6 +16,9 @@ namespace {
 /// Looks per time-out at whether media comes. They are counted, so that time in which this process
 /// does not run does not count.
 constexpr int kLooks = 3;
+/// A plain transport that was used and is not any more is closed after so many times as long as one
+/// that never was.
+constexpr int kSilentLooks = 5;
 /// A broadcaster without a producer, as it is while somebody types the requests, may stay this many
 /// times as long.
 constexpr int kIdleFactor = 4;
@@ -24,7 +27,7 @@ constexpr int kIdleFactor = 4;
 
 Result<std::shared_ptr<Participant>> Room::CreateBroadcaster(
     const std::string& broadcaster_id, std::string display_name, ClientText device,
-    std::optional<RtpCapabilities> capabilities, RoomKind kind) {
+    std::optional<RtpCapabilities> capabilities, Owner owner, RoomKind kind) {
   if (closed_) return Error("room closed");
   if (broadcasters_.contains(broadcaster_id)) {
     return Error("broadcaster with id \"" + broadcaster_id + "\" already exists");
@@ -39,9 +42,11 @@ Result<std::shared_ptr<Participant>> Room::CreateBroadcaster(
   }
   auto broadcaster = std::make_shared<Participant>();
   broadcaster->id = broadcaster_id;
+  broadcaster->owner = std::move(owner);
   broadcaster->display_name = std::move(display_name);
   broadcaster->device = std::move(device);
-  if (empty()) policy_.Choose(kind, std::chrono::steady_clock::now());
+  policy_.Choose(kind, empty(), std::chrono::steady_clock::now());
+  policy_.Claim(*broadcaster, std::chrono::steady_clock::now());
   broadcaster->capabilities = ShareCapabilities(std::move(capabilities));
   broadcasters_[broadcaster_id] = broadcaster;
   if (settings_.broadcaster_timeout.count() > 0) {
@@ -71,16 +76,33 @@ Task<void> Room::DeleteBroadcaster(std::shared_ptr<Participant> broadcaster, boo
   if (!closed_ && empty()) Close();
 }
 
+/// Whether media or data goes to somebody by the transport.
+bool Room::IsReceivedBy(const Participant& owner, const Transport& transport) {
+  if (!transport.receiver_listens) return false;
+  return std::any_of(owner.consumers.begin(), owner.consumers.end(), [&](const auto& entry) {
+    return entry.second->transport.lock().get() == &transport;
+  });
+}
+
 Task<void> Room::WatchTransport(std::shared_ptr<Room> self, std::shared_ptr<Participant> owner,
                                 std::shared_ptr<Transport> transport) {
-  co_await Delay(self->settings_.unused_transport_timeout);
-  if (transport->closed || transport->was_connected) co_return;
-  if (transport->plain) {
-    const Result<TransportTraffic> traffic = co_await transport->remote->Traffic();
-    if (!traffic.ok() || traffic->received > 0) co_return;
+  uint64_t before = 0;
+  int silent = 0;
+  while (true) {
+    co_await Delay(self->settings_.unused_transport_timeout);
+    if (transport->closed || transport->was_connected) co_return;
+    if (transport->plain) {
+      const Result<TransportTraffic> traffic = co_await transport->remote->Traffic();
+      if (!traffic.ok() || transport->closed) co_return;
+      const bool used = traffic->received != before || IsReceivedBy(*owner, *transport);
+      silent = used ? 0 : silent + 1;
+      const bool never = traffic->received == 0 && silent > 0;
+      before = traffic->received;
+      if (!never && silent < kSilentLooks) continue;
+    }
+    break;
   }
-  if (transport->closed || transport->was_connected) co_return;
-  LogInfo("room {}: transport {} of broadcaster {} was never used, it is closed", self->id_,
+  LogInfo("room {}: transport {} of broadcaster {} is not used, it is closed", self->id_,
           transport->id, owner->id);
   ++self->settings_.counters->unused_transports;
   self->CloseTransport(*owner, transport);
@@ -96,20 +118,23 @@ Task<void> Room::WatchBroadcaster(std::shared_ptr<Room> self,
     const bool elsewhere =
         std::any_of(broadcaster->transports.begin(), broadcaster->transports.end(),
                     [](const auto& entry) { return !entry.second->plain; });
-    if (elsewhere || !broadcaster->consumers.empty()) {
+    const bool received =
+        std::any_of(broadcaster->transports.begin(), broadcaster->transports.end(),
+                    [&](const auto& entry) { return IsReceivedBy(*broadcaster, *entry.second); });
+    if (elsewhere || received) {
       silent = 0;
       continue;
     }
-    uint64_t received = 0;
+    uint64_t bytes = 0;
     const auto transports = broadcaster->transports;
     for (const auto& [id, transport] : transports) {
       if (transport->closed) continue;
       const Result<TransportTraffic> traffic = co_await transport->remote->Traffic();
       if (!traffic.ok()) continue;
-      received += transport->data_streams.empty() ? traffic->rtp_received : traffic->received;
+      bytes += transport->data_streams.empty() ? traffic->rtp_received : traffic->received;
     }
-    silent = received == before ? silent + 1 : 0;
-    before = received;
+    silent = bytes == before ? silent + 1 : 0;
+    before = bytes;
     const int allowed = broadcaster->producers.empty() ? kLooks * kIdleFactor : kLooks;
     if (silent < allowed || broadcaster->closed) continue;
     LogInfo("room {}: broadcaster {} sends nothing, it is ended", self->id_, broadcaster->id);
@@ -121,19 +146,27 @@ Task<void> Room::WatchBroadcaster(std::shared_ptr<Room> self,
 std::vector<BroadcastPlan> Room::PlanBroadcasts() const {
   std::vector<BroadcastPlan> plans;
   for (const auto& [id, broadcaster] : broadcasters_) {
+    if (broadcaster->restoring) continue;  // who restores it has the whole plan
     BroadcastPlan plan{id, broadcaster->display_name, broadcaster->device, {},
                        {}, broadcaster->owner};
     if (broadcaster->capabilities) plan.capabilities = *broadcaster->capabilities;
     for (const auto& [transport_id, transport] : broadcaster->transports) {
       if (!transport->plain) continue;
       BroadcastPlan::Transport planned{
-          transport_id, transport->plain_options, transport->plain_info, {}};
+          transport_id, transport->plain_options, transport->plain_info, {},
+          {},           transport->quota_place};
       for (const auto& [producer_id, producer] : broadcaster->producers) {
         if (producer->transport_id != transport_id) continue;
         planned.producers.push_back(
             {producer_id, producer->kind, producer->sent, producer->app_data});
       }
-      if (!planned.producers.empty()) plan.transports.push_back(std::move(planned));
+      for (const auto& [consumer_id, consumer] : broadcaster->consumers) {
+        if (consumer->transport.lock() != transport) continue;
+        planned.consumers.push_back({consumer->producer->id,
+                                     consumer->pattern->enable_rtx,
+                                     {consumer_id, consumer->mid, consumer->first_ssrc}});
+      }
+      plan.transports.push_back(std::move(planned));
     }
     // One over WebRTC has lost its keys with the worker and starts anew by itself.
     if (!plan.transports.empty()) plans.push_back(std::move(plan));
@@ -141,12 +174,14 @@ std::vector<BroadcastPlan> Room::PlanBroadcasts() const {
   return plans;
 }
 
-Task<Status> Room::Restore(BroadcastPlan plan) {
+Task<Status> Room::Restore(const BroadcastPlan& given) {
   const auto self = shared_from_this();
-  Result<std::shared_ptr<Participant>> broadcaster = CreateBroadcaster(
-      plan.id, std::move(plan.display_name), std::move(plan.device), std::move(plan.capabilities));
+  BroadcastPlan plan = given;
+  Result<std::shared_ptr<Participant>> broadcaster =
+      CreateBroadcaster(plan.id, std::move(plan.display_name), std::move(plan.device),
+                        std::move(plan.capabilities), std::move(plan.owner));
   if (!broadcaster.ok()) co_return broadcaster.status();
-  (*broadcaster)->owner = std::move(plan.owner);
+  (*broadcaster)->restoring = true;
   for (BroadcastPlan::Transport& planned : plan.transports) {
     PlainTransportOptions options = planned.options;
     options.listen.port = planned.info.port;
@@ -161,6 +196,9 @@ Task<Status> Room::Restore(BroadcastPlan plan) {
       co_return made.status();
     }
     const auto transport = (*broadcaster)->transports.find(planned.id);
+    if (transport != (*broadcaster)->transports.end()) {
+      transport->second->quota_place = std::move(planned.quota_place);
+    }
     for (BroadcastPlan::Producer& producer : planned.producers) {
       if (transport == (*broadcaster)->transports.end()) co_return Error("transport closed");
       const Result<std::shared_ptr<sluice::controller::Producer>> produced =
@@ -173,7 +211,38 @@ Task<Status> Room::Restore(BroadcastPlan plan) {
       AnnounceProducer(*broadcaster, *produced);
     }
   }
+  (*broadcaster)->restoring = false;
   co_return absl::OkStatus();
+}
+
+Task<void> Room::RestoreConsumers(const BroadcastPlan& plan) {
+  const auto self = shared_from_this();
+  const std::shared_ptr<Participant> broadcaster = FindBroadcaster(plan.id);
+  if (!broadcaster) co_return;
+  const std::vector<BroadcastPlan::Transport> transports = plan.transports;
+  for (const BroadcastPlan::Transport& planned : transports) {
+    const auto transport = broadcaster->transports.find(planned.id);
+    if (transport == broadcaster->transports.end()) continue;
+    const std::shared_ptr<Transport> receiving = transport->second;
+    for (const BroadcastPlan::Consumer& consumer : planned.consumers) {
+      const std::shared_ptr<Producer> producer = FindProducer(consumer.producer_id);
+      // A peer that comes back makes new producers: whoever received the old one asks again.
+      if (!producer) continue;
+      ConsumerRequest request;
+      request.paused = false;
+      request.enable_rtx = consumer.enable_rtx;
+      request.ignore_dtx = false;
+      request.identity = consumer.identity;
+      const Result<std::shared_ptr<sluice::controller::Consumer>> made =
+          co_await Consume(broadcaster, receiving, producer, request);
+      if (made.ok()) {
+        Deliver(broadcaster, *made);
+      } else {
+        LogWarn("room {}: broadcaster {} does not receive {} any more: {}", id_, broadcaster->id,
+                producer->id, Reason(made.status()));
+      }
+    }
+  }
 }
 
 }  // namespace sluice::controller

@@ -80,6 +80,11 @@ void Room::OnTransportEvent(const std::shared_ptr<Participant>& owner,
                });
   } else if (const auto* peer = std::get_if<PlainPeerMoved>(&event)) {
     CheckDestination(*owner, transport, *peer);
+  } else if (const auto* receiver = std::get_if<PlainReceiverChanged>(&event)) {
+    transport->receiver_listens = receiver->listens;
+    LogInfo("room {}: {} at transport {} of {}", id_,
+            receiver->listens ? "somebody listens again" : "nobody listens, media stops",
+            transport->id, owner->id);
   }
   if (!lost) return;
   LogInfo("room {}: {} {} lost its transport {}", id_, owner->link ? "peer" : "broadcaster",
@@ -128,6 +133,9 @@ void Room::OnConsumerEvent(const std::shared_ptr<Participant>& owner,
   if (std::holds_alternative<ConsumerProducerClosed>(event)) {
     consumer->remote->Forget();
     consumer->closed = true;
+    if (const auto transport = consumer->transport.lock()) {
+      transport->consumed.erase(consumer->producer->id);
+    }
     owner->consumers.erase(consumer->id);
     if (tell) owner->link->OnEvent(RoomMessage(ConsumerEnded{consumer->id}));
   } else if (std::holds_alternative<ConsumerProducerPaused>(event)) {

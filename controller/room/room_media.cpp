@@ -118,7 +118,7 @@ Task<Result<PlainTransportInfo>> Room::CreatePlainTransport(std::shared_ptr<Part
   options.source_ip = std::move(request.source_ip);
   options.relock = true;
   options.may_receive = request.may_receive || settings_.plain_any_receiver;
-  options.receiver_timeout = settings_.plain_receiver_timeout;
+  options.receiver_timeout = request.receiver_timeout.value_or(settings_.plain_receiver_timeout);
   options.public_destinations = true;
   options.enable_sctp = request.sctp;
   return MakePlainTransport(std::move(owner), MakeUuid(), std::move(options));
@@ -328,11 +328,12 @@ Task<Result<std::shared_ptr<Consumer>>> Room::Consume(std::shared_ptr<Participan
   if (!pattern.ok()) co_return pattern.status();
 
   auto consumer = std::make_shared<Consumer>();
-  consumer->id = MakeUuid();
+  consumer->id = request.identity ? request.identity->id : MakeUuid();
   consumer->producer = producer;
   consumer->pattern = *pattern;
-  consumer->mid = std::to_string(transport->next_mid++);
-  consumer->first_ssrc = RandomSsrcBase();
+  const std::string next_mid = std::to_string(transport->next_mid++);
+  consumer->mid = request.identity ? request.identity->mid : next_mid;
+  consumer->first_ssrc = request.identity ? request.identity->first_ssrc : RandomSsrcBase();
 
   ConsumeOptions options;
   options.consumer_id = consumer->id;

@@ -33,16 +33,27 @@ std::string_view ToString(RoomKind kind) {
   return "";
 }
 
-void RoomPolicy::Choose(RoomKind kind, TimePoint now) {
+void RoomPolicy::Choose(RoomKind kind, bool empty, TimePoint now) {
   if (IsTaken(now)) return;
+  if (empty) published_ = false;
+  const bool counts = empty || (kind != RoomKind::kOpen && !published_);
+  if (!counts) return;
   kind_ = kind;
   holder_.reset();
 }
 
+void RoomPolicy::Claim(const Participant& participant, TimePoint now) {
+  if (kind_ != RoomKind::kLive || IsTaken(now)) return;
+  holder_ = Holder{participant.id, participant.owner.address, participant.link == nullptr, {}};
+}
+
 Result<bool> RoomPolicy::Publish(const Participant& participant, TimePoint now) {
-  if (kind_ != RoomKind::kLive) return false;
+  if (kind_ != RoomKind::kLive) {
+    published_ = true;
+    return false;
+  }
   if (!IsTaken(now)) {
-    holder_ = Holder{participant.id, participant.owner.address, participant.link == nullptr, {}};
+    Claim(participant, now);
     return true;
   }
   if (!IsHolder(participant)) {

@@ -27,7 +27,11 @@ std::string_view ToString(RoomKind kind);
 
 /// What the participants of one room may do, by the room's kind: the one place that decides it.
 ///
-/// The stage of a live room belongs to the first who publishes there, until they leave; who leaves
+/// What the first one wished for stands until somebody publishes: a room that waits for its
+/// broadcast is of the kind that the broadcast brings.
+///
+/// The stage of a live room belongs to the first who publishes there, or makes a broadcaster to
+/// publish with, until they leave; who leaves
 /// without saying that it is for good may come back to it for a while, as the same peer, or as a
 /// broadcaster of the same address. Pure: no clock.
 class RoomPolicy {
@@ -37,8 +41,11 @@ class RoomPolicy {
   explicit RoomPolicy(std::chrono::milliseconds grace) : grace_(grace) {}
 
   RoomKind kind() const { return kind_; }
-  /// For who comes into the empty room. The kind of a room whose stage is kept for somebody stays.
-  void Choose(RoomKind kind, TimePoint now);
+  /// What somebody who comes wishes for. Taken from the first one, `empty`, and later from who
+  /// names a kind before anybody has published. The kind of a room whose stage is somebody's stays.
+  void Choose(RoomKind kind, bool empty, TimePoint now);
+  /// Somebody is about to publish: the stage of a live room is theirs if it is free.
+  void Claim(const Participant& participant, TimePoint now);
 
   /// Whether the participant may publish; takes the stage when it is free. True when it was.
   /// PermissionDenied names who has it.
@@ -63,6 +70,7 @@ class RoomPolicy {
 
   std::chrono::milliseconds grace_;
   RoomKind kind_ = RoomKind::kOpen;
+  bool published_ = false;        ///< somebody has, since the room was empty
   std::optional<Holder> holder_;  ///< of the stage of a live room
 };
 

@@ -173,16 +173,23 @@ Task<void> RoomRegistry::Rebuild(RoomRegistry* self, std::string room_id,
       co_await Delay(kRebuildPause);
       continue;
     }
+    std::vector<BroadcastPlan> restored;
+    std::vector<BroadcastPlan> left;
     for (BroadcastPlan& plan : plans) {
-      const std::string id = plan.id;
-      const Status restored = co_await (*room)->Restore(std::move(plan));
-      if (restored.ok()) {
-        LogInfo("room {}: broadcaster {} goes on at its ports", room_id, id);
+      const Status status = co_await (*room)->Restore(plan);
+      if (status.ok()) {
+        LogInfo("room {}: broadcaster {} goes on at its ports", room_id, plan.id);
+        restored.push_back(std::move(plan));
+      } else if ((*room)->closed() || absl::IsUnavailable(status)) {
+        left.push_back(std::move(plan));  // this worker died as well
       } else {
-        LogWarn("room {}: broadcaster {} is lost: {}", room_id, id, Reason(restored));
+        LogWarn("room {}: broadcaster {} is lost: {}", room_id, plan.id, Reason(status));
       }
     }
-    co_return;
+    for (const BroadcastPlan& plan : restored) co_await (*room)->RestoreConsumers(plan);
+    if (left.empty()) co_return;
+    plans = std::move(left);
+    co_await Delay(kRebuildPause);
   }
   LogWarn("room {}: its broadcasters are lost: no worker in time", room_id);
 }

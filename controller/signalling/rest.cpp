@@ -19,6 +19,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::string_view kPrefix = "body.";
+constexpr int64_t kMaxReceiverTimeoutMs = 3'600'000;
 /// Of a broadcaster's secret: 36^26 is more than 2^128.
 constexpr size_t kSecretLength = 26;
 
@@ -305,9 +306,9 @@ HttpResponse RestApi::CreateBroadcaster(const Call& call) {
   json::object device{{"flag", "broadcaster"}, {"name", *device_name}};
   if (!version->empty()) device["version"] = *version;
   const Result<std::shared_ptr<Participant>> broadcaster = call.room->CreateBroadcaster(
-      *id, *std::move(name), json::serialize(device), *std::move(capabilities), *kind);
+      *id, *std::move(name), json::serialize(device), *std::move(capabilities),
+      Owner{call.request.client_ip, RandomText(kSecretLength)}, *kind);
   if (!broadcaster.ok()) return ErrorResponse(broadcaster.status());
-  (*broadcaster)->owner = {call.request.client_ip, RandomText(kSecretLength)};
   return JsonResponse(json::object{{"peers", PeersFor(**broadcaster, *call.room)},
                                    {"secret", (*broadcaster)->owner.secret}});
 }
@@ -356,6 +357,12 @@ Task<HttpResponse> RestApi::CreateTransport(Call call) {
   request.rtcp_mux = *rtcp_mux;
   request.comedia = *comedia;
   request.sctp = *sctp;
+  if (call.body.contains("receiverTimeout")) {
+    const Result<int64_t> timeout =
+        RequiredInteger(call.body, "receiverTimeout", kPrefix, 0, kMaxReceiverTimeoutMs);
+    if (!timeout.ok()) co_return ErrorResponse(timeout.status());
+    request.receiver_timeout = std::chrono::milliseconds(*timeout);
+  }
   request.source_only = !pinned->empty();
   const std::string client = CanonicalIp(call.request.client_ip);
   if (request.source_only) {

@@ -238,6 +238,11 @@ std::optional<WorkerEvent> DecodeEvent(const FBS::Notification::Notification& no
         return DecodePeer(*body->tuple());
       }
       return std::nullopt;
+    case Event::PLAINTRANSPORT_RECEIVER:
+      if (const auto* body = notification.body_as_PlainTransport_ReceiverNotification()) {
+        return PlainReceiverChanged{body->listens()};
+      }
+      return std::nullopt;
     case Event::PRODUCER_SCORE:
       if (const auto* body = notification.body_as_Producer_ScoreNotification()) {
         return DecodeProducerScore(*body);

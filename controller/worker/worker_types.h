@@ -225,6 +225,10 @@ struct PlainPeerMoved {
   uint16_t port = 0;
 };
 
+/// Whether anybody seems to listen where a plain transport sends: media stops while nobody does.
+struct PlainReceiverChanged {
+  bool listens = true;
+};
 /// The data producer of a data consumer has ended, and the data consumer with it.
 struct DataProducerClosed {};
 /// A message for a data consumer of a direct transport.
@@ -237,6 +241,6 @@ using WorkerEvent =
     std::variant<IceStateChanged, DtlsStateChanged, ProducerScoreChanged, ConsumerScoreChanged,
                  ConsumerLayersChanged, ConsumerProducerPaused, ConsumerProducerResumed,
                  ConsumerProducerClosed, AudioVolumes, BandwidthEstimate, PlainPeerMoved,
-                 DataProducerClosed, DataMessage>;
+                 PlainReceiverChanged, DataProducerClosed, DataMessage>;
 
 }  // namespace sluice::controller

@@ -206,6 +206,15 @@ void FakeWorker::NotifyScore(const std::string& consumer_id, uint8_t score) {
   SendMessage(builder, FBS::Message::Body::Notification, body.Union());
 }
 
+void FakeWorker::NotifyReceiver(const std::string& transport_id, bool listens) {
+  FlatBufferBuilder builder;
+  const auto change = FBS::PlainTransport::CreateReceiverNotification(builder, listens);
+  const auto body = FBS::Notification::CreateNotificationDirect(
+      builder, transport_id.c_str(), FBS::Notification::Event::PLAINTRANSPORT_RECEIVER,
+      FBS::Notification::Body::PlainTransport_ReceiverNotification, change.Union());
+  SendMessage(builder, FBS::Message::Body::Notification, body.Union());
+}
+
 void FakeWorker::NotifyMessage(const std::string& data_consumer_id, uint32_t ppid,
                                const std::string& text) {
   FlatBufferBuilder builder;
@@ -335,6 +344,7 @@ void FakeWorker::Answer(const FBS::Request::Request& request) {
       const auto* consume = request.body_as_Transport_ConsumeRequest();
       consumers_.emplace(consume->producer_id()->str(), consume->consumer_id()->str());
       consumer_ids.push_back(consume->consumer_id()->str());
+      consumer_ssrcs.push_back(consume->rtp_parameters()->encodings()->Get(0)->ssrc().value_or(0));
       type = FBS::Response::Body::Transport_ConsumeResponse;
       body = FBS::Transport::CreateConsumeResponse(builder, consume->paused(), producer_paused,
                                                    MakeScore(builder))

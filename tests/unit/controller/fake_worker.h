@@ -40,6 +40,8 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
   /// A plain transport's peer is at that address.
   void NotifyTuple(const std::string& transport_id, const std::string& ip, uint16_t port);
   void NotifyScore(const std::string& consumer_id, uint8_t score);
+  /// Whether somebody listens where a plain transport sends.
+  void NotifyReceiver(const std::string& transport_id, bool listens);
   /// A message for a data consumer of a direct transport.
   void NotifyMessage(const std::string& data_consumer_id, uint32_t ppid, const std::string& text);
 
@@ -72,6 +74,7 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
   std::string observer_id;
   std::vector<std::string> transport_ids;
   std::vector<std::string> consumer_ids;
+  std::vector<uint32_t> consumer_ssrcs;  ///< of their first encodings, in the same order
   std::vector<std::string> data_producer_ids;
   struct DataConsumed {
     std::string id;

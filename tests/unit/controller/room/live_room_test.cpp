@@ -80,18 +80,36 @@ TEST_CASE_METHOD(LiveFixture, "live: a broadcaster has the stage as well") {
 
 TEST_CASE_METHOD(LiveFixture, "live: who comes first says so, later ones do not") {
   FakeClient first = Enter("first", "&mode=meet");
-  FakeClient second = Enter("second");
   CHECK(Publish(first).empty());
+  FakeClient second = Enter("second");
   CHECK(Publish(second).empty());
   CHECK((*Await(rooms.GetOrCreate("r")))->policy().kind() == RoomKind::kMeet);
 }
 
 TEST_CASE_METHOD(LiveFixture, "live: in a room of which nobody says so nothing changes") {
   FakeClient first = Enter("first", "");
-  FakeClient second = Enter("second");
+  FakeClient second = Enter("second", "");
   CHECK(Publish(first).empty());
   CHECK(Publish(second).empty());
   CHECK(Broadcast("b", R"(,"mode":"live")").status == 200);
+}
+
+TEST_CASE_METHOD(LiveFixture, "live: who waits in a room does not decide what it is for") {
+  for (const char* mode : {"", "&mode=meet"}) {
+    FakeClient squatter = Enter("squatter", mode);
+    CHECK(Broadcast("b", R"(,"mode":"live")").status == 200);
+    CHECK_THAT(Publish(squatter), Catch::Contains("\"b\""));
+    CHECK(Rest("DELETE", "/rooms/r/broadcasters/b").status == 200);
+  }
+}
+
+TEST_CASE_METHOD(LiveFixture, "live: who made a broadcaster has the stage before it sends") {
+  CHECK(Rest("POST", "/rooms/r/broadcasters",
+             R"({"id":"b","displayName":"B","device":{"name":"x"},"mode":"live"})")
+            .status == 200);
+  caller.address = "192.0.2.66";
+  FakeClient stranger = Enter("stranger");
+  CHECK_THAT(Publish(stranger), Catch::Contains("\"b\""));
 }
 
 TEST_CASE_METHOD(LiveFixture, "live: the stage is kept for who lost the connection") {

@@ -92,5 +92,115 @@ TEST_CASE("a broadcaster outlives its worker: same ids, same ports, and viewers 
   CHECK(fixture.Until([&] { return CountOf(again, "peerClosed") == 1; }));
 }
 
+/// A broadcaster that receives on a plain transport; the transport's id.
+std::string StartReceiver(RoomFixture& fixture, const std::string& producer_id) {
+  CHECK(fixture
+            .Rest("POST", kBroadcasters,
+                  R"({"id":"r","displayName":"R","device":{"name":"x"},"rtpCapabilities":)" +
+                      std::string(test::kOpusCapabilities) + "}")
+            .status == 200);
+  const HttpResponse made =
+      fixture.Rest("POST", kBroadcasters + "/r/transports", R"({"type":"plain"})");
+  const std::string id = json::parse(made.body).at("id").as_string().c_str();
+  CHECK(fixture
+            .Rest("POST",
+                  kBroadcasters + "/r/transports/" + id + "/consume?producerId=" + producer_id)
+            .status == 200);
+  return id;
+}
+
+std::string ProducerOf(RoomFixture& fixture, const std::string& transport_id) {
+  const HttpResponse produced = fixture.Rest(
+      "POST", kBroadcasters + "/b/transports/" + transport_id + "/producers",
+      std::string(R"({"kind":"audio","rtpParameters":)") + test::kOpusParameters + "}");
+  return json::parse(produced.body).at("id").as_string().c_str();
+}
+
+TEST_CASE("a receiver that nobody listens at is ended like a sender that sends nothing") {
+  RoomFixture fixture({.broadcaster_timeout = milliseconds(15), .protoo = {}});
+  FakeWorker& worker = *fixture.launcher.workers.back();
+  FakeClient sender = fixture.Connect("r", "sender");
+  fixture.Join(sender);
+  const std::string transport_id = StartReceiver(fixture, fixture.Produce(sender));
+  const size_t looks = worker.Count(Method::TRANSPORT_GET_STATS);
+  // As long as somebody seems to listen it is not even looked at.
+  const auto start = std::chrono::steady_clock::now();
+  fixture.Until([&] { return std::chrono::steady_clock::now() - start > milliseconds(100); });
+  CHECK(worker.Count(Method::TRANSPORT_GET_STATS) == looks);
+  CHECK(fixture.rooms.CountPeople().broadcasters == 1);
+  worker.NotifyReceiver(transport_id, false);
+  REQUIRE(fixture.Until([&] { return sender.Last("peerClosed") != nullptr; }));
+  CHECK(sender.Last("peerClosed")->at("data").at("peerId") == "r");
+}
+
+TEST_CASE("a receiver whose listener comes back stays") {
+  RoomFixture fixture({.broadcaster_timeout = milliseconds(60), .protoo = {}});
+  FakeWorker& worker = *fixture.launcher.workers.back();
+  FakeClient sender = fixture.Connect("r", "sender");
+  fixture.Join(sender);
+  const std::string transport_id = StartReceiver(fixture, fixture.Produce(sender));
+  worker.NotifyReceiver(transport_id, false);
+  worker.NotifyReceiver(transport_id, true);
+  const auto start = std::chrono::steady_clock::now();
+  fixture.Until([&] { return std::chrono::steady_clock::now() - start > milliseconds(500); });
+  CHECK(fixture.rooms.CountPeople().broadcasters == 1);
+}
+
+TEST_CASE("a broadcaster is made again although the next worker dies over it, too") {
+  RoomFixture fixture({.protoo = {}});
+  StartBroadcast(fixture);
+  fixture.launcher.workers.back()->Die();
+  REQUIRE(fixture.Until([&] { return fixture.launcher.workers.size() == 2; }));
+  const std::shared_ptr<FakeWorker> heir = fixture.launcher.workers.back();
+  heir->before_answer = [heir](const FBS::Request::Request& request) {
+    if (request.method() == Method::ROUTER_CREATE_PLAINTRANSPORT) heir->Die();
+  };
+  REQUIRE(fixture.Until([&] {
+    return fixture.launcher.workers.size() == 3 &&
+           fixture.launcher.workers.back()->Count(Method::TRANSPORT_PRODUCE) == 1;
+  }));
+  heir->before_answer = nullptr;
+  CHECK(fixture.launcher.workers.back()->plain_ports == std::vector<uint16_t>{40'000, 40'001});
+  CHECK(fixture.Rest("DELETE", kBroadcasters + "/b").status == 200);
+}
+
+TEST_CASE("who receives over a plain transport does not notice the worker's death either") {
+  RoomFixture fixture({.protoo = {}});
+  const std::string sending = StartBroadcast(fixture);
+  const std::string producer_id = ProducerOf(fixture, sending);
+  const std::string receiving = StartReceiver(fixture, producer_id);
+  const FakeWorker& first = *fixture.launcher.workers.back();
+  const std::string consumer_id = first.consumer_ids.back();
+  const uint32_t ssrc = first.consumer_ssrcs.back();
+  REQUIRE(ssrc != 0);
+  fixture.launcher.workers.back()->Die();
+  REQUIRE(fixture.Until([&] {
+    return fixture.launcher.workers.size() == 2 &&
+           fixture.launcher.workers.back()->Count(Method::TRANSPORT_CONSUME) == 1;
+  }));
+  const FakeWorker& heir = *fixture.launcher.workers.back();
+  CHECK(heir.consumer_ids == std::vector<std::string>{consumer_id});
+  CHECK(heir.consumer_ssrcs == std::vector<uint32_t>{ssrc});
+  CHECK(std::count(heir.transport_ids.begin(), heir.transport_ids.end(), receiving) == 1);
+  CHECK(heir.plain_ports.size() == 4);  // both ports of both
+  // And it may not consume it a second time.
+  CHECK(fixture
+            .Rest("POST", kBroadcasters + "/r/transports/" + receiving +
+                              "/consume?producerId=" + producer_id)
+            .status == 500);
+}
+
+TEST_CASE("a plain transport that was used once is given back when nobody uses it any more") {
+  RoomFixture fixture({.unused_transport_timeout = milliseconds(10), .protoo = {}});
+  FakeWorker& worker = *fixture.launcher.workers.back();
+  FakeClient viewer = fixture.Connect("r", "viewer");
+  fixture.Join(viewer);
+  worker.rtp_bytes = 8;  // one datagram has come
+  StartBroadcast(fixture);
+  REQUIRE(fixture.Until([&] { return worker.Count(Method::ROUTER_CLOSE_TRANSPORT) == 1; }));
+  CHECK(worker.Count(Method::TRANSPORT_GET_STATS) >= 5);
+  CHECK(fixture.rooms.room_counters().unused_transports == 1);
+}
+
 }  // namespace
 }  // namespace sluice::controller
