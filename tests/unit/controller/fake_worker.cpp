@@ -358,7 +358,9 @@ void FakeWorker::Answer(const FBS::Request::Request& request) {
       break;
     case Method::TRANSPORT_CONSUME_DATA: {
       const auto* consume = request.body_as_Transport_ConsumeDataRequest();
-      DataConsumed made{consume->data_consumer_id()->str(), consume->data_producer_id()->str()};
+      DataConsumed made;
+      made.id = consume->data_consumer_id()->str();
+      made.producer_id = consume->data_producer_id()->str();
       made.direct = consume->type() == FBS::DataConsumer::Type::DIRECT;
       made.label = consume->label()->str();
       if (const auto* stream = consume->sctp_stream_parameters()) {
