@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "common/random_text.h"
 #include "controller/ortc/ortc.h"
 
 namespace sluice::controller {
@@ -69,10 +70,8 @@ uint32_t RandomSsrcBase() {
 }
 
 std::string RandomText(size_t length) {
-  constexpr const char* kAlphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
-  std::string text;
-  for (size_t i = 0; i < length; ++i) text += kAlphabet[RandomBelow(36)];
-  return text;
+  return sluice::RandomText(length,
+                            [](std::span<uint8_t> bytes) { Fill(bytes.data(), bytes.size()); });
 }
 
 }  // namespace sluice::controller

@@ -7,6 +7,7 @@
 #include <boost/json/serializer.hpp>
 #include <cmath>
 
+#include "common/fingerprint_names.h"
 #include "controller/ortc/ortc.h"
 
 namespace sluice::controller {
@@ -15,8 +16,6 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::array<std::string_view, 5> kFingerprintAlgorithms = {"sha-1", "sha-224", "sha-256",
-                                                                    "sha-384", "sha-512"};
 /// Only the first is used; browsers send one or two.
 constexpr size_t kMaxFingerprints = 16;
 /// sha-512: 64 bytes as hex with colons.
@@ -113,10 +112,9 @@ Result<DtlsFingerprint> ReadFingerprint(const json::value& value, std::string_vi
   const std::string where = Name(prefix, "dtlsParameters.fingerprints[].");
   Result<std::string> algorithm = RequiredString(value.get_object(), "algorithm", where);
   if (!algorithm.ok()) return algorithm.status();
-  if (std::find(kFingerprintAlgorithms.begin(), kFingerprintAlgorithms.end(), *algorithm) ==
-      kFingerprintAlgorithms.end()) {
-    return TypeError(where + "algorithm " + Quoted(*algorithm) +
-                     " is not one of sha-1, sha-224, sha-256, sha-384, sha-512");
+  if (!FingerprintOf<size_t>(*algorithm)) {
+    return TypeError(where + "algorithm " + Quoted(*algorithm) + " must be " +
+                     std::string(kFingerprintList));
   }
   Result<std::string> text =
       RequiredString(value.get_object(), "value", where, kMaxFingerprintLength);

@@ -3,6 +3,8 @@
 #include <boost/json/object.hpp>
 #include <string>
 
+#include "common/fingerprint_names.h"
+
 namespace sluice::controller {
 
 namespace json = boost::json;
@@ -10,22 +12,6 @@ namespace json = boost::json;
 namespace {
 
 std::string Text(const flatbuffers::String* text) { return text ? text->str() : std::string(); }
-
-std::string_view FingerprintName(FBS::WebRtcTransport::FingerprintAlgorithm algorithm) {
-  switch (algorithm) {
-    case FBS::WebRtcTransport::FingerprintAlgorithm::SHA1:
-      return "sha-1";
-    case FBS::WebRtcTransport::FingerprintAlgorithm::SHA224:
-      return "sha-224";
-    case FBS::WebRtcTransport::FingerprintAlgorithm::SHA256:
-      return "sha-256";
-    case FBS::WebRtcTransport::FingerprintAlgorithm::SHA384:
-      return "sha-384";
-    case FBS::WebRtcTransport::FingerprintAlgorithm::SHA512:
-      return "sha-512";
-  }
-  return "sha-256";
-}
 
 std::string_view IceStateName(FBS::WebRtcTransport::IceState state) {
   switch (state) {

@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/fingerprint_names.h"
 #include "controller/ops/log.h"
 #include "controller/ops/logging.h"
 #include "controller/worker/event_decoding.h"
@@ -63,14 +64,10 @@ FBS::RtpParameters::MediaKind EncodeKind(MediaKind kind) {
 }
 
 Result<FBS::WebRtcTransport::FingerprintAlgorithm> EncodeAlgorithm(const std::string& name) {
-  using FBS::WebRtcTransport::FingerprintAlgorithm;
-  if (name == "sha-1") return FingerprintAlgorithm::SHA1;
-  if (name == "sha-224") return FingerprintAlgorithm::SHA224;
-  if (name == "sha-256") return FingerprintAlgorithm::SHA256;
-  if (name == "sha-384") return FingerprintAlgorithm::SHA384;
-  if (name == "sha-512") return FingerprintAlgorithm::SHA512;
-  return TypeError("dtlsParameters.fingerprints[].algorithm \"" + name +
-                   "\" is not one of sha-1, sha-224, sha-256, sha-384, sha-512");
+  const auto known = FingerprintOf<FBS::WebRtcTransport::FingerprintAlgorithm>(name);
+  if (known) return *known;
+  return TypeError("dtlsParameters.fingerprints[].algorithm \"" + name + "\" must be " +
+                   std::string(kFingerprintList));
 }
 
 Method CloseMethod(WorkerObjectKind kind) {

@@ -93,7 +93,7 @@ void WorkerChannel::ReadSome() {
         }
         self->incoming_.Append(std::span(self->read_chunk_.data(), size));
         while (auto frame = self->incoming_.Next()) {
-          self->OnFrame(std::move(*frame));
+          self->OnFrame(*frame);
           if (self->closed_) return;
         }
         if (self->incoming_.broken()) {
@@ -104,8 +104,9 @@ void WorkerChannel::ReadSome() {
       });
 }
 
-void WorkerChannel::OnFrame(std::vector<uint8_t> bytes) {
-  auto frame = std::make_shared<const std::vector<uint8_t>>(std::move(bytes));
+void WorkerChannel::OnFrame(std::span<const uint8_t> bytes) {
+  // Of its own: a response outlives the buffer.
+  auto frame = std::make_shared<const std::vector<uint8_t>>(bytes.begin(), bytes.end());
   flatbuffers::Verifier verifier(frame->data(), frame->size());
   if (!verifier.VerifySizePrefixedBuffer<FBS::Message::Message>(nullptr)) {
     ++invalid_frames_;

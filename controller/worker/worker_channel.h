@@ -5,13 +5,14 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "common/frame_buffer.h"
 #include "common/status.h"
-#include "controller/worker/frame_buffer.h"
 #include "controller/worker/task.h"
 #include "proto/message_generated.h"
 
@@ -141,7 +142,7 @@ class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
   struct Pending;
 
   void ReadSome();
-  void OnFrame(std::vector<uint8_t> frame);
+  void OnFrame(std::span<const uint8_t> bytes);
   void OnResponse(const std::shared_ptr<const std::vector<uint8_t>>& frame,
                   const FBS::Response::Response& response);
   void Add(const std::shared_ptr<WorkerLane>& lane, Call call);

@@ -18,6 +18,7 @@
 #include <string_view>
 #include <utility>
 
+#include "common/fd.h"
 #include "controller/ops/log.h"
 #include "controller/worker/delay.h"
 #include "controller/worker/event.h"
@@ -41,31 +42,13 @@ constexpr int kWorkerWriteFd = 4;
 /// Duplicates land above the descriptors that the child gets.
 constexpr int kFirstSafeFd = 10;
 
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int fd = -1) : fd_(fd) {}
-  FileDescriptor(FileDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  FileDescriptor& operator=(FileDescriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~FileDescriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  int get() const { return fd_; }
-  int Release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
-
 Status SystemError(const std::string& what, int error) {
   return Error(what + ": " + std::strerror(error));
 }
 
 struct Pipe {
-  FileDescriptor ours;
-  FileDescriptor theirs;
+  Fd ours;
+  Fd theirs;
 };
 
 Result<Pipe> MakePipe() {
@@ -73,10 +56,10 @@ Result<Pipe> MakePipe() {
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) != 0) {
     return SystemError("cannot make the pipe to a worker", errno);
   }
-  Pipe pipe{FileDescriptor(fds[0]), FileDescriptor(fds[1])};
+  Pipe pipe{Fd(fds[0]), Fd(fds[1])};
   const int moved = fcntl(pipe.theirs.get(), F_DUPFD_CLOEXEC, kFirstSafeFd);
   if (moved < 0) return SystemError("cannot make the pipe to a worker", errno);
-  pipe.theirs = FileDescriptor(moved);
+  pipe.theirs = Fd(moved);
   return pipe;
 }
 
@@ -257,7 +240,7 @@ Result<ChannelPipes> MakeChannel(PipeProtocol protocol) {
   if (!to_worker.ok()) return to_worker.status();
   channel.to = std::move(*to_worker);
   if (protocol == PipeProtocol::kRoom) {
-    channel.from.ours = FileDescriptor(fcntl(channel.to.ours.get(), F_DUPFD_CLOEXEC, 0));
+    channel.from.ours = Fd(fcntl(channel.to.ours.get(), F_DUPFD_CLOEXEC, 0));
     if (channel.from.ours.get() < 0) return SystemError("cannot make the pipe to a worker", errno);
     return channel;
   }
@@ -287,13 +270,13 @@ Result<LaunchedWorker> ProcessLauncher::Launch(int index) {
   if (error != 0) return SystemError("cannot start " + options_.binary, error);
   const auto error_output = std::make_shared<Output>(executor_);
   using Stream = asio::posix::stream_descriptor;
-  Spawn(executor_, LogOutput(Stream(executor_, output->ours.Release()), index, LogSeverity::kInfo,
+  Spawn(executor_, LogOutput(Stream(executor_, output->ours.release()), index, LogSeverity::kInfo,
                              std::make_shared<Output>(executor_)));
-  Spawn(executor_, LogOutput(Stream(executor_, errors->ours.Release()), index, LogSeverity::kWarn,
+  Spawn(executor_, LogOutput(Stream(executor_, errors->ours.release()), index, LogSeverity::kWarn,
                              error_output));
   LaunchedWorker launched;
-  launched.read_fd = channel->from.ours.Release();
-  launched.write_fd = channel->to.ours.Release();
+  launched.read_fd = channel->from.ours.release();
+  launched.write_fd = channel->to.ours.release();
   launched.ready_id = std::to_string(pid);
   launched.handle = std::make_unique<ProcessHandle>(pid, error_output);
   return launched;

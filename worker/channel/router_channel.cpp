@@ -36,10 +36,6 @@ flatbuffers::Verifier MakeVerifier(std::span<const uint8_t> frame) {
 RouterChannel::RouterChannel(ChannelOutput& output, ProcessInfo& process)
     : output_(output),
       process_(process),
-      reader_([this](std::span<const uint8_t> frame) {
-        OnFrame(frame);
-        if (output_.full()) reader_.Stop();
-      }),
       builder_(kBuilderSize),
       reply_builder_(kBuilderSize),
       log_builder_(kBuilderSize) {}
@@ -48,10 +44,16 @@ RouterChannel::~RouterChannel() = default;
 
 void RouterChannel::OnBytes(std::span<const uint8_t> bytes) {
   if (broken_) return;
-  if (reader_.OnBytes(bytes)) return;
+  frames_.Append(bytes);
+  // While the output is full, what is left waits for the next call, which may bring no bytes.
+  while (const auto frame = frames_.Next()) {
+    OnFrame(*frame);
+    if (output_.full()) return;
+  }
+  if (!frames_.broken()) return;
   broken_ = true;
   SLUICE_ERROR("a frame announced more than {} bytes; closing the channel",
-               FrameReader::kMaxPayload);
+               FrameBuffer::kMaxFrame - FrameBuffer::kPrefix);
   process_.RequestClose();
 }
 
@@ -101,9 +103,9 @@ void RouterChannel::OnRequest(const FBS::Request::Request& request) {
   const auto response =
       FBS::Response::CreateResponse(reply_builder_, request.id(), true, reply->type, reply->body);
   if (SendMessage(reply_builder_, FBS::Message::Body::Response, response.Union())) return;
-  SendError(
-      request.id(), "Error",
-      fmt::format("the response is over the frame limit of {} bytes", FrameReader::kMaxPayload));
+  SendError(request.id(), "Error",
+            fmt::format("the response is over the frame limit of {} bytes",
+                        FrameBuffer::kMaxFrame - FrameBuffer::kPrefix));
 }
 
 void RouterChannel::OnNotification(const FBS::Notification::Notification& notification) {
@@ -186,7 +188,7 @@ void RouterChannel::Notify(const std::string& handler_id, Event event, Notificat
 bool RouterChannel::SendMessage(flatbuffers::FlatBufferBuilder& builder, FBS::Message::Body type,
                                 flatbuffers::Offset<void> data) {
   builder.FinishSizePrefixed(FBS::Message::CreateMessage(builder, type, data));
-  const bool fits = builder.GetSize() <= FrameReader::kMaxPayload + FrameReader::kPrefix;
+  const bool fits = builder.GetSize() <= FrameBuffer::kMaxFrame;
   if (fits) {
     output_.Write({builder.GetBufferPointer(), builder.GetSize()});
   } else {

@@ -5,10 +5,10 @@
 #include <string>
 #include <string_view>
 
+#include "common/frame_buffer.h"
 #include "common/log.h"
 #include "proto/message_generated.h"
 #include "worker/channel/channel_output.h"
-#include "worker/channel/frame_reader.h"
 #include "worker/channel/process_info.h"
 #include "worker/media/engine_events.h"
 
@@ -109,7 +109,7 @@ class RouterChannel final : public EngineEvents, public LogSink {
   ChannelOutput& output_;
   ProcessInfo& process_;
   Engine* engine_ = nullptr;
-  FrameReader reader_;
+  FrameBuffer frames_;
   flatbuffers::FlatBufferBuilder builder_;        // of notifications
   flatbuffers::FlatBufferBuilder reply_builder_;  // events come while a reply waits to be sent
   flatbuffers::FlatBufferBuilder log_builder_;    // a log line may come while builder_ is in use

@@ -251,7 +251,7 @@ void FakeWorker::CloseConsumersOf(const std::string& producer_id) {
   consumers_.erase(first, last);
 }
 
-void FakeWorker::OnFrame(const std::vector<uint8_t>& frame) {
+void FakeWorker::OnFrame(std::span<const uint8_t> frame) {
   flatbuffers::Verifier verifier(frame.data(), frame.size());
   if (!verifier.VerifySizePrefixedBuffer<FBS::Message::Message>(nullptr)) return;
   const auto* message = flatbuffers::GetSizePrefixedRoot<FBS::Message::Message>(frame.data());
@@ -265,7 +265,7 @@ void FakeWorker::OnFrame(const std::vector<uint8_t>& frame) {
   const auto* request = message->data_as_Request();
   if (!request) return;
   received.push_back({request->method(), request->handler_id()->str()});
-  if (hold) held_.push_back(frame);
+  if (hold) held_.emplace_back(frame.begin(), frame.end());
   if (hold || mute || ignore.contains(request->method())) return;
   if (before_answer) before_answer(*request);
   Answer(*request);

@@ -7,10 +7,11 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "controller/worker/frame_buffer.h"
+#include "common/frame_buffer.h"
 #include "controller/worker/worker_process.h"
 #include "proto/message_generated.h"
 
@@ -93,7 +94,7 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
  private:
   void ReadSome();
   void WriteNext();
-  void OnFrame(const std::vector<uint8_t>& frame);
+  void OnFrame(std::span<const uint8_t> frame);
   void Answer(const FBS::Request::Request& request);
   void SendMessage(flatbuffers::FlatBufferBuilder& builder, FBS::Message::Body type,
                    flatbuffers::Offset<void> body);

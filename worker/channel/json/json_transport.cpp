@@ -9,6 +9,7 @@
 #include <map>
 #include <utility>
 
+#include "common/fingerprint_names.h"
 #include "worker/channel/json/json_reader.h"
 #include "worker/channel/json/json_request.h"
 #include "worker/channel/json/peer.h"
@@ -33,18 +34,6 @@ constexpr uint32_t kLocalPreference = 20'000;
 constexpr uint32_t kFamilyBonus = 10'000;
 constexpr uint32_t kProtocolBonus = 5'000;
 constexpr uint32_t kComponentPart = 255;  // 256 minus component 1
-
-constexpr std::array<std::pair<const char*, FingerprintAlgorithm>, 5> kAlgorithms = {{
-    {"sha-1", FingerprintAlgorithm::kSha1},
-    {"sha-224", FingerprintAlgorithm::kSha224},
-    {"sha-256", FingerprintAlgorithm::kSha256},
-    {"sha-384", FingerprintAlgorithm::kSha384},
-    {"sha-512", FingerprintAlgorithm::kSha512},
-}};
-
-const char* NameOf(FingerprintAlgorithm algorithm) {
-  return kAlgorithms[static_cast<size_t>(algorithm)].first;
-}
 
 const char* NameOf(IceState state) {
   static constexpr std::array<const char*, 4> kNames = {"new", "connected", "completed",
@@ -93,11 +82,10 @@ Result<DtlsFingerprint> ParseFingerprint(const json::object& data) {
   if (!algorithm.ok()) return algorithm.status();
   const Result<std::string> hex = RequireString(object, "fingerprint", "value");
   if (!hex.ok()) return hex.status();
-  for (const auto& [name, known] : kAlgorithms) {
-    if (*algorithm == name) return DtlsFingerprint{known, WithColons(*hex)};
-  }
+  const auto known = FingerprintOf<FingerprintAlgorithm>(*algorithm);
+  if (known) return DtlsFingerprint{*known, WithColons(*hex)};
   return JsonReader::Wrong("fingerprint.algorithm", object.if_contains("algorithm"),
-                           "sha-1, sha-224, sha-256, sha-384 or sha-512");
+                           std::string(kFingerprintList));
 }
 
 /// Absent, or no string: auto.
@@ -253,7 +241,7 @@ json::object JsonTransport::Dump() const {
   out["iceState"] = NameOf(dump.ice_state);
   json::object fingerprints;
   for (const DtlsFingerprint& fingerprint : dump.dtls_fingerprints) {
-    fingerprints[NameOf(fingerprint.algorithm)] = WithoutColons(fingerprint.value);
+    fingerprints[FingerprintName(fingerprint.algorithm)] = WithoutColons(fingerprint.value);
   }
   out["dtlsLocalParameters"] = {{"fingerprints", std::move(fingerprints)},
                                 {"role", NameOf(dump.dtls_role)}};

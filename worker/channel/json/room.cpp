@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "common/random_text.h"
 #include "worker/channel/json/json_negotiation.h"
 #include "worker/channel/json/json_request.h"
 #include "worker/channel/json/json_rtp_write.h"
@@ -17,12 +18,8 @@ namespace sluice::worker::json_protocol {
 namespace json = boost::json;
 
 std::string RandomText(Environment& environment, size_t length) {
-  static constexpr std::string_view kAlphabet = "0123456789abcdefghijklmnopqrstuvwxyz";
-  std::string text;
-  while (text.size() < length) {
-    text.push_back(kAlphabet[environment.RandomBelow(static_cast<uint32_t>(kAlphabet.size()))]);
-  }
-  return text;
+  return sluice::RandomText(length,
+                            [&](std::span<uint8_t> bytes) { environment.RandomBytes(bytes); });
 }
 
 uint32_t RandomId(Environment& environment) {

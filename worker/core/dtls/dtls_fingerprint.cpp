@@ -8,6 +8,8 @@
 #include <optional>
 #include <string>
 
+#include "common/fingerprint_names.h"
+
 namespace sluice::worker {
 namespace {
 
@@ -67,28 +69,13 @@ std::optional<Digest> DigestCertificate(const X509& certificate, FingerprintAlgo
 
 }  // namespace
 
-std::string_view ToString(FingerprintAlgorithm algorithm) {
-  switch (algorithm) {
-    case FingerprintAlgorithm::kSha1:
-      return "sha-1";
-    case FingerprintAlgorithm::kSha224:
-      return "sha-224";
-    case FingerprintAlgorithm::kSha256:
-      return "sha-256";
-    case FingerprintAlgorithm::kSha384:
-      return "sha-384";
-    case FingerprintAlgorithm::kSha512:
-      return "sha-512";
-  }
-  return "unknown";
-}
+std::string_view ToString(FingerprintAlgorithm algorithm) { return FingerprintName(algorithm); }
 
 Status CheckFingerprint(const DtlsFingerprint& fingerprint) {
   const EVP_MD* md = DigestOf(fingerprint.algorithm);
   if (md == nullptr) {
-    return TypeError(fmt::format(
-        "fingerprint algorithm {} is unknown: use sha-1, sha-224, sha-256, sha-384 or sha-512",
-        static_cast<int>(fingerprint.algorithm)));
+    return TypeError(fmt::format("fingerprint algorithm {} is unknown: use {}",
+                                 static_cast<int>(fingerprint.algorithm), kFingerprintList));
   }
   const auto size = static_cast<size_t>(EVP_MD_get_size(md));
   if (ParsePairs(fingerprint.value, size)) return absl::OkStatus();

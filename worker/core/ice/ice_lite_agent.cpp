@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "common/random_text.h"
 
 namespace sluice::worker {
 namespace {
@@ -34,29 +35,16 @@ const char* Reason(uint16_t code) {
   }
 }
 
-std::string RandomText(Environment& environment, size_t length) {
-  static constexpr std::string_view kAlphabet = "0123456789abcdefghijklmnopqrstuvwxyz";
-  // Bytes from here on are thrown away: they would make the first characters likelier.
-  static constexpr uint8_t kUnbiased = 256 / kAlphabet.size() * kAlphabet.size();
-  std::string text;
-  text.reserve(length);
-  std::array<uint8_t, IceCredentials::kLength> bytes{};
-  while (text.size() < length) {
-    environment.RandomBytes(bytes);
-    for (const uint8_t byte : bytes) {
-      if (byte >= kUnbiased || text.size() == length) continue;
-      text.push_back(kAlphabet[byte % kAlphabet.size()]);
-    }
-  }
-  return text;
+std::string DrawText(Environment& environment, size_t length) {
+  return RandomText(length, [&](std::span<uint8_t> bytes) { environment.RandomBytes(bytes); });
 }
 
 }  // namespace
 
 IceCredentials IceCredentials::Generate(Environment& environment, size_t fragment_length) {
   IceCredentials credentials;
-  credentials.username_fragment = RandomText(environment, fragment_length);
-  credentials.password = RandomText(environment, kLength);
+  credentials.username_fragment = DrawText(environment, fragment_length);
+  credentials.password = DrawText(environment, kLength);
   return credentials;
 }
 

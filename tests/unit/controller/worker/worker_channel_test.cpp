@@ -86,37 +86,6 @@ struct ChannelFixture {
   Lane lane_of_ours;
 };
 
-TEST_CASE("FrameBuffer joins split frames and splits joined ones") {
-  FrameBuffer buffer;
-  std::vector<uint8_t> stream = Frame({1, 2, 3});
-  const std::vector<uint8_t> second = Frame({4});
-  stream.insert(stream.end(), second.begin(), second.end());
-  std::vector<std::vector<uint8_t>> frames;
-  for (const uint8_t byte : stream) {
-    buffer.Append(std::span(&byte, 1));
-    while (auto frame = buffer.Next()) frames.push_back(*frame);
-  }
-  CHECK(frames == std::vector<std::vector<uint8_t>>{Frame({1, 2, 3}), Frame({4})});
-
-  buffer.Append(stream);
-  CHECK(buffer.Next() == Frame({1, 2, 3}));
-  CHECK(buffer.Next() == Frame({4}));
-  CHECK_FALSE(buffer.Next().has_value());
-}
-
-TEST_CASE("FrameBuffer skips empty frames and breaks on oversized ones") {
-  FrameBuffer buffer;
-  buffer.Append(Frame({}));
-  buffer.Append(Frame({7}));
-  CHECK(buffer.Next() == Frame({7}));
-  const std::vector<uint8_t> huge = {0xff, 0xff, 0xff, 0xff};
-  buffer.Append(huge);
-  CHECK_FALSE(buffer.Next().has_value());
-  CHECK(buffer.broken());
-  buffer.Append(Frame({7}));
-  CHECK_FALSE(buffer.Next().has_value());
-}
-
 TEST_CASE_METHOD(ChannelFixture, "a request gets its answer or the worker's error") {
   CHECK(Ask(Method::WORKER_DUMP)->ok());
   worker->refuse.insert(Method::PRODUCER_PAUSE);
