@@ -13,10 +13,10 @@
 namespace sluice {
 
 /// Appends `<decimal byte length>:<payload>,`, the framing of the room protocol
-/// (json-room-protocol §1.3). The payload has at most NetstringReader::kMaxPayload bytes.
+/// (docs/room-protocol.md §2). The payload has at most NetstringReader::kMaxPayload bytes.
 void AppendNetstring(std::string_view payload, std::string* out);
 
-/// Cuts the byte stream of the room protocol into payloads (json-room-protocol §1.3, §1.4).
+/// Cuts the byte stream of the room protocol into payloads (docs/room-protocol.md §2, §8).
 ///
 /// What is no netstring is reported once and skipped up to the next place where a whole frame
 /// that holds a JSON object stands: frames behind garbage, or inside the span that a wrong length

@@ -20,7 +20,8 @@ struct FieldForm {
   Form form;
 };
 
-/// Fields of json-room-protocol §2 whose values the worker or the network chooses.
+/// Fields of the room protocol (docs/room-protocol.md) whose values the worker or the network
+/// chooses.
 constexpr std::array<FieldForm, 28> kForms = {{
     {"sha-1", Form::kHash},           {"sha-224", Form::kHash},
     {"sha-256", Form::kHash},         {"sha-384", Form::kHash},

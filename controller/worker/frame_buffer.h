@@ -9,8 +9,8 @@
 namespace sluice::controller {
 
 /// Cuts a byte stream into frames: uint32 little-endian length, then that many bytes
-/// (docs/protocols/worker-pipe.md). A frame that claims more than the maximum breaks the stream for
-/// good.
+/// (docs/protocols/worker-pipe.md §2). A frame that claims more than the maximum breaks the stream
+/// for good.
 class FrameBuffer {
  public:
   static constexpr size_t kPrefix = 4;

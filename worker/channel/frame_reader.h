@@ -8,7 +8,7 @@
 namespace sluice::worker {
 
 /// Cuts a byte stream into the frames of the router protocol: uint32 little-endian length, then
-/// that many bytes (router-protocol §1.4). Frames may be split over reads or share one.
+/// that many bytes (docs/protocols/worker-pipe.md §2). Frames may be split over reads or share one.
 class FrameReader {
  public:
   static constexpr size_t kPrefix = 4;

@@ -12,7 +12,7 @@ namespace sluice::worker {
 namespace {
 
 // First sequence numbers stay clear of a wrap in the first seconds, which some receivers handle
-// badly (router-protocol §5.13).
+// badly.
 constexpr uint32_t kFirstSequenceMin = 1000;
 constexpr uint32_t kFirstSequenceMax = 32'767;
 

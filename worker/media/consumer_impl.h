@@ -30,7 +30,7 @@ struct alignas(64) Consumer::Impl {
   static constexpr Duration kQuickRetryTime = Duration::Millis(1500);
   /// Packets whose judgement waits for one that is late.
   static constexpr size_t kMaxHeld = 512;
-  /// Least time between two sender reports (router-protocol §5.12: 1000 ms / 1.15).
+  /// Least time between two sender reports: 1000 ms / 1.15 (docs/protocols/rtp-rtcp.md §5).
   static constexpr Duration kMinReportInterval = Duration::Micros(869'565);
   /// No RoutedPacket::codec_epoch.
   static constexpr uint16_t kUnknownCodecEpoch = 0x100;

@@ -41,8 +41,7 @@ struct ConsumerSettings {
   std::vector<OutputStreamSettings> streams;
 };
 
-/// Checks the parameters (router-protocol §5.9, §5.13). TypeErrors name the field; UnsupportedError
-/// for what this version cannot forward.
+/// Checks the parameters (docs/protocols/router-protocol.md §9, §12). TypeErrors name the field.
 Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options);
 
 /// What is sent is from now on of the codec with this payload type. Nothing changes when that is no

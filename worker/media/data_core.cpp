@@ -507,7 +507,7 @@ void DataCore::FillDump(TransportDump* dump) const {
   sctp.per_stream_send_queue_limit = options.sctp_per_stream_send_queue_limit;
   sctp.max_receiver_window_buffer_size = options.sctp_max_receiver_window_buffer_size;
   sctp.is_data_channel = options.is_data_channel;
-  // FAILED never appears in a dump (router-protocol §4.2).
+  // FAILED never appears in a dump (docs/protocols/router-protocol.md §16).
   sctp.state =
       association_->state() == SctpState::kFailed ? SctpState::kClosed : association_->state();
   sctp.negotiated = association_->streams();

@@ -35,8 +35,8 @@ class DataLink {
 };
 
 /// The data half of a transport, beside its RtpCore: an SCTP association, data producers and data
-/// consumers (router-protocol §5.15). The class of transport tells it what comes in and whether
-/// there is a way to the peer.
+/// consumers (docs/protocols/router-protocol.md §13, data-channels.md). The class of transport
+/// tells it what comes in and whether there is a way to the peer.
 ///
 /// Drains its association after every call into it, and when the association says so. Whoever it
 /// tells of an event hears it later (EventQueue), so nothing of it goes while it drains.

@@ -127,7 +127,7 @@ void Producer::Impl::TellConsumersOfScore() {
 
 void Producer::Impl::TracePacket(const RtpPacket& packet, const PayloadInfo& info, bool repaired,
                                  Timestamp now) {
-  // A key frame packet is traced once, as such (router-protocol §3).
+  // A packet of a key frame is traced once, as such (docs/protocols/router-protocol.md §18).
   const bool as_key_frame = info.key_frame && Traces(ProducerTraceType::kKeyFrame);
   if (!as_key_frame && !Traces(ProducerTraceType::kRtp)) return;
   TraceReport report;

@@ -89,7 +89,8 @@ class ProducerObserver {
 /// in which each recent packet lives once for all its consumers.
 class Producer {
  public:
-  /// Checks the parameters (§5.9, §5.10: TypeErrors name the field); does not register SSRCs.
+  /// Checks the parameters (docs/protocols/router-protocol.md §9, §10: TypeErrors name the field);
+  /// does not register SSRCs.
   static Result<std::unique_ptr<Producer>> Create(const ProduceOptions& options, ProducerHost& host,
                                                   Environment& environment, EngineEvents& events);
   ~Producer();

@@ -19,14 +19,14 @@ namespace sluice::worker {
 class RtpObserver;
 class SenderClock;
 
-/// One room's worth of media (router-protocol §2.2, §4.1): owns its transports and observers, knows
-/// every producer of theirs, so that a consumer on any transport can attach to it.
+/// One room's worth of media: owns its transports and observers, knows every producer of theirs, so
+/// that a consumer on any transport can attach to it.
 ///
 /// Owned by the engine.
 class Router {
  public:
   Router(std::string id, EngineContext& context);
-  /// Deletes everything below it and tells nobody (§2.8).
+  /// Deletes everything below it and tells nobody (docs/protocols/router-protocol.md §15).
   ~Router();
   Router(const Router&) = delete;
   Router& operator=(const Router&) = delete;
@@ -45,7 +45,8 @@ class Router {
 
   /// `object` is what the id table shall hold for it.
   void AddTransport(std::unique_ptr<Transport> transport, const ObjectTable::Object& object);
-  /// With the notifications of §2.8. NotFoundError when it is not one of this router's.
+  /// With the notifications of docs/protocols/router-protocol.md §15. NotFoundError when it is not
+  /// one of this router's.
   Status CloseTransport(const std::string& transport_id);
 
   // Called by RtpCore.
@@ -61,7 +62,7 @@ class Router {
   /// One clock per CNAME, alive while a producer holds it.
   std::shared_ptr<SenderClock> ClockOf(const std::string& cname);
 
-  // Observers (§2.7).
+  // Observers (docs/protocols/router-protocol.md §14).
   Status CreateAudioLevelObserver(const std::string& observer_id,
                                   const AudioLevelObserverOptions& options);
   Status CreateActiveSpeakerObserver(const std::string& observer_id,

@@ -7,7 +7,7 @@
 
 namespace sluice::worker {
 
-/// What a router owns to watch producers, of any kind (router-protocol §2.7, §5.16).
+/// What a router owns to watch producers, of any kind (docs/protocols/router-protocol.md §14).
 ///
 /// Producers tell it of their packets; whichever of the two dies first leaves the other.
 class RtpObserver : public ProducerObserver {

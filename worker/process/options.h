@@ -14,7 +14,8 @@
 
 namespace sluice::worker {
 
-/// The command line of sluice-worker (router-protocol §1.2, and options of our own).
+/// The command line of sluice-worker (docs/protocols/router-protocol.md §1, and options of our
+/// own).
 struct WorkerOptions {
   LogLevel log_level = LogLevel::kError;
   uint16_t log_tags = 0;  ///< LogTag bits
@@ -28,7 +29,7 @@ struct WorkerOptions {
   SrtpEngine::Kind srtp_engine = SrtpEngine::Kind::kAuto;
   bool help = false;
   bool version = false;
-  // The room protocol (json-room-protocol §1.1, §1.2); unset: the router protocol.
+  // The room protocol (docs/room-protocol.md §3); unset: the router protocol.
   std::optional<json_protocol::JsonSettings> room;
   int json_channel_fd = -1;
 };

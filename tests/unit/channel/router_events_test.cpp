@@ -1,4 +1,4 @@
-// What the engine reports, read back from the frames that it became (router-protocol §3, §4.7).
+// What the engine reports, read back from the frames that it became.
 #include "tests/unit/channel/channel_fixture.h"
 
 namespace sluice::worker {

@@ -1,4 +1,4 @@
-// Every method of the router protocol that this version offers, once with success (§2).
+// Every method of the router protocol, once with success.
 #include "tests/unit/channel/channel_fixture.h"
 
 namespace sluice::worker {

@@ -117,7 +117,7 @@ Result<Reply> WorkerCreateRoom(const Request& request, MethodContext& context) {
   SLUICE_RETURN_IF_ERROR(context.rooms.CheckFree(*room_id));
   JsonCapabilities capabilities;
   const json::value* codecs = request.data.if_contains("mediaCodecs");
-  if (codecs != nullptr && codecs->is_array()) {  // without them a room can do nothing (§2.1)
+  if (codecs != nullptr && codecs->is_array()) {  // without them a room can do nothing
     const auto parsed = ParseMediaCodecs(request.data);
     if (!parsed.ok()) return parsed.status();
     auto made = MakeRoomCapabilities(*parsed);

@@ -25,9 +25,9 @@ namespace json = boost::json;
 namespace {
 
 constexpr const char* kClass = "Transport";
-constexpr uint8_t kFragmentLength = 16;  // characters (json-room-protocol §2.6)
+constexpr uint8_t kFragmentLength = 16;  // characters (docs/protocols/json-protocol.md §7)
 
-// Candidate priorities (json-room-protocol §2.6).
+// Candidate priorities (docs/protocols/json-protocol.md §7).
 constexpr uint32_t kTypePreference = 64;
 constexpr uint32_t kLocalPreference = 20'000;
 constexpr uint32_t kFamilyBonus = 10'000;

@@ -13,8 +13,8 @@
 
 namespace sluice::worker::json_protocol {
 
-/// A Room (json-room-protocol §2.1): its capabilities, its peers, and the senders that appear by
-/// themselves between them (§2.5). One router of the engine.
+/// A Room of the room protocol: its capabilities, its peers, and the senders that appear by
+/// themselves between them (docs/protocols/json-protocol.md §6). One router of the engine.
 ///
 /// Owned by the JsonGraph.
 class Room {
@@ -45,7 +45,7 @@ class Room {
   void OnReceiverParameters(RtpReceiver& receiver, bool first);
   void SetAudioLevelsEvent(bool enabled);
 
-  /// With the close events of §2.9.
+  /// With the close events of docs/protocols/json-protocol.md §9.
   void ClosePeer(Peer& peer);
   void Close();
 
