@@ -10,7 +10,7 @@
 #include "common/rtp_types.h"
 
 /// ORTC RTP dictionaries as plain values, shared by the worker, its codecs and the controller.
-/// Their fields mean what those of the ORTC API (§9) do; what the worker adds and demands:
+/// Their fields mean what those of ORTC §9 do; what the worker adds and demands:
 /// docs/protocols/router-protocol.md §9.
 namespace sluice {
 

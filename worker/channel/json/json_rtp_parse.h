@@ -19,7 +19,7 @@ Result<std::vector<Codec>> ParseMediaCodecs(const boost::json::object& data);
 /// header extensions with an unknown URI are left out.
 Result<RtpCapabilities> ParseCapabilities(const boost::json::object& data);
 
-/// The data of rtpReceiver.receive. Passes CheckParameters (room_negotiation.h) as well: encodings
+/// The data of rtpReceiver.receive. Passes CheckParameters (json_negotiation.h) as well: encodings
 /// are complete in the result.
 Result<JsonRtpParameters> ParseRtpParameters(const boost::json::object& data);
 
