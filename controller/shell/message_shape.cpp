@@ -59,7 +59,7 @@ bool IsPem(std::string_view text) {
          text.find('\n', kBegin.size()) == kBegin.size() + kLine;
 }
 
-/// What a value must be, when it is not; nullopt when it is.
+/// What a value should have been; nullopt when it is right.
 using Demand = std::optional<std::string>;
 
 Demand CheckText(std::string_view text, size_t expected_size, Form form) {

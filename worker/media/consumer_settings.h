@@ -36,8 +36,7 @@ struct ConsumerSettings {
   CodecKind codec = CodecKind::kOther;  ///< of what is sent
   ExtensionIds extension_ids{};
   std::bitset<128> payload_types;  ///< of media codecs: others are not forwarded
-  /// At least one. A pipe consumer is to have one for each encoding of its producer, in their
-  /// order.
+  /// One; of a pipe consumer one for each encoding of its producer, in their order.
   std::vector<OutputStreamSettings> streams;
 };
 

@@ -58,7 +58,7 @@ class DataCore final : public DataEgress {
   /// Data producers, and data consumers, of one transport. An association has 1024 streams; a
   /// DirectTransport may serve the channels of many peers.
   static constexpr size_t kMaxObjects = 4096;
-  /// Bytes; what an option may ask for. A worker serves many.
+  /// Bytes that an option may ask for, of a buffer or a message: a worker serves many transports.
   static constexpr uint32_t kMaxBuffer = 64U << 20U;
 
   /// `core` and `link` outlive it; `link` is null for kDirect.
@@ -156,7 +156,8 @@ class DataCore final : public DataEgress {
   IndexedList<std::unique_ptr<DataConsumer>, &DataConsumer::core_slot> consumers_;
   std::map<uint16_t, DataProducer*> producer_by_stream_;
   std::map<uint16_t, DataConsumer*> consumer_by_stream_;
-  /// That we have closed towards the peer and not used since: its own closing needs no answer.
+  /// Streams that we have closed towards the peer and not used since: when the peer closes its
+  /// direction of them, no answer is needed.
   std::set<uint16_t> closed_streams_;
 };
 

@@ -10,8 +10,8 @@ constexpr size_t kOrientationSize = 1;    // 3GPP TS 26.114 §7.4.5
 constexpr size_t kTimeOffsetSize = 3;     // RFC 5450 §2
 constexpr size_t kPlayoutDelaySize = 3;   // webrtc.org experiments: two 12-bit values
 constexpr size_t kPacketIdSize = 4;       // docs/protocols/router-protocol.md §11
-constexpr size_t kCaptureTimeSize = 8;    // abs-capture-time without
-constexpr size_t kCaptureOffsetSize = 8;  // and its clock offset
+constexpr size_t kCaptureTimeSize = 8;    // abs-capture-time without its clock offset
+constexpr size_t kCaptureOffsetSize = 8;  // that clock offset
 
 void Append(RtpExtensionUri uri, std::span<const uint8_t> value, RoutedExtensions* out) {
   if (value.empty() || out->size + 1 + value.size() > RoutedExtensions::kMaxBytes) return;

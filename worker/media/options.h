@@ -80,15 +80,15 @@ struct PlainTransportOptions {
   bool enable_srtp = false;
   std::optional<SrtpProfile> srtp_crypto_suite;
 
-  // What a server that strangers reach asks for. Left as they are, a peer is believed as comedia
-  // has it, and sent to for ever.
+  // What a server that strangers reach asks for. By default whoever sends first is the peer (with
+  // comedia), and is sent to for ever.
   std::string source_ip;     ///< whose packets take comedia's lock from any other; "" = nobody's
   bool source_only = false;  ///< packets from elsewhere are dropped
   bool source_receives = false;  ///< with comedia, media goes to source_ip only
   bool relock = false;  ///< with comedia, a silent peer's stream may come from another address
   /// After so long without a packet from there media to the peer stops; 0 = never, ms.
   uint32_t receiver_timeout = 0;
-  bool public_destinations = false;  ///< multicast, broadcast and no address are refused
+  bool public_destinations = false;  ///< multicast, broadcast and unspecified peers are refused
 };
 
 struct SrtpParameters {

@@ -14,8 +14,8 @@
 #include "worker/media/options.h"
 
 /// Dumps and stats of the object graph as plain values; what the fields mean:
-/// docs/protocols/router-protocol.md §16 to §18. Optional fields are
-/// absent on the wire. Timestamps are monotonic milliseconds.
+/// docs/protocols/router-protocol.md §16 to §18. Optional fields are absent on the wire. Timestamps
+/// are monotonic milliseconds.
 namespace sluice::worker {
 
 struct TupleReport {

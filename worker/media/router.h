@@ -33,9 +33,9 @@ class Router {
 
   const std::string& id() const { return id_; }
 
-  /// The end of a router, all of which would keep the worker from its packets for too long: nothing
-  /// of it can be found by its id any more, and none of it does anything. What is left is memory,
-  /// and a goodbye to the peers.
+  /// Ends the router without destroying what it owns, which can take too long for one turn: nothing
+  /// of it can be found by its id any more, and none of it does anything. DestroySome() frees the
+  /// rest, and says goodbye to the peers.
   void Close();
   /// Of a closed router: destroys what can be destroyed for `effort`, in about as much time as so
   /// many consumers take. True when nothing is left.
@@ -92,8 +92,8 @@ class Router {
   const std::string id_;
   EngineContext& context_;
   bool closed_ = false;
-  size_t without_consumers_ =
-      0;  ///< while it is being destroyed: transports at the front; likewise
+  // While it is being destroyed: so many transports at the front have none left.
+  size_t without_consumers_ = 0;
   size_t without_producers_ = 0;
   IndexedList<std::unique_ptr<Transport>, &Transport::router_slot> transports_;
   IndexedList<Producer*, &Producer::router_slot> producers_;

@@ -28,8 +28,8 @@ Result<Reply> Done(const Status& status) {
   return Reply{};
 }
 
-/// For a method that changes something and answers with what the request said: asked before it
-/// does, so that a response which is too long leaves everything as it was.
+/// A method that changes something and answers with what the request said asks this first, so that
+/// a response which is too long leaves everything as it was.
 Status CheckFits(const Request& request, const Reply& reply) {
   return JsonWriter::CheckResponse(request.id, reply.data);
 }

@@ -166,7 +166,7 @@ JsonTransport::JsonTransport(uint32_t id, Peer& peer, const TransportRequest& re
       router_id_(peer.room().router_id()) {}
 
 JsonTransport::~JsonTransport() {
-  if (context_.transports.erase(engine_id_) == 0) return;  // it never was
+  if (context_.transports.erase(engine_id_) == 0) return;  // Create() failed
   const auto router = context_.engine.Find<Router>(router_id_);
   const Status status = router.ok() ? (*router)->CloseTransport(engine_id_) : router.status();
   if (!status.ok()) SLUICE_ERROR("transport {}: {}", id_, std::string(status.message()));

@@ -40,7 +40,7 @@ class Peer {
   const std::string& cname() const { return cname_; }
   const std::vector<std::unique_ptr<RtpReceiver>>& receivers() const { return receivers_; }
 
-  /// To the effective ones; only once.
+  /// Sets the effective ones; called once.
   void SetCapabilities(RtpCapabilities effective) { capabilities_ = std::move(effective); }
 
   /// On failure after the checks of the id a close event of the transport has been emitted

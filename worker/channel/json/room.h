@@ -23,7 +23,7 @@ class Room {
   static constexpr Duration kAudioLevelsInterval = Duration::Millis(500);
 
   Room(uint32_t id, JsonCapabilities capabilities, JsonContext& context);
-  /// Its peers are closed before.
+  /// Its peers must be closed.
   ~Room();
   Room(const Room&) = delete;
   Room& operator=(const Room&) = delete;
@@ -39,7 +39,7 @@ class Room {
   /// What a peer that offers this can do here. Error: it has capabilities already.
   Result<RtpCapabilities> EffectiveCapabilities(const Peer& peer,
                                                 const RtpCapabilities& offered) const;
-  /// To those; makes a sender for every receiver that has parameters.
+  /// Sets them, and makes a sender for every receiver that has parameters.
   void SetPeerCapabilities(Peer& peer, RtpCapabilities effective);
   /// After `receiver` got parameters: makes its senders the first time, else tells those there are.
   void OnReceiverParameters(RtpReceiver& receiver, bool first);
@@ -67,7 +67,7 @@ class Room {
 /// All rooms of a worker.
 class JsonGraph {
  public:
-  /// An old worker held some hundred; what is empty costs little.
+  /// Far more than a worker can serve: an empty room costs little.
   static constexpr size_t kMaxRooms = 10'000;
 
   explicit JsonGraph(JsonContext& context) : context_(context) {}

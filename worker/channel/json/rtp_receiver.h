@@ -36,7 +36,7 @@ RoutingKeys RoutingKeysOf(const JsonRtpParameters& parameters);
 class RtpReceiver final : private ProducerObserver {
  public:
   RtpReceiver(uint32_t id, Kind kind, Peer& peer, JsonTransport& transport, JsonContext& context);
-  /// Its senders are gone before.
+  /// Its senders must be gone.
   ~RtpReceiver() override;
   RtpReceiver(const RtpReceiver&) = delete;
   RtpReceiver& operator=(const RtpReceiver&) = delete;
@@ -68,7 +68,7 @@ class RtpReceiver final : private ProducerObserver {
   void OnPacket(const RtpPacket& packet);
   void SetRawEvent(bool enabled);
   void SetObjectEvent(bool enabled);
-  /// Of every encoding.
+  /// Asks for one of every encoding.
   void RequestKeyFrames();
 
   void ObserveAudioLevels(bool enabled);

@@ -124,7 +124,7 @@ void ReceiveBandwidthEstimator::Decrease(double incoming, Timestamp now) {
 
 void ReceiveBandwidthEstimator::Increase(double incoming, Timestamp now) {
   const double deviation = std::sqrt(congestion_variance_);
-  if (incoming > congestion_mean_ + kNear * deviation) congestion_mean_ = 0;  // it is no more
+  if (incoming > congestion_mean_ + kNear * deviation) congestion_mean_ = 0;  // holds no longer
   const double seconds = std::min((now - last_update_).seconds(), 1.0);
   const auto before = static_cast<double>(estimate_.bps());
   const double wanted = congestion_mean_ > 0 ? before + AdditivePerSecond() * seconds
