@@ -10,7 +10,7 @@ namespace sluice {
 
 enum class LogLevel : uint8_t { kNone, kError, kWarn, kDebug };
 
-/// Subjects that debug and warn lines can be limited to (router-protocol §1.2).
+/// Subjects that debug and warn lines can be limited to (docs/protocols/worker-pipe.md §4).
 enum class LogTag : uint16_t {
   kNone = 0,
   kInfo = 1 << 0,
@@ -36,11 +36,12 @@ class LogSink {
 };
 
 /// The process's log settings. One per process, changed by its one thread only.
-/// Emission (router-protocol §1.8): debug needs level debug and an enabled tag; warn needs level
-/// warn and an enabled tag, or no tag; error needs level error.
+/// What is written: debug lines at level debug with an enabled tag; warn lines at level warn or
+/// debug with an enabled tag, or without a tag; error lines at every level but none
+/// (docs/protocols/worker-pipe.md §4).
 class Log {
  public:
-  /// Longest line; what is longer is cut (router-protocol §1.8).
+  /// Bytes of the longest line; what is longer is cut (docs/protocols/worker-pipe.md §4).
   static constexpr size_t kMaxLine = 50'000;
 
   static void SetSink(LogSink* sink);

@@ -13,16 +13,17 @@
 namespace sluice {
 
 /// Appends `<decimal byte length>:<payload>,`, the framing of the room protocol
-/// (json-room-protocol §1.3). The payload has at most NetstringReader::kMaxPayload bytes.
+/// (docs/room-protocol.md §2). The payload has at most NetstringReader::kMaxPayload bytes.
 void AppendNetstring(std::string_view payload, std::string* out);
 
-/// Cuts the byte stream of the room protocol into payloads (json-room-protocol §1.3, §1.4).
+/// Cuts the byte stream of the room protocol into payloads (docs/room-protocol.md §2, §8).
 ///
-/// What is no netstring is reported once and skipped up to the next place where a whole frame
-/// that holds a JSON object stands: frames behind garbage, or inside the span that a wrong length
-/// claimed, are found; where that span happens to end at a comma, the receiver has to doubt it. A
-/// frame that has begun waits for its rest, however long that takes. Holds at most one frame of
-/// kMaxFrame bytes beyond what one call brings, and what Stop() left.
+/// What is no netstring is reported once and skipped up to the next place where a whole frame that
+/// holds a JSON object begins. So frames are found behind garbage, and inside of what a wrong
+/// length claimed as its payload. Where such a length happens to end at a comma, it looks like a
+/// whole frame: then the receiver has to say DoubtLength(). A frame that has begun waits for its
+/// rest, however long that takes. Holds at most one frame of kMaxFrame bytes beyond what one call
+/// brings, and what Stop() left.
 class NetstringReader {
  public:
   static constexpr size_t kMaxPayload = 65'536;  // bytes; both directions

@@ -10,7 +10,8 @@
 #include "common/rtp_types.h"
 
 /// ORTC RTP dictionaries as plain values, shared by the worker, its codecs and the controller.
-/// Field meanings: ORTC §9; mediasoup-compatible details: router-protocol §5.9.
+/// Their fields mean what those of ORTC §9 do; what the worker adds and demands:
+/// docs/protocols/router-protocol.md §9.
 namespace sluice {
 
 enum class MediaKind : uint8_t { kAudio, kVideo };
@@ -87,7 +88,8 @@ struct RtpParameters {
   std::string msid;  ///< "" when none
 };
 
-/// How a producer's payload types and SSRCs map to the router's (router-protocol §5.10).
+/// How a producer's payload types and SSRCs map to the router's (docs/protocols/router-protocol.md
+/// §10).
 struct RtpCodecMapping {
   uint8_t payload_type = 0;
   uint8_t mapped_payload_type = 0;
@@ -106,7 +108,7 @@ struct RtpMapping {
 enum class RtpType : uint8_t { kSimple = 0, kSimulcast = 1, kSvc = 2, kPipe = 3 };
 
 /// "L3T2_KEY" taken apart. Grammar: [LS]n T m with n, m in 1..99, optional _KEY; anything else is
-/// 1x1 (router-protocol §5.9).
+/// 1x1 (docs/protocols/router-protocol.md §9).
 struct ScalabilityMode {
   uint8_t spatial_layers = 1;
   uint8_t temporal_layers = 1;

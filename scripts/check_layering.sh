@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Fails when an include points the wrong way (DESIGN: wire ← core ← media ← channel ← main; io is
-# injected; common includes nothing of ours), or when something below io/ reaches for the clock,
-# sockets, libuv, random or the environment.
+# Fails when an include points the wrong way (wire ← core ← media ← channel ← main; io is injected;
+# common includes nothing of ours), when something below io/ reaches for the clock, sockets, libuv,
+# random or the environment, or when a comment cites what is not there (scripts/check_citations.py).
 set -u
 cd "$(dirname "$0")/.."
 bad=0
@@ -45,5 +45,6 @@ if [ -n "$hits" ]; then
   printf 'layering: a .cpp file is included\n%s\n' "$hits"
   bad=1
 fi
+python3 scripts/check_citations.py || bad=1
 [ $bad -eq 0 ] && echo 'layering: ok'
 exit $bad

@@ -23,8 +23,9 @@
 #include "worker/process/options.h"
 #include "worker/process/worker_process.h"
 
-/// sluice-worker: process side of router-protocol §1.1–1.4 and §1.8, and of json-room-protocol
-/// §1.1, §1.2 and §1.5.
+/// sluice-worker: how it starts and ends, as docs/protocols/worker-pipe.md §1 and
+/// docs/protocols/router-protocol.md §1 say for the router protocol, docs/room-protocol.md §3 for
+/// the room protocol.
 namespace sluice::worker {
 namespace {
 

@@ -23,8 +23,8 @@ bool IsRtx(std::string_view mime_type);
 /// The `apt` parameter of an RTX codec; nullopt when missing or not 0…127.
 std::optional<uint8_t> AssociatedPayloadType(const Parameters& parameters);
 
-/// Room API §5.6 matchCodecs. Loose: MIME type, clock rate, channels (and the streams of
-/// multiopus). Strict adds H264 packetization-mode and profile, and VP9 profile-id.
+/// Loose: MIME type, clock rate, channels (and the streams of multiopus). Strict adds H264
+/// packetization-mode and profile, and VP9 profile-id (docs/protocols/ortc.md §1).
 enum class CodecMatch : uint8_t { kLoose, kStrict };
 bool MatchCodecs(const CodecView& a, const CodecView& b, CodecMatch match);
 

@@ -10,7 +10,7 @@
 #include "controller/ortc/codec_match.h"
 #include "controller/ortc/ortc.h"
 
-/// Normalising parsers and writers of RTP dictionaries (room API §5.6).
+/// Normalising parsers and writers of RTP dictionaries.
 namespace sluice::controller {
 
 namespace {

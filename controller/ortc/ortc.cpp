@@ -14,7 +14,7 @@ namespace sluice::controller {
 
 namespace {
 
-/// Payload types that the router hands out, in order (room API §5.6 A).
+/// Payload types that the router hands out, in order (docs/protocols/ortc.md §2).
 std::vector<uint8_t> DynamicPayloadTypes() {
   std::vector<uint8_t> pool;
   for (uint8_t type = 100; type <= 127; ++type) pool.push_back(type);
@@ -86,7 +86,7 @@ void RemoveFeedback(std::vector<RtpCodecParameters>* codecs, std::string_view ty
 }
 
 /// One congestion feedback only: transport-cc where its extension is negotiated, else REMB with
-/// abs-send-time, else none (room API §5.6 E.4).
+/// abs-send-time, else none (docs/protocols/ortc.md §5, step 4).
 void ReduceFeedback(RtpParameters* parameters) {
   if (Negotiated(*parameters, RtpExtensionUri::kTransportWideCc)) {
     RemoveFeedback(&parameters->codecs, "goog-remb");
@@ -98,7 +98,8 @@ void ReduceFeedback(RtpParameters* parameters) {
   }
 }
 
-/// Steps E.1 and E.2: the consumable codecs that the peer can take, RTX only with its media codec.
+/// Steps 1 and 2 of docs/protocols/ortc.md §5: the consumable codecs that the peer can take, RTX
+/// only with its media codec.
 Result<std::vector<RtpCodecParameters>> ConsumerCodecs(const RtpParameters& consumable,
                                                        const RtpCapabilities& capabilities,
                                                        bool enable_rtx) {
@@ -138,7 +139,7 @@ bool HasRtx(const std::vector<RtpCodecParameters>& codecs) {
                      [](const RtpCodecParameters& c) { return IsRtx(c.mime_type); });
 }
 
-/// Step E.5 of a consumer that sends one stream.
+/// Step 5 of docs/protocols/ortc.md §5, for a consumer that sends one stream.
 RtpEncodingParameters SingleEncoding(const RtpParameters& consumable, uint32_t ssrc, bool rtx) {
   RtpEncodingParameters encoding;
   encoding.ssrc = ssrc;
@@ -318,7 +319,8 @@ Result<RtpParameters> GetConsumerRtpParameters(const RtpParameters& consumable,
   if (!codecs.ok()) return codecs.status();
   RtpParameters result;
   result.codecs = *std::move(codecs);
-  // Kinds are not compared: clients list an extension of both kinds once (room API §5.6 E.3).
+  // Kinds are not compared: clients list an extension of both kinds once (docs/protocols/ortc.md
+  // §5, step 3).
   for (const RtpHeaderExtensionParameters& extension : consumable.header_extensions) {
     const bool known =
         std::any_of(capabilities.header_extensions.begin(), capabilities.header_extensions.end(),

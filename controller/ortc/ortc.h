@@ -34,29 +34,30 @@ boost::json::array ToJson(const std::vector<RtpEncodingParameters>& encodings);
 /// "audio" or "video".
 std::string_view ToString(MediaKind kind);
 
-// ---- Algorithms (letters: room API §5.6)
+// ---- Algorithms (docs/protocols/ortc.md)
 
-/// A. What a router with these media codecs offers: payload types allocated, RTX added to video,
-/// all supported header extensions. UnsupportedError for a codec that we do not know.
+/// What a router with these media codecs offers: payload types allocated, RTX added to video,
+/// all supported header extensions (docs/protocols/ortc.md §2). UnsupportedError for a codec that
+/// we do not know.
 Result<RtpCapabilities> MakeRouterRtpCapabilities(
     const std::vector<RtpCodecCapability>& media_codecs);
 
-/// B. How a producer's payload types and SSRCs map to the router's. Mapped SSRCs are consecutive
-/// from `first_mapped_ssrc` (draw from kFirstRandomSsrc..kLastRandomSsrc).
+/// How a producer's payload types and SSRCs map to the router's (docs/protocols/ortc.md §3). Mapped
+/// SSRCs are consecutive from `first_mapped_ssrc` (draw from kFirstRandomSsrc..kLastRandomSsrc).
 Result<RtpMapping> GetProducerRtpMapping(const RtpParameters& parameters,
                                          const RtpCapabilities& router_capabilities,
                                          uint32_t first_mapped_ssrc);
 
-/// C. What consumers of that producer can choose from.
+/// What consumers of that producer can choose from (docs/protocols/ortc.md §4).
 RtpParameters GetConsumableRtpParameters(MediaKind kind, const RtpParameters& parameters,
                                          const RtpCapabilities& router_capabilities,
                                          const RtpMapping& mapping);
 
-/// D. True when a peer with `capabilities` can consume it.
+/// True when a peer with `capabilities` can consume it.
 bool CanConsume(const RtpParameters& consumable, const RtpCapabilities& capabilities);
 
-/// E. (and F when `pipe`) Parameters of a consumer, with `mid` left empty: it is the transport's
-/// to number. SSRCs are consecutive from `first_ssrc`; RTX SSRCs follow as §5.6 E.5 says.
+/// Parameters of a consumer (docs/protocols/ortc.md §5), with `mid` left empty: it is the
+/// transport's to number. SSRCs are consecutive from `first_ssrc`; RTX SSRCs follow.
 /// UnsupportedError `no compatible media codecs`.
 Result<RtpParameters> GetConsumerRtpParameters(const RtpParameters& consumable,
                                                const RtpCapabilities& capabilities, bool pipe,

@@ -20,7 +20,8 @@ struct FieldForm {
   Form form;
 };
 
-/// Fields of json-room-protocol §2 whose values the worker or the network chooses.
+/// Fields of the room protocol (docs/room-protocol.md) whose values the worker or the network
+/// chooses.
 constexpr std::array<FieldForm, 28> kForms = {{
     {"sha-1", Form::kHash},           {"sha-224", Form::kHash},
     {"sha-256", Form::kHash},         {"sha-384", Form::kHash},
@@ -58,7 +59,7 @@ bool IsPem(std::string_view text) {
          text.find('\n', kBegin.size()) == kBegin.size() + kLine;
 }
 
-/// What a value must be, when it is not; nullopt when it is.
+/// What a value should have been; nullopt when it is right.
 using Demand = std::optional<std::string>;
 
 Demand CheckText(std::string_view text, size_t expected_size, Form form) {

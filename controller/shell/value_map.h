@@ -15,7 +15,8 @@ namespace sluice::controller::shell {
 class ValueMap {
  public:
   /// Ids and SSRCs are told from payload types and the like by their size: from here on a number is
-  /// translated wherever it stands, also as a string and as a key (json-room-protocol §1.3, §2.7).
+  /// translated wherever it stands, also as a string and as a key, as dumps have it
+  /// (docs/protocols/json-protocol.md §1, §8).
   static constexpr uint64_t kLowestId = 1'000'000;
 
   /// Learns from a value as recorded and as it is now: every string and number inside that differs.

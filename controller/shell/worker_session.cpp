@@ -22,7 +22,8 @@ namespace {
 
 /// In the form of the ids that the Node library gives; workers print it in their logs.
 constexpr const char* kWorkerId = "wrkshell#1";
-/// A worker ends 100 ms after SIGTERM (json-room-protocol §1.5); one that hangs is killed.
+/// A worker that was sent SIGTERM ends as soon as we have read what it had to say, within half a
+/// second (docs/room-protocol.md §3); one that hangs is killed.
 constexpr WorkerSession::Seconds kTimeToEnd{5};
 
 }  // namespace

@@ -128,7 +128,8 @@ class MediaWorker : public std::enable_shared_from_this<MediaWorker> {
   /// Everything that the worker has counted since it started (docs/metrics.md).
   Task<Result<WorkerCounters>> GetCounters();
   Task<Result<TransportTraffic>> Traffic(std::string transport_id);
-  /// Stats as the room API shows them (§2.5): arrays of flat objects.
+  /// Stats as the room API shows them: arrays of flat objects (fields:
+  /// docs/protocols/router-protocol.md §17).
   Task<Result<boost::json::array>> TransportStats(std::string id);
   Task<Result<boost::json::array>> ProducerStats(std::string id);
   Task<Result<boost::json::array>> ConsumerStats(std::string id);

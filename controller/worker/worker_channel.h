@@ -24,7 +24,7 @@ class ChannelEvents {
  public:
   virtual ~ChannelEvents() = default;
   virtual void OnNotification(const FBS::Notification::Notification& notification) = 0;
-  /// `level`: 'D', 'W', 'E' or 'X' (docs/protocols/worker-pipe.md).
+  /// `level`: 'D', 'W', 'E' or 'X' (docs/protocols/worker-pipe.md §4).
   virtual void OnLog(char level, std::string_view text) = 0;
   /// A request was answered: the worker lives.
   virtual void OnAnswer() = 0;

@@ -32,7 +32,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// The worker checks only that the variable exists; the protocol it speaks is that of this version.
+/// The version of the Node library whose protocol we speak. Other workers of that protocol do not
+/// start without the variable.
 constexpr const char* kProtocolVersion = "MEDIASOUP_VERSION=3.27.1";
 constexpr const char* kRoomChannel = "MEDIASOUP_CHANNEL_FD=3";
 /// The worker is not to outlive us, whatever state it is in.

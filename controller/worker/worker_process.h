@@ -42,8 +42,8 @@ class WorkerLauncher {
 
 /// What a worker speaks on its pipe, which decides how it is started.
 enum class PipeProtocol {
-  kRouter,  ///< requests on descriptor 3, the rest on 4 (docs/protocols/worker-pipe.md)
-  kRoom,    ///< both ways on 3, named by MEDIASOUP_CHANNEL_FD (json-room-protocol §1.1)
+  kRouter,  ///< requests on descriptor 3, the rest on 4 (docs/protocols/worker-pipe.md §1)
+  kRoom,    ///< both ways on 3, named by MEDIASOUP_CHANNEL_FD (docs/room-protocol.md §3)
 };
 
 /// Starts `sluice-worker` processes. What they write to stdout and stderr is logged line by line,

@@ -1,5 +1,5 @@
 // sluice-worker as a controller of the room protocol sees it: start, bursts, signals, exit
-// (json-room-protocol §1.1 to §1.5).
+// (docs/room-protocol.md §3, §8).
 #include <catch2/catch.hpp>
 
 #include <string>

@@ -1,4 +1,5 @@
-// sluice-worker as its controller sees it: start, exit, signals (router-protocol §1.1–1.4, §1.8).
+// sluice-worker as its controller sees it: start, exit, signals (docs/protocols/worker-pipe.md,
+// docs/protocols/router-protocol.md §1).
 #include "tests/integration/worker_program.h"
 
 namespace sluice::worker {

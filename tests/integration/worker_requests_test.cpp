@@ -1,5 +1,5 @@
 // sluice-worker as its controller uses it: requests over the real pipe, real sockets, and nothing
-// left behind (router-protocol §1.3, §1.4, §5.1).
+// left behind (docs/protocols/worker-pipe.md, docs/protocols/router-protocol.md §4).
 #include <arpa/inet.h>
 #include <netinet/in.h>
 

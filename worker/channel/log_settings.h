@@ -7,7 +7,7 @@
 
 namespace sluice::worker {
 
-/// "debug", "warn", "error" or "none" in any case (router-protocol §1.2).
+/// "debug", "warn", "error" or "none" in any case.
 std::optional<LogLevel> ParseLogLevel(std::string_view text);
 /// A tag by its name ("ice"); kNone for one that we do not know.
 LogTag ParseLogTag(std::string_view text);

@@ -25,7 +25,8 @@ constexpr size_t kBuilderSize = 4096;  // bytes; grows when a dump needs more
 /// Longest reason of an error, bytes: it may quote what the controller sent, which may be a frame
 /// full.
 constexpr size_t kMaxReason = 4096;
-constexpr size_t kMaxInjectedPacket = 65'536;  // bytes of one PRODUCER_SEND (router-protocol §2.5)
+/// Bytes of one PRODUCER_SEND (docs/protocols/router-protocol.md §8).
+constexpr size_t kMaxInjectedPacket = 65'536;
 
 flatbuffers::Verifier MakeVerifier(std::span<const uint8_t> frame) {
   return flatbuffers::Verifier(frame.data(), frame.size(), kMaxDepth, kMaxTables);

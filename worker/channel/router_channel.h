@@ -16,9 +16,9 @@ namespace sluice::worker {
 
 class Engine;
 
-/// The router protocol on the pipe (DESIGN §4, router-protocol §1): FlatBuffers frames ⇄ the
-/// engine's typed commands and events. Frames are handled one after the other; every request gets
-/// exactly one response, in request order, after the notifications that it caused.
+/// The router protocol on the pipe (docs/protocols/worker-pipe.md, router-protocol.md): FlatBuffers
+/// frames ⇄ the engine's typed commands and events. Frames are handled one after the other; every
+/// request gets exactly one response, in request order, after the notifications that it caused.
 ///
 /// Owned by main; also the process's log sink while the pipe lives. A frame passes the verifier
 /// before anything in it is read; one that fails is logged, counted, and answered when its id can
@@ -45,7 +45,7 @@ class RouterChannel final : public EngineEvents, public LogSink {
   /// Packets of direct transports for which the controller was too slow.
   uint64_t dropped_media() const { return dropped_media_; }
 
-  // LogSink: one Log frame, first character the level (router-protocol §1.8).
+  // LogSink: one Log frame, first character the level (docs/protocols/worker-pipe.md §4).
   void WriteLog(LogLevel level, std::string_view line) override;
 
   // EngineEvents

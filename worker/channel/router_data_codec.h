@@ -7,8 +7,8 @@
 #include "worker/media/options.h"
 #include "worker/media/reports.h"
 
-/// What the router protocol says of data channels, to and from the engine's plain values
-/// (router-protocol §4.6, §5.15).
+/// What the router protocol says of data channels (docs/protocols/router-protocol.md §13), to and
+/// from the engine's plain values.
 namespace sluice::worker::router_protocol {
 
 Result<ProduceDataOptions> DecodeProduceData(const FBS::Transport::ProduceDataRequest& request);

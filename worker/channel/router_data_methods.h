@@ -7,8 +7,8 @@
 #include "worker/media/data_core.h"
 #include "worker/media/data_producer.h"
 
-/// Handlers of the methods of data channels (router-protocol §2.3, §2.7), for the table in
-/// router_methods.cpp.
+/// Handlers of the methods of data channels (docs/protocols/router-protocol.md §13), for the table
+/// in router_methods.cpp.
 namespace sluice::worker::router_protocol {
 
 Result<Reply> ProduceData(DataCore& transport, const FBS::Transport::ProduceDataRequest& body,

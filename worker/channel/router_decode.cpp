@@ -46,7 +46,7 @@ Result<RtpCodecParameters> DecodeCodec(const FBS::RtpParameters::RtpCodecParamet
   result.mime_type = Text(codec.mime_type());
   result.payload_type = codec.payload_type();
   result.clock_rate = codec.clock_rate();
-  // The library writes 0 channels for video (router-protocol §5.9).
+  // The library writes 0 channels for video (docs/protocols/router-protocol.md §9).
   result.channels = codec.channels().value_or(1) == 0 ? uint8_t{1} : codec.channels().value_or(1);
   auto parameters = DecodeParameters(codec.parameters());
   if (!parameters.ok()) return parameters.status();

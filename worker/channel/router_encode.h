@@ -8,8 +8,8 @@
 #include "worker/channel/metrics_report.h"
 #include "worker/media/reports.h"
 
-/// The engine's plain reports → FlatBuffers of the router protocol. Field rules: router-protocol
-/// §4.
+/// The engine's plain reports → FlatBuffers of the router protocol. What the fields mean:
+/// docs/protocols/router-protocol.md §16 to §18.
 namespace sluice::worker::router_protocol {
 
 using Builder = flatbuffers::FlatBufferBuilder;

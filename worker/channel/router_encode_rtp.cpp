@@ -66,7 +66,7 @@ Offset<rp::RtpEncodingParameters> EncodeEncoding(Builder& b,
   const auto rtx = encoding.rtx_ssrc ? rp::CreateRtx(b, *encoding.rtx_ssrc) : Offset<rp::Rtx>();
   const bool valid = ParseScalabilityMode(encoding.scalability_mode).valid;
   const auto mode = b.CreateString(valid ? encoding.scalability_mode : std::string());
-  // maxBitrate is not part of a dump (router-protocol §4.4).
+  // maxBitrate is not part of a dump (docs/protocols/router-protocol.md §16).
   return rp::CreateRtpEncodingParameters(b, ToFlat(encoding.ssrc), rid,
                                          ToFlat(encoding.codec_payload_type), rtx, encoding.dtx,
                                          mode, flatbuffers::nullopt);

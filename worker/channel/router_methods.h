@@ -21,8 +21,9 @@ struct MethodContext {
   flatbuffers::FlatBufferBuilder& builder;
 };
 
-/// Runs one request of the router protocol (§2). Every request gets exactly one Result: TypeError
-/// for a missing or wrong body, Error for a method that we do not know.
+/// Runs one request of the router protocol. Every request gets exactly one Result: TypeError for a
+/// missing or wrong body, Error for a method that we do not know (docs/protocols/router-protocol.md
+/// §2).
 Result<Reply> RunMethod(const FBS::Request::Request& request, MethodContext& context);
 
 }  // namespace sluice::worker::router_protocol

@@ -22,7 +22,8 @@ struct PortRange {
 };
 
 /// Which ports of the ranges in use are taken: one table per protocol, address and range
-/// (router-protocol §5.1). Needed beside bind(), which lets sockets with udpReusePort share a port.
+/// (docs/protocols/router-protocol.md §4). bind() alone would let sockets with udpReusePort share a
+/// port.
 class PortReservations {
  public:
   using Key = std::tuple<TransportProtocol, IpAddress, uint16_t, uint16_t>;
@@ -60,8 +61,9 @@ struct BoundSocket {
   SocketAddress address;
 };
 
-/// Opens sockets by the rules of router-protocol §5.1: `portRange`, else a fixed `port`, else the
-/// worker's range. In a range: random start, then every port in turn; busy ones are skipped.
+/// Opens sockets by the rules of docs/protocols/router-protocol.md §4: `portRange`, else a fixed
+/// `port`, else the worker's range. In a range: random start, then every port in turn; busy ones
+/// are skipped.
 class PortAllocator {
  public:
   /// What a UDP socket asks the kernel for, in bytes, where ListenInfo says nothing. 0: what the
@@ -73,7 +75,7 @@ class PortAllocator {
     uint32_t receive = kDefault;
   };
 
-  static constexpr int kBacklog = 512;  // connections that wait for accept (router-protocol §5.1)
+  static constexpr int kBacklog = 512;  // connections that wait to be accepted
 
   PortAllocator(Environment& environment, PortRange worker_range)
       : PortAllocator(environment, worker_range, UdpBuffers()) {}

@@ -15,7 +15,7 @@ namespace sluice::worker {
 class TcpFrameReader {
  public:
   static constexpr size_t kHeaderSize = 2;
-  /// Header included (router-protocol §5.1): a packet may have 65,534 bytes.
+  /// Header included (docs/protocols/router-protocol.md §4): a packet may have 65,534 bytes.
   static constexpr size_t kMaxFrame = 65'536;
 
   /// Takes what a read gave. The bytes must stay until Next() has returned nothing.

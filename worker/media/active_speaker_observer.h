@@ -15,8 +15,9 @@
 
 namespace sluice::worker {
 
-/// Says who is the dominant speaker among audio producers, whenever that changes (router-protocol
-/// §5.16): looks once per interval, and at once when the dominant one goes.
+/// Says who is the dominant speaker among audio producers, whenever that changes
+/// (docs/protocols/router-protocol.md §14): looks once per interval, and at once when the dominant
+/// one goes.
 ///
 /// Owned by the router.
 class ActiveSpeakerObserver final : public RtpObserver {

@@ -14,8 +14,9 @@
 
 namespace sluice::worker {
 
-/// Says who is loud (router-protocol §5.16): per interval the mean of the audio-level header
-/// extension (RFC 6464) of each producer, loudest first, and once when nobody is any more.
+/// Says who is loud (docs/protocols/router-protocol.md §14): per interval the mean of the
+/// audio-level header extension (RFC 6464) of each producer, loudest first, and once when nobody is
+/// any more.
 ///
 /// Owned by the router.
 class AudioLevelObserver final : public RtpObserver {
@@ -54,7 +55,7 @@ class AudioLevelObserver final : public RtpObserver {
   struct Entry {
     Producer* producer;
     bool paused = false;
-    uint64_t sum = 0;  ///< of levels; 16 bits would overflow in 5 s (router-protocol §7 item 17)
+    uint64_t sum = 0;  ///< of levels; 16 bits would overflow in 5 s
     uint32_t packets = 0;
   };
 

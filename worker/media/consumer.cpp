@@ -12,7 +12,7 @@ namespace sluice::worker {
 namespace {
 
 // First sequence numbers stay clear of a wrap in the first seconds, which some receivers handle
-// badly (router-protocol §5.13).
+// badly.
 constexpr uint32_t kFirstSequenceMin = 1000;
 constexpr uint32_t kFirstSequenceMax = 32'767;
 
@@ -67,7 +67,7 @@ void Consumer::Impl::UpdateTarget(Timestamp now) {
 
 std::optional<ConsumerLayers> Consumer::Impl::CurrentLayers() const {
   const auto current = forwarder->current();
-  // What is dead is not being sent, though it may go on without a key frame.
+  // An encoding that has stopped shows as not sent, though it may come back without a key frame.
   if (!active || !current || producer->encoding_score(current->encoding) == 0) return std::nullopt;
   return policy.LayersOf(current->encoding, current->spatial, current->temporal);
 }
@@ -120,7 +120,7 @@ void Consumer::Impl::UpdateActive(bool source_asks) {
   UpdateTarget(environment.Now());
   forwarder->Restart(environment.Now());
   key_frames_asked = 0;
-  // The numbers may have come round meanwhile.
+  // The producer's number, of 8 bits, may have come round to the same value meanwhile.
   if (codec_epoch != 0) codec_epoch = kUnknownCodecEpoch;
   producer->SetConsumerActive(*self, true);
   if (!forwarder->awaits_key_frame()) return;
@@ -132,7 +132,7 @@ void Consumer::Impl::UpdateActive(bool source_asks) {
   }
 }
 
-/// For what this output stream shows.
+/// Asks for a key frame of what this output stream shows, and of what it is about to show.
 void Consumer::Impl::AskForKeyFrame(size_t stream, Timestamp now) {
   key_frame_asked_at = now;
   if (!has_layers) return producer->RequestKeyFrame(settings.streams[stream].mapped_ssrc);
@@ -163,7 +163,7 @@ void Consumer::Impl::OnKeyFrameRequest(size_t stream, TraceReport::Type type, Co
 ConsumerScore Consumer::Impl::Score() const {
   ConsumerScore score;
   if (settings.type == RtpType::kPipe) {
-    // How well each encoding comes out at the far end is known there.
+    // How well each encoding arrives is known at the far end of the pipe; here it is constant.
     score.producer_score = score.score;
     if (producer != nullptr) score.producer_scores = producer->encoding_scores();
     return score;

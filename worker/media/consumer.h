@@ -45,16 +45,16 @@ struct SendTotals {
 /// What goes out of one producer to one receiver: takes the turn's packets of the producer, lets
 /// its LayerForwarder choose on the way to the target of its LayerPolicy, rewrites SSRC, sequence,
 /// timestamp and picture id so that the receiver sees one continuous stream, and writes them into
-/// the egress arena. It has one output stream (a pipe consumer is to have one per encoding); RTCP
-/// names them by index.
+/// the egress arena. It has one output stream, a pipe consumer one for each encoding; RTCP names
+/// them by index.
 ///
 /// Owned by the transport, attached to the producer while both live. Active only while the
 /// transport is connected and neither it nor the producer is paused; inactive it costs nothing per
 /// packet.
 class Consumer {
  public:
-  /// Checks the parameters (§5.13: TypeErrors name the field) and attaches to `producer`.
-  /// UnsupportedError for pipe in this version.
+  /// Checks the parameters (docs/protocols/router-protocol.md §9, §12: TypeErrors name the field)
+  /// and attaches to `producer`.
   static Result<std::unique_ptr<Consumer>> Create(const ConsumeOptions& options, Producer& producer,
                                                   RtpEgress& egress, Environment& environment,
                                                   EngineEvents& events);
@@ -111,7 +111,7 @@ class Consumer {
   void OnFir(size_t stream, Timestamp now);
 
   /// SR + SDES of an output stream when a report is due and it has sent in the last 2000 ms
-  /// (§5.12).
+  /// (docs/protocols/rtp-rtcp.md §5).
   struct SenderReport {
     rtcp::SenderInfo info;
     std::string cname;

@@ -25,14 +25,15 @@ struct alignas(64) Consumer::Impl {
   static constexpr int64_t kMaxOvertakers = 30;
   /// After which an unanswered request for a key frame is repeated.
   static constexpr Duration kKeyFrameRetry = Duration::Millis(1000);
-  /// The same for layers, in the beginning: a round trip, but no less than that.
+  /// The same of a consumer with layers during kQuickRetryTime: a round trip, but no less than
+  /// this.
   static constexpr Duration kQuickRetry = Duration::Millis(200);
   static constexpr Duration kQuickRetryTime = Duration::Millis(1500);
   /// Packets whose judgement waits for one that is late.
   static constexpr size_t kMaxHeld = 512;
-  /// Least time between two sender reports (router-protocol §5.12: 1000 ms / 1.15).
+  /// Least time between two sender reports: 1000 ms / 1.15 (docs/protocols/rtp-rtcp.md §5).
   static constexpr Duration kMinReportInterval = Duration::Micros(869'565);
-  /// No RoutedPacket::codec_epoch.
+  /// No RoutedPacket::codec_epoch (8 bits) has this value.
   static constexpr uint16_t kUnknownCodecEpoch = 0x100;
   /// A stream silent for longer sends no report.
   static constexpr Duration kMaxReportSilence = Duration::Millis(2000);
@@ -77,8 +78,8 @@ struct alignas(64) Consumer::Impl {
   void Forward(const RoutedPacket& packet, Timestamp now);
   /// The producer's sender has changed to the codec of this packet.
   void EnterCodec(const RoutedPacket& packet);
-  /// What counts packets like this one, of which the receiver must not get the payload; null: it
-  /// may.
+  /// The counter for a packet that the receiver must not get, by why it must not; null when it may
+  /// get it.
   uint64_t ConsumerCounters::*Unwanted(const RoutedPacket& packet) const;
   void Drop(const RoutedPacket& packet, bool closes_picture = false);
   void Send(SendStream& stream, const RoutedPacket& packet, const SendStream::Layers& layers);

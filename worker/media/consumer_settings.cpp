@@ -38,7 +38,8 @@ Status CheckEncodings(const RtpParameters& parameters, const ConsumeOptions& opt
   return {};
 }
 
-/// What there is to choose from, as the consumer's own encoding says it (router-protocol §5.13).
+/// What there is to choose from, as the consumer's own encoding says it
+/// (docs/protocols/router-protocol.md §12).
 Status ReadLayers(const ConsumeOptions& options, ConsumerSettings* settings) {
   const std::string& text = settings->rtp_parameters.encodings[0].scalability_mode;
   const ScalabilityMode mode = ParseScalabilityMode(text);
@@ -91,7 +92,7 @@ Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options) 
   }
   for (const RtpHeaderExtensionParameters& extension : parameters.header_extensions) {
     uint8_t& id = settings.extension_ids[static_cast<size_t>(extension.uri)];
-    if (id == 0) id = extension.id;  // the first of each kind wins (§5.9)
+    if (id == 0) id = extension.id;  // the first of each kind counts
   }
   const bool transport_sequence =
       settings.extension_ids[static_cast<size_t>(RtpExtensionUri::kTransportWideCc)] != 0;

@@ -36,13 +36,11 @@ struct ConsumerSettings {
   CodecKind codec = CodecKind::kOther;  ///< of what is sent
   ExtensionIds extension_ids{};
   std::bitset<128> payload_types;  ///< of media codecs: others are not forwarded
-  /// At least one. A pipe consumer is to have one for each encoding of its producer, in their
-  /// order.
+  /// One; of a pipe consumer one for each encoding of its producer, in their order.
   std::vector<OutputStreamSettings> streams;
 };
 
-/// Checks the parameters (router-protocol §5.9, §5.13). TypeErrors name the field; UnsupportedError
-/// for what this version cannot forward.
+/// Checks the parameters (docs/protocols/router-protocol.md §9, §12). TypeErrors name the field.
 Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options);
 
 /// What is sent is from now on of the codec with this payload type. Nothing changes when that is no

@@ -46,7 +46,7 @@ class DataEgress {
 };
 
 /// A receiver of a data producer's messages: a stream of a transport's SCTP association, or the
-/// controller. Decides by subchannels which of them it gets (router-protocol §5.15).
+/// controller. Decides by subchannels which of them it gets (docs/protocols/data-channels.md §5).
 ///
 /// Owned by a DataCore. While it or its producer is paused messages are dropped, not kept.
 class DataConsumer {

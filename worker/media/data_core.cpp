@@ -31,7 +31,7 @@ Status CheckSizes(const TransportOptions& options) {
   return check("sctpMaxReceiverWindowBufferSize", options.sctp_max_receiver_window_buffer_size);
 }
 
-/// Of the engine, made when the first transport needs it.
+/// The engine's SCTP stack, made when the first transport needs it.
 Result<SctpStack*> StackOf(EngineContext& context) {
   if (context.sctp == nullptr) {
     Result<std::unique_ptr<SctpStack>> created = SctpStack::Create(context.environment);
@@ -156,7 +156,7 @@ void DataCore::Seal() {
 }
 
 void DataCore::Drain() {
-  if (draining_) return;  // the loop that runs takes what came
+  if (draining_) return;  // from inside of the loop below, which takes it
   draining_ = true;
   while (std::optional<SctpOutput> output = association_->TakeOutput()) {
     if (sealed_ && !std::holds_alternative<SctpPacket>(*output)) continue;
@@ -507,7 +507,7 @@ void DataCore::FillDump(TransportDump* dump) const {
   sctp.per_stream_send_queue_limit = options.sctp_per_stream_send_queue_limit;
   sctp.max_receiver_window_buffer_size = options.sctp_max_receiver_window_buffer_size;
   sctp.is_data_channel = options.is_data_channel;
-  // FAILED never appears in a dump (router-protocol §4.2).
+  // FAILED never appears in a dump (docs/protocols/router-protocol.md §16).
   sctp.state =
       association_->state() == SctpState::kFailed ? SctpState::kClosed : association_->state();
   sctp.negotiated = association_->streams();

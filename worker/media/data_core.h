@@ -35,8 +35,8 @@ class DataLink {
 };
 
 /// The data half of a transport, beside its RtpCore: an SCTP association, data producers and data
-/// consumers (router-protocol §5.15). The class of transport tells it what comes in and whether
-/// there is a way to the peer.
+/// consumers (docs/protocols/router-protocol.md §13, data-channels.md). The class of transport
+/// tells it what comes in and whether there is a way to the peer.
 ///
 /// Drains its association after every call into it, and when the association says so. Whoever it
 /// tells of an event hears it later (EventQueue), so nothing of it goes while it drains.
@@ -58,7 +58,7 @@ class DataCore final : public DataEgress {
   /// Data producers, and data consumers, of one transport. An association has 1024 streams; a
   /// DirectTransport may serve the channels of many peers.
   static constexpr size_t kMaxObjects = 4096;
-  /// Bytes; what an option may ask for. A worker serves many.
+  /// Bytes that an option may ask for, of a buffer or a message: a worker serves many transports.
   static constexpr uint32_t kMaxBuffer = 64U << 20U;
 
   /// `core` and `link` outlive it; `link` is null for kDirect.
@@ -156,7 +156,8 @@ class DataCore final : public DataEgress {
   IndexedList<std::unique_ptr<DataConsumer>, &DataConsumer::core_slot> consumers_;
   std::map<uint16_t, DataProducer*> producer_by_stream_;
   std::map<uint16_t, DataConsumer*> consumer_by_stream_;
-  /// That we have closed towards the peer and not used since: its own closing needs no answer.
+  /// Streams that we have closed towards the peer and not used since: when the peer closes its
+  /// direction of them, no answer is needed.
   std::set<uint16_t> closed_streams_;
 };
 

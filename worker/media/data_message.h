@@ -12,7 +12,7 @@ namespace sluice::worker {
 struct DataMessage {
   uint32_t ppid = 0;
   SctpPayload payload;
-  // Whom it is for (router-protocol §5.15).
+  // Whom it is for (docs/protocols/data-channels.md §5).
   std::vector<uint16_t> subchannels;  ///< consumers of one of them; empty: everybody
   std::optional<uint16_t> required_subchannel;
   std::optional<uint16_t> ignored_subchannel;

@@ -20,9 +20,9 @@
 
 namespace sluice::worker {
 
-/// Media between a router and the application itself, without a network (router-protocol §5.8):
-/// what its consumers send and the RTCP that goes with it are events, what the application sends is
-/// handed in. Always connected.
+/// Media between a router and the application itself, without a network
+/// (docs/protocols/router-protocol.md §8): what its consumers send and the RTCP that goes with it
+/// are events, what the application sends is handed in. Always connected.
 ///
 /// It is composed like the others, of an RtpCore and an RtpPath, with the difference that the path
 /// ends in a PacketWriter that makes events of packets. How much of them waits for the application

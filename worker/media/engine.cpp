@@ -168,8 +168,7 @@ Status Engine::CloseWebRtcServer(const std::string& server_id) {
   return absl::OkStatus();
 }
 
-// ---- Transports
-// -----------------------------------------------------------------------------------
+// ---- Transports -------------------------------------------------------------------------------
 
 Result<WebRtcTransportDump> Engine::CreateWebRtcTransport(const std::string& router_id,
                                                           const std::string& transport_id,

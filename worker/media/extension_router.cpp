@@ -9,13 +9,13 @@ constexpr size_t kAudioLevelSize = 1;     // RFC 6464 §3
 constexpr size_t kOrientationSize = 1;    // 3GPP TS 26.114 §7.4.5
 constexpr size_t kTimeOffsetSize = 3;     // RFC 5450 §2
 constexpr size_t kPlayoutDelaySize = 3;   // webrtc.org experiments: two 12-bit values
-constexpr size_t kPacketIdSize = 4;       // router-protocol §5.10
-constexpr size_t kCaptureTimeSize = 8;    // abs-capture-time without
-constexpr size_t kCaptureOffsetSize = 8;  // and its clock offset
+constexpr size_t kPacketIdSize = 4;       // docs/protocols/router-protocol.md §11
+constexpr size_t kCaptureTimeSize = 8;    // abs-capture-time without its clock offset
+constexpr size_t kCaptureOffsetSize = 8;  // that clock offset
 
 void Append(RtpExtensionUri uri, std::span<const uint8_t> value, RoutedExtensions* out) {
   if (value.empty() || out->size + 1 + value.size() > RoutedExtensions::kMaxBytes) return;
-  const auto id = static_cast<uint8_t>(uri) + 1;  // the router's ids (router-protocol §6)
+  const auto id = static_cast<uint8_t>(uri) + 1;  // docs/protocols/router-protocol.md §11
   out->elements[out->size] = static_cast<uint8_t>(id << 4 | static_cast<int>(value.size() - 1));
   std::memcpy(out->elements.data() + out->size + 1, value.data(), value.size());
   out->size = static_cast<uint8_t>(out->size + 1 + value.size());
@@ -41,7 +41,7 @@ ExtensionRouter::ExtensionRouter(const RtpParameters& parameters, MediaKind kind
     : kind_(kind), add_packet_id_(add_packet_id) {
   for (const RtpHeaderExtensionParameters& extension : parameters.header_extensions) {
     uint8_t& id = ids_[static_cast<size_t>(extension.uri)];
-    if (id == 0) id = extension.id;  // the first of each kind wins (router-protocol §5.9)
+    if (id == 0) id = extension.id;  // the first of each kind counts
   }
 }
 

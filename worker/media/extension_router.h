@@ -13,7 +13,8 @@
 namespace sluice::worker {
 
 /// Reads the header extensions of a producer's packets by the ids that it negotiated, and renumbers
-/// those that travel on to consumers (router-protocol §5.10) — once per packet, for all of them.
+/// those that travel on to consumers (docs/protocols/router-protocol.md §11): once per packet, for
+/// all of them.
 class ExtensionRouter {
  public:
   /// `add_packet_id`: gives packets that have no packet id one

@@ -51,8 +51,7 @@ struct ForwardDecision {
 /// Owned by a Consumer; asked once per packet.
 class LayerForwarder {
  public:
-  /// For a consumer with so many output streams. UnsupportedError for the types that this version
-  /// cannot forward.
+  /// For a consumer with so many output streams. UnsupportedError for a type that does not exist.
   static Result<std::unique_ptr<LayerForwarder>> Create(RtpType type, CodecKind codec,
                                                         size_t streams);
 

@@ -46,7 +46,8 @@ struct RtpObserverEntry {
   Router* router = nullptr;
 };
 
-/// Every object of a worker by its id: one flat table whatever the class (router-protocol §1.6).
+/// Every object of a worker by its id: one flat table whatever the class
+/// (docs/protocols/router-protocol.md §2).
 /// Owns nothing; each object's owner registers it and takes it out.
 ///
 /// What belongs to a router is registered with the flag of that router. Once the flag is set none

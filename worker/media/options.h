@@ -17,7 +17,7 @@
 /// `media/`.
 namespace sluice::worker {
 
-/// Where to listen (router-protocol §5.1).
+/// Where to listen (docs/protocols/router-protocol.md §4).
 struct ListenInfo {
   TransportProtocol protocol = TransportProtocol::kUdp;
   std::string ip;                 ///< literal address to bind
@@ -45,7 +45,7 @@ struct TransportOptions {
   uint32_t sctp_default_stream_buffered_amount_low_threshold = 0;
   bool is_data_channel = false;
 
-  // What only the room protocol asks for (json-room-protocol §2.5).
+  // What only the room protocol asks for (docs/protocols/json-protocol.md §7).
   /// Asks each video producer for a key frame when REMB falls to 0.6 of what it was, or less.
   bool key_frames_when_remb_collapses = false;
 };
@@ -60,7 +60,7 @@ struct WebRtcTransportOptions {
   bool prefer_tcp = false;
   uint8_t ice_consent_timeout = 30;  ///< seconds; 0 = off, else clamped to 10…60
 
-  // What only the room protocol asks for (json-room-protocol §2.1, §2.6).
+  // What only the room protocol asks for (docs/protocols/json-protocol.md §7).
   /// A socket that cannot be opened is logged and left out; an error only when none remains.
   bool skip_failed_listens = false;
   /// As DTLS client wait until a tuple is nominated.
@@ -80,15 +80,15 @@ struct PlainTransportOptions {
   bool enable_srtp = false;
   std::optional<SrtpProfile> srtp_crypto_suite;
 
-  // What a server that strangers reach asks for. Left as they are, a peer is believed as comedia
-  // has it, and sent to for ever.
+  // What a server that strangers reach asks for. By default whoever sends first is the peer (with
+  // comedia), and is sent to for ever.
   std::string source_ip;     ///< whose packets take comedia's lock from any other; "" = nobody's
   bool source_only = false;  ///< packets from elsewhere are dropped
   bool source_receives = false;  ///< with comedia, media goes to source_ip only
   bool relock = false;  ///< with comedia, a silent peer's stream may come from another address
   /// After so long without a packet from there media to the peer stops; 0 = never, ms.
   uint32_t receiver_timeout = 0;
-  bool public_destinations = false;  ///< multicast, broadcast and no address are refused
+  bool public_destinations = false;  ///< multicast, broadcast and unspecified peers are refused
 };
 
 struct SrtpParameters {
@@ -148,12 +148,12 @@ struct ProduceOptions {
   uint32_t key_frame_request_delay = 0;  ///< ms, 0 = off
   bool enable_packet_id_extension = false;
 
-  // What only the room protocol asks for (json-room-protocol §2.5), where a transport's payload
-  // types tell receivers apart.
+  // What only the room protocol asks for, where a transport's payload types tell receivers apart
+  // (docs/protocols/json-protocol.md §5).
   PayloadTypeRoutes route_by_payload_type;
   /// Any media codec of the parameters that is of this kind may start the stream, and the sender
   /// may change to another while it runs (see Producer). Else only the codec of the encoding starts
-  /// it (router-protocol §5.10).
+  /// it.
   bool takes_any_codec = false;
 };
 
@@ -181,7 +181,7 @@ struct ConsumeOptions {
 /// The values are the wire enums of the router protocol (FBS.DataProducer, FBS.DataConsumer).
 enum class DataType : uint8_t { kSctp = 0, kDirect = 1 };
 
-/// A channel's stream and what may become of its messages (router-protocol §5.15).
+/// A channel's stream and what may become of its messages (docs/protocols/data-channels.md §4).
 struct SctpStreamParameters {
   uint16_t stream_id = 0;
   std::optional<bool> ordered;                   ///< absent: yes without a limit, no with one

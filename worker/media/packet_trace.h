@@ -7,7 +7,7 @@
 
 namespace sluice::worker {
 
-/// What a trace shows of a packet that a producer received (router-protocol §4.7).
+/// What a trace shows of a packet that a producer received (docs/protocols/router-protocol.md §18).
 RtpPacketReport DescribePacket(const RtpPacket& packet, const PayloadInfo& info,
                                const ExtensionRouter& extensions);
 

@@ -21,9 +21,10 @@
 
 namespace sluice::worker {
 
-/// Media between two routers, in two workers or two machines (router-protocol §5.7): RTP and RTCP
-/// over one UDP port, optionally SRTP (AEAD_AES_256_GCM) with keys given in connect. Its consumers
-/// are usually of type pipe and carry every encoding of their producer.
+/// Media and data between two routers, in two workers or two machines
+/// (docs/protocols/router-protocol.md §7): RTP, RTCP and SCTP over one UDP port, optionally SRTP
+/// (AEAD_AES_256_GCM) with keys given in connect. Its consumers are usually of type pipe and carry
+/// every encoding of their producer.
 ///
 /// The peer is a worker like this one, at the address that Connect() names; what comes from
 /// elsewhere is dropped, counted, and logged once.

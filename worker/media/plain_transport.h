@@ -21,8 +21,8 @@
 namespace sluice::worker {
 
 /// RTP, and SCTP if it is enabled, over UDP without ICE, for ffmpeg, GStreamer and recorders
-/// (router-protocol §5.6): one socket, or two without rtcp-mux; optionally SRTP with keys given in
-/// connect.
+/// (docs/protocols/router-protocol.md §6): one socket, or two without rtcp-mux; optionally SRTP
+/// with keys given in connect.
 ///
 /// The peer's address comes from Connect(), or, with comedia, from the first well-formed packet
 /// (with SRTP: the first that authenticates); RTP and RTCP addresses are learned apart. Whatever
@@ -43,7 +43,7 @@ class PlainTransport final : public Transport, private DataLink {
   void Seal() override;
   DataCore& data() override { return data_core_; }
 
-  /// Rules: table of §5.6. A call that fails changes nothing.
+  /// Rules: docs/protocols/router-protocol.md §6. A call that fails changes nothing.
   Result<PlainConnectReport> Connect(const PlainConnectOptions& options);
 
   void AddTo(EngineCounters* counters, ObjectCounts* alive) const override;

@@ -68,8 +68,7 @@ Producer::Impl::Impl(Producer& producer_in, const ProduceOptions& options, RtpPa
   UpdateLives();
 }
 
-// ---- Events
-// --------------------------------------------------------------------------------------
+// ---- Events -----------------------------------------------------------------------------------
 
 void Producer::Impl::UpdateLives() {
   for (size_t i = 0; i < streams.size(); ++i) lives[i] = streams[i]->life();
@@ -127,7 +126,7 @@ void Producer::Impl::TellConsumersOfScore() {
 
 void Producer::Impl::TracePacket(const RtpPacket& packet, const PayloadInfo& info, bool repaired,
                                  Timestamp now) {
-  // A key frame packet is traced once, as such (router-protocol §3).
+  // A packet of a key frame is traced once, as such (docs/protocols/router-protocol.md §18).
   const bool as_key_frame = info.key_frame && Traces(ProducerTraceType::kKeyFrame);
   if (!as_key_frame && !Traces(ProducerTraceType::kRtp)) return;
   TraceReport report;
@@ -138,8 +137,7 @@ void Producer::Impl::TracePacket(const RtpPacket& packet, const PayloadInfo& inf
   events.OnProducerTrace(id, report);
 }
 
-// ---- The public face
-// -----------------------------------------------------------------------------
+// ---- The public face --------------------------------------------------------------------------
 
 Result<std::unique_ptr<Producer>> Producer::Create(const ProduceOptions& options,
                                                    ProducerHost& host, Environment& environment,
@@ -160,7 +158,7 @@ Producer::~Producer() {
     impl_->observers.pop_back();
     observer->OnProducerClosed(*this);
   }
-  // Who owns the consumers has closed them already, or closes them now that they know.
+  // The transports have closed the consumers already; one that is left is told, and does no more.
   impl_->active_consumers.TakeAll();
   for (Consumer* consumer : impl_->consumers.TakeAll()) consumer->OnProducerClosed();
 }

@@ -36,7 +36,7 @@ struct ReceiveTotals {
   uint64_t nacked_packets = 0;  ///< numbers asked for again
   uint64_t plis_sent = 0;
   uint64_t firs_sent = 0;
-  uint64_t key_frame_requests_merged = 0;  ///< that others, or the next, stood for
+  uint64_t key_frame_requests_merged = 0;  ///< not sent: another one was enough
   uint64_t restarts = 0;                   ///< new runs of the sender, with other numbers
   uint64_t time_jumps = 0;                 ///< its clock was set
 };
@@ -89,7 +89,8 @@ class ProducerObserver {
 /// in which each recent packet lives once for all its consumers.
 class Producer {
  public:
-  /// Checks the parameters (§5.9, §5.10: TypeErrors name the field); does not register SSRCs.
+  /// Checks the parameters (docs/protocols/router-protocol.md §9, §10: TypeErrors name the field);
+  /// does not register SSRCs.
   static Result<std::unique_ptr<Producer>> Create(const ProduceOptions& options, ProducerHost& host,
                                                   Environment& environment, EngineEvents& events);
   ~Producer();
@@ -101,7 +102,7 @@ class Producer {
   const RtpParameters& rtp_parameters() const;
   const RtpMapping& rtp_mapping() const;
 
-  /// Packets of which less came than was in them, by reason.
+  /// Packets that were not forwarded, kept or read in full, by reason.
   struct Counters {
     uint64_t over_turn_limit = 0;        ///< not forwarded: too many in one turn
     uint64_t over_ring_bytes = 0;        ///< forgotten early, for PacketRing::kMaxBytes

@@ -5,8 +5,8 @@
 
 namespace sluice::worker {
 
-/// Checks what a producer is asked to be (router-protocol §5.9, §5.10); `parameters`, a copy of
-/// those in `options`, is brought to canonical form. TypeErrors name the field.
+/// Checks what a producer is asked to be (docs/protocols/router-protocol.md §9, §10); `parameters`,
+/// a copy of those in `options`, is brought to canonical form. TypeErrors name the field.
 Status CheckProduceOptions(const ProduceOptions& options, RtpParameters* parameters);
 
 /// What a producer with these parameters is: several encodings are simulcast, one with several

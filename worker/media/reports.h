@@ -13,8 +13,9 @@
 #include "worker/core/sctp/sctp_association.h"
 #include "worker/media/options.h"
 
-/// Dumps and stats of the object graph as plain values; meaning of each field: router-protocol §4.
-/// Optional fields are absent on the wire. Timestamps are monotonic milliseconds.
+/// Dumps and stats of the object graph as plain values; what the fields mean:
+/// docs/protocols/router-protocol.md §16 to §18. Optional fields are absent on the wire. Timestamps
+/// are monotonic milliseconds.
 namespace sluice::worker {
 
 struct TupleReport {
@@ -25,7 +26,7 @@ struct TupleReport {
   TransportProtocol protocol = TransportProtocol::kUdp;
 };
 
-// --- RTP streams (§4.4, §4.5) ---
+// --- RTP streams ---
 
 struct RtpStreamParams {
   uint32_t encoding_idx = 0;
@@ -87,7 +88,7 @@ struct RtpStreamStats {
   uint64_t byte_count = 0;
   uint64_t bitrate = 0;                                            ///< bps
   std::vector<std::pair<std::string, uint64_t>> bitrate_by_layer;  ///< "s.t" → bps; receive only
-  // Room protocol only (json-room-protocol §2.7).
+  // Room protocol only (docs/protocols/json-protocol.md §8).
   uint8_t payload_type = 0;       ///< of its codec
   uint32_t newest_timestamp = 0;  ///< RTP timestamp of the newest packet
   uint32_t transit = 0;           ///< RFC 3550 §A.8, RTP timestamp units; receive only
@@ -159,7 +160,7 @@ struct ConsumeReport {
   std::optional<ConsumerLayers> preferred_layers;
 };
 
-// --- data (§4.6) ---
+// --- data ---
 
 struct DataProducerDump {
   std::string id;
@@ -213,7 +214,7 @@ struct SctpDump {
   std::vector<std::pair<uint16_t, std::string>> stream_ids;  ///< → id of the data producer
 };
 
-// --- transports (§4.2, §4.3) ---
+// --- transports ---
 
 struct TransportDump {
   std::string id;
@@ -236,7 +237,7 @@ struct TransportDump {
   std::vector<std::string> data_consumer_ids;
   std::optional<SctpDump> sctp;
   TraceMask traces = 0;
-  /// What REMB told the sender (json-room-protocol §2.6), bps; 0 = nothing, or no limit.
+  /// What REMB told the sender (docs/protocols/json-protocol.md §7), bps; 0 = nothing, or no limit.
   uint64_t effective_incoming_bitrate = 0;
 };
 
@@ -343,7 +344,7 @@ struct DirectTransportStats {
   TransportStats base;
 };
 
-// --- worker, server, router (§4.1) ---
+// --- worker, server, router ---
 
 struct WorkerDump {
   uint32_t pid = 0;
@@ -372,7 +373,7 @@ struct RouterDump {
   std::vector<std::pair<std::string, std::string>> data_consumer_producer_ids;
 };
 
-/// One RTP packet in a trace (§4.7).
+/// One RTP packet in a trace (docs/protocols/router-protocol.md §18).
 struct RtpPacketReport {
   uint8_t payload_type = 0;
   uint16_t sequence_number = 0;

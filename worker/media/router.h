@@ -19,23 +19,23 @@ namespace sluice::worker {
 class RtpObserver;
 class SenderClock;
 
-/// One room's worth of media (router-protocol §2.2, §4.1): owns its transports and observers, knows
-/// every producer of theirs, so that a consumer on any transport can attach to it.
+/// One room's worth of media: owns its transports and observers, knows every producer of theirs, so
+/// that a consumer on any transport can attach to it.
 ///
 /// Owned by the engine.
 class Router {
  public:
   Router(std::string id, EngineContext& context);
-  /// Deletes everything below it and tells nobody (§2.8).
+  /// Deletes everything below it and tells nobody (docs/protocols/router-protocol.md §15).
   ~Router();
   Router(const Router&) = delete;
   Router& operator=(const Router&) = delete;
 
   const std::string& id() const { return id_; }
 
-  /// The end of a router, all of which would keep the worker from its packets for too long: nothing
-  /// of it can be found by its id any more, and none of it does anything. What is left is memory,
-  /// and a goodbye to the peers.
+  /// Ends the router without destroying what it owns, which can take too long for one turn: nothing
+  /// of it can be found by its id any more, and none of it does anything. DestroySome() frees the
+  /// rest, and says goodbye to the peers.
   void Close();
   /// Of a closed router: destroys what can be destroyed for `effort`, in about as much time as so
   /// many consumers take. True when nothing is left.
@@ -45,7 +45,8 @@ class Router {
 
   /// `object` is what the id table shall hold for it.
   void AddTransport(std::unique_ptr<Transport> transport, const ObjectTable::Object& object);
-  /// With the notifications of §2.8. NotFoundError when it is not one of this router's.
+  /// With the notifications of docs/protocols/router-protocol.md §15. NotFoundError when it is not
+  /// one of this router's.
   Status CloseTransport(const std::string& transport_id);
 
   // Called by RtpCore.
@@ -61,7 +62,7 @@ class Router {
   /// One clock per CNAME, alive while a producer holds it.
   std::shared_ptr<SenderClock> ClockOf(const std::string& cname);
 
-  // Observers (§2.7).
+  // Observers (docs/protocols/router-protocol.md §14).
   Status CreateAudioLevelObserver(const std::string& observer_id,
                                   const AudioLevelObserverOptions& options);
   Status CreateActiveSpeakerObserver(const std::string& observer_id,
@@ -91,8 +92,8 @@ class Router {
   const std::string id_;
   EngineContext& context_;
   bool closed_ = false;
-  size_t without_consumers_ =
-      0;  ///< while it is being destroyed: transports at the front; likewise
+  // While it is being destroyed: so many transports at the front have none left.
+  size_t without_consumers_ = 0;
   size_t without_producers_ = 0;
   IndexedList<std::unique_ptr<Transport>, &Transport::router_slot> transports_;
   IndexedList<Producer*, &Producer::router_slot> producers_;

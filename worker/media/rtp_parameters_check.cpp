@@ -99,7 +99,7 @@ Status CheckCodec(RtpCodecParameters* codec, size_t index) {
     return TypeError(
         fmt::format("rtpParameters.codecs[{}].clockRate 0 is wrong: must be positive", index));
   }
-  // The library of the router protocol writes 0 for video (router-protocol §5.9).
+  // The library of the router protocol writes 0 for video (docs/protocols/router-protocol.md §9).
   if (codec->channels == 0) codec->channels = 1;
   return {};
 }

@@ -8,10 +8,10 @@
 
 namespace sluice::worker {
 
-/// Checks the RTP parameters of a producer or consumer and brings them to one form (router-protocol
-/// §5.9): canonical MIME case, `ssrc` and `rtx_ssrc` 0 = absent, `codec_payload_type` filled in,
-/// an unreadable scalability mode = none, 0 channels = 1. TypeErrors name the field and its value.
-/// On error `parameters` is half done: throw it away.
+/// Checks the RTP parameters of a producer or consumer and brings them to one form
+/// (docs/protocols/router-protocol.md §9): canonical MIME case, `ssrc` and `rtx_ssrc` 0 = absent,
+/// `codec_payload_type` filled in, an unreadable scalability mode = none, 0 channels = 1.
+/// TypeErrors name the field and its value. On error `parameters` is half done: throw it away.
 Status CheckRtpParameters(RtpParameters* parameters);
 
 /// True for a codec that carries media itself: not rtx, FEC, red, CN or telephone-event.

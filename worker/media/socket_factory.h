@@ -48,9 +48,9 @@ class ServerSocket {
 class SocketFactory {
  public:
   virtual ~SocketFactory() = default;
-  /// Binds per ListenInfo (router-protocol §5.1). TypeError: ip is not a literal, bad range,
-  /// negative buffer size. Error: port busy, range full, out of descriptors; the text names address
-  /// and port.
+  /// Binds per ListenInfo (docs/protocols/router-protocol.md §4). TypeError: ip is not a literal,
+  /// bad range, buffer size of 2^31 or more. Error: port busy, range full, out of descriptors; the
+  /// text names address and port.
   virtual Result<std::unique_ptr<ServerSocket>> Open(const ListenInfo& info,
                                                      DatagramHandler& handler) = 0;
 };

@@ -23,9 +23,9 @@ namespace {
 
 constexpr uint32_t kLowestPort = 1024;
 constexpr uint32_t kHighestPort = 65'535;
-constexpr uint32_t kMinPortSpan = 99;  // highest less lowest (json-room-protocol §1.2)
-/// Of what candidates show, any text: a host name has at most 253 (RFC 1035 §2.3.4). With more the
-/// candidates of a transport would not fit into a message.
+constexpr uint32_t kMinPortSpan = 99;  // highest less lowest (docs/room-protocol.md §3)
+/// An announced address may be any text; a host name has at most 253 bytes (RFC 1035 §2.3.4). With
+/// longer ones the candidates of a transport would not fit into a message.
 constexpr size_t kMaxAnnouncedBytes = 255;
 
 /// What the options say before the host is asked.

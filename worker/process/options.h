@@ -14,7 +14,8 @@
 
 namespace sluice::worker {
 
-/// The command line of sluice-worker (router-protocol §1.2, and options of our own).
+/// The command line of sluice-worker (docs/protocols/router-protocol.md §1, and options of our
+/// own).
 struct WorkerOptions {
   LogLevel log_level = LogLevel::kError;
   uint16_t log_tags = 0;  ///< LogTag bits
@@ -22,26 +23,27 @@ struct WorkerOptions {
   PortAllocator::UdpBuffers udp_buffers;
   std::string dtls_certificate_file;  ///< both files or neither
   std::string dtls_private_key_file;
-  /// Accepted and checked; names no switch that we have.
+  /// Accepted and checked, without effect.
   std::string field_trials = "WebRTC-Bwe-AlrLimitedBackoff/Enabled/";
   SendStrategy::Kind writer = SendStrategy::Kind::kAuto;
   SrtpEngine::Kind srtp_engine = SrtpEngine::Kind::kAuto;
   bool help = false;
   bool version = false;
-  // The room protocol (json-room-protocol §1.1, §1.2); unset: the router protocol.
+  // The room protocol (docs/room-protocol.md §3); unset: the router protocol.
   std::optional<json_protocol::JsonSettings> room;
   int json_channel_fd = -1;
 };
 
 enum class WorkerProtocol : uint8_t { kRouter, kRoom };
 
-/// Which protocol this process is to speak: --protocol, or with `auto` what the way it was started
-/// tells (the room protocol's library names the channel in MEDIASOUP_CHANNEL_FD and gives a worker
-/// id first; the router protocol's opens 3 and 4). TypeError for another name.
+/// What tells how this process was started.
 struct StartSigns {
   const char* channel_fd = nullptr;  ///< the variable MEDIASOUP_CHANNEL_FD
   bool has_router_fds = false;       ///< 3 and 4 are both open
 };
+/// Which protocol this process is to speak: --protocol, or with `auto` what the way it was started
+/// tells (the room protocol's library names the channel in MEDIASOUP_CHANNEL_FD and gives a worker
+/// id first; the router protocol's opens 3 and 4). TypeError for another name.
 Result<WorkerProtocol> ChooseProtocol(std::span<const char* const> arguments,
                                       const StartSigns& signs);
 

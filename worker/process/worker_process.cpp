@@ -65,7 +65,7 @@ Status WorkerProcess::OpenChannel(const WorkerOptions& options) {
   if (!pipe.ok()) return pipe.status();
   pipe_ = std::move(*pipe);
   if (options.room) {
-    pipe_->LimitUnread(NetstringReader::kMaxFrame);  // json-room-protocol §1.4
+    pipe_->LimitUnread(NetstringReader::kMaxFrame);  // docs/protocols/json-protocol.md §1
     channel_ = WorkerChannel::MakeRoom(*this, *loop_, *options.room);
   } else {
     channel_ = WorkerChannel::MakeRouter(*this, *this);

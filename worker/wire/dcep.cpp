@@ -10,7 +10,7 @@ namespace {
 
 constexpr uint8_t kOpen = 0x03;
 constexpr uint8_t kAck = 0x02;
-// Channel types (§5.1): how messages may be given up, and a bit for unordered ones.
+// Channel types (RFC 8832 §5.1): how messages may be given up, and a bit for unordered ones.
 constexpr uint8_t kReliable = 0x00;
 constexpr uint8_t kLimitedRetransmits = 0x01;
 constexpr uint8_t kLimitedLifeTime = 0x02;
@@ -56,7 +56,8 @@ std::optional<Message> Parse(std::span<const uint8_t> message) {
   BoundedReader reader(message);
   const uint8_t type = reader.ReadU8();
   if (!reader.ok()) return std::nullopt;
-  if (type == kAck) return Ack{};  // §5.2 has one byte; implementations differ in what follows
+  // RFC 8832 §5.2 has one byte; implementations differ in what follows.
+  if (type == kAck) return Ack{};
   if (type != kOpen) return std::nullopt;
   return ParseOpen(reader);
 }

@@ -14,7 +14,7 @@ namespace sluice::worker::dcep {
 /// have names that people chose.
 inline constexpr size_t kMaxText = 1024;
 
-/// DATA_CHANNEL_OPEN (§5.1).
+/// DATA_CHANNEL_OPEN (RFC 8832 §5.1).
 struct Open {
   bool ordered = true;
   std::optional<uint32_t> max_retransmits;       ///< at most one of the two
@@ -24,7 +24,7 @@ struct Open {
   std::string protocol;
   friend bool operator==(const Open&, const Open&) = default;
 };
-/// DATA_CHANNEL_ACK (§5.2).
+/// DATA_CHANNEL_ACK (RFC 8832 §5.2).
 struct Ack {
   friend bool operator==(const Ack&, const Ack&) = default;
 };

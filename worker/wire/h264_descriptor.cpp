@@ -33,7 +33,8 @@ bool HasRecoveryPoint(std::span<const uint8_t> body) {
   constexpr uint8_t kRecoveryPoint = 6;
   constexpr size_t kMessages = 8;  // more are not looked at
   for (size_t i = 0; i < kMessages && reader.remaining() > 2; ++i) {
-    const auto read = [&reader] {  // §7.3.2.3.1: 255 for each 255, then the rest
+    // ITU-T H.264 §7.3.2.3.1: 255 for each byte 255, then the rest.
+    const auto read = [&reader] {
       size_t value = 0;
       uint8_t byte = 0xff;
       while (byte == 0xff && reader.ok()) value += byte = reader.ReadU8();

@@ -8,7 +8,7 @@
 
 namespace sluice::worker {
 
-/// HMAC-SHA1 (RFC 2104) with the key blocks hashed once (§4): 40 bytes a key, no allocation per
+/// HMAC-SHA1 with the key blocks hashed once (RFC 2104 §4): 40 bytes a key, no allocation per
 /// message. OpenSSL's EVP_MAC costs as much again per packet in context copies, and eight times
 /// that with a fresh context, so this sits on its block function instead. Wiped when destroyed.
 class HmacSha1 {

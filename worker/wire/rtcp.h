@@ -109,7 +109,7 @@ bool Parse(std::span<const uint8_t> compound, Visitor& visitor);
 /// ±8 s). Bytes behind size() may have been written to.
 class Builder {
  public:
-  static constexpr size_t kMaxCompound = 1292;  // bytes, router-protocol §8
+  static constexpr size_t kMaxCompound = 1292;  // bytes (docs/protocols/rtp-rtcp.md §5)
 
   explicit Builder(std::span<uint8_t> out);
 

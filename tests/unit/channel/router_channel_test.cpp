@@ -1,4 +1,4 @@
-// Frames, logs and the process side of the channel (router-protocol §1.3–1.8).
+// Frames, logs and the process side of the channel (docs/protocols/worker-pipe.md).
 #include "tests/unit/channel/channel_fixture.h"
 
 namespace sluice::worker {

@@ -1,4 +1,5 @@
-// The methods of data channels, each with success and with what can be wrong (§2.3, §2.7).
+// The methods of data channels, each with success and with what can be wrong
+// (docs/protocols/router-protocol.md §13).
 #include "tests/unit/channel/channel_fixture.h"
 
 namespace sluice::worker {

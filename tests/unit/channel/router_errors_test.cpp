@@ -1,4 +1,4 @@
-// What is answered to wrong ids, bodies and values (router-protocol §1.7, §2).
+// What is answered to wrong ids, bodies and values (docs/protocols/router-protocol.md §2).
 #include "tests/unit/channel/channel_fixture.h"
 
 namespace sluice::worker {

@@ -1,4 +1,4 @@
-// What the engine reports, read back from the frames that it became (router-protocol §3, §4.7).
+// What the engine reports, read back from the frames that it became.
 #include "tests/unit/channel/channel_fixture.h"
 
 namespace sluice::worker {
@@ -133,7 +133,7 @@ TEST_CASE_METHOD(EventFixture, "media for a controller that does not read is dro
   events.OnDirectRtcp("d", packet);
   CHECK(sent.empty());
   CHECK(channel.dropped_media() == 2);
-  events.OnConsumerProducerPause("c");  // news are not media
+  events.OnConsumerProducerPause("c");  // only media is left out
   CHECK(sent.size() == 1);
   unread = 0;
   events.OnConsumerRtp("c", packet);

@@ -1,4 +1,4 @@
-// Every method of the router protocol that this version offers, once with success (§2).
+// Every method of the router protocol, once with success.
 #include "tests/unit/channel/channel_fixture.h"
 
 namespace sluice::worker {
@@ -258,7 +258,8 @@ TEST_CASE_METHOD(ChannelFixture, "producer methods answer, and consumers learn f
   Do(M::PRODUCER_PAUSE, "video");
   CHECK(Notifications().empty());
 
-  // A consumer of a paused producer: told before the response that it does not exist yet for.
+  // A consumer of a paused producer is told so before the response, when the library does not know
+  // it yet.
   const Reply consumed =
       Do(M::TRANSPORT_CONSUME, "w", frames::Consume(samples::ConsumerOf(video, "late", 9101)),
          B::Transport_ConsumeResponse);

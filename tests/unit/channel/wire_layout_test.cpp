@@ -1,5 +1,5 @@
-// The numbers of the wire (router-protocol tables): field ids, enum and union values. A change in a
-// schema that would part us from other speakers of the protocol fails here.
+// The numbers of the wire: field ids, enum and union values. A change in a schema of proto/ that
+// other speakers of the router protocol would not understand fails here.
 #include <catch2/catch.hpp>
 
 #include "proto/message_generated.h"

@@ -1,5 +1,5 @@
-// The framing of the room protocol, and how the stream gets back in step (json-room-protocol §1.3,
-// §1.4).
+// The framing of the room protocol, and how the stream gets back in step (docs/room-protocol.md §2,
+// §8).
 #include "common/netstring.h"
 
 #include <catch2/catch.hpp>

@@ -1,5 +1,5 @@
-// The command line of the room protocol, and which protocol a start means (json-room-protocol §1.1,
-// §1.2).
+// The command line of the room protocol, and which protocol a start means (docs/room-protocol.md
+// §3).
 #include "worker/process/json_options.h"
 
 #include <catch2/catch.hpp>

@@ -20,10 +20,9 @@ namespace sluice::worker {
 
 class Engine;
 
-/// The room protocol on the pipe (DESIGN §4, json-room-protocol): JSON in netstrings ⇄ rooms,
-/// peers, receivers and senders over the engine's objects. Requests are handled one after the
-/// other; each that has an id gets exactly one response, in request order. One that cannot be read
-/// is logged.
+/// The room protocol on the pipe (docs/room-protocol.md): JSON in netstrings ⇄ rooms, peers,
+/// receivers and senders over the engine's objects. Requests are handled one after the other; each
+/// that has an id gets exactly one response, in request order. One that cannot be read is logged.
 ///
 /// Owned by main; also the process's log sink while the pipe lives.
 class JsonChannel final : public EngineEvents, public LogSink {

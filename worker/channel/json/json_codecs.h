@@ -7,7 +7,8 @@
 
 #include "worker/channel/json/protocol_types.h"
 
-/// What the room protocol knows of codecs and header extensions (json-room-protocol §2.3).
+/// What the room protocol knows of codecs and header extensions (docs/protocols/json-protocol.md
+/// §3).
 namespace sluice::worker::json_protocol {
 
 enum class CodecRole : uint8_t {

@@ -14,7 +14,7 @@
 /// producer is the identity.
 ///
 /// A producer carries one encoding of a receiver, whether that says active or not. Senders of this
-/// protocol forward the first alone (json-room-protocol §2.5).
+/// protocol forward the first alone (docs/protocols/json-protocol.md §5).
 namespace sluice::worker::json_protocol {
 
 /// How consumers name the one encoding of their producer, whose own SSRC may not be known yet.
@@ -46,7 +46,7 @@ std::optional<ConsumeOptions> ToConsumeOptions(std::string consumer_id, std::str
                                                std::string_view fallback_cname);
 
 /// An encoding leaves the SSRC of its media, its RTX or its FEC open: its packets are told apart by
-/// payload type (§2.5).
+/// payload type (docs/protocols/json-protocol.md §5).
 bool LeavesSsrcOpen(const Encoding& encoding);
 
 }  // namespace sluice::worker::json_protocol

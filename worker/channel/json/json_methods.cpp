@@ -28,8 +28,8 @@ Result<Reply> Done(const Status& status) {
   return Reply{};
 }
 
-/// For a method that changes something and answers with what the request said: asked before it
-/// does, so that a response which is too long leaves everything as it was.
+/// A method that changes something and answers with what the request said asks this first, so that
+/// a response which is too long leaves everything as it was.
 Status CheckFits(const Request& request, const Reply& reply) {
   return JsonWriter::CheckResponse(request.id, reply.data);
 }
@@ -117,7 +117,7 @@ Result<Reply> WorkerCreateRoom(const Request& request, MethodContext& context) {
   SLUICE_RETURN_IF_ERROR(context.rooms.CheckFree(*room_id));
   JsonCapabilities capabilities;
   const json::value* codecs = request.data.if_contains("mediaCodecs");
-  if (codecs != nullptr && codecs->is_array()) {  // without them a room can do nothing (§2.1)
+  if (codecs != nullptr && codecs->is_array()) {  // without them a room can do nothing
     const auto parsed = ParseMediaCodecs(request.data);
     if (!parsed.ok()) return parsed.status();
     auto made = MakeRoomCapabilities(*parsed);

@@ -14,8 +14,9 @@ namespace {
 
 constexpr size_t kPayloadTypes = 128;  // RFC 3550 §5.1: 7 bits
 
-/// Ranges of the dynamic payload types, in the order in which they are given out (§2.3): those of
-/// RFC 3551 §6 first, then what it leaves unassigned and RTCP multiplexing allows.
+/// Ranges of the dynamic payload types, in the order in which they are given out
+/// (docs/protocols/json-protocol.md §3): those of RFC 3551 §6 first, then what it leaves unassigned
+/// and RTCP multiplexing allows.
 struct PayloadTypeRange {
   uint8_t first;
   uint8_t last;

@@ -28,7 +28,7 @@ constexpr uint32_t kMaxExtensionId = 255;  // RFC 8285 §4.3: 8 bits
 constexpr uint32_t kMaxChannels = 255;     // 8 bits, as everywhere in the engine
 constexpr uint32_t kMinOpusChannels = 2;   // RFC 7587 §7: its rtpmap always says 2
 
-/// Where a codec stands: what it must have (§2.3, §2.4, §2.5).
+/// Where a codec stands, which decides what it must have (docs/protocols/json-protocol.md §3).
 enum class CodecScope : uint8_t { kRoom, kPeer, kReceive };
 
 std::string ElementPath(const std::string& list, size_t index) {
@@ -57,7 +57,8 @@ std::optional<std::vector<int32_t>> Int32Array(const json::array& array) {
   return integers;
 }
 
-/// nullopt for a value of a type that parameters do not have: it is left out (§2.3).
+/// nullopt for a value of a type that parameters do not have: it is left out
+/// (docs/protocols/json-protocol.md §3).
 std::optional<ParameterValue> ToParameterValue(const json::value& value) {
   if (value.is_bool()) return value.get_bool();
   if (value.is_string()) return std::string(std::string_view(value.get_string()));

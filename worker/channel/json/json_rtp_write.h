@@ -8,8 +8,8 @@
 
 #include "worker/channel/json/protocol_types.h"
 
-/// From RTP dictionaries to the JSON that responses, events and dumps show (json-room-protocol §2.3
-/// to §2.5): the fields that are always there, and the others only when they are set.
+/// From RTP dictionaries to the JSON that responses, events and dumps show: the fields that are
+/// always there, and the others only when they are set (docs/protocols/json-protocol.md §5).
 namespace sluice::worker::json_protocol {
 
 /// Of a room or a peer: codecs show their kind.

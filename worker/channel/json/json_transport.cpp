@@ -26,9 +26,9 @@ namespace json = boost::json;
 namespace {
 
 constexpr const char* kClass = "Transport";
-constexpr uint8_t kFragmentLength = 16;  // characters (json-room-protocol §2.6)
+constexpr uint8_t kFragmentLength = 16;  // characters (docs/protocols/json-protocol.md §7)
 
-// Candidate priorities (json-room-protocol §2.6).
+// Candidate priorities (docs/protocols/json-protocol.md §7).
 constexpr uint32_t kTypePreference = 64;
 constexpr uint32_t kLocalPreference = 20'000;
 constexpr uint32_t kFamilyBonus = 10'000;
@@ -154,7 +154,7 @@ JsonTransport::JsonTransport(uint32_t id, Peer& peer, const TransportRequest& re
       router_id_(peer.room().router_id()) {}
 
 JsonTransport::~JsonTransport() {
-  if (context_.transports.erase(engine_id_) == 0) return;  // it never was
+  if (context_.transports.erase(engine_id_) == 0) return;  // Create() failed
   const auto router = context_.engine.Find<Router>(router_id_);
   const Status status = router.ok() ? (*router)->CloseTransport(engine_id_) : router.status();
   if (!status.ok()) SLUICE_ERROR("transport {}: {}", id_, std::string(status.message()));

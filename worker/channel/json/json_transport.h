@@ -14,7 +14,7 @@ namespace sluice::worker::json_protocol {
 
 class Peer;
 
-/// What a request asks of a new transport (json-room-protocol §2.1).
+/// What a request asks of a new transport (docs/room-protocol.md §4).
 struct TransportRequest {
   bool udp = true;
   bool tcp = true;
@@ -24,9 +24,9 @@ struct TransportRequest {
   bool prefer_tcp = false;
 };
 
-/// A Transport of the room protocol (json-room-protocol §2.6): a WebRtcTransport of the engine, and
-/// how this protocol shows it. ICE-lite with the credentials' lengths, candidate priorities and
-/// start of DTLS that the protocol asks for.
+/// A Transport of the room protocol (docs/protocols/json-protocol.md §7): a WebRtcTransport of the
+/// engine, and how this protocol shows it. ICE-lite with the credentials' lengths, candidate
+/// priorities and start of DTLS that the protocol asks for.
 ///
 /// Owned by its peer, which binds receivers and senders to it.
 class JsonTransport {

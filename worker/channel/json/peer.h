@@ -18,7 +18,7 @@ namespace sluice::worker::json_protocol {
 
 class Room;
 
-/// A Peer (json-room-protocol §2.1): owns the transports, receivers and senders of one endpoint.
+/// A Peer of the room protocol: owns the transports, receivers and senders of one endpoint.
 ///
 /// Owned by its room, which makes the senders.
 class Peer {
@@ -40,10 +40,11 @@ class Peer {
   const std::string& cname() const { return cname_; }
   const std::vector<std::unique_ptr<RtpReceiver>>& receivers() const { return receivers_; }
 
-  /// To the effective ones; only once.
+  /// Sets the effective ones; called once.
   void SetCapabilities(RtpCapabilities effective) { capabilities_ = std::move(effective); }
 
-  /// On failure after the checks of the id a close event of the transport has been emitted (§2.9).
+  /// On failure after the checks of the id a close event of the transport has been emitted
+  /// (docs/protocols/json-protocol.md §9).
   Result<JsonTransport*> CreateTransport(uint32_t transport_id, const TransportRequest& request);
   Result<RtpReceiver*> CreateReceiver(uint32_t receiver_id, const boost::json::object& data,
                                       const boost::json::object& internal);
@@ -58,7 +59,7 @@ class Peer {
   Result<RtpReceiver*> GetReceiver(const boost::json::object& internal) const;
   Result<RtpSender*> GetSender(const boost::json::object& internal) const;
 
-  // Each with the close events of §2.9, in its order.
+  // Each with the close events of docs/protocols/json-protocol.md §9, in that order.
   void CloseTransport(JsonTransport& transport);
   void CloseReceiver(RtpReceiver& receiver);
   void CloseSender(RtpSender& sender);

@@ -9,9 +9,9 @@
 
 #include "common/rtp_parameters.h"
 
-/// The RTP dictionaries of the JSON room protocol (json-room-protocol §2.3 to §2.5) as plain
-/// values. They differ from those of common/rtp_parameters.h: codecs are named "audio/opus", kinds
-/// may be depth or open, encodings carry FEC and scale fields, a user object travels along.
+/// The RTP dictionaries of the JSON room protocol (docs/protocols/json-protocol.md §3 to §5) as
+/// plain values. They differ from those of common/rtp_parameters.h: codecs are named "audio/opus",
+/// kinds may be depth or open, encodings carry FEC and scale fields, a user object travels along.
 namespace sluice::worker::json_protocol {
 
 /// Most entries of one list in a request. Real clients send a tenth of it; a list that fits into a

@@ -13,8 +13,8 @@
 
 namespace sluice::worker::json_protocol {
 
-/// A Room (json-room-protocol §2.1): its capabilities, its peers, and the senders that appear by
-/// themselves between them (§2.5). One router of the engine.
+/// A Room of the room protocol: its capabilities, its peers, and the senders that appear by
+/// themselves between them (docs/protocols/json-protocol.md §6). One router of the engine.
 ///
 /// Owned by the JsonGraph.
 class Room {
@@ -23,7 +23,7 @@ class Room {
   static constexpr Duration kAudioLevelsInterval = Duration::Millis(500);
 
   Room(uint32_t id, JsonCapabilities capabilities, JsonContext& context);
-  /// Its peers are closed before.
+  /// Its peers must be closed.
   ~Room();
   Room(const Room&) = delete;
   Room& operator=(const Room&) = delete;
@@ -39,13 +39,13 @@ class Room {
   /// What a peer that offers this can do here. Error: it has capabilities already.
   Result<RtpCapabilities> EffectiveCapabilities(const Peer& peer,
                                                 const RtpCapabilities& offered) const;
-  /// To those; makes a sender for every receiver that has parameters.
+  /// Sets them, and makes a sender for every receiver that has parameters.
   void SetPeerCapabilities(Peer& peer, RtpCapabilities effective);
   /// After `receiver` got parameters: makes its senders the first time, else tells those there are.
   void OnReceiverParameters(RtpReceiver& receiver, bool first);
   void SetAudioLevelsEvent(bool enabled);
 
-  /// With the close events of §2.9.
+  /// With the close events of docs/protocols/json-protocol.md §9.
   void ClosePeer(Peer& peer);
   void Close();
 
@@ -67,7 +67,7 @@ class Room {
 /// All rooms of a worker.
 class JsonGraph {
  public:
-  /// An old worker held some hundred; what is empty costs little.
+  /// Far more than a worker can serve: an empty room costs little.
   static constexpr size_t kMaxRooms = 10'000;
 
   explicit JsonGraph(JsonContext& context) : context_(context) {}

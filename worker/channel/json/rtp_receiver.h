@@ -19,7 +19,7 @@ class Peer;
 class JsonTransport;
 class RtpSender;
 
-/// What packets of a receiver are told by (json-room-protocol §2.5).
+/// What packets of a receiver are told by (docs/protocols/json-protocol.md §5).
 struct RoutingKeys {
   std::vector<uint32_t> ssrcs;  ///< media, RTX and FEC of every encoding
   std::string mux_id;           ///< "" = none
@@ -28,15 +28,15 @@ struct RoutingKeys {
 };
 RoutingKeys RoutingKeysOf(const JsonRtpParameters& parameters);
 
-/// An RtpReceiver (json-room-protocol §2.5): the media that a peer sends. Behind it stands a
-/// producer of the engine for each encoding while it has parameters and a transport; the senders of
-/// the other peers are consumers of the first.
+/// An RtpReceiver (docs/protocols/json-protocol.md §5): the media that a peer sends. Behind it
+/// stands a producer of the engine for each encoding while it has parameters and a transport; the
+/// senders of the other peers are consumers of the first.
 ///
 /// Owned by its peer. Knows its senders, which their own peers own.
 class RtpReceiver final : private ProducerObserver {
  public:
   RtpReceiver(uint32_t id, Kind kind, Peer& peer, JsonTransport& transport, JsonContext& context);
-  /// Its senders are gone before.
+  /// Its senders must be gone.
   ~RtpReceiver() override;
   RtpReceiver(const RtpReceiver&) = delete;
   RtpReceiver& operator=(const RtpReceiver&) = delete;
@@ -68,7 +68,7 @@ class RtpReceiver final : private ProducerObserver {
   void OnPacket(const RtpPacket& packet);
   void SetRawEvent(bool enabled);
   void SetObjectEvent(bool enabled);
-  /// Of every encoding.
+  /// Asks for one of every encoding.
   void RequestKeyFrames();
 
   void ObserveAudioLevels(bool enabled);
@@ -109,8 +109,8 @@ class RtpReceiver final : private ProducerObserver {
   uint32_t level_packets_ = 0;
 };
 
-/// The fields of `rtpStreams[].params` and `rtpStream.params` (json-room-protocol §2.7) of a stream
-/// of the codec with this payload type; nullopt when its SSRC is 0: not known yet.
+/// The fields of `rtpStreams[].params` and `rtpStream.params` (docs/protocols/json-protocol.md §8)
+/// of a stream of the codec with this payload type; nullopt when its SSRC is 0: not known yet.
 std::optional<boost::json::object> StreamParams(const JsonRtpParameters& parameters,
                                                 uint8_t payload_type, uint32_t ssrc);
 

@@ -125,7 +125,7 @@ void RtpSender::SetDisabled(bool disabled, bool emit) {
 
 Status RtpSender::StartMedia() {
   if (transport_ == nullptr || receiver_.producer_ids().empty()) return absl::OkStatus();
-  // Of the receiver's encodings the first is forwarded (§2.5).
+  // Of the receiver's encodings the first is forwarded (docs/protocols/json-protocol.md §5).
   std::optional<ConsumeOptions> options =
       ToConsumeOptions(context_.NextEngineId("sender"), receiver_.producer_ids().front(),
                        parameters_, receiver_.peer().cname());

@@ -14,8 +14,8 @@ class Peer;
 class JsonTransport;
 class RtpReceiver;
 
-/// An RtpSender (json-room-protocol §2.5): the media of another peer's receiver on its way to this
-/// peer. Behind it stands a consumer of the engine while both ends have a transport.
+/// An RtpSender (docs/protocols/json-protocol.md §6): the media of another peer's receiver on its
+/// way to this peer. Behind it stands a consumer of the engine while both ends have a transport.
 ///
 /// Owned by the peer that gets the media.
 class RtpSender {

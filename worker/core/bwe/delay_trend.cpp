@@ -41,7 +41,8 @@ void DelayTrend::Begin(Duration sent, Timestamp arrival) {
 
 bool DelayTrend::BelongsToCurrent(Duration sent, Timestamp arrival) const {
   if (sent - current_.first_sent <= kBurst) return true;
-  // Packets held up together and let go at once say nothing one by one (§5.2).
+  // The gaps between packets that were held up together and let go at once say nothing
+  // (draft-ietf-rmcat-gcc-02 §5.2).
   const Duration gap = arrival - current_.last_arrival;
   return gap <= kBurst && gap < sent - current_.last_sent &&
          arrival - current_.first_arrival < kMaxBurst;
@@ -91,7 +92,7 @@ PathUse DelayTrend::Compare(double trend, Duration interval) {
   if (trend > threshold_) {
     over_for_ = over_for_ + interval;
     ++over_count_;
-    // A slope that already falls is the end of it (§5.4).
+    // A slope that already falls means that the overuse is ending (draft-ietf-rmcat-gcc-02 §5.4).
     const bool rises = trend >= previous_trend_;
     if (rises && over_count_ > 1 && over_for_ > kOveruseTime) use = PathUse::kOver;
   } else {

@@ -27,7 +27,7 @@ enum class PathUse : uint8_t {
 /// Only differences of each clock matter: neither needs to be right. O(1) memory.
 class DelayTrend {
  public:
-  /// Packets sent within this long are one group (§5.2).
+  /// Packets sent within this long are one group (draft-ietf-rmcat-gcc-02 §5.2).
   static constexpr Duration kBurst = Duration::Millis(5);
   /// A group that arrives faster than it was sent still ends after this.
   static constexpr Duration kMaxBurst = Duration::Millis(100);
@@ -38,7 +38,7 @@ class DelayTrend {
   /// that it compares with a threshold in milliseconds as the filter of the draft does.
   static constexpr int kMaxWeight = 60;
   static constexpr double kGain = 4;
-  // Adaptive threshold (§5.4).
+  // Adaptive threshold (draft-ietf-rmcat-gcc-02 §5.4).
   static constexpr double kStartThreshold = 12.5;  // ms
   static constexpr double kMinThreshold = 6;
   static constexpr double kMaxThreshold = 600;
@@ -46,7 +46,7 @@ class DelayTrend {
   static constexpr double kThresholdDown = 0.00018;  // per ms
   static constexpr double kOutlier = 15;             // ms above the threshold: not adapted to
   static constexpr Duration kMaxAdaption = Duration::Millis(100);  // per group
-  /// How long the slope must have been above the threshold (§5.4).
+  /// How long the slope must have been above the threshold (draft-ietf-rmcat-gcc-02 §5.4).
   static constexpr Duration kOveruseTime = Duration::Millis(10);
   /// Delay above the lowest of the last kBaseWindow…2 kBaseWindow that counts as a standing queue:
   /// several times the jitter of an access link, a third of the queue of a slow one.

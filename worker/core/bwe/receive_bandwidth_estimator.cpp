@@ -14,7 +14,7 @@ constexpr int64_t kMaxTicks = int64_t{1} << 40;
 
 // Weight of a new congestion (draft-ietf-rmcat-gcc-02 §5.5 recommends 0.95 for the old ones).
 constexpr double kNewCongestion = 0.05;
-// How far from the mean is still near it, in standard deviations (§5.5).
+// How far from the mean is still near it, in standard deviations (draft-ietf-rmcat-gcc-02 §5.5).
 constexpr double kNear = 3;
 // One congestion, or many alike, say little about the deviation: bounds, as parts of the mean.
 constexpr double kStartDeviation = 0.04;
@@ -103,7 +103,7 @@ void ReceiveBandwidthEstimator::OnGroup(Timestamp now) {
   } else if (trend_.use() == PathUse::kUnder) {
     held_ = true;
   } else if (held_) {
-    held_ = false;  // one step at a time: decrease, hold, increase (§5.5)
+    held_ = false;  // one step at a time: decrease, hold, increase (draft-ietf-rmcat-gcc-02 §5.5)
   } else if (measured_) {
     Increase(incoming, now);
   } else if (now - rate_since_ >= kFirstMeasurement) {
@@ -124,7 +124,7 @@ void ReceiveBandwidthEstimator::Decrease(double incoming, Timestamp now) {
 
 void ReceiveBandwidthEstimator::Increase(double incoming, Timestamp now) {
   const double deviation = std::sqrt(congestion_variance_);
-  if (incoming > congestion_mean_ + kNear * deviation) congestion_mean_ = 0;  // it is no more
+  if (incoming > congestion_mean_ + kNear * deviation) congestion_mean_ = 0;  // holds no longer
   const double seconds = std::min((now - last_update_).seconds(), 1.0);
   const auto before = static_cast<double>(estimate_.bps());
   const double wanted = congestion_mean_ > 0 ? before + AdditivePerSecond() * seconds

@@ -25,7 +25,8 @@ class RembLimiter {
   static constexpr Duration kInterval = Duration::Millis(1500);
   /// Between REMBs with an estimate (draft-alvestrand-rmcat-remb-03 §2.3: at least each second).
   static constexpr Duration kEstimateInterval = Duration::Seconds(1);
-  /// An estimate below this part of what was announced does not wait (§2.3: a fall by 3 %).
+  /// An estimate below this part of what was announced does not wait (a fall by 3 %:
+  /// draft-alvestrand-rmcat-remb-03 §2.3).
   static constexpr double kUrgent = 0.97;
   /// REMBs that say "unlimited": RTCP may be lost.
   static constexpr int kUnlimitedRembs = 4;

@@ -9,7 +9,8 @@
 namespace sluice::worker {
 namespace {
 
-constexpr int64_t kReferenceUnitUs = 64'000;    // draft §3.1: reference time in multiples of 64 ms
+// Of the reference time (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1).
+constexpr int64_t kReferenceUnitUs = 64'000;
 constexpr int64_t kReferenceModulus = 1 << 24;  // 24 bits
 // Leave an eighth of the 16-bit circle: beyond that nobody knows what is ahead and what behind.
 constexpr int64_t kMaxJump = 1 << 13;

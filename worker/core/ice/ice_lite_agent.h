@@ -75,7 +75,8 @@ struct IcePath {
   Timestamp last_check;  ///< the newest valid one
 };
 
-/// Answers STUN binding requests for one transport (RFC 8445 §2.5 lite, §7.3; RFC 8489).
+/// Answers STUN binding requests for one transport (RFC 8445 §2.5, §7.3, as a lite agent; RFC
+/// 8489).
 ///
 /// Owned by WebRtcTransport. Fed with datagrams that the demultiplexer found to be STUN; answers
 /// through the path's writer; what else it has to say waits in TakeOutput(), which the owner drains

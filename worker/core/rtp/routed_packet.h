@@ -14,8 +14,8 @@
 namespace sluice::worker {
 
 /// Header-extension values that travel from a producer to its consumers, with the router's ids
-/// (RtpExtensionUri + 1; router-protocol §5.10). Each hop's own (MID, RID, abs-send-time,
-/// transport-cc) are not among them: the consumer writes those itself.
+/// (docs/protocols/router-protocol.md §11). Each hop's own (MID, RID, abs-send-time, transport-cc)
+/// are not among them: the consumer writes those itself.
 struct RoutedExtensions {
   static constexpr size_t kMaxBytes = 48;  // all forwarded elements but the dependency descriptor
   /// Finished one-byte-form elements (id/length byte and value), in the canonical order.

@@ -15,8 +15,7 @@ namespace sluice::worker {
 /// §6.4.1): loss, jitter, round-trip time, score (docs/protocols/rtp-rtcp.md §6).
 class SendStatistics {
  public:
-  /// A longer round trip is a lie or a report from before a suspend (router-protocol §5.15 uses the
-  /// same bound for SCTP).
+  /// A longer round trip is a lie, or of a report from before the machine slept.
   static constexpr Duration kMaxRoundTrip = Duration::Seconds(60);
   /// Reports closer together than this update loss, but give no sample: a flood of reports can
   /// neither flush the history nor cause a flood of events.

@@ -7,7 +7,7 @@ namespace sluice::worker {
 namespace {
 
 // Per length of time: how many units an activity has, and the rate of the exponential distribution
-// that stands for noise (router-protocol §5.16).
+// that stands for noise. The numbers are those that clients of the router protocol are used to.
 constexpr int kImmediateUnits = 13;
 constexpr int kMediumUnits = 5;
 constexpr int kLongUnits = 10;

@@ -20,7 +20,7 @@ struct SpeechScores {
 
 /// How much one participant speaks, from the audio levels of its packets, after I. Volfin and
 /// I. Cohen, "Dominant speaker identification for multipoint videoconferencing" (Computer Speech
-/// and Language 27, 2013; parameters: router-protocol §5.16).
+/// and Language 27, 2013).
 ///
 /// Levels are sampled every 20 ms; 50 samples are kept. Of each the *immediate* activity is how
 /// many steps of ten levels it fills, none when it does not stand out of the noise. Five samples

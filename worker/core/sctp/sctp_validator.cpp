@@ -203,7 +203,7 @@ bool SctpValidator::CheckReConfig(std::span<const uint8_t> body, Contents* conte
   constexpr uint16_t kResponse = 16;
   constexpr uint16_t kAddOutgoing = 17;
   constexpr uint16_t kAddIncoming = 18;
-  constexpr size_t kMaxRequests = 2;  // §3.1
+  constexpr size_t kMaxRequests = 2;  // RFC 6525 §3.1
   size_t count = 0;
   sctp::ParameterReader parameters(body);
   while (const auto parameter = parameters.Next()) {

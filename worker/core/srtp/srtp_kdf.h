@@ -37,8 +37,8 @@ struct SrtpSessionKeys {
 /// TypeError that names the length when `key` is not as long as its profile wants.
 Status CheckMasterKey(const SrtpMasterKey& key);
 
-/// AES counter mode key stream (RFC 3711 §4.1.1; the PRF of §4.3.3 and RFC 7714 §11): fills `out`
-/// from counter block `iv`. `key` has 16 or 32 bytes. False when OpenSSL fails.
+/// AES counter mode key stream (RFC 3711 §4.1.1; the PRF of RFC 3711 §4.3.3 and RFC 7714 §11):
+/// fills `out` from counter block `iv`. `key` has 16 or 32 bytes. False when OpenSSL fails.
 bool AesCounterKeystream(std::span<const uint8_t> key, std::span<const uint8_t, 16> iv,
                          std::span<uint8_t> out);
 

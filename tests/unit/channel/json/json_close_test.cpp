@@ -1,5 +1,5 @@
-// Close cascades and their order, for every parent (json-room-protocol §2.9), and that nothing of
-// what was closed stays.
+// What closes with what, and in which order, for every parent (docs/protocols/json-protocol.md §9),
+// and that nothing of it stays.
 #include <catch2/catch.hpp>
 
 #include "tests/unit/channel/json/json_fixture.h"

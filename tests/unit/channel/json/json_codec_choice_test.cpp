@@ -1,5 +1,5 @@
 // What is received of receivers with several codecs, and of encodings whose SSRCs are left open
-// (json-room-protocol §2.5).
+// (docs/protocols/json-protocol.md §5).
 #include <array>
 #include <catch2/catch.hpp>
 

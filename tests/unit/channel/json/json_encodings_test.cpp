@@ -1,5 +1,5 @@
-// Receivers with several encodings (json-room-protocol §2.5): each is received, the first is
-// forwarded.
+// Receivers with several encodings (docs/protocols/json-protocol.md §5): each is received, the
+// first is forwarded.
 #include <catch2/catch.hpp>
 
 #include "tests/sim/video_endpoints.h"

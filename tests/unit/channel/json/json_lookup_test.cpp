@@ -1,5 +1,6 @@
 // Whom a request is for: every method with every id of `internal` missing, of a wrong type, or
-// unknown (json-room-protocol §2.0), looked up from the room down and before anything of `data`.
+// unknown, looked up from the room down and before anything of `data`
+// (docs/protocols/json-protocol.md §2).
 #include <catch2/catch.hpp>
 
 #include <algorithm>

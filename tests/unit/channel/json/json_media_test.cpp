@@ -1,5 +1,5 @@
-// Receivers, the senders that appear by themselves, and the media between them (json-room-protocol
-// §2.1, §2.5): success and every rejection.
+// Receivers, the senders that appear by themselves, and the media between them
+// (docs/protocols/json-protocol.md §5, §6): success and every rejection.
 #include <catch2/catch.hpp>
 
 #include "tests/sim/video_endpoints.h"

@@ -1,4 +1,5 @@
-// What publishers are told of the bandwidth for their media (json-room-protocol §2.5, §2.6).
+// What publishers are told of the bandwidth for their media (docs/protocols/json-protocol.md §5,
+// §7).
 #include <catch2/catch.hpp>
 
 #include "tests/sim/video_endpoints.h"

@@ -1,5 +1,5 @@
 // The byte stream of the room protocol when it stalls, is wrong, or asks for more than is read
-// (json-room-protocol §1.3, §1.4).
+// (docs/room-protocol.md §8).
 #include "tests/unit/channel/json/json_fixture.h"
 
 namespace sluice::worker::json_protocol {

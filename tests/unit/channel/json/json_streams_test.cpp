@@ -1,5 +1,6 @@
 // Streams between peers where their numbers clash or are not announced, when key frames are asked
-// for, and what comes of closing live transports (json-room-protocol §2.5, §2.6, §2.9).
+// for, and what comes of closing live transports (docs/room-protocol.md §5, §6;
+// docs/protocols/json-protocol.md §9).
 #include <catch2/catch.hpp>
 
 #include "tests/sim/video_endpoints.h"

@@ -1,4 +1,5 @@
-// Methods and events of transports (json-room-protocol §2.1, §2.6).
+// Methods and events of transports (docs/room-protocol.md §4, §5; docs/protocols/json-protocol.md
+// §7).
 #include <catch2/catch.hpp>
 
 #include "tests/unit/channel/json/json_fixture.h"

@@ -56,7 +56,7 @@ const char* kChromiumVideo = R"({
   "rtcp": {"cname": "abc", "reducedSize": true}
 })";
 
-/// What an ffmpeg broadcaster sends (room API §3.3).
+/// What an ffmpeg broadcaster sends.
 const char* kFfmpegVideo = R"({
   "codecs": [{"mimeType": "video/vp8", "payloadType": 101, "clockRate": 90000}],
   "encodings": [{"ssrc": 2222}]
