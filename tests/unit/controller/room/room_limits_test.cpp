@@ -100,9 +100,7 @@ TEST_CASE("transports: one that somebody sends to stays, and so do those of peer
   fixture.Join(peer);  // two transports, never connected
   REQUIRE(fixture.Rest("POST", kBroadcasters, kBroadcaster).status == 200);
   MakeTransport(fixture, R"({"type":"plain"})");
-  REQUIRE(fixture.Until([&] { return worker.Count(Method::TRANSPORT_GET_STATS) == 1; }));
-  MakeTransport(fixture, R"({"type":"plain"})");
-  REQUIRE(fixture.Until([&] { return worker.Count(Method::TRANSPORT_GET_STATS) == 2; }));
+  REQUIRE(fixture.Until([&] { return worker.Count(Method::TRANSPORT_GET_STATS) >= 10; }));
   fixture.Settle();
   CHECK(fixture.rooms.room_counters().unused_transports == 0);
   CHECK(worker.Count(Method::ROUTER_CLOSE_TRANSPORT) == 0);
