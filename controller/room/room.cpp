@@ -106,9 +106,16 @@ Result<std::shared_ptr<Participant>> Room::Connect(const std::string& peer_id,
     // Else this peer's leaving would end the broadcaster on every screen.
     return Error("peer with id \"" + peer_id + "\" is a broadcaster");
   }
-  if (old != peers_.end() && !proven && !IsOwner((*old)->owner, owner)) {
-    return absl::AlreadyExistsError("peer with id \"" + peer_id +
-                                    "\" is connected from another address");
+  if (old != peers_.end() && !proven) {
+    // What a token says counts for more than an address, which many may share.
+    if ((*old)->proven) {
+      return absl::AlreadyExistsError("peer with id \"" + peer_id +
+                                      "\" is connected with a token that names it");
+    }
+    if (!IsOwner((*old)->owner, owner)) {
+      return absl::AlreadyExistsError("peer with id \"" + peer_id +
+                                      "\" is connected from another address");
+    }
   }
   if (old == peers_.end() && peers_.size() >= settings_.max_peers) {
     return Error("room \"" + id_ + "\" is full: it holds " + std::to_string(settings_.max_peers) +

@@ -123,6 +123,20 @@ TEST_CASE_METHOD(Guarded, "an admin may end what others made") {
   CHECK(Rest("DELETE", kBroadcasters + "/b").status == 200);
 }
 
+TEST_CASE_METHOD(Guarded, "who is named by a token is replaced only with one that names them") {
+  caller.token = Token("r", "alice", Permission::kPublish);
+  FakeClient alice = Connect("r", "alice");
+  Join(alice);
+  caller.token = Token("r", "", Permission::kPublish);  // the same address, but anybody's
+  FakeClient other = Connect("r", "alice");
+  CHECK(other.socket->close_code == kCloseReconnect);
+  CHECK(alice.socket->close_code == 0);
+  caller = {"198.51.100.7", Token("r", "alice", Permission::kPublish), ""};
+  FakeClient again = Connect("r", "alice");
+  CHECK(alice.socket->close_code == kCloseForGood);
+  CHECK(again.socket->close_code == 0);
+}
+
 TEST_CASE_METHOD(RoomFixture, "a stranger does not take a peer's place by its id") {
   FakeClient owner = Connect("r", "p");
   Join(owner);
