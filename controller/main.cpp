@@ -30,6 +30,7 @@
 #include "controller/shell/worker_shell.h"
 #include "controller/signalling/site.h"
 #include "controller/worker/delay.h"
+#include "controller/worker/task_scope.h"
 #include "controller/worker/worker_pool.h"
 #include "controller/worker/worker_process.h"
 
@@ -141,12 +142,21 @@ void PrintWelcome(const Config& config) {
   PrintText(text);
 }
 
-Task<void> Shutdown(WebServer* web, RoomRegistry* rooms, WorkerPool* workers,
+/// The one task that belongs to no scope: it ends all that there are.
+Task<void> Shutdown(WebServer* web, RoomRegistry* rooms, WorkerPool* workers, TaskScope* tasks,
                     asio::io_context* context) {
+  constexpr std::chrono::milliseconds kJoin{500};
   co_await web->GoAway();
   rooms->CloseAll();
   web->Stop();
   co_await workers->Stop();
+  tasks->Cancel();
+  const bool served = co_await web->Join(kJoin);
+  const bool closed = co_await rooms->Join(kJoin);
+  const bool ended = co_await tasks->Join(kJoin);
+  if (!served || !closed || !ended) {
+    LogDebug("something is still under way: it ends with the process");
+  }
   context->stop();
 }
 
@@ -238,6 +248,7 @@ int Run(const Config& config, const std::vector<std::string>& arguments, const H
       HealthPages(std::move(sources), config.security.metrics_anywhere),
       {config.signalling.max_transports_per_broadcaster, config.signalling.max_transports_per_ip});
   WebServer web(executor, &site, config);
+  TaskScope tasks(executor);
   parts.server = &web.server();
   parts.site = &site;
   if (!web.Start()) return kExitUsage;
@@ -254,11 +265,11 @@ int Run(const Config& config, const std::vector<std::string>& arguments, const H
   signals.async_wait([&](const boost::system::error_code& error, int number) {
     if (error) return;
     LogInfo("signal {}: ending", number);
-    Spawn(executor, Shutdown(&web, &rooms, &workers, &context));
+    Spawn(executor, Shutdown(&web, &rooms, &workers, &tasks, &context));
   });
   asio::signal_set hangup(executor, SIGHUP);
-  Spawn(executor, ReloadOnHangup(&hangup, &web, &arguments, &host));
-  Spawn(executor, Housekeeping(&web));
+  tasks.Spawn(ReloadOnHangup(&hangup, &web, &arguments, &host));
+  tasks.Spawn(Housekeeping(&web));
   context.run();
   return exit_code;
 }

@@ -50,8 +50,8 @@ void Admit(const std::shared_ptr<ServerContext>& context, tcp::socket socket,
   ConnectionOrigin origin;
   origin.local_ip = AddressText(local.address());
   origin.client_ip = client_ip;
-  Spawn(context->executor,
-        ServeConnection(context, std::move(stream), std::move(place), std::move(origin)));
+  context->tasks.Spawn(
+      ServeConnection(context, std::move(stream), std::move(place), std::move(origin)));
 }
 
 }  // namespace
@@ -100,7 +100,7 @@ Result<uint16_t> HttpServer::Listen(const std::string& ip, uint16_t port,
   }
   const uint16_t bound = acceptor.local_endpoint(error).port();
   listeners_.push_back(listener);
-  Spawn(context_->executor, Accept(context_, listener));
+  context_->tasks.Spawn(Accept(context_, listener));
   return bound;
 }
 
@@ -127,6 +127,8 @@ void HttpServer::Stop() {
   CloseListeners();
   context_->table.CloseAll();
 }
+
+Task<bool> HttpServer::Join(std::chrono::milliseconds limit) { return context_->tasks.Join(limit); }
 
 size_t HttpServer::connections() const { return context_->table.size(); }
 size_t HttpServer::held() const { return context_->table.held(); }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/ssl/context.hpp>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -36,6 +37,8 @@ class HttpServer {
   /// Ends the listeners and closes every WebSocket with 1001 and `reason` (RFC 6455 §7.4.1).
   void GoAway(std::string_view reason);
   void Stop();
+  /// After Stop(): true when every connection has ended, false when `limit` passes first.
+  Task<bool> Join(std::chrono::milliseconds limit);
 
   size_t connections() const;
   size_t websockets() const;

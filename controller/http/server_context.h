@@ -11,6 +11,7 @@
 #include "controller/http/http_limits.h"
 #include "controller/http/http_types.h"
 #include "controller/worker/task.h"
+#include "controller/worker/task_scope.h"
 
 namespace sluice::controller {
 
@@ -24,6 +25,7 @@ struct ServerContext {
         limits(with),
         access(std::move(rules)),
         proxies(std::move(trusted)),
+        tasks(executor),
         table({with.max_connections, with.max_connections_per_ip, with.max_held,
                with.max_held_per_ip}) {}
 
@@ -32,6 +34,7 @@ struct ServerContext {
   HttpLimits limits;
   AccessPolicy access;
   TrustedProxies proxies;
+  TaskScope tasks;  ///< of the listeners and connections
   ConnectionTable table;
   std::set<WebSocketLink*> websockets;  ///< the open ones
   bool stopped = false;

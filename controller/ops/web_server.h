@@ -24,6 +24,8 @@ class WebServer {
   /// Tells the WebSocket clients that the server goes away and gives them a moment to hear it.
   Task<void> GoAway();
   void Stop() { server_.Stop(); }
+  /// As HttpServer::Join().
+  Task<bool> Join(std::chrono::milliseconds limit) { return server_.Join(limit); }
 
   const HttpServer& server() const { return server_; }
 

@@ -324,7 +324,7 @@ void Room::Close(EndReason reason) {
   for (const auto& peer : peers) peer->link->End(reason, "");
 }
 
-void Room::OnWorkerDied() {
+void Room::OnWorkerDied(TaskScope& tasks) {
   if (closed_) return;
   LogWarn("room {}: its media ended; {} peers shall reconnect, {} broadcasters are gone", id_,
           peers_.size(), broadcasters_.size());
@@ -335,7 +335,7 @@ void Room::OnWorkerDied() {
                                    kReconnectSpreadMaxMs);
   for (const auto& peer : peers) {
     const std::chrono::milliseconds delay(RandomBelow(spread));
-    Spawn(executor_, EndLater(peer->link, delay));
+    tasks.Spawn(EndLater(peer->link, delay));
   }
 }
 

@@ -253,7 +253,8 @@ class Room : public std::enable_shared_from_this<Room> {
   void DropDataConsumer(Participant& owner, const std::shared_ptr<DataConsumer>& consumer);
 
   /// A worker died: everything is gone. Peers are told to reconnect, spread over time.
-  void OnWorkerDied();
+  /// `tasks` closes them, since those of the room end with it.
+  void OnWorkerDied(TaskScope& tasks);
   /// Ends the room: peers are closed for good, or with this process.
   void Close(EndReason reason = EndReason::kForGood);
 

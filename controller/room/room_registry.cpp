@@ -159,7 +159,7 @@ void RoomRegistry::OnWorkerDied(const std::shared_ptr<MediaWorker>& worker) {
   }
   for (const auto& room : affected) {
     std::vector<BroadcastPlan> plans = room->PlanBroadcasts();
-    room->OnWorkerDied();
+    room->OnWorkerDied(tasks_);
     if (!plans.empty()) tasks_.Spawn(Rebuild(this, room->id(), std::move(plans)));
   }
 }
@@ -197,6 +197,11 @@ Task<void> RoomRegistry::Rebuild(RoomRegistry* self, std::string room_id,
 void RoomRegistry::CloseAll() {
   const auto rooms = rooms_;
   for (const auto& [id, room] : rooms) room->Close(EndReason::kShutdown);
+}
+
+Task<bool> RoomRegistry::Join(std::chrono::milliseconds limit) {
+  tasks_.Cancel();
+  return tasks_.Join(limit);
 }
 
 RoomRegistry::People RoomRegistry::CountPeople() const {

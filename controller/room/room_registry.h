@@ -50,6 +50,8 @@ class RoomRegistry {
   void OnWorkerDied(const std::shared_ptr<MediaWorker>& worker);
   /// Closes every room; peers may come back to the next process.
   void CloseAll();
+  /// After CloseAll(): ends what is still under way. False when `limit` passes first.
+  Task<bool> Join(std::chrono::milliseconds limit);
 
   size_t size() const { return rooms_.size(); }
   const Counters& counters() const { return counters_; }

@@ -35,7 +35,7 @@ WorkerSession::WorkerSession(const asio::any_io_executor& executor, Options opti
       read_(executor),
       write_(executor),
       reader_([this](Received received) { OnReceived(std::move(received)); }),
-      changed_(executor) {}
+      changed_(std::make_shared<Event>(executor)) {}
 
 Status WorkerSession::Start() {
   ProcessLauncher::Options launch;
@@ -64,12 +64,12 @@ Task<void> WorkerSession::Read() {
         asio::buffer(chunk), asio::redirect_error(asio::use_awaitable, error));
     if (error) break;
     reader_.OnBytes({chunk.data(), size});
-    changed_.cancel();
+    TellWaiting();
   }
   how_ended_ = co_await handle_->WaitForExit();
   ended_ = true;
   report_({{"type", "exit"}, {"how", how_ended_}, {"asked", asked_}});
-  changed_.cancel();
+  TellWaiting();
   if (on_ended_) on_ended_();
 }
 
@@ -140,14 +140,18 @@ Task<bool> WorkerSession::Call(json::object request) {
 }
 
 Task<bool> WorkerSession::Until(std::function<bool()> done, Seconds limit) {
-  using Clock = asio::steady_timer::clock_type;
-  const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(limit);
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + limit;
   while (!done() && !ended_ && Clock::now() < end) {
-    changed_.expires_at(end);
-    boost::system::error_code ignored;
-    co_await changed_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    const std::shared_ptr<Event> changed = changed_;
+    co_await changed->Wait(std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()));
   }
   co_return done();
+}
+
+void WorkerSession::TellWaiting() {
+  // Who waits for what comes next waits for another one.
+  std::exchange(changed_, std::make_shared<Event>(executor_))->Fire();
 }
 
 Task<void> WorkerSession::Settle() {

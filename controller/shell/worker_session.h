@@ -1,7 +1,6 @@
 #pragma once
 
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/json/object.hpp>
 #include <chrono>
 #include <cstddef>
@@ -16,6 +15,7 @@
 
 #include "common/status.h"
 #include "controller/shell/received.h"
+#include "controller/worker/event.h"
 #include "controller/worker/task.h"
 #include "controller/worker/worker_process.h"
 
@@ -76,6 +76,7 @@ class WorkerSession {
   Task<void> Read();
   Task<void> Write(std::string_view payload);
   void OnReceived(Received received);
+  void TellWaiting();
   uint32_t NewId();
 
   const asio::any_io_executor executor_;
@@ -85,7 +86,7 @@ class WorkerSession {
   asio::posix::stream_descriptor read_;
   asio::posix::stream_descriptor write_;
   ReceivedReader reader_;
-  asio::steady_timer changed_;  // cancelled whenever something happened
+  std::shared_ptr<Event> changed_;  // the next time that something happens
   std::function<void(const Received&)> on_message_;
   std::function<void()> on_ended_;
   std::map<uint32_t, std::string> methods_;  // of the requests without response, by id
