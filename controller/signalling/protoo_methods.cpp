@@ -8,6 +8,7 @@
 #include "controller/signalling/fields.h"
 #include "controller/signalling/protoo.h"
 #include "controller/signalling/shapes.h"
+#include "controller/signalling/stats_json.h"
 
 namespace sluice::controller {
 
@@ -284,41 +285,41 @@ Task<Result<ProtooSession::Reply>> ProtooSession::ChangeDisplayName(Context cont
 Task<Result<ProtooSession::Reply>> ProtooSession::GetTransportStats(Context context) {
   const auto transport = FindTransport(*context.peer, context.data);
   if (!transport.ok()) co_return transport.status();
-  Result<json::array> stats = co_await (*transport)->remote->Stats();
+  const auto stats = co_await (*transport)->remote->Stats();
   if (!stats.ok()) co_return stats.status();
-  co_return Reply{*std::move(stats), {}};
+  co_return Reply{StatsJson(*stats), {}};
 }
 
 Task<Result<ProtooSession::Reply>> ProtooSession::GetProducerStats(Context context) {
   const auto producer = FindProducer(*context.peer, context.data);
   if (!producer.ok()) co_return producer.status();
-  Result<json::array> stats = co_await (*producer)->remote->Stats();
+  const auto stats = co_await (*producer)->remote->Stats();
   if (!stats.ok()) co_return stats.status();
-  co_return Reply{*std::move(stats), {}};
+  co_return Reply{StatsJson(*stats), {}};
 }
 
 Task<Result<ProtooSession::Reply>> ProtooSession::GetConsumerStats(Context context) {
   const auto consumer = FindConsumer(*context.peer, context.data);
   if (!consumer.ok()) co_return consumer.status();
-  Result<json::array> stats = co_await (*consumer)->remote->Stats();
+  const auto stats = co_await (*consumer)->remote->Stats();
   if (!stats.ok()) co_return stats.status();
-  co_return Reply{*std::move(stats), {}};
+  co_return Reply{StatsJson(*stats), {}};
 }
 
 Task<Result<ProtooSession::Reply>> ProtooSession::GetDataProducerStats(Context context) {
   const auto producer = FindDataProducer(*context.peer, context.data);
   if (!producer.ok()) co_return producer.status();
-  Result<json::array> stats = co_await (*producer)->remote->Stats();
+  const auto stats = co_await (*producer)->remote->Stats();
   if (!stats.ok()) co_return stats.status();
-  co_return Reply{*std::move(stats), {}};
+  co_return Reply{StatsJson(*stats), {}};
 }
 
 Task<Result<ProtooSession::Reply>> ProtooSession::GetDataConsumerStats(Context context) {
   const auto consumer = FindDataConsumer(*context.peer, context.data);
   if (!consumer.ok()) co_return consumer.status();
-  Result<json::array> stats = co_await (*consumer)->remote->Stats();
+  const auto stats = co_await (*consumer)->remote->Stats();
   if (!stats.ok()) co_return stats.status();
-  co_return Reply{*std::move(stats), {}};
+  co_return Reply{StatsJson(*stats), {}};
 }
 
 /// Answered by Handle() with 403: there is no throttle secret in this server.

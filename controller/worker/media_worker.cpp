@@ -8,6 +8,7 @@
 #include "controller/ops/logging.h"
 #include "controller/worker/event_decoding.h"
 #include "controller/worker/rtp_encoding.h"
+#include "controller/worker/stats_decoding.h"
 #include "controller/worker/worker_channel.h"
 
 namespace sluice::controller {
@@ -440,7 +441,7 @@ Task<Result<TransportTraffic>> MediaWorker::Traffic(std::string transport_id) {
   co_return Error("the worker answered without stats");
 }
 
-Task<Result<boost::json::array>> MediaWorker::TransportStats(std::string id) {
+Task<Result<TransportStats>> MediaWorker::GetTransportStats(std::string id) {
   Body none;
   const Result<WorkerResponse> response =
       co_await Ask(Method::TRANSPORT_GET_STATS, std::move(id), std::move(none));
@@ -448,7 +449,7 @@ Task<Result<boost::json::array>> MediaWorker::TransportStats(std::string id) {
   co_return DecodeTransportStats(*response->message);
 }
 
-Task<Result<boost::json::array>> MediaWorker::ProducerStats(std::string id) {
+Task<Result<std::vector<RtpStreamStats>>> MediaWorker::GetProducerStats(std::string id) {
   Body none;
   const Result<WorkerResponse> response =
       co_await Ask(Method::PRODUCER_GET_STATS, std::move(id), std::move(none));
@@ -456,7 +457,7 @@ Task<Result<boost::json::array>> MediaWorker::ProducerStats(std::string id) {
   co_return DecodeStreamStats(*response->message);
 }
 
-Task<Result<boost::json::array>> MediaWorker::ConsumerStats(std::string id) {
+Task<Result<std::vector<RtpStreamStats>>> MediaWorker::GetConsumerStats(std::string id) {
   Body none;
   const Result<WorkerResponse> response =
       co_await Ask(Method::CONSUMER_GET_STATS, std::move(id), std::move(none));

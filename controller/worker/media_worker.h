@@ -1,6 +1,5 @@
 #pragma once
 
-#include <boost/json/array.hpp>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -8,10 +7,12 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "common/status.h"
 #include "controller/worker/task.h"
 #include "controller/worker/worker_counters.h"
+#include "controller/worker/worker_stats.h"
 #include "controller/worker/worker_types.h"
 
 namespace FBS::Notification {
@@ -122,17 +123,16 @@ class MediaWorker : public std::enable_shared_from_this<MediaWorker> {
   Task<Status> ConsumeData(std::string transport_id, ConsumeDataOptions options);
   /// A message of a data producer of a direct transport.
   void SendData(const std::string& data_producer_id, uint32_t ppid, std::string_view bytes);
-  Task<Result<boost::json::array>> DataProducerStats(std::string id);
-  Task<Result<boost::json::array>> DataConsumerStats(std::string id);
+  Task<Result<DataStats>> GetDataProducerStats(std::string id);
+  Task<Result<DataStats>> GetDataConsumerStats(std::string id);
 
   /// Everything that the worker has counted since it started (docs/metrics.md).
   Task<Result<WorkerCounters>> GetCounters();
   Task<Result<TransportTraffic>> Traffic(std::string transport_id);
-  /// Stats as the room API shows them: arrays of flat objects (fields:
   /// docs/protocols/router-protocol.md §17).
-  Task<Result<boost::json::array>> TransportStats(std::string id);
-  Task<Result<boost::json::array>> ProducerStats(std::string id);
-  Task<Result<boost::json::array>> ConsumerStats(std::string id);
+  Task<Result<TransportStats>> GetTransportStats(std::string id);
+  Task<Result<std::vector<RtpStreamStats>>> GetProducerStats(std::string id);
+  Task<Result<std::vector<RtpStreamStats>>> GetConsumerStats(std::string id);
 
  private:
   using Body = std::function<RequestBody(flatbuffers::FlatBufferBuilder&)>;

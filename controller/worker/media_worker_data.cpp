@@ -3,8 +3,8 @@
 #include <utility>
 #include <vector>
 
-#include "controller/worker/event_decoding.h"
 #include "controller/worker/media_worker.h"
+#include "controller/worker/stats_decoding.h"
 #include "controller/worker/worker_channel.h"
 
 namespace sluice::controller {
@@ -88,7 +88,7 @@ void MediaWorker::SendData(const std::string& data_producer_id, uint32_t ppid,
                    });
 }
 
-Task<Result<boost::json::array>> MediaWorker::DataProducerStats(std::string id) {
+Task<Result<DataStats>> MediaWorker::GetDataProducerStats(std::string id) {
   Body none;
   const Result<WorkerResponse> response =
       co_await Ask(Method::DATAPRODUCER_GET_STATS, std::move(id), std::move(none));
@@ -96,7 +96,7 @@ Task<Result<boost::json::array>> MediaWorker::DataProducerStats(std::string id) 
   co_return DecodeDataStats(*response->message);
 }
 
-Task<Result<boost::json::array>> MediaWorker::DataConsumerStats(std::string id) {
+Task<Result<DataStats>> MediaWorker::GetDataConsumerStats(std::string id) {
   Body none;
   const Result<WorkerResponse> response =
       co_await Ask(Method::DATACONSUMER_GET_STATS, std::move(id), std::move(none));

@@ -86,7 +86,9 @@ WorkerProducer::WorkerProducer(const std::shared_ptr<State>& transport, std::str
 
 Task<Status> WorkerProducer::Pause() { return worker()->PauseProducer(id()); }
 Task<Status> WorkerProducer::Resume() { return worker()->ResumeProducer(id()); }
-Task<Result<boost::json::array>> WorkerProducer::Stats() { return worker()->ProducerStats(id()); }
+Task<Result<std::vector<RtpStreamStats>>> WorkerProducer::Stats() {
+  return worker()->GetProducerStats(id());
+}
 
 WorkerConsumer::WorkerConsumer(const std::shared_ptr<State>& transport,
                                std::shared_ptr<MediaWorker> worker, std::string id)
@@ -101,14 +103,14 @@ Task<Status> WorkerConsumer::SetPriority(uint8_t priority) {
   return worker()->SetPriority(id(), priority);
 }
 Task<Status> WorkerConsumer::RequestKeyFrame() { return worker()->RequestKeyFrame(id()); }
-Task<Result<boost::json::array>> WorkerConsumer::Stats() { return worker()->ConsumerStats(id()); }
+Task<Result<std::vector<RtpStreamStats>>> WorkerConsumer::Stats() {
+  return worker()->GetConsumerStats(id());
+}
 
 WorkerDataProducer::WorkerDataProducer(const std::shared_ptr<State>& transport, std::string id)
     : WorkerObject(WorkerObjectKind::kDataProducer, transport->worker, transport, std::move(id)) {}
 
-Task<Result<boost::json::array>> WorkerDataProducer::Stats() {
-  return worker()->DataProducerStats(id());
-}
+Task<Result<DataStats>> WorkerDataProducer::Stats() { return worker()->GetDataProducerStats(id()); }
 void WorkerDataProducer::Send(uint32_t ppid, std::string_view bytes) {
   if (!state_->Gone()) worker()->SendData(id(), ppid, bytes);
 }
@@ -117,9 +119,7 @@ WorkerDataConsumer::WorkerDataConsumer(const std::shared_ptr<State>& transport,
                                        std::shared_ptr<MediaWorker> worker, std::string id)
     : WorkerObject(WorkerObjectKind::kDataConsumer, std::move(worker), transport, std::move(id)) {}
 
-Task<Result<boost::json::array>> WorkerDataConsumer::Stats() {
-  return worker()->DataConsumerStats(id());
-}
+Task<Result<DataStats>> WorkerDataConsumer::Stats() { return worker()->GetDataConsumerStats(id()); }
 
 WorkerObserver::WorkerObserver(const std::shared_ptr<State>& router, std::string id)
     : WorkerObject(WorkerObjectKind::kObserver, router->worker, router, std::move(id)) {}
@@ -144,7 +144,7 @@ Task<Status> WorkerTransport::EnableBandwidthTrace() {
   return worker()->EnableBandwidthTrace(id());
 }
 Task<Result<TransportTraffic>> WorkerTransport::Traffic() { return worker()->Traffic(id()); }
-Task<Result<boost::json::array>> WorkerTransport::Stats() { return worker()->TransportStats(id()); }
+Task<Result<TransportStats>> WorkerTransport::Stats() { return worker()->GetTransportStats(id()); }
 
 Task<Result<WorkerTransport::ProducerMade>> WorkerTransport::Produce(
     std::string id, MediaKind kind, RtpParameters parameters, RtpMapping mapping,

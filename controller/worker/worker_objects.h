@@ -1,16 +1,17 @@
 #pragma once
 
-#include <boost/json/array.hpp>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/status.h"
 #include "controller/worker/media_worker.h"
 #include "controller/worker/task.h"
+#include "controller/worker/worker_stats.h"
 #include "controller/worker/worker_types.h"
 
 namespace sluice::controller {
@@ -58,7 +59,7 @@ class WorkerProducer : public WorkerObject {
  public:
   Task<Status> Pause();
   Task<Status> Resume();
-  Task<Result<boost::json::array>> Stats();
+  Task<Result<std::vector<RtpStreamStats>>> Stats();
 
  private:
   friend class WorkerTransport;
@@ -72,7 +73,7 @@ class WorkerConsumer : public WorkerObject {
   Task<Status> SetPreferredLayers(ConsumerLayers layers);
   Task<Status> SetPriority(uint8_t priority);  ///< 1..255
   Task<Status> RequestKeyFrame();
-  Task<Result<boost::json::array>> Stats();
+  Task<Result<std::vector<RtpStreamStats>>> Stats();
 
  private:
   friend class WorkerTransport;
@@ -82,7 +83,7 @@ class WorkerConsumer : public WorkerObject {
 
 class WorkerDataProducer : public WorkerObject {
  public:
-  Task<Result<boost::json::array>> Stats();
+  Task<Result<DataStats>> Stats();
   /// A message, of one on a direct transport.
   void Send(uint32_t ppid, std::string_view bytes);
 
@@ -93,7 +94,7 @@ class WorkerDataProducer : public WorkerObject {
 
 class WorkerDataConsumer : public WorkerObject {
  public:
-  Task<Result<boost::json::array>> Stats();
+  Task<Result<DataStats>> Stats();
 
  private:
   friend class WorkerTransport;
@@ -118,7 +119,7 @@ class WorkerTransport : public WorkerObject {
   Task<Status> SetMaxIncomingBitrate(uint64_t bps);
   Task<Status> EnableBandwidthTrace();
   Task<Result<TransportTraffic>> Traffic();
-  Task<Result<boost::json::array>> Stats();
+  Task<Result<TransportStats>> Stats();
 
   struct ProducerMade {
     std::unique_ptr<WorkerProducer> producer;

@@ -184,6 +184,7 @@ struct ProducerStreamScore {
 
 enum class IceState : uint8_t { kNew, kConnected, kCompleted, kDisconnected };
 enum class DtlsState : uint8_t { kNew, kConnecting, kConnected, kFailed, kClosed };
+enum class SctpState : uint8_t { kNew, kConnecting, kConnected, kFailed, kClosed };
 
 struct IceStateChanged {
   IceState state = IceState::kNew;
