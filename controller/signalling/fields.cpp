@@ -258,6 +258,8 @@ Result<DtlsParameters> ReadDtlsParameters(const json::object& object, std::strin
 }
 
 Result<bool> WantsSctp(const json::object& object, std::string_view prefix) {
+  const Result<bool> enable = OptionalBool(object, "enableSctp", prefix, false);
+  if (!enable.ok() || *enable) return enable;
   const json::value* value = object.if_contains("sctpCapabilities");
   if (IsAbsent(value) || (value->is_bool() && !value->get_bool())) return false;
   if (!value->is_object()) return WrongKind(prefix, "sctpCapabilities", "an object", *value);

@@ -59,7 +59,8 @@ Result<int64_t> RequiredInteger(const boost::json::object& object, std::string_v
 /// role (default auto) and at least one fingerprint.
 Result<DtlsParameters> ReadDtlsParameters(const boost::json::object& object,
                                           std::string_view prefix);
-/// Whether "sctpCapabilities", an object, is there: absent, null and false are no.
+/// Whether "sctpCapabilities", an object, is there (absent, null and false are no), or "enableSctp"
+/// is true: today's client libraries know no capabilities.
 Result<bool> WantsSctp(const boost::json::object& object, std::string_view prefix);
 /// "sctpStreamParameters": streamId, and at most one of the two limits. `ordered` is true unless it
 /// is given, or there is a limit.

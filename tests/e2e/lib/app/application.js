@@ -46,21 +46,23 @@ class Application {
     const { Device } = generations[generation];
     this.device = new Device();
     await this.device.load({ routerRtpCapabilities: await this.request('getRouterRtpCapabilities') });
-    const sctpCapabilities = data ? this.device.sctpCapabilities : undefined;
-    if (produce) this.send = await this.makeTransport('send', sctpCapabilities);
-    if (consume) this.receive = await this.makeTransport('receive', sctpCapabilities);
+    // The older library has capabilities to show, the newer one only asks for it.
+    const known = this.device.sctpCapabilities;
+    const sctp = data ? (known ? { sctpCapabilities: known } : { enableSctp: true }) : {};
+    if (produce) this.send = await this.makeTransport('send', sctp);
+    if (consume) this.receive = await this.makeTransport('receive', sctp);
     const { peers } = await this.request('join', {
       displayName,
       device: { flag: 'chrome', name: 'Chrome', version: '156' },
       rtpCapabilities: consume ? this.device.rtpCapabilities : undefined,
-      sctpCapabilities: data && consume ? this.device.sctpCapabilities : undefined,
+      ...(consume ? sctp : {}),
     });
     for (const peer of peers) this.peers.set(peer.id, peer);
   }
 
-  async makeTransport(direction, sctpCapabilities) {
+  async makeTransport(direction, sctp) {
     const options = await this.request('createWebRtcTransport', {
-      forceTcp: false, producing: direction === 'send', consuming: direction === 'receive', sctpCapabilities,
+      forceTcp: false, producing: direction === 'send', consuming: direction === 'receive', ...sctp,
     });
     const transport = direction === 'send'
       ? this.device.createSendTransport({ ...options, iceServers: [] })

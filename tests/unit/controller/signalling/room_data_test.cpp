@@ -177,6 +177,23 @@ TEST_CASE_METHOD(DataRoom, "room data: who has not asked for data channels gets 
   CHECK(half.Last("newDataConsumer") == nullptr);
 }
 
+TEST_CASE_METHOD(DataRoom, "room data: a client without capabilities asks with a flag") {
+  FakeClient neo = Connect("r", "neo");
+  CHECK(Ask(neo, "createWebRtcTransport", R"({"consuming":true,"enableSctp":true})")
+            .at("data")
+            .as_object()
+            .contains("sctpParameters"));
+  CHECK(Ask(neo, "join", R"({"displayName":"n","device":{},"enableSctp":true})").contains("ok"));
+  REQUIRE(Until([&] { return Offers(neo, "bot").size() == 1; }));
+  FakeClient other = Connect("r", "other");
+  CHECK_FALSE(Ask(other, "createWebRtcTransport", R"({"consuming":true,"enableSctp":false})")
+                  .at("data")
+                  .as_object()
+                  .contains("sctpParameters"));
+  CHECK(Ask(other, "createWebRtcTransport", R"({"enableSctp":1})").at("errorReason") ==
+        "enableSctp must be a boolean, not a number");
+}
+
 TEST_CASE_METHOD(DataRoom, "room data: a refused data consumer is closed") {
   FakeClient neo = Connect("r", "neo");
   JoinWithData(neo);
