@@ -68,7 +68,7 @@ test('a broadcaster chats by REST, and is heard by those who are there', async (
 });
 
 test('three encodings of a camera arrive, and a layer that is asked for is what is decoded', async () => {
-  const width = 640;
+  const width = 960; // below it Chromium sends two encodings
   await apps.neo.call((a) => a.enableMic());
   await apps.neo.call((a) => a.enableWebcam('simulcast'));
   const id = await apps.trinity.until('a video consumer', (a) =>

@@ -93,7 +93,7 @@ class Application {
   }
 
   /** The camera, as `layers`: 'simulcast' (three encodings), 'svc' (VP9) or 'one'. */
-  async enableWebcam(layers = 'simulcast', { width = 640, height = 360, frameRate = 15 } = {}) {
+  async enableWebcam(layers = 'simulcast', { width = 960, height = 540, frameRate = 10 } = {}) {
     const stream = await navigator.mediaDevices.getUserMedia({ video: { width, height, frameRate } });
     const track = stream.getVideoTracks()[0];
     const codecOptions = { videoGoogleStartBitrate: 1000 };
@@ -155,7 +155,7 @@ class Application {
       video.muted = true;
       video.srcObject = new MediaStream([consumer.track]);
       document.body.append(video);
-      await video.play().catch(() => undefined);
+      video.play().catch(() => undefined); // resolves when media comes, which it does once this is answered
       this.videos.set(id, video);
     }
   }
