@@ -2,45 +2,11 @@
 #include <cmath>
 #include <string>
 
-#include "tests/sim/layer_world.h"
+#include "tests/sim/layer_scenes.h"
 
 // Faults that users of other servers reported, each as a test of ours.
 namespace sluice::worker {
 namespace {
-
-LayerWorld::Options Simulcast(CodecKind codec, int encodings, int temporal) {
-  LayerWorld::Options options;
-  options.structure.codec = codec;
-  options.structure.encodings = encodings;
-  options.structure.temporal = temporal;
-  return options;
-}
-
-LayerWorld::Options Svc(CodecKind codec, int spatial, int temporal, LayerStructure::Spatial mode,
-                        bool descriptors) {
-  LayerWorld::Options options;
-  options.structure.codec = codec;
-  options.structure.spatial = spatial;
-  options.structure.temporal = temporal;
-  options.structure.mode = mode;
-  options.structure.descriptors = descriptors;
-  return options;
-}
-
-std::string Told(LayerWorld& world) {
-  std::string all;
-  for (const std::string& fault : world.Faults()) all += fault + "\n";
-  return all;
-}
-
-bool IsAt(const LayerWorld& world, int spatial, int temporal) {
-  return world.layers() ==
-         ConsumerLayers{static_cast<uint8_t>(spatial), static_cast<uint8_t>(temporal)};
-}
-
-void Prefer(LayerWorld& world, int spatial, int temporal) {
-  world.Prefer(static_cast<uint8_t>(spatial), static_cast<uint8_t>(temporal));
-}
 
 TEST_CASE("layer fault 1: picture ids and TL0PICIDX have no gap at a switch") {
   LayerWorld world(Simulcast(CodecKind::kVp8, 3, 3), 1);

@@ -73,6 +73,14 @@ LayerStructure StructureOf(CodecKind codec, Choice& choice) {
   return structure;
 }
 
+/// What was added later is chosen apart: a seed makes the same world as before but for that.
+LayerStructure WithSeed(LayerStructure structure, uint64_t seed) {
+  Choice choice(seed * 7 + 1'000'003);
+  const bool independent = structure.mode == Spatial::kIndependent && structure.spatial > 1;
+  structure.structure_once = independent && choice.Chance(50);
+  return structure;
+}
+
 LayerPath PathOf(Choice& choice) {
   LayerPath path;
   path.delay = Duration::Millis(choice.Between(5, 60));
@@ -129,7 +137,7 @@ struct Scenario {
 
   Scenario(CodecKind codec, uint64_t seed)
       : choice(seed * 5 + static_cast<uint64_t>(codec)),
-        structure(StructureOf(codec, choice)),
+        structure(WithSeed(StructureOf(codec, choice), seed)),
         world(OptionsOf(structure, choice), seed),
         sending(static_cast<size_t>(structure.encodings), true),
         spatial_layers(structure.spatial) {

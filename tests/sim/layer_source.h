@@ -30,6 +30,12 @@ struct LayerStructure {
   /// Frames of the second temporal layer refer to each other, but for a switching point in every
   /// fourth group.
   bool chained = false;
+  /// Of independent spatial layers only the lowest one's key frames bring the structure; else each
+  /// layer's do.
+  bool structure_once = false;
+  /// One layer, and no word of it: VP9 without layer indices (L = 0); AV1 OBUs without extension,
+  /// and key frames that only their sequence header tells (N = 0).
+  bool bare = false;
 
   std::string Name() const;
   std::string ScalabilityMode() const;
@@ -106,6 +112,7 @@ class LayerEncoder {
   std::vector<uint8_t> Descriptor(const TrueFrame& frame, const std::vector<Reference>& references,
                                   bool start, bool end, bool structure, bool sync);
   char Indication(const TrueFrame& frame, int target_spatial, int target_temporal, bool sync) const;
+  bool BringsStructure(const TrueFrame& frame) const;
   bool SyncGroup() const { return !structure_.chained || group_ % 4 == 0; }
 
   LayerStructure structure_;

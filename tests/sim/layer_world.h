@@ -93,6 +93,14 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
   const DependencyDescriptor& newest_descriptor() const { return newest_descriptor_; }
 
  private:
+  static constexpr uint8_t kSourcePayloadType = 96;
+  static constexpr uint8_t kRouterPayloadType = 101;
+  static constexpr uint8_t kRtxPayloadType = 102;
+  static constexpr uint32_t kOwnSsrc = 5000;
+  static constexpr uint32_t kOwnRtxSsrc = 5001;
+  static constexpr uint8_t kSourceDescriptorId = 9;
+  static constexpr uint8_t kOwnDescriptorId = 7;
+
   struct Sent {  ///< a number of ours, as it first went out
     bool padding = false;
     bool only_again = false;  ///< it had not been sent when it was asked for
@@ -134,6 +142,7 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
   void CreateProducer();
   void CreateConsumer();
   void Capture();
+  static std::vector<uint8_t> ToRtp(const SourcePacket& packet, uint32_t ssrc);
   void SendUp(int encoding, const SourcePacket& packet, Duration after, bool again);
   void Receive(int encoding, const std::vector<uint8_t>& bytes, uint32_t frame, int index);
   void SendReport(int encoding);
@@ -151,6 +160,7 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
   void JudgeTimes(std::vector<std::string>* faults);
   void JudgePictureIds(std::vector<std::string>* faults);
   void JudgeDescriptors(std::vector<std::string>* faults);
+  void JudgeStructures(std::vector<std::string>* faults);
   bool clean_uplink() const { return up_was_clean_; }
   static uint32_t SsrcOf(int encoding) { return 1000 + static_cast<uint32_t>(encoding); }
 
@@ -172,6 +182,7 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
   Duration key_frame_delay_ = Duration::Millis(60);
   bool ignores_requests_ = false;
   bool up_was_clean_ = true;
+  bool layers_told_ = false;  ///< an upper layer's key frame has been sent
   std::unique_ptr<Producer> producer_;
   std::unique_ptr<Consumer> consumer_;
   bool delivery_due_ = false;

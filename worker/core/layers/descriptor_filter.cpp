@@ -125,6 +125,7 @@ void DescriptorFilter::EnterStructure(const DependencyDescriptor& descriptor) {
   wanted_ = Best(active_);
   // At a key frame every target begins, also one that has no frame of the lowest layer.
   target_ = descriptor.frame.reference_count == 0 ? wanted_ : kNone;
+  structure_sent_ = false;
   restricted_ = false;
   broken_ = false;
   began_structure_ = true;
@@ -192,6 +193,10 @@ bool DescriptorFilter::DecideNew(const RoutedPacket& packet) {
   picture_ = packet.timestamp;
   const uint32_t announced_before = active_;
   const int8_t target_before = target_;
+  if (descriptor.brings_structure && descriptor.frame.reference_count == 0 &&
+      descriptor.frame.spatial_layer > 0) {
+    layers_bring_structure_ = true;
+  }
   if (descriptor.structure != structure_) {
     EnterStructure(descriptor);
   } else if (descriptor.active_targets != active_) {
@@ -202,13 +207,31 @@ bool DescriptorFilter::DecideNew(const RoutedPacket& packet) {
   if (target_ != target_before || active_ != announced_before || began_structure_) {
     Announce(active_);
   }
-  if (!Present(descriptor, target_)) return false;
+  if (!Present(descriptor, target_)) return CarriesStructure(descriptor);
   if (AnyDropped(descriptor)) {
     const auto indication = descriptor.frame.indications[Target()];
     broken_ |= indication != DecodeTargetIndication::kDiscardable;
     return false;
   }
+  structure_sent_ |= descriptor.brings_structure;
+  if (!structure_sent_) {
+    // The sender has ceased to write it with every layer.
+    layers_bring_structure_ = false;
+    broken_ = true;
+    return false;
+  }
   PromiseReferences(descriptor);
+  picture_forwarded_ = true;
+  return true;
+}
+
+/// Where spatial layers are independent, the receiver needs of the lowest one what it says of all
+/// of them, unless each layer's key frame says it: then nothing but that is sent.
+bool DescriptorFilter::CarriesStructure(const DependencyDescriptor& descriptor) {
+  const bool carries = began_structure_ && descriptor.brings_structure && target_ != kNone &&
+                       descriptor.frame.reference_count == 0;
+  if (!carries || layers_bring_structure_) return false;
+  structure_sent_ = true;
   picture_forwarded_ = true;
   return true;
 }

@@ -149,7 +149,12 @@ bool PictureFilter::Wants(Picture& picture, const RoutedPacket& packet) {
   // Needed by none above; but the highest that there is is shown, whatever else may be taken.
   seen_ = std::max(seen_, std::min(layer, kMaxSpatialLayer));
   const uint8_t top = std::min(picture.top, Highest(picture));
-  const bool not_needed = layer < top && packet.info.not_for_upper;
+  // Where layers are independent, the receiver needs the structure, which may stand in the lowest
+  // one's key frame alone.
+  const bool has_structure = picture.key && packet.info.has_structure;
+  if (has_structure && layer > 0) layers_bring_structure_ = true;
+  const bool carries_structure = has_structure && !layers_bring_structure_;
+  const bool not_needed = layer < top && packet.info.not_for_upper && !carries_structure;
   if (layer > picture.top || not_needed) {
     if (!picture.late) intact_ &= static_cast<uint8_t>(~bit);
     return false;

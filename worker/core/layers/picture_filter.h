@@ -91,6 +91,9 @@ class PictureFilter {
   uint8_t intact_ = 0;
   uint8_t synced_ = 0xff;
   bool broken_ = false;
+  /// Key frames of independent upper layers bring the structure, too. It is the sender's habit, and
+  /// outlives Reset().
+  bool layers_bring_structure_ = false;
   bool closes_picture_ = false;
 };
 
