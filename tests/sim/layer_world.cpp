@@ -148,6 +148,18 @@ const TrueFrame* LayerWorld::newest_sent() const {
   return found == frames_.end() ? nullptr : &found->second;
 }
 
+void LayerWorld::Tell(const char* what, int64_t number, uint32_t frame, int index,
+                      bool marker) const {
+  static const bool is_verbose = std::getenv("SLUICE_LAYERS_VERBOSE") != nullptr;
+  const auto found = frames_.find(frame);
+  if (!is_verbose || found == frames_.end()) return;
+  const TrueFrame& of = found->second;
+  fmt::print(stderr, "{:>9.1f} {} {} frame {:x} picture {} S{} T{}{} packet {} of {}{}\n",
+             static_cast<double>(Now().us()) / 1000, what, number, frame, of.picture, of.spatial,
+             of.temporal, of.key_picture ? " key" : "", index + 1, of.packets,
+             marker ? " marker" : "");
+}
+
 bool LayerWorld::Chance(double share) {
   return share > 0 && static_cast<double>(random_() % 1'000'000) < share * 1e6;
 }

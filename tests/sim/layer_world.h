@@ -150,6 +150,8 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
   void SendDown(int64_t own, const Sent& packet);
   void Arrive(int64_t own, const Sent& packet);
   void AskAgain();
+  /// Into the replay of a seed, with SLUICE_LAYERS_VERBOSE.
+  void Tell(const char* what, int64_t number, uint32_t frame, int index, bool marker) const;
   bool Chance(double share);
   Duration DelayOf(const LayerPath& path);
   bool Allows(const std::optional<ConsumerLayers>& layers, const TrueFrame& frame) const;

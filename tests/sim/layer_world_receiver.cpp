@@ -108,6 +108,7 @@ uint32_t LayerWorld::EndRtp(const OutgoingRtp& out) {
       early_faults_.push_back(fmt::format("number {} was another packet when sent again", number));
     }
   }
+  Tell(again ? "again" : "sent ", own, sent.frame, sent.index, sent.marker);
   SendDown(own, sent);
   return kNoNumber;
 }

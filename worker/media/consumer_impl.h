@@ -88,7 +88,13 @@ struct alignas(64) Consumer::Impl {
   /// Sends it or closes its gap, as the forwarder says now.
   void SendJudged(SendStream& stream, const RoutedPacket& packet);
   size_t CountAwaited(std::span<const RoutedPacket* const> packets) const;
-  void SendOvertakers(SendStream& stream, const RoutedPacket& first, Timestamp now);
+  /// A source begins with this packet; those that overtook it follow, of all that came up to
+  /// `newest_arrival`.
+  void Start(const RoutedPacket& packet, const ForwardDecision& decision, uint64_t newest_arrival,
+             Timestamp now);
+  void StartWithOvertaker(const RoutedPacket& key, Timestamp now);
+  void SendOvertakers(SendStream& stream, const RoutedPacket& first, uint64_t newest_arrival,
+                      Timestamp now);
   /// False when this receiver has asked for too much of late.
   bool Repair(size_t index, SeqNumber own, Timestamp now);
   void TracePacket(const SendStream& stream, const RoutedPacket& packet, bool marker, bool is_rtx);

@@ -150,10 +150,12 @@ ForwardDecision LayeredForwarder::Continue(const RoutedPacket& packet) {
       break;
   }
   if (beginning_ != Rewrite::kContinue) [[unlikely]] {
-    // A key picture may begin with a frame of a layer that this receiver does without.
-    if (decision.action != Action::kForward) return No(Action::kWait);
-    // Of that which it begins with, packets may have overtaken the first one: they follow it.
-    if (!packet.frame.start && !packet.frame.key) return No(Action::kWait);
+    // A key picture may begin with a frame of a layer that this receiver does without. Of that
+    // which it begins with, packets may have overtaken the first one: they follow it.
+    const bool begins = packet.frame.start || packet.frame.key;
+    if (decision.action != Action::kForward || !begins) {
+      return No(packet.frame.key ? Action::kWaitBegun : Action::kWait);
+    }
     decision.rewrite = std::exchange(beginning_, Rewrite::kContinue);
   }
   decision.layers.top = filter_.picture_top();

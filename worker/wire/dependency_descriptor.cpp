@@ -217,6 +217,10 @@ bool DependencyDescriptorReader::Read(std::span<const uint8_t> extension,
     }
   }
   if (!reader.ok()) return false;
+  if (out->brings_structure && late && structure->Repeats(*structure_)) {
+    // A frame before the one that structure_ came with brings the same: it begins there.
+    first_frame_ = out->frame_number;
+  }
   if (out->brings_structure && !late) {
     previous_structure_ = std::exchange(structure_, structure);
     previous_active_targets_ = active_targets_;
