@@ -68,6 +68,9 @@ bool DescriptorFilter::Decide(const RoutedPacket& packet) {
     frame.state = forward ? State::kForwarded : State::kDropped;
     frame.picture = packet.timestamp;
     if (forward) PromiseReferences(descriptor);
+    if (descriptor.brings_structure && packet.timestamp == structure_picture_) {
+      structure_sent_ |= forward;
+    }
   }
   const bool known = frame.target != kNone;
   picture_top_ = known ? descriptor.structure->layers[Index(frame.target)].spatial : 0;
@@ -120,12 +123,14 @@ bool DescriptorFilter::AllForwarded(const DependencyDescriptor& descriptor) cons
 }
 
 void DescriptorFilter::EnterStructure(const DependencyDescriptor& descriptor) {
+  // Frames of one picture may bring the same one each.
+  if (structure_ == nullptr || structure_picture_ != picture_) structure_sent_ = false;
+  structure_picture_ = picture_;
   structure_ = descriptor.structure;
   active_ = descriptor.active_targets;
   wanted_ = Best(active_);
   // At a key frame every target begins, also one that has no frame of the lowest layer.
   target_ = descriptor.frame.reference_count == 0 ? wanted_ : kNone;
-  structure_sent_ = false;
   restricted_ = false;
   broken_ = false;
   began_structure_ = true;
@@ -214,7 +219,8 @@ bool DescriptorFilter::DecideNew(const RoutedPacket& packet) {
     return false;
   }
   structure_sent_ |= descriptor.brings_structure;
-  if (!structure_sent_) {
+  const bool begins = descriptor.start_of_frame && descriptor.frame.reference_count == 0;
+  if (begins && !structure_sent_) {
     // The sender has ceased to write it with every layer.
     layers_bring_structure_ = false;
     broken_ = true;

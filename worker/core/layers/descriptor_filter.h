@@ -98,7 +98,8 @@ class DescriptorFilter {
   uint16_t first_ = 0;  ///< of the source, or the oldest remembered
   uint32_t active_ = 0;
   uint32_t announced_ = 0;
-  RtpTimestamp picture_;  ///< of the newest frame
+  RtpTimestamp picture_;            ///< of the newest frame
+  RtpTimestamp structure_picture_;  ///< that structure_ came with
 };
 
 }  // namespace sluice::worker
