@@ -245,9 +245,9 @@ std::vector<uint8_t> LayerEncoder::Payload(const TrueFrame& frame,
         }
       }
       if (structure) {
-        out.push_back(static_cast<uint8_t>((structure_.spatial - 1) << 5 | 0x10 |
+        out.push_back(static_cast<uint8_t>((active_layers_ - 1) << 5 | 0x10 |
                                            (structure_.group ? 0x08 : 0)));
-        for (int i = 0; i < structure_.spatial; ++i) {
+        for (int i = 0; i < active_layers_; ++i) {
           Put16(&out, static_cast<uint32_t>(320 << i));
           Put16(&out, static_cast<uint32_t>(180 << i));
         }
