@@ -180,6 +180,12 @@ class Room final : private ProducerHost {
     AddDescriptor(&options.rtp_parameters);
     options.rtp_parameters.encodings.resize(1);
     options.rtp_parameters.encodings[0].ssrc = ssrc;
+    if (!simple) {
+      options.rtp_parameters.encodings[0].scalability_mode =
+          structure_.encodings > 1 ? "L" + std::to_string(structure_.encodings) + "T" +
+                                         std::to_string(structure_.temporal)
+                                   : structure_.ScalabilityMode();
+    }
     for (uint32_t i = 0; i < encoders_.size(); ++i) {
       RtpEncodingParameters& consumable = options.consumable_rtp_encodings.emplace_back();
       consumable.ssrc = SsrcOf(i);

@@ -139,6 +139,7 @@ std::vector<SourcePacket> LayerEncoder::Encode(uint32_t picture, int64_t capture
   const int temporal = temporal_of_next();
   const bool sync = SyncGroup();
   ++picture_id_;
+  ++encoded_;
   if (temporal == 0) ++tl0_;
   std::vector<SourcePacket> packets;
   for (int spatial = 0; spatial < layers; ++spatial) {
@@ -151,6 +152,7 @@ std::vector<SourcePacket> LayerEncoder::Encode(uint32_t picture, int64_t capture
     frame.key_picture = key;
     frame.in_start = spatial == 0;
     frame.picture = picture;
+    frame.encoded = encoded_;
     frame.captured_us = captured_us;
     frame.packets = 1 + static_cast<int>(random_() % (key ? 4 : 3));
     frame.rtp_timestamp = TimestampAt(captured_us);
@@ -245,8 +247,8 @@ std::vector<uint8_t> LayerEncoder::Payload(const TrueFrame& frame,
         }
       }
       if (structure) {
-        out.push_back(static_cast<uint8_t>((active_layers_ - 1) << 5 | 0x10 |
-                                           (structure_.group ? 0x08 : 0)));
+        out.push_back(
+            static_cast<uint8_t>((active_layers_ - 1) << 5 | 0x10 | (structure_.group ? 0x08 : 0)));
         for (int i = 0; i < active_layers_; ++i) {
           Put16(&out, static_cast<uint32_t>(320 << i));
           Put16(&out, static_cast<uint32_t>(180 << i));

@@ -50,6 +50,7 @@ struct TrueFrame {
   bool key_picture = false;
   bool in_start = false;  ///< lowest layer of its picture
   uint32_t picture = 0;   ///< counts the pictures of all encodings alike: one capture
+  uint32_t encoded = 0;   ///< counts the pictures of its encoding
   int64_t captured_us = 0;
   std::vector<uint32_t> references;  ///< ids
   int packets = 0;
@@ -121,6 +122,7 @@ class LayerEncoder {
   uint16_t sequence_;
   uint32_t timestamp_base_;
   uint16_t picture_id_;
+  uint32_t encoded_ = 0;
   uint8_t tl0_ = 0;
   uint8_t key_index_ = 0;
   uint16_t frame_number_;

@@ -157,6 +157,8 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
   bool Allows(const std::optional<ConsumerLayers>& layers, const TrueFrame& frame) const;
   /// A standstill behind the run came soon after `missed`: nothing from before it is sent again.
   bool WasForgotten(const Run_& run, Timestamp missed) const;
+  bool LacksPackets(uint32_t frame);
+  bool MissesStructure(int64_t own, const Sent& packet);
   void JudgeFrames(std::vector<std::string>* faults);
   void JudgeNumbers(std::vector<std::string>* faults);
   void JudgeTimes(std::vector<std::string>* faults);
@@ -210,7 +212,7 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
   std::map<int64_t, Sent> received_;
   std::map<int64_t, Missing> missing_;
   int64_t highest_received_ = -1;
-  std::map<std::pair<uint32_t, int>, Timestamp> arrived_;  ///< upstream
+  std::map<std::pair<uint32_t, int>, Timestamp> arrived_;  ///< upstream, with someone listening
   std::vector<std::string> early_faults_;
   std::set<uint32_t> lost_;  ///< frames that the receiver could not get whole
   size_t decodable_pictures_ = 0;

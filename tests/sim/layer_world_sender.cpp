@@ -95,7 +95,7 @@ void LayerWorld::Receive(int /*encoding*/, const std::vector<uint8_t>& bytes, ui
   auto packet = RtpPacket::Parse({buffer.data(), bytes.size()});
   if (!packet) std::abort();
   Tell("came ", packet->sequence_number().value(), frame, index, packet->marker());
-  arrived_.emplace(std::make_pair(frame, index), Now());
+  if (consumer_->active()) arrived_.emplace(std::make_pair(frame, index), Now());
   producer_->OnRtp(buffer, *packet, Now());
 }
 

@@ -21,8 +21,8 @@ namespace sluice::worker {
 /// the way to what its LayerPolicy wants; what goes on the wire is made by its SendStreams.
 struct alignas(64) Consumer::Impl {
   /// How far a packet may have overtaken the first one of the key frame that a receiver waited for,
-  /// to be sent after it: reordering within a frame or two (packets).
-  static constexpr int64_t kMaxOvertakers = 30;
+  /// to be sent after it: as many as come until one that was lost has been asked for twice.
+  static constexpr int64_t kMaxOvertakers = 512;
   /// After which an unanswered request for a key frame is repeated.
   static constexpr Duration kKeyFrameRetry = Duration::Millis(1000);
   /// The same for layers, in the beginning: a round trip, but no less than that.

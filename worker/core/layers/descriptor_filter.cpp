@@ -123,8 +123,14 @@ bool DescriptorFilter::AllForwarded(const DependencyDescriptor& descriptor) cons
 }
 
 void DescriptorFilter::EnterStructure(const DependencyDescriptor& descriptor) {
-  // Frames of one picture may bring the same one each.
-  if (structure_ == nullptr || structure_picture_ != picture_) structure_sent_ = false;
+  const bool repeats = structure_ != nullptr && structure_picture_ == picture_ &&
+                       descriptor.structure->Repeats(*structure_);
+  if (repeats && target_ != kNone && picture_forwarded_) {
+    // Frames of one picture bring the same one each: what was chosen for the picture stays.
+    structure_ = descriptor.structure;
+    return;
+  }
+  if (!repeats) structure_sent_ = false;
   structure_picture_ = picture_;
   structure_ = descriptor.structure;
   active_ = descriptor.active_targets;

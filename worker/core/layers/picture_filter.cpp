@@ -68,13 +68,13 @@ bool PictureFilter::Decide(const RoutedPacket& packet) {
 /// the picture for the receiver.
 uint8_t PictureFilter::TopSent(const Picture& picture) const {
   const auto left_out = static_cast<uint8_t>(picture.decided & ~picture.forwarded);
-  uint8_t layer = picture.top;
   // What else may come of a key picture is not known: the sender marks the end.
-  if (!picture.key || left_out != 0) layer = std::min(layer, Highest(picture));
-  for (; layer > 0; --layer) {
+  const bool any_may_come = picture.key && left_out == 0;
+  for (uint8_t layer = picture.top; layer > 0; --layer) {
     const uint8_t bit = BitOf(layer);
     if ((picture.forwarded & bit) != 0) return layer;
-    if ((picture.decided & bit) == 0 && (picture.key || (picture.intact & bit) != 0)) return layer;
+    const bool will_be_taken = any_may_come || (picture.intact & bit) != 0;
+    if ((picture.decided & bit) == 0 && will_be_taken) return layer;
   }
   return 0;
 }
