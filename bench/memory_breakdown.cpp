@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "bench/must.h"
+#include "bench/sctp_pair.h"
 #include "worker/core/rtp/packet_ring.h"
 #include "worker/media/producer.h"
 
@@ -37,11 +38,35 @@ double SrtpSessionBytes() {
   return static_cast<double>(HeapInUse() - before) / MemoryBreakdown::kViewers;
 }
 
+/// What data channels add to a viewer: its end of a connected SCTP association, over which one
+/// message has gone.
+double DataChannelBytes() {
+  constexpr size_t kPairs = MemoryBreakdown::kViewers / 2;  // a viewer is an end
+  VirtualEnvironment environment;
+  const std::unique_ptr<SctpStack> stack = Must(SctpStack::Create(environment));
+  const auto message = std::make_shared<const std::vector<uint8_t>>(size_t{100}, uint8_t{7});
+  std::vector<std::unique_ptr<SctpPair>> pairs;
+  const size_t before = HeapInUse();
+  for (size_t i = 0; i < kPairs; ++i) {
+    pairs.push_back(std::make_unique<SctpPair>(environment, *stack));
+    pairs.back()->Start();
+    environment.AdvanceBy(Duration::Millis(7));
+  }
+  environment.AdvanceBy(Duration::Seconds(1));
+  for (const auto& pair : pairs) {
+    if (!pair->connected() || !pair->Send(message)) Die("an association is not connected");
+  }
+  environment.AdvanceBy(Duration::Seconds(1));
+  malloc_trim(0);
+  return static_cast<double>(HeapInUse() - before) / (2 * kPairs);
+}
+
 }  // namespace
 
 MemoryBreakdown MemoryBreakdown::Measure(const Placement& placement) {
   MemoryBreakdown memory;
   const double srtp = SrtpSessionBytes();
+  memory.data_channel_bytes = DataChannelBytes();
   ForwardingPath path(kBatchedPath, SrtpProfile::kAeadAes128Gcm, kViewers);
   size_t before = HeapInUse();
   const auto step = [&](const char* name) {
@@ -87,6 +112,8 @@ void MemoryBreakdown::Print() const {
   std::printf("  %-32s %8.0f = %.1f KiB, target %zu KiB: %s\n", "total", total_per_viewer,
               total_per_viewer / kKib, kTarget / 1024,
               total_per_viewer < kTarget ? "met" : "MISSED");
+  std::printf("  %-32s %8.0f = %.1f KiB, not counted above\n", "what a data channel adds",
+              data_channel_bytes, data_channel_bytes / kKib);
   std::printf(
       "Shared by all viewers: ring of %zu packets (2 s), %.1f KiB ring + "
       "%.1f KiB packets; buffer pool %.1f KiB in all\n",

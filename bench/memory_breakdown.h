@@ -19,6 +19,7 @@ struct MemoryBreakdown {
   };
   std::vector<Step> steps;
   double total_per_viewer = 0;
+  double data_channel_bytes = 0;  ///< of a viewer that has one; not in the total
   // The ring of recent packets, one per producer encoding, shared by all its viewers:
   size_t store_packets = 0;
   size_t store_ring_bytes = 0;

@@ -7,14 +7,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <variant>
 #include <vector>
 
+#include "bench/sctp_pair.h"
 #include "tests/sim/virtual_environment.h"
 #include "worker/core/sctp/sctp_association.h"
 
@@ -37,58 +35,14 @@ double CpuSeconds() {
 
 double HeapBytes() { return static_cast<double>(mallinfo2().uordblks); }
 
-/// Two ends that hand each other packets 10 ms later.
-class Pair {
- public:
-  Pair(VirtualEnvironment& environment, SctpStack& stack) : environment_(environment) {
-    for (End& end : ends_) {
-      end.association = stack.CreateAssociation({}, [this, &end] { Drain(end); });
-    }
-  }
-  void Start() {
-    ends_[0].association->Start();
-    Drain(ends_[0]);
-  }
-  bool connected() const { return ends_[0].association->state() == SctpState::kConnected; }
-  bool Send(const SctpPayload& payload) {
-    const SctpSendResult result = ends_[0].association->Send({0, 53, {}, payload, {}});
-    Drain(ends_[0]);
-    return result == SctpSendResult::kQueued;
-  }
-  uint64_t received_bytes() const { return received_bytes_; }
-
- private:
-  struct End {
-    std::unique_ptr<SctpAssociation> association;
-  };
-  void Drain(End& end) {
-    while (auto output = end.association->TakeOutput()) {
-      if (auto* packet = std::get_if<SctpPacket>(&*output)) {
-        End& other = &end == &ends_[0] ? ends_[1] : ends_[0];
-        environment_.Schedule(Duration::Millis(10),
-                              [this, &other, bytes = std::move(packet->bytes)] {
-                                other.association->OnPacket(bytes);
-                                Drain(other);
-                              });
-      } else if (const auto* message = std::get_if<SctpReceived>(&*output)) {
-        received_bytes_ += message->bytes.size();
-      }
-    }
-  }
-
-  VirtualEnvironment& environment_;
-  End ends_[2];
-  uint64_t received_bytes_ = 0;
-};
-
 /// CPU time of one end of `count` associations that carry nothing, as a share of a core.
 double MeasureIdle(size_t count) {
   VirtualEnvironment environment;
   const std::unique_ptr<SctpStack> stack = *SctpStack::Create(environment);
   const double before = HeapBytes();
-  std::vector<std::unique_ptr<Pair>> pairs;
+  std::vector<std::unique_ptr<SctpPair>> pairs;
   for (size_t i = 0; i < (count + 1) / 2; ++i) {  // an association is an end
-    pairs.push_back(std::make_unique<Pair>(environment, *stack));
+    pairs.push_back(std::make_unique<SctpPair>(environment, *stack));
     pairs.back()->Start();
     environment.AdvanceBy(Duration::Millis(7));
   }
@@ -110,7 +64,7 @@ double MeasureIdle(size_t count) {
 void MeasureMessages(size_t size) {
   VirtualEnvironment environment;
   const std::unique_ptr<SctpStack> stack = *SctpStack::Create(environment);
-  Pair pair(environment, *stack);
+  SctpPair pair(environment, *stack);
   pair.Start();
   environment.AdvanceBy(Duration::Seconds(1));
   const auto payload = std::make_shared<const std::vector<uint8_t>>(size, uint8_t{7});

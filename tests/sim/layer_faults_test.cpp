@@ -2,45 +2,11 @@
 #include <cmath>
 #include <string>
 
-#include "tests/sim/layer_world.h"
+#include "tests/sim/layer_scenes.h"
 
 // Faults that users of other servers reported, each as a test of ours.
 namespace sluice::worker {
 namespace {
-
-LayerWorld::Options Simulcast(CodecKind codec, int encodings, int temporal) {
-  LayerWorld::Options options;
-  options.structure.codec = codec;
-  options.structure.encodings = encodings;
-  options.structure.temporal = temporal;
-  return options;
-}
-
-LayerWorld::Options Svc(CodecKind codec, int spatial, int temporal, LayerStructure::Spatial mode,
-                        bool descriptors) {
-  LayerWorld::Options options;
-  options.structure.codec = codec;
-  options.structure.spatial = spatial;
-  options.structure.temporal = temporal;
-  options.structure.mode = mode;
-  options.structure.descriptors = descriptors;
-  return options;
-}
-
-std::string Told(LayerWorld& world) {
-  std::string all;
-  for (const std::string& fault : world.Faults()) all += fault + "\n";
-  return all;
-}
-
-bool IsAt(const LayerWorld& world, int spatial, int temporal) {
-  return world.layers() ==
-         ConsumerLayers{static_cast<uint8_t>(spatial), static_cast<uint8_t>(temporal)};
-}
-
-void Prefer(LayerWorld& world, int spatial, int temporal) {
-  world.Prefer(static_cast<uint8_t>(spatial), static_cast<uint8_t>(temporal));
-}
 
 TEST_CASE("layer fault 1: picture ids and TL0PICIDX have no gap at a switch") {
   LayerWorld world(Simulcast(CodecKind::kVp8, 3, 3), 1);
@@ -141,22 +107,27 @@ TEST_CASE("layer fault 7: VP9 encodings with layers of their own are encodings")
   world.Run(Duration::Seconds(5));
   CHECK(IsAt(world, 2, 2));
   CHECK(world.layer_changes() <= 3);  // on the way up
+  CHECK(world.unwanted_packets() == 0);
+  CHECK(world.consumer().totals().nacked_packets == 0);
   CHECK(Told(world) == "");
 }
 
-TEST_CASE("layer fault 8: AV1 simulcast goes to the right encoding, also after a pause") {
-  LayerWorld::Options options = Simulcast(CodecKind::kAv1, 3, 1);
-  options.structure.descriptors = true;
-  LayerWorld world(options, 9);
-  for (int i = 0; i < 6; ++i) {
-    world.Pause();
-    Prefer(world, 2 - i % 3, 0);
-    world.Resume();
-    world.MakeKeyPicture(i % 3);
-    world.Run(Duration::Millis(1500));
-    CHECK(IsAt(world, 2 - i % 3, 0));
+TEST_CASE("layer fault 8: simulcast goes to the right encoding, also after a pause") {
+  for (const CodecKind codec : {CodecKind::kVp9, CodecKind::kAv1}) {
+    LayerWorld::Options options = Simulcast(codec, 3, 1);
+    options.structure.descriptors = codec == CodecKind::kAv1;
+    LayerWorld world(options, 9);
+    for (int i = 0; i < 6; ++i) {
+      world.Pause();
+      Prefer(world, 2 - i % 3, 0);
+      world.Resume();
+      world.MakeKeyPicture(i % 3);
+      world.Run(Duration::Millis(1500));
+      CHECK(IsAt(world, 2 - i % 3, 0));
+    }
+    CHECK(world.unwanted_packets() == 0);
+    CHECK(Told(world) == "");
   }
-  CHECK(Told(world) == "");
 }
 
 TEST_CASE("layer fault 9: decode targets without chains") {
@@ -182,6 +153,35 @@ TEST_CASE("layer fault 10: an encoding that vanishes takes no viewer with it") {
   world.SetSending(1, true);
   world.Run(Duration::Seconds(4));
   CHECK(IsAt(world, 1, 0));
+  CHECK(Told(world) == "");
+}
+
+TEST_CASE("layer fault 10: the way down waits for a key frame, and the old encoding goes on") {
+  LayerWorld world(Simulcast(CodecKind::kVp8, 3, 1), 19);
+  world.Run(Duration::Seconds(4));
+  REQUIRE(IsAt(world, 2, 0));
+  world.IgnoreKeyFrameRequests(true);
+  Prefer(world, 0, 0);
+  const size_t sent = world.sent_packets();
+  world.Run(Duration::Seconds(3));
+  CHECK(IsAt(world, 2, 0));
+  CHECK(world.sent_packets() > sent + 80);  // a packet a picture, at least
+  world.MakeKeyPicture(0);
+  world.Run(Duration::Millis(100));
+  CHECK(IsAt(world, 0, 0));
+  world.Run(Duration::Seconds(2));
+  CHECK(Told(world) == "");
+}
+
+TEST_CASE("layer fault 10: no two encodings are relayed at once") {
+  LayerWorld::Options options = Simulcast(CodecKind::kVp8, 3, 1);
+  options.up.reorder = 0.2;
+  LayerWorld world(options, 20);
+  for (int i = 0; i < 20; ++i) {
+    Prefer(world, i % 3, 0);
+    world.Run(Duration::Millis(700));
+  }
+  CHECK(world.unwanted_packets() == 0);
   CHECK(Told(world) == "");
 }
 
@@ -234,6 +234,20 @@ TEST_CASE("layer fault 12: a pause adds no delay") {
     world.Run(Duration::Millis(pause));
     world.Resume();
     world.Run(Duration::Seconds(2));
+    CHECK(IsAt(world, 2, 0));
+    CHECK(std::abs(world.ClockError()) <= 34);
+  }
+  CHECK(Told(world) == "");
+}
+
+TEST_CASE("layer fault 12: a sender that is muted adds no delay") {
+  LayerWorld world(Simulcast(CodecKind::kVp8, 3, 1), 21);
+  world.Run(Duration::Seconds(4));
+  for (const int mute : {200, 4000, 1000}) {
+    for (int i = 0; i < 3; ++i) world.SetSending(i, false);
+    world.Run(Duration::Millis(mute));
+    for (int i = 0; i < 3; ++i) world.SetSending(i, true);
+    world.Run(Duration::Seconds(5));
     CHECK(IsAt(world, 2, 0));
     CHECK(std::abs(world.ClockError()) <= 34);
   }

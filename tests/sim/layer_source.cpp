@@ -62,6 +62,8 @@ std::string LayerStructure::Name() const {
   if (group) text += " group";
   if (descriptors) text += chains ? " dd+chains" : " dd";
   if (chained) text += " chained";
+  if (structure_once) text += " structure once";
+  if (bare) text += " bare";
   return text;
 }
 
@@ -137,6 +139,7 @@ std::vector<SourcePacket> LayerEncoder::Encode(uint32_t picture, int64_t capture
   const int temporal = temporal_of_next();
   const bool sync = SyncGroup();
   ++picture_id_;
+  ++encoded_;
   if (temporal == 0) ++tl0_;
   std::vector<SourcePacket> packets;
   for (int spatial = 0; spatial < layers; ++spatial) {
@@ -149,6 +152,7 @@ std::vector<SourcePacket> LayerEncoder::Encode(uint32_t picture, int64_t capture
     frame.key_picture = key;
     frame.in_start = spatial == 0;
     frame.picture = picture;
+    frame.encoded = encoded_;
     frame.captured_us = captured_us;
     frame.packets = 1 + static_cast<int>(random_() % (key ? 4 : 3));
     frame.rtp_timestamp = TimestampAt(captured_us);
@@ -167,10 +171,8 @@ std::vector<SourcePacket> LayerEncoder::Encode(uint32_t picture, int64_t capture
       packet.payload = Payload(frame, references, i, frame.packets, top, sync);
       WriteTail(&packet.payload, frame.id, i);
       if (structure_.descriptors) {
-        // Every frame that a decoder can start from brings the structure: of independent layers
-        // a receiver may get any one alone.
         packet.descriptor = Descriptor(frame, references, i == 0, i + 1 == frame.packets,
-                                       key && references.empty() && i == 0, sync);
+                                       i == 0 && BringsStructure(frame), sync);
       }
       packets.push_back(std::move(packet));
     }
@@ -180,6 +182,12 @@ std::vector<SourcePacket> LayerEncoder::Encode(uint32_t picture, int64_t capture
   }
   position_ = (position_ + 1) % PatternSize(structure_.temporal);
   return packets;
+}
+
+bool LayerEncoder::BringsStructure(const TrueFrame& frame) const {
+  if (!frame.key_picture) return false;
+  const bool independent = structure_.mode == LayerStructure::Spatial::kIndependent;
+  return frame.spatial == 0 || (independent && !structure_.structure_once);
 }
 
 std::vector<uint8_t> LayerEncoder::Payload(const TrueFrame& frame,
@@ -212,8 +220,8 @@ std::vector<uint8_t> LayerEncoder::Payload(const TrueFrame& frame,
       }
       const bool needed_above = structure_.mode == LayerStructure::Spatial::kFull ||
                                 (structure_.mode == LayerStructure::Spatial::kKey && key);
-      const bool structure = key && spatial == 0 && first;
-      uint8_t head = 0x80 | 0x20;
+      const bool structure = first && BringsStructure(frame);
+      uint8_t head = structure_.bare ? 0x80 : 0x80 | 0x20;
       if (inter_picture) head |= 0x40;
       if (structure_.flexible) head |= 0x10;
       if (first) head |= 0x08;
@@ -222,9 +230,11 @@ std::vector<uint8_t> LayerEncoder::Payload(const TrueFrame& frame,
       if (!needed_above) head |= 0x01;
       out.push_back(head);
       Put16(&out, 0x8000u | id);
-      out.push_back(static_cast<uint8_t>(temporal << 5 | (switching ? 0x10 : 0) | spatial << 1 |
-                                         (inter_layer ? 1 : 0)));
-      if (!structure_.flexible) out.push_back(tl0_);
+      if (!structure_.bare) {
+        out.push_back(static_cast<uint8_t>(temporal << 5 | (switching ? 0x10 : 0) | spatial << 1 |
+                                           (inter_layer ? 1 : 0)));
+        if (!structure_.flexible) out.push_back(tl0_);
+      }
       if (structure_.flexible && inter_picture) {
         std::vector<uint8_t> distances;
         for (const Reference& each : references) {
@@ -237,9 +247,9 @@ std::vector<uint8_t> LayerEncoder::Payload(const TrueFrame& frame,
         }
       }
       if (structure) {
-        out.push_back(static_cast<uint8_t>((structure_.spatial - 1) << 5 | 0x10 |
-                                           (structure_.group ? 0x08 : 0)));
-        for (int i = 0; i < structure_.spatial; ++i) {
+        out.push_back(
+            static_cast<uint8_t>((active_layers_ - 1) << 5 | 0x10 | (structure_.group ? 0x08 : 0)));
+        for (int i = 0; i < active_layers_; ++i) {
           Put16(&out, static_cast<uint32_t>(320 << i));
           Put16(&out, static_cast<uint32_t>(180 << i));
         }
@@ -292,8 +302,19 @@ std::vector<uint8_t> LayerEncoder::Payload(const TrueFrame& frame,
       uint8_t aggregation = 0x10;
       if (!first) aggregation |= 0x80;
       if (!last) aggregation |= 0x40;
-      if (first && key && spatial == 0) aggregation |= 0x08;
+      const bool new_sequence = first && key && spatial == 0;
+      if (structure_.bare && new_sequence) {
+        out = {static_cast<uint8_t>(aggregation | 0x20), 3, 0x08, 0x00, 0x00};  // sequence header
+        out[0] &= 0xef;                                                         // two OBUs
+        out.insert(out.end(), {0x30, 0x10});                                    // key frame
+        break;
+      }
+      if (new_sequence) aggregation |= 0x08;
       out.push_back(aggregation);
+      if (first && structure_.bare) {
+        out.insert(out.end(), {0x30, 0x30});
+        break;
+      }
       if (first) {
         out.push_back(0x34);  // frame OBU with extension
         out.push_back(static_cast<uint8_t>(temporal << 5 | spatial << 3));

@@ -30,6 +30,12 @@ struct LayerStructure {
   /// Frames of the second temporal layer refer to each other, but for a switching point in every
   /// fourth group.
   bool chained = false;
+  /// Of independent spatial layers only the lowest one's key frames bring the structure; else each
+  /// layer's do.
+  bool structure_once = false;
+  /// One layer, and no word of it: VP9 without layer indices (L = 0); AV1 OBUs without extension,
+  /// and key frames that only their sequence header tells (N = 0).
+  bool bare = false;
 
   std::string Name() const;
   std::string ScalabilityMode() const;
@@ -44,6 +50,7 @@ struct TrueFrame {
   bool key_picture = false;
   bool in_start = false;  ///< lowest layer of its picture
   uint32_t picture = 0;   ///< counts the pictures of all encodings alike: one capture
+  uint32_t encoded = 0;   ///< counts the pictures of its encoding
   int64_t captured_us = 0;
   std::vector<uint32_t> references;  ///< ids
   int packets = 0;
@@ -106,6 +113,7 @@ class LayerEncoder {
   std::vector<uint8_t> Descriptor(const TrueFrame& frame, const std::vector<Reference>& references,
                                   bool start, bool end, bool structure, bool sync);
   char Indication(const TrueFrame& frame, int target_spatial, int target_temporal, bool sync) const;
+  bool BringsStructure(const TrueFrame& frame) const;
   bool SyncGroup() const { return !structure_.chained || group_ % 4 == 0; }
 
   LayerStructure structure_;
@@ -114,6 +122,7 @@ class LayerEncoder {
   uint16_t sequence_;
   uint32_t timestamp_base_;
   uint16_t picture_id_;
+  uint32_t encoded_ = 0;
   uint8_t tl0_ = 0;
   uint8_t key_index_ = 0;
   uint16_t frame_number_;

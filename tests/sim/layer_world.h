@@ -93,6 +93,14 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
   const DependencyDescriptor& newest_descriptor() const { return newest_descriptor_; }
 
  private:
+  static constexpr uint8_t kSourcePayloadType = 96;
+  static constexpr uint8_t kRouterPayloadType = 101;
+  static constexpr uint8_t kRtxPayloadType = 102;
+  static constexpr uint32_t kOwnSsrc = 5000;
+  static constexpr uint32_t kOwnRtxSsrc = 5001;
+  static constexpr uint8_t kSourceDescriptorId = 9;
+  static constexpr uint8_t kOwnDescriptorId = 7;
+
   struct Sent {  ///< a number of ours, as it first went out
     bool padding = false;
     bool only_again = false;  ///< it had not been sent when it was asked for
@@ -134,6 +142,7 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
   void CreateProducer();
   void CreateConsumer();
   void Capture();
+  static std::vector<uint8_t> ToRtp(const SourcePacket& packet, uint32_t ssrc);
   void SendUp(int encoding, const SourcePacket& packet, Duration after, bool again);
   void Receive(int encoding, const std::vector<uint8_t>& bytes, uint32_t frame, int index);
   void SendReport(int encoding);
@@ -141,16 +150,21 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
   void SendDown(int64_t own, const Sent& packet);
   void Arrive(int64_t own, const Sent& packet);
   void AskAgain();
+  /// Into the replay of a seed, with SLUICE_LAYERS_VERBOSE.
+  void Tell(const char* what, int64_t number, uint32_t frame, int index, bool marker) const;
   bool Chance(double share);
   Duration DelayOf(const LayerPath& path);
   bool Allows(const std::optional<ConsumerLayers>& layers, const TrueFrame& frame) const;
   /// A standstill behind the run came soon after `missed`: nothing from before it is sent again.
   bool WasForgotten(const Run_& run, Timestamp missed) const;
+  bool LacksPackets(uint32_t frame);
+  bool MissesStructure(int64_t own, const Sent& packet);
   void JudgeFrames(std::vector<std::string>* faults);
   void JudgeNumbers(std::vector<std::string>* faults);
   void JudgeTimes(std::vector<std::string>* faults);
   void JudgePictureIds(std::vector<std::string>* faults);
   void JudgeDescriptors(std::vector<std::string>* faults);
+  void JudgeStructures(std::vector<std::string>* faults);
   bool clean_uplink() const { return up_was_clean_; }
   static uint32_t SsrcOf(int encoding) { return 1000 + static_cast<uint32_t>(encoding); }
 
@@ -172,6 +186,7 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
   Duration key_frame_delay_ = Duration::Millis(60);
   bool ignores_requests_ = false;
   bool up_was_clean_ = true;
+  bool layers_told_ = false;  ///< an upper layer's key frame has been sent
   std::unique_ptr<Producer> producer_;
   std::unique_ptr<Consumer> consumer_;
   bool delivery_due_ = false;
@@ -197,7 +212,7 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
   std::map<int64_t, Sent> received_;
   std::map<int64_t, Missing> missing_;
   int64_t highest_received_ = -1;
-  std::map<std::pair<uint32_t, int>, Timestamp> arrived_;  ///< upstream
+  std::map<std::pair<uint32_t, int>, Timestamp> arrived_;  ///< upstream, with someone listening
   std::vector<std::string> early_faults_;
   std::set<uint32_t> lost_;  ///< frames that the receiver could not get whole
   size_t decodable_pictures_ = 0;

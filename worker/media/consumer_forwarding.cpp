@@ -78,6 +78,8 @@ void Consumer::Impl::Forward(const RoutedPacket& packet, Timestamp now) {
     case ForwardDecision::Action::kWait:
       if (!has_layers) AskForKeyFrames(now);  // else at the end of the turn
       return;
+    case ForwardDecision::Action::kWaitBegun:
+      return StartWithOvertaker(packet, now);
   }
   SendStream& stream = outputs[decision.stream].send;
   switch (decision.rewrite) {
@@ -90,11 +92,30 @@ void Consumer::Impl::Forward(const RoutedPacket& packet, Timestamp now) {
       return Send(stream, packet, decision.layers);
     case ForwardDecision::Rewrite::kSwitch:
     case ForwardDecision::Rewrite::kStart:
-      held.clear();
-      stream.Start(packet, decision.rewrite == ForwardDecision::Rewrite::kStart);
-      Send(stream, packet, decision.layers);
-      if (packet.frame.key || has_layers) SendOvertakers(stream, packet, now);
-      return;
+      return Start(packet, decision, packet.arrival, now);
+  }
+}
+
+void Consumer::Impl::Start(const RoutedPacket& packet, const ForwardDecision& decision,
+                           uint64_t newest_arrival, Timestamp now) {
+  SendStream& stream = outputs[decision.stream].send;
+  held.clear();
+  stream.Start(packet, decision.rewrite == ForwardDecision::Rewrite::kStart);
+  Send(stream, packet, decision.layers);
+  if (packet.frame.key || has_layers) SendOvertakers(stream, packet, newest_arrival, now);
+}
+
+/// The key frame's own packet is not for this receiver, but packets that overtook it may be.
+void Consumer::Impl::StartWithOvertaker(const RoutedPacket& key, Timestamp now) {
+  const PacketRing* ring = producer->ring(key.encoding_index);
+  if (ring == nullptr) return;
+  for (int64_t ahead = 1; ahead < kMaxOvertakers; ++ahead) {
+    const RoutedPacket* packet = ring->Find(ExtendedSeqNumber(key.sequence.value() + ahead), now);
+    if (packet == nullptr || packet->arrival > key.arrival || packet->padding_only) continue;
+    if (packet->codec_epoch != key.codec_epoch || Unwanted(*packet)) continue;
+    const ForwardDecision decision = forwarder->Decide(*packet);
+    if (decision.action != ForwardDecision::Action::kForward) continue;
+    return Start(*packet, decision, key.arrival, now);
   }
 }
 
@@ -143,6 +164,7 @@ void Consumer::Impl::SendJudged(SendStream& stream, const RoutedPacket& packet) 
       return stream.Skip(packet, /*closes_picture=*/true);
     case ForwardDecision::Action::kDrop:
     case ForwardDecision::Action::kWait:
+    case ForwardDecision::Action::kWaitBegun:
       return stream.Skip(packet);
   }
 }
@@ -175,12 +197,13 @@ void Consumer::Impl::Send(SendStream& stream, const RoutedPacket& packet,
 
 /// Packets that overtook the first one of the key frame follow it, in order. They came before it,
 /// so the ring has them; what comes after it is forwarded as it comes.
-void Consumer::Impl::SendOvertakers(SendStream& stream, const RoutedPacket& first, Timestamp now) {
+void Consumer::Impl::SendOvertakers(SendStream& stream, const RoutedPacket& first,
+                                    uint64_t newest_arrival, Timestamp now) {
   const PacketRing* ring = producer->ring(first.encoding_index);
   if (ring == nullptr) return;
   for (int64_t ahead = 1; ahead < kMaxOvertakers; ++ahead) {
     const RoutedPacket* packet = ring->Find(ExtendedSeqNumber(first.sequence.value() + ahead), now);
-    if (packet == nullptr || packet->arrival > first.arrival) continue;
+    if (packet == nullptr || packet->arrival > newest_arrival) continue;
     if (packet->padding_only || packet->codec_epoch != first.codec_epoch || Unwanted(*packet)) {
       stream.Skip(*packet);
       continue;

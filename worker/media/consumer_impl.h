@@ -21,8 +21,8 @@ namespace sluice::worker {
 /// the way to what its LayerPolicy wants; what goes on the wire is made by its SendStreams.
 struct alignas(64) Consumer::Impl {
   /// How far a packet may have overtaken the first one of the key frame that a receiver waited for,
-  /// to be sent after it: reordering within a frame or two (packets).
-  static constexpr int64_t kMaxOvertakers = 30;
+  /// to be sent after it: as many as come until one that was lost has been asked for twice.
+  static constexpr int64_t kMaxOvertakers = 512;
   /// After which an unanswered request for a key frame is repeated.
   static constexpr Duration kKeyFrameRetry = Duration::Millis(1000);
   /// The same of a consumer with layers during kQuickRetryTime: a round trip, but no less than
@@ -89,7 +89,13 @@ struct alignas(64) Consumer::Impl {
   /// Sends it or closes its gap, as the forwarder says now.
   void SendJudged(SendStream& stream, const RoutedPacket& packet);
   size_t CountAwaited(std::span<const RoutedPacket* const> packets) const;
-  void SendOvertakers(SendStream& stream, const RoutedPacket& first, Timestamp now);
+  /// A source begins with this packet; those that overtook it follow, of all that came up to
+  /// `newest_arrival`.
+  void Start(const RoutedPacket& packet, const ForwardDecision& decision, uint64_t newest_arrival,
+             Timestamp now);
+  void StartWithOvertaker(const RoutedPacket& key, Timestamp now);
+  void SendOvertakers(SendStream& stream, const RoutedPacket& first, uint64_t newest_arrival,
+                      Timestamp now);
   /// False when this receiver has asked for too much of late.
   bool Repair(size_t index, SeqNumber own, Timestamp now);
   void TracePacket(const SendStream& stream, const RoutedPacket& packet, bool marker, bool is_rtx);

@@ -98,10 +98,15 @@ class LayeredForwarder final : public LayerForwarder {
   bool running_ = false;
   /// How the first packet of the encoding that is taken goes out; kContinue: one has been.
   Rewrite beginning_ = Rewrite::kContinue;
+  RtpTimestamp key_picture_;  ///< with which it was taken
 };
 
 ForwardDecision LayeredForwarder::Decide(const RoutedPacket& packet) {
   if (running_ && packet.encoding_index == encoding_) [[likely]] {
+    const bool begins_again = beginning_ != Rewrite::kContinue && packet.frame.key &&
+                              IsNewer(packet.timestamp, key_picture_);
+    if (begins_again) [[unlikely]]
+      return Begin(packet, beginning_);
     if (!packet.restarted) [[likely]]
       return Continue(packet);
     // The sender has begun anew: what its frames refer to is gone.
@@ -129,6 +134,7 @@ ForwardDecision LayeredForwarder::Begin(const RoutedPacket& packet, Rewrite rewr
   encoding_ = packet.encoding_index;
   running_ = true;
   beginning_ = rewrite;
+  key_picture_ = packet.timestamp;
   filter_.Reset();
   return Continue(packet);
 }
@@ -150,10 +156,14 @@ ForwardDecision LayeredForwarder::Continue(const RoutedPacket& packet) {
       break;
   }
   if (beginning_ != Rewrite::kContinue) [[unlikely]] {
-    // A key picture may begin with a frame of a layer that this receiver does without.
-    if (decision.action != Action::kForward) return No(Action::kWait);
-    // Of that which it begins with, packets may have overtaken the first one: they follow it.
-    if (!packet.frame.start && !packet.frame.key) return No(Action::kWait);
+    // A key picture may begin with a frame of a layer that this receiver does without. Of that
+    // which it begins with, packets may have overtaken the first one: they follow it.
+    const bool begins = packet.frame.start || packet.frame.key;
+    // What refers to the key picture follows it.
+    const bool of_key_picture = packet.timestamp == key_picture_;
+    if (decision.action != Action::kForward || !begins || !of_key_picture) {
+      return No(packet.frame.key ? Action::kWaitBegun : Action::kWait);
+    }
     decision.rewrite = std::exchange(beginning_, Rewrite::kContinue);
   }
   decision.layers.top = filter_.picture_top();
@@ -165,7 +175,8 @@ uint32_t LayeredForwarder::KeyFramesWanted(Timestamp now) const {
   constexpr uint32_t kAll = 0xffffffff;
   if (!running_ && now - waiting_since_ >= kMaxWait) return kAll;
   const uint32_t target = uint32_t{1} << (target_.encoding & 31);
-  if (!running_ || encoding_ != target_.encoding) return target;
+  const bool shows = running_ && beginning_ == Rewrite::kContinue;
+  if (!shows || encoding_ != target_.encoding) return target;
   return filter_.wants_key_frame() ? target : 0;
 }
 

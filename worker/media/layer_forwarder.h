@@ -28,6 +28,9 @@ struct ForwardDecision {
     /// Nothing can be shown before a key frame. The packet stays in the producer's ring, in case it
     /// belongs to one that comes late.
     kWait,
+    /// The same, but with this packet a source was chosen: packets that overtook it may be the
+    /// first that are shown.
+    kWaitBegun,
   };
   enum class Rewrite : uint8_t {
     kContinue,  ///< the running source goes on

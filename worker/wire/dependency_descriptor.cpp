@@ -217,10 +217,19 @@ bool DependencyDescriptorReader::Read(std::span<const uint8_t> extension,
     }
   }
   if (!reader.ok()) return false;
-  if (out->brings_structure && !late) {
-    previous_structure_ = std::exchange(structure_, structure);
-    previous_active_targets_ = active_targets_;
+  if (out->brings_structure && late && structure->Repeats(*structure_)) {
+    // A frame before the one that structure_ came with brings the same: it begins there.
     first_frame_ = out->frame_number;
+  }
+  if (out->brings_structure && !late) {
+    // One that is repeated, as independent layers do in a key picture, replaces none: what came
+    // before it can still be read.
+    if (structure_ == nullptr || !structure->Repeats(*structure_)) {
+      previous_structure_ = structure_;
+      previous_active_targets_ = active_targets_;
+      first_frame_ = out->frame_number;
+    }
+    structure_ = structure;
   }
   if (!late) active_targets_ = active_targets;
   out->active_targets = active_targets;

@@ -34,6 +34,7 @@ struct FrameDependencies {
   std::array<uint16_t, kMaxReferences> references{};
   /// For each chain the frame before this one that belongs to it, as a difference; 0 = none.
   std::array<uint8_t, kMaxChains> chains{};
+  friend bool operator==(const FrameDependencies&, const FrameDependencies&) = default;
 };
 
 /// What a sender says once, with a key frame, and later frames refer to by template.
@@ -64,6 +65,11 @@ struct DependencyStructure {
   /// such a target a receiver can come down at any frame.
   std::array<uint32_t, FrameDependencies::kMaxTargets> contained{};
 
+  /// `other` says the same: what is read by one can be read by the other.
+  bool Repeats(const DependencyStructure& other) const {
+    return template_offset == other.template_offset && target_count == other.target_count &&
+           chain_count == other.chain_count && templates == other.templates;
+  }
   /// One bit for each target.
   uint32_t AllTargets() const { return static_cast<uint32_t>((uint64_t{1} << target_count) - 1); }
 };

@@ -252,5 +252,44 @@ TEST_CASE("dependency descriptor: rewritten for a receiver") {
   }
 }
 
+/// KeyFrame(number) of a structure whose templates come behind those of KeyFrame().
+std::vector<uint8_t> NextKeyFrame(uint16_t number) {
+  const std::vector<uint8_t> original = KeyFrame(number);
+  DependencyDescriptorReader reader;
+  DependencyDescriptor descriptor;
+  REQUIRE(reader.Read(original, &descriptor));
+  DescriptorRewrite rewrite;
+  rewrite.template_id = 5;
+  std::vector<uint8_t> out(original.size() + kMaxDescriptorGrowth);
+  out.resize(RewriteDescriptor(original, descriptor, rewrite, out));
+  return out;
+}
+
+TEST_CASE("dependency descriptor: a structure that is repeated replaces none") {
+  DependencyDescriptorReader reader;
+  DependencyDescriptor descriptor;
+  REQUIRE(reader.Read(KeyFrame(5), &descriptor));
+  // Two independent layers of a key picture bring the same structure.
+  REQUIRE(reader.Read(NextKeyFrame(10), &descriptor));
+  REQUIRE(reader.Read(NextKeyFrame(11), &descriptor));
+  // A frame from before them comes late.
+  REQUIRE(reader.Read(Mandatory(true, true, kOffset + 2, 6), &descriptor));
+  CHECK(descriptor.structure->template_offset == kOffset);
+  CHECK(descriptor.frame.temporal_layer == 1);
+}
+
+TEST_CASE("dependency descriptor: the first of two frames with one structure comes late") {
+  DependencyDescriptorReader reader;
+  DependencyDescriptor descriptor;
+  REQUIRE(reader.Read(KeyFrame(5), &descriptor));
+  REQUIRE(reader.Read(NextKeyFrame(11), &descriptor));
+  REQUIRE(reader.Read(NextKeyFrame(10), &descriptor));
+  const auto next_offset = static_cast<uint8_t>((kOffset + 5) % 64);
+  REQUIRE(reader.Read(Mandatory(false, true, next_offset, 10), &descriptor));
+  CHECK(descriptor.structure->template_offset == next_offset);
+  REQUIRE(reader.Read(Mandatory(true, true, kOffset + 2, 9), &descriptor));
+  CHECK(descriptor.structure->template_offset == kOffset);
+}
+
 }  // namespace
 }  // namespace sluice::worker

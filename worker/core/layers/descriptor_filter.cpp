@@ -68,6 +68,9 @@ bool DescriptorFilter::Decide(const RoutedPacket& packet) {
     frame.state = forward ? State::kForwarded : State::kDropped;
     frame.picture = packet.timestamp;
     if (forward) PromiseReferences(descriptor);
+    if (descriptor.brings_structure && packet.timestamp == structure_picture_) {
+      structure_sent_ |= forward;
+    }
   }
   const bool known = frame.target != kNone;
   picture_top_ = known ? descriptor.structure->layers[Index(frame.target)].spatial : 0;
@@ -120,6 +123,15 @@ bool DescriptorFilter::AllForwarded(const DependencyDescriptor& descriptor) cons
 }
 
 void DescriptorFilter::EnterStructure(const DependencyDescriptor& descriptor) {
+  const bool repeats = structure_ != nullptr && structure_picture_ == picture_ &&
+                       descriptor.structure->Repeats(*structure_);
+  if (repeats && target_ != kNone && picture_forwarded_) {
+    // Frames of one picture bring the same one each: what was chosen for the picture stays.
+    structure_ = descriptor.structure;
+    return;
+  }
+  if (!repeats) structure_sent_ = false;
+  structure_picture_ = picture_;
   structure_ = descriptor.structure;
   active_ = descriptor.active_targets;
   wanted_ = Best(active_);
@@ -192,6 +204,10 @@ bool DescriptorFilter::DecideNew(const RoutedPacket& packet) {
   picture_ = packet.timestamp;
   const uint32_t announced_before = active_;
   const int8_t target_before = target_;
+  if (descriptor.brings_structure && descriptor.frame.reference_count == 0 &&
+      descriptor.frame.spatial_layer > 0) {
+    layers_bring_structure_ = true;
+  }
   if (descriptor.structure != structure_) {
     EnterStructure(descriptor);
   } else if (descriptor.active_targets != active_) {
@@ -202,13 +218,32 @@ bool DescriptorFilter::DecideNew(const RoutedPacket& packet) {
   if (target_ != target_before || active_ != announced_before || began_structure_) {
     Announce(active_);
   }
-  if (!Present(descriptor, target_)) return false;
+  if (!Present(descriptor, target_)) return CarriesStructure(descriptor);
   if (AnyDropped(descriptor)) {
     const auto indication = descriptor.frame.indications[Target()];
     broken_ |= indication != DecodeTargetIndication::kDiscardable;
     return false;
   }
+  structure_sent_ |= descriptor.brings_structure;
+  const bool begins = descriptor.start_of_frame && descriptor.frame.reference_count == 0;
+  if (begins && !structure_sent_) {
+    // The sender has ceased to write it with every layer.
+    layers_bring_structure_ = false;
+    broken_ = true;
+    return false;
+  }
   PromiseReferences(descriptor);
+  picture_forwarded_ = true;
+  return true;
+}
+
+/// Where spatial layers are independent, the receiver needs of the lowest one what it says of all
+/// of them, unless each layer's key frame says it: then nothing but that is sent.
+bool DescriptorFilter::CarriesStructure(const DependencyDescriptor& descriptor) {
+  const bool carries = began_structure_ && descriptor.brings_structure && target_ != kNone &&
+                       descriptor.frame.reference_count == 0;
+  if (!carries || layers_bring_structure_) return false;
+  structure_sent_ = true;
   picture_forwarded_ = true;
   return true;
 }

@@ -65,6 +65,7 @@ class DescriptorFilter {
   void Advance(uint16_t number);
   void EnterStructure(const DependencyDescriptor& descriptor);
   bool DecideNew(const RoutedPacket& packet);
+  bool CarriesStructure(const DependencyDescriptor& descriptor);
   bool DecideLate(const RoutedPacket& packet, int8_t* target) const;
   void PromiseReferences(const DependencyDescriptor& descriptor);
   void Retarget(const DependencyDescriptor& descriptor, bool begins_picture);
@@ -82,6 +83,10 @@ class DescriptorFilter {
   bool restricted_ = false;  ///< the receiver was told of fewer targets since the structure came
   bool closes_frame_ = false;
   bool began_structure_ = false;
+  bool structure_sent_ = false;  ///< a frame that brings structure_ was forwarded
+  /// Key frames of independent upper layers bring the structure, too. It is the sender's habit, and
+  /// outlives Reset().
+  bool layers_bring_structure_ = false;
   bool last_forwarded_ = false;     ///< what was said of newest_
   bool picture_forwarded_ = false;  ///< a frame of the newest picture was forwarded
   int8_t target_ = kNone;
@@ -93,7 +98,8 @@ class DescriptorFilter {
   uint16_t first_ = 0;  ///< of the source, or the oldest remembered
   uint32_t active_ = 0;
   uint32_t announced_ = 0;
-  RtpTimestamp picture_;  ///< of the newest frame
+  RtpTimestamp picture_;            ///< of the newest frame
+  RtpTimestamp structure_picture_;  ///< that structure_ came with
 };
 
 }  // namespace sluice::worker

@@ -23,16 +23,18 @@ void PictureFilter::Reset() {
   temporal_ = 0;
   picture_top_ = 0;
   announced_ = 0;
-  seen_ = 0;
-  intact_ = 0;
-  synced_ = 0xff;
+  has_key_ = false;
   broken_ = false;
+  unsynced_ = 0;
+  unsynced_layer_ = 0;
   closes_picture_ = false;
 }
 
 void PictureFilter::SetTarget(uint8_t spatial, uint8_t temporal) {
   target_spatial_ = std::min(spatial, kMaxSpatialLayer);
   target_temporal_ = std::min(temporal, kMaxTemporalLayer);
+  unsynced_ = 0;
+  unsynced_layer_ = 0;
 }
 
 bool PictureFilter::Decide(const RoutedPacket& packet) {
@@ -42,14 +44,13 @@ bool PictureFilter::Decide(const RoutedPacket& packet) {
     picture = Enter(packet);
     if (picture == nullptr) return false;
   }
-  const bool is_newest = picture == &pictures_[newest_];
-  if (packet.info.has_structure && is_newest) [[unlikely]] {
+  if (packet.info.has_structure && IsNewest(*picture)) [[unlikely]] {
     Vp9Structure structure;
     if (ParseVp9Structure(packet.payload, &structure) && structure.spatial_layers > 0) {
       announced_ = static_cast<uint8_t>(structure.spatial_layers - 1);
     }
   }
-  if (packet.frame.key && !picture->key && is_newest) BeginKeyPicture(*picture);
+  if (packet.frame.key && !picture->key && IsNewest(*picture)) BeginKeyPicture(*picture);
   const uint8_t bit = BitOf(packet.frame.spatial_layer);
   if ((picture->decided & bit) == 0) {
     const bool wanted = Wants(*picture, packet);
@@ -59,32 +60,48 @@ bool PictureFilter::Decide(const RoutedPacket& packet) {
   const bool forward = (picture->forwarded & bit) != 0;
   closes_picture_ = picture->fresh && !forward;
   picture->fresh = false;
-  picture_top_ = picture->top;
+  picture_top_ = TopSent(*picture);
   return forward;
 }
 
+/// The highest layer that was taken of the picture, or will be when it comes: its last packet ends
+/// the picture for the receiver.
+uint8_t PictureFilter::TopSent(const Picture& picture) const {
+  const auto left_out = static_cast<uint8_t>(picture.decided & ~picture.forwarded);
+  // What else may come of a key picture is not known: the sender marks the end.
+  const bool any_may_come = picture.key && left_out == 0;
+  for (uint8_t layer = picture.top; layer > 0; --layer) {
+    const uint8_t bit = BitOf(layer);
+    if ((picture.forwarded & bit) != 0) return layer;
+    const bool will_be_taken = any_may_come || (picture.intact & bit) != 0;
+    if ((picture.decided & bit) == 0 && will_be_taken) return layer;
+  }
+  return 0;
+}
+
 PictureFilter::Picture* PictureFilter::Enter(const RoutedPacket& packet) {
-  const Picture& newest = pictures_[newest_];
+  const Picture newest = pictures_[newest_];
   if (newest.used && !IsNewer(packet.timestamp, newest.timestamp)) return EnterLate(packet);
   Picture& picture = Add(packet);
   newest_ = static_cast<size_t>(&picture - pictures_.data());
+  picture.intact = newest.intact;
+  picture.synced = newest.synced;
+  picture.highest = newest.highest;
   // Down at any picture, to a layer of which nothing was left out.
   for (uint8_t layer = target_spatial_; layer < spatial_; ++layer) {
-    if ((intact_ & BitOf(layer)) == 0) continue;
+    if ((picture.intact & BitOf(layer)) == 0) continue;
     spatial_ = layer;
     broken_ = false;
   }
   temporal_ = std::min(temporal_, target_temporal_);
   picture.top = spatial_;
-  uint8_t temporal = target_temporal_;
-  while (!IntactUpTo(temporal)) --temporal;
-  picture.temporal = temporal;
+  picture.temporal = target_temporal_;
   picture.fresh = true;
   return &picture;
 }
 
-/// A picture that others overtook: it counts as what both those around it count as. So it is there
-/// for those behind it that refer to it, and it refers to none that was left out.
+/// A picture that others overtook: what was intact before it is, and it counts as what both those
+/// around it count as.
 PictureFilter::Picture* PictureFilter::EnterLate(const RoutedPacket& packet) {
   const Picture* older = nullptr;
   const Picture* newer = nullptr;
@@ -98,14 +115,16 @@ PictureFilter::Picture* PictureFilter::EnterLate(const RoutedPacket& packet) {
     }
   }
   if (older == nullptr || newer == nullptr) return nullptr;  // from before the source, or too old
-  const uint8_t top = std::min(older->top, newer->top);
-  const uint8_t temporal = std::min(older->temporal, newer->temporal);
-  const bool behind_newest = &pictures_[next_] == &pictures_[newest_];
-  if (behind_newest) return nullptr;
+  if (next_ == newest_) return nullptr;
+  Picture late = *older;
+  late.top = std::min(older->top, newer->top);
+  late.temporal = std::min(older->temporal, newer->temporal);
   Picture& picture = Add(packet);
-  picture.top = top;
-  picture.temporal = temporal;
-  picture.late = true;
+  picture.top = late.top;
+  picture.temporal = late.temporal;
+  picture.intact = late.intact;
+  picture.synced = late.synced;
+  picture.highest = late.highest;
   return &picture;
 }
 
@@ -128,65 +147,133 @@ const PictureFilter::Picture* PictureFilter::FindById(uint16_t id) const {
 }
 
 void PictureFilter::BeginKeyPicture(Picture& picture) {
-  // Where packets overtook this one and were left out, their layers are not whole any more.
-  const auto cut = static_cast<uint8_t>(picture.decided & ~picture.forwarded);
-  if ((cut & 1) != 0) return;
+  // Packets may have overtaken this one. Where they were left out, their layers are not whole, nor
+  // those above which need them; where they were taken, they belong to what is sent.
+  const auto left_out = static_cast<uint8_t>(picture.decided & ~picture.forwarded);
+  if ((left_out & 1) != 0) return;
+  const auto cut = static_cast<uint8_t>(left_out & ~picture.unneeded);
+  const int highest_taken = std::bit_width(picture.forwarded) - 1;
+  int top = std::max<int>(target_spatial_, highest_taken);
+  if (cut != 0) top = std::min(top, std::countr_zero(cut) - 1);
+  while ((left_out >> top & 1) != 0) --top;  // ends at 0
   picture.key = true;
-  seen_ = 0;
-  spatial_ = target_spatial_;
-  if (cut != 0) spatial_ = static_cast<uint8_t>(std::min(spatial_ + 0, std::countr_zero(cut) - 1));
+  picture.top = spatial_ = static_cast<uint8_t>(top);
   temporal_ = target_temporal_;
-  picture.top = spatial_;
-  picture.temporal = temporal_;
-  intact_ = 0;
-  synced_ = 0xff;
+  // Those that there were until now are to come, if only behind the next picture.
+  const int known = std::min<int>(top, std::max(picture.highest, announced_));
+  picture.intact = static_cast<uint8_t>(((2u << known) - 1) & ~left_out);
+  picture.synced = 0xff;
+  picture.highest =
+      picture.decided == 0 ? 0 : static_cast<uint8_t>(std::bit_width(picture.decided) - 1);
+  key_ = picture.timestamp;
+  has_key_ = true;
   broken_ = false;
+  unsynced_ = 0;
+  unsynced_layer_ = 0;
+}
+
+bool PictureFilter::IsSinceKey(const Picture& picture) const {
+  return !has_key_ || !IsNewer(key_, picture.timestamp);
+}
+
+/// A frame of a newer picture was taken that relies on this picture's of the same layer.
+bool PictureFilter::IsPromised(const Picture& picture, uint8_t bit) const {
+  if (IsNewest(picture) || (picture.intact & bit) == 0) return false;
+  const Picture* next = nullptr;
+  for (const Picture& each : pictures_) {
+    const bool taken = each.used && (each.forwarded & bit) != 0;
+    if (!taken || !IsNewer(each.timestamp, picture.timestamp)) continue;
+    if (next == nullptr || IsNewer(next->timestamp, each.timestamp)) next = &each;
+  }
+  if (next == nullptr || next->key) return false;
+  return std::none_of(pictures_.begin(), pictures_.end(), [&](const Picture& each) {
+    return each.used && each.key && IsNewer(each.timestamp, picture.timestamp) &&
+           IsNewer(next->timestamp, each.timestamp);
+  });
+}
+
+/// A frame of this layer is left out: from here on it is not intact.
+void PictureFilter::Cut(Picture& picture, uint8_t bit) {
+  picture.intact &= static_cast<uint8_t>(~bit);
+  if (IsNewest(picture)) [[likely]]
+    return;
+  const Picture* key = nullptr;  // the next one
+  for (const Picture& each : pictures_) {
+    if (!each.used || !each.key || !IsNewer(each.timestamp, picture.timestamp)) continue;
+    if (key == nullptr || IsNewer(key->timestamp, each.timestamp)) key = &each;
+  }
+  for (Picture& each : pictures_) {
+    if (!each.used || !IsNewer(each.timestamp, picture.timestamp)) continue;
+    if (key != nullptr && !IsNewer(key->timestamp, each.timestamp)) continue;
+    each.intact &= static_cast<uint8_t>(~bit);
+  }
 }
 
 bool PictureFilter::Wants(Picture& picture, const RoutedPacket& packet) {
-  const uint8_t layer = packet.frame.spatial_layer;
+  const uint8_t layer = std::min(packet.frame.spatial_layer, kMaxSpatialLayer);
   const uint8_t bit = BitOf(layer);
+  const bool lowest_temporal = packet.frame.temporal_layer == 0;
   // Needed by none above; but the highest that there is is shown, whatever else may be taken.
-  seen_ = std::max(seen_, std::min(layer, kMaxSpatialLayer));
-  const uint8_t top = std::min(picture.top, Highest(picture));
-  const bool not_needed = layer < top && packet.info.not_for_upper;
-  if (layer > picture.top || not_needed) {
-    if (!picture.late) intact_ &= static_cast<uint8_t>(~bit);
-    return false;
-  }
+  picture.highest = std::max(picture.highest, layer);
   const References references = ReferencesOf(picture, packet);
-  if (picture.late) {
-    return packet.frame.temporal_layer <= picture.temporal && references != References::kDropped;
-  }
-  if (picture.key) {
-    if (references == References::kDropped) return false;  // the layer below, in this picture
-    intact_ |= bit;
+  if (lowest_temporal && references != References::kDropped && IsPromised(picture, bit)) {
     return true;
   }
-  const bool lost = (intact_ & bit) == 0 && references != References::kForwarded;
-  if (packet.frame.temporal_layer > 0 && !lost) return WantsTemporal(packet, references);
-  if (lost || references == References::kDropped) {
-    broken_ |= layer == top && packet.frame.temporal_layer == 0;
-    intact_ &= static_cast<uint8_t>(~bit);
+  const uint8_t top = std::min(picture.top, Highest(picture));
+  // Where layers are independent, the receiver needs the structure, which may stand in the lowest
+  // one's key frame alone.
+  if (packet.info.has_structure && layer > 0) layers_bring_structure_ = true;
+  const bool carries_structure =
+      picture.key && packet.info.has_structure && !layers_bring_structure_;
+  const bool not_needed = layer < top && packet.info.not_for_upper && !carries_structure;
+  if (layer > picture.top || not_needed) {
+    if (not_needed) picture.unneeded |= bit;
+    Cut(picture, bit);
     return false;
   }
-  intact_ |= bit;
+  if (picture.key) {
+    if (references == References::kDropped) {  // the layer below, in this picture
+      Cut(picture, bit);
+      return false;
+    }
+    picture.intact |= bit;
+    return true;
+  }
+  const bool lost = (picture.intact & bit) == 0 && references != References::kForwarded;
+  if (!lowest_temporal && !lost) return WantsTemporal(picture, packet, references);
+  if (lost || references == References::kDropped) {
+    broken_ |= layer == top && lowest_temporal && IsSinceKey(picture);
+    Cut(picture, bit);
+    return false;
+  }
+  picture.intact |= bit;
   return true;
 }
 
-bool PictureFilter::WantsTemporal(const RoutedPacket& packet, References references) {
+bool PictureFilter::WantsTemporal(Picture& picture, const RoutedPacket& packet,
+                                  References references) {
   const uint8_t layer = std::min(packet.frame.temporal_layer, kMaxTemporalLayer);
   const auto bit = static_cast<uint8_t>(1u << layer);
-  const bool below = IntactUpTo(static_cast<uint8_t>(layer - 1));
-  const bool follows = packet.frame.switch_point ? below : IntactUpTo(layer);
-  bool wanted = layer <= target_temporal_ && references != References::kDropped;
+  const bool below = IsSyncedUpTo(picture, static_cast<uint8_t>(layer - 1));
+  const bool follows = packet.frame.switch_point ? below : IsSyncedUpTo(picture, layer);
+  bool wanted = layer <= picture.temporal && references != References::kDropped;
   if (references == References::kUnknown) wanted = wanted && follows;
+  seen_switch_ |= packet.frame.switch_point;
   if (!wanted) {
-    synced_ &= static_cast<uint8_t>(~bit);
+    picture.synced &= static_cast<uint8_t>(~bit);
+    if (layer <= target_temporal_ && IsNewest(picture)) {
+      ++unsynced_;
+      unsynced_layer_ = std::max(unsynced_layer_, layer);
+    }
     return false;
   }
-  if (packet.frame.switch_point && below) synced_ |= bit;
+  if (packet.frame.switch_point && below) picture.synced |= bit;
+  if (!IsNewest(picture)) return true;
   temporal_ = std::max(temporal_, layer);
+  if (layer >= unsynced_layer_) {
+    unsynced_ = 0;
+    unsynced_layer_ = 0;
+  }
   return true;
 }
 
@@ -195,7 +282,8 @@ PictureFilter::References PictureFilter::ReferencesOf(const Picture& picture,
   const PayloadInfo& info = packet.info;
   const uint8_t layer = std::min(packet.frame.spatial_layer, kMaxSpatialLayer);
   References result = References::kForwarded;
-  if (layer > 0 && info.inter_layer) {
+  // Only VP9 says whether it does, which has picture ids.
+  if (layer > 0 && (info.inter_layer || !info.picture_id)) {
     const uint8_t below = BitOf(static_cast<uint8_t>(layer - 1));
     if ((picture.decided & below) == 0) {
       result = References::kUnknown;
