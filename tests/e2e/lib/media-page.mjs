@@ -31,8 +31,29 @@ function inPage() {
   const plain = (value) => JSON.parse(JSON.stringify(value));
   window.client = {
     producers: new Map(),
+    stalls: [],  // when this page, or its camera, stood still: [{at, ms}]
     consumers: new Map(),  // id → {consumer, element, sizes: [{at, width, height}]}
 
+    watchTime() {
+      let last = Date.now();
+      setInterval(() => {
+        const now = Date.now();
+        if (now - last > 50) this.stalls.push({ at: now, ms: now - last });
+        last = now;
+      }, 10);
+    },
+    async watchCamera(track, interval) {
+      const frames = new MediaStreamTrackProcessor({ track }).readable.getReader();
+      let last;
+      for (;;) {
+        const { done, value: frame } = await frames.read();
+        if (done) return;
+        const ms = last === undefined ? 0 : (frame.timestamp - last) / 1000;
+        if (ms > 1.8 * interval) this.stalls.push({ at: Date.now(), ms });
+        last = frame.timestamp;
+        frame.close();
+      }
+    },
     async load(routerRtpCapabilities) {
       this.device = await mediasoupClient.Device.factory();
       await this.device.load({ routerRtpCapabilities });
@@ -68,6 +89,7 @@ function inPage() {
         await rtpSender.setParameters(parameters);
       }
       this.producers.set(producer.id, producer);
+      if (kind === 'video') void this.watchCamera(track.clone(), 1000 / frameRate);
       return producer.id;
     },
     stopProducing(id) {
@@ -125,6 +147,7 @@ export class MediaPage {
     await self.page.exposeFunction('signal', (method, data) => self.signal(method, data));
     await self.page.goto(origin);
     await self.page.evaluate(`(${inPage})()`);
+    await self.page.evaluate(() => window.client.watchTime());
     self.capabilities = await self.page.evaluate((c) => window.client.load(c), router.rtpCapabilities);
     for (const direction of directions) {
       const transport = await router.createWebRtcTransport({
@@ -179,6 +202,10 @@ export class MediaPage {
   /** When the decoded picture had which size: [{at: ms of the epoch, width, height}]. */
   async sizes(consumer) {
     return await this.page.evaluate((id) => window.client.sizes(id), consumer.id);
+  }
+  /** Whether the page, or its camera, stood still since that time (ms of the epoch): a machine with too much to do. */
+  async stalled(since) {
+    return await this.page.evaluate((at) => window.client.stalls.some((stall) => stall.at > at), since);
   }
   async stopProducing(producer) {
     await this.page.evaluate((id) => window.client.stopProducing(id), producer.id);
