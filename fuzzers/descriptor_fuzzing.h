@@ -7,7 +7,8 @@
 
 namespace sluice::worker {
 
-/// Parses `data` as a payload of `codec`, and rewrites what VP8 and VP9 have of picture ids.
+/// Parses `data` as a payload of `codec`, rewrites what VP8 and VP9 have of picture ids, and joins
+/// packets of AV1.
 inline int FuzzDescriptor(CodecKind codec, const uint8_t* data, size_t size) {
   std::vector<uint8_t> payload(data, data + size);
   const auto info = ParsePayload(codec, payload);
@@ -20,6 +21,14 @@ inline int FuzzDescriptor(CodecKind codec, const uint8_t* data, size_t size) {
     if (!ParseVp9Structure(payload, &structure)) abort();  // it has been read before
     for (const Vp9Structure::Picture& each : structure.pictures) {
       if (each.reference_count > PayloadInfo::kMaxReferences) abort();
+    }
+  }
+  if (codec == CodecKind::kAv1) {
+    for (const Av1Joint joint :
+         {Av1Joint{true, false}, Av1Joint{false, true}, Av1Joint{true, true}}) {
+      std::vector<uint8_t> joined(size + kMaxAv1JoinGrowth);
+      joined.resize(JoinAv1(payload, joint, joined.data()));
+      if (!ParsePayload(codec, joined)) abort();
     }
   }
   if (codec != CodecKind::kVp8 && codec != CodecKind::kVp9) return 0;

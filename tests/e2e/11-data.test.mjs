@@ -2,11 +2,10 @@
 // back, messages of 262,144 bytes, channels that give up, channels that are closed.
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { Browser } from './lib/chromium.mjs';
-import { root, workerBin } from './lib/paths.mjs';
-import { Child } from './lib/process.mjs';
+import { DataAiortc, DataPage, sumOf } from './lib/data-clients.mjs';
+import { workerBin } from './lib/paths.mjs';
 import { waitFor } from './lib/wait.mjs';
 
 process.env.MEDIASOUP_WORKER_BIN = workerBin;
@@ -41,119 +40,6 @@ async function createTransport() {
   return transport;
 }
 
-/** The SDP answer of a transport to an offer of data channels. */
-function answerOf(transport) {
-  const { iceParameters: ice, dtlsParameters: dtls, sctpParameters: sctp } = transport;
-  const { value } = dtls.fingerprints.find(({ algorithm }) => algorithm === 'sha-256');
-  return [
-    'v=0', 'o=- 1 1 IN IP4 127.0.0.1', 's=-', 't=0 0', 'a=ice-lite', 'a=group:BUNDLE 0',
-    'a=msid-semantic: WMS *',
-    'm=application 9 UDP/DTLS/SCTP webrtc-datachannel', 'c=IN IP4 127.0.0.1', 'a=mid:0',
-    `a=ice-ufrag:${ice.usernameFragment}`, `a=ice-pwd:${ice.password}`,
-    `a=fingerprint:sha-256 ${value}`, 'a=setup:passive',
-    `a=sctp-port:${sctp.port}`, `a=max-message-size:${sctp.maxMessageSize}`,
-    ...transport.iceCandidates.map((c) => `a=candidate:${c.foundation} 1 ${c.protocol} ${c.priority} ${c.address} ${c.port} typ host`),
-    'a=end-of-candidates', '',
-  ].join('\r\n');
-}
-
-async function connect(transport, offer) {
-  const [, algorithm, value] = /a=fingerprint:(\S+) (\S+)/.exec(offer);
-  await transport.connect({ dtlsParameters: { role: 'client', fingerprints: [{ algorithm, value }] } });
-}
-
-/** A page with negotiated channels on one peer connection. */
-class Page {
-  static async open(transport, channels) {
-    const self = new Page();
-    self.page = await browser.context.newPage();
-    await self.page.goto(origin);
-    const offer = await self.page.evaluate(async (options) => {
-      window.received = [];
-      window.channels = {};
-      window.pc = new RTCPeerConnection();
-      for (const { label, ...rest } of options) {
-        const channel = window.pc.createDataChannel(label, { negotiated: true, ...rest });
-        channel.binaryType = 'arraybuffer';
-        channel.onmessage = ({ data }) => {
-          const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : new Uint8Array(data);
-          let sum = 0;
-          for (const byte of bytes) sum += byte;
-          window.received.push({ label, size: bytes.length, sum, text: typeof data === 'string' ? data : null });
-        };
-        window.channels[label] = channel;
-      }
-      await window.pc.setLocalDescription(await window.pc.createOffer());
-      return window.pc.localDescription.sdp;
-    }, channels);
-    await connect(transport, offer);
-    await self.page.evaluate((sdp) => window.pc.setRemoteDescription({ type: 'answer', sdp }), answerOf(transport));
-    return self;
-  }
-  async opened() {
-    await waitFor('channels to open', () => this.page.evaluate(() => Object.values(window.channels).every((c) => c.readyState === 'open')));
-  }
-  send(label, sizes) {
-    return this.page.evaluate(({ label, sizes }) => {
-      for (const size of sizes) {
-        const bytes = new Uint8Array(size);
-        for (let i = 0; i < size; i++) bytes[i] = (i * 31 + size) & 255;
-        window.channels[label].send(bytes);
-      }
-    }, { label, sizes });
-  }
-  text(label, message) {
-    return this.page.evaluate(({ label, message }) => window.channels[label].send(message), { label, message });
-  }
-  close(label) {
-    return this.page.evaluate((l) => window.channels[l].close(), label);
-  }
-  state(label) {
-    return this.page.evaluate((l) => window.channels[l].readyState, label);
-  }
-  received() {
-    return this.page.evaluate(() => window.received);
-  }
-}
-
-/** The same with aiortc. */
-class Aiortc {
-  static async open(transport, channels) {
-    const self = new Aiortc();
-    self.child = new Child('aiortc-data', '/usr/bin/python3', [path.join(root, 'tests/e2e/clients/aiortc_data.py')], { stdio: ['pipe', 'pipe', 'pipe'] });
-    self.count = channels.length;
-    self.write({ channels });
-    const { offer } = await waitFor('an offer', () => self.lines().find((l) => l.offer), { describe: () => self.child.output });
-    await connect(transport, offer);
-    self.write({ answer: answerOf(transport) });
-    return self;
-  }
-  /** What it has printed: whole lines of JSON. */
-  lines() {
-    return this.child.output.split('\n').slice(0, -1).filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
-  }
-  write(command) {
-    this.child.process.stdin.write(`${JSON.stringify(command)}\n`);
-  }
-  async opened() {
-    await waitFor('channels to open', () => this.lines().filter((l) => l.open).length >= this.count, { describe: () => this.child.output });
-  }
-  send(label, sizes) { this.write({ send: label, sizes }); }
-  text(label, message) { this.write({ text: label, message }); }
-  received() {
-    return this.lines().filter((l) => l.received).map(({ received, size, sum, text }) => ({ label: received, size, sum, text }));
-  }
-  async stop() {
-    this.child.process.stdin.end();
-    await this.child.stop();
-  }
-}
-
-const sumOf = (size) => {
-  let sum = 0;
-  for (let i = 0; i < size; i++) sum += (i * 31 + size) & 255;
-  return sum;
-};
 const awaitMessages = (who, count, timeout = 60_000) => waitFor(`${count} messages`, async () => {
   const list = await who.received();
   return list.length >= count ? list : undefined;
@@ -171,8 +57,8 @@ async function channelBetween(fromTransport, toTransport, options = {}) {
 test('Chromium to Chromium: text, 262,144 bytes, empty messages; statistics; closing', async () => {
   const [up, down] = [await createTransport(), await createTransport()];
   const { producer, consumer, streamId } = await channelBetween(up, down);
-  const alice = await Page.open(up, [{ label: 'up', id: 6 }]);
-  const bob = await Page.open(down, [{ label: 'down', id: streamId }]);
+  const alice = await DataPage.open(browser, origin, up, [{ label: 'up', id: 6 }]);
+  const bob = await DataPage.open(browser, origin, down, [{ label: 'down', id: streamId }]);
   await alice.opened();
   await bob.opened();
   assert.deepEqual(up.sctpStates, ['connecting', 'connected']);
@@ -202,8 +88,8 @@ test('Chromium to aiortc and back', async () => {
   const [pageTransport, peerTransport] = [await createTransport(), await createTransport()];
   const there = await channelBetween(pageTransport, peerTransport);
   const back = await channelBetween(peerTransport, pageTransport, { streamId: 7 });
-  const page = await Page.open(pageTransport, [{ label: 'up', id: 6 }, { label: 'down', id: back.streamId }]);
-  const peer = await Aiortc.open(peerTransport, [{ label: 'up', id: 7 }, { label: 'down', id: there.streamId }]);
+  const page = await DataPage.open(browser, origin, pageTransport, [{ label: 'up', id: 6 }, { label: 'down', id: back.streamId }]);
+  const peer = await DataAiortc.open(peerTransport, [{ label: 'up', id: 7 }, { label: 'down', id: there.streamId }]);
   try {
     await page.opened();
     await peer.opened();
@@ -227,8 +113,8 @@ test('Chromium to aiortc and back', async () => {
 test('an unordered channel that sends once, and messages of the server', async () => {
   const [up, down] = [await createTransport(), await createTransport()];
   const { consumer, streamId } = await channelBetween(up, down, { reliability: { ordered: false, maxRetransmits: 0 } });
-  const alice = await Page.open(up, [{ label: 'up', id: 6, ordered: false, maxRetransmits: 0 }]);
-  const bob = await Page.open(down, [{ label: 'down', id: streamId, ordered: false, maxRetransmits: 0 }]);
+  const alice = await DataPage.open(browser, origin, up, [{ label: 'up', id: 6, ordered: false, maxRetransmits: 0 }]);
+  const bob = await DataPage.open(browser, origin, down, [{ label: 'down', id: streamId, ordered: false, maxRetransmits: 0 }]);
   await alice.opened();
   await bob.opened();
   await alice.send('up', new Array(300).fill(1000));

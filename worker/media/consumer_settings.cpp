@@ -94,6 +94,9 @@ Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options) 
     uint8_t& id = settings.extension_ids[static_cast<size_t>(extension.uri)];
     if (id == 0) id = extension.id;  // the first of each kind counts
   }
+  settings.joins_layers =
+      options.joins_layers && settings.type != RtpType::kPipe &&
+      settings.extension_ids[static_cast<size_t>(RtpExtensionUri::kDependencyDescriptor)] == 0;
   const bool transport_sequence =
       settings.extension_ids[static_cast<size_t>(RtpExtensionUri::kTransportWideCc)] != 0;
   for (size_t i = 0; i < parameters.encodings.size(); ++i) {

@@ -35,6 +35,7 @@ struct ConsumerSettings {
   RtpParameters rtp_parameters;         ///< checked and in canonical form
   CodecKind codec = CodecKind::kOther;  ///< of what is sent
   ExtensionIds extension_ids{};
+  bool joins_layers = false;       ///< ConsumeOptions::joins_layers, and there is need for it
   std::bitset<128> payload_types;  ///< of media codecs: others are not forwarded
   /// One; of a pipe consumer one for each encoding of its producer, in their order.
   std::vector<OutputStreamSettings> streams;

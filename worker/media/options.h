@@ -173,6 +173,10 @@ struct ConsumeOptions {
   bool paused = false;
   std::optional<ConsumerLayers> preferred_layers;
   bool ignore_dtx = false;
+  /// Where the dependency descriptor is not negotiated, the spatial layers of an AV1 picture become
+  /// one frame. Browsers without descriptors cannot decode them otherwise; other receivers may not
+  /// know fragments without bytes.
+  bool joins_layers = false;
   /// Where an earlier consumer with the same SSRCs stopped (Consumer::stream): the receiver sees
   /// one stream. By encoding; may be shorter than rtp_parameters.encodings.
   std::vector<FirstNumbers> first_numbers;

@@ -286,9 +286,10 @@ Result<ConsumeReport> RtpCore::Consume(const ConsumeOptions& options) {
         "this transport has sent as many SSRCs with its keys as it can remember; use another "
         "transport");
   }
+  ConsumeOptions completed = WithSequenceAfterEarlierUse(options);
+  completed.joins_layers = joins_layers_;
   Result<std::unique_ptr<Consumer>> created =
-      Consumer::Create(WithSequenceAfterEarlierUse(options), *producer, link_.egress(),
-                       context_.environment, context_.events);
+      Consumer::Create(completed, *producer, link_.egress(), context_.environment, context_.events);
   if (!created.ok()) return created.status();
   Consumer& consumer = **created;
   consumers_.Add(*std::move(created));

@@ -89,6 +89,8 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   void StartRemb();
   Status SetMaxOutgoingBitrate(uint64_t bps);
   Status SetMinOutgoingBitrate(uint64_t bps);
+  /// Consumers that are created from now on get ConsumeOptions::joins_layers.
+  void JoinLayers() { joins_layers_ = true; }
   void EnableTraces(TraceMask traces) { traces_ = traces; }
   Result<ProduceReport> Produce(const ProduceOptions& options);
   Result<ConsumeReport> Consume(const ConsumeOptions& options);
@@ -167,6 +169,7 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   bool connected_ = false;
   bool full_compounds_ = false;
   bool sending_allowed_ = true;
+  bool joins_layers_ = false;
 
   // The objects.
   RtpListener listener_;

@@ -32,8 +32,10 @@ SendStream::SendStream(const ConsumerSettings& settings, const OutputStreamSetti
                        SeqNumber first_own, SeqNumber first_rtx, RtpEgress& egress)
     : egress_(egress),
       patches_payload_(HasPictureIds(settings.codec)),
+      joins_layers_(settings.joins_layers && settings.codec == CodecKind::kAv1),
       renumbers_pictures_(settings.codec == CodecKind::kVp8),
       has_key_frames_(HasKeyFrames(settings.codec)),
+      may_join_layers_(settings.joins_layers),
       uses_rtx_(stream.uses_rtx),
       packet_kind_(stream.params.mime_type.starts_with("audio/") ? PacketKind::kAudio
                                                                  : PacketKind::kVideo),
@@ -77,6 +79,7 @@ void SendStream::Stop() {
 
 void SendStream::ChangeCodec(CodecKind codec, const RtpStreamParams& params) {
   patches_payload_ = HasPictureIds(codec);
+  joins_layers_ = may_join_layers_ && codec == CodecKind::kAv1;
   renumbers_pictures_ = codec == CodecKind::kVp8;
   has_key_frames_ = HasKeyFrames(codec);
   payload_type_ = PayloadType(params.payload_type);
@@ -133,10 +136,12 @@ SendStream::Outcome SendStream::Send(const RoutedPacket& packet, const Layers& l
   const bool marker = MarkerOf(packet, offsets);
   if (mapped.newest) continuity_.OnSent(packet, offsets, marker);
   const uint8_t* payload = packet.payload.data();
-  const size_t payload_size = packet.payload.size();
+  size_t payload_size = packet.payload.size();
   DescriptorRoom room;
   const auto descriptor = DescriptorOf(packet, offsets, &room);
-  uint8_t* slot = egress_.BeginRtp(writer_.MaxSize(descriptor) + payload_size);
+  const Av1Joint joint = JointOf(packet, offsets, marker);
+  const size_t growth = joint ? kMaxAv1JoinGrowth : 0;
+  uint8_t* slot = egress_.BeginRtp(writer_.MaxSize(descriptor) + payload_size + growth);
   if (slot == nullptr) return Outcome::kRefused;
 
   RtpHeaderWriter::Fields fields;
@@ -153,6 +158,9 @@ SendStream::Outcome SendStream::Send(const RoutedPacket& packet, const Layers& l
     std::memcpy(copy, payload, payload_size);
     Patch({copy, payload_size}, packet.info, offsets);
     payload = copy;
+  } else if (joint) [[unlikely]] {
+    payload = slot + header_size;
+    payload_size = JoinAv1(packet.payload, joint, slot + header_size);
   }
   OutgoingRtp out;
   out.slot = slot;
@@ -225,13 +233,16 @@ SendStream::Outcome SendStream::Resend(const SequenceRewriter::Origin& origin,
   DescriptorRoom room;
   std::span<const uint8_t> descriptor;
   if (!was_skipped) descriptor = DescriptorOf(packet, origin.offsets, &room);
-  uint8_t* slot = egress_.BeginRtp(writer.MaxSize(descriptor) + prefix + payload.size());
+  RtpHeaderWriter::Fields fields;
+  fields.marker = !was_skipped && MarkerOf(packet, origin.offsets);
+  Av1Joint joint;
+  if (!was_skipped) joint = JointOf(packet, origin.offsets, fields.marker);
+  const size_t room_for_payload = prefix + payload.size() + (joint ? kMaxAv1JoinGrowth : 0);
+  uint8_t* slot = egress_.BeginRtp(writer.MaxSize(descriptor) + room_for_payload);
   if (slot == nullptr) return Outcome::kRefused;
 
-  RtpHeaderWriter::Fields fields;
   fields.payload_type = was_skipped ? payload_type_ : packet.payload_type;
   if (uses_rtx_) fields.payload_type = rtx_payload_type_;
-  fields.marker = !was_skipped && MarkerOf(packet, origin.offsets);
   fields.sequence = uses_rtx_ ? SeqNumber(next_rtx_++) : own;
   fields.timestamp = RtpTimestamp(packet.timestamp.value() + origin.offsets.timestamp);
   OutgoingRtp out;
@@ -249,16 +260,21 @@ SendStream::Outcome SendStream::Resend(const SequenceRewriter::Origin& origin,
     copy[0] = static_cast<uint8_t>(own.value() >> 8);
     copy[1] = static_cast<uint8_t>(own.value());
   }
-  if (!payload.empty()) std::memcpy(copy + prefix, payload.data(), payload.size());
+  size_t size = payload.size();
+  if (joint) {
+    size = JoinAv1(payload, joint, copy + prefix);
+  } else if (size > 0) {
+    std::memcpy(copy + prefix, payload.data(), size);
+  }
   if (was_skipped) {
     if (!uses_rtx_) slot[0] |= kPaddingBit;
   } else if (NeedsPatch(packet, origin.offsets)) {
     Patch({copy + prefix, payload.size()}, packet.info, origin.offsets);
   }
   out.header_size = header_size;
-  out.payload = {copy, prefix + payload.size()};
+  out.payload = {copy, prefix + size};
   last_sent_.transport_sequence = egress_.EndRtp(out);
-  last_sent_.payload_size = static_cast<uint32_t>(prefix + payload.size());
+  last_sent_.payload_size = static_cast<uint32_t>(prefix + size);
   guard_.Spend(header_size + last_sent_.payload_size);
   statistics_.OnResent(guard_.MarkSent(own, now));
   return Outcome::kSent;

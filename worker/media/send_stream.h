@@ -141,13 +141,24 @@ class SendStream {
     return packet.marker || (packet.frame.end && packet.frame.spatial_layer == offsets.top_layer);
   }
 
+  /// A frame of a spatial layer that others of the picture follow, or that follows one.
+  Av1Joint JointOf(const RoutedPacket& packet, const RewriteOffsets& offsets, bool marker) const {
+    if (!joins_layers_ || offsets.top_layer == RewriteOffsets::kNoLayer) [[likely]]
+      return {};
+    const FrameInfo& frame = packet.frame;
+    const bool ends = frame.end && !marker && frame.spatial_layer < offsets.top_layer;
+    return {frame.start && frame.inter_layer, frame.descriptor != nullptr && ends};
+  }
+
   // What every packet needs comes first and without gaps: with a small packet to each of many
   // viewers in a turn it is memory that takes time.
   RtpEgress& egress_;
   const CaptureClock* capture_clock_ = nullptr;
   bool patches_payload_;     ///< VP8, VP9
+  bool joins_layers_;        ///< AV1, where ConsumerSettings::joins_layers says so
   bool renumbers_pictures_;  ///< VP8: picture ids close up where pictures are left out
   bool has_key_frames_;
+  const bool may_join_layers_;
   const bool uses_rtx_;
   const PacketKind packet_kind_;
   const bool repeats_bytes_;  ///< ConsumerSettings::plain_retransmission

@@ -84,6 +84,7 @@ WebRtcTransport::WebRtcTransport(const std::string& id, const WebRtcTransportOpt
       dtls_(DtlsSession::Create(context.dtls, context.environment)),
       timer_(context.environment.CreateTimer([this](Timestamp now) { OnTimer(now); })) {
   if (options.traffic_moves_nominated_tuple) ice_.FollowTraffic();
+  rtp_core_.JoinLayers();
   if (server_ == nullptr) return;
   candidate_policy_ = {options.enable_udp, options.enable_tcp, options.prefer_udp,
                        options.prefer_tcp};

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "worker/wire/bounded_reader.h"
 #include "worker/wire/descriptors.h"
 
@@ -9,6 +11,13 @@ constexpr uint8_t kObuTemporalDelimiter = 2;
 constexpr uint8_t kObuFrameHeader = 3;
 constexpr uint8_t kObuFrame = 6;
 constexpr int kMaxLeb128 = 8;  // bytes, AV1 §4.10.5
+
+// The aggregation header (RTP Payload Format For AV1 §4.4).
+constexpr uint8_t kContinuesBit = 0x80;    // Z
+constexpr uint8_t kContinuedBit = 0x40;    // Y
+constexpr uint8_t kNewSequenceBit = 0x08;  // N
+constexpr int kCountShift = 4;             // W; 0: each element has its length
+constexpr uint8_t kCountMask = 0x03;
 
 /// AV1's variable-length integer; fails the reader when it has no end within eight bytes.
 uint64_t ReadLeb128(BoundedReader& reader) {
@@ -61,9 +70,9 @@ bool IsOtherFrame(const ObuHeader& header, std::span<const uint8_t> obu) {
 std::optional<PayloadInfo> ParseAv1(std::span<const uint8_t> payload) {
   BoundedReader reader(payload);
   const uint8_t aggregation = reader.ReadU8();
-  const bool continues = (aggregation & 0x80) != 0;     // Z
-  const int element_count = aggregation >> 4 & 0x03;    // W; 0: each element has its length
-  const bool new_sequence = (aggregation & 0x08) != 0;  // N
+  const bool continues = (aggregation & kContinuesBit) != 0;
+  const int element_count = aggregation >> kCountShift & kCountMask;
+  const bool new_sequence = (aggregation & kNewSequenceBit) != 0;
   if (!reader.ok() || reader.empty() || (continues && new_sequence)) return std::nullopt;
 
   PayloadInfo info;
@@ -99,8 +108,40 @@ std::optional<PayloadInfo> ParseAv1(std::span<const uint8_t> payload) {
   // where one repeats it in front of another frame, nobody can start there.
   if (has_sequence_header && !is_other_frame) info.key_frame = true;
   info.continues_layers = continues;
-  info.end_of_frame = whole_frames && (aggregation & 0x40) == 0;  // Y
+  info.end_of_frame = whole_frames && (aggregation & kContinuedBit) == 0;
   return info;
+}
+
+size_t JoinAv1(std::span<const uint8_t> payload, Av1Joint joint, uint8_t* out) {
+  std::copy(payload.begin(), payload.end(), out);
+  BoundedReader reader(payload);
+  uint8_t aggregation = reader.ReadU8();
+  if (!reader.ok()) return payload.size();
+  if (joint.to_next) out[0] = aggregation |= kContinuedBit;
+  if (!joint.to_previous || (aggregation & kContinuesBit) != 0) return payload.size();
+  const int count = aggregation >> kCountShift & kCountMask;
+  aggregation &= static_cast<uint8_t>(~(kCountMask << kCountShift | kNewSequenceBit));
+  aggregation |= kContinuesBit;
+  std::span<const uint8_t> rest = payload.subspan(1);
+  // One more than three cannot be counted: then each has its length, the last one, too.
+  const bool uncounted = count == kCountMask;
+  for (int i = 1; uncounted && i < count; ++i) reader.Skip(ReadLeb128(reader));
+  if (!reader.ok()) return payload.size();
+  uint8_t* at = out + 1;
+  *at++ = 0;  // the length of the fragment
+  if (uncounted) {
+    const size_t before = rest.size() - reader.remaining();
+    at = std::copy_n(rest.begin(), before, at);
+    rest = rest.subspan(before);
+    size_t length = rest.size();
+    for (; length > 0x7f; length >>= 7) *at++ = static_cast<uint8_t>(length | 0x80);
+    *at++ = static_cast<uint8_t>(length);
+  } else if (count > 0) {
+    aggregation |= static_cast<uint8_t>((count + 1) << kCountShift);
+  }
+  at = std::copy(rest.begin(), rest.end(), at);
+  out[0] = aggregation;
+  return static_cast<size_t>(at - out);
 }
 
 }  // namespace sluice::worker

@@ -101,6 +101,20 @@ struct ContinuityFields {
 void RewriteContinuity(std::span<uint8_t> payload, const PayloadInfo& info,
                        const ContinuityFields& fields);
 
+/// How an AV1 packet is to hang together with its neighbours (JoinAv1).
+struct Av1Joint {
+  bool to_previous = false;
+  bool to_next = false;
+  explicit operator bool() const { return to_previous || to_next; }
+};
+/// By how many bytes JoinAv1() may make a packet longer.
+inline constexpr size_t kMaxAv1JoinGrowth = 1 + 3;
+/// Copies an AV1 payload of at most 65,535 bytes to `out`, so that its last OBU goes on in the next
+/// packet, or its first continues that of the packet before: by a fragment without bytes, at the
+/// start of the second. The OBUs stay as they are. For receivers that take what hangs together for
+/// one frame. Returns the size; what is malformed is copied as it is.
+size_t JoinAv1(std::span<const uint8_t> payload, Av1Joint joint, uint8_t* out);
+
 /// True for an Opus packet that carries no speech (DTX): code 0/1 with one byte of payload, code 2
 /// with two at most (RFC 6716 §3.2).
 bool IsOpusDtx(std::span<const uint8_t> payload);

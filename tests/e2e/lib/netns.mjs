@@ -109,9 +109,18 @@ export class TestNetwork {
 
   /** A program that starts `command` on the client's host: for callers that take a path only. */
   clientExecutable(command) {
+    return this.#executable(this.client, command);
+  }
+
+  /** The same on the server's host. */
+  serverExecutable(command) {
+    return this.#executable(this.server, command);
+  }
+
+  #executable(prefix, command) {
     this.dir ??= mkdtempSync(path.join(os.tmpdir(), 'sluice-netns-'));
     const file = path.join(this.dir, path.basename(command));
-    writeFileSync(file, `#!/bin/sh\nexec ${this.client.join(' ')} ${command} "$@"\n`);
+    writeFileSync(file, `#!/bin/sh\nexec ${prefix.join(' ')} ${command} "$@"\n`);
     chmodSync(file, 0o755);
     return file;
   }

@@ -107,6 +107,7 @@ class ConsumerTest : public ProducerHost {
   static constexpr uint8_t kPayloadType = 101;
   static constexpr uint8_t kRtxPayloadType = 102;
   static constexpr uint8_t kProducerPayloadType = 96;
+  static constexpr uint8_t kDescriptorId = 9;  ///< where the producer negotiates it
 
   // What the sender asks for is counted.
   void SendRtcpToProducer(std::span<const uint8_t> compound) override {
@@ -192,6 +193,7 @@ class ConsumerTest : public ProducerHost {
     std::vector<uint8_t> payload;
     size_t padding = 0;
     uint8_t payload_type = kProducerPayloadType;
+    std::vector<uint8_t> descriptor;  ///< dependency descriptor, at most 16 bytes
   };
   Producer::ReceiveResult Receive(const Source& source) {
     std::vector<uint8_t> bytes{
@@ -202,6 +204,15 @@ class ConsumerTest : public ProducerHost {
       for (int shift = 24; shift >= 0; shift -= 8) {
         bytes.push_back(static_cast<uint8_t>(word >> shift));
       }
+    }
+    if (!source.descriptor.empty()) {
+      const auto words = static_cast<uint8_t>((1 + source.descriptor.size() + 3) / 4);
+      const auto element =
+          static_cast<uint8_t>(kDescriptorId << 4 | (source.descriptor.size() - 1));
+      bytes[0] |= 0x10;
+      bytes.insert(bytes.end(), {0xBE, 0xDE, 0, words, element});
+      bytes.insert(bytes.end(), source.descriptor.begin(), source.descriptor.end());
+      while (bytes.size() % 4 != 0) bytes.push_back(0);
     }
     bytes.insert(bytes.end(), source.payload.begin(), source.payload.end());
     if (source.padding > 0) {

@@ -452,6 +452,38 @@ TEST_CASE("AV1: malformed payloads", "[payload]") {
   CHECK(Parse(CodecKind::kAv1, "00 8280808080808000 32aa"));          // eight bytes that say 2
 }
 
+std::vector<uint8_t> Joined(std::string_view payload, bool to_previous, bool to_next) {
+  const auto bytes = Hex(payload);
+  std::vector<uint8_t> out(bytes.size() + kMaxAv1JoinGrowth, 0xee);
+  const size_t size = JoinAv1(bytes, {to_previous, to_next}, out.data());
+  REQUIRE(size <= out.size());
+  out.resize(size);
+  return out;
+}
+
+TEST_CASE("AV1: packets that are joined", "[payload]") {
+  // To the next: Y.
+  CHECK(Joined("18 30 aa bb", false, true) == Hex("58 30 aa bb"));
+  CHECK(Joined("00 03 30 aa bb", false, true) == Hex("40 03 30 aa bb"));
+  // To the one before: Z, and a fragment of no bytes, which counts as an element.
+  CHECK(Joined("10 30 aa bb", true, false) == Hex("a0 00 30 aa bb"));
+  CHECK(Joined("18 30 aa bb", true, false) == Hex("a0 00 30 aa bb"));  // Z and N exclude each other
+  CHECK(Joined("20 02 32aa 30 bb", true, true) == Hex("f0 00 02 32aa 30 bb"));
+  CHECK(Joined("00 02 32aa 02 30bb", true, false) == Hex("80 00 02 32aa 02 30bb"));
+  // Three elements and one more cannot be counted: each has its length.
+  CHECK(Joined("30 02 32aa 01 12 30 bb cc", true, true) == Hex("c0 00 02 32aa 01 12 03 30 bb cc"));
+  std::string text = "30 02 32aa 01 12 30";
+  for (int i = 0; i < 299; ++i) text += " bb";
+  const auto longer = Joined(text, true, false);
+  CHECK(longer.size() == Hex(text).size() + 3);
+  CHECK(std::vector(longer.begin(), longer.begin() + 10) == Hex("80 00 02 32aa 01 12 ac02 30"));
+  CHECK(ParsePayload(CodecKind::kAv1, longer));
+  // Nothing to do, or nothing that can be done.
+  CHECK(Joined("90 30 aa", true, false) == Hex("90 30 aa"));
+  CHECK(Joined("", true, true).empty());
+  CHECK(Joined("30 02 32aa 7f 12 30", true, false) == Hex("30 02 32aa 7f 12 30"));
+}
+
 TEST_CASE("Opus DTX", "[payload]") {
   CHECK(IsOpusDtx(Hex("78")));
   CHECK(IsOpusDtx(Hex("79")));

@@ -12,6 +12,13 @@ bool IsSwitchPoint(const DependencyDescriptor& descriptor) {
   return std::find(all.begin(), end, DecodeTargetIndication::kSwitch) != end;
 }
 
+/// The frames of a picture have numbers one after the other, one for each spatial layer.
+bool RefersToOwnPicture(const FrameDependencies& frame) {
+  const auto begin = frame.references.begin();
+  return std::any_of(begin, begin + frame.reference_count,
+                     [&](uint16_t distance) { return distance <= frame.spatial_layer; });
+}
+
 }  // namespace
 
 FrameInfo FrameInfo::Of(const PayloadInfo& payload, bool marker,
@@ -26,6 +33,7 @@ FrameInfo FrameInfo::Of(const PayloadInfo& payload, bool marker,
     frame.start = descriptor->start_of_frame;
     frame.end = descriptor->end_of_frame;
     frame.switch_point = IsSwitchPoint(*descriptor);
+    frame.inter_layer = RefersToOwnPicture(descriptor->frame);
     frame.spatial_layer = descriptor->frame.spatial_layer;
     frame.temporal_layer = descriptor->frame.temporal_layer;
     return frame;

@@ -17,6 +17,8 @@ struct FrameInfo {
   bool key = false;
   /// A receiver of lower layers may begin to take this frame's layer with it.
   bool switch_point = false;
+  /// Refers to a frame of a lower spatial layer of the same picture. Said by descriptors only.
+  bool inter_layer = false;
   uint8_t spatial_layer = 0;
   uint8_t temporal_layer = 0;
   /// The layers are known. False: they are those of the packet before it, which has not come yet;

@@ -1,0 +1,105 @@
+// Rooms of the controller with several encodings: a browser publishes simulcast and SVC, another one
+// chooses layers by setConsumerPreferredLayers and is told by consumerLayersChanged.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Browser } from './lib/chromium.mjs';
+import { PageServer } from './lib/media-page.mjs';
+import { RoomClient } from './lib/room-client.mjs';
+import { Sluice } from './lib/sluice.mjs';
+import { waitFor } from './lib/wait.mjs';
+
+const frameRate = 25;
+const args = [
+  `--use-fake-device-for-media-stream=fps=${frameRate}`,
+  // Three encodings also of a small picture: encoders of three layers have to share two cores.
+  '--force-fieldtrials=WebRTC-LegacySimulcastLayerLimit/Disabled/',
+];
+const simulcast = [4, 2, 1].map((scaleResolutionDownBy, i) => ({
+  scaleResolutionDownBy, maxBitrate: [150_000, 400_000, 900_000][i], scalabilityMode: 'L1T3',
+}));
+
+let sluice;
+let server;
+let browsers = [];
+let ann;
+let ben;
+
+before(async () => {
+  [sluice, server, ...browsers] = await Promise.all([
+    Sluice.start('room-layers-controller'), PageServer.start(), Browser.launch({ args }), Browser.launch({ args }),
+  ]);
+  ann = await RoomClient.enter(sluice, browsers[0], server.origin, { room: 'layers', peer: 'ann' });
+  ben = await RoomClient.enter(sluice, browsers[1], server.origin, { room: 'layers', peer: 'ben' });
+});
+after(async () => {
+  ann?.close();
+  ben?.close();
+  await Promise.all(browsers.map((browser) => browser.close()));
+  server?.close();
+  await sluice?.stop();
+});
+
+const kinds = [
+  {
+    name: 'VP8 simulcast', type: 'simulcast', mode: 'L3T3', spatial: 3,
+    options: { codec: 'video/VP8', width: 640, height: 360, encodings: simulcast },
+  },
+  {
+    name: 'VP9 L3T3_KEY', type: 'svc', mode: 'L3T3_KEY', spatial: 3,
+    options: {
+      codec: 'video/VP9', width: 960, height: 540, encodings: [{ scalabilityMode: 'L3T3_KEY', maxBitrate: 2_000_000 }],
+    },
+  },
+];
+
+for (const { name, type, mode, spatial, options } of kinds) {
+  test(`${name}: layers are chosen and told`, { timeout: 90_000 }, async (t) => {
+    const producer = await ann.page.produce({
+      kind: 'video', frameRate, codecOptions: { videoGoogleStartBitrate: 1500 }, ...options,
+    });
+    assert.ok(producer, 'this room and this Chromium have the codec');
+    t.after(async () => {
+      await ann.page.page.evaluate((id) => window.client.stopProducing(id), producer.id);
+      await ann.request('closeProducer', { producerId: producer.id });
+    });
+    const offered = await waitFor('the consumer', () =>
+      [...ben.consumers.values()].find(({ producerId }) => producerId === producer.id));
+    assert.equal(offered.type, type);
+    assert.equal(offered.rtpParameters.encodings.length, 1);
+    assert.equal(offered.rtpParameters.encodings[0].scalabilityMode, mode);
+
+    const consumerId = offered.id;
+    const consumer = { id: consumerId };
+    const describe = async () => [await ben.page.received(consumer), ben.notifications.slice(-8), ben.page.log];
+    const decoded = (layer, temporal) => waitFor(`layer ${layer}`, async () => {
+      const told = ben.latest('consumerLayersChanged', consumerId);
+      const stats = await ben.page.received(consumer);
+      return stats?.frameWidth === options.width >> (spatial - 1 - layer)
+        && told?.spatialLayer === layer && told.temporalLayer === temporal;
+    }, { describe });
+    await decoded(spatial - 1, 2);
+    // The highest temporal layer where none is named; all is cut to what there is.
+    for (const [spatialLayer, temporalLayer] of [[0, undefined], [1, 1], [2, 0], [0, 2], [9, 9]]) {
+      assert.deepEqual(await ben.request('setConsumerPreferredLayers', { consumerId, spatialLayer, temporalLayer }), {});
+      await decoded(Math.min(spatialLayer, spatial - 1), Math.min(temporalLayer ?? 2, 2));
+    }
+    await ben.request('setConsumerPriority', { consumerId, priority: 3 });
+    await assert.rejects(ben.request('setConsumerPreferredLayers', { consumerId }), /spatialLayer must be a number/);
+    await waitFor('the scores', () => {
+      const score = ben.latest('consumerScore', consumerId)?.score;
+      const scores = ann.latest('producerScore', producer.id)?.score;
+      return score?.score === 10 && score.producerScores.length === options.encodings.length
+        && score.producerScores.every((each) => each === 10)
+        && scores?.length === options.encodings.length && scores.every((each) => each.score === 10);
+    }, { describe: () => [ben.latest('consumerScore', consumerId), ann.latest('producerScore', producer.id)] });
+    const stats = await ann.request('getProducerStats', { producerId: producer.id });
+    assert.equal(stats.length, options.encodings.length);
+    // Without a picture there are no layers.
+    await ann.request('pauseProducer', { producerId: producer.id });
+    await waitFor('news of the pause', () => ben.latest('consumerPaused', consumerId));
+    await ann.request('resumeProducer', { producerId: producer.id });
+    await waitFor('news of the end of the pause', () => ben.latest('consumerResumed', consumerId));
+    const { framesDecoded } = await ben.page.received(consumer);
+    await waitFor('pictures after the pause', async () => (await ben.page.received(consumer)).framesDecoded > framesDecoded + 10, { describe });
+  });
+}
