@@ -11,6 +11,7 @@ namespace {
 using test::Bytes;
 using test::MakeLoop;
 using test::Pattern;
+using test::PollUntil;
 using test::RunUntil;
 
 /// A socket pair for each direction, as Node makes them, or one for both.
@@ -148,14 +149,9 @@ TEST_CASE("a slow reader stops the reading of requests until it has caught up") 
   REQUIRE(recv(world.peer_in.get(), part.data(), part.size(), 0) > 0);
   received.insert(received.end(), part.begin(), part.end());
   REQUIRE(write(world.peer_out.get(), "request", 7) == 7);
-  auto tick = world.loop->CreateTimer([](Timestamp) {});
-  for (int i = 0; i < 5; ++i) {
-    tick->Start(Duration::Millis(1));
-    world.loop->RunOnce();
-  }
-  REQUIRE(RunUntil(*world.loop, [&] {
+  PollUntil(*world.loop, [turns = 0]() mutable { return ++turns > 5; });
+  REQUIRE(PollUntil(*world.loop, [&] {
     read_some();
-    tick->Start(Duration::Millis(1));
     return received.size() >= written && world.got.size() == 7;
   }));
   Bytes expected;

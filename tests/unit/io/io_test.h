@@ -45,6 +45,17 @@ bool RunUntil(Loop& loop, Done done) {
   return done();
 }
 
+/// The same for a `done()` that depends on what happens outside of the loop, such as at a peer's
+/// socket: it is asked each millisecond, too, however long the loop has nothing to do.
+template <typename Done>
+bool PollUntil(Loop& loop, Done done) {
+  // Starts itself again: RunOnce() may let it expire before it waits for other things.
+  std::unique_ptr<Timer> tick;
+  tick = loop.CreateTimer([&tick](Timestamp) { tick->Start(Duration::Millis(1)); });
+  tick->Start(Duration::Millis(1));
+  return RunUntil(loop, done);
+}
+
 /// A plain socket on 127.0.0.1, or ::1, that plays the peer.
 class Peer {
  public:

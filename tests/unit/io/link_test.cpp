@@ -20,6 +20,7 @@ using test::Bytes;
 using test::Collector;
 using test::MakeLoop;
 using test::Peer;
+using test::PollUntil;
 using test::RunUntil;
 
 /// The calling thread is in an empty network namespace while this lives.
@@ -105,14 +106,12 @@ Delivery SendKeyFrame(size_t count, size_t packets, uint32_t send_buffer) {
   }
   Delivery delivery;
   delivery.sent = count * (packets + 1);
-  const auto ticker = loop->CreateTimer([](Timestamp) {});
   Timestamp last = start;
-  RunUntil(*loop, [&] {
+  PollUntil(*loop, [&] {
     if (const size_t received = viewers.Receive()) {
       delivery.received += received;
       last = ReadMonotonicClock();
     }
-    ticker->Start(Duration::Millis(1));
     // Over: all is there, or nothing has come for a second.
     return delivery.received == delivery.sent || loop->Now() - last > Duration::Seconds(1);
   });
@@ -159,6 +158,7 @@ struct TcpDelivery {
   size_t frames_in_part = 0;
   Duration oldest_audio = Duration::Zero();
   Duration oldest_video = Duration::Zero();
+  Duration longest_stall = Duration::Zero();  ///< between two turns: this process did not run
   DropStats dropped;
   size_t key_frame_requests = 0;
 };
@@ -217,11 +217,13 @@ TcpDelivery StreamOverTcp(int seconds, size_t read_rate = 0) {
       ++frames[static_cast<uint32_t>(packet[6] << 8 | packet[7])];
     }
   };
-  const auto ticker = loop->CreateTimer([](Timestamp) {});
   const Timestamp start = ReadMonotonicClock();
   size_t read_total = 0;
-  RunUntil(*loop, [&] {
+  Timestamp last = start;
+  PollUntil(*loop, [&] {
     const Timestamp now = ReadMonotonicClock();
+    d.longest_stall = std::max(d.longest_stall, now - last);
+    last = now;
     const int64_t elapsed = (now - start).ms();
     for (; static_cast<int64_t>(d.audio_sent) * 20 < std::min<int64_t>(elapsed, seconds * 1000);
          ++d.audio_sent) {
@@ -246,7 +248,6 @@ TcpDelivery StreamOverTcp(int seconds, size_t read_rate = 0) {
       reader.Push(std::span(scratch).first(static_cast<size_t>(got)));
       while (const auto packet = reader.Next()) note(*packet, now);
     }
-    ticker->Start(Duration::Millis(1));
     return elapsed > seconds * 1000 + 1500;  // what is under way at the end arrives
   });
   for (const auto& [frame, packets] : frames) {
@@ -263,8 +264,9 @@ void CheckTcp(const char* link, const TcpDelivery& d) {
       "part, at most %d ms old; %zu key-frame requests\n",
       link, d.audio_received, d.audio_sent, static_cast<int>(d.oldest_audio.ms()), d.frames_whole,
       d.frames_sent, d.frames_in_part, static_cast<int>(d.oldest_video.ms()), d.key_frame_requests);
-  CHECK(d.oldest_audio < Duration::Seconds(1));
-  CHECK(d.oldest_video < Duration::Seconds(1));
+  // On a busy machine a packet is also as old as we did not get to read it.
+  CHECK(d.oldest_audio < Duration::Seconds(1) + d.longest_stall);
+  CHECK(d.oldest_video < Duration::Seconds(1) + d.longest_stall);
   // All of it, but where the first frame alone holds up a link for as long as audio may wait.
   CHECK(d.audio_received * 20 >= d.audio_sent * 19);
 }
