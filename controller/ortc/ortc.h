@@ -37,7 +37,8 @@ std::string_view ToString(MediaKind kind);
 // ---- Algorithms (letters: room API §5.6)
 
 /// A. What a router with these media codecs offers: payload types allocated, RTX added to video,
-/// all supported header extensions. UnsupportedError for a codec that we do not know.
+/// all supported header extensions. Redundant audio and FEC are offered where they are among the
+/// media codecs. UnsupportedError for a codec that we do not know.
 Result<RtpCapabilities> MakeRouterRtpCapabilities(
     const std::vector<RtpCodecCapability>& media_codecs);
 
@@ -56,7 +57,8 @@ RtpParameters GetConsumableRtpParameters(MediaKind kind, const RtpParameters& pa
 bool CanConsume(const RtpParameters& consumable, const RtpCapabilities& capabilities);
 
 /// E. (and F when `pipe`) Parameters of a consumer, with `mid` left empty: it is the transport's
-/// to number. SSRCs are consecutive from `first_ssrc`; RTX SSRCs follow as §5.6 E.5 says.
+/// to number. SSRCs are consecutive from `first_ssrc`; RTX SSRCs follow as §5.6 E.5 says,
+/// FEC SSRCs behind the place of these.
 /// UnsupportedError `no compatible media codecs`.
 Result<RtpParameters> GetConsumerRtpParameters(const RtpParameters& consumable,
                                                const RtpCapabilities& capabilities, bool pipe,
