@@ -47,6 +47,8 @@ void FecStream::OnMediaSent(const RoutedPacket& packet, SeqNumber own,
     }
     newest_ = own;
     any_ = true;
+  } else if (Distance(newest_, own) >= static_cast<int16_t>(kRemembered)) {
+    return;  // its place is another's
   }
   as_sent_.set(At(own), unchanged && packet.header_size != 0 && SameHeader(packet, header, stamps));
 }

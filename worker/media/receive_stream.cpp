@@ -73,6 +73,7 @@ bool ReceiveStream::ReplaceSsrc(const RtpPacket& packet, bool is_media, Timestam
   statistics_.StartNewSource();
   rtx_statistics_.reset();
   fec_statistics_.reset();
+  params_.fec_ssrc.reset();  // the next one is learned
   last_report_.reset();
   suspects_.clear();
   return true;
