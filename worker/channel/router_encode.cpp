@@ -128,7 +128,7 @@ Offset<FBS::RtpStream::Stats> EncodeStreamStats(Builder& b, const RtpStreamStats
       EncodeAll<rs::BitrateByLayer>(b, s.bitrate_by_layer, [](Builder& bb, const Layer& layer) {
         return rs::CreateBitrateByLayer(bb, bb.CreateString(layer.first), layer.second);
       });
-  Offset<fb::Vector<Offset<rs::AnnouncedLayer>>> announced;
+  Offset<flatbuffers::Vector<Offset<rs::AnnouncedLayer>>> announced;
   if (!s.announced_layers.empty()) {
     using Announced = std::pair<uint8_t, AnnouncedLayer>;
     announced = EncodeAll<rs::AnnouncedLayer>(

@@ -23,13 +23,15 @@ constexpr Duration kScoreInterval = Duration::Seconds(1);
 constexpr Duration kWantedMoreInterval = Duration::Millis(500);
 constexpr Duration kWantedLessTime = Duration::Seconds(5);
 
-/// Of each encoding at least as much as of `b`.
-bool Covers(std::span<const WantedLayers> a, std::span<const WantedLayers> b) {
+/// Of each encoding what is more.
+std::vector<WantedLayers> Most(std::vector<WantedLayers> a, std::span<const WantedLayers> b) {
   for (size_t i = 0; i < a.size(); ++i) {
     if (!b[i].any) continue;
-    if (!a[i].any || a[i].spatial < b[i].spatial || a[i].temporal < b[i].temporal) return false;
+    a[i].spatial = a[i].any ? std::max(a[i].spatial, b[i].spatial) : b[i].spatial;
+    a[i].temporal = a[i].any ? std::max(a[i].temporal, b[i].temporal) : b[i].temporal;
+    a[i].any = true;
   }
-  return true;
+  return a;
 }
 
 }  // namespace
@@ -138,16 +140,22 @@ std::vector<WantedLayers> Producer::Impl::Wanted() const {
 /// More is told at once, but not more often than each kWantedMoreInterval; less when it has lasted.
 void Producer::Impl::TellWanted(Timestamp now) {
   const std::vector<WantedLayers> most = Wanted();
+  const std::vector<WantedLayers> more = Most(wanted, most);
+  if (more != wanted) {
+    const bool first = wanted_told_at == Timestamp();
+    const Timestamp due = first ? now : wanted_told_at + kWantedMoreInterval;
+    if (now < due) return wanted_timer->Start(due - now);
+    wanted = more;
+    wanted_told_at = now;
+    events.OnProducerWantedLayers(id, wanted);
+    wanted_less_since = Timestamp();
+  }
   if (most == wanted) {
     wanted_less_since = Timestamp();
     return;
   }
-  const bool less = Covers(wanted, most);
-  if (!less) wanted_less_since = Timestamp();
-  if (less && wanted_less_since == Timestamp()) wanted_less_since = now;
-  const Timestamp due =
-      less ? wanted_less_since + kWantedLessTime
-           : (wanted_told_at == Timestamp() ? now : wanted_told_at + kWantedMoreInterval);
+  if (wanted_less_since == Timestamp()) wanted_less_since = now;
+  const Timestamp due = wanted_less_since + kWantedLessTime;
   if (now < due) return wanted_timer->Start(due - now);
   wanted = most;
   wanted_told_at = now;

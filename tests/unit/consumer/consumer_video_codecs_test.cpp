@@ -9,13 +9,13 @@
 namespace sluice::worker {
 namespace {
 
-struct Codec {
+struct Sample {
   const char* mime_type;
   std::vector<uint8_t> key;
   std::vector<uint8_t> other;
 };
 
-const Codec kCodecs[] = {
+const Sample kSamples[] = {
     {"video/VP8", {0x10, 0x10, 1, 2}, {0x10, 0x11, 1, 2}},
     {"video/VP9", {0x8C, 1, 0x82, 0x49, 0x83, 0x42}, {0xCC, 2, 0x86, 0, 0, 0}},
     {"video/H264", {0x67, 1, 2, 3}, {0x61, 1, 2, 3}},
@@ -26,7 +26,7 @@ const Codec kCodecs[] = {
 class VideoCodecTest : protected ConsumerTest {
  protected:
   void Begin(bool with_rtx = true) {
-    codec_ = &kCodecs[GENERATE(range(size_t{0}, std::size(kCodecs)))];
+    codec_ = &kSamples[GENERATE(range(size_t{0}, std::size(kSamples)))];
     Prepare(codec_->mime_type, with_rtx);
     Create();
   }
@@ -49,7 +49,7 @@ class VideoCodecTest : protected ConsumerTest {
     }
     return shown;
   }
-  const Codec* codec_ = nullptr;
+  const Sample* codec_ = nullptr;
 };
 
 TEST_CASE_METHOD(VideoCodecTest, "every video codec begins with a key frame, which is asked for") {

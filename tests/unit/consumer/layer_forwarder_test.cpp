@@ -166,12 +166,12 @@ TEST_CASE("layer forwarder: what comes late is judged by what was wanted at its 
   forwarder->SetTarget({0, LayerTarget::kAll, 0});
   CHECK(action(4, 1) == Action::kForward);  // when it was sent it was wanted
   CHECK(action(7, 0) == Action::kForward);
-  CHECK(action(6, 1) == Action::kDropPicture);  // between the last with and the first without
+  CHECK(action(6, 1) == Action::kDrop);  // between the last with and the first without
   CHECK(action(8, 1) == Action::kDropPicture);
   CHECK(action(9, 0) == Action::kForward);
   CHECK(action(13, 0) == Action::kForward);
   forwarder->SetTarget({});
-  CHECK(action(12, 1) == Action::kDropPicture);  // wanted now, but not at its place
+  CHECK(action(12, 1) == Action::kDrop);  // wanted now, but not at its place
   CHECK(action(15, 0) == Action::kForward);
   CHECK(action(16, 1) == Action::kForward);
   CHECK(action(0, 0) == Action::kDrop);  // from before the start
@@ -227,6 +227,56 @@ TEST_CASE("layer forwarder: a sender that begins anew is followed from its key f
   again = Picture(4, 0, true);
   again.restarted = true;
   CHECK(forwarder->Decide(again).rewrite == Rewrite::kRenumber);
+}
+
+/// Two temporal layers: targets T0 and T1, of which the second has the frames of both.
+std::shared_ptr<DependencyStructure> TwoTemporalLayers(uint8_t template_offset) {
+  auto structure = std::make_shared<DependencyStructure>();
+  structure->template_offset = template_offset;
+  structure->target_count = 2;
+  structure->layers[1].temporal = 1;
+  structure->contained = {0b01, 0b11};
+  return structure;
+}
+
+DependencyDescriptor Described(std::shared_ptr<const DependencyStructure> structure, int number,
+                               DecodeTargetIndication indication, int reference) {
+  DependencyDescriptor descriptor;
+  descriptor.start_of_frame = descriptor.end_of_frame = true;
+  descriptor.frame_number = static_cast<uint16_t>(number);
+  descriptor.active_targets = structure->AllTargets();
+  descriptor.structure = std::move(structure);
+  descriptor.frame.indications[0] = descriptor.frame.indications[1] = indication;
+  if (reference > 0) {
+    descriptor.frame.reference_count = 1;
+    descriptor.frame.references[0] = static_cast<uint16_t>(reference);
+  }
+  return descriptor;
+}
+
+TEST_CASE("layer forwarder: a structure that changes without a key frame") {
+  const auto forwarder = Layered({}, RtpType::kSvc);
+  const auto before = TwoTemporalLayers(0);
+  const auto after = TwoTemporalLayers(7);
+  const auto decide = [&](int number, DependencyDescriptor descriptor, bool key) {
+    RoutedPacket packet = Picture(number, 0, key);
+    packet.frame.descriptor = &descriptor;
+    return forwarder->Decide(packet).action;
+  };
+  using Indication = DecodeTargetIndication;
+  CHECK(decide(1, Described(before, 1, Indication::kSwitch, 0), true) == Action::kForward);
+  CHECK(decide(2, Described(before, 2, Indication::kRequired, 1), false) == Action::kForward);
+  // Its targets are new: whether a receiver can go on with one of them only a switch tells.
+  auto change = Described(after, 3, Indication::kRequired, 1);
+  change.brings_structure = true;
+  CHECK(decide(3, change, false) != Action::kForward);
+  CHECK(forwarder->KeyFramesWanted(Timestamp()) == 1u);
+  // One that refers to a frame that was left out does not help, one that refers to frames that were
+  // sent does.
+  CHECK(decide(4, Described(after, 4, Indication::kSwitch, 1), false) != Action::kForward);
+  CHECK(decide(5, Described(after, 5, Indication::kSwitch, 3), false) == Action::kForward);
+  CHECK(decide(6, Described(after, 6, Indication::kRequired, 1), false) == Action::kForward);
+  CHECK(forwarder->KeyFramesWanted(Timestamp()) == 0u);
 }
 
 }  // namespace

@@ -148,24 +148,32 @@ TEST_CASE("wanted layers: the most that any consumer wants, more soon and less l
   REQUIRE(bed.told() == 1);  // only the highest encoding is wanted
   CHECK(bed.last() == std::vector<WantedLayers>{kNothing, kNothing, kWhole});
 
-  // Less: when it has lasted.
+  // More of one, less of another: the one soon, the other when it has lasted.
   first.SetPreferredLayers({0, uint8_t{1}});
   bed.bed.AdvanceBy(600);
-  REQUIRE(bed.told() == 2);  // another one is wanted: that is more
-  CHECK(bed.last()[0] == WantedLayers{true, WantedLayers::kAll, 1});
-  CHECK(bed.last()[2] == kNothing);
+  constexpr WantedLayers kTwo{true, WantedLayers::kAll, 1};
+  REQUIRE(bed.told() == 2);
+  CHECK(bed.last() == std::vector<WantedLayers>{kTwo, kNothing, kWhole});
+  bed.bed.AdvanceBy(5000);
+  REQUIRE(bed.told() == 3);
+  CHECK(bed.last() == std::vector<WantedLayers>{kTwo, kNothing, kNothing});
 
-  // More, twice within 500 ms: told once, then again.
+  // Changes within 500 ms are told together.
   Consumer& second = bed.Consume();
   second.SetPreferredLayers({1, std::nullopt});
-  bed.bed.AdvanceBy(600);
-  REQUIRE(bed.told() == 3);
-  CHECK(bed.last()[1] == kWhole);
+  bed.bed.AdvanceBy(500);
+  REQUIRE(bed.told() == 4);
+  CHECK(bed.last() == std::vector<WantedLayers>{kTwo, kWhole, kNothing});
   first.SetPreferredLayers({0, uint8_t{2}});
   bed.bed.AdvanceBy(100);
   first.SetPreferredLayers({2, std::nullopt});
-  bed.bed.AdvanceBy(700);
-  CHECK(bed.told() <= 5);
+  bed.bed.AdvanceBy(100);
+  CHECK(bed.told() == 4);
+  bed.bed.AdvanceBy(200);
+  REQUIRE(bed.told() == 5);
+  CHECK(bed.last() == std::vector<WantedLayers>{kTwo, kWhole, kWhole});
+  bed.bed.AdvanceBy(5000);
+  REQUIRE(bed.told() == 6);
   CHECK(bed.last() == std::vector<WantedLayers>{kNothing, kWhole, kWhole});
 
   // A consumer that is paused wants nothing, but may soon again.

@@ -207,7 +207,7 @@ TEST_CASE("sequence rewriter: what was skipped, or is of another source, has no 
 
 TEST_CASE("sequence rewriter: layers of late packets change no number, however many there are") {
   std::mt19937 random(11);
-  const auto below = [&random](uint32_t bound) { return random() % bound; };
+  const auto below = [&random](uint32_t bound) { return static_cast<uint32_t>(random() % bound); };
   for (int run = 0; run < 50; ++run) {
     SequenceRewriter rewriter(SeqNumber(static_cast<uint16_t>(random())));
     rewriter.Start(Ext(1000), WithTop(2), false);

@@ -55,12 +55,12 @@ TEST_CASE("FlexFEC: what cannot be believed is refused") {
   CHECK_FALSE(
       ParseFlexfec(Packet({0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0, 0, 0, 0, 0, 0, 1})));
   CHECK_FALSE(ParseFlexfec(Packet({0x40, 0x00})));  // goes on past the end
-  for (const uint8_t flags : {0x80, 0x40}) {
+  for (const uint8_t flags : {uint8_t{0x80}, uint8_t{0x40}}) {
     Bytes bytes = Packet({0xC0, 0x01});
     bytes[0] = flags;
     CHECK_FALSE(ParseFlexfec(bytes));
   }
-  for (const uint8_t streams : {0, 2, 255}) {
+  for (const uint8_t streams : {uint8_t{0}, uint8_t{2}, uint8_t{255}}) {
     Bytes bytes = Packet({0xC0, 0x01});
     bytes[8] = streams;
     CHECK_FALSE(ParseFlexfec(bytes));
