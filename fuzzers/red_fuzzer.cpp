@@ -7,6 +7,7 @@
 // Blocks lie inside the payload, one behind the other, and the primary one is what is left; with
 // other payload types they are still the same.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace sluice;
   using namespace sluice::worker;
   std::vector<uint8_t> payload(data, data + size);
   const auto red = ParseRed(payload);
