@@ -19,6 +19,7 @@ constexpr std::array<const char*, kRtpExtensionUriCount> kUris = {
     "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
     "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
     "urn:mediasoup:params:rtp-hdrext:packet-id",
+    "http://www.webrtc.org/experiments/rtp-hdrext/video-layers-allocation00",
 };
 
 /// Reads one or two digits at `pos`, value 1..99; 0 when there is none.

@@ -50,8 +50,9 @@ enum class RtpExtensionUri : uint8_t {
   kAbsCaptureTime = 9,
   kPlayoutDelay = 10,
   kPacketId = 11,
+  kVideoLayersAllocation = 12,
 };
-inline constexpr size_t kRtpExtensionUriCount = 12;
+inline constexpr size_t kRtpExtensionUriCount = 13;
 
 /// The URI text, e.g. "urn:ietf:params:rtp-hdrext:sdes:mid".
 const char* ToString(RtpExtensionUri uri);
@@ -69,6 +70,7 @@ struct RtpEncodingParameters {
   std::string rid;               ///< "" when none
   std::optional<uint8_t> codec_payload_type;
   std::optional<uint32_t> rtx_ssrc;
+  std::optional<uint32_t> fec_ssrc;  ///< of its FlexFEC repair stream (SDP: ssrc-group FEC-FR)
   bool dtx = false;
   std::string scalability_mode;         ///< "" when none
   std::optional<uint64_t> max_bitrate;  ///< bps

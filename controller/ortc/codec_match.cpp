@@ -39,6 +39,16 @@ bool IsRtx(std::string_view mime_type) {
   return EqualsIgnoringCase(mime_type, "video/rtx") || EqualsIgnoringCase(mime_type, "audio/rtx");
 }
 
+bool IsAudioRed(std::string_view mime_type) { return EqualsIgnoringCase(mime_type, "audio/red"); }
+
+bool IsFlexfec(std::string_view mime_type) {
+  return EqualsIgnoringCase(mime_type, "video/flexfec-03");
+}
+
+bool IsFeature(std::string_view mime_type) {
+  return IsRtx(mime_type) || IsAudioRed(mime_type) || IsFlexfec(mime_type);
+}
+
 std::optional<uint8_t> AssociatedPayloadType(const Parameters& parameters) {
   const auto it = parameters.find("apt");
   if (it == parameters.end()) return std::nullopt;

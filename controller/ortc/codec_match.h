@@ -20,6 +20,10 @@ CodecView ViewOf(const RtpCodecParameters& codec);
 bool EqualsIgnoringCase(std::string_view a, std::string_view b);
 /// "audio/rtx" or "video/rtx".
 bool IsRtx(std::string_view mime_type);
+bool IsAudioRed(std::string_view mime_type);  ///< redundant audio, RFC 2198
+bool IsFlexfec(std::string_view mime_type);   ///< "video/flexfec-03"
+/// Goes beside a media codec and is nothing without one: RTX, redundant audio, FEC.
+bool IsFeature(std::string_view mime_type);
 /// The `apt` parameter of an RTX codec; nullopt when missing or not 0…127.
 std::optional<uint8_t> AssociatedPayloadType(const Parameters& parameters);
 

@@ -308,12 +308,14 @@ Result<std::optional<RtpHeaderExtensionParameters>> ParseExtensionParameters(
 
 constexpr int64_t kMaxUint32 = std::numeric_limits<uint32_t>::max();
 
-Result<std::optional<uint32_t>> ParseRtxSsrc(const json::object& encoding) {
-  const json::value* rtx = Find(encoding, "rtx");
-  if (rtx == nullptr) return std::optional<uint32_t>();
-  auto object = AsObject(*rtx, "encoding.rtx");
+/// Of the stream beside the media that is called `name`: rtx, fec.
+Result<std::optional<uint32_t>> ParseRepairSsrc(const json::object& encoding, const char* name) {
+  const json::value* repair = Find(encoding, name);
+  if (repair == nullptr) return std::optional<uint32_t>();
+  const std::string path = std::string("encoding.") + name;
+  auto object = AsObject(*repair, path.c_str());
   if (!object.ok()) return object.status();
-  auto ssrc = Integer(**object, "ssrc", "encoding.rtx", 0, kMaxUint32);
+  auto ssrc = Integer(**object, "ssrc", path.c_str(), 0, kMaxUint32);
   if (!ssrc.ok()) return ssrc.status();
   return std::optional<uint32_t>(static_cast<uint32_t>(*ssrc));
 }
@@ -330,9 +332,12 @@ Result<RtpEncodingParameters> ParseEncoding(const json::value& value) {
   auto rid = OptionalString(**object, "rid", "encoding");
   if (!rid.ok()) return rid.status();
   encoding.rid = *std::move(rid);
-  auto rtx_ssrc = ParseRtxSsrc(**object);
+  auto rtx_ssrc = ParseRepairSsrc(**object, "rtx");
   if (!rtx_ssrc.ok()) return rtx_ssrc.status();
   encoding.rtx_ssrc = *rtx_ssrc;
+  auto fec_ssrc = ParseRepairSsrc(**object, "fec");
+  if (!fec_ssrc.ok()) return fec_ssrc.status();
+  encoding.fec_ssrc = *fec_ssrc;
   auto dtx = OptionalBool(**object, "dtx", "encoding", false);
   if (!dtx.ok()) return dtx.status();
   encoding.dtx = *dtx;
@@ -411,6 +416,9 @@ json::object EncodingToJson(const RtpEncodingParameters& encoding) {
   if (!encoding.rid.empty()) result["rid"] = encoding.rid;
   if (encoding.codec_payload_type) result["codecPayloadType"] = *encoding.codec_payload_type;
   if (encoding.rtx_ssrc) result["rtx"] = {{"ssrc", *encoding.rtx_ssrc}};
+  if (encoding.fec_ssrc) {
+    result["fec"] = {{"ssrc", *encoding.fec_ssrc}, {"mechanism", "flexfec-03"}};
+  }
   if (encoding.dtx) result["dtx"] = true;
   if (!encoding.scalability_mode.empty()) result["scalabilityMode"] = encoding.scalability_mode;
   if (encoding.max_bitrate) result["maxBitrate"] = *encoding.max_bitrate;

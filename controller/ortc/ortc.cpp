@@ -68,6 +68,8 @@ bool Negotiated(const RtpParameters& parameters, RtpExtensionUri uri) {
 /// Producer parameters, with the profile-level-id in its canonical form for the router's codec.
 Parameters ConsumableCodecParameters(const RtpCodecParameters& codec,
                                      const RtpCodecCapability& router_codec) {
+  // The blocks of redundant audio name payload types of their sender there (RFC 2198 §4).
+  if (IsAudioRed(codec.mime_type)) return {};
   Parameters parameters = codec.parameters;
   if (!EqualsIgnoringCase(codec.mime_type, "video/H264")) return parameters;
   const auto answer = H264ProfileLevelIdForAnswer(codec.parameters, router_codec.parameters);
@@ -128,10 +130,19 @@ Result<std::vector<RtpCodecParameters>> ConsumerCodecs(const RtpParameters& cons
     const auto apt = AssociatedPayloadType(codec.parameters);
     return !apt || !present(*apt);
   });
-  if (codecs.empty() || IsRtx(codecs.front().mime_type)) {
+  // What goes beside a media codec stands behind it: clients take the first for what is sent.
+  std::stable_partition(codecs.begin(), codecs.end(), [](const RtpCodecParameters& codec) {
+    return !IsAudioRed(codec.mime_type) && !IsFlexfec(codec.mime_type);
+  });
+  if (codecs.empty() || IsFeature(codecs.front().mime_type)) {
     return UnsupportedError("no compatible media codecs");
   }
   return codecs;
+}
+
+bool HasFlexfec(const std::vector<RtpCodecParameters>& codecs) {
+  return std::any_of(codecs.begin(), codecs.end(),
+                     [](const RtpCodecParameters& c) { return IsFlexfec(c.mime_type); });
 }
 
 bool HasRtx(const std::vector<RtpCodecParameters>& codecs) {
@@ -140,10 +151,12 @@ bool HasRtx(const std::vector<RtpCodecParameters>& codecs) {
 }
 
 /// Step 5 of docs/protocols/ortc.md §5, for a consumer that sends one stream.
-RtpEncodingParameters SingleEncoding(const RtpParameters& consumable, uint32_t ssrc, bool rtx) {
+RtpEncodingParameters SingleEncoding(const RtpParameters& consumable, uint32_t ssrc, bool rtx,
+                                     bool fec) {
   RtpEncodingParameters encoding;
   encoding.ssrc = ssrc;
   if (rtx) encoding.rtx_ssrc = ssrc + 1;
+  if (fec) encoding.fec_ssrc = ssrc + 2;
   for (const RtpEncodingParameters& source : consumable.encodings) {
     if (encoding.scalability_mode.empty()) encoding.scalability_mode = source.scalability_mode;
     if (source.max_bitrate) {
@@ -159,13 +172,14 @@ RtpEncodingParameters SingleEncoding(const RtpParameters& consumable, uint32_t s
 }
 
 std::vector<RtpEncodingParameters> PipeEncodings(const RtpParameters& consumable,
-                                                 uint32_t first_ssrc, bool rtx) {
+                                                 uint32_t first_ssrc, bool rtx, bool fec) {
   std::vector<RtpEncodingParameters> encodings = consumable.encodings;
   const auto count = static_cast<uint32_t>(encodings.size());
   for (uint32_t i = 0; i < count; ++i) {
     encodings[i].ssrc = first_ssrc + i;
     encodings[i].rtx_ssrc.reset();
     if (rtx) encodings[i].rtx_ssrc = first_ssrc + count + i;
+    if (fec) encodings[i].fec_ssrc = first_ssrc + 2 * count + i;
   }
   return encodings;
 }
@@ -200,11 +214,11 @@ Result<RtpCapabilities> MakeRouterRtpCapabilities(
                                    *codec.preferred_payload_type, codec.mime_type));
     }
     codec.parameters = Overlaid(std::move(codec.parameters), wanted.parameters);
-    const bool video = codec.kind == MediaKind::kVideo;
+    const bool repaired = codec.kind == MediaKind::kVideo && !IsFeature(codec.mime_type);
     const auto media_type = *codec.preferred_payload_type;
     const uint32_t clock_rate = codec.clock_rate;
     result.codecs.push_back(std::move(codec));
-    if (!video) continue;
+    if (!repaired) continue;
     auto rtx_type = payload_types.Next();
     if (!rtx_type.ok()) return rtx_type.status();
     used.insert(*rtx_type);
@@ -292,6 +306,7 @@ RtpParameters GetConsumableRtpParameters(MediaKind kind, const RtpParameters& pa
     RtpEncodingParameters encoding = parameters.encodings[i];
     encoding.rid.clear();
     encoding.rtx_ssrc.reset();
+    encoding.fec_ssrc.reset();
     encoding.codec_payload_type.reset();
     encoding.ssrc = mapping.encodings[i].mapped_ssrc;
     result.encodings.push_back(std::move(encoding));
@@ -303,6 +318,7 @@ RtpParameters GetConsumableRtpParameters(MediaKind kind, const RtpParameters& pa
 
 bool CanConsume(const RtpParameters& consumable, const RtpCapabilities& capabilities) {
   for (const RtpCodecParameters& codec : consumable.codecs) {
+    if (IsAudioRed(codec.mime_type) || IsFlexfec(codec.mime_type)) continue;
     const bool matched = std::any_of(
         capabilities.codecs.begin(), capabilities.codecs.end(), [&codec](const auto& capability) {
           return MatchCodecs(ViewOf(capability), ViewOf(codec), CodecMatch::kStrict);
@@ -332,10 +348,11 @@ Result<RtpParameters> GetConsumerRtpParameters(const RtpParameters& consumable,
   }
   ReduceFeedback(&result);
   const bool rtx = HasRtx(result.codecs);
+  const bool fec = HasFlexfec(result.codecs);
   if (pipe) {
-    result.encodings = PipeEncodings(consumable, first_ssrc, rtx);
+    result.encodings = PipeEncodings(consumable, first_ssrc, rtx, fec);
   } else {
-    result.encodings.push_back(SingleEncoding(consumable, first_ssrc, rtx));
+    result.encodings.push_back(SingleEncoding(consumable, first_ssrc, rtx, fec));
   }
   result.rtcp = {consumable.rtcp.cname, true};
   result.msid = consumable.msid;

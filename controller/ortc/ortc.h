@@ -36,9 +36,9 @@ std::string_view ToString(MediaKind kind);
 
 // ---- Algorithms (docs/protocols/ortc.md)
 
-/// What a router with these media codecs offers: payload types allocated, RTX added to video,
-/// all supported header extensions (docs/protocols/ortc.md §2). UnsupportedError for a codec that
-/// we do not know.
+/// What a router with these media codecs offers: payload types allocated, RTX added to video, all
+/// supported header extensions (docs/protocols/ortc.md §2). Redundant audio and FEC are offered
+/// where they are among the media codecs. UnsupportedError for a codec that we do not know.
 Result<RtpCapabilities> MakeRouterRtpCapabilities(
     const std::vector<RtpCodecCapability>& media_codecs);
 
@@ -57,8 +57,8 @@ RtpParameters GetConsumableRtpParameters(MediaKind kind, const RtpParameters& pa
 bool CanConsume(const RtpParameters& consumable, const RtpCapabilities& capabilities);
 
 /// Parameters of a consumer (docs/protocols/ortc.md §5), with `mid` left empty: it is the
-/// transport's to number. SSRCs are consecutive from `first_ssrc`; RTX SSRCs follow.
-/// UnsupportedError `no compatible media codecs`.
+/// transport's to number. SSRCs are consecutive from `first_ssrc`; RTX SSRCs follow, FEC SSRCs
+/// behind the place of these. UnsupportedError `no compatible media codecs`.
 Result<RtpParameters> GetConsumerRtpParameters(const RtpParameters& consumable,
                                                const RtpCapabilities& capabilities, bool pipe,
                                                bool enable_rtx, uint32_t first_ssrc);

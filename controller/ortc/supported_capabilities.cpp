@@ -60,11 +60,15 @@ void AddCodecs(RtpCapabilities* c) {
   AddAudio(c, "audio/SILK", {24000, 16000, 12000, 8000}, 1, TransportOnlyFeedback());
   AddAudio(c, "audio/CN", {32000, 16000, 8000}, 1, {}, 13);
   AddAudio(c, "audio/telephone-event", {48000, 32000, 16000, 8000}, 1, {});
+  AddAudio(c, "audio/red", {48000}, 2, {});
   AddVideo(c, "video/VP8");
   AddVideo(c, "video/VP9");
   AddVideo(c, "video/H264", {{"level-asymmetry-allowed", 1}});
   AddVideo(c, "video/H265");
   AddVideo(c, "video/AV1");
+  AddVideo(c, "video/flexfec-03", {{"repair-window", 10'000'000}});
+  // A repair stream is neither asked for again nor does it have key frames.
+  c->codecs.back().rtcp_feedback = {{"goog-remb", ""}, {"transport-cc", ""}};
 }
 
 void AddExtensions(RtpCapabilities* c) {
@@ -90,6 +94,7 @@ void AddExtensions(RtpCapabilities* c) {
       {Uri::kAbsCaptureTime, both, both},
       {Uri::kPlayoutDelay, both, both},
       {Uri::kPacketId, both, both},
+      {Uri::kVideoLayersAllocation, {}, receive},
   };
   for (const Entry& entry : entries) {
     // The router's ids are the URIs' numbers plus one: what the worker writes (routed_packet.h).

@@ -38,6 +38,7 @@ std::vector<RtpEncodingParameters> Consumer::Encodings() const {
   for (RtpEncodingParameters& encoding : encodings) {
     if (encoding.ssrc) *encoding.ssrc += first_ssrc;
     if (encoding.rtx_ssrc) *encoding.rtx_ssrc += first_ssrc;
+    if (encoding.fec_ssrc) *encoding.fec_ssrc += first_ssrc;
   }
   return encodings;
 }

@@ -77,9 +77,11 @@ std::vector<Offset<fbs::RtpEncodingParameters>> Encode(
     if (encoding.codec_payload_type) payload_type = *encoding.codec_payload_type;
     flatbuffers::Optional<uint64_t> max_bitrate;
     if (encoding.max_bitrate) max_bitrate = *encoding.max_bitrate;
+    flatbuffers::Optional<uint32_t> fec_ssrc;
+    if (encoding.fec_ssrc) fec_ssrc = *encoding.fec_ssrc;
     encoded.push_back(fbs::CreateRtpEncodingParametersDirect(
         builder, ssrc, OrNull(encoding.rid), payload_type, rtx, encoding.dtx,
-        OrNull(encoding.scalability_mode), max_bitrate));
+        OrNull(encoding.scalability_mode), max_bitrate, fec_ssrc));
   }
   return encoded;
 }

@@ -11,7 +11,7 @@
 #include "tests/sim/layer_world.h"
 
 // What leaves a consumer of layers can always be decoded, whatever the sender's structure, the
-// network and the application do (docs/protocols/layers.md §6). Random worlds by seed; a failing
+// network and the application do (docs/protocols/layers.md §7). Random worlds by seed; a failing
 // one prints a line that replays it alone:
 //   SLUICE_LAYERS_REPLAY=vp9:17 build/release/bin/sim "[layers-replay]"
 // SLUICE_LAYERS_SEEDS runs so many of each codec, from SLUICE_LAYERS_FIRST on.

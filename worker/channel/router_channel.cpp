@@ -258,6 +258,29 @@ void RouterChannel::OnPlainReceiver(const std::string& transport_id, bool listen
          NotificationBody::PlainTransport_ReceiverNotification, body.Union());
 }
 
+void RouterChannel::OnTransportTrace(const std::string& transport_id,
+                                     const TransportTraceReport& trace) {
+  const auto body = rp::EncodeTransportTrace(builder_, trace);
+  Notify(transport_id, Event::TRANSPORT_TRACE, NotificationBody::Transport_TraceNotification,
+         body.Union());
+}
+
+void RouterChannel::OnProducerWantedLayers(const std::string& producer_id,
+                                           const std::vector<WantedLayers>& wanted) {
+  std::vector<flatbuffers::Offset<FBS::Producer::WantedEncoding>> encodings;
+  for (const WantedLayers& each : wanted) {
+    const auto layer = [&each](uint8_t value) {
+      if (!each.any) return int16_t{-1};
+      return value == WantedLayers::kAll ? int16_t{INT16_MAX} : int16_t{value};
+    };
+    encodings.push_back(
+        FBS::Producer::CreateWantedEncoding(builder_, layer(each.spatial), layer(each.temporal)));
+  }
+  const auto body = FBS::Producer::CreateWantedLayersNotificationDirect(builder_, &encodings);
+  Notify(producer_id, Event::PRODUCER_WANTED_LAYERS,
+         NotificationBody::Producer_WantedLayersNotification, body.Union());
+}
+
 bool RouterChannel::HasRoomForMedia() {
   if (output_.backlog() <= kMaxWaitingMedia) return true;
   ++dropped_media_;

@@ -55,6 +55,10 @@ class RouterChannel final : public EngineEvents, public LogSink {
                    const std::string& remote_certificate_pem) override;
   void OnPlainTuple(const std::string& transport_id, const TupleReport& tuple) override;
   void OnPlainRtcpTuple(const std::string& transport_id, const TupleReport& tuple) override;
+  void OnTransportTrace(const std::string& transport_id,
+                        const TransportTraceReport& trace) override;
+  void OnProducerWantedLayers(const std::string& producer_id,
+                              const std::vector<WantedLayers>& wanted) override;
   void OnPlainReceiver(const std::string& transport_id, bool listens) override;
   void OnDirectRtcp(const std::string& transport_id, const DirectPacket& packet) override;
   void OnProducerScore(const std::string& producer_id,

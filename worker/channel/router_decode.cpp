@@ -81,6 +81,7 @@ RtpEncodingParameters DecodeEncoding(const FBS::RtpParameters::RtpEncodingParame
   result.dtx = encoding.dtx();
   result.scalability_mode = Text(encoding.scalability_mode());
   result.max_bitrate = Optional(encoding.max_bitrate());
+  result.fec_ssrc = Optional(encoding.fec_ssrc());
   return result;
 }
 
@@ -337,6 +338,7 @@ Result<ProduceOptions> DecodeProduce(const FBS::Transport::ProduceRequest& reque
   result.paused = request.paused();
   result.key_frame_request_delay = request.key_frame_request_delay();
   result.enable_packet_id_extension = request.enable_mediasoup_packet_id_header_extension();
+  result.report_wanted_layers = request.report_wanted_layers();
   return result;
 }
 

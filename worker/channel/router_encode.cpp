@@ -128,8 +128,22 @@ Offset<FBS::RtpStream::Stats> EncodeStreamStats(Builder& b, const RtpStreamStats
       EncodeAll<rs::BitrateByLayer>(b, s.bitrate_by_layer, [](Builder& bb, const Layer& layer) {
         return rs::CreateBitrateByLayer(bb, bb.CreateString(layer.first), layer.second);
       });
+  Offset<flatbuffers::Vector<Offset<rs::AnnouncedLayer>>> announced;
+  if (!s.announced_layers.empty()) {
+    using Announced = std::pair<uint8_t, AnnouncedLayer>;
+    announced = EncodeAll<rs::AnnouncedLayer>(
+        b, s.announced_layers, [](Builder& bb, const Announced& each) {
+          const AnnouncedLayer& layer = each.second;
+          std::vector<uint64_t> bitrates;
+          for (size_t i = 0; i < layer.temporal_layers; ++i) {
+            bitrates.push_back(uint64_t{layer.bitrates_kbps[i]} * 1000);
+          }
+          return rs::CreateAnnouncedLayerDirect(bb, each.first, &bitrates, layer.width,
+                                                layer.height, layer.frame_rate);
+        });
+  }
   const auto receive =
-      rs::CreateRecvStats(b, base, s.packet_count, s.byte_count, s.bitrate, layers);
+      rs::CreateRecvStats(b, base, s.packet_count, s.byte_count, s.bitrate, layers, announced);
   return rs::CreateStats(b, rs::StatsData::RecvStats, receive.Union());
 }
 
@@ -344,6 +358,21 @@ Offset<FBS::Producer::ScoreNotification> Encode(Builder& b,
         return FBS::Producer::CreateScore(bb, entry.encoding_idx, entry.ssrc, rid, entry.score);
       });
   return FBS::Producer::CreateScoreNotification(b, entries);
+}
+
+Offset<FBS::Transport::TraceNotification> EncodeTransportTrace(Builder& b,
+                                                               const TransportTraceReport& trace) {
+  const auto type = static_cast<tr::TraceEventType>(trace.type);
+  const auto at = static_cast<uint64_t>(trace.timestamp_ms);
+  if (!trace.bwe) {
+    return tr::CreateTraceNotification(b, type, at, FBS::Common::TraceDirection::DIRECTION_OUT);
+  }
+  const BweTrace& bwe = *trace.bwe;
+  const auto info = tr::CreateBweTraceInfo(b, static_cast<tr::BweType>(bwe.source), bwe.desired,
+                                           bwe.effective_desired, bwe.min, bwe.max, bwe.start,
+                                           bwe.max_padding, bwe.available);
+  return tr::CreateTraceNotification(b, type, at, FBS::Common::TraceDirection::DIRECTION_OUT,
+                                     tr::TraceInfo::BweTraceInfo, info.Union());
 }
 
 Offset<FBS::Producer::TraceNotification> EncodeProducerTrace(Builder& b, const TraceReport& trace) {

@@ -42,6 +42,8 @@ Offset<flatbuffers::Vector<Offset<FBS::RtpStream::Stats>>> Encode(
     Builder& b, const std::vector<RtpStreamStats>& stats);
 Offset<FBS::Producer::ScoreNotification> Encode(Builder& b,
                                                 const std::vector<ProducerScoreEntry>& scores);
+Offset<FBS::Transport::TraceNotification> EncodeTransportTrace(Builder& b,
+                                                               const TransportTraceReport& trace);
 Offset<FBS::Producer::TraceNotification> EncodeProducerTrace(Builder& b, const TraceReport& trace);
 Offset<FBS::Consumer::TraceNotification> EncodeConsumerTrace(Builder& b, const TraceReport& trace);
 Offset<FBS::AudioLevelObserver::VolumesNotification> EncodeVolumes(

@@ -69,7 +69,7 @@ Offset<rp::RtpEncodingParameters> EncodeEncoding(Builder& b,
   // maxBitrate is not part of a dump (docs/protocols/router-protocol.md §16).
   return rp::CreateRtpEncodingParameters(b, ToFlat(encoding.ssrc), rid,
                                          ToFlat(encoding.codec_payload_type), rtx, encoding.dtx,
-                                         mode, flatbuffers::nullopt);
+                                         mode, flatbuffers::nullopt, ToFlat(encoding.fec_ssrc));
 }
 
 Offset<rp::RtpParameters> EncodeRtpParameters(Builder& b, const RtpParameters& parameters) {

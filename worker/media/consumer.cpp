@@ -220,6 +220,7 @@ Consumer::Stream Consumer::stream(size_t index) const {
   Stream stream;
   stream.ssrc = Ssrc(settings.params.ssrc);
   if (settings.uses_rtx) stream.rtx_ssrc = Ssrc(*settings.params.rtx_ssrc);
+  if (send.fec() != nullptr) stream.fec_ssrc = send.fec()->ssrc();
   stream.next_sequence = send.next_own().value();
   stream.next_rtx_sequence = send.next_rtx().value();
   return stream;
@@ -356,6 +357,7 @@ void Consumer::Resume() {
 std::optional<ConsumerLayers> Consumer::SetPreferredLayers(const ConsumerLayers& layers) {
   Impl& impl = *impl_;
   const std::optional<ConsumerLayers> set = impl.policy.SetPreferredLayers(layers);
+  if (impl.producer != nullptr && impl.active) impl.producer->OnWishesChanged();
   impl.UpdateTarget(impl.environment.Now());
   if (set && impl.active) impl.AskForKeyFrames(impl.environment.Now());
   return set;
@@ -368,6 +370,21 @@ void Consumer::RequestKeyFrame() {
   for (size_t i = 0; i < impl_->outputs.size(); ++i) {
     impl_->AskForKeyFrame(i, impl_->environment.Now());
   }
+}
+
+void Consumer::AddWishes(std::span<WantedLayers> most) const {
+  const auto add = [](WantedLayers& to, uint8_t spatial, uint8_t temporal) {
+    static_assert(LayerTarget::kAll == WantedLayers::kAll);
+    to.spatial = to.any ? std::max(to.spatial, spatial) : spatial;
+    to.temporal = to.any ? std::max(to.temporal, temporal) : temporal;
+    to.any = true;
+  };
+  if (!impl_->has_layers) {
+    for (WantedLayers& each : most) add(each, WantedLayers::kAll, WantedLayers::kAll);
+    return;
+  }
+  const LayerTarget wish = impl_->policy.Wish();
+  if (wish.encoding < most.size()) add(most[wish.encoding], wish.spatial, wish.temporal);
 }
 
 void Consumer::EnableTraces(TraceMask traces) { impl_->traces = traces; }

@@ -24,6 +24,7 @@ namespace sluice::worker {
 struct ConsumerCounters {
   uint64_t unsupported_payload = 0;  ///< payload type that the consumer did not negotiate
   uint64_t dtx_dropped = 0;          ///< silence, as ignoreDtx asks
+  uint64_t fec_unfit = 0;            ///< FEC of packets that this receiver got in another form
   uint64_t too_late = 0;             ///< from before the start of its source
   uint64_t refused = 0;              ///< the transport had no room
   uint64_t nack_limited = 0;         ///< NACKed numbers not looked at: too many of late
@@ -70,6 +71,7 @@ class Consumer {
   struct Stream {
     Ssrc ssrc;
     std::optional<Ssrc> rtx_ssrc;
+    std::optional<Ssrc> fec_ssrc;
     uint16_t next_sequence = 0;
     uint16_t next_rtx_sequence = 0;
   };
@@ -86,6 +88,13 @@ class Consumer {
   /// The encoding of which OnPackets() has to get all packets; kAnyEncoding: of all encodings. Only
   /// for simulcast and SVC; may change with each turn.
   uint8_t needed_encoding() const;
+  /// Adds what it wants to what others want, one element for each encoding of the producer.
+  void AddWishes(std::span<WantedLayers> most) const;
+  /// FEC of the producer is of use to it.
+  bool takes_fec() const;
+  /// A FEC packet of the producer, after OnPackets() with the packets of its turn. Only called
+  /// while active.
+  void OnFec(const FecPacket& packet);
   /// The packets of one turn, in receive order; they stay in the producer's ring until its next
   /// turn. Only called while active.
   void OnPackets(std::span<const RoutedPacket* const> packets, Timestamp now);

@@ -121,9 +121,13 @@ void Consumer::Impl::StartWithOvertaker(const RoutedPacket& key, Timestamp now) 
 
 uint64_t ConsumerCounters::*Consumer::Impl::Unwanted(const RoutedPacket& packet) const {
   if (!payload_types[packet.payload_type.value() & 0x7f]) {
-    return &ConsumerCounters::unsupported_payload;
+    // Of redundant audio the primary block will do, if there is one.
+    const bool has_primary = packet.is_redundant() && !packet.primary().empty() &&
+                             payload_types[packet.primary_type.value() & 0x7f];
+    if (!has_primary) return &ConsumerCounters::unsupported_payload;
   }
-  if (ignore_dtx && IsOpusDtx(packet.payload)) return &ConsumerCounters::dtx_dropped;
+  // An offset of 0 is that of a packet without redundancy.
+  if (ignore_dtx && IsOpusDtx(packet.primary())) return &ConsumerCounters::dtx_dropped;
   return nullptr;
 }
 
@@ -177,6 +181,20 @@ void Consumer::Impl::EnterCodec(const RoutedPacket& packet) {
   for (size_t i = 0; i < outputs.size(); ++i) {
     outputs[i].send.ChangeCodec(settings.codec, settings.streams[i].params);
   }
+}
+
+bool Consumer::takes_fec() const { return impl_->outputs.front().send.fec() != nullptr; }
+
+void Consumer::OnFec(const FecPacket& packet) {
+  Impl& impl = *impl_;
+  const bool one_each = impl.outputs.size() > 1;
+  if (!impl.active || impl.forwarder->awaits_key_frame()) return;
+  if (one_each ? packet.encoding_index >= impl.outputs.size()
+               : packet.encoding_index != impl.forwarder->current_encoding()) {
+    return;  // of an encoding that is not being sent
+  }
+  SendStream& stream = impl.outputs[one_each ? packet.encoding_index : 0].send;
+  if (!stream.SendFec(packet)) ++impl.counters.fec_unfit;
 }
 
 void Consumer::Impl::Send(SendStream& stream, const RoutedPacket& packet,

@@ -155,7 +155,10 @@ size_t Consumer::MemoryUsage() const {
   }
   bytes += impl.consumable_encodings.capacity() * sizeof(RtpEncodingParameters);
   for (const auto& encoding : impl.consumable_encodings) bytes += HeapBytes(encoding);
-  for (const Impl::Output& output : impl.outputs) bytes += output.send.guard().HeapBytes();
+  for (const Impl::Output& output : impl.outputs) {
+    bytes += output.send.guard().HeapBytes();
+    if (output.send.fec() != nullptr) bytes += sizeof(FecStream);
+  }
   return bytes;
 }
 

@@ -88,7 +88,9 @@ Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options) 
     }
   }
   for (const RtpCodecParameters& each : parameters.codecs) {
-    if (IsMediaCodec(each)) settings.payload_types.set(each.payload_type);
+    if (IsMediaCodec(each) || IsAudioRedCodec(each)) {
+      settings.payload_types.set(each.payload_type);
+    }
   }
   for (const RtpHeaderExtensionParameters& extension : parameters.header_extensions) {
     uint8_t& id = settings.extension_ids[static_cast<size_t>(extension.uri)];
@@ -106,6 +108,7 @@ Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options) 
       stream.mapped_ssrc = Ssrc(options.consumable_rtp_encodings[i].ssrc.value_or(0));
     }
     stream.uses_rtx = stream.params.rtx_ssrc && stream.params.rtx_payload_type;
+    stream.uses_fec = stream.params.fec_ssrc && stream.params.fec_payload_type;
     stream.plain_retransmission = stream.params.use_nack && !stream.uses_rtx && !transport_sequence;
   }
   return settings;

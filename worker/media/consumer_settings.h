@@ -24,6 +24,8 @@ struct OutputStreamSettings {
   /// Retransmission repeats the packet itself, bit by bit: what is written into it must follow from
   /// the stored packet alone (RFC 7714 §8: a nonce must never serve two plaintexts).
   bool plain_retransmission = false;
+  /// FlexFEC was negotiated: params.fec_ssrc and fec_payload_type are set.
+  bool uses_fec = false;
 };
 
 /// What the parameters of a consumer come down to; fixed for its life, but for the codec.
@@ -35,9 +37,11 @@ struct ConsumerSettings {
   RtpParameters rtp_parameters;         ///< checked and in canonical form
   CodecKind codec = CodecKind::kOther;  ///< of what is sent
   ExtensionIds extension_ids{};
-  bool joins_layers = false;       ///< ConsumeOptions::joins_layers, and there is need for it
-  std::bitset<128> payload_types;  ///< of media codecs: others are not forwarded
-  /// One; of a pipe consumer one for each encoding of its producer, in their order.
+  bool joins_layers = false;  ///< ConsumeOptions::joins_layers, and there is need for it
+  /// Of media codecs and redundant audio: others are not forwarded.
+  std::bitset<128> payload_types;
+  /// At least one. A pipe consumer is to have one for each encoding of its producer, in their
+  /// order.
   std::vector<OutputStreamSettings> streams;
 };
 

@@ -50,6 +50,9 @@ class EngineEvents {
   /// Whether media goes to the peer of a plain transport: false when nobody seems to listen there.
   virtual void OnPlainReceiver(const std::string& /*transport_id*/, bool /*listens*/) {}
 
+  virtual void OnTransportTrace(const std::string& /*transport_id*/,
+                                const TransportTraceReport& /*trace*/) {}
+
   /// RTCP that a direct transport sends.
   virtual void OnDirectRtcp(const std::string& /*transport_id*/, const DirectPacket& /*packet*/) {}
 
@@ -57,6 +60,11 @@ class EngineEvents {
                                const std::vector<ProducerScoreEntry>& /*scores*/) {}
   virtual void OnProducerVideoOrientation(const std::string& /*producer_id*/,
                                           const VideoOrientation& /*orientation*/) {}
+  /// What consumers want of a producer's encodings, one element for each, has changed; only where
+  /// ProduceOptions::report_wanted_layers asked for it. More is told at most each 500 ms, less when
+  /// it has lasted for 5 s.
+  virtual void OnProducerWantedLayers(const std::string& /*producer_id*/,
+                                      const std::vector<WantedLayers>& /*wanted*/) {}
   virtual void OnProducerTrace(const std::string& /*producer_id*/, const TraceReport& /*trace*/) {}
 
   /// Only where Producer::ReportPackets asked for it.

@@ -41,6 +41,13 @@ void EventQueue::OnProducerVideoOrientation(const std::string& id,
                                             const VideoOrientation& orientation) {
   Add([id, orientation](EngineEvents& to) { to.OnProducerVideoOrientation(id, orientation); });
 }
+void EventQueue::OnTransportTrace(const std::string& id, const TransportTraceReport& trace) {
+  Add([id, trace](EngineEvents& to) { to.OnTransportTrace(id, trace); });
+}
+void EventQueue::OnProducerWantedLayers(const std::string& id,
+                                        const std::vector<WantedLayers>& wanted) {
+  Add([id, wanted](EngineEvents& to) { to.OnProducerWantedLayers(id, wanted); });
+}
 void EventQueue::OnProducerTrace(const std::string& id, const TraceReport& trace) {
   Add([id, trace](EngineEvents& to) { to.OnProducerTrace(id, trace); });
 }

@@ -39,6 +39,10 @@ class EventQueue final : public EngineEvents {
                        const std::vector<ProducerScoreEntry>& scores) override;
   void OnProducerVideoOrientation(const std::string& producer_id,
                                   const VideoOrientation& orientation) override;
+  void OnTransportTrace(const std::string& transport_id,
+                        const TransportTraceReport& trace) override;
+  void OnProducerWantedLayers(const std::string& producer_id,
+                              const std::vector<WantedLayers>& wanted) override;
   void OnProducerTrace(const std::string& producer_id, const TraceReport& trace) override;
   void OnProducerPacket(const std::string& producer_id, const ReceivedPacket& packet) override;
   void OnConsumerRtp(const std::string& consumer_id, const DirectPacket& packet) override;

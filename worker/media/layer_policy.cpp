@@ -67,6 +67,18 @@ void LayerPolicy::Update(std::span<const EncodingLife> encodings, Timestamp now)
   target_.encoding = *best;
 }
 
+LayerTarget LayerPolicy::Wish() const {
+  LayerTarget wish;
+  if (!chooses()) return wish;
+  if (preferred_temporal_ + 1 < temporal_layers_) wish.temporal = preferred_temporal_;
+  if (type_ == RtpType::kSimulcast) {
+    wish.encoding = preferred_spatial_;
+  } else if (preferred_spatial_ + 1 < spatial_layers_) {
+    wish.spatial = preferred_spatial_;
+  }
+  return wish;
+}
+
 std::optional<ConsumerLayers> LayerPolicy::target_layers() const {
   if (!chooses() || !any_alive_) return std::nullopt;
   return LayersOf(target_.encoding, target_.spatial, target_.temporal);

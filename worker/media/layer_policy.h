@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -8,6 +9,7 @@
 #include "common/status.h"
 #include "common/units.h"
 #include "worker/media/options.h"
+#include "worker/media/reports.h"
 
 namespace sluice::worker {
 
@@ -21,12 +23,26 @@ struct LayerTarget {
   friend bool operator==(const LayerTarget&, const LayerTarget&) = default;
 };
 
+/// What the sender says of the spatial layers of one encoding (video-layers-allocation): bitrates,
+/// picture sizes and rates.
+struct AnnouncedLayers {
+  static constexpr size_t kMaxSpatialLayers = 4;
+
+  /// Whether it has ever said anything of its encodings.
+  bool known = false;
+  uint8_t active = 0;  ///< a bit for each spatial layer that it sends
+  std::array<AnnouncedLayer, kMaxSpatialLayers> layers{};
+  friend bool operator==(const AnnouncedLayers&, const AnnouncedLayers&) = default;
+};
+
 /// What a producer knows of one of its encodings.
 struct EncodingLife {
   bool alive = false;  ///< media comes
   /// When it came back; the start of time for one that has not been away.
   Timestamp alive_since;
   uint8_t spatial_layers = 1;  ///< the highest that comes, and one
+  /// What these cost, for whoever shares bandwidth out.
+  AnnouncedLayers announced;
 };
 
 /// Decides what a consumer should get: its wishes (preferred layers, priority) and which encodings
@@ -61,6 +77,8 @@ class LayerPolicy {
   /// Chooses the target anew, with one element for each encoding.
   void Update(std::span<const EncodingLife> encodings, Timestamp now);
   const LayerTarget& target() const { return target_; }
+  /// What the target would be if all encodings and layers lived.
+  LayerTarget Wish() const;
   /// The target in the terms of the application; nullopt while no encoding lives.
   std::optional<ConsumerLayers> target_layers() const;
   /// What is sent in the terms of the application.

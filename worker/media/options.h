@@ -147,6 +147,8 @@ struct ProduceOptions {
   bool paused = false;
   uint32_t key_frame_request_delay = 0;  ///< ms, 0 = off
   bool enable_packet_id_extension = false;
+  /// EngineEvents::OnProducerWantedLayers is called.
+  bool report_wanted_layers = false;
 
   // What only the room protocol asks for, where a transport's payload types tell receivers apart
   // (docs/protocols/json-protocol.md §5).

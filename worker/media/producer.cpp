@@ -18,6 +18,21 @@ constexpr Duration kMaxRoundTrip = Duration::Seconds(10);
 /// Changes of score within it are told together: each is told to every consumer, and how many there
 /// are is the sender's choice.
 constexpr Duration kScoreInterval = Duration::Seconds(1);
+/// Between two reports of what is wanted, when it becomes more; and how long less must have been
+/// wanted: a sender that stops an encoding needs a key frame to begin it again.
+constexpr Duration kWantedMoreInterval = Duration::Millis(500);
+constexpr Duration kWantedLessTime = Duration::Seconds(5);
+
+/// Of each encoding what is more.
+std::vector<WantedLayers> Most(std::vector<WantedLayers> a, std::span<const WantedLayers> b) {
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (!b[i].any) continue;
+    a[i].spatial = a[i].any ? std::max(a[i].spatial, b[i].spatial) : b[i].spatial;
+    a[i].temporal = a[i].any ? std::max(a[i].temporal, b[i].temporal) : b[i].temporal;
+    a[i].any = true;
+  }
+  return a;
+}
 
 }  // namespace
 
@@ -33,8 +48,13 @@ Producer::Impl::Impl(Producer& producer_in, const ProduceOptions& options, RtpPa
       events(events_in),
       extensions(rtp_parameters, kind, options.enable_packet_id_extension),
       paused(options.paused),
+      reports_wanted(options.report_wanted_layers),
       score_timer(environment.CreateTimer([this](Timestamp now) { TellScore(now); })),
       expiry_timer(environment.CreateTimer([this](Timestamp now) { ExpireRings(now); })) {
+  if (reports_wanted) {
+    wanted_timer = environment.CreateTimer([this](Timestamp now) { TellWanted(now); });
+    wanted_timer->Start(Duration::Zero());  // perhaps nobody will ever want anything
+  }
   for (const RtpCodecMapping& codec : rtp_mapping.codecs) {
     PayloadEntry& entry = payloads[codec.payload_type];
     entry.mapped = true;
@@ -49,13 +69,24 @@ Producer::Impl::Impl(Producer& producer_in, const ProduceOptions& options, RtpPa
     const bool could_be = IsMediaCodec(codec) && IsOfKind(codec, kind);
     if (&codec == &encoded || (options.takes_any_codec && could_be)) {
       entry.media = static_cast<uint8_t>(i);
+      entry.stream_type = codec.payload_type;
     }
+  }
+  const RtpStreamParams first = StreamParamsOf(rtp_parameters, 0);
+  if (first.red_payload_type) {
+    PayloadEntry& red = payloads[*first.red_payload_type];
+    red.codec = CodecKindFromMimeType(encoded.mime_type);
+    red.media = payloads[encoded.payload_type].media;
+    red.stream_type = encoded.payload_type;
+    red.is_red = true;
   }
   rtp_type = ProducerTypeOf(rtp_parameters, kind);
   const size_t count = rtp_parameters.encodings.size();
   descriptor_readers.resize(count);
   picture_groups.resize(count);
   lives.resize(count);
+  announced.resize(count);
+  wanted.resize(count, WantedLayers{true, WantedLayers::kAll, WantedLayers::kAll});
   if (count > 1) encoding_packets.resize(count);
   auto clock = host.ClockOf(rtp_parameters.rtcp.cname);
   const auto key_frame_delay = Duration::Millis(options.key_frame_request_delay);
@@ -64,6 +95,7 @@ Producer::Impl::Impl(Producer& producer_in, const ProduceOptions& options, RtpPa
                                                       Ssrc(rtp_mapping.encodings[i].mapped_ssrc),
                                                       key_frame_delay, clock, environment, *this));
     if (rtp_type != RtpType::kSimple) streams.back()->WatchLife(rtp_type);
+    streams.back()->SetAnnounced(&announced[i]);
   }
   UpdateLives();
 }
@@ -96,6 +128,38 @@ void Producer::Impl::TellScore(Timestamp now) {
   // Consumers first (docs/protocols/rtp-rtcp.md §6).
   TellConsumersOfScore();
   EmitScore();
+}
+
+std::vector<WantedLayers> Producer::Impl::Wanted() const {
+  std::vector<WantedLayers> most(streams.size());
+  for (const Consumer* consumer : active_consumers.all()) consumer->AddWishes(most);
+  return most;
+}
+
+/// More is told at once, but not more often than each kWantedMoreInterval; less when it has lasted.
+void Producer::Impl::TellWanted(Timestamp now) {
+  const std::vector<WantedLayers> most = Wanted();
+  const std::vector<WantedLayers> more = Most(wanted, most);
+  if (more != wanted) {
+    const bool first = wanted_told_at == Timestamp();
+    const Timestamp due = first ? now : wanted_told_at + kWantedMoreInterval;
+    if (now < due) return wanted_timer->Start(due - now);
+    wanted = more;
+    wanted_told_at = now;
+    events.OnProducerWantedLayers(id, wanted);
+    wanted_less_since = Timestamp();
+  }
+  if (most == wanted) {
+    wanted_less_since = Timestamp();
+    return;
+  }
+  if (wanted_less_since == Timestamp()) wanted_less_since = now;
+  const Timestamp due = wanted_less_since + kWantedLessTime;
+  if (now < due) return wanted_timer->Start(due - now);
+  wanted = most;
+  wanted_told_at = now;
+  wanted_less_since = Timestamp();
+  events.OnProducerWantedLayers(id, wanted);
 }
 
 void Producer::Impl::OnStreamRequest(ProducerTraceType trace, Ssrc ssrc,
@@ -187,12 +251,14 @@ void Producer::DeliverTurn(Timestamp now) {
   impl_->delivery_scheduled = false;
   if (!impl_->paused) impl_->FanOut(now);
   impl_->turn_packets.clear();
+  impl_->turn_repair.clear();
   for (auto& packets : impl_->encoding_packets) packets.clear();
 }
 
 void Producer::OnSenderReport(const rtcp::SenderInfo& report, Timestamp now) {
   for (const auto& stream : impl_->streams) {
-    if (stream->ssrc() == report.ssrc || stream->rtx_ssrc() == report.ssrc) {
+    if (stream->ssrc() == report.ssrc || stream->rtx_ssrc() == report.ssrc ||
+        stream->fec_ssrc() == report.ssrc) {
       stream->OnSenderReport(report, now);
     }
   }
@@ -244,6 +310,7 @@ std::vector<Ssrc> Producer::ReceiveSsrcs() const {
   for (const auto& stream : impl_->streams) {
     if (stream->ssrc().value() != 0) ssrcs.push_back(stream->ssrc());
     if (stream->rtx_ssrc().value() != 0) ssrcs.push_back(stream->rtx_ssrc());
+    if (stream->fec_ssrc().value() != 0) ssrcs.push_back(stream->fec_ssrc());
   }
   return ssrcs;
 }
@@ -291,6 +358,7 @@ void Producer::AttachConsumer(Consumer& consumer) {
 void Producer::DetachConsumer(Consumer& consumer) {
   impl_->consumers.Take(consumer);
   impl_->active_consumers.Take(consumer);
+  OnWishesChanged();
 }
 
 void Producer::SetConsumerActive(Consumer& consumer, bool active) {
@@ -300,6 +368,19 @@ void Producer::SetConsumerActive(Consumer& consumer, bool active) {
   } else if (!all.Has(consumer)) {
     all.Add(&consumer);
   }
+  OnWishesChanged();
+}
+
+void Producer::OnWishesChanged() {
+  Impl& impl = *impl_;
+  // Not now: a consumer may be half made, and many may change in one turn.
+  if (!impl.reports_wanted) return;
+  if (impl.wanted_less_since == Timestamp() && impl.wanted_timer->armed()) return;
+  const Timestamp now = impl.environment.Now();
+  const Timestamp due = impl.wanted_told_at == Timestamp()
+                            ? now
+                            : std::max(now, impl.wanted_told_at + kWantedMoreInterval);
+  impl.wanted_timer->Start(due - now);
 }
 
 const std::vector<Consumer*>& Producer::consumers() const { return impl_->consumers.all(); }

@@ -26,6 +26,7 @@ class Consumer;
 class Producer;
 class PacketRing;
 class SenderClock;
+struct FecPacket;
 
 /// What a producer has counted of what its sender sent, over all encodings.
 struct ReceiveTotals {
@@ -107,11 +108,14 @@ class Producer {
     uint64_t over_turn_limit = 0;        ///< not forwarded: too many in one turn
     uint64_t over_ring_bytes = 0;        ///< forgotten early, for PacketRing::kMaxBytes
     uint64_t unreadable_descriptor = 0;  ///< dependency descriptor malformed, or without structure
+    uint64_t unreadable_red = 0;     ///< redundant audio malformed, or with blocks of unknown types
+    uint64_t unreadable_fec = 0;     ///< FEC header malformed, or of another stream
+    uint64_t unreadable_layers = 0;  ///< video-layers-allocation malformed
   };
   Counters counters() const;
 
   /// What became of a packet.
-  enum class ReceiveResult : uint8_t { kDiscarded, kMedia, kRetransmission };
+  enum class ReceiveResult : uint8_t { kDiscarded, kMedia, kRetransmission, kRepair };
   /// One decrypted packet of this producer: `packet` views the first bytes of `buffer`.
   ReceiveResult OnRtp(const PacketRef& buffer, RtpPacket& packet, Timestamp received_at);
   /// Gives the packets of this turn to every active consumer (consumer-major), then forgets them.
@@ -138,6 +142,8 @@ class Producer {
   void AttachConsumer(Consumer& consumer);
   void DetachConsumer(Consumer& consumer);
   void SetConsumerActive(Consumer& consumer, bool active);
+  /// What a consumer wants of the layers, or whether it is active, has changed.
+  void OnWishesChanged();
   const std::vector<Consumer*>& consumers() const;
 
   void AddObserver(ProducerObserver& observer);

@@ -10,10 +10,13 @@
 #include "worker/core/rtp/picture_group.h"
 #include "worker/media/consumer.h"
 #include "worker/media/extension_router.h"
+#include "worker/media/fec_stream.h"
 #include "worker/media/packet_trace.h"
 #include "worker/media/producer.h"
 #include "worker/media/receive_stream.h"
 #include "worker/wire/payload_descriptor.h"
+#include "worker/wire/red.h"
+#include "worker/wire/video_layers_allocation.h"
 
 namespace sluice::worker {
 
@@ -28,6 +31,10 @@ struct Producer::Impl final : public ReceiveStreamEvents, public CaptureClock {
 
     /// A stream may be of its codec.
     bool makes_stream() const { return media != kNoMedia; }
+    /// Packets with it are redundant audio (RFC 2198) of the codec `media`.
+    bool is_red = false;
+    /// That of the codec `media`: the stream's own.
+    uint8_t stream_type = 0;
 
     bool mapped = false;
     PayloadType to;
@@ -48,15 +55,25 @@ struct Producer::Impl final : public ReceiveStreamEvents, public CaptureClock {
                       Timestamp received_at);
   ReceiveResult OnRetransmission(ReceiveStream& stream, size_t index, const PacketRef& buffer,
                                  RtpPacket& packet, Timestamp received_at);
+  ReceiveResult OnRepair(ReceiveStream& stream, size_t index, const PacketRef& buffer,
+                         const RtpPacket& packet, Timestamp received_at);
+  /// Takes redundant audio apart and makes the payload types of its blocks the router's, in place.
+  /// False, and counted: it cannot be forwarded.
+  bool ReadRed(std::span<uint8_t> payload, RedPayload* red);
+  void ReadAnnouncedLayers(const RtpPacket& packet, size_t index);
   void Process(ReceiveStream& stream, size_t index, const PacketRef& buffer,
                const RtpPacket& packet, const SequenceTracker::Outcome& outcome, bool repaired,
                Timestamp received_at);
   void Route(ReceiveStream& stream, size_t index, const PacketRef& buffer, const RtpPacket& packet,
              const SequenceTracker::Outcome& outcome, bool repaired, const PayloadInfo& info,
-             Timestamp received_at);
+             const RedPayload* red, Timestamp received_at);
   const DependencyDescriptor* ReadDescriptor(size_t index, PacketRing& ring,
                                              const RoutedPacket& packet);
   void FanOut(Timestamp now);
+  void FanOutRepair();
+  /// The most that active consumers want of each encoding.
+  std::vector<WantedLayers> Wanted() const;
+  void TellWanted(Timestamp now);
   void ReadOvertakers(size_t index, PacketRing& ring, RoutedPacket& first);
   static void FollowLayers(PacketRing& ring, RoutedPacket& packet);
   void CompleteInfo(size_t index, CodecKind codec, std::span<const uint8_t> payload,
@@ -72,7 +89,8 @@ struct Producer::Impl final : public ReceiveStreamEvents, public CaptureClock {
   /// The packet is media, but of another codec than the stream.
   bool IsOfOtherCodec(const ReceiveStream& stream, const RtpPacket& packet) const {
     const uint8_t type = packet.payload_type().value();
-    return type != stream.params().payload_type && payloads[type].makes_stream();
+    return payloads[type].makes_stream() &&
+           payloads[type].stream_type != stream.params().payload_type;
   }
   void ChangeCodec(ReceiveStream& stream, const RtpPacket& packet, Timestamp now);
 
@@ -128,10 +146,20 @@ struct Producer::Impl final : public ReceiveStreamEvents, public CaptureClock {
   /// The same by encoding, where there are several.
   std::vector<std::vector<const RoutedPacket*>> encoding_packets;
   bool delivery_scheduled = false;
+  std::vector<FecPacket> turn_repair;  ///< FEC of this turn, at most kMaxTurnRepair
   uint64_t arrivals = 0;
   Counters counters;
-  Timestamp score_told_at;             ///< when one changed; zero before
-  std::unique_ptr<Timer> score_timer;  ///< armed while a change waits to be told
+  /// What its sender has said last, by encoding and spatial layer.
+  std::vector<AnnouncedLayers> announced;
+
+  const bool reports_wanted;         ///< EngineEvents::OnProducerWantedLayers
+  std::vector<WantedLayers> wanted;  ///< as told last
+  Timestamp wanted_told_at;
+  /// Since when less is wanted than was told; zero: it is not.
+  Timestamp wanted_less_since;
+  std::unique_ptr<Timer> wanted_timer;  ///< armed while a change waits to be told
+  Timestamp score_told_at;              ///< when one changed; zero before
+  std::unique_ptr<Timer> score_timer;   ///< armed while a change waits to be told
   /// Lets what the rings hold of a stream that has stopped go.
   std::unique_ptr<Timer> expiry_timer;
 };

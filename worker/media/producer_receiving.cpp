@@ -13,6 +13,8 @@ namespace {
 
 /// Packets of one turn; more than a socket's receive buffer holds of one sender.
 constexpr size_t kMaxTurnPackets = 2048;
+/// FEC packets of one turn.
+constexpr size_t kMaxTurnRepair = 256;
 /// Consumers between two steps of fetching the memory of one: enough work for an access to memory.
 constexpr size_t kPrefetchStride = 2;
 /// Timers tick in milliseconds: what has just become too old at one is so for certain.
@@ -28,6 +30,7 @@ Producer::ReceiveResult Producer::Impl::OnRtp(const PacketRef& buffer, RtpPacket
     ReceiveStream& stream = *streams[i];
     if (stream.ssrc() == ssrc) return OnMedia(stream, i, buffer, packet, received_at);
     if (stream.rtx_ssrc() == ssrc) return OnRetransmission(stream, i, buffer, packet, received_at);
+    if (stream.fec_ssrc() == ssrc) return OnRepair(stream, i, buffer, packet, received_at);
   }
   // The transport matched it by MID or RID.
   const bool is_media = payloads[packet.payload_type().value()].makes_stream();
@@ -46,6 +49,7 @@ Producer::ReceiveResult Producer::Impl::OnRtp(const PacketRef& buffer, RtpPacket
   host.OnSsrcLearned(producer, ssrc);
   if (replaced && is_media) EmitScore();  // it names the SSRC
   if (stream.ssrc() == ssrc) return OnMedia(stream, index, buffer, packet, received_at);
+  if (stream.fec_ssrc() == ssrc) return OnRepair(stream, index, buffer, packet, received_at);
   return OnRetransmission(stream, index, buffer, packet, received_at);
 }
 
@@ -120,6 +124,89 @@ Producer::ReceiveResult Producer::Impl::OnRetransmission(ReceiveStream& stream, 
   return ReceiveResult::kRetransmission;
 }
 
+/// FEC is for receivers: it goes out behind the packets of its turn, to those who take it and for
+/// whom it is true (FecStream).
+Producer::ReceiveResult Producer::Impl::OnRepair(ReceiveStream& stream, size_t index,
+                                                 const PacketRef& buffer, const RtpPacket& packet,
+                                                 Timestamp received_at) {
+  if (!stream.OnRepair(packet, received_at)) return ReceiveResult::kDiscarded;
+  if (paused || active_consumers.empty() || packet.payload().empty()) return ReceiveResult::kRepair;
+  const auto header = ParseFlexfec(packet.payload());
+  if (!header || header->ssrc != stream.ssrc()) {
+    ++counters.unreadable_fec;
+    return ReceiveResult::kRepair;
+  }
+  if (turn_repair.size() == kMaxTurnRepair) {
+    ++counters.over_turn_limit;
+    return ReceiveResult::kRepair;
+  }
+  if (!delivery_scheduled) BeginTurn(stream.ring()->max_age());
+  FecPacket& fec = turn_repair.emplace_back();
+  fec.buffer = buffer;
+  fec.payload = packet.payload();
+  fec.header = *header;
+  fec.base = stream.NumberOf(header->base);
+  fec.timestamp = packet.timestamp();
+  fec.marker = packet.marker();
+  fec.encoding_index = static_cast<uint8_t>(index);
+  fec.media_type = stream.params().payload_type;
+  return ReceiveResult::kRepair;
+}
+
+void Producer::Impl::FanOutRepair() {
+  for (Consumer* consumer : active_consumers.all()) {
+    if (!consumer->takes_fec()) continue;
+    for (const FecPacket& packet : turn_repair) consumer->OnFec(packet);
+  }
+}
+
+bool Producer::Impl::ReadRed(std::span<uint8_t> payload, RedPayload* red) {
+  auto parsed = ParseRed(payload);
+  bool known = parsed.has_value();
+  for (size_t i = 0; known && i < parsed->count; ++i) {
+    const PayloadEntry& entry = payloads[parsed->blocks[i].payload_type.value()];
+    known = entry.mapped && !entry.is_red;
+  }
+  // The primary block is of the stream's own codec: whoever has no redundancy gets that.
+  if (!known || !payloads[parsed->primary().payload_type.value()].makes_stream()) {
+    ++counters.unreadable_red;
+    return false;
+  }
+  for (size_t i = 0; i < parsed->count; ++i) {
+    RedBlock& block = parsed->blocks[i];
+    block.payload_type = payloads[block.payload_type.value()].to;
+    SetRedBlockType(payload, i, block.payload_type);
+  }
+  *red = *parsed;
+  return true;
+}
+
+void Producer::Impl::ReadAnnouncedLayers(const RtpPacket& packet, size_t index) {
+  const auto value = extensions.Value(packet, RtpExtensionUri::kVideoLayersAllocation);
+  if (value.data() == nullptr) return;
+  const auto said = ParseVideoLayersAllocation(value);
+  if (!said || (said->layer_count > 0 && said->own_stream != index)) {
+    // The streams are counted in the order of the encodings (its own is this one).
+    ++counters.unreadable_layers;
+    return;
+  }
+  std::array<AnnouncedLayers, VideoLayersAllocation::kMaxStreams> memory;
+  const auto all = std::span(memory).first(std::min(memory.size(), announced.size()));
+  for (AnnouncedLayers& each : all) each.known = true;
+  for (size_t i = 0; i < said->layer_count; ++i) {
+    const VideoLayersAllocation::Layer& from = said->layers[i];
+    if (from.stream >= all.size()) continue;
+    AnnouncedLayers& to = all[from.stream];
+    to.active = static_cast<uint8_t>(to.active | 1U << from.spatial_layer);
+    to.layers[from.spatial_layer] = AnnouncedLayer{from.temporal_layers, from.bitrates_kbps,
+                                                   from.width, from.height, from.frame_rate};
+  }
+  if (std::equal(all.begin(), all.end(), announced.begin())) return;
+  // The streams read it where it stands.
+  std::copy(all.begin(), all.end(), announced.begin());
+  UpdateLives();
+}
+
 void Producer::Impl::Process(ReceiveStream& stream, size_t index, const PacketRef& buffer,
                              const RtpPacket& packet, const SequenceTracker::Outcome& outcome,
                              bool repaired, Timestamp received_at) {
@@ -128,7 +215,12 @@ void Producer::Impl::Process(ReceiveStream& stream, size_t index, const PacketRe
   PayloadInfo info;
   // Overtaken by a change of the codec: of use to nobody.
   const bool past = !payload.empty() && IsOfOtherCodec(stream, packet);
-  if (!payload.empty() && !past) info = ParsePayload(codec, payload).value_or(PayloadInfo{});
+  const bool is_red = payloads[packet.payload_type().value()].is_red && !payload.empty();
+  RedPayload red;
+  const bool red_is_good = is_red && !past && ReadRed(payload, &red);
+  if (!payload.empty() && !past && !is_red) {
+    info = ParsePayload(codec, payload).value_or(PayloadInfo{});
+  }
   if (info.key_frame || info.bare_random_access) {
     info.key_frame = stream.parameter_sets().IsKeyFrame(info, packet.timestamp());
   }
@@ -144,12 +236,17 @@ void Producer::Impl::Process(ReceiveStream& stream, size_t index, const PacketRe
   stream.Track(outcome, packet, repaired, layered, received_at);
   if (first) StartStream(stream, HasKeyFrames(codec), info.key_frame, received_at);
 
-  if (kind == MediaKind::kVideo && packet.extension_count() > 0) ReadVideoOrientation(packet);
+  if (kind == MediaKind::kVideo && packet.extension_count() > 0) {
+    ReadVideoOrientation(packet);
+    ReadAnnouncedLayers(packet, index);
+  }
   if (paused) return;
   if (kind == MediaKind::kAudio && !observers.empty()) ReadAudioLevel(packet);
   if (traces != 0) TracePacket(packet, info, repaired, received_at);
   if (!active_consumers.empty() && !past) {
-    Route(stream, index, buffer, packet, outcome, repaired, info, received_at);
+    const bool readable = !is_red || red_is_good;
+    Route(stream, index, readable ? buffer : PacketRef(), packet, outcome, repaired, info,
+          red_is_good ? &red : nullptr, received_at);
   }
   if (reports_packets) [[unlikely]]
     events.OnProducerPacket(id, ReceivedPacket{buffer, packet});
@@ -157,13 +254,15 @@ void Producer::Impl::Process(ReceiveStream& stream, size_t index, const PacketRe
 
 void Producer::Impl::Route(ReceiveStream& stream, size_t index, const PacketRef& buffer,
                            const RtpPacket& packet, const SequenceTracker::Outcome& outcome,
-                           bool repaired, const PayloadInfo& info, Timestamp received_at) {
+                           bool repaired, const PayloadInfo& info, const RedPayload* red,
+                           Timestamp received_at) {
   if (!delivery_scheduled) BeginTurn(stream.ring()->max_age());
   if (turn_packets.size() == kMaxTurnPackets) {
     ++counters.over_turn_limit;
     return;
   }
-  const auto payload = packet.payload();
+  // Without a buffer there is nothing to forward but the number.
+  const auto payload = buffer ? packet.payload() : std::span<uint8_t>();
   RoutedPacket* slot =
       stream.ring()->Add(outcome.sequence, payload.empty() ? PacketRef() : buffer, received_at);
   if (slot == nullptr) return;  // older than anything that the stream's tracker lets through
@@ -177,6 +276,10 @@ void Producer::Impl::Route(ReceiveStream& stream, size_t index, const PacketRef&
   routed.mapped_ssrc = stream.mapped_ssrc();
   routed.encoding_index = static_cast<uint8_t>(index);
   routed.codec_epoch = stream.codec_epoch();
+  routed.primary_offset = red == nullptr ? uint16_t{0} : static_cast<uint16_t>(red->primary_offset);
+  routed.primary_type = red == nullptr ? PayloadType() : red->primary().payload_type;
+  routed.header_size =
+      packet.padding_size() > 0 ? uint16_t{0} : static_cast<uint16_t>(packet.header_size());
   routed.marker = packet.marker();
   routed.is_recovered = repaired;
   routed.padding_only = payload.empty();
@@ -332,6 +435,8 @@ void Producer::Impl::FanOut(Timestamp now) {
     consumer.OnPackets(needed < encoding_packets.size() ? encoding_packets[needed] : turn_packets,
                        now);
   }
+  if (!turn_repair.empty()) [[unlikely]]
+    FanOutRepair();
 }
 
 void Producer::Impl::StartStream(ReceiveStream& stream, bool key_frame_codec, bool key_frame,

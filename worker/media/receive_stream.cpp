@@ -51,6 +51,10 @@ bool ReceiveStream::LearnSsrc(const RtpPacket& packet, bool is_media) {
     return true;
   }
   const uint8_t payload_type = packet.payload_type().value();
+  if (payload_type == params_.fec_payload_type && !params_.fec_ssrc && started()) {
+    params_.fec_ssrc = packet.ssrc().value();
+    return true;
+  }
   if (payload_type != params_.rtx_payload_type || params_.rtx_ssrc || !started()) return false;
   params_.rtx_ssrc = packet.ssrc().value();
   return true;
@@ -68,6 +72,8 @@ bool ReceiveStream::ReplaceSsrc(const RtpPacket& packet, bool is_media, Timestam
   rtx_is_stale_ = params_.rtx_ssrc.has_value();
   statistics_.StartNewSource();
   rtx_statistics_.reset();
+  fec_statistics_.reset();
+  params_.fec_ssrc.reset();  // the next one is learned
   last_report_.reset();
   suspects_.clear();
   return true;
@@ -93,8 +99,9 @@ SequenceTracker::Outcome ReceiveStream::OnMedia(const PacketRef& buffer, const R
   const bool first = !started();
   last_media_at_ = received_at;
   // Some senders pad with packets whose time stamp says nothing.
-  const bool on_media_clock =
-      packet.payload_type().value() == params_.payload_type && !packet.payload().empty();
+  const bool on_media_clock = (packet.payload_type().value() == params_.payload_type ||
+                               packet.payload_type().value() == params_.red_payload_type) &&
+                              !packet.payload().empty();
   const auto outcome = statistics_.OnPacket(packet.sequence_number(), packet.timestamp(),
                                             packet.size(), received_at, on_media_clock);
   if (outcome.verdict == SequenceTracker::Verdict::kSuspect) [[unlikely]] {
@@ -115,6 +122,7 @@ SequenceTracker::Outcome ReceiveStream::OnMedia(const PacketRef& buffer, const R
 void ReceiveStream::BeginRun(const RtpPacket& packet, Timestamp received_at) {
   key_frame_in_run_ = false;
   rtx_statistics_.reset();  // its numbers begin anew, too
+  fec_statistics_.reset();
   if (!last_report_) return;
   // The clock of a new run has nothing to do with the last report, unless that came before it.
   const auto units =
@@ -123,6 +131,16 @@ void ReceiveStream::BeginRun(const RtpPacket& packet, Timestamp received_at) {
                               int64_t{units} * 1'000'000 / params_.clock_rate;
   const int64_t off_us = captured_us - NtpAt(environment_, received_at).ToMicros();
   if (std::llabs(off_us) > kMaxReportMismatch.us()) last_report_.reset();
+}
+
+bool ReceiveStream::OnRepair(const RtpPacket& packet, Timestamp received_at) {
+  if (packet.payload_type().value() != params_.fec_payload_type || !started()) return false;
+  if (!fec_statistics_) {
+    fec_statistics_.emplace(params_.clock_rate, ReceiveStatistics::TimeRule::kNone);
+  }
+  return fec_statistics_
+      ->OnPacket(packet.sequence_number(), packet.timestamp(), packet.size(), received_at)
+      .accepted();
 }
 
 std::optional<ReceiveStream::Repaired> ReceiveStream::OnRetransmission(RtpPacket& packet,
@@ -182,7 +200,9 @@ void ReceiveStream::WatchLife(RtpType type) {
 }
 
 EncodingLife ReceiveStream::life() const {
-  return {started() && alive_, alive_since_, living_layers_};
+  EncodingLife life{started() && alive_, alive_since_, living_layers_, {}};
+  if (announced_ != nullptr) life.announced = *announced_;
+  return life;
 }
 
 void ReceiveStream::CountLayers(uint8_t spatial, uint8_t temporal, size_t size, Timestamp now) {
@@ -316,6 +336,7 @@ void ReceiveStream::OnPause() {
 void ReceiveStream::OnSenderReport(const rtcp::SenderInfo& report, Timestamp now) {
   if (report.ssrc != ssrc()) {
     if (rtx_statistics_ && report.ssrc == rtx_ssrc()) rtx_statistics_->OnSenderReport(report, now);
+    if (fec_statistics_ && report.ssrc == fec_ssrc()) fec_statistics_->OnSenderReport(report, now);
     return;
   }
   statistics_.OnSenderReport(report, now);
@@ -352,6 +373,9 @@ void ReceiveStream::FillReportBlocks(std::vector<rtcp::ReportBlock>* out, Timest
   out->push_back(statistics_.MakeReportBlock(ssrc(), now));
   if (rtx_statistics_ && rtx_statistics_->started()) {
     out->push_back(rtx_statistics_->MakeReportBlock(rtx_ssrc(), now));
+  }
+  if (fec_statistics_ && fec_statistics_->started()) {
+    out->push_back(fec_statistics_->MakeReportBlock(fec_ssrc(), now));
   }
 }
 
@@ -407,6 +431,7 @@ void ReceiveStream::AddTo(ReceiveTotals* totals) const {
   totals->packets_lost += static_cast<uint64_t>(std::max<int64_t>(statistics_.lost(), 0));
   totals->packets_discarded += statistics_.discarded();
   if (rtx_statistics_) totals->packets_discarded += rtx_statistics_->discarded();
+  if (fec_statistics_) totals->packets_discarded += fec_statistics_->discarded();
   totals->packets_repaired += repaired_;
   totals->nacks_sent += nack_count_;
   totals->nacked_packets += nack_packet_count_;
@@ -444,6 +469,10 @@ RtpStreamStats ReceiveStream::Stats(Timestamp now) {
   stats.byte_count = statistics_.bytes();
   stats.bitrate = static_cast<uint64_t>(rate_.Rate(now).bps());
   stats.bitrate_by_layer = BitrateByLayer(now);
+  for (uint8_t i = 0; announced_ != nullptr && i < AnnouncedLayers::kMaxSpatialLayers; ++i) {
+    if ((announced_->active >> i & 1) == 0) continue;
+    stats.announced_layers.emplace_back(i, announced_->layers[i]);
+  }
   stats.newest_timestamp = newest_timestamp_.value();
   stats.transit = statistics_.transit();
   return stats;

@@ -86,6 +86,7 @@ class ReceiveStream final : private KeyFrameRequestSink {
   bool tracked() const { return tracked_; }
   Ssrc ssrc() const { return Ssrc(params_.ssrc); }  ///< 0: not known yet
   Ssrc rtx_ssrc() const { return Ssrc(params_.rtx_ssrc.value_or(0)); }
+  Ssrc fec_ssrc() const { return Ssrc(params_.fec_ssrc.value_or(0)); }  ///< 0: none
   Ssrc mapped_ssrc() const { return mapped_ssrc_; }
   /// The codec is that of the encoding until another is set.
   const RtpStreamParams& params() const { return params_; }
@@ -133,11 +134,20 @@ class ReceiveStream final : private KeyFrameRequestSink {
   };
   /// Step one for a packet of the retransmission SSRC; nullopt when it brings nothing new.
   std::optional<Repaired> OnRetransmission(RtpPacket& packet, Timestamp received_at);
+  /// A packet of the repair stream; false for one that came before, and before any media.
+  bool OnRepair(const RtpPacket& packet, Timestamp received_at);
+  /// The number of a media packet near the newest.
+  ExtendedSeqNumber NumberOf(SeqNumber sequence) const {
+    const int64_t newest = statistics_.newest().value();
+    return ExtendedSeqNumber(newest + Distance(sequence, SeqNumber(static_cast<uint16_t>(newest))));
+  }
   /// Step two for either, once the payload has been read: holes, requests, rates.
   void Track(const SequenceTracker::Outcome& outcome, const RtpPacket& packet, bool repaired,
              const PayloadInfo& info, Timestamp now);
 
   void OnSenderReport(const rtcp::SenderInfo& report, Timestamp now);
+  /// What the sender says of the layers of this encoding; nullptr: nothing.
+  void SetAnnounced(const AnnouncedLayers* layers) { announced_ = layers; }
   void OnRoundTrip(Duration round_trip);
   void FillReportBlocks(std::vector<rtcp::ReportBlock>* out, Timestamp now);
 
@@ -185,6 +195,7 @@ class ReceiveStream final : private KeyFrameRequestSink {
 
   ReceiveStatistics statistics_;
   std::optional<ReceiveStatistics> rtx_statistics_;
+  std::optional<ReceiveStatistics> fec_statistics_;
   NackGenerator nack_;
   std::unique_ptr<Timer> nack_timer_;
   Timestamp nack_timer_at_;
@@ -217,6 +228,7 @@ class ReceiveStream final : private KeyFrameRequestSink {
   };
   std::optional<LastReport> last_report_;
 
+  const AnnouncedLayers* announced_ = nullptr;
   ParameterSetWatch parameter_sets_;
   std::vector<Suspect> suspects_;
   Timestamp last_media_at_;    ///< of the media SSRC, believed or not; at first the creation

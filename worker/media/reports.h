@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -45,6 +46,11 @@ struct RtpStreamParams {
   bool use_dtx = false;
   uint8_t spatial_layers = 1;
   uint8_t temporal_layers = 1;
+  // Not in a dump.
+  /// Redundant audio (RFC 2198): its packets are of the same stream.
+  std::optional<uint8_t> red_payload_type;
+  std::optional<uint32_t> fec_ssrc;  ///< FlexFEC repair stream
+  std::optional<uint8_t> fec_payload_type;
 };
 
 struct RtxStreamDump {
@@ -60,6 +66,20 @@ struct RtpStreamDump {
   RtpStreamParams params;
   uint8_t score = 10;
   std::optional<RtxStreamDump> rtx;
+};
+
+/// What a sender says of a spatial layer of an encoding (VideoLayersAllocation).
+struct AnnouncedLayer {
+  static constexpr size_t kMaxTemporalLayers = 4;
+
+  uint8_t temporal_layers = 1;
+  /// kbit/s, of each temporal layer with those below it.
+  std::array<uint32_t, kMaxTemporalLayers> bitrates_kbps{};
+  // 0: not said.
+  uint16_t width = 0;
+  uint16_t height = 0;
+  uint8_t frame_rate = 0;  ///< pictures a second
+  friend bool operator==(const AnnouncedLayer&, const AnnouncedLayer&) = default;
 };
 
 struct RtpStreamStats {
@@ -88,7 +108,9 @@ struct RtpStreamStats {
   uint64_t byte_count = 0;
   uint64_t bitrate = 0;                                            ///< bps
   std::vector<std::pair<std::string, uint64_t>> bitrate_by_layer;  ///< "s.t" → bps; receive only
-  // Room protocol only (docs/protocols/json-protocol.md §8).
+  /// Spatial layer → what the sender says of it; receive only.
+  std::vector<std::pair<uint8_t, AnnouncedLayer>> announced_layers;
+  // JSON protocol only (docs/protocols/json-protocol.md §8).
   uint8_t payload_type = 0;       ///< of its codec
   uint32_t newest_timestamp = 0;  ///< RTP timestamp of the newest packet
   uint32_t transit = 0;           ///< RFC 3550 §A.8, RTP timestamp units; receive only
@@ -108,6 +130,16 @@ struct ConsumerScore {
   uint8_t producer_score = 0;
   std::vector<uint8_t> producer_scores;
   friend bool operator==(const ConsumerScore&, const ConsumerScore&) = default;
+};
+
+/// The most that any active consumer wants of an encoding.
+struct WantedLayers {
+  static constexpr uint8_t kAll = 0xff;  ///< whatever layers there are
+
+  bool any = false;  ///< false: nobody wants anything of it
+  uint8_t spatial = 0;
+  uint8_t temporal = 0;
+  friend bool operator==(const WantedLayers&, const WantedLayers&) = default;
 };
 
 struct VideoOrientation {
@@ -397,6 +429,27 @@ struct SenderReportReport {
   uint32_t rtp_timestamp = 0;
   uint32_t packet_count = 0;
   uint32_t octet_count = 0;
+};
+
+/// What the sending side of a transport was estimated to take, with a trace of type kBwe. All bps.
+struct BweTrace {
+  /// The values are the wire enum of the router protocol.
+  enum class Source : uint8_t { kTransportCc = 0, kRemb = 1 };
+  Source source = Source::kTransportCc;
+  uint64_t desired = 0;            ///< of all active video consumers
+  uint64_t effective_desired = 0;  ///< with the trend of the last seconds
+  uint64_t min = 0;
+  uint64_t max = 0;
+  uint64_t start = 0;
+  uint64_t max_padding = 0;
+  uint64_t available = 0;
+};
+
+/// One trace event of a transport; always outgoing.
+struct TransportTraceReport {
+  TransportTraceType type = TransportTraceType::kProbation;
+  int64_t timestamp_ms = 0;
+  std::optional<BweTrace> bwe;  // kBwe
 };
 
 /// One trace event of a producer or consumer; `type` picks what else is set.

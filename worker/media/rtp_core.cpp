@@ -14,7 +14,7 @@
 namespace sluice::worker {
 namespace {
 
-constexpr size_t kSsrcsOfStream = 2;  // media and RTX
+constexpr size_t kSsrcsOfStream = 3;  // media, RTX and FEC
 
 bool HasFeedback(const RtpParameters& parameters, std::string_view type) {
   for (const RtpCodecParameters& codec : parameters.codecs) {
@@ -89,6 +89,7 @@ void RtpCore::RouteRtp(const PacketRef& buffer, RtpPacket& packet, Timestamp rec
       if (producer->has_active_consumers()) context_.delay.OnForwarded(received_at);
       break;
     case Producer::ReceiveResult::kRetransmission:
+    case Producer::ReceiveResult::kRepair:
       core_.traffic().rtx_received.Add(size, received_at);
       break;
     case Producer::ReceiveResult::kDiscarded:
@@ -237,7 +238,8 @@ Status RtpCore::CheckConsumerSsrcs(const ConsumeOptions& options) const {
   // Two streams under one SSRC would encrypt different packets under one nonce.
   absl::flat_hash_set<uint32_t> own;
   for (const RtpEncodingParameters& encoding : options.rtp_parameters.encodings) {
-    for (const std::optional<uint32_t>& ssrc : {encoding.ssrc, encoding.rtx_ssrc}) {
+    for (const std::optional<uint32_t>& ssrc :
+         {encoding.ssrc, encoding.rtx_ssrc, encoding.fec_ssrc}) {
       if (!ssrc || *ssrc == 0) continue;
       if (!own.insert(*ssrc).second) {
         return TypeError(fmt::format("rtpParameters.encodings have ssrc {} twice", *ssrc));
@@ -297,7 +299,9 @@ Result<ConsumeReport> RtpCore::Consume(const ConsumeOptions& options) {
     const Consumer::Stream stream = consumer.stream(i);
     const auto index = static_cast<uint8_t>(i);
     streams_by_ssrc_[stream.ssrc.value()] = {&consumer, index, false};
-    if (stream.rtx_ssrc) streams_by_ssrc_[stream.rtx_ssrc->value()] = {&consumer, index, true};
+    for (const std::optional<Ssrc>& repair : {stream.rtx_ssrc, stream.fec_ssrc}) {
+      if (repair) streams_by_ssrc_[repair->value()] = {&consumer, index, true};
+    }
   }
   if (!sending_allowed_) consumer.OnTransportDisconnected();
   context_.objects.Register(consumer.id(), ConsumerEntry{&consumer, this},
@@ -337,6 +341,7 @@ void RtpCore::CloseConsumer(Consumer& consumer) {
     const Consumer::Stream stream = consumer.stream(i);
     ForgetSent(stream.ssrc);
     if (stream.rtx_ssrc) ForgetSent(*stream.rtx_ssrc);
+    if (stream.fec_ssrc) ForgetSent(*stream.fec_ssrc);
   }
   context_.objects.Unregister(consumer.id(), core_.router().closed_flag());
   AddConsumer(consumer, &context_.closed);

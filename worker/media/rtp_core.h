@@ -31,8 +31,8 @@ namespace sluice::worker {
 /// What a transport sends under one SSRC: an output stream of a consumer.
 struct ConsumerStream {
   Consumer* consumer = nullptr;
-  uint8_t stream = 0;  ///< index, see Consumer::stream
-  bool is_rtx = false;
+  uint8_t stream = 0;   ///< index, see Consumer::stream
+  bool is_rtx = false;  ///< or FEC: not the media itself
   explicit operator bool() const { return consumer != nullptr; }
 };
 
@@ -92,6 +92,10 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   /// Consumers that are created from now on get ConsumeOptions::joins_layers.
   void JoinLayers() { joins_layers_ = true; }
   void EnableTraces(TraceMask traces) { traces_ = traces; }
+  // From whoever estimates what the path takes, and probes it: where these traces are on, they are
+  // reported.
+  void OnProbation(Timestamp now);  ///< a probation packet has gone out
+  void OnBandwidthEstimate(const BweTrace& estimate, Timestamp now);
   Result<ProduceReport> Produce(const ProduceOptions& options);
   Result<ConsumeReport> Consume(const ConsumeOptions& options);
   /// Each consumer of it, wherever it lives, hears OnProducerClosed and is deleted.

@@ -59,6 +59,16 @@ Status RtpCore::SetMinOutgoingBitrate(uint64_t bps) {
   return absl::OkStatus();
 }
 
+void RtpCore::OnProbation(Timestamp now) {
+  if ((traces_ & TraceBit(TransportTraceType::kProbation)) == 0) return;
+  context_.events.OnTransportTrace(id(), {TransportTraceType::kProbation, now.ms(), std::nullopt});
+}
+
+void RtpCore::OnBandwidthEstimate(const BweTrace& estimate, Timestamp now) {
+  if ((traces_ & TraceBit(TransportTraceType::kBwe)) == 0) return;
+  context_.events.OnTransportTrace(id(), {TransportTraceType::kBwe, now.ms(), estimate});
+}
+
 void RtpCore::AddTo(EngineCounters* counters, ObjectCounts* alive) const {
   for (const auto& producer : producers_) AddProducer(*producer, counters);
   for (const auto& consumer : consumers_) AddConsumer(*consumer, counters);

@@ -52,6 +52,10 @@ Status RtpListener::AddAll(Producer& producer, const RtpParameters& parameters) 
       SLUICE_RETURN_IF_ERROR(
           AddSsrc(*encoding.rtx_ssrc, producer, fmt::format("encodings[{}].rtx.ssrc", i)));
     }
+    if (encoding.fec_ssrc) {
+      SLUICE_RETURN_IF_ERROR(
+          AddSsrc(*encoding.fec_ssrc, producer, fmt::format("encodings[{}].fec.ssrc", i)));
+    }
   }
   if (!parameters.mid.empty()) {
     if (!mids_.try_emplace(parameters.mid, &producer).second) {

@@ -40,6 +40,7 @@ constexpr KnownCodec kKnownCodecs[] = {
     {"rtx", true, true, CodecRole::kFeature},
     {"ulpfec", true, true, CodecRole::kFeature},
     {"flexfec", true, true, CodecRole::kFeature},
+    {"flexfec-03", false, true, CodecRole::kFeature},
     {"x-ulpfecuc", true, true, CodecRole::kFeature},
     {"red", true, true, CodecRole::kFeature},
 };
@@ -122,7 +123,7 @@ Status CheckRtxCodec(const RtpParameters& parameters, size_t index) {
   }
   bool is_video = false;
   const std::string_view subtype = FindCodec(associated->mime_type, &is_video)->subtype;
-  if (subtype == "rtx" || subtype == "ulpfec" || subtype == "flexfec") {
+  if (subtype == "rtx" || subtype == "ulpfec" || subtype.starts_with("flexfec")) {
     return TypeError(fmt::format(
         "rtpParameters.codecs[{}].parameters.apt {} names {}, which cannot be retransmitted", index,
         *apt, associated->mime_type));
@@ -159,6 +160,13 @@ Status CheckEncoding(const RtpParameters& parameters, RtpEncodingParameters* enc
     return TypeError(fmt::format("rtpParameters.encodings[{}].rtx.ssrc {} is its own media ssrc",
                                  index, *encoding->rtx_ssrc));
   }
+  if (encoding->fec_ssrc == 0u) encoding->fec_ssrc.reset();
+  if (encoding->fec_ssrc &&
+      (encoding->fec_ssrc == encoding->ssrc || encoding->fec_ssrc == encoding->rtx_ssrc)) {
+    return TypeError(
+        fmt::format("rtpParameters.encodings[{}].fec.ssrc {} is its own media or rtx ssrc", index,
+                    *encoding->fec_ssrc));
+  }
   if (!ParseScalabilityMode(encoding->scalability_mode).valid) encoding->scalability_mode.clear();
   const auto first_media =
       std::find_if(parameters.codecs.begin(), parameters.codecs.end(), IsMediaCodec);
@@ -194,6 +202,14 @@ bool IsRtxCodec(const RtpCodecParameters& codec) {
   const std::string_view mime_type = codec.mime_type;
   const size_t slash = mime_type.find('/');
   return slash != std::string_view::npos && EqualsIgnoreCase(mime_type.substr(slash), "/rtx");
+}
+
+bool IsAudioRedCodec(const RtpCodecParameters& codec) {
+  return EqualsIgnoreCase(codec.mime_type, "audio/red");
+}
+
+bool IsFlexfecCodec(const RtpCodecParameters& codec) {
+  return EqualsIgnoreCase(codec.mime_type, "video/flexfec-03");
 }
 
 bool IsOfKind(const RtpCodecParameters& codec, MediaKind kind) {
@@ -276,6 +292,17 @@ void SetCodec(const RtpParameters& parameters, const RtpCodecParameters& codec,
     params->rtx_payload_type = rtx->payload_type;
     if (!params->rtx_ssrc) params->rtx_ssrc = encoding.rtx_ssrc;
   }
+  params->red_payload_type.reset();
+  params->fec_payload_type.reset();
+  for (const RtpCodecParameters& other : parameters.codecs) {
+    if (IsAudioRedCodec(other) && codec.mime_type.starts_with("audio/") &&
+        other.clock_rate == codec.clock_rate) {
+      if (!params->red_payload_type) params->red_payload_type = other.payload_type;
+    } else if (IsFlexfecCodec(other) && codec.mime_type.starts_with("video/")) {
+      if (!params->fec_payload_type) params->fec_payload_type = other.payload_type;
+    }
+  }
+  if (params->fec_payload_type && !params->fec_ssrc) params->fec_ssrc = encoding.fec_ssrc;
 }
 
 }  // namespace sluice::worker

@@ -18,6 +18,9 @@ Status CheckRtpParameters(RtpParameters* parameters);
 /// For parameters that CheckRtpParameters has passed.
 bool IsMediaCodec(const RtpCodecParameters& codec);
 bool IsRtxCodec(const RtpCodecParameters& codec);
+bool IsAudioRedCodec(const RtpCodecParameters& codec);  ///< redundant audio, RFC 2198
+/// FlexFEC as browsers send it (draft-ietf-payload-flexible-fec-scheme-03).
+bool IsFlexfecCodec(const RtpCodecParameters& codec);
 /// By the first part of its MIME type.
 bool IsOfKind(const RtpCodecParameters& codec, MediaKind kind);
 

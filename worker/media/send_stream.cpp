@@ -36,6 +36,7 @@ SendStream::SendStream(const ConsumerSettings& settings, const OutputStreamSetti
       renumbers_pictures_(settings.codec == CodecKind::kVp8),
       has_key_frames_(HasKeyFrames(settings.codec)),
       may_join_layers_(settings.joins_layers),
+      takes_red_(stream.params.red_payload_type.has_value()),
       uses_rtx_(stream.uses_rtx),
       packet_kind_(stream.params.mime_type.starts_with("audio/") ? PacketKind::kAudio
                                                                  : PacketKind::kVideo),
@@ -48,7 +49,12 @@ SendStream::SendStream(const ConsumerSettings& settings, const OutputStreamSetti
       continuity_(stream.params.clock_rate),
       writer_(ssrc_, settings.rtp_parameters.mid, settings.extension_ids),
       rewriter_(first_own),
-      rtx_writer_(rtx_ssrc_, settings.rtp_parameters.mid, settings.extension_ids) {}
+      rtx_writer_(rtx_ssrc_, settings.rtp_parameters.mid, settings.extension_ids) {
+  if (!stream.uses_fec) return;
+  fec_ = std::make_unique<FecStream>(Ssrc(*stream.params.fec_ssrc),
+                                     PayloadType(*stream.params.fec_payload_type), first_rtx,
+                                     settings.rtp_parameters.mid, settings.extension_ids);
+}
 
 void SendStream::EndTurn(Timestamp now) {
   if (turn_packets_ == 0) return;
@@ -74,6 +80,7 @@ void SendStream::Stop() {
   rewriter_.ClearHistory();
   padded_.clear();
   oldest_padded_ = 0;
+  if (fec_ != nullptr) fec_->Clear();
   guard_.Clear();
 }
 
@@ -84,6 +91,7 @@ void SendStream::ChangeCodec(CodecKind codec, const RtpStreamParams& params) {
   has_key_frames_ = HasKeyFrames(codec);
   payload_type_ = PayloadType(params.payload_type);
   rtx_payload_type_ = PayloadType(params.rtx_payload_type.value_or(0));
+  takes_red_ = params.red_payload_type.has_value();
   continuity_.SetClockRate(params.clock_rate);
   rewriter_.ClearHistory();
 }
@@ -135,8 +143,9 @@ SendStream::Outcome SendStream::Send(const RoutedPacket& packet, const Layers& l
   const RewriteOffsets& offsets = mapped.interval->offsets;
   const bool marker = MarkerOf(packet, offsets);
   if (mapped.newest) continuity_.OnSent(packet, offsets, marker);
-  const uint8_t* payload = packet.payload.data();
-  size_t payload_size = packet.payload.size();
+  const Content content = ContentOf(packet);
+  const uint8_t* payload = content.payload.data();
+  size_t payload_size = content.payload.size();
   DescriptorRoom room;
   const auto descriptor = DescriptorOf(packet, offsets, &room);
   const Av1Joint joint = JointOf(packet, offsets, marker);
@@ -145,13 +154,19 @@ SendStream::Outcome SendStream::Send(const RoutedPacket& packet, const Layers& l
   if (slot == nullptr) return Outcome::kRefused;
 
   RtpHeaderWriter::Fields fields;
-  fields.payload_type = packet.payload_type;
+  fields.payload_type = content.payload_type;
   fields.marker = marker;
   fields.sequence = SeqNumber(static_cast<uint16_t>(mapped.own));
   fields.timestamp = RtpTimestamp(packet.timestamp.value() + offsets.timestamp);
   const RtpHeaderStamps stamps = Write(slot, packet, writer_, descriptor, fields);
   last_sent_.ssrc = ssrc_;
   const size_t header_size = last_sent_.header_size;
+  if (fec_ != nullptr) [[unlikely]] {
+    RewriteOffsets none;
+    none.source = offsets.source;
+    fec_->OnMediaSent(packet, fields.sequence, {slot, header_size}, stamps,
+                      offsets == none && marker == packet.marker && !joint);
+  }
 
   if (NeedsPatch(packet, offsets)) {
     uint8_t* copy = slot + header_size;
@@ -228,7 +243,8 @@ SendStream::Outcome SendStream::Resend(const SequenceRewriter::Origin& origin,
   }
   const RtpHeaderWriter& writer = uses_rtx_ ? rtx_writer_ : writer_;
   const size_t prefix = uses_rtx_ ? kOriginalSequence : 0;
-  std::span<const uint8_t> payload = packet.payload;
+  const Content content = ContentOf(packet);
+  std::span<const uint8_t> payload = content.payload;
   if (was_skipped) payload = uses_rtx_ ? std::span<const uint8_t>() : kPadding;
   DescriptorRoom room;
   std::span<const uint8_t> descriptor;
@@ -241,7 +257,7 @@ SendStream::Outcome SendStream::Resend(const SequenceRewriter::Origin& origin,
   uint8_t* slot = egress_.BeginRtp(writer.MaxSize(descriptor) + room_for_payload);
   if (slot == nullptr) return Outcome::kRefused;
 
-  fields.payload_type = was_skipped ? payload_type_ : packet.payload_type;
+  fields.payload_type = was_skipped ? payload_type_ : content.payload_type;
   if (uses_rtx_) fields.payload_type = rtx_payload_type_;
   fields.sequence = uses_rtx_ ? SeqNumber(next_rtx_++) : own;
   fields.timestamp = RtpTimestamp(packet.timestamp.value() + origin.offsets.timestamp);

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "worker/core/rtp/sequence_rewriter.h"
 #include "worker/core/rtp/stream_continuity.h"
 #include "worker/media/consumer_settings.h"
+#include "worker/media/fec_stream.h"
 #include "worker/media/rtp_egress.h"
 
 namespace sluice::worker {
@@ -27,6 +29,9 @@ namespace sluice::worker {
 ///
 /// Owned by a Consumer, which decides what is sent. Nothing here allocates but the resend marks and
 /// the numbers of padding, each once.
+///
+/// Receivers get redundant audio as their sender made it, or without the redundancy. One that is to
+/// get more than the sender made will have its RED payload written where ContentOf() chooses.
 class SendStream {
  public:
   /// A packet as it went out, for traces.
@@ -95,6 +100,13 @@ class SendStream {
   static constexpr size_t kMaxPadded = 256;
   bool WasPadded(SeqNumber own) const;
 
+  /// Sends a FEC packet of the producer, if it is true of what went out here; false: it was not.
+  bool SendFec(const FecPacket& packet) {
+    return fec_ != nullptr && fec_->Send(packet, rewriter_, ssrc_, payload_type_, egress_);
+  }
+  /// Null: none was negotiated.
+  const FecStream* fec() const { return fec_.get(); }
+
   SeqNumber next_own() const { return rewriter_.next_own(); }
   SeqNumber next_rtx() const { return SeqNumber(next_rtx_); }
   const StreamContinuity& continuity() const { return continuity_; }
@@ -111,6 +123,17 @@ class SendStream {
   void PrefetchRest() const { Prefetch(&statistics_); }
 
  private:
+  /// What this receiver gets of a packet's content: all of it, or the primary block of redundant
+  /// audio.
+  struct Content {
+    PayloadType payload_type;
+    std::span<const uint8_t> payload;
+  };
+  Content ContentOf(const RoutedPacket& packet) const {
+    if (packet.is_redundant() && !takes_red_) [[unlikely]]
+      return {packet.primary_type, packet.primary()};
+    return {packet.payload_type, packet.payload};
+  }
   void SendPadding(const RoutedPacket& packet);
   void RememberPadded(SeqNumber own);
   RtpHeaderStamps Write(uint8_t* slot, const RoutedPacket& packet, const RtpHeaderWriter& writer,
@@ -159,6 +182,7 @@ class SendStream {
   bool renumbers_pictures_;  ///< VP8: picture ids close up where pictures are left out
   bool has_key_frames_;
   const bool may_join_layers_;
+  bool takes_red_;  ///< redundant audio goes out as it is
   const bool uses_rtx_;
   const PacketKind packet_kind_;
   const bool repeats_bytes_;  ///< ConsumerSettings::plain_retransmission
@@ -177,7 +201,8 @@ class SendStream {
   SequenceRewriter rewriter_;  // its first 60 bytes
   SendStatistics statistics_;  // likewise
   RtpHeaderWriter rtx_writer_;
-  std::vector<SeqNumber> padded_;  ///< a ring once it is full
+  std::unique_ptr<FecStream> fec_;  ///< null without FEC
+  std::vector<SeqNumber> padded_;   ///< a ring once it is full
   size_t oldest_padded_ = 0;
 };
 

@@ -103,6 +103,9 @@ constexpr Labelled<Producer::Counters> kProducerRefusals[] = {
     {&Producer::Counters::over_turn_limit, "over_turn_limit"},
     {&Producer::Counters::over_ring_bytes, "over_ring_bytes"},
     {&Producer::Counters::unreadable_descriptor, "unreadable_descriptor"},
+    {&Producer::Counters::unreadable_red, "unreadable_red"},
+    {&Producer::Counters::unreadable_fec, "unreadable_fec"},
+    {&Producer::Counters::unreadable_layers, "unreadable_layers"},
 };
 static_assert(Covers<Producer::Counters>(kProducerRefusals), "a counter has no row");
 
@@ -121,6 +124,7 @@ static_assert(Covers<SendTotals>(kConsumers), "a counter has no row");
 constexpr Labelled<ConsumerCounters> kConsumerRefusals[] = {
     {&ConsumerCounters::unsupported_payload, "unsupported_payload"},
     {&ConsumerCounters::dtx_dropped, "dtx_dropped"},
+    {&ConsumerCounters::fec_unfit, "fec_unfit"},
     {&ConsumerCounters::too_late, "too_late"},
     {&ConsumerCounters::refused, "no_room"},
     {&ConsumerCounters::nack_limited, "nack_limited"},

@@ -9,7 +9,7 @@
 namespace sluice::worker {
 
 /// Whom a message between two pipe transports is for: what of a data producer's message SCTP has no
-/// field for (docs/protocols/forwarding.md §4).
+/// field for (docs/protocols/forwarding.md §6).
 struct PipeHeader {
   static constexpr size_t kMaxSubchannels = 65'535;
 

@@ -132,5 +132,42 @@ TEST_CASE_METHOD(ChannelFixture, "a response over the frame limit becomes an err
   CHECK(Call(M::WORKER_GET_RESOURCE_USAGE).accepted());
 }
 
+TEST_CASE_METHOD(ChannelFixture, "requests to what an earlier one in the same read closes") {
+  Do(M::WORKER_CREATE_ROUTER, "", frames::CreateRouter("r"));
+  DirectTransportOptions direct;
+  direct.base.direct = true;
+  // Made, used, closed with its parent, and asked again: all before anything is answered.
+  const std::vector<frames::Bytes> requests = {
+      frames::Request(101, M::ROUTER_CREATE_DIRECTTRANSPORT, "r",
+                      frames::CreateDirectTransport("t", direct)),
+      frames::Request(102, M::TRANSPORT_PRODUCE, "t", frames::Produce(samples::Audio("p", 1))),
+      frames::Request(103, M::PRODUCER_PAUSE, "p"),
+      frames::Request(104, M::WORKER_CLOSE_ROUTER, "", frames::CloseRouter("r")),
+      frames::Request(105, M::PRODUCER_RESUME, "p"),
+      frames::Request(106, M::TRANSPORT_DUMP, "t"),
+      frames::Request(107, M::WORKER_CLOSE_ROUTER, "", frames::CloseRouter("r")),
+      frames::Request(108, M::WORKER_CREATE_ROUTER, "", frames::CreateRouter("r")),
+  };
+  frames::Bytes all;
+  for (const frames::Bytes& request : requests) {
+    all.insert(all.end(), request.begin(), request.end());
+  }
+  sent.clear();
+  channel.OnBytes(all);
+  environment.EndTurn();
+  uint32_t next = 101;
+  for (const SentFrame& frame : sent) {
+    const auto* response = frame.response();
+    if (response == nullptr) continue;
+    INFO("response " << next);
+    REQUIRE(response->id() == next);
+    const bool fails = next >= 105 && next <= 107;
+    CHECK(response->accepted() == !fails);
+    if (fails) CHECK(response->error()->str() == "NotFoundError");
+    ++next;
+  }
+  CHECK(next == 109);
+}
+
 }  // namespace
 }  // namespace sluice::worker

@@ -240,6 +240,50 @@ TEST_CASE_METHOD(EventFixture, "consumer events") {
             ->layers() == nullptr);
 }
 
+TEST_CASE_METHOD(EventFixture, "transport traces") {
+  EngineEvents& events = channel;
+  TransportTraceReport trace;
+  trace.type = TransportTraceType::kProbation;
+  trace.timestamp_ms = 5;
+  events.OnTransportTrace("t", trace);
+  const auto* probation = Last(Event::TRANSPORT_TRACE, "t").body_as_Transport_TraceNotification();
+  CHECK(probation->type() == FBS::Transport::TraceEventType::PROBATION);
+  CHECK(probation->timestamp() == 5);
+  CHECK(probation->direction() == FBS::Common::TraceDirection::DIRECTION_OUT);
+  CHECK(probation->info_type() == FBS::Transport::TraceInfo::NONE);
+  trace.type = TransportTraceType::kBwe;
+  trace.bwe = BweTrace{BweTrace::Source::kRemb, 1, 2, 3, 4, 5, 6, 7};
+  events.OnTransportTrace("t", trace);
+  const auto* bwe = Last(Event::TRANSPORT_TRACE, "t").body_as_Transport_TraceNotification();
+  CHECK(bwe->type() == FBS::Transport::TraceEventType::BWE);
+  CHECK(bwe->direction() == FBS::Common::TraceDirection::DIRECTION_OUT);
+  const auto* info = bwe->info_as_BweTraceInfo();
+  REQUIRE(info != nullptr);
+  CHECK(info->bwe_type() == FBS::Transport::BweType::REMB);
+  CHECK(info->desired_bitrate() == 1);
+  CHECK(info->effective_desired_bitrate() == 2);
+  CHECK(info->min_bitrate() == 3);
+  CHECK(info->max_bitrate() == 4);
+  CHECK(info->start_bitrate() == 5);
+  CHECK(info->max_padding_bitrate() == 6);
+  CHECK(info->available_bitrate() == 7);
+}
+
+TEST_CASE_METHOD(EventFixture, "wanted layers") {
+  EngineEvents& events = channel;
+  events.OnProducerWantedLayers(
+      "p", {WantedLayers{}, {true, 1, 2}, {true, WantedLayers::kAll, WantedLayers::kAll}});
+  const auto* encodings = Last(Event::PRODUCER_WANTED_LAYERS, "p")
+                              .body_as_Producer_WantedLayersNotification()
+                              ->encodings();
+  REQUIRE(encodings->size() == 3);
+  CHECK(encodings->Get(0)->spatial_layer() == -1);
+  CHECK(encodings->Get(0)->temporal_layer() == -1);
+  CHECK(encodings->Get(1)->spatial_layer() == 1);
+  CHECK(encodings->Get(1)->temporal_layer() == 2);
+  CHECK(encodings->Get(2)->spatial_layer() == 32767);
+}
+
 TEST_CASE_METHOD(EventFixture, "audio levels") {
   EngineEvents& events = channel;
   events.OnAudioLevelVolumes("o", {{"a", int8_t{-20}}, {"b", int8_t{-127}}});

@@ -54,13 +54,14 @@ TEST_CASE("methods, events and bodies") {
   CHECK(Value(M::RTPOBSERVER_REMOVE_PRODUCER) == 67);
   CHECK(Value(M::WORKER_GET_COUNTERS) == 68);  // ours
   using E = FBS::Notification::Event;
-  CHECK(Value(E::MAX) == 33);
+  CHECK(Value(E::MAX) == 34);
   CHECK(Value(E::WORKER_RUNNING) == 4);
   CHECK(Value(E::PRODUCER_SCORE) == 14);
   CHECK(Value(E::CONSUMER_PRODUCER_CLOSE) == 19);
   CHECK(Value(E::AUDIOLEVELOBSERVER_SILENCE) == 31);
   CHECK(Value(E::AUDIOLEVELOBSERVER_VOLUMES) == 32);
   CHECK(Value(E::PLAINTRANSPORT_RECEIVER) == 33);  // ours
+  CHECK(Value(E::PRODUCER_WANTED_LAYERS) == 34);   // ours
   using RequestBody = FBS::Request::Body;
   CHECK(Value(RequestBody::MAX) == 39);
   CHECK(Value(RequestBody::Worker_CreateRouterRequest) == 4);
@@ -73,7 +74,7 @@ TEST_CASE("methods, events and bodies") {
   CHECK(Value(ResponseBody::DataConsumer_RemoveSubchannelResponse) == 33);
   CHECK(Value(ResponseBody::Worker_GetCountersResponse) == 34);  // ours
   using NotificationBody = FBS::Notification::Body;
-  CHECK(Value(NotificationBody::MAX) == 24);
+  CHECK(Value(NotificationBody::MAX) == 25);
   CHECK(Value(NotificationBody::Producer_SendNotification) == 4);
   CHECK(Value(NotificationBody::Consumer_ScoreNotification) == 18);
 }
@@ -85,6 +86,7 @@ TEST_CASE("enums of transports and parameters") {
   CHECK(Value(FBS::RtpParameters::Type::PIPE) == 3);
   CHECK(Value(FBS::RtpParameters::Value::Integer32Array) == 5);
   CHECK(Value(FBS::RtpParameters::RtpHeaderExtensionUri::MediasoupPacketId) == 11);
+  CHECK(Value(FBS::RtpParameters::RtpHeaderExtensionUri::VideoLayersAllocation) == 12);  // ours
   CHECK(Value(FBS::WebRtcTransport::Listen::ListenServer) == 2);
   CHECK(Value(FBS::WebRtcTransport::DtlsState::CLOSED) == 4);
   CHECK(Value(FBS::WebRtcTransport::IceState::DISCONNECTED) == 3);
@@ -118,6 +120,11 @@ TEST_CASE("fields of the larger tables") {
   CHECK(Field(Consume::VT_IGNORE_DTX) == 8);
   using Consumer = FBS::Consumer::ConsumerDump;
   CHECK(Field(Consumer::VT_CURRENT_TEMPORAL_LAYER) == 7);
+  // Ours stand behind all that others know.
+  CHECK(Field(FBS::RtpParameters::RtpEncodingParameters::VT_MAX_BITRATE) == 6);
+  CHECK(Field(FBS::RtpParameters::RtpEncodingParameters::VT_FEC_SSRC) == 7);
+  CHECK(Field(FBS::RtpStream::RecvStats::VT_ANNOUNCED_LAYERS) == 5);
+  CHECK(Field(FBS::Transport::ProduceRequest::VT_REPORT_WANTED_LAYERS) == 7);
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <array>
 #include <catch2/catch.hpp>
+#include <memory>
+#include <utility>
 
 #include "worker/media/layer_policy.h"
 
@@ -111,6 +113,170 @@ TEST_CASE("layer policy: of SVC the highest spatial layer that comes") {
   policy.Update({&life, 1}, Timestamp());
   CHECK(policy.target().spatial == 0);
   CHECK(policy.target().temporal == 0);
+}
+
+TEST_CASE("layer policy: what it wishes does not depend on what lives") {
+  LayerPolicy policy(RtpType::kSimulcast, 3, 3);
+  std::array<EncodingLife, 3> lives{};
+  lives[0].alive = true;
+  policy.Update(lives, Timestamp());
+  CHECK(policy.target().encoding == 0);
+  CHECK(policy.Wish() == LayerTarget{2, LayerTarget::kAll, LayerTarget::kAll});
+  policy.SetPreferredLayers({1, uint8_t{1}});
+  CHECK(policy.Wish() == LayerTarget{1, LayerTarget::kAll, 1});
+  LayerPolicy svc(RtpType::kSvc, 3, 2);
+  CHECK(svc.Wish() == LayerTarget());
+  svc.SetPreferredLayers({1, uint8_t{0}});
+  CHECK(svc.Wish() == LayerTarget{0, 1, 0});
+  CHECK(LayerPolicy().Wish() == LayerTarget());
+}
+
+/// A picture of one packet, 3000 ticks after the one before.
+RoutedPacket Picture(int number, uint8_t temporal, bool key = false, uint8_t encoding = 0) {
+  RoutedPacket packet;
+  packet.sequence = ExtendedSeqNumber(number);
+  packet.timestamp = RtpTimestamp(static_cast<uint32_t>(number) * 3000);
+  packet.received_at = Timestamp::Millis(number * 33);
+  packet.encoding_index = encoding;
+  packet.marker = true;
+  packet.frame.start = packet.frame.end = true;
+  packet.frame.key = key;
+  packet.frame.temporal_layer = temporal;
+  packet.frame.switch_point = temporal > 0;
+  return packet;
+}
+
+std::unique_ptr<LayerForwarder> Layered(const LayerTarget& target,
+                                        RtpType type = RtpType::kSimulcast) {
+  auto created = LayerForwarder::Create(type, CodecKind::kVp8, 1);
+  REQUIRE(created.ok());
+  (*created)->SetTarget(target);
+  (*created)->Restart(Timestamp());
+  return *std::move(created);
+}
+
+TEST_CASE("layer forwarder: what comes late is judged by what was wanted at its place") {
+  const auto forwarder = Layered({}, RtpType::kSvc);
+  const auto action = [&](int number, uint8_t temporal) {
+    return forwarder->Decide(Picture(number, temporal)).action;
+  };
+  CHECK(forwarder->Decide(Picture(1, 0, true)).rewrite == Rewrite::kStart);
+  CHECK(action(3, 0) == Action::kForward);
+  CHECK(action(5, 0) == Action::kForward);
+  forwarder->SetTarget({0, LayerTarget::kAll, 0});
+  CHECK(action(4, 1) == Action::kForward);  // when it was sent it was wanted
+  CHECK(action(7, 0) == Action::kForward);
+  CHECK(action(6, 1) == Action::kDrop);  // between the last with and the first without
+  CHECK(action(8, 1) == Action::kDropPicture);
+  CHECK(action(9, 0) == Action::kForward);
+  CHECK(action(13, 0) == Action::kForward);
+  forwarder->SetTarget({});
+  CHECK(action(12, 1) == Action::kDrop);  // wanted now, but not at its place
+  CHECK(action(15, 0) == Action::kForward);
+  CHECK(action(16, 1) == Action::kForward);
+  CHECK(action(0, 0) == Action::kDrop);  // from before the start
+}
+
+TEST_CASE("layer forwarder: begins with a key frame at or below the target, later with any") {
+  auto forwarder = Layered({1, LayerTarget::kAll, LayerTarget::kAll});
+  CHECK(forwarder->awaits_key_frame());
+  CHECK(forwarder->KeyFramesWanted(Timestamp()) == 2u);
+  CHECK(forwarder->needed_encoding() == LayerForwarder::kAnyEncoding);
+  CHECK(forwarder->Decide(Picture(1, 0, true, 2)).action == Action::kWait);  // above
+  CHECK(forwarder->Decide(Picture(1, 0, true, 0)).rewrite == Rewrite::kStart);
+  CHECK(forwarder->current() == LayerForwarder::Current{0, 0, 7});
+  CHECK(forwarder->KeyFramesWanted(Timestamp()) == 2u);  // it is not there yet
+  CHECK(forwarder->Decide(Picture(2, 0, true, 1)).rewrite == Rewrite::kSwitch);
+  CHECK(forwarder->KeyFramesWanted(Timestamp()) == 0u);
+  CHECK(forwarder->needed_encoding() == 1);
+
+  forwarder = Layered({0, LayerTarget::kAll, LayerTarget::kAll});
+  const Timestamp later = Timestamp() + LayerForwarder::kMaxWait;
+  CHECK(forwarder->KeyFramesWanted(later) == 0xffffffffu);
+  RoutedPacket any = Picture(50, 0, true, 2);
+  any.received_at = later;
+  CHECK(forwarder->Decide(any).rewrite == Rewrite::kStart);
+}
+
+TEST_CASE("layer forwarder: what was left is dropped, also what comes late of it") {
+  const auto forwarder = Layered({0, LayerTarget::kAll, LayerTarget::kAll});
+  CHECK(forwarder->Decide(Picture(1, 0, true, 0)).rewrite == Rewrite::kStart);
+  forwarder->SetTarget({2, LayerTarget::kAll, LayerTarget::kAll});
+  CHECK(forwarder->Decide(Picture(2, 0, false, 0)).action == Action::kForward);  // it lives on
+  CHECK(forwarder->Decide(Picture(3, 0, false, 2)).action == Action::kDrop);     // no key frame
+  CHECK(forwarder->Decide(Picture(4, 0, true, 1)).rewrite == Rewrite::kSwitch);  // on the way
+  CHECK(forwarder->Decide(Picture(3, 0, false, 0)).action == Action::kDrop);
+  CHECK(forwarder->Decide(Picture(5, 0, true, 0)).action == Action::kDrop);
+  CHECK(forwarder->Decide(Picture(5, 0, true, 2)).rewrite == Rewrite::kSwitch);
+  // Down again: not at a key frame above where it is to go.
+  forwarder->SetTarget({1, LayerTarget::kAll, LayerTarget::kAll});
+  CHECK(forwarder->Decide(Picture(6, 0, true, 0)).action == Action::kDrop);
+  CHECK(forwarder->Decide(Picture(6, 0, false, 2)).action == Action::kForward);
+  CHECK(forwarder->Decide(Picture(7, 0, true, 1)).rewrite == Rewrite::kSwitch);
+  CHECK(forwarder->Decide(Picture(6, 0, false, 2)).action == Action::kDrop);
+}
+
+TEST_CASE("layer forwarder: a sender that begins anew is followed from its key frame") {
+  const auto forwarder = Layered({});
+  CHECK(forwarder->Decide(Picture(1, 0, true)).rewrite == Rewrite::kStart);
+  RoutedPacket again = Picture(2, 0, false);
+  again.restarted = true;
+  CHECK(forwarder->Decide(again).action == Action::kWait);
+  CHECK(forwarder->awaits_key_frame());
+  CHECK(forwarder->Decide(Picture(3, 0, true)).rewrite == Rewrite::kStart);
+  again = Picture(4, 0, true);
+  again.restarted = true;
+  CHECK(forwarder->Decide(again).rewrite == Rewrite::kRenumber);
+}
+
+/// Two temporal layers: targets T0 and T1, of which the second has the frames of both.
+std::shared_ptr<DependencyStructure> TwoTemporalLayers(uint8_t template_offset) {
+  auto structure = std::make_shared<DependencyStructure>();
+  structure->template_offset = template_offset;
+  structure->target_count = 2;
+  structure->layers[1].temporal = 1;
+  structure->contained = {0b01, 0b11};
+  return structure;
+}
+
+DependencyDescriptor Described(std::shared_ptr<const DependencyStructure> structure, int number,
+                               DecodeTargetIndication indication, int reference) {
+  DependencyDescriptor descriptor;
+  descriptor.start_of_frame = descriptor.end_of_frame = true;
+  descriptor.frame_number = static_cast<uint16_t>(number);
+  descriptor.active_targets = structure->AllTargets();
+  descriptor.structure = std::move(structure);
+  descriptor.frame.indications[0] = descriptor.frame.indications[1] = indication;
+  if (reference > 0) {
+    descriptor.frame.reference_count = 1;
+    descriptor.frame.references[0] = static_cast<uint16_t>(reference);
+  }
+  return descriptor;
+}
+
+TEST_CASE("layer forwarder: a structure that changes without a key frame") {
+  const auto forwarder = Layered({}, RtpType::kSvc);
+  const auto before = TwoTemporalLayers(0);
+  const auto after = TwoTemporalLayers(7);
+  const auto decide = [&](int number, DependencyDescriptor descriptor, bool key) {
+    RoutedPacket packet = Picture(number, 0, key);
+    packet.frame.descriptor = &descriptor;
+    return forwarder->Decide(packet).action;
+  };
+  using Indication = DecodeTargetIndication;
+  CHECK(decide(1, Described(before, 1, Indication::kSwitch, 0), true) == Action::kForward);
+  CHECK(decide(2, Described(before, 2, Indication::kRequired, 1), false) == Action::kForward);
+  // Its targets are new: whether a receiver can go on with one of them only a switch tells.
+  auto change = Described(after, 3, Indication::kRequired, 1);
+  change.brings_structure = true;
+  CHECK(decide(3, change, false) != Action::kForward);
+  CHECK(forwarder->KeyFramesWanted(Timestamp()) == 1u);
+  // One that refers to a frame that was left out does not help, one that refers to frames that were
+  // sent does.
+  CHECK(decide(4, Described(after, 4, Indication::kSwitch, 1), false) != Action::kForward);
+  CHECK(decide(5, Described(after, 5, Indication::kSwitch, 3), false) == Action::kForward);
+  CHECK(decide(6, Described(after, 6, Indication::kRequired, 1), false) == Action::kForward);
+  CHECK(forwarder->KeyFramesWanted(Timestamp()) == 0u);
 }
 
 }  // namespace

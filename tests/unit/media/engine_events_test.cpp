@@ -36,6 +36,9 @@ class AnyEvent final : public EngineEvents {
   void OnProducerPacket(const std::string&, const ReceivedPacket&) override {
     on_event("producer packet");
   }
+  void OnProducerWantedLayers(const std::string&, const std::vector<WantedLayers>&) override {
+    on_event("wanted layers");
+  }
   void OnConsumerProducerPause(const std::string&) override { on_event("producer pause"); }
   void OnConsumerProducerResume(const std::string&) override { on_event("producer resume"); }
   void OnConsumerProducerClose(const std::string&) override { on_event("producer close"); }
@@ -78,6 +81,7 @@ class Stage {
     AddExtension(RtpExtensionUri::kAudioLevel, kLevelId, &audio_);
     video_ = samples::Video("video", 2, 3);
     AddExtension(RtpExtensionUri::kVideoOrientation, kOrientationId, &video_);
+    video_.report_wanted_layers = true;
   }
 
   /// The whole play. Once something has been closed its commands fail, which is as it should be.
@@ -121,6 +125,9 @@ class Stage {
     for (const char* id : {"audio", "video"}) (void)engine->ResumeProducer(id);
     Turn(5);
     environment.AdvanceBy(Duration::Seconds(2));
+    // Nobody wants the video any more.
+    for (const char* id : {"viewer", "mirror", "tap", "through"}) Close(id);
+    environment.AdvanceBy(Duration::Seconds(6));
     (void)engine->CloseProducer("sender", "video");
     environment.EndTurn();
     (void)engine->CloseTransport("router", "sender");

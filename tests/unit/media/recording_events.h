@@ -43,6 +43,10 @@ class RecordingEvents final : public EngineEvents {
   void OnPlainReceiver(const std::string& id, bool listens) override {
     Add("plain-receiver", id, listens ? "listens" : "gone");
   }
+  void OnTransportTrace(const std::string& id, const TransportTraceReport& trace) override {
+    Add(trace.type == TransportTraceType::kBwe ? "bwe" : "probation", id,
+        trace.bwe ? std::to_string(trace.bwe->available) : "");
+  }
   void OnProducerScore(const std::string& id, const std::vector<ProducerScoreEntry>&) override {
     if (record_scores) Add("producer-score", id, "");
   }

@@ -175,5 +175,29 @@ TEST_CASE("the last producer that has an extension decides its id", "[rtp_listen
   CHECK(ids.rid == 0);
 }
 
+TEST_CASE("two encodings of one producer cannot have one SSRC", "[rtp_listener]") {
+  RtpListener listener;
+  RtpEncodingParameters with_fec = BySsrc(4, 5);
+  with_fec.fec_ssrc = 4;
+  for (const auto& encodings :
+       {std::vector{BySsrc(1, 2), BySsrc(1, 3)}, std::vector{BySsrc(1, 2), BySsrc(2, 3)},
+        std::vector{BySsrc(1, 2), BySsrc(3, 2)}, std::vector{with_fec}}) {
+    CHECK_FALSE(listener.Add(First(), Parameters(encodings)).ok());
+    CHECK(listener.ssrcs().empty());
+  }
+  CHECK(listener.Add(Second(), Parameters({BySsrc(1, 2), BySsrc(3, 4)})).ok());
+}
+
+TEST_CASE("an FEC SSRC leads to its producer, and is refused where it is taken", "[rtp_listener]") {
+  RtpListener listener;
+  RtpEncodingParameters with_fec = BySsrc(1, 2);
+  with_fec.fec_ssrc = 3;
+  REQUIRE(listener.Add(First(), Parameters({with_fec})).ok());
+  CHECK(listener.FindBySsrc(Ssrc(3)) == &First());
+  CHECK_FALSE(listener.Add(Second(), Parameters({BySsrc(3)})).ok());
+  listener.Remove(First());
+  CHECK(listener.FindBySsrc(Ssrc(3)) == nullptr);
+}
+
 }  // namespace
 }  // namespace sluice::worker

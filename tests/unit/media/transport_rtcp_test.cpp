@@ -5,6 +5,7 @@
 
 #include "tests/unit/media/engine_fixture.h"
 #include "worker/media/plain_transport.h"
+#include "worker/media/rtp_core.h"
 #include "worker/media/transport_core.h"
 #include "worker/wire/rtcp.h"
 
@@ -378,6 +379,99 @@ TEST_CASE_METHOD(RtcpFixture, "a sender report that overtakes the first packet s
   const auto by_arrival = 90'000 + static_cast<uint32_t>(since_us * 90 / 1000);
   CHECK(static_cast<double>(report.rtp_timestamp.value() - by_arrival) ==
         Approx(kAge + 30 * 90).margin(90));
+}
+
+TEST_CASE_METHOD(RtcpFixture, "what a viewer makes up concerns itself alone", "[transport_rtcp]") {
+  const SocketAddress other = Address("192.0.2.9", 6000);
+  AddSender("r", "out2", other);
+  REQUIRE(engine->Consume("out2", samples::ConsumerOf(video, "d", 4000)).ok());
+  SendMedia(20);
+  environment.AdvanceBy(Duration::Seconds(1));
+  Collect(viewer);
+  // All is lost, of its own stream, of another's, of one that nobody has; with times from the
+  // future (a round trip below zero), again and again.
+  for (int i = 0; i < 50; ++i) {
+    SendRtcp(out, viewer, [&](rtcp::Builder& builder) {
+      std::vector<rtcp::ReportBlock> blocks(3);
+      const uint32_t ssrcs[] = {3000, 4000, 99'999};
+      for (size_t k = 0; k < blocks.size(); ++k) {
+        blocks[k].ssrc = Ssrc(ssrcs[k]);
+        blocks[k].fraction_lost = 255;
+        blocks[k].cumulative_lost = 1000 + i;
+        blocks[k].extended_highest_seq = 5000;
+        blocks[k].last_sr = environment.NtpNow().Compact() + 65'536 * 100;
+        blocks[k].delay_since_last_sr = 0xffff'ffff;
+      }
+      REQUIRE(builder.AddReceiverReport(kPeer, blocks));
+    });
+    environment.AdvanceBy(Duration::Millis(300));
+  }
+  const auto stats = [&](const char* id) {
+    return (*engine->Find<Consumer>(id))->GetStats(environment.Now()).at(0);
+  };
+  CHECK(stats("c").fraction_lost == 255);
+  CHECK(stats("c").round_trip_time_ms == 0);
+  CHECK(stats("d").fraction_lost == 0);
+  CHECK(stats("d").packets_lost == 0);
+  CHECK(stats("d").score == 10);
+  CHECK((*engine->Find<Producer>("v"))->GetStats(environment.Now()).at(0).score == 10);
+  // And what another is sent goes on.
+  SendMedia(5);
+  size_t to_other = 0;
+  for (const SentDatagram& sent : network.TakeSent()) to_other += sent.tuple.remote == other;
+  CHECK(to_other >= 5);
+}
+
+TEST_CASE_METHOD(RtcpFixture, "before there are keys neither media nor reports count",
+                 "[transport_rtcp]") {
+  PlainTransportOptions options;
+  options.listen_info = Listen();
+  options.comedia = true;
+  options.enable_srtp = true;
+  options.srtp_crypto_suite = SrtpProfile::kAesCm128HmacSha1_80;
+  const auto dump = engine->CreatePlainTransport("r", "secure", options);
+  REQUIRE(dump.ok());
+  REQUIRE(engine->Produce("secure", samples::Video("w", 2111, 2112)).ok());
+  const SocketAddress local = LocalOf(dump->tuple);
+  const auto counters = [&] { return engine->ReadCounters().counters.transports; };
+  const auto before = counters();
+  SendRtcp(local, publisher, [&](rtcp::Builder& builder) {
+    rtcp::SenderInfo info;
+    info.ssrc = Ssrc(2111);
+    info.ntp = environment.NtpNow();
+    REQUIRE(builder.AddSenderReport(info, {}));
+    REQUIRE(builder.AddPli(kPeer, Ssrc(3000)));
+  });
+  Deliver(samples::Rtp(samples::kVp8, 2111, 1, 0, samples::Vp8Payload(true, 1)), local, publisher);
+  environment.AdvanceBy(Duration::Seconds(3));
+  CHECK(counters().not_ready == before.not_ready + 2);
+  CHECK((*engine->Find<Producer>("w"))->GetStats(environment.Now()).empty());
+  CHECK((*engine->Find<Consumer>("c"))->totals().plis_received == 0);
+  size_t answered = 0;
+  for (const SentDatagram& sent : network.TakeSent()) answered += sent.tuple.local == local;
+  CHECK(answered == 0);
+}
+
+TEST_CASE_METHOD(RtcpFixture, "a transport traces what was asked for, and no more",
+                 "[transport_rtcp]") {
+  RtpCore& rtp = (*engine->Find<PlainTransport>("out"))->rtp();
+  BweTrace estimate;
+  estimate.available = 300'000;
+  using Lines = std::vector<std::string>;
+  const auto traced = [&] {
+    events.Take();
+    rtp.OnProbation(environment.Now());
+    rtp.OnBandwidthEstimate(estimate, environment.Now());
+    engine->DeliverEvents();
+    return events.Take();
+  };
+  CHECK(traced().empty());
+  rtp.EnableTraces(TraceBit(TransportTraceType::kProbation));
+  CHECK(traced() == Lines{"probation out"});
+  rtp.EnableTraces(TraceBit(TransportTraceType::kBwe));
+  CHECK(traced() == Lines{"bwe out 300000"});
+  rtp.EnableTraces(TraceBit(TransportTraceType::kProbation) | TraceBit(TransportTraceType::kBwe));
+  CHECK(traced() == Lines{"probation out", "bwe out 300000"});
 }
 
 }  // namespace

@@ -128,6 +128,134 @@ TEST_CASE("sequence rewriter: sees a restart of the source in a jump ahead") {
 
 // Whatever arrives: numbers are unique, ascend with the source, and without loss have no gaps;
 // every number of the recent past leads back to the packet and the offsets it was sent with.
+TEST_CASE("sequence rewriter: a packet follows where all before it was sent or skipped") {
+  SequenceRewriter rewriter(SeqNumber(10));
+  CHECK_FALSE(rewriter.Follows(Ext(100)));  // no source
+  rewriter.Start(Ext(100), {}, false);
+  CHECK(rewriter.Follows(Ext(100)));
+  CHECK_FALSE(rewriter.Follows(Ext(101)));
+  CHECK(Own(rewriter, 100) == 10);
+  CHECK_FALSE(rewriter.Follows(Ext(100)));  // it has been sent
+  CHECK(rewriter.Follows(Ext(101)));
+  CHECK_FALSE(rewriter.Follows(Ext(102)));  // 101 may come yet
+  rewriter.Skip(Ext(101));
+  CHECK(rewriter.Follows(Ext(102)));
+  rewriter.Skip(Ext(103));
+  CHECK_FALSE(rewriter.Follows(Ext(104)));  // 102 is missing behind what was skipped
+  CHECK(Own(rewriter, 102) == 11);
+  CHECK(rewriter.Follows(Ext(104)));
+  CHECK(Own(rewriter, 106) == 14);
+  CHECK_FALSE(rewriter.Follows(Ext(105)));  // late
+  CHECK(rewriter.Follows(Ext(107)));
+  rewriter.Start(Ext(500), {}, true);
+  CHECK(rewriter.Follows(Ext(500)));
+  rewriter.Stop();
+  CHECK_FALSE(rewriter.Follows(Ext(500)));
+}
+
+RewriteOffsets WithTop(uint8_t top) {
+  RewriteOffsets offsets;
+  offsets.top_layer = top;
+  return offsets;
+}
+
+TEST_CASE("sequence rewriter: a late packet has a highest layer of its own") {
+  SequenceRewriter rewriter(SeqNumber(10));
+  rewriter.Start(Ext(100), WithTop(2), false);
+  CHECK(Own(rewriter, 100) == 10);
+  CHECK(Own(rewriter, 104) == 14);  // 101 to 103 are missing
+  rewriter.ChangeTopOfLate(Ext(102), 0);
+  for (int sequence = 101; sequence <= 104; ++sequence) {
+    const auto mapped = rewriter.Map(Ext(sequence));
+    REQUIRE(mapped);
+    CHECK(mapped.own == sequence - 90);
+    CHECK(int{mapped.interval->offsets.top_layer} == (sequence == 102 ? 0 : 2));
+    const auto origin = rewriter.Find(SeqNumber(static_cast<uint16_t>(sequence - 90)));
+    REQUIRE(origin);
+    CHECK(origin->sequence == Ext(sequence));
+    CHECK(int{origin->offsets.top_layer} == (sequence == 102 ? 0 : 2));
+  }
+  // At both ends of an interval, and again.
+  rewriter.ChangeTopOfLate(Ext(101), 1);
+  rewriter.ChangeTopOfLate(Ext(103), 1);
+  rewriter.ChangeTopOfLate(Ext(102), 1);
+  rewriter.ChangeTopOfLate(Ext(102), 1);
+  for (int sequence = 101; sequence <= 103; ++sequence) {
+    CHECK(int{rewriter.Map(Ext(sequence)).interval->offsets.top_layer} == 1);
+    CHECK(rewriter.Map(Ext(sequence)).own == sequence - 90);
+  }
+  CHECK(int{rewriter.offsets().top_layer} == 2);
+  CHECK(Own(rewriter, 105) == 15);
+}
+
+TEST_CASE("sequence rewriter: what was skipped, or is of another source, has no layer to change") {
+  SequenceRewriter rewriter(SeqNumber(10));
+  rewriter.Start(Ext(100), WithTop(2), false);
+  CHECK(Own(rewriter, 100) == 10);
+  rewriter.Skip(Ext(101));
+  CHECK(Own(rewriter, 102) == 11);
+  rewriter.ChangeTopOfLate(Ext(101), 0);
+  CHECK_FALSE(rewriter.Map(Ext(101)));
+  rewriter.Start(Ext(500), WithTop(1), false);
+  CHECK(Own(rewriter, 500) == 12);
+  rewriter.ChangeTopOfLate(Ext(102), 0);
+  rewriter.ChangeTopOfLate(Ext(499), 0);
+  CHECK(int{rewriter.Find(SeqNumber(11))->offsets.top_layer} == 2);
+  CHECK(int{rewriter.Find(SeqNumber(12))->offsets.top_layer} == 1);
+  CHECK_FALSE(rewriter.Map(Ext(499)));
+}
+
+TEST_CASE("sequence rewriter: layers of late packets change no number, however many there are") {
+  std::mt19937 random(11);
+  const auto below = [&random](uint32_t bound) { return static_cast<uint32_t>(random() % bound); };
+  for (int run = 0; run < 50; ++run) {
+    SequenceRewriter rewriter(SeqNumber(static_cast<uint16_t>(random())));
+    rewriter.Start(Ext(1000), WithTop(2), false);
+    std::map<int64_t, int64_t> own;  // of what was sent
+    int64_t next = 1000;
+    for (int step = 0; step < 400; ++step) {
+      const uint32_t what = below(4);
+      if (what == 0) {
+        rewriter.Skip(Ext(next++));
+      } else if (what == 1) {
+        ++next;  // lost
+      } else {
+        const auto mapped = rewriter.Map(Ext(next));
+        REQUIRE(mapped);
+        own[next++] = mapped.own;
+      }
+      const int64_t late = next - 1 - static_cast<int64_t>(below(12));
+      if (!own.contains(late) && late >= 1000) {
+        rewriter.ChangeTopOfLate(Ext(late), static_cast<uint8_t>(below(3)));
+      }
+      for (int64_t sequence = std::max<int64_t>(1000, next - 12); sequence < next; ++sequence) {
+        const auto at = own.find(sequence);
+        if (at == own.end()) continue;
+        const auto found = rewriter.Find(SeqNumber(static_cast<uint16_t>(at->second)));
+        REQUIRE(found);
+        REQUIRE(found->sequence == Ext(sequence));
+      }
+    }
+  }
+}
+
+TEST_CASE("sequence rewriter: says with which number a packet went out, and changes nothing") {
+  SequenceRewriter rewriter(SeqNumber(10));
+  CHECK_FALSE(rewriter.OwnOf(Ext(100)));
+  rewriter.Start(Ext(100), {}, false);
+  CHECK_FALSE(rewriter.OwnOf(Ext(100)));  // not yet
+  CHECK(Own(rewriter, 100) == 10);
+  rewriter.Skip(Ext(101));
+  CHECK(Own(rewriter, 103) == 12);
+  CHECK(rewriter.OwnOf(Ext(100)) == 10);
+  CHECK_FALSE(rewriter.OwnOf(Ext(101)));
+  CHECK(rewriter.OwnOf(Ext(102)) == 11);
+  CHECK(rewriter.OwnOf(Ext(103)) == 12);
+  CHECK_FALSE(rewriter.OwnOf(Ext(104)));
+  CHECK_FALSE(rewriter.OwnOf(Ext(99)));
+  CHECK(rewriter.next_own() == SeqNumber(13));
+}
+
 TEST_CASE("sequence rewriter: properties hold over loss, reordering, skips and new sources") {
   const auto seed = GENERATE(range(1u, 31u));
   CAPTURE(seed);

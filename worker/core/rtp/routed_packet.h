@@ -44,6 +44,13 @@ struct RoutedPacket {
   /// sender has changed its codec.
   uint8_t codec_epoch = 0;
   bool marker = false;
+  /// Redundant audio (RFC 2198): `payload` is of several blocks, whose payload types are the
+  /// router's already, and this many bytes of it are in front of the primary one. 0: it is not.
+  uint16_t primary_offset = 0;
+  PayloadType primary_type;  ///< of the primary block, the router's
+  /// Bytes of the header as it came, which stands in front of `payload`. 0: the packet had padding,
+  /// or none of this is asked for.
+  uint16_t header_size = 0;
   bool is_recovered = false;  ///< came as RTX
   /// Carries no payload, but it used up a sequence number, so that the consumer's numbering must
   /// close the gap. `payload` and `extensions` are empty.
@@ -59,6 +66,10 @@ struct RoutedPacket {
   PayloadInfo info;  ///< of the codec; what is rewritten stands in there
   RoutedExtensions extensions;
   Timestamp received_at;
+
+  bool is_redundant() const { return primary_offset != 0; }
+  /// What a receiver without redundancy gets.
+  std::span<const uint8_t> primary() const { return payload.subspan(primary_offset); }
   /// Counts the packets of the producer in the order in which they came.
   uint64_t arrival = 0;
 };

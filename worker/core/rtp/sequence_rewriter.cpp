@@ -100,6 +100,19 @@ SequenceRewriter::Mapped SequenceRewriter::MapLate(int64_t sequence) {
   return {};
 }
 
+std::optional<int64_t> SequenceRewriter::OwnOf(ExtendedSeqNumber sequence) const {
+  const int64_t number = sequence.value();
+  if (session_ == 0 || number > newest_) return std::nullopt;
+  for (size_t back = 0; back < session_; ++back) {
+    const Interval& interval = At(count_ - back - 1);
+    if (number < interval.first) continue;
+    const int64_t own = number - interval.first + interval.own_first;
+    if (back > 0 && own >= At(count_ - back).own_first) return std::nullopt;  // was skipped
+    return own;
+  }
+  return std::nullopt;
+}
+
 std::optional<SequenceRewriter::Origin> SequenceRewriter::Find(SeqNumber own) const {
   const int64_t last_sent = next_own_ - 1;
   const int64_t number = last_sent + Distance(own, SeqNumber(static_cast<uint16_t>(last_sent)));

@@ -86,6 +86,9 @@ class SequenceRewriter {
     }
     return MapLate(sequence.value());
   }
+  /// The number with which a packet of the running source went out, or would; none for skipped
+  /// ones, ones ahead of all that was sent, and ones too old to be known. Changes nothing.
+  std::optional<int64_t> OwnOf(ExtendedSeqNumber sequence) const;
   /// `sequence` will not be sent: what follows closes up. False when newer ones were sent: its
   /// number stands open for good, and Map() says which it is. `closes_picture`: a VP8 picture is
   /// not sent, and the ids of those that follow close up, too.

@@ -82,7 +82,7 @@ TEST_CASE("Router capabilities: payload types, RTX and overlaid parameters") {
   CHECK(router.codecs[5].parameters.at("level-asymmetry-allowed") == ParameterValue(1));
   CHECK(router.codecs[5].parameters.at("profile-level-id") ==
         ParameterValue(std::string("4d0032")));
-  CHECK(router.header_extensions.size() == 18);
+  CHECK(router.header_extensions.size() == 19);
 }
 
 TEST_CASE("Router capabilities: refusals name the codec") {
@@ -242,6 +242,84 @@ TEST_CASE("A shared extension listed once, as video, still serves audio") {
   REQUIRE(consumer.ok());
   CHECK(std::any_of(consumer->header_extensions.begin(), consumer->header_extensions.end(),
                     [](const auto& e) { return e.uri == RtpExtensionUri::kMid; }));
+}
+
+TEST_CASE("Redundant audio goes on where both sides have it, behind its media codec") {
+  const auto router = MakeRouterRtpCapabilities({Media(MediaKind::kAudio, "audio/red", 48000, 2),
+                                                 Media(MediaKind::kAudio, "audio/opus", 48000, 2)});
+  REQUIRE(router.ok());
+  REQUIRE(router->codecs.size() == 2);  // no RTX for it
+  const RtpParameters produced = Parse(R"({
+    "codecs": [
+      {"mimeType": "audio/red", "payloadType": 63, "clockRate": 48000, "channels": 2,
+       "parameters": {"111/111": ""}},
+      {"mimeType": "audio/opus", "payloadType": 111, "clockRate": 48000, "channels": 2}],
+    "encodings": [{"ssrc": 1}]})");
+  const auto mapping = GetProducerRtpMapping(produced, *router, kMappedSsrc);
+  REQUIRE(mapping.ok());
+  CHECK(mapping->codecs.size() == 2);
+  const RtpParameters consumable =
+      GetConsumableRtpParameters(MediaKind::kAudio, produced, *router, *mapping);
+  RtpCapabilities both = *router;
+  const auto with = GetConsumerRtpParameters(consumable, both, false, false, 1000);
+  REQUIRE(with.ok());
+  REQUIRE(with->codecs.size() == 2);
+  CHECK(with->codecs[0].mime_type == "audio/opus");
+  CHECK(with->codecs[1].mime_type == "audio/red");
+  CHECK(with->codecs[1].parameters.empty());  // they named the sender's payload types
+  CHECK(with->codecs[1].payload_type == *router->codecs[0].preferred_payload_type);
+
+  RtpCapabilities plain = *router;
+  plain.codecs.erase(plain.codecs.begin());
+  CHECK(CanConsume(consumable, plain));
+  const auto without = GetConsumerRtpParameters(consumable, plain, false, false, 1000);
+  REQUIRE(without.ok());
+  REQUIRE(without->codecs.size() == 1);
+  CHECK(without->codecs[0].mime_type == "audio/opus");
+
+  RtpCapabilities alone = *router;
+  alone.codecs.pop_back();  // redundancy of nothing
+  CHECK_FALSE(CanConsume(consumable, alone));
+  CHECK_FALSE(GetConsumerRtpParameters(consumable, alone, false, false, 1000).ok());
+}
+
+TEST_CASE("FlexFEC goes on where both sides have it, with an SSRC of its own") {
+  const auto router =
+      MakeRouterRtpCapabilities({Media(MediaKind::kVideo, "video/VP8", 90000),
+                                 Media(MediaKind::kVideo, "video/flexfec-03", 90000)});
+  REQUIRE(router.ok());
+  REQUIRE(router->codecs.size() == 3);  // VP8, its RTX, FEC without
+  CHECK(router->codecs[2].parameters.at("repair-window") == ParameterValue(10'000'000));
+  const RtpParameters produced = Parse(R"({
+    "codecs": [
+      {"mimeType": "video/VP8", "payloadType": 96, "clockRate": 90000},
+      {"mimeType": "video/rtx", "payloadType": 97, "clockRate": 90000, "parameters": {"apt": 96}},
+      {"mimeType": "video/flexfec-03", "payloadType": 49, "clockRate": 90000,
+       "parameters": {"repair-window": 10000000}}],
+    "encodings": [{"ssrc": 1, "rtx": {"ssrc": 2}, "fec": {"ssrc": 3}}]})");
+  CHECK(produced.encodings[0].fec_ssrc == 3u);
+  const auto mapping = GetProducerRtpMapping(produced, *router, kMappedSsrc);
+  REQUIRE(mapping.ok());
+  CHECK(mapping->codecs.size() == 3);
+  const RtpParameters consumable =
+      GetConsumableRtpParameters(MediaKind::kVideo, produced, *router, *mapping);
+  CHECK_FALSE(consumable.encodings[0].fec_ssrc);
+  for (const bool pipe : {false, true}) {
+    const auto with = GetConsumerRtpParameters(consumable, *router, pipe, true, 1000);
+    REQUIRE(with.ok());
+    CHECK(with->codecs.size() == 3);
+    REQUIRE(with->encodings.size() == 1);
+    CHECK(with->encodings[0].ssrc == 1000u);
+    CHECK(with->encodings[0].rtx_ssrc == 1001u);
+    CHECK(with->encodings[0].fec_ssrc == 1002u);
+    CHECK(ToJson(*with).at("encodings").at(0).at("fec").at("ssrc") == 1002);
+  }
+  RtpCapabilities plain = *router;
+  plain.codecs.pop_back();
+  const auto without = GetConsumerRtpParameters(consumable, plain, false, true, 1000);
+  REQUIRE(without.ok());
+  CHECK(without->codecs.size() == 2);
+  CHECK_FALSE(without->encodings[0].fec_ssrc);
 }
 
 TEST_CASE("A peer without the codec cannot consume") {

@@ -1,0 +1,233 @@
+// What a producer knows, and says, of layers: those that its sender announces
+// (video-layers-allocation), and those that its consumers want.
+#include "tests/unit/producer/producer_fixture.h"
+
+namespace sluice::worker {
+namespace {
+
+constexpr uint8_t kLayersId = 9;
+
+/// Keeps what is said of wanted layers.
+class WantedEvents final : public EngineEvents {
+ public:
+  void OnProducerWantedLayers(const std::string&,
+                              const std::vector<WantedLayers>& wanted) override {
+    all.push_back(wanted);
+  }
+  std::vector<std::vector<WantedLayers>> all;
+};
+
+/// Three encodings, told apart by SSRC.
+ProduceOptions Simulcast() {
+  ProduceOptions options = samples::Video("p", 1000);
+  options.rtp_mapping.encodings.clear();
+  options.rtp_parameters.encodings.clear();
+  for (uint32_t ssrc = 1000; ssrc < 1003; ++ssrc) {
+    RtpEncodingParameters encoding;
+    encoding.ssrc = ssrc;
+    options.rtp_parameters.encodings.push_back(encoding);
+    options.rtp_mapping.encodings.push_back({"", ssrc, ssrc + 1000});
+  }
+  RtpHeaderExtensionParameters extension;
+  extension.uri = RtpExtensionUri::kVideoLayersAllocation;
+  extension.id = kLayersId;
+  options.rtp_parameters.header_extensions.push_back(extension);
+  return options;
+}
+
+std::vector<uint8_t> KeyFrame(uint32_t ssrc, uint16_t sequence) {
+  return samples::Rtp(samples::kVp8, ssrc, sequence, 3000, samples::Vp8Payload(true, sequence));
+}
+
+TEST_CASE("bitrates and sizes that a sender announces stand in stats and before the policy") {
+  ProducerBed bed;
+  const auto producer = bed.Produce(Simulcast());
+  bed.Receive(*producer, KeyFrame(1000, 1));
+  bed.Receive(*producer, KeyFrame(1001, 1));
+  CHECK(producer->GetStats(bed.environment.Now())[0].announced_layers.empty());
+  CHECK_FALSE(producer->encoding_lives()[0].announced.known);
+
+  // Stream 1 of three says: a layer each of 0 and 1, none of 2; 160×90 at 15, 320×180 at 30.
+  bed.Receive(*producer, samples::WithExtension(KeyFrame(1001, 2), kLayersId,
+                                                {0x60, 0x11, 0x00, 0x00, 100, 120, 0, 159, 0, 89,
+                                                 15, 1, 63, 0, 179, 30}));
+  auto stats = producer->GetStats(bed.environment.Now());
+  REQUIRE(stats.size() == 2);
+  INFO("unreadable: " << producer->counters().unreadable_layers);
+  REQUIRE(stats[0].announced_layers.size() == 1);
+  CHECK(stats[0].announced_layers[0].first == 0);
+  CHECK(stats[0].announced_layers[0].second.bitrates_kbps[0] == 100);
+  REQUIRE(stats[1].announced_layers.size() == 1);
+  CHECK(stats[1].announced_layers[0].second.temporal_layers == 1);
+  CHECK(stats[1].announced_layers[0].second.bitrates_kbps[0] == 120);
+  CHECK(stats[1].announced_layers[0].second.width == 320);
+  CHECK(stats[1].announced_layers[0].second.height == 180);
+  CHECK(stats[1].announced_layers[0].second.frame_rate == 30);
+  CHECK(producer->encoding_lives()[0].announced.known);
+  CHECK(producer->encoding_lives()[0].announced.layers[0].bitrates_kbps[0] == 100);
+  CHECK(producer->encoding_lives()[2].announced.active == 0);
+
+  // All is off.
+  bed.Receive(*producer, samples::WithExtension(KeyFrame(1001, 3), kLayersId, {0x00}));
+  CHECK(producer->encoding_lives()[0].announced.active == 0);
+  CHECK(producer->GetStats(bed.environment.Now())[0].announced_layers.empty());
+}
+
+TEST_CASE("an announcement that cannot be read, or is another stream's, changes nothing") {
+  ProducerBed bed;
+  const auto producer = bed.Produce(Simulcast());
+  bed.Receive(*producer, samples::WithExtension(KeyFrame(1000, 1), kLayersId, {0x01, 0x00, 100}));
+  REQUIRE(producer->encoding_lives()[0].announced.layers[0].bitrates_kbps[0] == 100);
+  const std::vector<std::vector<uint8_t>> bad{
+      {0x01},                                         // cut
+      {0x01, 0x00},                                   // no bitrate
+      {0x01, 0x00, 0x80, 0x80, 0x80, 0x80, 0x80, 1},  // a bitrate without end
+      {0x41, 0x00, 1},                                // says that it is stream 1
+  };
+  uint16_t sequence = 2;
+  for (const auto& value : bad) {
+    bed.Receive(*producer, samples::WithExtension(KeyFrame(1000, sequence++), kLayersId, value));
+  }
+  CHECK(producer->counters().unreadable_layers == bad.size());
+  CHECK(producer->encoding_lives()[0].announced.layers[0].bitrates_kbps[0] == 100);
+}
+
+/// A producer of three encodings that says what is wanted, and consumers of it.
+struct WantedBed {
+  explicit WantedBed(ProduceOptions produce = Simulcast()) : options(std::move(produce)) {
+    options.report_wanted_layers = true;
+    auto created = Producer::Create(options, bed, bed.environment, events);
+    REQUIRE(created.ok());
+    producer = *std::move(created);
+  }
+  Consumer& Consume(const char* mode = "L3T3") {
+    ConsumeOptions consume =
+        samples::ConsumerOf(options, "c" + std::to_string(consumers.size()),
+                            5000 + 2 * static_cast<uint32_t>(consumers.size()));
+    consume.rtp_parameters.encodings[0].scalability_mode = mode;
+    consume.consumable_rtp_encodings.clear();
+    for (const RtpEncodingMapping& each : options.rtp_mapping.encodings) {
+      RtpEncodingParameters encoding;
+      encoding.ssrc = each.mapped_ssrc;
+      encoding.scalability_mode = options.rtp_parameters.encodings[0].scalability_mode;
+      consume.consumable_rtp_encodings.push_back(encoding);
+    }
+    auto created = Consumer::Create(consume, *producer, egress, bed.environment, bed.events);
+    REQUIRE(created.ok());
+    consumers.push_back(*std::move(created));
+    return *consumers.back();
+  }
+  size_t told() const { return events.all.size(); }
+  const std::vector<WantedLayers>& last() const { return events.all.back(); }
+
+  ProducerBed bed;
+  WantedEvents events;
+  ProduceOptions options;
+  std::vector<RecordingEgress::Sent> sent;
+  RecordingEgress egress{sent};
+  std::unique_ptr<Producer> producer;
+  std::vector<std::unique_ptr<Consumer>> consumers;
+};
+
+constexpr WantedLayers kNothing{};
+constexpr WantedLayers kWhole{true, WantedLayers::kAll, WantedLayers::kAll};
+
+TEST_CASE("wanted layers: that nobody wants anything is said after a while") {
+  WantedBed bed;
+  bed.bed.AdvanceBy(4900);
+  CHECK(bed.told() == 0);
+  bed.bed.AdvanceBy(200);
+  REQUIRE(bed.told() == 1);
+  CHECK(bed.last() == std::vector<WantedLayers>(3, kNothing));
+}
+
+TEST_CASE("wanted layers: the most that any consumer wants, more soon and less late") {
+  WantedBed bed;
+  Consumer& first = bed.Consume();
+  bed.bed.AdvanceBy(5100);
+  REQUIRE(bed.told() == 1);  // only the highest encoding is wanted
+  CHECK(bed.last() == std::vector<WantedLayers>{kNothing, kNothing, kWhole});
+
+  // More of one, less of another: the one soon, the other when it has lasted.
+  first.SetPreferredLayers({0, uint8_t{1}});
+  bed.bed.AdvanceBy(600);
+  constexpr WantedLayers kTwo{true, WantedLayers::kAll, 1};
+  REQUIRE(bed.told() == 2);
+  CHECK(bed.last() == std::vector<WantedLayers>{kTwo, kNothing, kWhole});
+  bed.bed.AdvanceBy(5000);
+  REQUIRE(bed.told() == 3);
+  CHECK(bed.last() == std::vector<WantedLayers>{kTwo, kNothing, kNothing});
+
+  // Changes within 500 ms are told together.
+  Consumer& second = bed.Consume();
+  second.SetPreferredLayers({1, std::nullopt});
+  bed.bed.AdvanceBy(500);
+  REQUIRE(bed.told() == 4);
+  CHECK(bed.last() == std::vector<WantedLayers>{kTwo, kWhole, kNothing});
+  first.SetPreferredLayers({0, uint8_t{2}});
+  bed.bed.AdvanceBy(100);
+  first.SetPreferredLayers({2, std::nullopt});
+  bed.bed.AdvanceBy(100);
+  CHECK(bed.told() == 4);
+  bed.bed.AdvanceBy(200);
+  REQUIRE(bed.told() == 5);
+  CHECK(bed.last() == std::vector<WantedLayers>{kTwo, kWhole, kWhole});
+  bed.bed.AdvanceBy(5000);
+  REQUIRE(bed.told() == 6);
+  CHECK(bed.last() == std::vector<WantedLayers>{kNothing, kWhole, kWhole});
+
+  // A consumer that is paused wants nothing, but may soon again.
+  const size_t before = bed.told();
+  second.Pause();
+  bed.bed.AdvanceBy(4000);
+  second.Resume();
+  bed.bed.AdvanceBy(10'000);
+  CHECK(bed.told() == before);
+  second.Pause();
+  bed.bed.AdvanceBy(6000);
+  CHECK(bed.told() == before + 1);
+  CHECK(bed.last() == std::vector<WantedLayers>{kNothing, kNothing, kWhole});
+  bed.consumers.clear();
+  bed.bed.AdvanceBy(6000);
+  CHECK(bed.last() == std::vector<WantedLayers>(3, kNothing));
+}
+
+TEST_CASE("wanted layers: an encoding that has stopped is wanted again by name") {
+  WantedBed bed;
+  Consumer& consumer = bed.Consume();
+  consumer.SetPreferredLayers({0, std::nullopt});
+  bed.bed.Receive(*bed.producer, KeyFrame(1000, 1));
+  bed.bed.AdvanceBy(6000);
+  CHECK(bed.last()[2] == kNothing);
+  consumer.SetPreferredLayers({2, std::nullopt});  // which its sender does not send
+  bed.bed.AdvanceBy(600);
+  CHECK(bed.last()[2] == kWhole);
+}
+
+TEST_CASE("wanted layers: of SVC the layers, and all where there is nothing to choose") {
+  ProduceOptions options = samples::Video("p", 1000);
+  options.rtp_parameters.encodings[0].scalability_mode = "L1T3";
+  WantedBed bed(options);
+  Consumer& consumer = bed.Consume("L1T3");
+  consumer.SetPreferredLayers({0, uint8_t{1}});
+  bed.bed.AdvanceBy(5100);
+  REQUIRE(bed.told() == 1);
+  CHECK(bed.last() == std::vector<WantedLayers>{{true, WantedLayers::kAll, 1}});
+
+  WantedBed simple(samples::Video("p", 1000));
+  simple.Consume("");
+  simple.bed.AdvanceBy(6000);
+  CHECK(simple.told() == 0);  // all is wanted, as at first
+}
+
+TEST_CASE("wanted layers: nothing is said where nobody asked") {
+  ProducerBed bed;
+  WantedEvents events;
+  auto producer = Producer::Create(Simulcast(), bed, bed.environment, events);
+  REQUIRE(producer.ok());
+  bed.AdvanceBy(10'000);
+  CHECK(events.all.empty());
+}
+
+}  // namespace
+}  // namespace sluice::worker
