@@ -305,6 +305,7 @@ int Main(std::vector<std::string> arguments) {
     return 0;
   }
   const Config& config = command->config;
+  ForgetSecrets();
   StartLogging(config.log.level);
   if (access(config.workers.binary.c_str(), X_OK) != 0) {
     std::fprintf(stderr, "sluice: option workerBin \"%s\": must be an executable file\n",

@@ -244,4 +244,6 @@ Result<Secret> ReadAuthSecret(const std::string& file, const HostFacts& host) {
   return config.security.auth_secret;
 }
 
+void ForgetSecrets() { EraseFromEnvironment(FindOption("authSecret")->environment()); }
+
 }  // namespace sluice::controller

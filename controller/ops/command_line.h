@@ -27,4 +27,8 @@ Result<CommandLine> ReadCommandLine(const std::vector<std::string>& arguments,
 /// the environment. An error when neither is given.
 Result<Secret> ReadAuthSecret(const std::string& file, const HostFacts& host);
 
+/// Erases the variables that hold secrets from this process's environment: to be called once they
+/// have been read.
+void ForgetSecrets();
+
 }  // namespace sluice::controller

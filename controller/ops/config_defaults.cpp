@@ -1,7 +1,10 @@
 #include "controller/ops/config_defaults.h"
 
+#include <openssl/crypto.h>
+
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <system_error>
 #include <thread>
@@ -61,6 +64,11 @@ HostFacts ThisHost() {
   host.program_folder = (error ? fs::current_path() : self.parent_path()).string();
   host.addresses = [] { return std::vector<std::string>(); };
   return host;
+}
+
+void EraseFromEnvironment(const std::string& name) {
+  if (char* value = std::getenv(name.c_str())) OPENSSL_cleanse(value, std::strlen(value));
+  unsetenv(name.c_str());
 }
 
 void ResolveDefaults(const HostFacts& host, Config* config) {

@@ -23,6 +23,10 @@ struct HostFacts {
 /// The real ones, but for `addresses`.
 HostFacts ThisHost();
 
+/// Takes a variable out of this process's environment and writes over its value, so that neither
+/// /proc/PID/environ nor a program that we start has it. Nothing happens when it is not set.
+void EraseFromEnvironment(const std::string& name);
+
 /// Fills in what was left to be found out: number of workers, the worker's program, the web app,
 /// the state folder, and the address that clients are told.
 void ResolveDefaults(const HostFacts& host, Config* config);

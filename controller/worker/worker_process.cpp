@@ -36,6 +36,8 @@ using std::chrono::milliseconds;
 /// start without the variable.
 constexpr const char* kProtocolVersion = "MEDIASOUP_VERSION=3.27.1";
 constexpr const char* kRoomChannel = "MEDIASOUP_CHANNEL_FD=3";
+/// How the variables of the controller's options begin.
+constexpr std::string_view kOwnVariables = "SLUICE_";
 /// The worker is not to outlive us, whatever state it is in.
 constexpr const char* kEndWithParent = "SLUICE_END_WITH_PARENT=1";
 constexpr int kWorkerReadFd = 3;  // of the room protocol: both ways
@@ -175,14 +177,16 @@ struct ChildDescriptors {
   int errors;
 };
 
-/// Our environment, but of the variables that name a protocol only that of `protocol`.
+/// Our environment, but of the variables that name a protocol only that of `protocol`, and none of
+/// our own options: a worker takes its options from its arguments, and the secret that signs tokens
+/// is none of its business.
 std::vector<char*> WorkerEnvironment(PipeProtocol protocol) {
   std::vector<char*> env;
   for (char** entry = environ; *entry; ++entry) {
     const std::string_view text = *entry;
     if (text.starts_with("MEDIASOUP_VERSION=")) continue;
     if (text.starts_with("MEDIASOUP_CHANNEL_FD=")) continue;
-    if (text.starts_with("SLUICE_END_WITH_PARENT=")) continue;
+    if (text.starts_with(kOwnVariables)) continue;
     env.push_back(*entry);
   }
   env.push_back(

@@ -6,6 +6,9 @@
 
 #include <array>
 #include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
 #include <string>
 
 #include "common/fd.h"
@@ -24,6 +27,31 @@ TEST_CASE("a controller whose output nobody reads serves, and ends when told to"
   }
   controller.process().Signal(SIGTERM);
   CHECK(controller.process().Wait() == 0);
+}
+
+std::string EnvironmentOf(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/environ", std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+TEST_CASE("the secret that signs tokens stands in no environment") {
+  const Fd output(open("/dev/null", O_WRONLY | O_CLOEXEC));
+  const std::string secret = "integration-secret-of-32-bytes-or-more";
+  Controller controller(output.get(), {}, [&secret] {
+    setenv("SLUICE_AUTH_SECRET", secret.c_str(), 1);
+    setenv("SLUICE_WORKER_LOG_LEVEL", "warn", 1);
+    setenv("KEPT_FOR_THE_WORKER", "yes", 1);
+  });
+  const pid_t worker = controller.AwaitWorker();
+  const std::string of_worker = EnvironmentOf(worker);
+  CHECK(of_worker.find("KEPT_FOR_THE_WORKER=yes") != std::string::npos);
+  CHECK(of_worker.find(secret) == std::string::npos);
+  CHECK(of_worker.find("SLUICE_AUTH_SECRET") == std::string::npos);
+  CHECK(of_worker.find("SLUICE_WORKER_LOG_LEVEL") == std::string::npos);
+  CHECK(EnvironmentOf(controller.process().pid()).find(secret) == std::string::npos);
+  CHECK_THAT(controller.Get("/rooms/demo"), Catch::StartsWith("HTTP/1.1 401"));
 }
 
 TEST_CASE("a controller says the last of what it has to say") {

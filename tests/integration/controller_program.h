@@ -97,9 +97,14 @@ inline std::vector<pid_t> ChildrenOf(pid_t parent) {
 /// The controller with one worker on ports of its own.
 class Controller {
  public:
-  /// `output` becomes its stdout.
-  explicit Controller(int output, const std::vector<std::string>& options = {})
-      : port_(FreePort()), process_(Command(port_, options), [output] { dup2(output, 1); }) {}
+  /// `output` becomes its stdout; `in_child` sets up its environment.
+  explicit Controller(
+      int output, const std::vector<std::string>& options = {},
+      const std::function<void()>& in_child = [] {})
+      : port_(FreePort()), process_(Command(port_, options), [output, &in_child] {
+          dup2(output, 1);
+          in_child();
+        }) {}
 
   /// The answer to a request, once the controller listens; "" when it does not in time.
   std::string Ask(const std::string& method, const std::string& path,

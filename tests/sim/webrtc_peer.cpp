@@ -102,11 +102,23 @@ void WebRtcPeer::OnDatagram(PacketRef buffer, size_t size, const NetworkPath&, T
 void WebRtcPeer::OnStun(std::span<const uint8_t> datagram) {
   const auto message = StunMessage::Parse(datagram);
   if (!message) return;
+  if (message->message_class() == StunClass::kRequest) return AnswerRequest(*message);
   if (message->message_class() == StunClass::kError) ++refused_;
   if (message->message_class() != StunClass::kSuccess) return;
   if (!message->CheckIntegrity(remote_.password)) return;
   ++answered_;
   if (!dtls_->started()) dtls_->Start(role_);
+}
+
+/// As RFC 8489 §9.1.3 has it for a request without credentials.
+void WebRtcPeer::AnswerRequest(const StunMessage& request) {
+  if (!answers_probes_ || request.username()) return;
+  constexpr uint16_t kBadRequest = 400;
+  std::array<uint8_t, 128> bytes{};
+  StunWriter writer(bytes, StunClass::kError, kStunMethodBinding, request.transaction_id());
+  writer.AddErrorCode(kBadRequest, "Bad Request");
+  const size_t size = writer.FinishWithFingerprint();
+  Send({bytes.data(), size});
 }
 
 void WebRtcPeer::OnMedia(std::span<uint8_t> datagram, bool is_rtcp) {

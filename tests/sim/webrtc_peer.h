@@ -16,6 +16,7 @@
 #include "worker/media/socket_factory.h"
 #include "worker/wire/rtcp.h"
 #include "worker/wire/rtp_packet.h"
+#include "worker/wire/stun.h"
 
 namespace sluice::worker {
 
@@ -43,6 +44,8 @@ class WebRtcPeer final : private DtlsEvents, private DatagramHandler {
   /// New remote credentials after an ICE restart.
   void RestartIce(const IceCredentials& remote);
   void SetNominating(bool nominating) { nominating_ = nominating; }
+  /// Whether it answers Binding requests without credentials (at first: it does).
+  void SetAnswersProbes(bool answers) { answers_probes_ = answers; }
   void StopChecks() { check_timer_->Stop(); }
   void ResumeChecks() { SendCheck(); }
   /// Another address of ours (a NAT's rebinding, another interface); checks go on from there.
@@ -80,6 +83,7 @@ class WebRtcPeer final : private DtlsEvents, private DatagramHandler {
   void Send(std::span<const uint8_t> datagram);
   void SendCheck();
   void OnStun(std::span<const uint8_t> datagram);
+  void AnswerRequest(const StunMessage& request);
   void OnMedia(std::span<uint8_t> datagram, bool is_rtcp);
 
   // DatagramHandler
@@ -103,6 +107,7 @@ class WebRtcPeer final : private DtlsEvents, private DatagramHandler {
   std::unique_ptr<SimulatedLinks::TcpConnection> connection_;  // TCP
   bool connection_lost_ = false;
   bool nominating_ = true;
+  bool answers_probes_ = true;
   IceCredentials remote_;
   DtlsRole role_ = DtlsRole::kClient;
   std::unique_ptr<Timer> check_timer_;

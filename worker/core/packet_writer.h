@@ -44,8 +44,11 @@ class PacketWriter {
   /// Queues the reserved bytes, `size` at most what was reserved.
   virtual void Commit(size_t size, const SocketAddress& to, PacketKind kind) = 0;
   /// Who is at the other end has proved to belong to a transport, by a valid connectivity check
-  /// over this writer. A TCP connection of which this is never said is closed soon.
+  /// over this writer. A TCP connection of which this is not said now and then is closed.
   virtual void OnPeerAuthenticated() {}
+  /// Nobody sends over it any more: a connection is closed once what was committed has been sent as
+  /// far as it can be. Its handler hears OnPathClosed in a later turn. Nothing for a UDP socket.
+  virtual void Close() {}
 };
 
 /// One way to a peer: the 5-tuple that names it and the writer that reaches it.

@@ -9,11 +9,11 @@ namespace sluice::worker {
 
 UvSocketFactory::UvSocketFactory(Loop& loop, PacketBufferPool& buffers,
                                  std::unique_ptr<SendStrategy> strategy, PortRange worker_range,
-                                 PortAllocator::UdpBuffers udp_buffers)
+                                 PortAllocator::UdpBuffers udp_buffers, const TcpLimits& tcp_limits)
     : loop_(loop),
       egress_(std::move(strategy)),
       receiver_(loop, buffers),
-      tcp_{loop, egress_, buffers, {}},
+      tcp_{loop, egress_, buffers, tcp_limits},
       ports_(loop, worker_range, udp_buffers) {}
 
 Result<std::unique_ptr<ServerSocket>> UvSocketFactory::Open(const ListenInfo& info,

@@ -17,7 +17,8 @@ namespace sluice::worker {
 class UvSocketFactory final : public SocketFactory {
  public:
   UvSocketFactory(Loop& loop, PacketBufferPool& buffers, std::unique_ptr<SendStrategy> strategy,
-                  PortRange worker_range, PortAllocator::UdpBuffers udp_buffers = {});
+                  PortRange worker_range, PortAllocator::UdpBuffers udp_buffers = {},
+                  const TcpLimits& tcp_limits = {});
 
   Result<std::unique_ptr<ServerSocket>> Open(const ListenInfo& info,
                                              DatagramHandler& handler) override;

@@ -38,19 +38,21 @@ TcpConnection::TcpConnection(TcpContext& context, Fd fd, const FiveTuple& tuple,
       handler_(handler),
       owner_(owner),
       accepted_at_(context.loop.Now()),
-      last_packet_at_(accepted_at_),
+      last_check_at_(accepted_at_),
       flow_(fd_.get()),
       waiting_(context.stats.dropped) {
   flow_.Prepare();
 }
 
 TcpConnection::~TcpConnection() {
+  context_.census.Remove(*this);
   context_.egress.Retire(*this);
   if (destroyed_ != nullptr) *destroyed_ = true;
 }
 
 uint8_t* TcpConnection::Reserve(size_t size) {
-  if (broken_ || size > TcpFrameReader::kMaxFrame - kHeaderSize || size > kMaxDatagram) {
+  if (broken_ || closing_ || size > TcpFrameReader::kMaxFrame - kHeaderSize ||
+      size > kMaxDatagram) {
     ++context_.stats.refused_closed;
     return nullptr;
   }
@@ -72,7 +74,20 @@ void TcpConnection::Commit(size_t size, const SocketAddress& /*to*/, PacketKind 
 }
 
 void TcpConnection::OnPeerAuthenticated() {
-  if (!std::exchange(authenticated_, true)) owner_.OnConnectionAuthenticated(*this);
+  last_check_at_ = context_.loop.Now();
+  if (std::exchange(authenticated_, true)) return;
+  if (!broken_) context_.census.OnAuthenticated(*this);
+}
+
+void TcpConnection::Close() {
+  if (broken_ || std::exchange(closing_, true)) return;
+  ++context_.stats.closed_unused;
+  context_.egress.MarkDirty(*this);
+}
+
+void TcpConnection::Abandon() {
+  context_.census.Remove(*this);
+  Break();
 }
 
 void TcpConnection::FlushQueue() {
@@ -93,6 +108,7 @@ void TcpConnection::FlushQueue() {
     waiting_.Add(queue_[next].bytes.subspan(kHeaderSize), queue_[next].kind, now);
   }
   queue_.clear();
+  if (closing_ && !broken_) return Break();
   NoteDrops();
 }
 
@@ -188,6 +204,7 @@ void TcpConnection::SendWaiting() {
 }
 
 void TcpConnection::OnReadable() {
+  if (broken_) return owner_.OnConnectionClosed(*this);
   for (int i = 0; i < TcpContext::kMaxReadsPerTurn; ++i) {
     std::vector<uint8_t>& buffer = context_.read_buffer;
     const ssize_t got = recv(fd_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
@@ -210,7 +227,6 @@ bool TcpConnection::Deliver(std::span<const uint8_t> bytes) {
   const Timestamp now = context_.loop.Now();
   while (const auto packet = reader_.Next()) {
     has_spoken_ = true;
-    last_packet_at_ = now;
     partial_since_.reset();
     ++context_.stats.packets_received;
     handler_.OnDatagram(context_.buffers.Copy(*packet), packet->size(), path(), now);

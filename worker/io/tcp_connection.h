@@ -15,6 +15,7 @@
 #include "worker/core/packet_writer.h"
 #include "worker/io/egress.h"
 #include "worker/io/fd_watcher.h"
+#include "worker/io/tcp_census.h"
 #include "worker/io/tcp_frame_reader.h"
 #include "worker/io/tcp_send_queue.h"
 #include "worker/media/socket_factory.h"
@@ -25,11 +26,13 @@ namespace sluice::worker {
 struct TcpStats {
   uint64_t accepted = 0;
   uint64_t accept_errors = 0;  ///< out of descriptors or memory
-  uint64_t refused_full = 0;   ///< over TcpListener::kMaxConnections
+  uint64_t refused_full = 0;   ///< over TcpLimits::connections, or per_network
+  uint64_t evicted_full = 0;   ///< made room, of the network that had the most, at `connections`
   /// Made room for newer ones of its address, or of any address, before it was authenticated.
   uint64_t evicted_unauthenticated = 0;
   uint64_t closed_unauthenticated = 0;  ///< no valid connectivity check in time
-  uint64_t closed_idle = 0;             ///< no whole packet for too long
+  uint64_t closed_idle = 0;             ///< no valid connectivity check for too long
+  uint64_t closed_unused = 0;           ///< its transport has gone, or uses other addresses
   uint64_t closed_framing = 0;          ///< announced a packet that cannot fit
   uint64_t packets_received = 0;
   uint64_t packets_sent = 0;    ///< of which the kernel took at least a part
@@ -47,7 +50,9 @@ struct TcpContext {
   Loop& loop;
   Egress& egress;
   PacketBufferPool& buffers;
-  TcpStats stats;
+  TcpLimits limits = {};
+  TcpStats stats = {};
+  TcpCensus census{limits};
   std::vector<uint8_t> read_buffer = std::vector<uint8_t>(kReadSize);
 };
 
@@ -66,8 +71,6 @@ class TcpConnection final : public PacketWriter, private EgressQueue, private Fd
     virtual ~Owner() = default;
     /// The stream ended. May destroy the connection.
     virtual void OnConnectionClosed(TcpConnection& connection) = 0;
-    /// The connection is authenticated, for the first time. Must not destroy it.
-    virtual void OnConnectionAuthenticated(TcpConnection& connection) = 0;
     /// Frames of video were dropped: TakeDroppedSsrcs() tells whose. Comes from within a flush: to
     /// be noted only.
     virtual void OnConnectionDroppedVideo(TcpConnection& connection) = 0;
@@ -84,6 +87,11 @@ class TcpConnection final : public PacketWriter, private EgressQueue, private Fd
 
   NetworkPath path() { return {tuple_, this}; }
   void OnPeerAuthenticated() override;
+  void Close() override;
+  /// It counts no more and is closed with the next turn, whoever its listener is.
+  void Abandon();
+  Owner& owner() const { return owner_; }
+  const SocketAddress& remote() const { return tuple_.remote; }
   bool authenticated() const { return authenticated_; }
   Timestamp accepted_at() const { return accepted_at_; }
   std::vector<Ssrc> TakeDroppedSsrcs() { return waiting_.held().TakeDroppedSsrcs(); }
@@ -93,8 +101,8 @@ class TcpConnection final : public PacketWriter, private EgressQueue, private Fd
 
   /// A whole packet has come in at some time.
   bool has_spoken() const { return has_spoken_; }
-  /// When the last whole packet came in; before the first one, when it was accepted.
-  Timestamp last_packet_at() const { return last_packet_at_; }
+  /// When the last valid connectivity check came in; before the first one, when it was accepted.
+  Timestamp last_check_at() const { return last_check_at_; }
   /// Since when part of a packet waits for its rest; no value when none does.
   std::optional<Timestamp> partial_since() const { return partial_since_; }
 
@@ -130,11 +138,12 @@ class TcpConnection final : public PacketWriter, private EgressQueue, private Fd
   std::unique_ptr<FdWatcher> watcher_;
   TcpFrameReader reader_;
   const Timestamp accepted_at_;
-  Timestamp last_packet_at_;
+  Timestamp last_check_at_;
   std::optional<Timestamp> partial_since_;
   bool has_spoken_ = false;
   bool authenticated_ = false;
-  bool broken_ = false;  // writing failed; the poll that follows closes it
+  bool closing_ = false;  // what is queued is sent, then it breaks
+  bool broken_ = false;   // writing failed; the poll that follows closes it
   bool* destroyed_ = nullptr;
   Egress::Slot reserved_;
   std::vector<Frame> queue_;

@@ -3,7 +3,6 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <utility>
 #include <vector>
@@ -17,18 +16,9 @@ bool IsStrangerTooLong(const TcpConnection& connection, Timestamp now) {
 }
 
 bool IsIdle(const TcpConnection& connection, Timestamp now) {
-  if (now - connection.last_packet_at() >= TcpListener::kIdleTimeout) return true;
+  if (now - connection.last_check_at() >= TcpListener::kIdleTimeout) return true;
   const auto partial = connection.partial_since();
   return partial && now - *partial >= TcpListener::kPartialPacketTimeout;
-}
-
-/// What one host can choose its address from: the address itself, or a /64 of IPv6.
-IpAddress NetworkOf(const IpAddress& ip) {
-  if (!ip.is_v6()) return ip;
-  constexpr size_t kNetworkBytes = 8;
-  std::array<uint8_t, 16> bytes = ip.bytes();
-  std::fill(bytes.begin() + kNetworkBytes, bytes.end(), uint8_t{0});
-  return IpAddress::V6(bytes);
 }
 }  // namespace
 
@@ -80,11 +70,15 @@ void TcpListener::PauseAccepting() {
 void TcpListener::OnPollError() { PauseAccepting(); }
 
 bool TcpListener::Accept(Fd fd, const SocketAddress& remote) {
-  if (connections_.size() >= kMaxConnections) {
-    ++context_.stats.refused_full;
-    return true;
+  switch (MakeRoom(remote)) {
+    case Room::kThere:
+      break;
+    case Room::kNone:
+      ++context_.stats.refused_full;
+      return true;
+    case Room::kListenerGone:
+      return false;
   }
-  if (!MakeRoom(remote)) return false;
   // The kernel lets a peer reuse a tuple only when its earlier connection is gone.
   if (const auto old = connections_.find(remote); old != connections_.end()) {
     if (!Close(*old->second)) return false;
@@ -96,27 +90,24 @@ bool TcpListener::Accept(Fd fd, const SocketAddress& remote) {
     return true;
   }
   ++context_.stats.accepted;
-  strangers_.push_back(connection->get());
+  context_.census.Add(**connection);
   connections_[remote] = std::move(*connection);
   if (!sweep_timer_->armed()) sweep_timer_->Start(kSweepInterval);
   return true;
 }
 
-bool TcpListener::MakeRoom(const SocketAddress& remote) {
-  const IpAddress network = NetworkOf(remote.ip);
-  TcpConnection* oldest = nullptr;  // of this network
-  size_t count = 0;
-  for (TcpConnection* stranger : strangers_) {
-    if (NetworkOf(stranger->path().tuple.remote.ip) != network) continue;
-    if (oldest == nullptr) oldest = stranger;
-    ++count;
+TcpListener::Room TcpListener::MakeRoom(const SocketAddress& remote) {
+  using Action = TcpCensus::Verdict::Action;
+  const TcpCensus::Verdict verdict = context_.census.Judge(remote.ip);
+  if (verdict.action == Action::kAccept) return Room::kThere;
+  if (verdict.action == Action::kRefuse) return Room::kNone;
+  ++(verdict.action == Action::kEvictStranger ? context_.stats.evicted_unauthenticated
+                                              : context_.stats.evicted_full);
+  if (&verdict.victim->owner() != this) {
+    verdict.victim->Abandon();
+    return Room::kThere;
   }
-  if (count < kMaxStrangersPerNetwork) {
-    if (strangers_.size() < kMaxStrangers) return true;
-    oldest = strangers_.front();
-  }
-  ++context_.stats.evicted_unauthenticated;
-  return Close(*oldest);
+  return Close(*verdict.victim) ? Room::kThere : Room::kListenerGone;
 }
 
 void TcpListener::CloseIdle(Timestamp now) {
@@ -135,10 +126,6 @@ void TcpListener::CloseIdle(Timestamp now) {
 }
 
 void TcpListener::OnConnectionClosed(TcpConnection& connection) { Close(connection); }
-
-void TcpListener::OnConnectionAuthenticated(TcpConnection& connection) {
-  std::erase(strangers_, &connection);
-}
 
 void TcpListener::OnConnectionDroppedVideo(TcpConnection& connection) {
   // From within a flush: what follows from it is for another turn.
@@ -180,7 +167,7 @@ bool TcpListener::Close(TcpConnection& connection) {
   // Off the table first: whatever the handler does, this connection is closed once.
   auto owned = connections_.extract(path.tuple.remote);
   if (owned.empty()) return true;
-  if (!connection.authenticated()) std::erase(strangers_, &connection);
+  context_.census.Remove(connection);
   // A connection that never sent a packet was never heard of.
   if (!connection.has_spoken()) return true;
   bool destroyed = false;

@@ -13,16 +13,12 @@ namespace sluice::worker {
 ///
 /// Anybody can open connections, so those that are not authenticated (no transport has validated a
 /// connectivity check on them, PacketWriter::OnPeerAuthenticated) are few and short-lived, whatever
-/// they send: kMaxStrangersPerNetwork of one address, kMaxStrangers in all, the oldest going first,
-/// and kAuthenticationTimeout each. One that leaves a packet unfinished is closed after
-/// kPartialPacketTimeout, authenticated or not.
+/// they send; how many of them, and of all, TcpLimits says: counted over all listeners of the
+/// worker, and by network (TcpCensus). A stranger has kAuthenticationTimeout. A connection on which
+/// no check has been valid for kIdleTimeout is closed, whatever else it carries; one that leaves a
+/// packet unfinished after kPartialPacketTimeout.
 class TcpListener final : public ServerSocket, private FdListener, private TcpConnection::Owner {
  public:
-  static constexpr size_t kMaxConnections = 8192;  // far over what one core can serve
-  static constexpr size_t kMaxStrangers = 512;     // as many as the kernel's backlog
-  /// Of one IPv4 address or one /64 of IPv6, which is what a host can choose from. An office of 64
-  /// behind one address can join in the same instant.
-  static constexpr size_t kMaxStrangersPerNetwork = 64;
   /// An honest client sends its first check as soon as it is connected.
   static constexpr Duration kAuthenticationTimeout = Duration::Seconds(5);
   static constexpr Duration kPartialPacketTimeout = Duration::Seconds(10);
@@ -54,13 +50,13 @@ class TcpListener final : public ServerSocket, private FdListener, private TcpCo
   void OnReadable() override;
   void OnPollError() override;
   void OnConnectionClosed(TcpConnection& connection) override;
-  void OnConnectionAuthenticated(TcpConnection& connection) override;
   void OnConnectionDroppedVideo(TcpConnection& connection) override;
   /// False when the listener is gone.
   bool Accept(Fd fd, const SocketAddress& remote);
   bool Close(TcpConnection& connection);
-  /// For one more connection from `remote`. False when the listener is gone.
-  bool MakeRoom(const SocketAddress& remote);
+  enum class Room : uint8_t { kThere, kNone, kListenerGone };
+  /// For one more connection from `remote`.
+  Room MakeRoom(const SocketAddress& remote);
   void ReportDrops(Timestamp now);
   void PauseAccepting();
 
@@ -71,7 +67,6 @@ class TcpListener final : public ServerSocket, private FdListener, private TcpCo
   std::unique_ptr<Timer> sweep_timer_;
   std::unique_ptr<Timer> accept_timer_;
   absl::flat_hash_map<SocketAddress, std::unique_ptr<TcpConnection>> connections_;
-  std::vector<TcpConnection*> strangers_;  // not authenticated; the oldest first
   absl::flat_hash_map<SocketAddress, Timestamp> dropped_video_;  // and when it may be reported
   std::unique_ptr<Timer> drop_timer_;
   bool* destroyed_ = nullptr;

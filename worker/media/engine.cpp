@@ -38,13 +38,14 @@ auto AddTransport(Router& router, Result<std::unique_ptr<T>> created)
 
 struct Engine::Impl {
   explicit Impl(EngineDependencies dependencies)
-      : events(dependencies.events),
+      : events(dependencies.events, dependencies.environment),
         context{dependencies.environment,
                 dependencies.sockets,
                 dependencies.buffers,
                 dependencies.srtp,
                 std::move(dependencies.dtls),
                 events,
+                {},
                 {},
                 {},
                 {},
@@ -319,6 +320,7 @@ EngineSnapshot Engine::ReadCounters() {
   ObjectCounts dying;  // what they have counted counts until it has moved to `closed`
   for (const auto& router : impl_->closing) router->AddTo(&snapshot.counters, &dying);
   snapshot.alive.webrtc_servers = impl_->servers.size();
+  snapshot.events_merged = impl_->events.merged();
   snapshot.forwarding_delay = impl_->context.delay.histogram();
   // A packet that comes late is not lost any more, but a counter does not fall.
   uint64_t& lost = snapshot.counters.producers.packets_lost;

@@ -10,6 +10,7 @@
 #include "worker/media/engine_counters.h"
 #include "worker/media/engine_events.h"
 #include "worker/media/forwarding_delay.h"
+#include "worker/media/line_limit.h"
 #include "worker/media/object_table.h"
 #include "worker/media/socket_factory.h"
 #include "worker/media/turn_queue.h"
@@ -30,6 +31,8 @@ struct EngineContext {
   /// What objects counted that have closed since.
   EngineCounters closed;
   ForwardingDelay delay;
+  /// Lines about receivers to which media stops: who receives can cause them.
+  LineLimit receiver_lines;
   /// Null until a transport needs it.
   std::unique_ptr<SctpStack> sctp;
 };

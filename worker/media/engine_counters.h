@@ -55,6 +55,7 @@ struct EngineCounters {
 struct EngineSnapshot {
   EngineCounters counters;
   ObjectCounts alive;
+  uint64_t events_merged = 0;  ///< reports to the controller that newer ones have replaced
   DelayHistogram forwarding_delay;
 };
 

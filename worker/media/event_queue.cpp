@@ -2,6 +2,14 @@
 
 namespace sluice::worker {
 
+EventQueue::EventQueue(EngineEvents& listener, Environment& environment)
+    : listener_(listener), pacer_(environment, [this](Event event) { Add(std::move(event)); }) {}
+
+void EventQueue::AddPaced(Kind kind, const std::string& id, Event event) {
+  std::optional<Event> now = pacer_.Pass(kind, id, std::move(event));
+  if (now) Add(*std::move(now));
+}
+
 void EventQueue::Deliver() {
   if (std::exchange(delivering_, true)) return;
   while (!events_.empty()) {
@@ -13,33 +21,38 @@ void EventQueue::Deliver() {
 }
 
 void EventQueue::OnIceSelectedTuple(const std::string& id, const TupleReport& tuple) {
-  Add([id, tuple](EngineEvents& to) { to.OnIceSelectedTuple(id, tuple); });
+  AddPaced(Kind::kIceTuple, id,
+           [id, tuple](EngineEvents& to) { to.OnIceSelectedTuple(id, tuple); });
 }
 void EventQueue::OnIceState(const std::string& id, IceState state) {
-  Add([id, state](EngineEvents& to) { to.OnIceState(id, state); });
+  AddPaced(Kind::kIceState, id, [id, state](EngineEvents& to) { to.OnIceState(id, state); });
 }
 void EventQueue::OnDtlsState(const std::string& id, DtlsState state, const std::string& pem) {
   Add([id, state, pem](EngineEvents& to) { to.OnDtlsState(id, state, pem); });
 }
 void EventQueue::OnPlainTuple(const std::string& id, const TupleReport& tuple) {
-  Add([id, tuple](EngineEvents& to) { to.OnPlainTuple(id, tuple); });
+  AddPaced(Kind::kPlainTuple, id, [id, tuple](EngineEvents& to) { to.OnPlainTuple(id, tuple); });
 }
 void EventQueue::OnPlainRtcpTuple(const std::string& id, const TupleReport& tuple) {
-  Add([id, tuple](EngineEvents& to) { to.OnPlainRtcpTuple(id, tuple); });
+  AddPaced(Kind::kPlainRtcpTuple, id,
+           [id, tuple](EngineEvents& to) { to.OnPlainRtcpTuple(id, tuple); });
 }
 void EventQueue::OnPlainReceiver(const std::string& id, bool listens) {
-  Add([id, listens](EngineEvents& to) { to.OnPlainReceiver(id, listens); });
+  AddPaced(Kind::kPlainReceiver, id,
+           [id, listens](EngineEvents& to) { to.OnPlainReceiver(id, listens); });
 }
 void EventQueue::OnDirectRtcp(const std::string& id, const DirectPacket& packet) {
   Add([id, packet](EngineEvents& to) { to.OnDirectRtcp(id, packet); });
 }
 void EventQueue::OnProducerScore(const std::string& id,
                                  const std::vector<ProducerScoreEntry>& scores) {
-  Add([id, scores](EngineEvents& to) { to.OnProducerScore(id, scores); });
+  AddPaced(Kind::kProducerScore, id,
+           [id, scores](EngineEvents& to) { to.OnProducerScore(id, scores); });
 }
 void EventQueue::OnProducerVideoOrientation(const std::string& id,
                                             const VideoOrientation& orientation) {
-  Add([id, orientation](EngineEvents& to) { to.OnProducerVideoOrientation(id, orientation); });
+  AddPaced(Kind::kVideoOrientation, id,
+           [id, orientation](EngineEvents& to) { to.OnProducerVideoOrientation(id, orientation); });
 }
 void EventQueue::OnTransportTrace(const std::string& id, const TransportTraceReport& trace) {
   Add([id, trace](EngineEvents& to) { to.OnTransportTrace(id, trace); });
@@ -67,11 +80,13 @@ void EventQueue::OnConsumerProducerClose(const std::string& id) {
   Add([id](EngineEvents& to) { to.OnConsumerProducerClose(id); });
 }
 void EventQueue::OnConsumerScore(const std::string& id, const ConsumerScore& score) {
-  Add([id, score](EngineEvents& to) { to.OnConsumerScore(id, score); });
+  AddPaced(Kind::kConsumerScore, id,
+           [id, score](EngineEvents& to) { to.OnConsumerScore(id, score); });
 }
 void EventQueue::OnConsumerLayers(const std::string& id,
                                   const std::optional<ConsumerLayers>& layers) {
-  Add([id, layers](EngineEvents& to) { to.OnConsumerLayers(id, layers); });
+  AddPaced(Kind::kConsumerLayers, id,
+           [id, layers](EngineEvents& to) { to.OnConsumerLayers(id, layers); });
 }
 void EventQueue::OnConsumerTrace(const std::string& id, const TraceReport& trace) {
   Add([id, trace](EngineEvents& to) { to.OnConsumerTrace(id, trace); });
@@ -88,7 +103,7 @@ void EventQueue::OnDominantSpeaker(const std::string& id, const std::string& pro
 }
 
 void EventQueue::OnSctpState(const std::string& id, SctpState state) {
-  Add([id, state](EngineEvents& to) { to.OnSctpState(id, state); });
+  AddPaced(Kind::kSctpState, id, [id, state](EngineEvents& to) { to.OnSctpState(id, state); });
 }
 void EventQueue::OnSctpNegotiated(const std::string& id, const SctpStreamCounts& streams) {
   Add([id, streams](EngineEvents& to) { to.OnSctpNegotiated(id, streams); });
@@ -103,10 +118,12 @@ void EventQueue::OnDataConsumerProducerClose(const std::string& id) {
   Add([id](EngineEvents& to) { to.OnDataConsumerProducerClose(id); });
 }
 void EventQueue::OnDataConsumerBufferedAmountLow(const std::string& id, uint32_t bytes) {
-  Add([id, bytes](EngineEvents& to) { to.OnDataConsumerBufferedAmountLow(id, bytes); });
+  AddPaced(Kind::kBufferedAmountLow, id,
+           [id, bytes](EngineEvents& to) { to.OnDataConsumerBufferedAmountLow(id, bytes); });
 }
 void EventQueue::OnDataConsumerSendBufferFull(const std::string& id) {
-  Add([id](EngineEvents& to) { to.OnDataConsumerSendBufferFull(id); });
+  AddPaced(Kind::kSendBufferFull, id,
+           [id](EngineEvents& to) { to.OnDataConsumerSendBufferFull(id); });
 }
 void EventQueue::OnDataConsumerMessage(const std::string& id, uint32_t ppid,
                                        const SctpPayload& payload) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "worker/media/engine_events.h"
+#include "worker/media/event_pacer.h"
 
 namespace sluice::worker {
 
@@ -17,10 +18,14 @@ namespace sluice::worker {
 ///
 /// Owned by the engine, which is told when to deliver: after a command, before its response, and at
 /// the end of a turn. Between two deliveries it grows by a few events for each packet that was read
-/// at most, and what a turn reads is bounded.
+/// at most, and what a turn reads is bounded. What a client can cause at any rate is paced for each
+/// object (EventPacer).
 class EventQueue final : public EngineEvents {
  public:
-  explicit EventQueue(EngineEvents& listener) : listener_(listener) {}
+  EventQueue(EngineEvents& listener, Environment& environment);
+
+  /// Reports that were left out because newer ones followed.
+  uint64_t merged() const { return pacer_.merged(); }
 
   /// Delivers in order all that was reported, and what is reported meanwhile. Called from inside an
   /// event it does nothing: the outer call goes on.
@@ -69,12 +74,15 @@ class EventQueue final : public EngineEvents {
   void OnDominantSpeaker(const std::string& observer_id, const std::string& producer_id) override;
 
  private:
-  using Event = std::function<void(EngineEvents&)>;
+  using Event = EventPacer::Event;
+  using Kind = EventPacer::Kind;
+  void AddPaced(Kind kind, const std::string& id, Event event);
   void Add(Event event) { events_.push_back(std::move(event)); }
 
   EngineEvents& listener_;
   std::deque<Event> events_;
   bool delivering_ = false;
+  EventPacer pacer_;
 };
 
 }  // namespace sluice::worker

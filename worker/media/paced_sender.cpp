@@ -7,8 +7,9 @@
 
 namespace sluice::worker {
 
-PacedSender::PacedSender(Environment& environment, bool encrypted, TransportTraffic& traffic)
-    : environment_(environment), encrypted_(encrypted), traffic_(traffic) {}
+PacedSender::PacedSender(Environment& environment, bool encrypted, TransportTraffic& traffic,
+                         SendLimit& limit)
+    : environment_(environment), encrypted_(encrypted), traffic_(traffic), limit_(limit) {}
 
 void PacedSender::KeepHistory() {
   if (history_ == nullptr) history_ = std::make_unique<SentPacketHistory>();
@@ -23,6 +24,10 @@ void PacedSender::PrefetchPath() const {
 uint8_t* PacedSender::BeginRtp(size_t capacity) {
   if (!connected_ || !path_ || (encrypted_ && srtp_ == nullptr)) {
     ++traffic_.counters.send_refused;
+    return nullptr;
+  }
+  if (limit_.holds() && !limit_.Allows(capacity + kMaxSrtpTag, environment_.Now())) {
+    ++traffic_.counters.send_withheld;
     return nullptr;
   }
   uint8_t* slot = path_.writer->Reserve(capacity + kMaxSrtpTag);
@@ -52,6 +57,7 @@ uint32_t PacedSender::EndRtp(const OutgoingRtp& packet) {
     }
   }
   path_.writer->Commit(size, path_.tuple.remote, packet.kind);
+  limit_.OnSent(size);
   if (history_ != nullptr && number != kNoNumber) {
     history_->Add(static_cast<uint16_t>(number), size, packet.rtp_class, now);
   }

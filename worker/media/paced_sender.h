@@ -10,6 +10,7 @@
 #include "worker/core/packet_writer.h"
 #include "worker/core/srtp/srtp_session.h"
 #include "worker/media/rtp_egress.h"
+#include "worker/media/send_limit.h"
 #include "worker/media/transport_traffic.h"
 
 namespace sluice::worker {
@@ -26,8 +27,10 @@ namespace sluice::worker {
 /// Owned by the transport, which says where packets go and with which keys.
 class alignas(64) PacedSender final : public RtpEgress {
  public:
-  /// `encrypted`: nothing is sent before SetSrtp(). Counts into `traffic`, which outlives it.
-  PacedSender(Environment& environment, bool encrypted, TransportTraffic& traffic);
+  /// `encrypted`: nothing is sent before SetSrtp(). Counts into `traffic` and keeps to `limit`;
+  /// both outlive it.
+  PacedSender(Environment& environment, bool encrypted, TransportTraffic& traffic,
+              SendLimit& limit);
 
   // From the transport.
 
@@ -56,6 +59,7 @@ class alignas(64) PacedSender final : public RtpEgress {
   Environment& environment_;
   const bool encrypted_;
   TransportTraffic& traffic_;
+  SendLimit& limit_;
   bool connected_ = false;
   uint16_t next_number_ = 1;
   uint32_t abs_send_time_ = 0;  ///< of stamped_at_

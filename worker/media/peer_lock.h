@@ -52,7 +52,7 @@ class PeerLock {
   bool locked() const { return peer_.has_value(); }
   bool IsPeer(const SocketAddress& from) const { return peer_ == from; }
   /// Whether media may go to the peer: with `source_receives`, a learned peer that is not the
-  /// source may send and get RTCP, and no more.
+  /// source may send, and gets RTCP up to as many bytes (SendLimit).
   bool peer_may_receive() const;
 
  private:

@@ -276,7 +276,7 @@ void PlainTransport::OnDatagram(Port& port, const PacketRef& buffer, size_t size
   if (!(kind == DatagramKind::kRtp && takes_rtp) && !(kind == DatagramKind::kRtcp && takes_rtcp)) {
     ++core_.counters().unclassified;
     // Something that keeps a NAT open, say: it shows that the peer is there.
-    if (port.lock().IsPeer(remote)) OnPeerPacket(port, received_at);
+    if (port.lock().IsPeer(remote)) OnPeerPacket(port, size, received_at);
     return;
   }
   const PeerLock::Verdict verdict =
@@ -288,12 +288,13 @@ void PlainTransport::OnDatagram(Port& port, const PacketRef& buffer, size_t size
   if (verdict == PeerLock::Verdict::kRefuse) return RefuseSource(remote);
   if (kind == DatagramKind::kRtp) {
     std::optional<RtpPacket> packet = path_.OpenRtp(buffer, size, received_at);
-    if (!packet || !Admit(port, verdict, packet->ssrc(), remote, received_at)) return;
+    if (!packet || !Admit(port, verdict, packet->ssrc(), remote, size, received_at)) return;
     rtp_core_.RouteRtp(buffer, *packet, received_at);
     return;
   }
   const std::span<const uint8_t> compound = path_.OpenRtcp(buffer, size);
-  if (compound.empty() || !Admit(port, verdict, RtcpSender(compound), remote, received_at)) return;
+  if (compound.empty()) return;
+  if (!Admit(port, verdict, RtcpSender(compound), remote, size, received_at)) return;
   rtp_core_.RouteRtcp(compound, received_at);
 }
 
@@ -315,7 +316,7 @@ void PlainTransport::OnSctp(Port& port, std::span<const uint8_t> packet, const S
     }
     if (!Learn(port, verdict, from, now)) return;
   }
-  OnPeerPacket(port, now);
+  OnPeerPacket(port, packet.size(), now);
   data_core_.OnSctpPacket(packet);
 }
 
@@ -325,13 +326,13 @@ void PlainTransport::SendSctp(std::span<const uint8_t> packet) {
 }
 
 bool PlainTransport::Admit(Port& port, PeerLock::Verdict verdict, Ssrc ssrc,
-                           const SocketAddress& from, Timestamp now) {
+                           const SocketAddress& from, size_t size, Timestamp now) {
   if (verdict == PeerLock::Verdict::kMoved && rtp_core_.listener().FindBySsrc(ssrc) == nullptr) {
     RefuseSource(from);
     return false;
   }
   if (verdict != PeerLock::Verdict::kPeer && !Learn(port, verdict, from, now)) return false;
-  OnPeerPacket(port, now);
+  OnPeerPacket(port, size, now);
   return true;
 }
 
@@ -347,6 +348,7 @@ bool PlainTransport::Learn(Port& port, PeerLock::Verdict verdict, const SocketAd
     ++plain_counters_.taken_by_source;
   }
   port.SetRemote(from, now);
+  if (&port == &rtcp_port()) LimitRtcp(now);
   if (port.is_rtcp()) {
     context_.events.OnPlainRtcpTuple(id(), port.Report());
   } else {
@@ -367,8 +369,19 @@ void PlainTransport::RefuseSource(const SocketAddress& from) {
 
 // ---- Is somebody there ------------------------------------------------------------------------
 
-void PlainTransport::OnPeerPacket(Port& port, Timestamp now) {
+void PlainTransport::LimitRtcp(Timestamp now) {
+  if (rtcp_port().lock().peer_may_receive()) {
+    path_.limit().Lift();
+  } else {
+    path_.limit().Impose(0, kUnprovenSilence, now);
+  }
+}
+
+void PlainTransport::OnPeerPacket(Port& port, size_t size, Timestamp now) {
   port.lock().OnPacket(now);
+  if (port.path().tuple.remote.ip == rtcp_port().path().tuple.remote.ip) {
+    path_.limit().OnReceived(size, now);
+  }
   if (liveness_.OnPacket()) OnReceiverChanged();
 }
 
@@ -389,18 +402,25 @@ void PlainTransport::OnReceiverChanged() {
   const State state = liveness_.state();
   if (state == State::kSilent) ++plain_counters_.receiver_silent;
   if (state == State::kUnreachable) ++plain_counters_.receiver_unreachable;
-  if (state != State::kListening) {
-    SLUICE_WARN(kRtp, "transport {}: media to {} stops until it speaks again: {}", id(),
-                rtp_.path().tuple.remote.ToString(),
-                state == State::kSilent
-                    ? fmt::format("nothing came from there for {} ms", options_.receiver_timeout)
-                    : std::string("the network answers that nobody is there"));
-  }
+  if (state != State::kListening) LogReceiver(state);
   UpdateSending();
   context_.events.OnPlainReceiver(id(), liveness_.listening());
 }
 
+/// Whatever tags are on: whoever runs the server asks why a picture stands still.
+void PlainTransport::LogReceiver(ReceiverLiveness::State state) {
+  if (!context_.receiver_lines.Allows(context_.environment.Now())) return;
+  const uint64_t left_out = context_.receiver_lines.TakeLeftOut();
+  SLUICE_WARN(kNone, "transport {}: media to {} stops until it speaks again: {}{}", id(),
+              rtp_.path().tuple.remote.ToString(),
+              state == ReceiverLiveness::State::kSilent
+                  ? fmt::format("nothing came from there for {} ms", options_.receiver_timeout)
+                  : std::string("the network answers that nobody is there"),
+              left_out == 0 ? "" : fmt::format(" (and {} more like it before)", left_out));
+}
+
 void PlainTransport::UpdateSending() {
+  path_.SetRtcpAllowed(liveness_.listening());
   rtp_core_.SetSendingAllowed(liveness_.listening() && rtp_.lock().peer_may_receive());
 }
 

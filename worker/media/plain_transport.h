@@ -31,6 +31,9 @@ namespace sluice::worker {
 /// takes.
 class PlainTransport final : public Transport, private DataLink {
  public:
+  /// RTCP to a learned peer that is not the source ends when nothing came from there for so long.
+  static constexpr Duration kUnprovenSilence = Duration::Seconds(5);
+
   /// TypeError: protocol not UDP, bad ip, SRTP without suite. Error: a port cannot be had.
   static Result<std::unique_ptr<PlainTransport>> Create(const std::string& id,
                                                         const PlainTransportOptions& options,
@@ -97,17 +100,22 @@ class PlainTransport final : public Transport, private DataLink {
               Timestamp now);
   // DataLink: from the RTP port.
   void SendSctp(std::span<const uint8_t> packet) override;
-  /// Whether a well-formed packet of stream `ssrc` is the peer's. Makes its sender the peer where
-  /// `verdict` says so.
+  /// Whether a well-formed packet of stream `ssrc` and `size` bytes is the peer's. Makes its sender
+  /// the peer where `verdict` says so.
   bool Admit(Port& port, PeerLock::Verdict verdict, Ssrc ssrc, const SocketAddress& from,
-             Timestamp now);
+             size_t size, Timestamp now);
   /// False when the address makes no sense.
   bool Learn(Port& port, PeerLock::Verdict verdict, const SocketAddress& from, Timestamp now);
   void RefuseSource(const SocketAddress& from);
-  void OnPeerPacket(Port& port, Timestamp now);
+  void OnPeerPacket(Port& port, size_t size, Timestamp now);
+  /// The one whose peer gets RTCP.
+  Port& rtcp_port() { return options_.rtcp_mux ? rtp_ : rtcp_; }
+  /// Its peer is there, or another one: RTCP is limited where media may not go at all.
+  void LimitRtcp(Timestamp now);
   void OnUnreachable(const Port& port, const SocketAddress& to, Timestamp now);
   void OnTick();
   void OnReceiverChanged();
+  void LogReceiver(ReceiverLiveness::State state);
   void UpdateSending();
   void ApplyPaths();
   void SetConnected(bool connected);

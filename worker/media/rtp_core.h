@@ -74,7 +74,7 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
 
   /// Media may (no longer) flow: consumers and the RTCP timer follow. The link knows already.
   void OnConnected(bool connected);
-  /// Whether consumers may send while connected (at first: they may). RTCP flows all the same.
+  /// Whether consumers may send while connected (at first: they may). RTCP is the link's to stop.
   void SetSendingAllowed(bool allowed);
   void RouteRtp(const PacketRef& buffer, RtpPacket& packet, Timestamp received_at);
   void RouteRtcp(std::span<const uint8_t> compound, Timestamp now);

@@ -8,7 +8,7 @@ namespace sluice::worker {
 RtpPath::RtpPath(TransportCore& core, bool encrypted)
     : core_(core),
       encrypted_(encrypted),
-      sender_(core.context().environment, encrypted, core.traffic()) {}
+      sender_(core.context().environment, encrypted, core.traffic(), limit_) {}
 
 RtpPath::~RtpPath() {
   // Encryptions under way write into the arena of a socket that may close next.
@@ -113,7 +113,12 @@ std::span<const uint8_t> RtpPath::OpenRtcp(const PacketRef& buffer, size_t size)
 // ---- Sending ------------------------------------------------------------------------------------
 
 void RtpPath::SendRtcp(std::span<const uint8_t> compound) {
-  if (!sender_.connected() || !rtcp_path_ || compound.empty()) return;
+  if (!sender_.connected() || !rtcp_path_ || !rtcp_allowed_ || compound.empty()) return;
+  const size_t largest = compound.size() + (encrypted_ ? kMaxSrtcpTrailer : 0);
+  if (!limit_.Allows(largest, core_.context().environment.Now())) {
+    ++core_.counters().send_withheld;
+    return;
+  }
   uint8_t* slot = rtcp_path_.writer->Reserve(compound.size() + kMaxSrtcpTrailer);
   if (slot == nullptr) {
     ++core_.counters().send_refused;
@@ -129,6 +134,7 @@ void RtpPath::SendRtcp(std::span<const uint8_t> compound) {
     }
   }
   rtcp_path_.writer->Commit(size, rtcp_path_.tuple.remote, PacketKind::kRtcp);
+  limit_.OnSent(size);
   ++core_.traffic().rtcp_packets_sent;
   core_.CountSent(size);
 }

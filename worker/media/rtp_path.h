@@ -13,6 +13,7 @@
 #include "worker/core/srtp/srtp_session.h"
 #include "worker/media/paced_sender.h"
 #include "worker/media/rtp_link.h"
+#include "worker/media/send_limit.h"
 #include "worker/media/transport_core.h"
 #include "worker/wire/rtp_packet.h"
 
@@ -47,6 +48,11 @@ class RtpPath final : public RtpLink {
   std::span<const uint8_t> OpenRtcp(const PacketRef& buffer, size_t size);
 
   // RtpLink
+  /// What RTP and RTCP keep to while the peer's address has not shown that it receives.
+  SendLimit& limit() { return limit_; }
+  /// RTCP follows consumers, which the RtpCore stops, when nobody listens at the other end.
+  void SetRtcpAllowed(bool allowed) { rtcp_allowed_ = allowed; }
+
   RtpEgress& egress() override { return sender_; }
   void SendRtcp(std::span<const uint8_t> compound) override;
   void RetireSent(Ssrc ssrc) override;
@@ -58,7 +64,9 @@ class RtpPath final : public RtpLink {
 
   TransportCore& core_;
   const bool encrypted_;
+  bool rtcp_allowed_ = true;
   NetworkPath rtcp_path_;
+  SendLimit limit_;
   std::unique_ptr<SrtpSender> srtp_sender_;
   std::unique_ptr<SrtpReceiver> srtp_receiver_;
   PacedSender sender_;

@@ -22,6 +22,7 @@ struct TransportCounters {
   uint64_t producer_refused = 0;  ///< RTP that its producer discarded
   uint64_t ssrc_refused = 0;      ///< a learned SSRC that another producer has, or table full
   uint64_t send_refused = 0;      ///< no path, writer full, or encryption refused
+  uint64_t send_withheld = 0;     ///< to an address that has not shown that it receives
 };
 
 /// Packets to the ports of a WebRtcServer that went nowhere.

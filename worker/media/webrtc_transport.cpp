@@ -83,6 +83,7 @@ WebRtcTransport::WebRtcTransport(const std::string& id, const WebRtcTransportOpt
            ConsentTimeout(options.ice_consent_timeout), context.environment),
       dtls_(DtlsSession::Create(context.dtls, context.environment)),
       timer_(context.environment.CreateTimer([this](Timestamp now) { OnTimer(now); })) {
+  path_.limit().Impose(kHandshakeCredit, Duration::Infinite(), context.environment.Now());
   if (options.traffic_moves_nominated_tuple) ice_.FollowTraffic();
   rtp_core_.JoinLayers();
   if (server_ == nullptr) return;
@@ -118,6 +119,7 @@ void WebRtcTransport::Disconnect() {
   path_.SetPaths({}, {});
   // The sockets may close with encryptions under way into their arena.
   context_.srtp.Flush();
+  for (const IcePath& path : ice_.paths()) path.path.writer->Close();
   if (server_ != nullptr) server_->RemoveTransport(*this);
   closing_ = true;
   points_.clear();
@@ -199,11 +201,14 @@ void WebRtcTransport::OnDatagram(PacketRef buffer, size_t size, const NetworkPat
     ++core_.counters().not_ready;
     return;
   }
+  if (path_.limit().holds() && IsFromPeer(from)) path_.limit().OnReceived(size, received_at);
   const DatagramKind kind = ClassifyDatagram({buffer.data(), size});
   if (kind == DatagramKind::kStun) {
     const uint64_t sent_before = ice_.stats().bytes_sent;
     ice_.OnStun({buffer.data(), size}, from, received_at);
-    core_.CountSent(static_cast<size_t>(ice_.stats().bytes_sent - sent_before));
+    const auto answer = static_cast<size_t>(ice_.stats().bytes_sent - sent_before);
+    core_.CountSent(answer);
+    if (IsFromPeer(from)) path_.limit().OnSent(answer);
     Drain();
     return;
   }
@@ -211,7 +216,7 @@ void WebRtcTransport::OnDatagram(PacketRef buffer, size_t size, const NetworkPat
     ++core_.counters().unclassified;
     return;
   }
-  if (!TakesFrom(from, received_at)) {
+  if (!TakesFrom(from, size, received_at)) {
     ++core_.counters().wrong_source;
     return;
   }
@@ -239,9 +244,13 @@ void WebRtcTransport::OnMedia(DatagramKind kind, const PacketRef& buffer, size_t
   if (!compound.empty()) rtp_core_.RouteRtcp(compound, received_at);
 }
 
-bool WebRtcTransport::TakesFrom(const NetworkPath& from, Timestamp now) {
-  if (selected_ && from == selected_) return true;
-  return ice_.OnNonStun(from.tuple, now);
+bool WebRtcTransport::TakesFrom(const NetworkPath& from, size_t size, Timestamp now) {
+  if (!(selected_ && from == selected_) && !ice_.OnNonStun(from.tuple, now)) return false;
+  if (const size_t sent = ice_.OnTraffic(from.tuple, size, now); sent != 0) {
+    core_.CountSent(sent);
+    if (IsFromPeer(from)) path_.limit().OnSent(sent);
+  }
+  return true;
 }
 
 void WebRtcTransport::OnVideoDropped(const NetworkPath& /*path*/, std::span<const Ssrc> ssrcs) {
@@ -256,7 +265,7 @@ void WebRtcTransport::OnPathClosed(const NetworkPath& path) {
     path_.SetPaths({}, {});
   }
   if (sealed_) return;
-  ice_.OnPathClosed(path.tuple);
+  ice_.OnPathClosed(path.tuple, context_.environment.Now());
   Drain();
 }
 
@@ -314,7 +323,19 @@ bool WebRtcTransport::ice_up() const {
 void WebRtcTransport::Handle(const IcePathSelected& selected) {
   selected_ = selected.path;
   path_.SetPaths(selected_, selected_);
+  LimitSending(selected.proven);
   context_.events.OnIceSelectedTuple(id(), MakeTupleReport(selected_.tuple, listen_points()));
+}
+
+void WebRtcTransport::Handle(const IcePathProven&) { LimitSending(true); }
+
+void WebRtcTransport::LimitSending(bool proven) {
+  if (!ice_.needs_proof()) return;  // a handshake goes on with what it has left
+  if (proven) {
+    path_.limit().Lift();
+  } else {
+    path_.limit().Impose(0, Duration::Infinite(), context_.environment.Now());
+  }
 }
 
 void WebRtcTransport::Handle(const IceStateChange& change) {
@@ -335,6 +356,7 @@ void WebRtcTransport::Handle(const IcePathAdded& added) {
 
 void WebRtcTransport::Handle(const IcePathRemoved& removed) {
   if (server_ != nullptr) server_->RemoveTuple(removed.tuple, *this);
+  if (removed.writer != nullptr) removed.writer->Close();
 }
 
 void WebRtcTransport::Handle(const IceUfragRetired& retired) {
@@ -364,7 +386,17 @@ void WebRtcTransport::StartDtls() {
 
 void WebRtcTransport::Handle(const DtlsDatagram& datagram) {
   if (!selected_) return;  // ICE is down: the handshake's timer sends it again
-  core_.SendDatagram(selected_, datagram.bytes, PacketKind::kDtls);
+  const std::vector<uint8_t>& bytes = datagram.bytes;
+  if (!path_.limit().Allows(bytes.size(), context_.environment.Now())) {
+    ++core_.counters().send_withheld;
+    return;
+  }
+  if (!ice_.needs_proof()) {
+    const IpAddress& ip = selected_.tuple.remote.ip;
+    handshake_moved_ |= handshake_ip_ && *handshake_ip_ != ip;
+    handshake_ip_ = ip;
+  }
+  if (core_.SendDatagram(selected_, bytes, PacketKind::kDtls)) path_.limit().OnSent(bytes.size());
 }
 
 void WebRtcTransport::Handle(const DtlsStateChange& change) {
@@ -382,6 +414,9 @@ void WebRtcTransport::Handle(const DtlsConnected& handshake) {
     return;
   }
   dtls_state_ = DtlsState::kConnected;
+  // Nobody completes a handshake without having read our half of it.
+  ice_.StartProofs(handshake_moved_ ? std::nullopt : handshake_ip_, context_.environment.Now());
+  if (selected_) LimitSending(ice_.selected_is_proven());
   UpdateConnected();
   context_.events.OnDtlsState(id(), DtlsState::kConnected, handshake.remote_certificate_pem);
   UpdateData();

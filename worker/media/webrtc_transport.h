@@ -36,13 +36,20 @@ struct WebRtcTransportCounters {
 ///
 /// Owns its sockets, or shares those of a WebRtcServer. Guarantees: not a byte of DTLS or media
 /// goes to, or is taken from, a tuple that has not produced a valid connectivity check; media needs
-/// the keys of a DTLS handshake whose certificate matched the fingerprint given to Connect().
+/// the keys of a DTLS handshake whose certificate matched the fingerprint given to Connect(); and
+/// an IP address that has not shown that it receives, by a handshake or by answering a probe of the
+/// ICE agent, gets no more bytes than came from it (SendLimit).
 ///
 /// Drains its ICE agent and its DTLS session after every call into them. Whoever hears an event of
 /// it may close it, or anything else, from there: once an event is told, nothing of the transport
 /// is touched before it is known to be alive.
 class WebRtcTransport final : public Transport, public DatagramHandler, private DataLink {
  public:
+  /// Bytes of DTLS, beyond as many as come from the peer, before the handshake is over: as many of
+  /// our flights as it takes timeouts to fail. Nobody has shown by then that the address is the
+  /// peer's.
+  static constexpr uint64_t kHandshakeCredit = 16'384;
+
   /// `server` null: opens the sockets of `options.listen_infos`. TypeError: no listen info, or no
   /// candidate remains; Error: a port cannot be had.
   static Result<std::unique_ptr<WebRtcTransport>> Create(const std::string& id,
@@ -91,7 +98,14 @@ class WebRtcTransport final : public Transport, public DatagramHandler, private 
 
   void OnMedia(DatagramKind kind, const PacketRef& buffer, size_t size, Timestamp received_at);
   /// True when media or DTLS from there may be taken; ICE may select the tuple.
-  bool TakesFrom(const NetworkPath& from, Timestamp now);
+  bool TakesFrom(const NetworkPath& from, size_t size, Timestamp now);
+  /// From where we send to, whatever the port.
+  bool IsFromPeer(const NetworkPath& from) const {
+    return selected_ && from.tuple.remote.ip == selected_.tuple.remote.ip;
+  }
+  /// Once there are keys: no limit to an address that has shown that it receives, and no more than
+  /// comes from there to another one.
+  void LimitSending(bool proven);
   void StartDtls();
 
   /// Does what ICE and DTLS want done. False when the transport was closed by somebody who heard of
@@ -113,6 +127,7 @@ class WebRtcTransport final : public Transport, public DatagramHandler, private 
   void Handle(const IcePathAdded& added);
   void Handle(const IcePathRemoved& removed);
   void Handle(const IcePathSelected& selected);
+  void Handle(const IcePathProven& proven);
   void Handle(const IceStateChange& change);
   void Handle(const IceUfragRetired& retired);
   void Handle(const DtlsDatagram& datagram);
@@ -136,6 +151,9 @@ class WebRtcTransport final : public Transport, public DatagramHandler, private 
   std::unique_ptr<DtlsSession> dtls_;
   DtlsState dtls_state_ = DtlsState::kNew;
   DtlsRole dtls_role_ = DtlsRole::kAuto;
+  // Where the datagrams of the handshake went.
+  std::optional<IpAddress> handshake_ip_;
+  bool handshake_moved_ = false;
   bool connect_called_ = false;
   bool sealed_ = false;
   bool closing_ = false;        // our own connections go: no news

@@ -73,6 +73,7 @@ constexpr Labelled<TransportCounters> kTransportRefusals[] = {
     {&TransportCounters::producer_refused, "producer_refused"},
     {&TransportCounters::ssrc_refused, "ssrc_refused"},
     {&TransportCounters::send_refused, "send_refused"},
+    {&TransportCounters::send_withheld, "send_withheld"},
 };
 static_assert(Covers<TransportCounters>(kTransportRefusals), "a counter has no row");
 
@@ -156,6 +157,13 @@ constexpr Single<IceStats> kIce[] = {
      "Times that a selected address lost consent and another one had it."},
     {&IceStats::consent_lost, "ice_consent_lost_total",
      "Times that no address of a transport had consent any more."},
+    {&IceStats::probes_sent, "ice_probes_sent_total",
+     "Requests sent to addresses that had to show that they receive."},
+    {&IceStats::addresses_proven, "ice_addresses_proven_total", "Addresses that have shown it so."},
+    {&IceStats::moves_unproven, "ice_moves_unproven_total",
+     "Moves to an address that did not show it, when the old one was silent."},
+    {&IceStats::moves_refused, "ice_moves_refused_total",
+     "Moves to an address that did not show it, when the old one was alive."},
 };
 static_assert(Covers<IceStats>(kIceMessages, kIce), "a counter has no row");
 
@@ -310,9 +318,11 @@ constexpr Single<TcpStats> kTcp[] = {
 };
 constexpr Labelled<TcpStats> kTcpClosed[] = {
     {&TcpStats::refused_full, "full"},
+    {&TcpStats::evicted_full, "evicted"},
     {&TcpStats::evicted_unauthenticated, "evicted_unauthenticated"},
     {&TcpStats::closed_unauthenticated, "unauthenticated"},
     {&TcpStats::closed_idle, "idle"},
+    {&TcpStats::closed_unused, "unused"},
     {&TcpStats::closed_framing, "framing"},
 };
 static_assert(Covers<TcpStats, DropStats>(kTcp, kTcpClosed), "a counter has no row");
@@ -434,6 +444,9 @@ MetricsReport MakeMetricsReport(const WorkerSnapshot& snapshot) {
              snapshot.tcp.dropped);
   report.Add("channel_frames_rejected_total", "Frames of the controller that were not well-formed.",
              Type::kCounter, snapshot.rejected_frames);
+  report.Add("channel_events_merged_total",
+             "Reports of one object that newer ones have replaced: no faster than their limit.",
+             Type::kCounter, snapshot.engine.events_merged);
   report.Add("channel_dropped_media_total",
              "Packets of direct transports for which the controller read too slowly.",
              Type::kCounter, snapshot.channel_dropped_media);

@@ -82,6 +82,19 @@ function keptAlive(from) {
 /** A share of one core that the server took since `before` (watch.mjs), over `seconds`. */
 const share = (server, before, seconds) => (usage(server.pid).cpu - before.cpu) / seconds;
 
+/** A plain transport of the broadcaster at `base` with one video producer. */
+async function plainProducer(url, base, ssrc) {
+  const out = await rest(url, 'POST', `${base}/transports`, { type: 'plain', comedia: true, rtcpMux: true });
+  const { id: producer } = await rest(url, 'POST', `${base}/transports/${out.id}/producers`, {
+    kind: 'video',
+    rtpParameters: {
+      codecs: [{ mimeType: 'video/VP8', payloadType: 101, clockRate: 90000, parameters: {} }],
+      encodings: [{ ssrc }],
+    },
+  });
+  return { out, producer };
+}
+
 /** A broadcaster with one video producer and the socket to send on. */
 async function publish(url, room, id) {
   const base = `/rooms/${room}/broadcasters`;
@@ -89,15 +102,7 @@ async function publish(url, room, id) {
   const made = await rest(url, 'POST', base, {
     id, displayName: id, device: { name: 'x' }, rtpCapabilities: capabilities,
   });
-  const out = await rest(url, 'POST', `${base}/${id}/transports`, { type: 'plain', comedia: true, rtcpMux: true });
-  const { id: producer } = await rest(url, 'POST', `${base}/${id}/transports/${out.id}/producers`, {
-    kind: 'video',
-    rtpParameters: {
-      codecs: [{ mimeType: 'video/VP8', payloadType: 101, clockRate: 90000, parameters: {} }],
-      encodings: [{ ssrc: 0x7000 }],
-    },
-  });
-  return { base: `${base}/${id}`, out, producer, made };
+  return { base: `${base}/${id}`, ...await plainProducer(url, `${base}/${id}`, 0x7000), made };
 }
 
 export const attacks = [
@@ -114,6 +119,12 @@ export const attacks = [
       // The victim is the address that the datagram claims to come from.
       const victim = await sinks.open('127.0.0.66');
       victim.send(Buffer.alloc(8, 0x80), inward.port, '127.0.0.1');
+      // The same where the transport has a producer, which takes a packet from anybody: one of its
+      // stream, and reports would follow.
+      const both = await plainProducer(server.url, base, 0x7001);
+      await post(server.url, `${base}/transports/${both.out.id}/consume?producerId=${producer}`, {});
+      const bait = Buffer.from('80650001000000010000700110000000ff', 'hex');
+      victim.send(bait, both.out.port, '127.0.0.1');
       const media = await socketOn('127.0.0.1');
       const packet = Buffer.alloc(1100);
       let number = 0;

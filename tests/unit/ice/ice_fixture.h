@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -76,9 +77,17 @@ class DrivenAgent {
     Drain();
     return ours;
   }
+  void StartProofs(const std::optional<IpAddress>& shown, Timestamp now) {
+    agent_.StartProofs(shown, now);
+    Drain();
+  }
+  void OnTraffic(const FiveTuple& tuple, size_t size, Timestamp now) {
+    agent_.OnTraffic(tuple, size, now);
+    Drain();
+  }
   void FollowTraffic() { agent_.FollowTraffic(); }
   void OnPathClosed(const FiveTuple& tuple) {
-    agent_.OnPathClosed(tuple);
+    agent_.OnPathClosed(tuple, environment_.Now());
     Drain();
   }
   IceCredentials Restart(Timestamp now) {
@@ -110,8 +119,9 @@ class DrivenAgent {
   static std::string Text(const IcePathAdded& added) { return "+" + Port(added.tuple); }
   static std::string Text(const IcePathRemoved& removed) { return "-" + Port(removed.tuple); }
   static std::string Text(const IcePathSelected& selected) {
-    return "selected " + Port(selected.path.tuple);
+    return "selected " + Port(selected.path.tuple) + (selected.proven ? "" : " unproven");
   }
+  static std::string Text(const IcePathProven&) { return "proven"; }
   static std::string Text(const IceStateChange& change) {
     static const char* const kNames[] = {"new", "connected", "completed", "disconnected"};
     return kNames[static_cast<size_t>(change.state)];

@@ -71,27 +71,34 @@ TEST_CASE("a frame that cannot fit breaks the stream") {
   CHECK(split.broken());
 }
 
+constexpr TcpLimits kLimits;
+
 struct World {
-  World()
+  explicit World(const TcpLimits& limits = {})
       : loop(MakeLoop()),
-        sockets(*loop, buffers, std::move(*SendStrategy::Create(SendStrategy::Kind::kAuto)), {}) {
+        sockets(*loop, buffers, std::move(*SendStrategy::Create(SendStrategy::Kind::kAuto)), {}, {},
+                limits) {
     loop->SetTurnEnd([this](Timestamp) { sockets.egress().Flush(); });
+    listener = Listen();
+  }
+  std::unique_ptr<TcpListener> Listen() {
     ListenInfo info;
     info.protocol = TransportProtocol::kTcp;
     info.ip = "127.0.0.1";
     auto socket = sockets.Open(info, handler);
     REQUIRE(socket.ok());
-    listener.reset(static_cast<TcpListener*>(socket->release()));
+    return std::unique_ptr<TcpListener>(static_cast<TcpListener*>(socket->release()));
   }
   /// A peer whose first packet has arrived, and was a valid connectivity check.
-  std::unique_ptr<Peer> Connect(const Bytes& first = Pattern(4, 1)) {
-    auto peer = ConnectStranger(first);
+  std::unique_ptr<Peer> Connect(const Bytes& first = Pattern(4, 1), const char* ip = "127.0.0.1") {
+    auto peer = ConnectStranger(first, ip);
     handler.received.back().path.writer->OnPeerAuthenticated();
     return peer;
   }
   /// A peer whose first packet has arrived.
-  std::unique_ptr<Peer> ConnectStranger(const Bytes& first = Pattern(4, 1)) {
-    auto peer = std::make_unique<Peer>(SOCK_STREAM);
+  std::unique_ptr<Peer> ConnectStranger(const Bytes& first = Pattern(4, 1),
+                                        const char* ip = "127.0.0.1") {
+    auto peer = std::make_unique<Peer>(SOCK_STREAM, ip);
     REQUIRE(peer->Connect(listener->local_address()));
     REQUIRE(peer->Write(Frame(first)));
     const size_t before = handler.received.size();
@@ -193,6 +200,112 @@ TEST_CASE("silent, slow and idle connections are closed, live ones stay") {
   CHECK(world.stats().closed_idle == 2);
 }
 
+TEST_CASE("only valid checks keep a connection, whatever else comes") {
+  World world;
+  auto chatty = world.Connect();
+  auto checking = world.Connect();
+  PacketWriter& checked = *world.handler.received.back().path.writer;
+  const Timestamp connected = world.loop->Now();
+  // A packet of one byte, later than the last check of either.
+  bool later = false;
+  const auto timer = world.loop->CreateTimer([&](Timestamp) { later = true; });
+  timer->Start(Duration::Millis(5));
+  REQUIRE(RunUntil(*world.loop, [&] { return later; }));
+  REQUIRE(chatty->Write(Frame(Pattern(1, 1))));
+  REQUIRE(RunUntil(*world.loop, [&] { return world.handler.received.size() == 3; }));
+  checked.OnPeerAuthenticated();
+  world.listener->CloseIdle(connected + TcpListener::kIdleTimeout);
+  REQUIRE(world.handler.closed.size() == 1);
+  CHECK(world.handler.closed[0].remote == chatty->address());
+  CHECK(world.stats().closed_idle == 1);
+}
+
+TEST_CASE("a connection that its transport lets go is closed when all is sent") {
+  World world;
+  auto peer = world.Connect();
+  PacketWriter& writer = *world.handler.received.back().path.writer;
+  Send(writer, Pattern(70, 8), peer->address());
+  writer.Close();
+  CHECK(writer.Reserve(10) == nullptr);
+  REQUIRE(RunUntil(*world.loop, [&] { return !world.handler.closed.empty(); }));
+  CHECK(world.listener->connection_count() == 0);
+  CHECK(world.stats().closed_unused == 1);
+  Bytes got;
+  for (const Bytes& part : peer->ReceiveAll()) got = got + part;
+  CHECK(got == Frame(Pattern(70, 8)));
+}
+
+TEST_CASE("one that sends on is closed all the same") {
+  World world;
+  auto peer = world.Connect();
+  PacketWriter& writer = *world.handler.received.back().path.writer;
+  REQUIRE(peer->Write(Frame(Pattern(1000, 1))));
+  writer.Close();
+  REQUIRE(RunUntil(*world.loop, [&] {
+    (void)peer->Write(Frame(Pattern(1000, 2)));
+    return !world.handler.closed.empty();
+  }));
+}
+
+TEST_CASE("one network has no more than its share of all listeners") {
+  TcpLimits limits;
+  limits.per_network = 10;
+  World world(limits);
+  auto second = world.Listen();
+  std::vector<std::unique_ptr<Peer>> mine;
+  for (int i = 0; i < 10; ++i) {
+    mine.push_back(world.Connect());
+    if (i == 4) std::swap(world.listener, second);
+  }
+  CHECK(world.listener->connection_count() + second->connection_count() == 10);
+  Peer one_more(SOCK_STREAM);
+  REQUIRE(one_more.Connect(world.listener->local_address()));
+  REQUIRE(RunUntil(*world.loop, [&] { return world.stats().refused_full == 1; }));
+  const auto other = world.Connect(Pattern(4, 1), "127.0.0.2");
+  CHECK(world.listener->connection_count() + second->connection_count() == 11);
+  CHECK(world.handler.closed.empty());
+}
+
+TEST_CASE("where the worker is full the network with the most gives way") {
+  TcpLimits limits;
+  limits.connections = 12;
+  World world(limits);
+  auto second = world.Listen();
+  const auto honest = world.Connect();
+  std::vector<std::unique_ptr<Peer>> many;
+  for (int i = 0; i < 11; ++i) {
+    many.push_back(world.Connect(Pattern(4, 1), "127.0.0.2"));
+    // On another port than who comes next.
+    if (i == 5) std::swap(world.listener, second);
+  }
+  const auto newcomer = world.Connect(Pattern(4, 1), "127.0.0.3");
+  REQUIRE(RunUntil(*world.loop, [&] { return world.handler.closed.size() == 1; }));
+  CHECK(world.handler.closed[0].remote == many[0]->address());
+  CHECK(world.stats().evicted_full == 1);
+  CHECK(world.listener->connection_count() + second->connection_count() == 12);
+  Peer again(SOCK_STREAM, "127.0.0.2");
+  REQUIRE(again.Connect(world.listener->local_address()));
+  REQUIRE(RunUntil(*world.loop, [&] { return world.stats().refused_full == 1; }));
+  CHECK(world.handler.closed.size() == 1);
+}
+
+TEST_CASE("of too many strangers those of the largest network go, not an honest one's") {
+  TcpLimits limits;
+  limits.strangers = 20;
+  World world(limits);
+  const auto honest = world.ConnectStranger();  // the oldest of all
+  std::vector<std::unique_ptr<Peer>> attackers;
+  for (int i = 0; i < 60; ++i) {
+    const std::string ip = "127.0.0." + std::to_string(2 + i % 4);
+    attackers.push_back(world.ConnectStranger(Pattern(4, 1), ip.c_str()));
+  }
+  CHECK(world.stats().evicted_unauthenticated == 41);
+  CHECK(world.listener->connection_count() == 20);
+  for (const FiveTuple& closed : world.handler.closed) {
+    CHECK(closed.remote != honest->address());
+  }
+}
+
 TEST_CASE("strangers of one address push out each other, and nobody else") {
   World world;
   auto live = world.Connect();
@@ -201,10 +314,10 @@ TEST_CASE("strangers of one address push out each other, and nobody else") {
   REQUIRE(other.Write(Frame(Pattern(4, 1))));
   REQUIRE(RunUntil(*world.loop, [&] { return world.handler.received.size() == 2; }));
   std::vector<std::unique_ptr<Peer>> strangers;
-  for (size_t i = 0; i < TcpListener::kMaxStrangersPerNetwork + 3; ++i) {
+  for (size_t i = 0; i < kLimits.strangers_per_network + 3; ++i) {
     strangers.push_back(world.ConnectStranger());
   }
-  CHECK(world.listener->connection_count() == 2 + TcpListener::kMaxStrangersPerNetwork);
+  CHECK(world.listener->connection_count() == 2 + kLimits.strangers_per_network);
   CHECK(world.stats().evicted_unauthenticated == 3);
   // The oldest three, though they have sent a packet.
   REQUIRE(world.handler.closed.size() == 3);
@@ -215,18 +328,17 @@ TEST_CASE("strangers of one address push out each other, and nobody else") {
   CHECK(world.stats().evicted_unauthenticated == 3);
 }
 
-TEST_CASE("strangers of many addresses push out the oldest of all") {
+TEST_CASE("strangers of many addresses push out the oldest of those with the most") {
   World world;
   auto live = world.Connect();
   std::vector<std::unique_ptr<Peer>> strangers;
-  for (size_t i = 0; i < TcpListener::kMaxStrangers + 3; ++i) {
-    const std::string ip =
-        "127.0.1." + std::to_string(1 + i / (TcpListener::kMaxStrangersPerNetwork / 2));
+  for (size_t i = 0; i < kLimits.strangers + 3; ++i) {
+    const std::string ip = "127.0.1." + std::to_string(1 + i / (kLimits.strangers_per_network / 2));
     strangers.push_back(std::make_unique<Peer>(SOCK_STREAM, ip.c_str()));
     REQUIRE(strangers.back()->Connect(world.listener->local_address()));
     REQUIRE(RunUntil(*world.loop, [&] { return world.stats().accepted == i + 2; }));
   }
-  CHECK(world.listener->connection_count() == TcpListener::kMaxStrangers + 1);
+  CHECK(world.listener->connection_count() == kLimits.strangers + 1);
   CHECK(world.stats().evicted_unauthenticated == 3);
   CHECK(world.handler.closed.empty());  // they had sent nothing
 }
@@ -239,7 +351,7 @@ TEST_CASE("the addresses of one IPv6 /64 count as one") {
   auto listener = world.sockets.Open(info, world.handler);
   REQUIRE(listener.ok());
   std::vector<std::unique_ptr<Peer>> strangers;
-  for (size_t i = 0; i < TcpListener::kMaxStrangersPerNetwork + 1; ++i) {
+  for (size_t i = 0; i < kLimits.strangers_per_network + 1; ++i) {
     strangers.push_back(std::make_unique<Peer>(SOCK_STREAM, "::1"));
     REQUIRE(strangers.back()->Connect((*listener)->local_address()));
     REQUIRE(RunUntil(*world.loop, [&] { return world.stats().accepted == i + 1; }));

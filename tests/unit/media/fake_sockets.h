@@ -36,6 +36,8 @@ class FakeWriter final : public PacketWriter {
   void Commit(size_t size, const SocketAddress& to, PacketKind kind) override {
     pending_.push_back({std::move(reserved_), size, to, kind});
   }
+  void Close() override { closed_ = true; }
+  bool closed() const { return closed_; }
   void Flush(std::vector<SentDatagram>* out) {
     for (Pending& packet : pending_) {
       SentDatagram sent;
@@ -58,6 +60,7 @@ class FakeWriter final : public PacketWriter {
   SocketAddress local_;
   std::unique_ptr<uint8_t[]> reserved_;
   std::vector<Pending> pending_;
+  bool closed_ = false;
 };
 
 /// Sockets that exist in memory only: the test delivers datagrams and takes what was sent.
@@ -124,6 +127,12 @@ class FakeNetwork final : public SocketFactory {
   void CloseTcp(const SocketAddress& local, const SocketAddress& remote, PacketWriter& writer) {
     Socket* socket = Find(TransportProtocol::kTcp, local);
     socket->handler_.OnPathClosed({{TransportProtocol::kTcp, local, remote}, &writer});
+  }
+
+  /// The network answers what went from `local` to `remote`.
+  void ReportUnreachable(const SocketAddress& local, const SocketAddress& remote, Timestamp now) {
+    Socket* socket = Find(TransportProtocol::kUdp, local);
+    socket->handler_.OnUnreachable({TransportProtocol::kUdp, local, remote}, now);
   }
 
   void Flush() {

@@ -55,7 +55,8 @@ class PacedSenderTest {
   VirtualEnvironment environment_;
   TransportTraffic traffic_;
   RecordingWriter writer_;
-  PacedSender sender_{environment_, /*encrypted=*/false, traffic_};
+  SendLimit limit_;
+  PacedSender sender_{environment_, /*encrypted=*/false, traffic_, limit_};
   const std::vector<uint8_t> payload_ = {7, 8, 9};
 };
 
@@ -97,7 +98,7 @@ TEST_CASE_METHOD(PacedSenderTest, "paced sender: what does not leave takes no nu
   CHECK(traffic_.counters.send_refused == 3);
   CHECK(Send() == uint32_t{2});
 
-  PacedSender without_keys(environment_, /*encrypted=*/true, traffic_);
+  PacedSender without_keys(environment_, /*encrypted=*/true, traffic_, limit_);
   without_keys.SetPath(NetworkPath{FiveTuple(), &writer_});
   without_keys.SetConnected(true);
   CHECK(without_keys.BeginRtp(100) == nullptr);

@@ -2,7 +2,9 @@
 // media stops.
 #include <catch2/catch.hpp>
 
+#include "common/log.h"
 #include "tests/unit/media/engine_fixture.h"
+#include "worker/media/line_limit.h"
 
 namespace sluice::worker {
 namespace {
@@ -176,6 +178,126 @@ TEST_CASE_METHOD(ReceiverFixture, "a receiver that reports is sent to for ever",
     CHECK(Play(5, source) == 5);
   }
   CHECK(Counters().receiver_silent == 0);
+}
+
+/// Keeps what is logged.
+struct LogLines final : LogSink {
+  LogLines() {
+    Log::SetSink(this);
+    Log::SetLevel(LogLevel::kWarn);  // and no tag, which is what a worker starts with
+    Log::SetTags(0);
+  }
+  ~LogLines() override {
+    Log::SetSink(nullptr);
+    Log::SetLevel(LogLevel::kError);
+  }
+  void WriteLog(LogLevel, std::string_view line) override { lines.emplace_back(line); }
+  Lines lines;
+};
+
+TEST_CASE_METHOD(ReceiverFixture, "the log tells by itself of media that stops",
+                 "[plain][protection]") {
+  LogLines log;
+  AddReceiver(Comedia());
+  Deliver({0x80, 201, 0, 1, 0, 0, 0, 1}, out, source);
+  Play(35, source);
+  REQUIRE(log.lines.size() == 1);
+  CHECK_THAT(log.lines[0], Catch::Contains("transport t: media to 203.0.113.5:2000 stops"));
+  SECTION("and not more often than it can be read") {
+    for (int i = 0; i < 1'000; ++i) {
+      Deliver({0x80, 201, 0, 1, 0, 0, 0, 1}, out, source);
+      for (int answer = 0; answer < 2; ++answer) {
+        network.ReportUnreachable(out, source, environment.Now());
+      }
+    }
+    engine->DeliverEvents();
+    CHECK(Counters().receiver_unreachable == 1'000);
+    CHECK(log.lines.size() <= LineLimit::kLines + 1);
+    CHECK(events.Count("plain-receiver t gone") <= 3);
+    environment.AdvanceBy(Duration::Seconds(20));
+    Deliver({0x80, 201, 0, 1, 0, 0, 0, 1}, out, source);
+    for (int answer = 0; answer < 2; ++answer) {
+      network.ReportUnreachable(out, source, environment.Now());
+    }
+    CHECK_THAT(log.lines.back(), Catch::Contains("more like it"));
+  }
+}
+
+/// What REST asks for: the address is learned, media goes to the source only.
+struct ReflectionFixture : ProtectionFixture {
+  ReflectionFixture() {
+    PlainTransportOptions options = Comedia();
+    options.source_ip = "203.0.113.5";
+    options.source_receives = true;
+    options.relock = true;
+    options.receiver_timeout = 30'000;
+    local = Create(options);
+    REQUIRE(engine->Produce("t", samples::Audio("p", 10)).ok());
+  }
+  /// An RTP packet of 15 bytes.
+  void SendFrom(const SocketAddress& from) { Send(local, from, 10); }
+  /// Bytes that go to `to` in `seconds`.
+  size_t BytesTo(const SocketAddress& to, int seconds) {
+    size_t bytes = 0;
+    for (int i = 0; i < seconds * 10; ++i) {
+      environment.AdvanceBy(Duration::Millis(100));
+      for (const SentDatagram& sent : network.TakeSent()) {
+        if (sent.tuple.remote == to) bytes += sent.bytes.size();
+      }
+    }
+    return bytes;
+  }
+  static constexpr size_t kPacket = 15;
+  SocketAddress local;
+};
+
+TEST_CASE_METHOD(ReflectionFixture,
+                 "a forged packet of a producer's brings no more RTCP than it is long",
+                 "[plain][protection]") {
+  SendFrom(stranger);
+  CHECK(BytesTo(stranger, 60) <= kPacket);
+  CHECK(transport().core().counters().send_withheld > 0);
+}
+
+TEST_CASE_METHOD(ReflectionFixture,
+                 "who sends from elsewhere gets as much RTCP as it sends, while it does",
+                 "[plain][protection]") {
+  size_t came = 0;
+  size_t went = 0;
+  for (int second = 0; second < 20; ++second) {
+    for (int i = 0; i < 50; ++i) SendFrom(stranger);
+    came += 50 * kPacket;
+    went += BytesTo(stranger, 1);
+  }
+  CHECK(went > 500);  // reports every second, as to anybody
+  CHECK(went <= came);
+  BytesTo(stranger, 5);
+  CHECK(BytesTo(stranger, 60) == 0);
+  SECTION("and again when it goes on") {
+    for (int i = 0; i < 50; ++i) SendFrom(stranger);
+    CHECK(BytesTo(stranger, 3) > 0);
+  }
+  SECTION("the source is not limited") {
+    SendFrom(source);
+    CHECK(PeerOf() == "203.0.113.5:2000");
+    CHECK(BytesTo(source, 10) > 200);
+  }
+}
+
+TEST_CASE_METHOD(ReceiverFixture, "with the media its reports stop, too", "[plain][protection]") {
+  AddReceiver(Comedia());
+  Deliver({0x80, 201, 0, 1, 0, 0, 0, 1}, out, source);
+  Play(35, source);
+  REQUIRE(Counters().receiver_silent == 1);
+  size_t bytes = 0;
+  for (int i = 0; i < 200; ++i) {
+    Send(in, moved, 10);
+    environment.AdvanceBy(Duration::Millis(100));
+    for (const SentDatagram& sent : network.TakeSent()) {
+      if (sent.tuple.remote == source) bytes += sent.bytes.size();
+    }
+  }
+  CHECK(bytes == 0);
 }
 
 TEST_CASE_METHOD(ProtectionFixture, "destinations that make no sense are refused where asked for",

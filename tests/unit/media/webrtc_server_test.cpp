@@ -190,6 +190,27 @@ TEST_CASE_METHOD(ServerFixture, "losing the only TCP connection disconnects", "[
   environment.AdvanceBy(Duration::Seconds(1));
 }
 
+TEST_CASE_METHOD(ServerFixture, "a transport keeps eight connections, and none when it is gone",
+                 "[webrtc_server]") {
+  const IceCredentials a = Add("a");
+  std::vector<std::unique_ptr<FakeWriter>> connections;
+  for (uint16_t i = 0; i < 300; ++i) {
+    connections.push_back(std::make_unique<FakeWriter>(TransportProtocol::kTcp, tcp_local));
+    network.DeliverTcp(pool, BindingRequest(a, true), tcp_local,
+                       Address("192.0.2.1", static_cast<uint16_t>(1000 + i)), *connections.back(),
+                       environment.Now());
+  }
+  const auto open = [&] {
+    return std::count_if(connections.begin(), connections.end(),
+                         [](const auto& connection) { return !connection->closed(); });
+  };
+  CHECK(open() == static_cast<ptrdiff_t>(IceLiteAgent::kMaxTuples));
+  CHECK_FALSE(connections.back()->closed());  // the selected one
+  SECTION("closed") { REQUIRE(engine->CloseTransport("r", "a").ok()); }
+  SECTION("without consent") { environment.AdvanceBy(Duration::Seconds(31)); }
+  CHECK(open() == 0);
+}
+
 TEST_CASE_METHOD(ServerFixture, "create rules of WebRTC transports and servers",
                  "[webrtc_server]") {
   WebRtcTransportOptions options;

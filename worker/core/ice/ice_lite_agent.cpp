@@ -15,6 +15,8 @@ constexpr uint16_t kBadRequest = 400;
 constexpr uint16_t kUnauthorized = 401;
 constexpr uint16_t kUnknownAttribute = 420;
 constexpr uint16_t kRoleConflict = 487;
+/// Credit of a tuple that is kept at most, bytes: some probes.
+constexpr size_t kMaxCredit = 1024;
 /// Not on the wire: the request was dropped unchecked.
 constexpr uint16_t kThrottled = 1;
 
@@ -91,10 +93,7 @@ void IceLiteAgent::OnStun(std::span<const uint8_t> datagram, const NetworkPath& 
     ++stats_.malformed;
     return;
   }
-  if (message->message_class() != StunClass::kRequest) {
-    ++stats_.ignored;
-    return;
-  }
+  if (message->message_class() != StunClass::kRequest) return OnProbeAnswer(*message, from);
   Generation generation = Generation::kCurrent;
   const uint16_t error = Check(*message, from, now, &generation);
   if (error == kThrottled) return;
@@ -106,10 +105,12 @@ void IceLiteAgent::OnStun(std::span<const uint8_t> datagram, const NetworkPath& 
   ++stats_.requests;
   if (from.writer != nullptr) from.writer->OnPeerAuthenticated();
   // The answer leaves before what the outputs cause (a ClientHello), as the peer expects it.
+  const uint64_t sent_before = stats_.bytes_sent;
   AnswerSuccess(*message, generation, from);
+  const size_t answer = static_cast<size_t>(stats_.bytes_sent - sent_before);
   if (generation == Generation::kCurrent && retiring_) Retire();
   const bool nominated = TakeNomination(*message);
-  OnValidCheck(from, nominated, now);
+  OnValidCheck(from, nominated, datagram.size() - std::min(datagram.size(), answer), now);
 }
 
 uint16_t IceLiteAgent::Check(const StunMessage& request, const NetworkPath& from, Timestamp now,
@@ -226,7 +227,8 @@ bool IceLiteAgent::TakeNomination(const StunMessage& request) {
   return nominated;
 }
 
-void IceLiteAgent::OnValidCheck(const NetworkPath& from, bool nominated, Timestamp now) {
+void IceLiteAgent::OnValidCheck(const NetworkPath& from, bool nominated, size_t unanswered,
+                                Timestamp now) {
   if (IcePath* known = Find(from.tuple)) {
     known->path.writer = from.writer;
     known->last_check = now;
@@ -234,8 +236,14 @@ void IceLiteAgent::OnValidCheck(const NetworkPath& from, bool nominated, Timesta
   } else {
     AddPath(from, now);
   }
+  IcePath& path = *Find(from.tuple);
+  path.credit = std::min(path.credit + unanswered, kMaxCredit);
+  if (selected_ && *selected_ == from) selected_heard_at_ = now;
   const bool was_live = live();
-  if (nominated || !was_live) Select(from);
+  // The old address speaks on, and the new one has not shown anything yet: back to the old one.
+  const bool better = selected_ && !IsProven(*selected_) && path.proven;
+  if (nominated || !was_live || better) Choose(from, now);
+  if (candidate_ && candidate_->path == from) Probe(now);
   if (nominated) {
     SetState(IceState::kCompleted);
   } else if (!was_live) {
@@ -245,14 +253,18 @@ void IceLiteAgent::OnValidCheck(const NetworkPath& from, bool nominated, Timesta
 
 void IceLiteAgent::AddPath(const NetworkPath& path, Timestamp now) {
   if (paths_.size() >= kMaxTuples) EvictOldest();
-  paths_.insert(paths_.begin(), IcePath{path, now});
+  const bool proven = std::any_of(paths_.begin(), paths_.end(), [&](const IcePath& other) {
+    return other.proven && other.path.tuple.remote.ip == path.tuple.remote.ip;
+  });
+  paths_.insert(paths_.begin(), IcePath{path, now, proven});
   outputs_.Push(IcePathAdded{path.tuple});
 }
 
 void IceLiteAgent::EvictOldest() {
   for (auto it = paths_.rbegin(); it != paths_.rend(); ++it) {
     if (selected_ && it->path == *selected_) continue;
-    outputs_.Push(IcePathRemoved{it->path.tuple});
+    if (candidate_ && candidate_->path == it->path) candidate_.reset();
+    outputs_.Push(IcePathRemoved{it->path.tuple, it->path.writer});
     paths_.erase(std::next(it).base());
     ++stats_.tuples_evicted;
     return;
@@ -263,32 +275,36 @@ bool IceLiteAgent::OnNonStun(const FiveTuple& tuple, Timestamp now) {
   const IcePath* path = Find(tuple);
   if (path == nullptr) return false;
   const bool follow = follows_traffic_ && state_ == IceState::kCompleted;
-  if ((follow || state_ == IceState::kConnected) && HasConsent(*path, now)) Select(path->path);
+  if ((follow || state_ == IceState::kConnected) && HasConsent(*path, now)) {
+    Choose(path->path, now);
+  }
   return true;
 }
 
-void IceLiteAgent::OnPathClosed(const FiveTuple& tuple) {
+void IceLiteAgent::OnPathClosed(const FiveTuple& tuple, Timestamp now) {
   const auto it = std::find_if(paths_.begin(), paths_.end(),
                                [&](const IcePath& path) { return path.path.tuple == tuple; });
   if (it == paths_.end()) return;
   const FiveTuple closed = it->path.tuple;  // `tuple` may live in what is erased now
+  if (candidate_ && candidate_->path.tuple == closed) candidate_.reset();
   paths_.erase(it);
   const bool was_selected = selected_ && selected_->tuple == closed;
   if (was_selected) selected_.reset();
   outputs_.Push(IcePathRemoved{closed});
   if (!was_selected) return;
   if (const IcePath* next = LastChecked()) {
-    Select(next->path);
+    MoveTo(next->path, now);
   } else {
     Disconnect();
   }
 }
 
 void IceLiteAgent::Select(const NetworkPath& path) {
+  if (candidate_ && candidate_->path != path) candidate_.reset();
   if (selected_ && *selected_ == path) return;
   selected_ = path;
   SLUICE_DEBUG(kIce, "ICE selects {}", path.tuple.remote.ToString());
-  outputs_.Push(IcePathSelected{*selected_});
+  outputs_.Push(IcePathSelected{*selected_, IsProven(*selected_)});
 }
 
 void IceLiteAgent::SetState(IceState state) {
@@ -300,9 +316,97 @@ void IceLiteAgent::SetState(IceState state) {
 void IceLiteAgent::Disconnect() {
   selected_.reset();
   last_nomination_ = 0;
-  for (const IcePath& path : paths_) outputs_.Push(IcePathRemoved{path.path.tuple});
+  candidate_.reset();
+  for (const IcePath& path : paths_) {
+    outputs_.Push(IcePathRemoved{path.path.tuple, path.path.writer});
+  }
   paths_.clear();
   SetState(IceState::kDisconnected);
+}
+
+// ---- Proof ------------------------------------------------------------------------------------
+
+bool IceLiteAgent::IsProven(const NetworkPath& path) const {
+  if (!needs_proof_ || path.tuple.protocol == TransportProtocol::kTcp) return true;
+  const IcePath* known = Find(path.tuple);
+  return known != nullptr && known->proven;
+}
+
+void IceLiteAgent::StartProofs(const std::optional<IpAddress>& shown, Timestamp now) {
+  needs_proof_ = true;
+  for (IcePath& path : paths_) path.proven |= shown == path.path.tuple.remote.ip;
+  if (selected_ && !IsProven(*selected_)) AskForProof(*selected_, now);
+}
+
+void IceLiteAgent::Choose(const NetworkPath& path, Timestamp now) {
+  const bool proven = IsProven(path);
+  const bool to_lose = selected_ && *selected_ != path && IsProven(*selected_);
+  if (proven || !to_lose) Select(path);
+  if (!proven) AskForProof(path, now);
+}
+
+void IceLiteAgent::AskForProof(const NetworkPath& path, Timestamp now) {
+  if (candidate_ && candidate_->path == path) return;
+  candidate_ = Candidate{path, {}, now, std::nullopt};
+  environment_.RandomBytes(candidate_->transaction);
+  Probe(now);
+}
+
+size_t IceLiteAgent::Probe(Timestamp now) {
+  if (candidate_->probed_at && now - *candidate_->probed_at < kProbeInterval) return 0;
+  IcePath& path = *Find(candidate_->path.tuple);
+  if (path.credit < kProbeSize || path.path.writer == nullptr) return 0;
+  std::array<uint8_t, kProbeSize> probe{};
+  StunWriter writer(probe, StunClass::kRequest, kStunMethodBinding, candidate_->transaction);
+  const size_t size = writer.FinishWithFingerprint();
+  Send({probe.data(), size}, path.path);
+  path.credit -= size;
+  candidate_->probed_at = now;
+  ++stats_.probes_sent;
+  return size;
+}
+
+void IceLiteAgent::OnProbeAnswer(const StunMessage& answer, const NetworkPath& from) {
+  const StunClass type = answer.message_class();
+  const bool is_answer = type == StunClass::kError || type == StunClass::kSuccess;
+  if (!is_answer || !candidate_ || !candidate_->probed_at || candidate_->path != from ||
+      answer.transaction_id() != candidate_->transaction) {
+    ++stats_.ignored;
+    return;
+  }
+  ++stats_.addresses_proven;
+  const NetworkPath path = std::exchange(candidate_, std::nullopt)->path;
+  for (IcePath& other : paths_) {
+    other.proven |= other.path.tuple.remote.ip == path.tuple.remote.ip;
+  }
+  if (selected_ && *selected_ == path) {
+    outputs_.Push(IcePathProven{});
+  } else {
+    Select(path);
+  }
+}
+
+void IceLiteAgent::EndOfWait(Timestamp now) {
+  const NetworkPath path = candidate_->path;
+  // What was on its way when the peer left the old tuple came in the first half.
+  if (selected_heard_at_ > candidate_->since + kProofWait / 2) {
+    ++stats_.moves_refused;
+    candidate_.reset();
+    return;
+  }
+  ++stats_.moves_unproven;
+  SLUICE_DEBUG(kIce, "ICE: {} does not answer, the old address is silent",
+               path.tuple.remote.ToString());
+  Select(path);
+  Probe(now);
+}
+
+size_t IceLiteAgent::NoteTraffic(const FiveTuple& tuple, size_t size, Timestamp now) {
+  if (selected_ && selected_->tuple == tuple) selected_heard_at_ = now;
+  if (candidate_->path.tuple != tuple) return 0;
+  IcePath& path = *Find(tuple);
+  path.credit = std::min(path.credit + size, kMaxCredit);
+  return Probe(now);
 }
 
 // ---- Restart and consent ----------------------------------------------------------------------
@@ -330,12 +434,20 @@ bool IceLiteAgent::HasConsent(const IcePath& path, Timestamp now) const {
 }
 
 std::optional<Timestamp> IceLiteAgent::NextTimeout() const {
-  if (consent_timeout_ == Duration::Zero() || !selected_) return std::nullopt;
-  const IcePath* path = Find(selected_->tuple);
-  return path == nullptr ? std::nullopt : std::optional(path->last_check + consent_timeout_);
+  std::optional<Timestamp> next;
+  const IcePath* path = selected_ ? Find(selected_->tuple) : nullptr;
+  if (consent_timeout_ != Duration::Zero() && path != nullptr) {
+    next = path->last_check + consent_timeout_;
+  }
+  if (waits_for_proof()) {
+    const Timestamp end = candidate_->since + kProofWait;
+    next = next ? std::min(*next, end) : end;
+  }
+  return next;
 }
 
 void IceLiteAgent::OnTimeout(Timestamp now) {
+  if (waits_for_proof() && now - candidate_->since >= kProofWait) EndOfWait(now);
   const IcePath* path = selected_ ? Find(selected_->tuple) : nullptr;
   if (path == nullptr || HasConsent(*path, now)) return;
   const IcePath* other = LastChecked();
@@ -343,13 +455,18 @@ void IceLiteAgent::OnTimeout(Timestamp now) {
     ++stats_.consent_moved;
     SLUICE_DEBUG(kIce, "ICE consent of {} expired, another tuple has it",
                  selected_->tuple.remote.ToString());
-    Select(other->path);
+    MoveTo(other->path, now);
     return;
   }
   ++stats_.consent_lost;
   SLUICE_WARN(kIce, "ICE consent expired: no valid check for {} ms",
               (now - other->last_check).ms());
   Disconnect();
+}
+
+void IceLiteAgent::MoveTo(const NetworkPath& path, Timestamp now) {
+  Select(path);
+  if (!IsProven(path)) AskForProof(path, now);
 }
 
 const IcePath* IceLiteAgent::LastChecked() const {

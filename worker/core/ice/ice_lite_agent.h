@@ -39,11 +39,17 @@ struct IcePathAdded {
 };
 struct IcePathRemoved {
   FiveTuple tuple;
+  PacketWriter* writer = nullptr;  ///< a connection that is of no use any more; null if it is gone
 };
 /// The selected tuple changed; comes before the state change that it causes.
 struct IcePathSelected {
   NetworkPath path;
+  /// Its address has shown that it receives what is sent there; until it has, the owner sends no
+  /// more there than came from there. True while nobody asks for proofs (StartProofs).
+  bool proven = true;
 };
+/// The selected tuple's address has shown it now.
+struct IcePathProven {};
 struct IceStateChange {
   IceState state;
 };
@@ -51,8 +57,8 @@ struct IceStateChange {
 struct IceUfragRetired {
   std::string username_fragment;
 };
-using IceOutput =
-    std::variant<IcePathAdded, IcePathRemoved, IcePathSelected, IceStateChange, IceUfragRetired>;
+using IceOutput = std::variant<IcePathAdded, IcePathRemoved, IcePathSelected, IcePathProven,
+                               IceStateChange, IceUfragRetired>;
 
 struct IceStats {
   uint64_t requests = 0;            ///< authenticated and answered with success
@@ -67,12 +73,20 @@ struct IceStats {
   uint64_t bytes_sent = 0;          ///< STUN answers
   uint64_t consent_moved = 0;       ///< the selected tuple lost consent, another one had it
   uint64_t consent_lost = 0;        ///< no tuple had consent any more
+  uint64_t probes_sent = 0;         ///< to addresses that had to show that they receive
+  uint64_t addresses_proven = 0;    ///< of these, that answered
+  uint64_t moves_unproven = 0;      ///< to an address that did not answer, the old one being silent
+  uint64_t moves_refused = 0;       ///< the address did not answer, and the old one was alive
 };
 
 /// A remote tuple that has produced a valid check.
 struct IcePath {
   NetworkPath path;
   Timestamp last_check;  ///< the newest valid one
+  /// Its IP address has shown that it receives.
+  bool proven = false;
+  /// What came from there and was not answered yet, bytes: probes are paid from it.
+  size_t credit = 0;
 };
 
 /// Answers STUN binding requests for one transport (RFC 8445 §2.5, §7.3, as a lite agent; RFC
@@ -87,9 +101,25 @@ struct IcePath {
 /// ones count: it keeps checking the pair that it uses. A selected tuple without a valid check for
 /// the consent timeout gives way to the one that was checked last; when no tuple was checked in
 /// that time the state is disconnected and all are forgotten.
+///
+/// **Proof** belongs to an IP address. A valid check shows that the peer wants its media at an
+/// address, and not that it is there: who knows the password can forge the source, and would have
+/// what we send hit somebody else. So once there is something to send (StartProofs), a tuple of
+/// another IP address is probed with a Binding request without credentials. Whoever takes part in
+/// ICE answers that with an error (RFC 8489 §9.1.3) that repeats its 96 random bits, which went to
+/// that address only. The selected tuple stays until then. A peer that does not answer within
+/// kProofWait keeps its old tuple if that is alive, else the new one is selected without proof. A
+/// TCP connection needs none: its handshake was one. Probes and answers to an address that has not
+/// shown it are together no larger than what came from there.
 class IceLiteAgent {
  public:
   static constexpr size_t kMaxTuples = 8;  // a phone on Wi-Fi and cellular uses 2–4
+  /// How long the selected tuple is kept for one whose address has not answered a probe.
+  static constexpr Duration kProofWait = Duration::Seconds(1);
+  /// Shortest time between two probes of one tuple.
+  static constexpr Duration kProbeInterval = Duration::Millis(100);
+  /// A Binding request with nothing but FINGERPRINT, without which it would not be ICE.
+  static constexpr size_t kProbeSize = StunMessage::kHeader + 8;
   /// Outputs that wait at most. One call makes kMaxTuples + 4 or less.
   static constexpr size_t kMaxOutputs = 64;
 
@@ -117,8 +147,20 @@ class IceLiteAgent {
   /// From now on it does so in state completed, too: where a room asks for it.
   void FollowTraffic() { follows_traffic_ = true; }
 
+  /// Media can flow from now on: addresses have to show that they receive. `shown` has done so (by
+  /// a handshake that cannot be completed blindly); the selected tuple is probed if it is another.
+  void StartProofs(const std::optional<IpAddress>& shown, Timestamp now);
+  bool needs_proof() const { return needs_proof_; }
+  /// False while nothing is selected.
+  bool selected_is_proven() const { return selected_ && IsProven(*selected_); }
+  /// DTLS or media of `size` bytes came from `tuple`, which is one of ours. Returns how many bytes
+  /// went there because of it.
+  size_t OnTraffic(const FiveTuple& tuple, size_t size, Timestamp now) {
+    return candidate_ ? NoteTraffic(tuple, size, now) : 0;
+  }
+
   /// A TCP connection closed: its tuple is forgotten.
-  void OnPathClosed(const FiveTuple& tuple);
+  void OnPathClosed(const FiveTuple& tuple, Timestamp now);
 
   /// New credentials at once; the old ones stay valid until the first request with the new ones.
   const IceCredentials& Restart(Timestamp now);
@@ -173,15 +215,31 @@ class IceLiteAgent {
   void Send(std::span<const uint8_t> answer, const NetworkPath& to);
 
   bool TakeNomination(const StunMessage& request);
-  void OnValidCheck(const NetworkPath& from, bool nominated, Timestamp now);
+  void OnValidCheck(const NetworkPath& from, bool nominated, size_t unanswered, Timestamp now);
+  /// Selects the path, or has its address show first that it receives.
+  void Choose(const NetworkPath& path, Timestamp now);
+  /// Whether the path may be selected, and sent to, without further proof.
+  bool IsProven(const NetworkPath& path) const;
+  /// Probes `path`, which is one of ours, until it is proven.
+  void AskForProof(const NetworkPath& path, Timestamp now);
+  /// Sends a probe if one may go now. Returns its bytes.
+  size_t Probe(Timestamp now);
+  /// kProofWait is over.
+  void EndOfWait(Timestamp now);
+  void OnProbeAnswer(const StunMessage& answer, const NetworkPath& from);
+  size_t NoteTraffic(const FiveTuple& tuple, size_t size, Timestamp now);
   void AddPath(const NetworkPath& path, Timestamp now);
   void EvictOldest();
   void Select(const NetworkPath& path);
+  /// From a tuple that is gone.
+  void MoveTo(const NetworkPath& path, Timestamp now);
   void SetState(IceState state);
   void Disconnect();
   void Retire();
 
   bool live() const { return state_ == IceState::kConnected || state_ == IceState::kCompleted; }
+  /// The selected tuple is kept until the candidate has shown that it receives.
+  bool waits_for_proof() const { return candidate_ && selected_ && *selected_ != candidate_->path; }
   bool HasConsent(const IcePath& path, Timestamp now) const;
   /// The one that was checked last, of several the newest; null when there is none.
   const IcePath* LastChecked() const;
@@ -203,6 +261,18 @@ class IceLiteAgent {
   std::optional<NetworkPath> selected_;
   std::vector<IcePath> paths_;  // newest first; selected_ is one of them
   bool follows_traffic_ = false;
+
+  /// The tuple whose address is to show that it receives: it takes over then, or is selected
+  /// already.
+  struct Candidate {
+    NetworkPath path;
+    std::array<uint8_t, 12> transaction;
+    Timestamp since;
+    std::optional<Timestamp> probed_at;  ///< last time
+  };
+  bool needs_proof_ = false;
+  std::optional<Candidate> candidate_;
+  Timestamp selected_heard_at_;   ///< when a packet came from the selected tuple, while probing
   uint32_t last_nomination_ = 0;  // 0 = none yet: a peer's first value is 1 or more
 
   std::unique_ptr<FailureThrottle> throttle_;  // made at the first failure
