@@ -11,16 +11,17 @@ TransportCore::TransportCore(std::string id, const TransportOptions& options, Ro
 
 TransportCore::~TransportCore() { AddTo(&context_.closed); }
 
-void TransportCore::SendDatagram(const NetworkPath& path, std::span<const uint8_t> datagram,
+bool TransportCore::SendDatagram(const NetworkPath& path, std::span<const uint8_t> datagram,
                                  PacketKind kind) {
   uint8_t* const slot = path ? path.writer->Reserve(datagram.size()) : nullptr;
   if (slot == nullptr) {
     ++counters().send_refused;
-    return;
+    return false;
   }
   std::memcpy(slot, datagram.data(), datagram.size());
   path.writer->Commit(datagram.size(), path.tuple.remote, kind);
   CountSent(datagram.size());
+  return true;
 }
 
 void TransportCore::AddTo(EngineCounters* counters) const {

@@ -50,9 +50,9 @@ class TransportCore {
   void CountReceived(size_t bytes, Timestamp now) { traffic_.received.Add(bytes, now); }
   void CountSent(size_t bytes) { traffic_.sent.Add(bytes, context_.environment.Now()); }
 
-  /// Copies a datagram that is not media to `path`: dropped, and counted, when there is none or it
-  /// is full.
-  void SendDatagram(const NetworkPath& path, std::span<const uint8_t> datagram, PacketKind kind);
+  /// Copies a datagram that is not media to `path`; false, and counted, when there is none or it is
+  /// full.
+  bool SendDatagram(const NetworkPath& path, std::span<const uint8_t> datagram, PacketKind kind);
 
   void AddTo(EngineCounters* counters) const;
   /// The fields of a dump that do not depend on the parts.
