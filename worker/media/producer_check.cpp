@@ -19,7 +19,7 @@ Status CheckMapping(const RtpMapping& mapping, const RtpParameters& parameters,
                     bool by_payload_type) {
   for (size_t i = 0; i < mapping.codecs.size(); ++i) {
     const RtpCodecMapping& codec = mapping.codecs[i];
-    if (codec.payload_type > kMaxMappedType || codec.mapped_payload_type > kMaxPayloadType) {
+    if (codec.payload_type > kMaxMappedType || codec.mapped_payload_type > kMaxMappedType) {
       return TypeError(fmt::format(
           "rtpMapping.codecs[{}] maps payload type {} to {}: both must be within 0 to {}", i,
           codec.payload_type, codec.mapped_payload_type, kMaxMappedType));
