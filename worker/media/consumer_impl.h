@@ -21,8 +21,8 @@ namespace sluice::worker {
 /// the way to what its LayerPolicy wants; what goes on the wire is made by its SendStreams.
 struct alignas(64) Consumer::Impl {
   /// How far a packet may have overtaken the first one of the key frame that a receiver waited for,
-  /// to be sent after it: reordering within a frame or two (packets).
-  static constexpr int64_t kMaxOvertakers = 30;
+  /// to be sent after it (packets): a large key frame whose first packet was lost and repaired.
+  static constexpr int64_t kMaxOvertakers = 256;
   /// After which an unanswered request for a key frame is repeated.
   static constexpr Duration kKeyFrameRetry = Duration::Millis(1000);
   /// The same for layers, in the beginning: a round trip, but no less than that.
@@ -82,6 +82,9 @@ struct alignas(64) Consumer::Impl {
   uint64_t ConsumerCounters::*Unwanted(const RoutedPacket& packet) const;
   void Drop(const RoutedPacket& packet, bool closes_picture = false);
   void Send(SendStream& stream, const RoutedPacket& packet, const SendStream::Layers& layers);
+  /// The source starts with this packet and those in front of it that belong to it.
+  void Begin(SendStream& stream, const RoutedPacket& packet, const ForwardDecision& decision,
+             Timestamp now);
   void Hold(const RoutedPacket& packet);
   /// `completed` has made packets readable that were held.
   void SendHeld(const RoutedPacket& completed, Timestamp now);
