@@ -45,6 +45,7 @@ RtpCore::RtpCore(TransportCore& core, RtpLink& link, const RtpLimits& limits)
 RtpCore::~RtpCore() {
   DropConsumers();
   DropProducers();
+  AddFeedback(&context_.closed);
   context_.turn.ForgetOwner(this);
 }
 
