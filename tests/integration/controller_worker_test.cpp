@@ -161,7 +161,7 @@ TEST_CASE("a worker that is stopped does not outlive its controller") {
 
 TEST_CASE("the page of /metrics is strict Prometheus text, with a worker that is stopped, too") {
   using controller::test::MetricsText;
-  Controller controller(Nowhere(), {"--workers=2"});
+  Controller controller(Nowhere(), {"--numWorkers=2"});
   REQUIRE(Eventually([&] {
     return controller.Get("/metrics").find("\nsluice_workers_ready 2\n") != std::string::npos;
   }));
@@ -177,7 +177,7 @@ TEST_CASE("the page of /metrics is strict Prometheus text, with a worker that is
   CHECK(all.samples.at("sluice_worker_answered{worker=\"0\"}") == 1);
   CHECK(all.samples.at("sluice_worker_answered{worker=\"1\"}") == 1);
 
-  const pid_t worker = controller.AwaitWorker();
+  const pid_t worker = ChildrenOf(controller.process().pid()).front();
   REQUIRE(kill(worker, SIGSTOP) == 0);
   REQUIRE(Eventually([&] { return StateAndParent(worker).first == "T"; }));
   const auto asked = Clock::now();

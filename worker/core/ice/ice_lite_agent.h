@@ -202,7 +202,8 @@ class IceLiteAgent {
   std::optional<NetworkPath> selected_;
   std::vector<IcePath> paths_;  // newest first; selected_ is one of them
   bool follows_traffic_ = false;
-  uint32_t last_nomination_ = 0;  // 0 = none yet: a peer's first value is 1 or more
+  std::optional<Timestamp> restarted_at_;  ///< the last time
+  uint32_t last_nomination_ = 0;           // 0 = none yet: a peer's first value is 1 or more
 
   std::unique_ptr<FailureThrottle> throttle_;  // made at the first failure
   IceStats stats_;

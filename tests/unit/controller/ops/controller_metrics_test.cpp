@@ -28,8 +28,8 @@ struct Counting {
   MetricsText Read() {
     page = std::make_unique<MetricsPage>();
     bool done = false;
-    const auto collect = [](const CountingParts* parts, MetricsPage* to, bool* out) -> Task<void> {
-      co_await CollectMetrics(parts, to);
+    const auto collect = [](const CountingParts* of, MetricsPage* to, bool* out) -> Task<void> {
+      co_await CollectMetrics(of, to);
       *out = true;
     };
     Spawn(context.get_executor(), collect(&parts, page.get(), &done));
