@@ -1,10 +1,16 @@
 #include "controller/ops/controller_metrics.h"
 
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "common/version.h"
 #include "controller/ops/logging.h"
+#include "controller/worker/promise.h"
 
 namespace sluice::controller {
 
@@ -109,6 +115,14 @@ void AddRooms(const CountingParts& parts, MetricsPage* page) {
                 counters.publishing_refused);
 }
 
+using Answer = Promise<Result<WorkerCounters>>;
+
+/// Ends when the worker has answered, or has gone.
+Task<void> AskCounters(std::shared_ptr<MediaWorker> worker, Answer answer) {
+  Result<WorkerCounters> counters = co_await worker->GetCounters();
+  answer.Set(std::move(counters));
+}
+
 }  // namespace
 
 void AddControllerMetrics(const CountingParts& parts, MetricsPage* page) {
@@ -123,6 +137,12 @@ void AddControllerMetrics(const CountingParts& parts, MetricsPage* page) {
   page->Counter("sluice_workers_unresponsive_total",
                 "Of these, workers that were ended because they did not answer.",
                 parts.workers->unresponsive());
+  const WorkerPool::ChannelCounters channels = parts.workers->channel_counters();
+  page->Counter("sluice_workers_invalid_frames_total",
+                "Messages of media workers that could not be read.", channels.invalid_frames);
+  page->Counter("sluice_workers_requests_refused_total",
+                "Requests to media workers not made: too many of the same room waited.",
+                channels.refused_requests);
 }
 
 void AddWorkerMetrics(int worker, const WorkerCounters& counters, MetricsPage* page) {
@@ -145,10 +165,31 @@ void AddWorkerMetrics(int worker, const WorkerCounters& counters, MetricsPage* p
 
 Task<void> CollectMetrics(const CountingParts* parts, MetricsPage* page) {
   AddControllerMetrics(*parts, page);
-  // A worker that dies meanwhile is left out; it starts at zero again.
-  for (const std::shared_ptr<MediaWorker>& worker : parts->workers->ReadyWorkers()) {
-    const Result<WorkerCounters> counters = co_await worker->GetCounters();
-    if (counters.ok()) AddWorkerMetrics(worker->index(), *counters, page);
+  // All are asked before the first answer is waited for: one that hangs delays none of the others.
+  const std::vector<std::shared_ptr<MediaWorker>> workers = parts->workers->ReadyWorkers();
+  std::vector<Answer> answers;
+  answers.reserve(workers.size());
+  for (const std::shared_ptr<MediaWorker>& worker : workers) {
+    answers.emplace_back(worker->executor());
+    Spawn(worker->executor(), AskCounters(worker, answers.back()));
+  }
+  const auto until = std::chrono::steady_clock::now() + kAnswerTimeout;
+  std::vector<std::optional<WorkerCounters>> counters(workers.size());
+  for (size_t i = 0; i < workers.size(); ++i) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    const std::optional<Result<WorkerCounters>> answer =
+        co_await answers[i].Wait(std::max(left, std::chrono::milliseconds(0)));
+    if (answer && answer->ok()) counters[i] = **answer;
+  }
+  for (size_t i = 0; i < workers.size(); ++i) {
+    page->Gauge("sluice_worker_answered",
+                "1 when the media worker told its counters in time; 0: it did not, and they are "
+                "missing here.",
+                counters[i] ? 1 : 0, {{"worker", std::to_string(workers[i]->index())}});
+  }
+  for (size_t i = 0; i < workers.size(); ++i) {
+    if (counters[i]) AddWorkerMetrics(workers[i]->index(), *counters[i], page);
   }
 }
 

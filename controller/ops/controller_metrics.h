@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+
 #include "controller/http/http_server.h"
 #include "controller/ops/metrics.h"
 #include "controller/room/room_registry.h"
@@ -21,8 +23,11 @@ struct CountingParts {
 void AddControllerMetrics(const CountingParts& parts, MetricsPage* page);
 /// Adds what worker number `worker` counts, with that number as a label.
 void AddWorkerMetrics(int worker, const WorkerCounters& counters, MetricsPage* page);
-/// All of it: the controller's own and that of every worker that runs. `parts` and `page` must
-/// outlive the task.
+/// How long a worker may take to tell its counters. It needs milliseconds; supervisors give up a
+/// scrape after 10 s by default.
+inline constexpr std::chrono::milliseconds kAnswerTimeout{1'000};
+/// All of it: the controller's own and that of every worker that runs and answers in time, of which
+/// sluice_worker_answered tells. `parts` and `page` must outlive the task.
 Task<void> CollectMetrics(const CountingParts* parts, MetricsPage* page);
 
 }  // namespace sluice::controller

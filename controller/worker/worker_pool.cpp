@@ -50,6 +50,13 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
 
   const std::shared_ptr<MediaWorker>& worker() const { return worker_; }
 
+  /// Adds what the pipe of this life has counted.
+  void AddTo(ChannelCounters* counters) const {
+    if (!channel_) return;
+    counters->invalid_frames += channel_->invalid_frames();
+    counters->refused_requests += channel_->refused_requests();
+  }
+
   static Task<void> Run(std::shared_ptr<Slot> self) {
     while (!self->stop_.happened()) {
       const Clock::time_point started = Clock::now();
@@ -166,6 +173,7 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
     }
     const std::shared_ptr<MediaWorker> dead = std::exchange(worker_, nullptr);
     candidate_.reset();
+    AddTo(&pool_->closed_channels_);
     channel_.reset();
     const std::string words = handle_->LastWords();
     handle_.reset();
@@ -281,6 +289,12 @@ int WorkerPool::ready_count() const {
   return static_cast<int>(std::count_if(slots_.begin(), slots_.end(), [](const auto& slot) {
     return slot->worker() && slot->worker()->alive();
   }));
+}
+
+WorkerPool::ChannelCounters WorkerPool::channel_counters() const {
+  ChannelCounters counters = closed_channels_;
+  for (const auto& slot : slots_) slot->AddTo(&counters);
+  return counters;
 }
 
 std::vector<std::shared_ptr<MediaWorker>> WorkerPool::ReadyWorkers() const {

@@ -78,6 +78,12 @@ class WorkerPool {
   uint64_t deaths() const { return deaths_; }
   /// Workers ended because they did not answer probes; among the deaths.
   uint64_t unresponsive() const { return unresponsive_; }
+  /// What the pipes of all workers counted, those that have died included.
+  struct ChannelCounters {
+    uint64_t invalid_frames = 0;    ///< frames of workers that could not be read
+    uint64_t refused_requests = 0;  ///< requests not made: too many of one room waited
+  };
+  ChannelCounters channel_counters() const;
 
  private:
   class Slot;
@@ -96,6 +102,7 @@ class WorkerPool {
   bool was_ready_ = false;  ///< any worker, ever
   uint64_t deaths_ = 0;
   uint64_t unresponsive_ = 0;
+  ChannelCounters closed_channels_;
   std::shared_ptr<Event> became_ready_;  ///< the next time that a worker does
   TaskScope lives_;                      ///< a task per worker
 };

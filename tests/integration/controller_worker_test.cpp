@@ -15,6 +15,7 @@
 #include "tests/integration/child_process.h"
 #include "tests/integration/controller_program.h"
 #include "tests/integration/process_state.h"
+#include "tests/unit/controller/ops/metrics_text.h"
 
 namespace sluice {
 namespace {
@@ -156,6 +157,36 @@ TEST_CASE("a worker that is stopped does not outlive its controller") {
   }
   CHECK(Eventually([&] { return HasEnded(worker); }));
   CHECK(Eventually([&] { return CanBind(SOCK_DGRAM, rtc_port); }));
+}
+
+TEST_CASE("the page of /metrics is strict Prometheus text, with a worker that is stopped, too") {
+  using controller::test::MetricsText;
+  Controller controller(Nowhere(), {"--numWorkers=2"});
+  REQUIRE(Eventually([&] {
+    return controller.Get("/metrics").find("\nsluice_workers_ready 2\n") != std::string::npos;
+  }));
+  CHECK_THAT(controller.Get("/rooms/demo"), Catch::StartsWith("HTTP/1.1 200"));
+  const auto read = [&] {
+    const std::string answer = controller.Get("/metrics");
+    REQUIRE_THAT(answer, Catch::StartsWith("HTTP/1.1 200"));
+    return MetricsText(answer.substr(answer.find("\r\n\r\n") + 4));
+  };
+  const MetricsText all = read();
+  CHECK(all.errors == std::vector<std::string>{});
+  CHECK(all.types.size() > 100);
+  CHECK(all.samples.at("sluice_worker_answered{worker=\"0\"}") == 1);
+  CHECK(all.samples.at("sluice_worker_answered{worker=\"1\"}") == 1);
+
+  const pid_t worker = ChildrenOf(controller.process().pid()).front();
+  REQUIRE(kill(worker, SIGSTOP) == 0);
+  REQUIRE(Eventually([&] { return StateAndParent(worker).first == "T"; }));
+  const auto asked = Clock::now();
+  const MetricsText some = read();
+  CHECK(Clock::now() - asked < milliseconds(3'000));  // before the worker is given up
+  CHECK(some.errors == std::vector<std::string>{});
+  CHECK(some.samples.at("sluice_worker_answered{worker=\"0\"}") +
+            some.samples.at("sluice_worker_answered{worker=\"1\"}") ==
+        1);
 }
 
 TEST_CASE("what one address may have of rooms is answered with 503 and the limit's name") {

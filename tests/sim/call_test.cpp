@@ -200,6 +200,10 @@ TEST_CASE("a TCP viewer whose frames were dropped gets a key frame", "[sim]") {
   call.links.ReportVideoDropped(local, remote, Ssrc(3000));
   call.environment.AdvanceBy(Duration::Millis(500));
   CHECK(call.sender->key_frames() == before + 1);
+  call.environment.AdvanceBy(Duration::Seconds(2));
+  call.links.ReportVideoDropped(local, remote, Ssrc(3001));  // of its retransmissions
+  call.environment.AdvanceBy(Duration::Millis(500));
+  CHECK(call.sender->key_frames() == before + 2);
 }
 
 TEST_CASE("after a close_notify nothing more is sent", "[sim]") {
@@ -303,4 +307,28 @@ TEST_CASE("the end of a call in the middle of everything", "[sim]") {
 }
 
 }  // namespace
+
+TEST_CASE_METHOD(CallFixture, "a report that waited in a busy turn shows no distance of a browser",
+                 "[sim]") {
+  const auto publisher = Join("pub");
+  const auto viewer = Join("view");
+  REQUIRE(AwaitConnected(*publisher, "pub", Duration::Seconds(30)));
+  REQUIRE(AwaitConnected(*viewer, "view", Duration::Seconds(30)));
+  REQUIRE(engine->Produce("pub", VideoOptions()).ok());
+  REQUIRE(engine->Consume("view", samples::ConsumerOf(VideoOptions(), "c", 3000)).ok());
+  rtcp::ReportBlock block;
+  block.ssrc = Ssrc(3000);
+  block.last_sr = environment.NtpNow().Compact();
+  environment.AdvanceBy(Duration::Millis(220));
+  links.SetReadDelay(Duration::Millis(200));
+  std::vector<uint8_t> bytes(rtcp::Builder::kMaxCompound);
+  rtcp::Builder builder(bytes);
+  builder.AddReceiverReport(Ssrc(77), {&block, 1});
+  REQUIRE(viewer->SendRtcp(builder.packet()));
+  environment.AdvanceBy(Duration::Millis(11));  // the link takes 10
+  const float distance = engine->GetConsumerStats("c")->front().round_trip_time_ms;
+  CHECK(distance > 28);
+  CHECK(distance < 32);
+}
+
 }  // namespace sluice::worker

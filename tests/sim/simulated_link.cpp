@@ -56,7 +56,7 @@ class SimulatedLinks::UdpSocket final : public ServerSocket {
     const NetworkPath path{{TransportProtocol::kUdp, address_, from}, &writer_};
     // The handler may destroy this socket: nothing is touched afterwards.
     handler_.OnDatagram(network_.buffers_.Copy(bytes), bytes.size(), path,
-                        network_.environment_.Now());
+                        network_.environment_.Now() - network_.read_delay_);
   }
 
  private:

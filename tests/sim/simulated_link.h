@@ -68,6 +68,10 @@ class SimulatedLinks final : public SocketFactory {
   /// of `ssrc` were dropped.
   void ReportVideoDropped(const IpAddress& local, const SocketAddress& remote, Ssrc ssrc);
 
+  /// From now on datagrams have waited so long in a receiver's socket when they are read: its turns
+  /// are late.
+  void SetReadDelay(Duration delay) { read_delay_ = delay; }
+
   const LinkStats& stats() const { return stats_; }
 
  private:
@@ -106,6 +110,7 @@ class SimulatedLinks final : public SocketFactory {
   uint64_t next_tcp_id_ = 1;
   std::vector<Writer*> writers_;  // in the order in which they were made
   uint16_t next_port_ = 40'000;
+  Duration read_delay_;
   LinkStats stats_;
 };
 

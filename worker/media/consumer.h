@@ -41,6 +41,7 @@ struct SendTotals {
   uint64_t nacked_packets = 0;  ///< numbers asked for again
   uint64_t plis_received = 0;
   uint64_t firs_received = 0;
+  uint64_t bad_round_trips = 0;  ///< reports with an impossible round-trip time
 };
 
 /// What goes out of one producer to one receiver: takes the turn's packets of the producer, lets

@@ -100,8 +100,7 @@ void Consumer::Impl::Start(const RoutedPacket& packet, const ForwardDecision& de
                            uint64_t newest_arrival, Timestamp now) {
   SendStream& stream = outputs[decision.stream].send;
   held.clear();
-  stream.Start(packet, decision.rewrite == ForwardDecision::Rewrite::kStart);
-  Send(stream, packet, decision.layers);
+  Begin(stream, packet, decision, now);
   if (packet.frame.key || has_layers) SendOvertakers(stream, packet, newest_arrival, now);
 }
 
@@ -117,6 +116,30 @@ void Consumer::Impl::StartWithOvertaker(const RoutedPacket& key, Timestamp now) 
     if (decision.action != ForwardDecision::Action::kForward) continue;
     return Start(*packet, decision, key.arrival, now);
   }
+}
+
+/// The packets of parameter sets were not known to belong to a key frame when they came.
+void Consumer::Impl::Begin(SendStream& stream, const RoutedPacket& packet,
+                           const ForwardDecision& decision, Timestamp now) {
+  const bool after_break = decision.rewrite == ForwardDecision::Rewrite::kStart;
+  const int64_t in_front = packet.info.packets_in_front;
+  const PacketRing* ring = in_front > 0 ? producer->ring(packet.encoding_index) : nullptr;
+  bool started = false;
+  for (int64_t distance = in_front; ring != nullptr && distance > 0; --distance) {
+    const RoutedPacket* before =
+        ring->Find(ExtendedSeqNumber(packet.sequence.value() - distance), now);
+    if (before == nullptr) continue;  // follows if it still comes
+    const bool left_out = before->padding_only || before->codec_epoch != packet.codec_epoch ||
+                          Unwanted(*before) != nullptr;
+    if (!std::exchange(started, true)) stream.Start(*before, after_break);
+    if (left_out) {
+      stream.Skip(*before);
+    } else {
+      Send(stream, *before, decision.layers);
+    }
+  }
+  if (!started) stream.Start(packet, after_break);
+  Send(stream, packet, decision.layers);
 }
 
 uint64_t ConsumerCounters::*Consumer::Impl::Unwanted(const RoutedPacket& packet) const {

@@ -83,6 +83,9 @@ struct alignas(64) Consumer::Impl {
   uint64_t ConsumerCounters::*Unwanted(const RoutedPacket& packet) const;
   void Drop(const RoutedPacket& packet, bool closes_picture = false);
   void Send(SendStream& stream, const RoutedPacket& packet, const SendStream::Layers& layers);
+  /// The source starts with this packet and those in front of it that belong to it.
+  void Begin(SendStream& stream, const RoutedPacket& packet, const ForwardDecision& decision,
+             Timestamp now);
   void Hold(const RoutedPacket& packet);
   /// `completed` has made packets readable that were held.
   void SendHeld(const RoutedPacket& completed, Timestamp now);

@@ -139,6 +139,7 @@ SendTotals Consumer::totals() const {
     totals.nacked_packets += output.nack_packet_count;
     totals.plis_received += output.pli_count;
     totals.firs_received += output.fir_count;
+    totals.bad_round_trips += output.send.statistics().bad_round_trips();
   }
   return totals;
 }

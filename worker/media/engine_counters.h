@@ -40,6 +40,7 @@ struct EngineCounters {
   TransportCounters transports;
   ReceiveTotals producers;
   SendTotals consumers;
+  FeedbackCounters feedback;
   Producer::Counters producer_refusals;
   ConsumerCounters refusals;
   IceStats ice;

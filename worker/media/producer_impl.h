@@ -85,7 +85,7 @@ struct Producer::Impl final : public ReceiveStreamEvents, public CaptureClock {
   void ExpireRings(Timestamp now);
   void ReadAudioLevel(const RtpPacket& packet);
   void ReadVideoOrientation(const RtpPacket& packet);
-  void StartStream(ReceiveStream& stream, bool key_frame_codec, bool key_frame, Timestamp now);
+  void StartStream(ReceiveStream& stream, bool needs_key_frame, Timestamp now);
   /// The packet is media, but of another codec than the stream.
   bool IsOfOtherCodec(const ReceiveStream& stream, const RtpPacket& packet) const {
     const uint8_t type = packet.payload_type().value();

@@ -93,8 +93,10 @@ Producer::ReceiveResult Producer::Impl::OnMedia(ReceiveStream& stream, size_t in
     outcome = stream.OnMedia(buffer, packet, received_at);
   }
   const ReceiveResult result = Admit(stream, index, buffer, packet, outcome, received_at);
-  if (new_run && HasKeyFrames(entry.codec) && !stream.key_frame_in_run()) [[unlikely]]
+  if (new_run && HasKeyFrames(entry.codec) && !stream.key_frame_in_run() &&
+      !stream.parameter_sets().IsPending(packet.timestamp())) [[unlikely]] {
     stream.RequestKeyFrameUrgently(received_at);
+  }
   return result;
 }
 
@@ -221,10 +223,9 @@ void Producer::Impl::Process(ReceiveStream& stream, size_t index, const PacketRe
   if (!payload.empty() && !past && !is_red) {
     info = ParsePayload(codec, payload).value_or(PayloadInfo{});
   }
-  if (info.key_frame || info.bare_random_access) {
-    info.key_frame = stream.parameter_sets().IsKeyFrame(info, packet.timestamp());
+  if (codec == CodecKind::kH264 || codec == CodecKind::kH265) {
+    stream.parameter_sets().OnPacket(outcome.sequence, packet.timestamp(), &info);
   }
-
   CompleteInfo(index, codec, payload, &info);
   PayloadInfo layered = info;
   if (rtp_type != RtpType::kSimple && packet.extension_count() > 0) {
@@ -234,7 +235,13 @@ void Producer::Impl::Process(ReceiveStream& stream, size_t index, const PacketRe
 
   const bool first = !stream.tracked();
   stream.Track(outcome, packet, repaired, layered, received_at);
-  if (first) StartStream(stream, HasKeyFrames(codec), info.key_frame, received_at);
+  if (first) {
+    StartStream(stream, HasKeyFrames(codec) && !info.key_frame && !info.parameter_sets,
+                received_at);
+  } else if (info.other_picture && stream.parameter_sets().refuted() && !stream.key_frame_in_run())
+      [[unlikely]] {
+    stream.RequestKeyFrameUrgently(received_at);
+  }
 
   if (kind == MediaKind::kVideo && packet.extension_count() > 0) {
     ReadVideoOrientation(packet);
@@ -288,6 +295,11 @@ void Producer::Impl::Route(ReceiveStream& stream, size_t index, const PacketRef&
   if (routed.padding_only) return;
   extensions.Route(packet, stream.clock_offset(), &routed.extensions);
   routed.frame = FrameInfo::Of(info, routed.marker, ReadDescriptor(index, *stream.ring(), routed));
+  if (info.packets_in_front > 0) {
+    // They came while nobody was there to watch: who joined since cannot start with this one.
+    const ExtendedSeqNumber front(outcome.sequence.value() - info.packets_in_front);
+    if (stream.ring()->Find(front, received_at) == nullptr) routed.frame.key = false;
+  }
   routed.frame.readable =
       routed.frame.descriptor != nullptr || routed.extensions.dependency_descriptor.empty();
   const bool begins =
@@ -439,12 +451,11 @@ void Producer::Impl::FanOut(Timestamp now) {
     FanOutRepair();
 }
 
-void Producer::Impl::StartStream(ReceiveStream& stream, bool key_frame_codec, bool key_frame,
-                                 Timestamp now) {
+void Producer::Impl::StartStream(ReceiveStream& stream, bool needs_key_frame, Timestamp now) {
   UpdateLives();
   EmitScore();
   TellConsumersOfScore();
-  if (key_frame_codec && !key_frame) stream.RequestKeyFrameUrgently(now);
+  if (needs_key_frame) stream.RequestKeyFrameUrgently(now);
 }
 
 void Producer::Impl::ChangeCodec(ReceiveStream& stream, const RtpPacket& packet, Timestamp now) {
@@ -455,7 +466,7 @@ void Producer::Impl::ChangeCodec(ReceiveStream& stream, const RtpPacket& packet,
   SLUICE_DEBUG(kRtp, "producer {} changed to {}", id, stream.params().mime_type);
   if (!HasKeyFrames(entry.codec)) return;
   const auto info = ParsePayload(entry.codec, packet.payload());
-  if (!info || !info->key_frame) stream.RequestKeyFrame(now);
+  if (!info || !(info->key_frame || info->parameter_sets)) stream.RequestKeyFrame(now);
 }
 
 }  // namespace sluice::worker

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 #include "worker/media/consumer.h"
 #include "worker/media/producer.h"
@@ -45,8 +46,6 @@ void RtcpReporter::SendReports(Timestamp now) {
   AddSenderReports(now);
   AddReceiverReports(now);
   if (has_reports_) AddExtendedReports(now);
-  // Where it does not fit, the next report brings it.
-  if (receives_ && core_.full_compounds()) builder_->AddSdesCname(ssrc_, core_.cname());
   Flush();
   builder_ = nullptr;
 }
@@ -77,11 +76,18 @@ void RtcpReporter::AddReceiverReports(Timestamp now) {
   receives_ = true;
   const std::span<const rtcp::ReportBlock> all = blocks_;
   for (size_t at = 0; at < all.size(); at += kMaxBlocks) {
-    const auto part = all.subspan(at, std::min(kMaxBlocks, all.size() - at));
-    if (builder_->AddReceiverReport(ssrc_, part)) continue;
-    Flush();
-    builder_->AddReceiverReport(ssrc_, part);  // 31 blocks are 752 bytes: they fit an empty one
+    AddReceiverReport(all.subspan(at, std::min(kMaxBlocks, all.size() - at)));
   }
+}
+
+/// With our name in each compound, where the other end needs compounds to be whole (RFC 3550 §6.1).
+void RtcpReporter::AddReceiverReport(std::span<const rtcp::ReportBlock> blocks) {
+  constexpr size_t kBlock = 24;  // bytes
+  // 31 blocks and the longest name are 830 bytes: they fit an empty one.
+  const size_t name = core_.full_compounds() ? 4 + 4 + 2 + core_.cname().size() + 4 : 0;
+  if (builder_->size() + 8 + kBlock * blocks.size() + name > rtcp::Builder::kMaxCompound) Flush();
+  builder_->AddReceiverReport(ssrc_, blocks);
+  if (name > 0 && !std::exchange(named_, true)) builder_->AddSdesCname(ssrc_, core_.cname());
 }
 
 void RtcpReporter::AddExtendedReports(Timestamp now) {
@@ -89,7 +95,7 @@ void RtcpReporter::AddExtendedReports(Timestamp now) {
     const NtpTime ntp = environment_.NtpNow();
     if (!builder_->AddReceiverReferenceTime(ssrc_, ntp)) {
       Flush();
-      builder_->AddReceiverReport(ssrc_, {});  // a compound begins with a report
+      AddReceiverReport({});  // a compound begins with a report
       builder_->AddReceiverReferenceTime(ssrc_, ntp);
     }
   }
@@ -97,11 +103,12 @@ void RtcpReporter::AddExtendedReports(Timestamp now) {
   if (items.empty()) return;
   if (builder_->AddDlrr(ssrc_, items)) return;
   Flush();
-  builder_->AddReceiverReport(ssrc_, {});
+  AddReceiverReport({});
   builder_->AddDlrr(ssrc_, items);
 }
 
 void RtcpReporter::Flush() {
+  named_ = false;
   if (builder_->empty()) return;
   core_.SendRtcp(builder_->packet());
   builder_->Reset();

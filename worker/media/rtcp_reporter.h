@@ -43,6 +43,7 @@ class RtcpReporter {
   void AddSenderReports(Timestamp now);
   void AddSenderReport(const Consumer::SenderReport& report);
   void AddReceiverReports(Timestamp now);
+  void AddReceiverReport(std::span<const rtcp::ReportBlock> blocks);
   void AddExtendedReports(Timestamp now);
   /// Sends what stands in the compound and begins a new one.
   void Flush();
@@ -57,6 +58,7 @@ class RtcpReporter {
   rtcp::Builder* builder_ = nullptr;
   bool has_reports_ = false;
   bool receives_ = false;
+  bool named_ = false;  ///< our CNAME stands in the compound
 };
 
 }  // namespace sluice::worker

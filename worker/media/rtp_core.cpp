@@ -45,6 +45,7 @@ RtpCore::RtpCore(TransportCore& core, RtpLink& link, const RtpLimits& limits)
 RtpCore::~RtpCore() {
   DropConsumers();
   DropProducers();
+  AddFeedback(&context_.closed);
   context_.turn.ForgetOwner(this);
 }
 
@@ -100,7 +101,7 @@ void RtpCore::RouteRtp(const PacketRef& buffer, RtpPacket& packet, Timestamp rec
 
 void RtpCore::OnVideoDropped(std::span<const Ssrc> ssrcs) {
   for (const Ssrc ssrc : ssrcs) {
-    if (const ConsumerStream found = FindConsumer(ssrc)) found.consumer->RequestKeyFrame();
+    if (const ConsumerStream found = FindSent(ssrc)) found.consumer->RequestKeyFrame();
   }
 }
 

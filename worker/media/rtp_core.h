@@ -152,6 +152,7 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   void TellConsumers();
   static void AddProducer(const Producer& producer, EngineCounters* counters);
   static void AddConsumer(const Consumer& consumer, EngineCounters* counters);
+  void AddFeedback(EngineCounters* counters) const;
   static constexpr size_t kMaxCname = 64;  // bytes; ids are 36
   /// An empty receiver report (8) and an SDES packet with one CNAME (4 + 4 + 2 + text + padding).
   static constexpr size_t kFullCompoundPrefix = 8 + 14 + kMaxCname + 4;

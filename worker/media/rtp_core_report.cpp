@@ -72,6 +72,7 @@ void RtpCore::OnBandwidthEstimate(const BweTrace& estimate, Timestamp now) {
 void RtpCore::AddTo(EngineCounters* counters, ObjectCounts* alive) const {
   for (const auto& producer : producers_) AddProducer(*producer, counters);
   for (const auto& consumer : consumers_) AddConsumer(*consumer, counters);
+  AddFeedback(counters);
   alive->producers += producers_.size();
   alive->consumers += consumers_.size();
 }
@@ -84,6 +85,12 @@ void RtpCore::AddProducer(const Producer& producer, EngineCounters* counters) {
 void RtpCore::AddConsumer(const Consumer& consumer, EngineCounters* counters) {
   AddCounters(&counters->consumers, consumer.totals());
   AddCounters(&counters->refusals, consumer.counters());
+}
+
+void RtpCore::AddFeedback(EngineCounters* counters) const {
+  if (transport_feedback_ == nullptr) return;
+  AddCounters(&counters->feedback,
+              {transport_feedback_->feedbacks_sent(), transport_feedback_->ignored()});
 }
 
 TransportDump RtpCore::Dump() const {

@@ -58,6 +58,12 @@ struct TrafficTotals {
   uint64_t rtcp_packets_sent = 0;
 };
 
+/// Transport-wide congestion feedback to senders.
+struct FeedbackCounters {
+  uint64_t sent = 0;          ///< feedback packets
+  uint64_t late_packets = 0;  ///< too old to be told of
+};
+
 /// What one transport carried, over its whole life. Its halves count into it, each what it sees.
 struct TransportTraffic {
   // Windows of the bitrates in transport stats.

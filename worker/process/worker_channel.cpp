@@ -36,7 +36,7 @@ class JsonSide final : public WorkerChannel {
   void OnBytes(std::span<const uint8_t> bytes) override { channel_.OnBytes(bytes); }
   void OnTurnEnd() override { channel_.OnTurnEnd(); }
   uint64_t rejected_frames() const override { return channel_.rejected_frames(); }
-  uint64_t dropped_media() const override { return 0; }  // this protocol has no direct transports
+  uint64_t dropped_media() const override { return channel_.writer().dropped(); }
   void Close() override { channel_.Close(); }
 
  private:

@@ -119,8 +119,18 @@ constexpr Single<SendTotals> kConsumers[] = {
      "Requests for a key frame (PLI) received from consumers."},
     {&SendTotals::firs_received, "consumer_firs_received_total",
      "Requests for a key frame (FIR) received from consumers."},
+    {&SendTotals::bad_round_trips, "consumer_bad_round_trips_total",
+     "Reports of consumers whose round-trip time is impossible."},
 };
 static_assert(Covers<SendTotals>(kConsumers), "a counter has no row");
+
+constexpr Single<FeedbackCounters> kFeedback[] = {
+    {&FeedbackCounters::sent, "transport_feedbacks_sent_total",
+     "Transport-wide congestion feedback sent to producers."},
+    {&FeedbackCounters::late_packets, "transport_feedback_late_packets_total",
+     "Packets of producers that came too late to be told of in it."},
+};
+static_assert(Covers<FeedbackCounters>(kFeedback), "a counter has no row");
 
 constexpr Labelled<ConsumerCounters> kConsumerRefusals[] = {
     {&ConsumerCounters::unsupported_payload, "unsupported_payload"},
@@ -407,6 +417,7 @@ MetricsReport MakeMetricsReport(const WorkerSnapshot& snapshot) {
       "producer_refusals_total", "reason",
       "Packets of producers that were not forwarded, or of which less came than was in them.",
       kProducerRefusals, counters.producer_refusals);
+  report.Add(kFeedback, counters.feedback);
   report.Add(kConsumers, counters.consumers);
   report.Add("consumer_refusals_total", "reason",
              "Packets that a consumer did not send, and requests that it did not follow.",

@@ -77,7 +77,6 @@ std::optional<PayloadInfo> ParseAv1(std::span<const uint8_t> payload) {
 
   PayloadInfo info;
   info.start_of_frame = !continues;
-  info.key_frame = new_sequence;
   bool first_header = true;
   bool has_sequence_header = false;
   bool has_frame = false;
@@ -104,9 +103,9 @@ std::optional<PayloadInfo> ParseAv1(std::span<const uint8_t> payload) {
     info.temporal_layer = header->temporal_id;
     info.spatial_layer = header->spatial_id;
   }
-  // Some packetisers leave the N bit at 0. Encoders write a sequence header in front of key frames;
-  // where one repeats it in front of another frame, nobody can start there.
-  if (has_sequence_header && !is_other_frame) info.key_frame = true;
+  // Some packetisers leave the N bit at 0, others set it with every sequence header. Encoders write
+  // one in front of key frames; where it is repeated in front of another frame, nobody can start.
+  info.key_frame = (new_sequence || has_sequence_header) && !is_other_frame;
   info.continues_layers = continues;
   info.end_of_frame = whole_frames && (aggregation & kContinuedBit) == 0;
   return info;

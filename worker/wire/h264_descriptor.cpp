@@ -135,11 +135,13 @@ std::optional<PayloadInfo> ParseH264(std::span<const uint8_t> payload) {
       break;
   }
   if (!well_formed) return std::nullopt;
-  // The SPS begins a key frame: every packetiser that repeats its parameter sets sends it first. An
-  // IDR slice alone would let a receiver start behind a lost SPS that is about to be repaired. An
-  // SPS in front of a picture that is neither IDR nor recovery point helps nobody to start.
-  info.key_frame = seen.sps && (!seen.other_slice || seen.idr_start || seen.recovery_point);
+  // An SPS in front of a picture that is neither IDR nor recovery point helps nobody to start.
+  // Where it comes without a slice, what follows it tells (ParameterSetWatch).
+  info.key_frame = seen.sps && (seen.idr_start || (seen.other_slice && seen.recovery_point));
   info.bare_random_access = seen.idr_start && !seen.sps;
+  info.parameter_sets = seen.sps;
+  info.recovery_point = seen.recovery_point;
+  info.other_picture = seen.other_slice && !seen.idr_start;
   info.discardable = (header & 0x60) == 0;  // nal_ref_idc; RFC 6184 §5.3 for aggregates
   return info;
 }

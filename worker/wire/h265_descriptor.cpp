@@ -83,9 +83,10 @@ std::optional<PayloadInfo> ParseH265(std::span<const uint8_t> payload) {
     LookHevc(type, reader.Rest(), seen);
   }
   if (!well_formed) return std::nullopt;
-  // As for H264: the parameter sets begin a key frame, unless another picture follows them.
-  info.key_frame = seen.parameter_sets && (!seen.other_slice || seen.irap_start);
+  info.key_frame = seen.parameter_sets && seen.irap_start;
   info.bare_random_access = seen.irap_start && !seen.parameter_sets;
+  info.parameter_sets = seen.parameter_sets;
+  info.other_picture = seen.other_slice && !seen.irap_start;
   info.layer_sync = seen.sub_layer_access;
   return info;
 }

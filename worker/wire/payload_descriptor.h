@@ -23,12 +23,18 @@ bool HasKeyFrames(CodecKind codec);
 /// uncompressed header), H264 (RFC 6184: SPS), H265 (RFC 7798: VPS, SPS), AV1 (AV1 RTP spec §4.4:
 /// N bit of the aggregation header, or a sequence header OBU).
 struct PayloadInfo {
-  /// A decoder can start with this packet: it begins a key frame, or the parameter sets in front of
-  /// one.
+  /// A decoder can start with this packet, or with it and those in front of it
+  /// (`packets_in_front`): it begins a key frame.
   bool key_frame = false;
   /// H264, H265: a random-access picture begins here, without parameter sets in this packet. A
   /// decoder can start with it if it has those from elsewhere (see ParameterSetWatch).
   bool bare_random_access = false;
+  bool parameter_sets = false;  ///< H264: an SPS; H265: a VPS or SPS
+  bool recovery_point = false;  ///< H264: says that decoders can start at its picture
+  bool other_picture = false;   ///< H264, H265: a slice of another picture begins here
+  /// With key_frame: the parameter sets begin so many packets before. Not in the payload:
+  /// ParameterSetWatch finds it.
+  uint8_t packets_in_front = 0;
   bool start_of_frame = false;  ///< first packet of a frame, where the codec tells
   bool end_of_frame = false;    ///< last packet of a frame, where the codec tells (VP9 E)
   uint8_t spatial_layer = 0;

@@ -92,6 +92,27 @@ class FakeHandle : public WorkerHandle {
   std::shared_ptr<FakeWorker> worker_;
 };
 
+/// A counter, one with a label, a gauge and a histogram.
+Offset<void> MakeCounters(FlatBufferBuilder& builder) {
+  using FBS::Worker::MetricType;
+  const auto metric = [&](const char* name, const char* value, MetricType type, uint64_t count) {
+    const bool labelled = *value != '\0';
+    return FBS::Worker::CreateMetricDirect(builder, name, labelled ? "reason" : nullptr,
+                                           labelled ? value : nullptr, type, "Counted.", count);
+  };
+  const std::vector<Offset<FBS::Worker::Metric>> metrics = {
+      metric("rtp_packets_sent_total", "", MetricType::COUNTER, 7),
+      metric("refused_total", "full", MetricType::COUNTER, 8),
+      metric("refused_total", "late", MetricType::COUNTER, 9),
+      metric("backlog_bytes", "", MetricType::GAUGE, 10)};
+  const std::vector<double> bounds = {0.001, 0.1};
+  const std::vector<uint64_t> counts = {3, 2, 1};
+  const std::vector<Offset<FBS::Worker::Histogram>> histograms = {
+      FBS::Worker::CreateHistogramDirect(builder, "delay_seconds", "Delay.", &bounds, &counts,
+                                         0.25)};
+  return FBS::Worker::CreateGetCountersResponseDirect(builder, &metrics, &histograms).Union();
+}
+
 }  // namespace
 
 FakeWorker::FakeWorker(const asio::any_io_executor& executor, int read_fd, int write_fd)
@@ -395,6 +416,10 @@ void FakeWorker::Answer(const FBS::Request::Request& request) {
       rtp_bytes += rtp_bytes_step;
       type = FBS::Response::Body::PlainTransport_GetStatsResponse;
       body = MakePlainStats(builder, request.handler_id()->c_str(), rtp_bytes);
+      break;
+    case Method::WORKER_GET_COUNTERS:
+      type = FBS::Response::Body::Worker_GetCountersResponse;
+      body = MakeCounters(builder);
       break;
     case Method::TRANSPORT_RESTART_ICE:
       type = FBS::Response::Body::Transport_RestartIceResponse;

@@ -239,6 +239,27 @@ TEST_CASE("a restart keeps the old credentials until the new ones are used") {
   CHECK(f.AnswerCode() == 401);
 }
 
+TEST_CASE("restarts do not keep a pair alive that nobody checks any more") {
+  Fixture f(Duration::Seconds(30));
+  f.Nominate(1000);
+  for (int i = 0; i < 2; ++i) {
+    f.environment.AdvanceBy(Duration::Seconds(25));
+    f.agent.Restart(f.environment.Now());
+    CHECK(f.agent.state() == IceState::kCompleted);
+  }
+  f.environment.AdvanceBy(Duration::Seconds(6));
+  CHECK(f.agent.state() == IceState::kDisconnected);
+  // Who does check has the time after each.
+  f.Nominate(1000);
+  for (int i = 0; i < 3; ++i) {
+    f.environment.AdvanceBy(Duration::Seconds(25));
+    f.agent.Restart(f.environment.Now());
+    f.environment.AdvanceBy(Duration::Seconds(25));
+    CHECK(f.agent.state() == IceState::kCompleted);
+    f.Nominate(1000);
+  }
+}
+
 TEST_CASE("two restarts in a row retire the oldest ufrag at once") {
   Fixture f;
   const std::string first = f.agent.credentials().username_fragment;

@@ -60,6 +60,9 @@ TEST_CASE("values come from where they are counted", "[metrics]") {
   snapshot.engine.counters.transports.srtp_auth_failed = 2;
   snapshot.engine.counters.producers.packets_lost = 3;
   snapshot.engine.counters.consumers.nacks_received = 4;
+  snapshot.engine.counters.consumers.bad_round_trips = 17;
+  snapshot.engine.counters.feedback.sent = 18;
+  snapshot.engine.counters.feedback.late_packets = 19;
   snapshot.engine.counters.refusals.nack_over_budget = 5;
   snapshot.engine.counters.ice.unauthorized = 6;
   snapshot.engine.counters.dtls.retransmissions = 7;
@@ -78,6 +81,9 @@ TEST_CASE("values come from where they are counted", "[metrics]") {
   CHECK(ValueOf(report, "transport_packets_refused_total", "srtp_auth_failed") == 2);
   CHECK(ValueOf(report, "producer_packets_lost_total") == 3);
   CHECK(ValueOf(report, "consumer_nacks_received_total") == 4);
+  CHECK(ValueOf(report, "consumer_bad_round_trips_total") == 17);
+  CHECK(ValueOf(report, "transport_feedbacks_sent_total") == 18);
+  CHECK(ValueOf(report, "transport_feedback_late_packets_total") == 19);
   CHECK(ValueOf(report, "consumer_refusals_total", "nack_over_budget") == 5);
   CHECK(ValueOf(report, "ice_messages_total", "unauthorized") == 6);
   CHECK(ValueOf(report, "dtls_retransmissions_total") == 7);

@@ -108,6 +108,30 @@ TEST_CASE_METHOD(CountersFixture, "refusals of ICE and servers outlive their obj
   CHECK(engine->ReadCounters().alive.webrtc_servers == 0);
 }
 
+TEST_CASE_METHOD(CountersFixture, "congestion feedback is counted, over the end of its transport",
+                 "[counters]") {
+  ProduceOptions video = samples::Video("v", 20);
+  RtpHeaderExtensionParameters extension;
+  extension.uri = RtpExtensionUri::kTransportWideCc;
+  extension.id = samples::kTransportCcId;
+  video.rtp_parameters.header_extensions = {extension};
+  REQUIRE(engine->Produce("in", video).ok());
+  environment.EndTurn();
+  const auto deliver = [&](uint8_t number) {
+    const auto packet = samples::Rtp(samples::kVp8, 20, number, 0, samples::Vp8Payload(true, 1));
+    Deliver(samples::WithExtension(packet, samples::kTransportCcId, {1, number}), source, sender);
+    environment.AdvanceBy(Duration::Millis(600));
+  };
+  deliver(2);
+  deliver(4);
+  deliver(1);  // from before what was told already
+  CHECK(engine->ReadCounters().counters.feedback.sent == 2);
+  CHECK(engine->ReadCounters().counters.feedback.late_packets == 1);
+  REQUIRE(engine->CloseTransport("r", "in").ok());
+  CHECK(engine->ReadCounters().counters.feedback.sent == 2);
+  CHECK(engine->ReadCounters().counters.feedback.late_packets == 1);
+}
+
 TEST_CASE_METHOD(CountersFixture, "the forwarding delay is that of packets with consumers",
                  "[counters]") {
   Deliver(samples::Rtp(samples::kOpus, 10, 1, 0, {1}), source, sender);

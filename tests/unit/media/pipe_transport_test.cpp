@@ -247,6 +247,25 @@ TEST_CASE_METHOD(PipeFixture,
   CHECK(plis.media == std::vector<uint32_t>{1111});
 }
 
+TEST_CASE_METHOD(PipeFixture, "a report that waited in a busy turn shows no distance in a pipe") {
+  Join();
+  PipeVideo(false);
+  environment.AdvanceBy(Duration::Seconds(1));
+  SendVideo(1, true);
+  Bytes bytes(rtcp::Builder::kMaxCompound);
+  rtcp::Builder builder(bytes);
+  rtcp::ReportBlock block;
+  block.ssrc = Ssrc(3000);
+  block.last_sr = environment.NtpNow().Compact();
+  builder.AddReceiverReport(Ssrc(77), {&block, 1});
+  bytes.resize(builder.size());
+  environment.AdvanceBy(Duration::Millis(230));
+  network.Deliver(pool, bytes, from, to, environment.Now() - Duration::Millis(200));
+  const float distance = engine->GetConsumerStats("pc")->front().round_trip_time_ms;
+  CHECK(distance > 29);
+  CHECK(distance < 31);
+}
+
 TEST_CASE_METHOD(PipeFixture, "only the peer is listened to, and nobody before connect") {
   const auto one = Add("r1", "p1", Options());
   const auto two = Add("r2", "p2", Options());

@@ -337,6 +337,55 @@ TEST_CASE_METHOD(RtcpFixture, "a sender without reduced-size RTCP gets compounds
   CHECK(std::count(kinds.begin(), kinds.end(), 206) >= 2);  // PLI, REMB
 }
 
+TEST_CASE_METHOD(RtcpFixture,
+                 "every compound of many streams is whole, when the sender wants it so",
+                 "[transport_rtcp]") {
+  constexpr uint32_t kStreams = 95;  // four receiver reports, in two compounds
+  for (uint32_t i = 0; i < kStreams; ++i) {
+    auto options = samples::Video("w" + std::to_string(i), 5000 + i);
+    options.rtp_parameters.rtcp.reduced_size = false;
+    REQUIRE(engine->Produce("in", options).ok());
+    Deliver(samples::Rtp(samples::kVp8, 5000 + i, 1, 9000, samples::Vp8Payload(true, 1)), in,
+            publisher);
+  }
+  SendMedia(1);
+  network.TakeSent();
+  environment.AdvanceBy(Duration::Millis(1600));
+  const auto sent = network.TakeSent();
+  size_t compounds = 0;
+  size_t reports = 0;
+  for (const auto& types : PacketTypes(sent, publisher)) {
+    if (std::count(types.begin(), types.end(), 206) > 0) continue;  // a request for a key frame
+    ++compounds;
+    reports += static_cast<size_t>(std::count(types.begin(), types.end(), 201));
+    CHECK(types[0] == 201);
+    CHECK(std::count(types.begin(), types.end(), 202) == 1);
+  }
+  CHECK(compounds >= 4);
+  CHECK(reports >= 8);
+  for (const SentDatagram& datagram : sent) {
+    CHECK(datagram.bytes.size() <= rtcp::Builder::kMaxCompound);
+  }
+}
+
+TEST_CASE_METHOD(RtcpFixture, "a report that waited in a busy turn shows no distance",
+                 "[transport_rtcp]") {
+  environment.AdvanceBy(Duration::Seconds(1));
+  SendMedia(1);
+  std::vector<uint8_t> bytes(rtcp::Builder::kMaxCompound);
+  rtcp::Builder builder(bytes);
+  rtcp::ReportBlock block;
+  block.ssrc = Ssrc(3000);
+  block.last_sr = environment.NtpNow().Compact();
+  builder.AddReceiverReport(kPeer, {&block, 1});
+  bytes.resize(builder.size());
+  environment.AdvanceBy(Duration::Millis(230));
+  network.Deliver(pool, bytes, out, viewer, environment.Now() - Duration::Millis(200));
+  const float distance = engine->GetConsumerStats("c")->front().round_trip_time_ms;
+  CHECK(distance > 29);
+  CHECK(distance < 31);
+}
+
 TEST_CASE_METHOD(RtcpFixture, "a sender report that overtakes the first packet sets the clock",
                  "[transport_rtcp]") {
   auto other = samples::Video("w", 5555);

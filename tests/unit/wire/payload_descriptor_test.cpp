@@ -250,11 +250,12 @@ TEST_CASE("VP9: scalability structures", "[payload]") {
 }
 
 /// What a packet says of a decoder that wants to start.
-enum class Start { kNo, kHere, kWithParameterSetsFromElsewhere };
+enum class Start { kNo, kHere, kWithParameterSetsFromElsewhere, kParameterSetsAlone };
 Start StartOf(CodecKind codec, std::string_view hex) {
   const auto info = Parse(codec, hex);
   REQUIRE(info);
   if (info->key_frame) return Start::kHere;
+  if (info->parameter_sets && !info->other_picture) return Start::kParameterSetsAlone;
   return info->bare_random_access ? Start::kWithParameterSetsFromElsewhere : Start::kNo;
 }
 struct StartRow {
@@ -283,15 +284,16 @@ TEST_CASE("H264: what a decoder can start from", "[payload]") {
   const std::string sps = "6742e01f da014016 e9";
   const std::string pps = "68ce3c80";
   const std::vector<StartRow> rows = {
-      {"SPS in a packet of its own", sps, Start::kHere},
+      {"SPS in a packet of its own", sps, Start::kParameterSetsAlone},
       {"PPS alone", pps, Start::kNo},
       {"access unit delimiter", "09f0", Start::kNo},
       {"IDR slice, first of its picture", "65 88840a", Start::kWithParameterSetsFromElsewhere},
       {"IDR slice, not the first", "65 1e21", Start::kNo},
       {"slice", "61 9a24", Start::kNo},
       {"slice that nothing refers to", "01 9a24", Start::kNo},
-      {"STAP-A of SPS and PPS (libwebrtc)", "78 0009" + sps + "0004" + pps, Start::kHere},
-      {"STAP-A of PPS and SPS", "78 0004" + pps + "0009" + sps, Start::kHere},
+      {"STAP-A of SPS and PPS (libwebrtc)", "78 0009" + sps + "0004" + pps,
+       Start::kParameterSetsAlone},
+      {"STAP-A of PPS and SPS", "78 0004" + pps + "0009" + sps, Start::kParameterSetsAlone},
       {"STAP-A with IDR", "78 0009" + sps + "0004" + pps + "0003 658884", Start::kHere},
       {"STAP-A with AUD and SEI first (x264)",
        "78 0002 09f0 0004 06050100 0009" + sps + "0004" + pps + "0003 658884", Start::kHere},
@@ -307,10 +309,10 @@ TEST_CASE("H264: what a decoder can start from", "[payload]") {
       {"STAP-A of PPS and IDR", "78 0004" + pps + "0003 658884",
        Start::kWithParameterSetsFromElsewhere},
       {"STAP-A of PPS", "78 0004" + pps, Start::kNo},
-      {"STAP-B", "79 0000 0009" + sps, Start::kHere},
-      {"MTAP16", "7a 0000 0009 00 0000" + sps, Start::kHere},
-      {"MTAP24", "7b 0000 0009 00 000000" + sps, Start::kHere},
-      {"FU-A of an SPS", "7c 87 42e01f", Start::kHere},
+      {"STAP-B", "79 0000 0009" + sps, Start::kParameterSetsAlone},
+      {"MTAP16", "7a 0000 0009 00 0000" + sps, Start::kParameterSetsAlone},
+      {"MTAP24", "7b 0000 0009 00 000000" + sps, Start::kParameterSetsAlone},
+      {"FU-A of an SPS", "7c 87 42e01f", Start::kParameterSetsAlone},
       {"its middle", "7c 07 42e01f", Start::kNo},
       {"its end", "7c 47 42e01f", Start::kNo},
       {"FU-A of an IDR slice", "7c 85 8884", Start::kWithParameterSetsFromElsewhere},
@@ -345,8 +347,8 @@ TEST_CASE("H265: what a decoder can start from", "[payload]") {
   const std::string pps = "4401c0f1";
   const auto bare = Start::kWithParameterSetsFromElsewhere;
   const std::vector<StartRow> rows = {
-      {"VPS", vps, Start::kHere},
-      {"SPS", sps, Start::kHere},
+      {"VPS", vps, Start::kParameterSetsAlone},
+      {"SPS", sps, Start::kParameterSetsAlone},
       {"PPS", pps, Start::kNo},
       {"access unit delimiter", "460110", Start::kNo},
       {"IDR_W_RADL, first slice", "2601af08", bare},
@@ -359,7 +361,8 @@ TEST_CASE("H265: what a decoder can start from", "[payload]") {
       {"reserved for random access", "2c01af08", bare},
       {"trailing picture", "0201d009", Start::kNo},
       {"leading picture (RASL)", "1201d009", Start::kNo},
-      {"aggregate of VPS, SPS, PPS", "6001 0004" + vps + "0004" + sps + "0004" + pps, Start::kHere},
+      {"aggregate of VPS, SPS, PPS", "6001 0004" + vps + "0004" + sps + "0004" + pps,
+       Start::kParameterSetsAlone},
       {"the same with IDR", "6001 0004" + vps + "0004" + sps + "0004" + pps + "0004 2601af08",
        Start::kHere},
       {"the same with CRA", "6001 0004" + vps + "0004" + sps + "0004" + pps + "0004 2a01af08",
@@ -408,6 +411,8 @@ TEST_CASE("AV1: what a decoder can start from", "[payload]") {
        Start::kHere},
       {"sequence header alone in its packet", "10" + sequence_header, Start::kHere},
       {"N bit, sequence header alone", "18" + sequence_header, Start::kHere},
+      {"N bit in front of an inter frame", "28 0a" + sequence_header + "30 30aa", Start::kNo},
+      {"N bit and an inter frame without a sequence header", "18 30 30aa", Start::kNo},
       {"sequence header repeated in front of an inter frame", "20 0a" + sequence_header + "30 30aa",
        Start::kNo},
       {"sequence header in front of an intra-only frame", "20 0a" + sequence_header + "30 50aa",

@@ -156,7 +156,8 @@ JsonTransport::JsonTransport(uint32_t id, Peer& peer, const TransportRequest& re
 JsonTransport::~JsonTransport() {
   if (context_.transports.erase(engine_id_) == 0) return;  // Create() failed
   const auto router = context_.engine.Find<Router>(router_id_);
-  const Status status = router.ok() ? (*router)->CloseTransport(engine_id_) : router.status();
+  if (!router.ok()) return;  // it has closed, with all its transports
+  const Status status = (*router)->CloseTransport(engine_id_);
   if (!status.ok()) SLUICE_ERROR("transport {}: {}", id_, std::string(status.message()));
 }
 

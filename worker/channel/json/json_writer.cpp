@@ -118,9 +118,27 @@ void JsonWriter::HoldUntilResponsesAreRead() {
   if (std::exchange(responses_written_, false)) output_.HoldUntilRead();
 }
 
+bool JsonWriter::HasRoomForBinary() {
+  const size_t backlog = output_.backlog();
+  if (backlog > kMaxBinaryBacklog) {
+    if (too_slow_since_ == kNever) {
+      too_slow_since_ = dropped_;
+      SLUICE_WARN(kInfo,
+                  "the controller reads too slowly: {} bytes wait for it, raw packets are dropped",
+                  backlog);
+    }
+    return false;
+  }
+  if (too_slow_since_ != kNever && backlog <= kMaxBinaryBacklog / 2) {
+    SLUICE_WARN(kInfo, "the controller has caught up: {} raw packets were dropped",
+                dropped_ - std::exchange(too_slow_since_, kNever));
+  }
+  return true;
+}
+
 void JsonWriter::BinaryEvent(uint32_t target_id, const char* class_name, const char* event,
                              boost::json::object data, std::span<const uint8_t> binary) {
-  if (binary.size() > kMaxPayload || output_.backlog() > kMaxBinaryBacklog) {
+  if (binary.size() > kMaxPayload || !HasRoomForBinary()) {
     ++dropped_;
     return;
   }

@@ -55,6 +55,11 @@ class JsonWriter {
   /// False, and nothing written, when the payload is over the limit.
   bool WriteFrame(std::string_view payload);
   void WriteEvent(std::string bytes);
+  /// False while the controller does not keep up, which the log says once each time: this protocol
+  /// has no counters.
+  bool HasRoomForBinary();
+
+  static constexpr uint64_t kNever = UINT64_MAX;
 
   ChannelOutput& output_;
   const std::string worker_id_;
@@ -62,6 +67,7 @@ class JsonWriter {
   std::vector<std::string> held_;   // finished frames, each one write
   bool responses_written_ = false;  // since the output was last told to hold
   uint64_t dropped_ = 0;
+  uint64_t too_slow_since_ = kNever;  // dropped_ when the controller fell behind
 };
 
 }  // namespace sluice::worker::json_protocol

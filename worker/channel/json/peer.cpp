@@ -180,6 +180,22 @@ void Peer::Close() {
   context_.writer.Event(id_, "Peer", "close", {});
 }
 
+void Peer::TellClosed() {
+  const auto tell_sender = [this](RtpSender& sender) {
+    if (sender.MarkClosed()) context_.writer.Event(sender.id(), "RtpSender", "close", {});
+  };
+  for (auto receiver = receivers_.rbegin(); receiver != receivers_.rend(); ++receiver) {
+    context_.writer.Event((*receiver)->id(), "RtpReceiver", "close", {});
+    const std::vector<RtpSender*>& senders = (*receiver)->senders();
+    for (auto sender = senders.rbegin(); sender != senders.rend(); ++sender) tell_sender(**sender);
+  }
+  for (auto sender = senders_.rbegin(); sender != senders_.rend(); ++sender) tell_sender(**sender);
+  for (auto transport = transports_.rbegin(); transport != transports_.rend(); ++transport) {
+    context_.writer.Event((*transport)->id(), "Transport", "close", {});
+  }
+  context_.writer.Event(id_, "Peer", "close", {});
+}
+
 // ---- Dump -------------------------------------------------------------------------------------
 
 json::object Peer::Dump() const {

@@ -65,6 +65,10 @@ class Peer {
   void CloseSender(RtpSender& sender);
   /// Receivers, senders, transports, newest first; then the peer's own event.
   void Close();
+  /// The same events, of those that had none yet, when the whole room closes. Nothing goes yet.
+  void TellClosed();
+  /// Then: destroys its senders, which no receiver knows any more.
+  void DropSenders() { senders_.clear(); }
 
   boost::json::object Dump() const;
 

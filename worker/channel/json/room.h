@@ -32,6 +32,8 @@ class Room {
   const std::string& router_id() const { return router_id_; }
   const JsonCapabilities& capabilities() const { return capabilities_; }
   bool audio_levels() const { return audio_levels_; }
+  /// The room is closing: the engine has nothing of it any more.
+  bool router_closed() const { return router_closed_; }
 
   Status CreatePeer(uint32_t peer_id, std::string name);
   Result<Peer*> GetPeer(const boost::json::object& internal) const;
@@ -53,6 +55,7 @@ class Room {
 
  private:
   void OnAudioLevelsTimer();
+  void CloseRouter();
 
   const uint32_t id_;
   const std::string router_id_;
@@ -61,6 +64,7 @@ class Room {
   const RegisteredId registered_{id_, context_.ids};
   std::unique_ptr<Timer> audio_levels_timer_;
   bool audio_levels_ = false;
+  bool router_closed_ = false;
   std::vector<std::unique_ptr<Peer>> peers_;  // in the order of creation
 };
 

@@ -47,6 +47,8 @@ class RtpReceiver final : private ProducerObserver {
   JsonTransport* transport() const { return transport_; }
   const std::optional<JsonRtpParameters>& parameters() const { return parameters_; }
   const std::vector<RtpSender*>& senders() const { return senders_; }
+  /// The room closes: they go all at once.
+  void ForgetSenders() { senders_.clear(); }
   /// The engine's producers, in the order of the encodings; "" of one that has no stream of its
   /// own, which the first always has. Empty while no media is received.
   const std::vector<std::string>& producer_ids() const { return producer_ids_; }

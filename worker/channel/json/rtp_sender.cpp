@@ -11,6 +11,7 @@
 #include "worker/channel/json/json_rtp_write.h"
 #include "worker/channel/json/json_transport.h"
 #include "worker/channel/json/peer.h"
+#include "worker/channel/json/room.h"
 #include "worker/channel/json/rtp_receiver.h"
 #include "worker/media/consumer.h"
 #include "worker/media/rtp_core.h"
@@ -147,6 +148,7 @@ Status RtpSender::StartMedia() {
 
 void RtpSender::StopMedia() {
   if (consumer_id_.empty()) return;
+  if (peer_.room().router_closed()) return consumer_id_.clear();
   if (const auto found = context_.engine.Find<Consumer>(consumer_id_); found.ok()) {
     const Consumer::Stream stream = (*found)->stream(0);
     numbers_.ssrc = stream.ssrc.value();

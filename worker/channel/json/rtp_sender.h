@@ -3,6 +3,7 @@
 #include <boost/json/object.hpp>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "common/status.h"
 #include "worker/channel/json/json_context.h"
@@ -43,6 +44,9 @@ class RtpSender {
   /// `emit`: say so when the sender becomes active or inactive by it.
   void SetDisabled(bool disabled, bool emit);
 
+  /// The room is closing, and the sender's end is being told. True the first time.
+  bool MarkClosed() { return !std::exchange(closed_, true); }
+
   /// Of its media or its RTX.
   bool UsesSsrc(uint32_t ssrc) const;
 
@@ -66,6 +70,7 @@ class RtpSender {
   JsonRtpParameters parameters_;
   JsonTransport* transport_ = nullptr;
   bool disabled_ = false;
+  bool closed_ = false;
   uint32_t own_ssrc_ = 0;  // that stand in; 0 = not needed yet
   uint32_t own_rtx_ssrc_ = 0;
   std::string consumer_id_;  // of the engine; "" while there is none

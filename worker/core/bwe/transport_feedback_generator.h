@@ -37,7 +37,7 @@ class TransportFeedbackGenerator {
   void OnPacket(uint16_t sequence, Ssrc media, Timestamp received_at);
 
   uint64_t feedbacks_sent() const { return feedbacks_sent_; }
-  /// Packets too old for the window: not reported.
+  /// Packets too old for the window: not told of.
   uint64_t ignored() const { return ignored_; }
 
  private:

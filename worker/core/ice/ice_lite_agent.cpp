@@ -417,8 +417,12 @@ const IceCredentials& IceLiteAgent::Restart(Timestamp now) {
   retiring_key_ = local_key_;
   local_ = IceCredentials::Generate(environment_, retiring_->username_fragment.size());
   local_key_.reset();
-  // The peer needs a moment to begin its checks with the new credentials.
-  if (IcePath* path = selected_ ? Find(selected_->tuple) : nullptr) path->last_check = now;
+  // The peer needs a moment to begin its checks with the new credentials; once, until it has made a
+  // valid one, or restart after restart would keep media flowing to where nobody is.
+  IcePath* path = selected_ ? Find(selected_->tuple) : nullptr;
+  const bool checked = path != nullptr && (!restarted_at_ || path->last_check > *restarted_at_);
+  if (checked) path->last_check = now;
+  restarted_at_ = now;
   return local_;
 }
 

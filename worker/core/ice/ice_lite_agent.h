@@ -272,8 +272,9 @@ class IceLiteAgent {
   };
   bool needs_proof_ = false;
   std::optional<Candidate> candidate_;
-  Timestamp selected_heard_at_;   ///< when a packet came from the selected tuple, while probing
-  uint32_t last_nomination_ = 0;  // 0 = none yet: a peer's first value is 1 or more
+  Timestamp selected_heard_at_;  ///< when a packet came from the selected tuple, while probing
+  std::optional<Timestamp> restarted_at_;  ///< the last time
+  uint32_t last_nomination_ = 0;           // 0 = none yet: a peer's first value is 1 or more
 
   std::unique_ptr<FailureThrottle> throttle_;  // made at the first failure
   IceStats stats_;

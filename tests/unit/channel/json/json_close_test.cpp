@@ -93,6 +93,37 @@ TEST_CASE("closing a room: peers, newest first, then itself") {
   CHECK(room.engine->Dump().request_handler_ids.empty());
 }
 
+TEST_CASE("a large room is told of at once, and destroyed in slices") {
+  F worker;
+  worker.MakeRoom();
+  constexpr uint32_t kPeers = 26;
+  for (uint32_t peer = 1; peer <= kPeers; ++peer) {
+    worker.MakePeer(peer);
+    worker.MakeTransport(peer, peer * 10);
+  }
+  for (uint32_t peer = 1; peer <= kPeers; ++peer) {
+    worker.MakeReceiver(peer, peer * 10 + 1, peer * 10);
+    worker.messages.clear();
+    worker.Receive(peer, peer * 10 + 1, peer * 10, F::VideoParameters(peer * 100));
+    const std::vector<uint32_t> senders = worker.NewSenders();
+    REQUIRE(senders.size() == kPeers - 1);
+    for (size_t i = 0; i < senders.size(); ++i) {
+      const auto other = static_cast<uint32_t>(i + 1 < peer ? i + 1 : i + 2);
+      worker.Accept("rtpSender.setTransport", F::SenderInternal(other, senders[i], other * 10));
+    }
+  }
+  worker.Accept("room.setAudioLevelsEvent", F::RoomInternal(), "{'enabled':true}");
+  worker.messages.clear();
+  worker.logs.clear();
+  worker.Accept("room.close", F::RoomInternal());
+  CHECK(worker.Events("close").size() == 1 + kPeers * (3 + kPeers - 1));
+  CHECK(worker.engine->Dump().request_handler_ids.empty());
+  CHECK(worker.engine->closing() == 1);  // 650 consumers are more than one slice
+  worker.environment.AdvanceBy(Duration::Millis(20));
+  CHECK(worker.engine->closing() == 0);
+  CHECK(worker.logs.empty());
+}
+
 TEST_CASE("the end of the worker closes every room") {
   FullRoom room;
   room.Accept("worker.createRoom", "{'roomId':7}");

@@ -427,6 +427,17 @@ TEST_CASE("rtpraw and rtpobject carry the packet, raw first") {
   call.environment.AdvanceBy(Duration::Millis(50));
   CHECK(call.messages.empty());
   call.Accept("worker.dump", "");
+  // The log says so once, and how many it lost when it reads again: here nothing else counts.
+  call.publisher->SendRtp(samples::Rtp(111, kSsrc, 503, 12'480, payload, true));
+  call.environment.AdvanceBy(Duration::Millis(50));
+  REQUIRE(call.logs.size() == 1);
+  CHECK_THAT(call.logs[0], Catch::Contains("the controller reads too slowly"));
+  call.pretended_backlog = 0;
+  call.publisher->SendRtp(samples::Rtp(111, kSsrc, 504, 13'440, payload, true));
+  call.environment.AdvanceBy(Duration::Millis(50));
+  REQUIRE(call.logs.size() == 2);
+  CHECK_THAT(call.logs[1], Catch::Contains("2 raw packets were dropped"));
+  CHECK(call.Events("rtpobject").size() == 1);
 }
 
 TEST_CASE("audio levels are means over the interval, of receivers that said some") {
