@@ -6,9 +6,9 @@ namespace sluice::worker {
 
 namespace {
 
-constexpr uint8_t kFollows = 0x80;   // F: another block header comes behind this one
-constexpr size_t kBlockHeader = 4;   // bytes, of a redundant block; that of the primary has one
-constexpr uint8_t kTypeMask = 0x7f;  // RFC 3550 §5.1
+constexpr uint8_t kFollows = 0x80;     // F: another block header comes behind this one
+constexpr size_t kRedBlockHeader = 4;  // bytes, of a redundant block; that of the primary has one
+constexpr uint8_t kTypeMask = 0x7f;    // RFC 3550 §5.1
 
 }  // namespace
 
@@ -37,7 +37,7 @@ std::optional<RedPayload> ParseRed(std::span<const uint8_t> payload) {
 }
 
 void SetRedBlockType(std::span<uint8_t> payload, size_t index, PayloadType type) {
-  uint8_t& head = payload[index * kBlockHeader];
+  uint8_t& head = payload[index * kRedBlockHeader];
   head = static_cast<uint8_t>((head & kFollows) | (type.value() & kTypeMask));
 }
 
