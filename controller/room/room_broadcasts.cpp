@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "controller/ops/limits.h"
 #include "controller/ops/log.h"
 #include "controller/ops/logging.h"
 #include "controller/room/room.h"
@@ -34,8 +35,9 @@ Result<std::shared_ptr<Participant>> Room::CreateBroadcaster(
     return Error("peer with id \"" + broadcaster_id + "\" already exists");
   }
   if (broadcasters_.size() >= settings_.max_broadcasters) {
-    return Error("room \"" + id_ + "\" already has " + std::to_string(settings_.max_broadcasters) +
-                 " broadcasters");
+    return LimitError("maxBroadcastersPerRoom",
+                      Error("room \"" + id_ + "\" already has " +
+                            std::to_string(settings_.max_broadcasters) + " broadcasters"));
   }
   auto broadcaster = std::make_shared<Participant>();
   broadcaster->id = broadcaster_id;

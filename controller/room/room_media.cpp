@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "controller/ops/limits.h"
 #include "controller/ops/log.h"
 #include "controller/ops/logging.h"
 #include "controller/ortc/ortc.h"
@@ -64,8 +65,9 @@ class ConsumedOnce {
   bool kept_ = false;
 };
 
-Status TooMany(const char* what, size_t limit) {
-  return Error(std::string("too many ") + what + ": one peer may have " + std::to_string(limit));
+Status TooMany(const char* what, size_t most, const char* limit) {
+  return LimitError(limit, Error(std::string("too many ") + what + ": one peer may have " +
+                                 std::to_string(most)));
 }
 
 }  // namespace
@@ -76,8 +78,8 @@ Task<Result<WebRtcTransportInfo>> Room::CreateWebRtcTransport(std::shared_ptr<Pa
                                                               TransportRequest request) {
   const auto self = shared_from_this();
   if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
-  if (owner->transports.size() + owner->pending_transports >= kMaxTransports) {
-    co_return TooMany("transports", kMaxTransports);
+  if (owner->transports.size() + owner->pending_transports >= settings_.max_transports) {
+    co_return TooMany("transports", settings_.max_transports, "maxTransportsPerPeer");
   }
   const InFlight in_flight(&owner->pending_transports);
 
@@ -141,8 +143,8 @@ Task<Result<PlainTransportInfo>> Room::MakePlainTransport(std::shared_ptr<Partic
                                                           PlainTransportOptions options) {
   const auto self = shared_from_this();
   if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
-  if (owner->transports.size() + owner->pending_transports >= kMaxTransports) {
-    co_return TooMany("transports", kMaxTransports);
+  if (owner->transports.size() + owner->pending_transports >= settings_.max_transports) {
+    co_return TooMany("transports", settings_.max_transports, "maxTransportsPerPeer");
   }
   const InFlight in_flight(&owner->pending_transports);
 
@@ -208,8 +210,8 @@ Task<Result<std::shared_ptr<Producer>>> Room::MakeProducer(std::shared_ptr<Parti
                                                            ClientText app_data) {
   const auto self = shared_from_this();
   if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
-  if (owner->producers.size() + owner->pending_producers >= kMaxProducers) {
-    co_return TooMany("producers", kMaxProducers);
+  if (owner->producers.size() + owner->pending_producers >= settings_.max_producers) {
+    co_return TooMany("producers", settings_.max_producers, "maxProducersPerPeer");
   }
   if (transport->closed) co_return Error("transport closed");
   const InFlight in_flight(&owner->pending_producers);
@@ -323,9 +325,10 @@ Task<Result<std::shared_ptr<Consumer>>> Room::Consume(std::shared_ptr<Participan
       co_return Error("transport \"" + transport->id +
                       "\" is pinned to another address than yours: it can send, not receive");
     }
-    if (owner->consumers.size() + owner->pending_consumers >= kMaxBroadcasterConsumers) {
-      co_return Error("too many consumers: one broadcaster may have " +
-                      std::to_string(kMaxBroadcasterConsumers));
+    if (owner->consumers.size() + owner->pending_consumers >= settings_.max_broadcaster_consumers) {
+      co_return LimitError("maxConsumersPerBroadcaster",
+                           Error("too many consumers: one broadcaster may have " +
+                                 std::to_string(settings_.max_broadcaster_consumers)));
     }
     in_flight.emplace(&owner->pending_consumers);
     consumed.emplace(transport, producer->id);

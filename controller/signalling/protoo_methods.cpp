@@ -79,11 +79,13 @@ Task<Result<ProtooSession::Reply>> ProtooSession::GetRouterRtpCapabilities(Conte
 }
 
 Task<Result<ProtooSession::Reply>> ProtooSession::Join(Context context) {
-  Result<std::string> name = OptionalString(context.data, "displayName", "");
+  const FieldLimits& fields = context.session->limits_.fields;
+  Result<std::string> name = OptionalString(context.data, "displayName", "", fields.display_name);
   if (!name.ok()) co_return name.status();
-  Result<json::object> device = OptionalObject(context.data, "device", "", kMaxDeviceBytes);
+  Result<json::object> device = OptionalObject(context.data, "device", "", fields.device);
   if (!device.ok()) co_return device.status();
-  Result<std::optional<RtpCapabilities>> capabilities = OptionalCapabilities(context.data, "");
+  Result<std::optional<RtpCapabilities>> capabilities =
+      OptionalCapabilities(context.data, "", fields.rtp_capabilities);
   if (!capabilities.ok()) co_return capabilities.status();
   const Status joined = context.room->Join(context.peer, *std::move(name), json::serialize(*device),
                                            *std::move(capabilities));
@@ -109,9 +111,17 @@ Task<Result<ProtooSession::Reply>> ProtooSession::CreateWebRtcTransport(Context 
   request.force_tcp = *force_tcp;
   request.producing = *producing;
   request.consuming = *consuming;
+  TransportQuota::Place place;
+  if (const auto& quota = context.session->limits_.quota) {
+    Result<TransportQuota::Place> taken = quota->TakeForPeer(context.session->client_.source);
+    if (!taken.ok()) co_return taken.status();
+    place = *std::move(taken);
+  }
   const Result<WebRtcTransportInfo> info =
       co_await context.room->CreateWebRtcTransport(context.peer, request);
   if (!info.ok()) co_return info.status();
+  const auto made = context.peer->transports.find(info->id);
+  if (made != context.peer->transports.end()) made->second->quota_place = std::move(place);
   co_return Reply{ToJson(*info), {}};
 }
 
@@ -140,9 +150,10 @@ Task<Result<ProtooSession::Reply>> ProtooSession::Produce(Context context) {
   if (!kind_text.ok()) co_return kind_text.status();
   const Result<MediaKind> kind = ParseMediaKind(*kind_text);
   if (!kind.ok()) co_return kind.status();
-  Result<RtpParameters> parameters = RequiredRtpParameters(context.data, "");
+  const FieldLimits& fields = context.session->limits_.fields;
+  Result<RtpParameters> parameters = RequiredRtpParameters(context.data, "", fields.rtp_parameters);
   if (!parameters.ok()) co_return parameters.status();
-  Result<json::object> app_data = OptionalObject(context.data, "appData", "", kMaxAppDataBytes);
+  Result<json::object> app_data = OptionalObject(context.data, "appData", "", fields.app_data);
   if (!app_data.ok()) co_return app_data.status();
   (*app_data)["peerId"] = context.peer->id;
   const Result<std::shared_ptr<Producer>> producer = co_await context.room->Produce(
@@ -244,7 +255,8 @@ Task<Result<ProtooSession::Reply>> ProtooSession::ProduceData(Context context) {
 }
 
 Task<Result<ProtooSession::Reply>> ProtooSession::ChangeDisplayName(Context context) {
-  Result<std::string> name = RequiredString(context.data, "displayName", "", kMaxNameLength);
+  Result<std::string> name =
+      RequiredString(context.data, "displayName", "", context.session->limits_.fields.display_name);
   if (!name.ok()) co_return name.status();
   context.room->ChangeDisplayName(context.peer, *std::move(name));
   co_return Reply{};

@@ -151,7 +151,15 @@ void MediaWorker::Subscribe(const std::string& id, EventHandler handler) {
   shared_->handlers[id] = std::make_shared<EventHandler>(std::move(handler));
 }
 
-void MediaWorker::Unsubscribe(const std::string& id) { shared_->handlers.erase(id); }
+void MediaWorker::Unsubscribe(const std::string& id) {
+  auto& handlers = shared_->handlers;
+  handlers.erase(id);
+  // After a room of 300 with its 180,000 consumers the table would keep some megabytes for nothing.
+  constexpr size_t kMinShrink = 1'024;
+  constexpr size_t kShrinkBelow = 16;
+  const size_t buckets = handlers.bucket_count();
+  if (buckets > kMinShrink && handlers.size() < buckets / kShrinkBelow) handlers.rehash(0);
+}
 
 void MediaWorker::Dispatch(const FBS::Notification::Notification& notification) {
   const auto it = shared_->handlers.find(notification.handler_id()->str());

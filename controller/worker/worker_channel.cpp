@@ -248,6 +248,7 @@ void WorkerChannel::Tick() {
     const std::unique_ptr<Pending> pending = std::move(it->second);
     it = pending_.erase(it);
     LetNextIn(pending->lane);
+    ++timed_out_requests_;
     Answer(pending->call, absl::DeadlineExceededError("no answer from the media worker"));
   }
   Pump();

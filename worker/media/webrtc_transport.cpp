@@ -390,6 +390,8 @@ void WebRtcTransport::Handle(const DtlsConnected& handshake) {
     return;
   }
   dtls_state_ = DtlsState::kConnected;
+  data_core_.SetPeerParity(dtls_->role() == DtlsRole::kServer ? DataCore::Parity::kEven
+                                                              : DataCore::Parity::kOdd);
   UpdateConnected();
   context_.events.OnDtlsState(id(), DtlsState::kConnected, handshake.remote_certificate_pem);
   UpdateData();

@@ -243,7 +243,8 @@ TEST_CASE("protoo: a peer that asks too often gets errors until time has passed"
   CHECK(fixture.Ask(client, "getRouterRtpCapabilities").contains("ok"));
   const json::object refused = fixture.Ask(client, "getRouterRtpCapabilities");
   CHECK(refused.at("errorCode") == 500);
-  CHECK(refused.at("errorReason") == "too many requests: at most 2 a second");
+  CHECK(refused.at("errorReason") ==
+        "too many requests: at most 2 a second (maxRequestsPerSecond)");
   now += std::chrono::milliseconds(500);
   CHECK(fixture.Ask(client, "getRouterRtpCapabilities").contains("ok"));
   CHECK(fixture.Ask(client, "getRouterRtpCapabilities").contains("errorCode"));
@@ -257,7 +258,7 @@ TEST_CASE("protoo: what everybody is told of has a rate of its own") {
   FakeClient client = fixture.Connect("r", "p");
   fixture.Join(client);
   const std::string name = R"({"displayName":"new"})";
-  for (uint32_t i = 0; i < ProtooSession::kAnnouncementBurst; ++i) {
+  for (uint32_t i = 0; i < ProtooLimits().announcement_burst; ++i) {
     CHECK(fixture.Ask(client, "changeDisplayName", name).contains("ok"));
   }
   const json::object refused = fixture.Ask(client, "changeDisplayName", name);
