@@ -157,8 +157,8 @@ struct Participant {
   std::string cname;  ///< of transports whose first producer brings none; "" before one was needed
   std::map<std::string, std::shared_ptr<Transport>> transports;
   std::map<std::string, std::shared_ptr<Producer>> producers;
-  std::map<std::string, std::shared_ptr<Consumer>> consumers;
-  std::shared_ptr<Subscriber> subscriber;  ///< of a joined peer
+  std::map<std::string_view, std::shared_ptr<Consumer>> consumers;  ///< by their own ids
+  std::shared_ptr<Subscriber> subscriber;                           ///< of a joined peer
   /// Creations in flight, counted against the caps as well.
   size_t pending_transports = 0;
   size_t pending_producers = 0;

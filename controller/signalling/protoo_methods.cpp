@@ -19,10 +19,9 @@ constexpr int64_t kMaxLayer = 255;     // one byte on the wire
 constexpr int64_t kMaxPriority = 255;  // one byte on the wire
 
 /// The object of `objects` that the request names in `field`.
-template <typename T>
-Result<std::shared_ptr<T>> Find(const std::map<std::string, std::shared_ptr<T>>& objects,
-                                const json::object& data, std::string_view field,
-                                std::string_view what) {
+template <typename Map>
+Result<typename Map::mapped_type> Find(const Map& objects, const json::object& data,
+                                       std::string_view field, std::string_view what) {
   const Result<std::string> id = RequiredString(data, field, "");
   if (!id.ok()) return id.status();
   const auto it = objects.find(*id);

@@ -174,7 +174,8 @@ TEST_CASE("dcep: channels agreed on otherwise work beside it; where it is off no
 
 TEST_CASE("dcep: nothing overtakes the request to open a channel", "[sim]") {
   DcepFixture call;
-  call.links.SetConditions({.loss = 0.2, .delay = Duration::Millis(30)});
+  call.SetLoss(0.2);
+  call.SetDelay(Duration::Millis(30));
   const DataPeer alice = call.JoinRoom("a");
   const DataPeer bob = call.JoinRoom("b");
   DcepFixture::Open(alice, 0, Channel("chat"));

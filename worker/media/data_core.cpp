@@ -219,10 +219,10 @@ void DataCore::OnStreamsReset(const std::vector<uint16_t>& streams) {
     closing.insert(closing.end(), peer_channels_.begin(), peer_channels_.end());
   }
   for (const uint16_t stream : closing) {
-    if (CloseChannel(stream)) continue;
+    const bool was_channel = CloseChannel(stream);
     const auto it = consumer_by_stream_.find(stream);
     if (it == consumer_by_stream_.end()) {
-      ResetStream(stream);
+      if (!was_channel) ResetStream(stream);
       continue;
     }
     DataConsumer& consumer = *it->second;

@@ -45,8 +45,8 @@ void DataCore::OnDcep(uint16_t stream, std::span<const uint8_t> message) {
     if (refused.ok()) return OnChannelOpen(stream, std::get<dcep::Open>(*parsed));
   }
   ++counters_.dcep_refused;
-  SLUICE_DEBUG(LogTag::kSctp, "transport {}: the peer's channel on stream {}: {}", id(), stream,
-               refused.message());
+  SLUICE_DEBUG(kSctp, "transport {}: the peer's channel on stream {}: {}", id(), stream,
+               refused.ToString());
   // A channel that cannot be is closed (RFC 8832 §6); one that is open already stays as it is.
   const bool in_use = producer_by_stream_.contains(stream) || consumer_by_stream_.contains(stream);
   if (!in_use) ResetStream(stream);

@@ -233,6 +233,24 @@ TEST_CASE_METHOD(RoomFixture, "a peer and a broadcaster cannot share an id") {
   CHECK(impostor.socket->close_code == kCloseForGood);
 }
 
+TEST_CASE_METHOD(RoomFixture, "protoo: an id that is used twice is answered twice") {
+  FakeClient client = Connect("r", "p");
+  client.next_id = 7;
+  client.Send("getRouterRtpCapabilities");
+  client.next_id = 7;
+  client.Send("createWebRtcTransport", R"({"consuming":true})");
+  const auto answers = [&] {
+    size_t count = 0;
+    for (const json::object& message : client.socket->messages) {
+      if (message.contains("response") && message.at("id") == 7) ++count;
+    }
+    return count;
+  };
+  CHECK(Until([&] { return answers() == 2; }));
+  Settle();
+  CHECK(answers() == 2);
+}
+
 TEST_CASE("protoo: a peer that asks too often gets errors until time has passed") {
   TokenBucket::TimePoint now{};
   RoomFixture::Options options;
