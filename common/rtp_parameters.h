@@ -34,6 +34,7 @@ struct RtpCodecParameters {
   uint8_t channels = 1;  ///< audio only; 1 for video
   Parameters parameters;
   std::vector<RtcpFeedback> rtcp_feedback;
+  friend bool operator==(const RtpCodecParameters&, const RtpCodecParameters&) = default;
 };
 
 /// The header extensions we know; the values are the wire enum of the router protocol.
@@ -63,6 +64,8 @@ struct RtpHeaderExtensionParameters {
   uint8_t id = 0;
   bool encrypt = false;
   Parameters parameters;
+  friend bool operator==(const RtpHeaderExtensionParameters&,
+                         const RtpHeaderExtensionParameters&) = default;
 };
 
 struct RtpEncodingParameters {
@@ -74,11 +77,13 @@ struct RtpEncodingParameters {
   bool dtx = false;
   std::string scalability_mode;         ///< "" when none
   std::optional<uint64_t> max_bitrate;  ///< bps
+  friend bool operator==(const RtpEncodingParameters&, const RtpEncodingParameters&) = default;
 };
 
 struct RtcpParameters {
   std::string cname;
   bool reduced_size = true;
+  friend bool operator==(const RtcpParameters&, const RtcpParameters&) = default;
 };
 
 struct RtpParameters {
@@ -88,6 +93,7 @@ struct RtpParameters {
   std::vector<RtpEncodingParameters> encodings;
   RtcpParameters rtcp;
   std::string msid;  ///< "" when none
+  friend bool operator==(const RtpParameters&, const RtpParameters&) = default;
 };
 
 /// How a producer's payload types and SSRCs map to the router's (docs/protocols/router-protocol.md

@@ -69,6 +69,9 @@ RoomSettings MakeRoomSettings(const Config& config) {
   settings.plain_any_receiver = config.rooms.plain_any_receiver;
   settings.max_peers = config.rooms.max_peers;
   settings.max_broadcasters = config.rooms.max_broadcasters;
+  settings.max_transports = config.rooms.max_transports_per_peer;
+  settings.max_producers = config.rooms.max_producers_per_peer;
+  settings.max_broadcaster_consumers = config.rooms.max_consumers_per_broadcaster;
   settings.unused_transport_timeout = std::chrono::seconds(config.rooms.unused_transport_timeout);
   settings.stage_grace = std::chrono::seconds(config.rooms.stage_grace);
   settings.max_consumer_replicas = static_cast<int>(config.rooms.max_consumer_replicas);
@@ -78,6 +81,28 @@ RoomSettings MakeRoomSettings(const Config& config) {
     return addresses;
   });
   return settings;
+}
+
+Site::Limits MakeSiteLimits(const SignallingConfig& config) {
+  constexpr uint32_t kRestBurst = 5;  // seconds' worth
+  FieldLimits fields;
+  fields.display_name.max = config.max_display_name;
+  fields.device.max = config.max_device;
+  fields.app_data.max = config.max_app_data;
+  fields.rtp_parameters.max = config.max_rtp_parameters;
+  fields.rtp_capabilities.max = config.max_rtp_capabilities;
+  const auto quota = std::make_shared<TransportQuota>(
+      TransportQuota::Limits{config.max_transports_per_broadcaster, config.max_transports_per_ip,
+                             config.max_peer_transports_per_ip});
+  Site::Limits limits;
+  limits.rest.fields = limits.protoo.fields = fields;
+  limits.rest.quota = limits.protoo.quota = quota;
+  limits.rest.requests_per_second = config.max_rest_requests_per_second;
+  limits.rest.request_burst = kRestBurst * config.max_rest_requests_per_second;
+  limits.protoo.requests_per_second = config.max_requests_per_second;
+  limits.protoo.announcements_per_second = config.max_announcements_per_second;
+  limits.protoo.announcement_burst = config.max_announcement_burst;
+  return limits;
 }
 
 /// The ports that do not change: of HTTP and of the workers' WebRTC servers.
@@ -236,17 +261,13 @@ int Run(const Config& config, const std::vector<std::string>& arguments, const H
     exit_code = kExitNoWorker;
     context.stop();
   });
-  ProtooLimits protoo;
-  protoo.requests_per_second = config.signalling.max_requests_per_second;
   const RequestAuth auth(Authority(config.security.auth_secret), SecondsSince1970);
   CountingParts parts{nullptr, nullptr, &rooms, &workers};
   HealthPages::Sources sources;
   sources.not_ready = [&workers] { return workers.ready() ? "" : "no media worker is ready"; };
   sources.collect = [&parts](MetricsPage* page) { return CollectMetrics(&parts, page); };
-  Site site(
-      executor, &rooms, config.http.web_root, std::move(protoo), auth,
-      HealthPages(std::move(sources), config.security.metrics_anywhere),
-      {config.signalling.max_transports_per_broadcaster, config.signalling.max_transports_per_ip});
+  Site site(executor, &rooms, config.http.web_root, MakeSiteLimits(config.signalling), auth,
+            HealthPages(std::move(sources), config.security.metrics_anywhere));
   WebServer web(executor, &site, config);
   TaskScope tasks(executor);
   parts.server = &web.server();

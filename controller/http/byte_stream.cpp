@@ -124,6 +124,7 @@ void ByteStream::ExpireAfter(milliseconds limit) {
     const auto self = weak.lock();
     // A deadline that was replaced when this call was under way already does not count.
     if (!self || error || self->deadline_.expiry() > std::chrono::steady_clock::now()) return;
+    self->expired_ = true;
     self->Close();
   });
 }

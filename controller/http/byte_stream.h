@@ -54,6 +54,8 @@ class ByteStream : public std::enable_shared_from_this<ByteStream> {
   /// The time that everything from now on may take; replaces the deadline before it.
   void ExpireAfter(std::chrono::milliseconds limit);
   void ExpireNever();
+  /// The deadline has passed: that is why the connection has ended.
+  bool expired() const { return expired_; }
   /// Closes the socket at once.
   void Close();
 
@@ -111,6 +113,7 @@ class ByteStream : public std::enable_shared_from_this<ByteStream> {
   asio::ip::tcp::socket socket_;
   std::unique_ptr<Tls> tls_;
   asio::steady_timer deadline_;
+  bool expired_ = false;
 };
 
 }  // namespace sluice::controller

@@ -39,7 +39,10 @@ class HttpConnection {
   Task<void> Run() {
     stream_->ExpireAfter(context_->limits.handshake_time);
     const bool open = co_await stream_->Handshake();
-    if (!open) co_return;
+    if (!open) {
+      if (stream_->expired()) ++context_->request_counters.slow_handshakes;
+      co_return;
+    }
     while (!context_->stopped) {
       const bool complete = co_await ReadRequest();
       if (!complete) break;
@@ -64,7 +67,10 @@ class HttpConnection {
       constexpr size_t kChunk = 8 << 10;
       std::array<char, kChunk> chunk;
       const size_t size = co_await stream_->Read(asio::buffer(chunk));
-      if (size == 0) co_return false;
+      if (size == 0) {
+        if (stream_->expired() && !waiting) CountSlow();
+        co_return false;
+      }
       if (waiting) {
         waiting = false;
         place_->SetPhase(Phase::kUnfinished, Clock::now());
@@ -86,6 +92,12 @@ class HttpConnection {
     RequestCounters& counters = context_->request_counters;
     const bool large = status == kContentTooLarge || status == kHeaderTooLarge;
     ++(large ? counters.too_large : counters.malformed);
+  }
+
+  void CountSlow() {
+    RequestCounters& counters = context_->request_counters;
+    const bool in_body = reader_.state() == RequestReader::State::kBody;
+    ++(in_body ? counters.slow_bodies : counters.slow_headers);
   }
 
   bool Wanting() const {
@@ -155,6 +167,7 @@ class HttpConnection {
     if (!place_->Hold(response.body.size(), Clock::now())) co_return false;
     stream_->ExpireAfter(context_->limits.write_time);
     const bool written = co_await stream_->Write(first, response.body);
+    if (!written && stream_->expired()) ++context_->request_counters.slow_readers;
     co_return written&& keep_alive;
   }
 

@@ -38,6 +38,8 @@ struct HttpLimits {
 struct WebSocketCounters {
   uint64_t slow_readers = 0;   ///< did not read what was sent to them
   uint64_t slow_messages = 0;  ///< did not finish a message in time
+  uint64_t silent = 0;         ///< did not answer a ping in time
+  uint64_t too_long = 0;       ///< sent a message over max_websocket_message
 };
 
 /// Requests that never reached the service.
@@ -45,6 +47,11 @@ struct RequestCounters {
   uint64_t malformed = 0;   ///< no HTTP, or HTTP that we do not speak
   uint64_t too_large = 0;   ///< header or body over its limit
   uint64_t over_limit = 0;  ///< by a proxy, of an address that has all connections it may have
+  // Connections that were ended because this was not complete in time:
+  uint64_t slow_handshakes = 0;  ///< of TLS
+  uint64_t slow_headers = 0;
+  uint64_t slow_bodies = 0;
+  uint64_t slow_readers = 0;  ///< the response was not read
 };
 
 /// How long a body or message of which `size` bytes are there may have taken until now.

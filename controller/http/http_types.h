@@ -43,6 +43,7 @@ struct HttpResponse {
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;
   bool close = false;  ///< end the connection after it
+  std::string limit;   ///< that the request went over, to be counted; "" = none
 };
 
 /// Our end of an open WebSocket; text messages only.

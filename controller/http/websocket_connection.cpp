@@ -145,6 +145,7 @@ class WebSocketConnection : public WebSocketLink,
       }
       co_await socket_.async_read_some(incoming_, 0,
                                        asio::redirect_error(asio::use_awaitable, error));
+      if (error == websocket::error::message_too_big) ++context_->websocket_counters.too_long;
       if (error) break;
       OnHeard();
       if (socket_.is_message_done()) {
@@ -240,6 +241,7 @@ class WebSocketConnection : public WebSocketLink,
       pinged_at_ = now;
     }
     if (ping_open_ && now >= pinged_at_ + limits.pong_within) {
+      ++context_->websocket_counters.silent;
       LogInfo("a WebSocket client is silent, it is cut off");
       Drop();
       return;

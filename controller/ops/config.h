@@ -36,6 +36,9 @@ struct HttpConfig {
   uint32_t ping_after = 25;
   uint32_t pong_within = 10;
   uint32_t write_timeout = 30;
+  uint32_t idle_timeout = 75;
+  uint32_t handshake_timeout = 10;
+  uint32_t max_header = 16 * 1024;
   uint32_t max_body = 1024 * 1024;
   uint32_t max_websocket_message = 960'000;
   uint32_t max_websocket_queue = 1024 * 1024;
@@ -48,6 +51,16 @@ struct SignallingConfig {
   uint32_t max_requests_per_second = 100;
   uint32_t max_transports_per_broadcaster = 16;  ///< 0 = no limit
   uint32_t max_transports_per_ip = 100;          ///< by REST; 0 = no limit
+  uint32_t max_peer_transports_per_ip = 1'000;   ///< by protoo; 0 = no limit
+  uint32_t max_rest_requests_per_second = 200;   ///< of one address; 0 = no limit
+  uint32_t max_announcements_per_second = 10;    ///< of one peer; 0 = no limit
+  uint32_t max_announcement_burst = 32;
+  // Bytes of what a client says of itself and its media.
+  uint32_t max_display_name = 256;
+  uint32_t max_device = 1024;
+  uint32_t max_app_data = 16 * 1024;
+  uint32_t max_rtp_parameters = 16 * 1024;
+  uint32_t max_rtp_capabilities = 64 * 1024;
 };
 
 struct RoomsConfig {
@@ -55,6 +68,9 @@ struct RoomsConfig {
   uint32_t max_rooms_per_ip = 500;  ///< 0 = no limit
   uint32_t max_peers = 1'000;       ///< in one room
   uint32_t max_broadcasters = 100;  ///< in one room
+  uint32_t max_transports_per_peer = 16;
+  uint32_t max_producers_per_peer = 32;
+  uint32_t max_consumers_per_broadcaster = 256;
   bool keep_for_broadcasters = true;
   uint32_t empty_timeout = 60;
   uint32_t broadcaster_timeout = 15;       ///< 0 = never

@@ -67,7 +67,21 @@ void AddHttp(const CountingParts& parts, MetricsPage* page) {
   Family(page, "sluice_http_websockets_ended_total",
          "WebSockets that were cut off, by what was wrong with them.", "reason")
       .Add("slow_reader", server.websocket_counters().slow_readers)
-      .Add("slow_message", server.websocket_counters().slow_messages);
+      .Add("slow_message", server.websocket_counters().slow_messages)
+      .Add("silent", server.websocket_counters().silent)
+      .Add("too_long", server.websocket_counters().too_long)
+      .Add("too_many_messages", parts.site->flooders());
+  Family refused(page, "sluice_requests_over_limit_total",
+                 "REST and protoo requests refused, by the option that sets the limit.", "limit");
+  for (const auto& [limit, count] : parts.site->limits().counts()) {
+    refused.Add(limit.c_str(), count);
+  }
+  Family(page, "sluice_http_connections_timed_out_total",
+         "Connections ended because something took too long, by what it was.", "what")
+      .Add("handshake", server.request_counters().slow_handshakes)
+      .Add("header", server.request_counters().slow_headers)
+      .Add("body", server.request_counters().slow_bodies)
+      .Add("reading", server.request_counters().slow_readers);
   Family(page, "sluice_http_requests_total", "Requests, by what they were for.", "route")
       .Add("health", requests.health)
       .Add("rest", requests.rest)
@@ -98,9 +112,10 @@ void AddRooms(const CountingParts& parts, MetricsPage* page) {
       .Add("max_rooms_per_ip", rooms.counters().refused_source);
   const TransportQuota::Refused& quota = parts.site->quota().refused();
   Family(page, "sluice_room_transports_refused_total",
-         "Transports of broadcasters not made, by the limit that it was.", "limit")
+         "Transports not made, by the limit that it was.", "limit")
       .Add("max_transports_per_broadcaster", quota.per_broadcaster)
-      .Add("max_transports_per_ip", quota.per_source);
+      .Add("max_transports_per_ip", quota.per_source)
+      .Add("max_peer_transports_per_ip", quota.peers_per_source);
   const RoomCounters& counters = rooms.room_counters();
   Family(page, "sluice_room_transports_closed_total",
          "Transports of broadcasters that were closed, by why.", "reason")
@@ -137,12 +152,14 @@ void AddControllerMetrics(const CountingParts& parts, MetricsPage* page) {
   page->Counter("sluice_workers_unresponsive_total",
                 "Of these, workers that were ended because they did not answer.",
                 parts.workers->unresponsive());
-  const WorkerPool::ChannelCounters channels = parts.workers->channel_counters();
   page->Counter("sluice_workers_invalid_frames_total",
-                "Messages of media workers that could not be read.", channels.invalid_frames);
-  page->Counter("sluice_workers_requests_refused_total",
-                "Requests to media workers not made: too many of the same room waited.",
-                channels.refused_requests);
+                "Messages of media workers that could not be read.",
+                parts.workers->channel_counters().invalid_frames);
+  Family(page, "sluice_worker_requests_refused_total",
+         "Requests to media workers that came to nothing, by why.", "reason")
+      .Add("max_waiting", parts.workers->refused_requests())
+      .Add("timed_out", parts.workers->timed_out_requests())
+      .Add("no_worker", parts.workers->waited_in_vain());
 }
 
 void AddWorkerMetrics(int worker, const WorkerCounters& counters, MetricsPage* page) {

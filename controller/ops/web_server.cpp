@@ -34,7 +34,10 @@ size_t AllowedConnections(const Config& config) {
 
 HttpLimits MakeLimits(const Config& config) {
   HttpLimits limits;
+  limits.max_header = config.http.max_header;
   limits.max_body = config.http.max_body;
+  limits.idle_time = std::chrono::seconds(config.http.idle_timeout);
+  limits.handshake_time = std::chrono::seconds(config.http.handshake_timeout);
   limits.max_websocket_message = config.http.max_websocket_message;
   limits.max_websocket_queue = config.http.max_websocket_queue;
   limits.max_connections = AllowedConnections(config);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "common/status.h"
+#include "controller/ops/limits.h"
 
 namespace sluice::controller {
 
@@ -19,9 +20,10 @@ class InFlight {
   size_t* count_;
 };
 
-/// What is answered to who has as many of something as one may have.
-inline Status TooMany(const char* what, size_t limit) {
-  return Error(std::string("too many ") + what + ": one peer may have " + std::to_string(limit));
+/// What is answered to who has as many of something as one may have; `limit` is the option's name.
+inline Status TooMany(const char* what, size_t most, const char* limit) {
+  return LimitError(limit, Error(std::string("too many ") + what + ": one peer may have " +
+                                 std::to_string(most)));
 }
 
 }  // namespace sluice::controller

@@ -190,7 +190,7 @@ struct Participant {
   std::string cname;  ///< of transports whose first producer brings none; "" before one was needed
   std::map<std::string, std::shared_ptr<Transport>> transports;
   std::map<std::string, std::shared_ptr<Producer>> producers;
-  std::map<std::string, std::shared_ptr<Consumer>> consumers;
+  std::map<std::string_view, std::shared_ptr<Consumer>> consumers;  ///< by their own ids
   std::map<std::string, std::shared_ptr<DataProducer>> data_producers;
   std::map<std::string, std::shared_ptr<DataConsumer>> data_consumers;
   std::shared_ptr<Subscriber> subscriber;  ///< of a joined peer

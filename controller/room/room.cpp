@@ -6,6 +6,7 @@
 #include <utility>
 #include <variant>
 
+#include "controller/ops/limits.h"
 #include "controller/ops/log.h"
 #include "controller/ops/logging.h"
 #include "controller/ortc/ortc.h"
@@ -118,8 +119,8 @@ Result<std::shared_ptr<Participant>> Room::Connect(const std::string& peer_id,
     }
   }
   if (old == peers_.end() && peers_.size() >= settings_.max_peers) {
-    return Error("room \"" + id_ + "\" is full: it holds " + std::to_string(settings_.max_peers) +
-                 " peers");
+    return LimitError("maxPeersPerRoom", Error("room \"" + id_ + "\" is full: it holds " +
+                                               std::to_string(settings_.max_peers) + " peers"));
   }
   auto peer = std::make_shared<Participant>();
   peer->id = peer_id;

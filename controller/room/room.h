@@ -58,6 +58,13 @@ struct RoomSettings {
   bool plain_any_receiver = false;
   size_t max_peers = 1'000;
   size_t max_broadcasters = 100;
+  /// Transports of one participant: sending, receiving, and a few being replaced.
+  size_t max_transports = 16;
+  /// Producers of one participant: camera, microphone, screens; simulcast is one.
+  size_t max_producers = 32;
+  /// Consumers of one broadcaster, each producer once per transport: more would only multiply what
+  /// is sent to one address.
+  size_t max_broadcaster_consumers = 256;
   /// A broadcaster's transport that nobody connected or spoke to for so long is closed; 0 = never.
   std::chrono::milliseconds unused_transport_timeout{60'000};
   /// How long the stage of a live room is kept for its holder, who is gone.
@@ -78,17 +85,8 @@ struct RoomSettings {
 /// followed by a separate call (AnnounceJoin, AnnounceProducer) that starts the fan-out.
 class Room : public std::enable_shared_from_this<Room> {
  public:
-  /// Transports of one participant: sending, receiving, and a few being replaced.
-  static constexpr size_t kMaxTransports = 16;
-  /// Producers of one participant: camera, microphone, screens; simulcast is one.
-  static constexpr size_t kMaxProducers = 32;
-  /// Data producers of one participant.
-  static constexpr size_t kMaxDataProducers = 32;
   /// Data producers with this label are heard by the room's bot, and nobody else.
   static constexpr std::string_view kBotLabel = "bot";
-  /// Consumers of one broadcaster, data consumers included, each producer once per transport: more
-  /// would only multiply what is sent to one address.
-  static constexpr size_t kMaxBroadcasterConsumers = 256;
   /// Peers told to reconnect do so the moment they are told, so the telling is spread over this
   /// long per peer, up to the maximum.
   static constexpr uint32_t kReconnectSpreadPerPeerMs = 10;

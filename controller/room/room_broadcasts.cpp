@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "controller/ops/limits.h"
 #include "controller/ops/log.h"
 #include "controller/ops/logging.h"
 #include "controller/room/room.h"
@@ -37,8 +38,9 @@ Result<std::shared_ptr<Participant>> Room::CreateBroadcaster(
     return Error("peer with id \"" + broadcaster_id + "\" already exists");
   }
   if (broadcasters_.size() >= settings_.max_broadcasters) {
-    return Error("room \"" + id_ + "\" already has " + std::to_string(settings_.max_broadcasters) +
-                 " broadcasters");
+    return LimitError("maxBroadcastersPerRoom",
+                      Error("room \"" + id_ + "\" already has " +
+                            std::to_string(settings_.max_broadcasters) + " broadcasters"));
   }
   auto broadcaster = std::make_shared<Participant>();
   broadcaster->id = broadcaster_id;
@@ -164,7 +166,7 @@ std::vector<BroadcastPlan> Room::PlanBroadcasts() const {
         if (consumer->transport.lock() != transport) continue;
         planned.consumers.push_back({consumer->producer->id,
                                      consumer->pattern->enable_rtx,
-                                     {consumer_id, consumer->mid, consumer->first_ssrc}});
+                                     {consumer->id, consumer->mid, consumer->first_ssrc}});
       }
       plan.transports.push_back(std::move(planned));
     }

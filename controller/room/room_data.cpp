@@ -61,8 +61,8 @@ Task<Result<std::shared_ptr<DataProducer>>> Room::ProduceData(std::shared_ptr<Pa
   if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
   if (transport->closed) co_return Error("transport closed");
   if (!transport->sctp) co_return Error(std::string(kNoSctp));
-  if (owner->data_producers.size() + owner->pending_data_producers >= kMaxDataProducers) {
-    co_return TooMany("data producers", kMaxDataProducers);
+  if (owner->data_producers.size() + owner->pending_data_producers >= settings_.max_producers) {
+    co_return TooMany("data producers", settings_.max_producers, "maxProducersPerPeer");
   }
   const InFlight in_flight(&owner->pending_data_producers);
   StreamLease lease(transport, request.stream.stream_id);
@@ -133,9 +133,10 @@ Task<Result<std::shared_ptr<DataConsumer>>> Room::ConsumeData(
   std::optional<InFlight> in_flight;
   if (owner->link == nullptr) {  // a broadcaster
     if (owner->consumers.size() + owner->data_consumers.size() + owner->pending_consumers >=
-        kMaxBroadcasterConsumers) {
-      co_return Error("too many consumers: one broadcaster may have " +
-                      std::to_string(kMaxBroadcasterConsumers));
+        settings_.max_broadcaster_consumers) {
+      co_return LimitError("maxConsumersPerBroadcaster",
+                           Error("too many consumers: one broadcaster may have " +
+                                 std::to_string(settings_.max_broadcaster_consumers)));
     }
     in_flight.emplace(&owner->pending_consumers);
   }

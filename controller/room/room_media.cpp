@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "controller/ops/limits.h"
 #include "controller/ops/log.h"
 #include "controller/ops/logging.h"
 #include "controller/ortc/ortc.h"
@@ -61,8 +62,8 @@ Task<Result<WebRtcTransportInfo>> Room::CreateWebRtcTransport(std::shared_ptr<Pa
                                                               TransportRequest request) {
   const auto self = shared_from_this();
   if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
-  if (owner->transports.size() + owner->pending_transports >= kMaxTransports) {
-    co_return TooMany("transports", kMaxTransports);
+  if (owner->transports.size() + owner->pending_transports >= settings_.max_transports) {
+    co_return TooMany("transports", settings_.max_transports, "maxTransportsPerPeer");
   }
   const InFlight in_flight(&owner->pending_transports);
 
@@ -129,8 +130,8 @@ Task<Result<PlainTransportInfo>> Room::MakePlainTransport(std::shared_ptr<Partic
                                                           PlainTransportOptions options) {
   const auto self = shared_from_this();
   if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
-  if (owner->transports.size() + owner->pending_transports >= kMaxTransports) {
-    co_return TooMany("transports", kMaxTransports);
+  if (owner->transports.size() + owner->pending_transports >= settings_.max_transports) {
+    co_return TooMany("transports", settings_.max_transports, "maxTransportsPerPeer");
   }
   const InFlight in_flight(&owner->pending_transports);
 
@@ -197,8 +198,8 @@ Task<Result<std::shared_ptr<Producer>>> Room::MakeProducer(std::shared_ptr<Parti
                                                            ClientText app_data) {
   const auto self = shared_from_this();
   if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
-  if (owner->producers.size() + owner->pending_producers >= kMaxProducers) {
-    co_return TooMany("producers", kMaxProducers);
+  if (owner->producers.size() + owner->pending_producers >= settings_.max_producers) {
+    co_return TooMany("producers", settings_.max_producers, "maxProducersPerPeer");
   }
   if (transport->closed) co_return Error("transport closed");
   const InFlight in_flight(&owner->pending_producers);
@@ -313,9 +314,10 @@ Task<Result<std::shared_ptr<Consumer>>> Room::Consume(std::shared_ptr<Participan
                       "\" is pinned to another address than yours: it can send, not receive");
     }
     if (owner->consumers.size() + owner->data_consumers.size() + owner->pending_consumers >=
-        kMaxBroadcasterConsumers) {
-      co_return Error("too many consumers: one broadcaster may have " +
-                      std::to_string(kMaxBroadcasterConsumers));
+        settings_.max_broadcaster_consumers) {
+      co_return LimitError("maxConsumersPerBroadcaster",
+                           Error("too many consumers: one broadcaster may have " +
+                                 std::to_string(settings_.max_broadcaster_consumers)));
     }
     in_flight.emplace(&owner->pending_consumers);
     consumed.emplace(transport, producer->id);

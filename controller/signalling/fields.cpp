@@ -55,9 +55,10 @@ Status WrongKind(std::string_view prefix, std::string_view name, std::string_vie
                    std::string(KindOf(got)));
 }
 
-Status TooLong(std::string_view prefix, std::string_view name, size_t length, size_t max) {
-  return TypeError(Name(prefix, name) + " has " + std::to_string(length) + " bytes, at most " +
-                   std::to_string(max) + " are allowed");
+Status TooLong(std::string_view prefix, std::string_view name, size_t length, SizeLimit limit) {
+  return LimitError(limit.option,
+                    TypeError(Name(prefix, name) + " has " + std::to_string(length) +
+                              " bytes, at most " + std::to_string(limit.max) + " are allowed"));
 }
 
 /// Whether `value` has more than `max` bytes as JSON; stops where it does.
@@ -73,9 +74,10 @@ bool IsLarger(const json::value& value, size_t max) {
   return size > max;
 }
 
-Status TooLarge(std::string_view prefix, std::string_view name, size_t max) {
-  return TypeError(Name(prefix, name) + " is too large: at most " + std::to_string(max) +
-                   " bytes of JSON are allowed");
+Status TooLarge(std::string_view prefix, std::string_view name, SizeLimit limit) {
+  return LimitError(limit.option,
+                    TypeError(Name(prefix, name) + " is too large: at most " +
+                              std::to_string(limit.max) + " bytes of JSON are allowed"));
 }
 
 bool IsIdCharacter(char c) {
@@ -150,23 +152,23 @@ Result<json::value> ParseJson(std::string_view text) {
 }
 
 Result<std::string> RequiredString(const json::object& object, std::string_view name,
-                                   std::string_view prefix, size_t max) {
+                                   std::string_view prefix, SizeLimit limit) {
   const json::value* value = object.if_contains({name.data(), name.size()});
   if (IsAbsent(value) || !value->is_string() || value->get_string().empty()) {
     return TypeError("missing " + Name(prefix, name));
   }
   const json::string& text = value->get_string();
-  if (text.size() > max) return TooLong(prefix, name, text.size(), max);
+  if (text.size() > limit.max) return TooLong(prefix, name, text.size(), limit);
   return std::string(text.data(), text.size());
 }
 
 Result<std::string> OptionalString(const json::object& object, std::string_view name,
-                                   std::string_view prefix, size_t max) {
+                                   std::string_view prefix, SizeLimit limit) {
   const json::value* value = object.if_contains({name.data(), name.size()});
   if (IsAbsent(value)) return std::string();
   if (!value->is_string()) return WrongKind(prefix, name, "a string", *value);
   const json::string& text = value->get_string();
-  if (text.size() > max) return TooLong(prefix, name, text.size(), max);
+  if (text.size() > limit.max) return TooLong(prefix, name, text.size(), limit);
   return std::string(text.data(), text.size());
 }
 
@@ -179,34 +181,32 @@ Result<bool> OptionalBool(const json::object& object, std::string_view name,
 }
 
 Result<json::object> OptionalObject(const json::object& object, std::string_view name,
-                                    std::string_view prefix, size_t max) {
+                                    std::string_view prefix, SizeLimit limit) {
   const json::value* value = object.if_contains({name.data(), name.size()});
   if (IsAbsent(value)) return json::object();
   if (!value->is_object()) return WrongKind(prefix, name, "an object", *value);
-  if (IsLarger(*value, max)) return TooLarge(prefix, name, max);
+  if (IsLarger(*value, limit.max)) return TooLarge(prefix, name, limit);
   return value->get_object();
 }
 
-Result<RtpParameters> RequiredRtpParameters(const json::object& object, std::string_view prefix) {
+Result<RtpParameters> RequiredRtpParameters(const json::object& object, std::string_view prefix,
+                                            SizeLimit limit) {
   const json::value* value = object.if_contains("rtpParameters");
   if (!value || !value->is_object()) return TypeError("missing " + Name(prefix, "rtpParameters"));
-  if (IsLarger(*value, kMaxRtpParametersBytes)) {
-    return TooLarge(prefix, "rtpParameters", kMaxRtpParametersBytes);
-  }
+  if (IsLarger(*value, limit.max)) return TooLarge(prefix, "rtpParameters", limit);
   return ParseRtpParameters(*value);
 }
 
 Result<std::optional<RtpCapabilities>> OptionalCapabilities(const json::object& object,
-                                                            std::string_view prefix) {
+                                                            std::string_view prefix,
+                                                            SizeLimit limit) {
   const json::value* value = object.if_contains("rtpCapabilities");
   const bool falsy = IsAbsent(value) || (value->is_bool() && !value->get_bool()) ||
                      (value->is_string() && value->get_string().empty()) ||
                      (value->is_int64() && value->get_int64() == 0);
   if (falsy) return std::optional<RtpCapabilities>();
   if (!value->is_object()) return TypeError("wrong " + Name(prefix, "rtpCapabilities"));
-  if (IsLarger(*value, kMaxCapabilitiesBytes)) {
-    return TooLarge(prefix, "rtpCapabilities", kMaxCapabilitiesBytes);
-  }
+  if (IsLarger(*value, limit.max)) return TooLarge(prefix, "rtpCapabilities", limit);
   Result<RtpCapabilities> capabilities = ParseRtpCapabilities(*value);
   if (!capabilities.ok()) return capabilities.status();
   return std::optional<RtpCapabilities>(*std::move(capabilities));

@@ -8,23 +8,29 @@
 #include <string_view>
 
 #include "common/status.h"
+#include "controller/ops/limits.h"
 #include "controller/ortc/capabilities.h"
 #include "controller/worker/worker_types.h"
 
-/// Reading and checking what clients send. Every error is a TypeError that names the field.
+/// Reading and checking what clients send. Every error is a TypeError that names the field, and the
+/// limit where it is over one.
 /// `prefix` goes before a field's name in errors: "body." for REST, "" for protoo.
 namespace sluice::controller {
 
 /// Longest id of a room, peer or broadcaster. Room for a UUID with a prefix.
 inline constexpr size_t kMaxIdLength = 64;
-/// Longest display name, bytes of UTF-8.
-inline constexpr size_t kMaxNameLength = 256;
-/// Most bytes, as JSON, of what is stored for a client or sent on to all others in its room
-/// (docs/limits.md). What browsers and their libraries send is an eighth of it or less.
-inline constexpr size_t kMaxDeviceBytes = 1 << 10;
-inline constexpr size_t kMaxAppDataBytes = 16 << 10;
-inline constexpr size_t kMaxRtpParametersBytes = 16 << 10;
-inline constexpr size_t kMaxCapabilitiesBytes = 64 << 10;
+/// Longest text of any other kind, bytes of UTF-8.
+inline constexpr size_t kMaxTextLength = 256;
+/// Most bytes of what is stored for a client or sent on to all others in its room (docs/limits.md):
+/// of a name its UTF-8, of all else its JSON. What browsers and their libraries send is an eighth
+/// of it or less.
+struct FieldLimits {
+  SizeLimit display_name{256, "maxDisplayName"};
+  SizeLimit device{1 << 10, "maxDevice"};
+  SizeLimit app_data{16 << 10, "maxAppData"};
+  SizeLimit rtp_parameters{16 << 10, "maxRtpParameters"};
+  SizeLimit rtp_capabilities{64 << 10, "maxRtpCapabilities"};
+};
 /// Longest label and protocol of a data channel, bytes.
 inline constexpr size_t kMaxLabelLength = 256;
 /// Deepest nesting of JSON that is read.
@@ -36,23 +42,24 @@ Status CheckId(std::string_view field, std::string_view value);
 /// Parses one JSON text with the depth limit; Error with the parser's reason when it is not JSON.
 Result<boost::json::value> ParseJson(std::string_view text);
 
-/// A non-empty string of at most `max` bytes: "missing body.id" when absent, empty or not a string.
+/// A non-empty string within the limit: "missing body.id" when absent, empty or not a string.
 Result<std::string> RequiredString(const boost::json::object& object, std::string_view name,
-                                   std::string_view prefix, size_t max = kMaxIdLength);
+                                   std::string_view prefix, SizeLimit limit = kMaxIdLength);
 /// "" when absent or null.
 Result<std::string> OptionalString(const boost::json::object& object, std::string_view name,
-                                   std::string_view prefix, size_t max = kMaxNameLength);
+                                   std::string_view prefix, SizeLimit limit = kMaxTextLength);
 Result<bool> OptionalBool(const boost::json::object& object, std::string_view name,
                           std::string_view prefix, bool fallback);
-/// {} when absent or null; at most `max` bytes as JSON.
+/// {} when absent or null.
 Result<boost::json::object> OptionalObject(const boost::json::object& object, std::string_view name,
-                                           std::string_view prefix, size_t max);
-/// The object "rtpParameters" of at most kMaxRtpParametersBytes.
+                                           std::string_view prefix, SizeLimit limit);
+/// The object "rtpParameters".
 Result<RtpParameters> RequiredRtpParameters(const boost::json::object& object,
-                                            std::string_view prefix);
-/// Absent, null and other falsy values: no capabilities. At most kMaxCapabilitiesBytes.
+                                            std::string_view prefix, SizeLimit limit);
+/// Absent, null and other falsy values: no capabilities.
 Result<std::optional<RtpCapabilities>> OptionalCapabilities(const boost::json::object& object,
-                                                            std::string_view prefix);
+                                                            std::string_view prefix,
+                                                            SizeLimit limit);
 /// An integer in [min, max] (a number without fraction).
 Result<int64_t> RequiredInteger(const boost::json::object& object, std::string_view name,
                                 std::string_view prefix, int64_t min, int64_t max);

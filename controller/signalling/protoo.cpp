@@ -133,7 +133,7 @@ Task<UpgradeDecision> ProtooGateway::Upgrade(HttpRequest request) {
   }
   decision.session = std::make_shared<ProtooSession>(
       executor_, *std::move(room),
-      ProtooClient{peer_id, request.client_ip, *std::move(grants), *kind}, limits_);
+      ProtooClient{peer_id, request.client_ip, request.source, *std::move(grants), *kind}, limits_);
   decision.subprotocol = std::string(kSubprotocol);
   co_return decision;
 }
@@ -145,8 +145,7 @@ ProtooSession::ProtooSession(const asio::any_io_executor& executor, std::shared_
       tasks_(executor),
       limits_(limits),
       request_rate_(limits.requests_per_second, limits.now()),
-      announcement_rate_((limits.requests_per_second + kAnnouncementPart - 1) / kAnnouncementPart,
-                         kAnnouncementBurst, limits.now()),
+      announcement_rate_(limits.announcements_per_second, limits.announcement_burst, limits.now()),
       refusal_rate_(limits.requests_per_second * kRefusalsPerRequest, limits.now()) {}
 
 ProtooSession::~ProtooSession() = default;
@@ -158,6 +157,7 @@ void ProtooSession::OnOpen(std::shared_ptr<WebSocketLink> link) {
                      IsProven(client_), client_.kind);
   if (!peer.ok()) {
     LogInfo("room {}: peer {} not let in: {}", room_->id(), client_.peer_id, Reason(peer.status()));
+    limits_.counters->Count(LimitOf(peer.status()));
     // A room that closed meanwhile is made anew when the client comes back; a connection of its own
     // that it has lost ends in half a minute.
     const bool again = room_->closed() || absl::IsAlreadyExists(peer.status());
@@ -240,6 +240,7 @@ void ProtooSession::OnIgnored() {
 void ProtooSession::CloseFlooder() {
   LogWarn("a client of room {} sends too much, it is cut off", room_ ? room_->id() : "");
   if (!link_) return;
+  ++*limits_.flooders;
   link_->Close(kClosePolicy, "too many messages: at most " +
                                  std::to_string(limits_.requests_per_second) +
                                  " a second (maxRequestsPerSecond)");
@@ -255,6 +256,11 @@ void ProtooSession::SendError(const json::value& id, int code, std::string_view 
         {"id", id},
         {"errorCode", code},
         {"errorReason", Printable(reason, kMaxReason)}});
+}
+
+void ProtooSession::SendLimit(const json::value& id, const Status& refused) {
+  limits_.counters->Count(LimitOf(refused));
+  SendError(id, kErrorCode, Reason(refused));
 }
 
 void ProtooSession::OnEvent(const RoomMessage& message) {
@@ -337,9 +343,9 @@ void ProtooSession::OnRequest(const json::object& message) {
       CloseFlooder();
       return;
     }
-    SendError(
-        *id, kErrorCode,
-        "too many requests: at most " + std::to_string(limits_.requests_per_second) + " a second");
+    SendLimit(*id, LimitError("maxRequestsPerSecond",
+                              Error("too many requests: at most " +
+                                    std::to_string(limits_.requests_per_second) + " a second")));
     return;
   }
   const std::string name(method->get_string().data(), method->get_string().size());
@@ -353,13 +359,14 @@ void ProtooSession::OnRequest(const json::object& message) {
     return;
   }
   if (known->second.announced && !announcement_rate_.Take(limits_.now())) {
-    SendError(*id, kErrorCode,
-              "too many changes that everybody is told of: at most " +
-                  std::to_string(kAnnouncementBurst) + " at once, and a tenth of " +
-                  std::to_string(limits_.requests_per_second) + " a second (maxRequestsPerSecond)");
+    SendLimit(*id,
+              LimitError("maxAnnouncementsPerSecond",
+                         Error("too many changes that everybody is told of: at most " +
+                               std::to_string(limits_.announcements_per_second) + " a second, " +
+                               std::to_string(limits_.announcement_burst) + " at once")));
     return;
   }
-  Context context{room_, peer_, {}};
+  Context context{room_, peer_, {}, shared_from_this()};
   if (const json::value* data = message.if_contains("data"); data && data->is_object()) {
     context.data = data->get_object();
   }
@@ -381,6 +388,7 @@ Task<void> ProtooSession::Handle(std::shared_ptr<ProtooSession> self, json::valu
       if (reply->then) reply->then();
     } else {
       const bool forbidden = absl::IsPermissionDenied(reply.status());
+      self->limits_.counters->Count(LimitOf(reply.status()));
       self->SendError(id, forbidden ? kErrorForbidden : kErrorCode, Reason(reply.status()));
     }
   }

@@ -15,9 +15,12 @@
 #include <vector>
 
 #include "controller/http/http_types.h"
+#include "controller/ops/limits.h"
 #include "controller/room/room_registry.h"
+#include "controller/signalling/fields.h"
 #include "controller/signalling/request_auth.h"
 #include "controller/signalling/token_bucket.h"
+#include "controller/signalling/transport_quota.h"
 #include "controller/worker/event.h"
 #include "controller/worker/task_scope.h"
 
@@ -33,6 +36,16 @@ struct ProtooLimits {
   /// Requests of one peer, with bursts of one second's worth; 0 = no limit. A page that joins a
   /// big room and shows all stats sends some 50.
   uint32_t requests_per_second = 100;
+  /// Of these, those that everybody in the room is told of, which cost as much as there are people;
+  /// 0 = no limit. So many at once as a peer may have producers.
+  uint32_t announcements_per_second = 10;
+  uint32_t announcement_burst = 32;
+  FieldLimits fields = {};
+  /// Places of the peers' transports; null = no limit.
+  std::shared_ptr<TransportQuota> quota;
+  std::shared_ptr<LimitCounters> counters = std::make_shared<LimitCounters>();
+  /// Clients that were cut off because they sent far too much.
+  std::shared_ptr<uint64_t> flooders = std::make_shared<uint64_t>(0);
   std::function<TokenBucket::TimePoint()> now = std::chrono::steady_clock::now;
 };
 
@@ -58,6 +71,7 @@ class ProtooGateway {
 struct ProtooClient {
   std::string peer_id;
   std::string address;  ///< HttpRequest::client_ip
+  std::string source;   ///< HttpRequest::source
   Grants grants;
   RoomKind kind = RoomKind::kOpen;  ///< what the room is for, if this is who comes first
 };
@@ -72,10 +86,6 @@ class ProtooSession : public WebSocketEvents,
   /// Requests of the client that may be unanswered: then nothing more is read of it until half of
   /// them are answered. Its library sends a handful at once.
   static constexpr size_t kMaxClientRequests = 256;
-  /// Requests that everybody in the room is told of cost as much as there are people: they have a
-  /// tenth of the rate, with so many at once, which are all producers that a peer may have.
-  static constexpr uint32_t kAnnouncementPart = 10;
-  static constexpr uint32_t kAnnouncementBurst = 32;
 
   ProtooSession(const asio::any_io_executor& executor, std::shared_ptr<Room> room,
                 ProtooClient client, const ProtooLimits& limits);
@@ -112,6 +122,7 @@ class ProtooSession : public WebSocketEvents,
     std::shared_ptr<Room> room;
     std::shared_ptr<Participant> peer;
     boost::json::object data;
+    std::shared_ptr<const ProtooSession> session;
   };
   using Handler = Task<Result<Reply>> (*)(Context);
   struct Method {
@@ -134,6 +145,7 @@ class ProtooSession : public WebSocketEvents,
   bool TooManyRequests() const { return client_requests_ >= kMaxClientRequests; }
   static Task<void> ResumeWhenCalm(std::shared_ptr<ProtooSession> self, std::shared_ptr<Room> room);
   void SendError(const boost::json::value& id, int code, std::string_view reason);
+  void SendLimit(const boost::json::value& id, const Status& refused);
   void OnRequest(const boost::json::object& message);
   void OnResponse(const boost::json::object& message);
   /// Ends the session once it is over its rate by far: what is refused costs work, too.

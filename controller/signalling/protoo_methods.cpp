@@ -20,10 +20,9 @@ constexpr int64_t kMaxLayer = 255;     // one byte on the wire
 constexpr int64_t kMaxPriority = 255;  // one byte on the wire
 
 /// The object of `objects` that the request names in `field`.
-template <typename T>
-Result<std::shared_ptr<T>> Find(const std::map<std::string, std::shared_ptr<T>>& objects,
-                                const json::object& data, std::string_view field,
-                                std::string_view what) {
+template <typename Map>
+Result<typename Map::mapped_type> Find(const Map& objects, const json::object& data,
+                                       std::string_view field, std::string_view what) {
   const Result<std::string> id = RequiredString(data, field, "");
   if (!id.ok()) return id.status();
   const auto it = objects.find(*id);
@@ -88,11 +87,13 @@ Task<Result<ProtooSession::Reply>> ProtooSession::GetRouterRtpCapabilities(Conte
 }
 
 Task<Result<ProtooSession::Reply>> ProtooSession::Join(Context context) {
-  Result<std::string> name = OptionalString(context.data, "displayName", "");
+  const FieldLimits& fields = context.session->limits_.fields;
+  Result<std::string> name = OptionalString(context.data, "displayName", "", fields.display_name);
   if (!name.ok()) co_return name.status();
-  Result<json::object> device = OptionalObject(context.data, "device", "", kMaxDeviceBytes);
+  Result<json::object> device = OptionalObject(context.data, "device", "", fields.device);
   if (!device.ok()) co_return device.status();
-  Result<std::optional<RtpCapabilities>> capabilities = OptionalCapabilities(context.data, "");
+  Result<std::optional<RtpCapabilities>> capabilities =
+      OptionalCapabilities(context.data, "", fields.rtp_capabilities);
   if (!capabilities.ok()) co_return capabilities.status();
   const Result<bool> takes_data = WantsSctp(context.data, "");
   if (!takes_data.ok()) co_return takes_data.status();
@@ -123,9 +124,17 @@ Task<Result<ProtooSession::Reply>> ProtooSession::CreateWebRtcTransport(Context 
   const Result<bool> sctp = WantsSctp(context.data, "");
   if (!sctp.ok()) co_return sctp.status();
   request.sctp = *sctp;
+  TransportQuota::Place place;
+  if (const auto& quota = context.session->limits_.quota) {
+    Result<TransportQuota::Place> taken = quota->TakeForPeer(context.session->client_.source);
+    if (!taken.ok()) co_return taken.status();
+    place = *std::move(taken);
+  }
   const Result<WebRtcTransportInfo> info =
       co_await context.room->CreateWebRtcTransport(context.peer, request);
   if (!info.ok()) co_return info.status();
+  const auto made = context.peer->transports.find(info->id);
+  if (made != context.peer->transports.end()) made->second->quota_place = std::move(place);
   co_return Reply{ToJson(*info), {}};
 }
 
@@ -154,9 +163,10 @@ Task<Result<ProtooSession::Reply>> ProtooSession::Produce(Context context) {
   if (!kind_text.ok()) co_return kind_text.status();
   const Result<MediaKind> kind = ParseMediaKind(*kind_text);
   if (!kind.ok()) co_return kind.status();
-  Result<RtpParameters> parameters = RequiredRtpParameters(context.data, "");
+  const FieldLimits& fields = context.session->limits_.fields;
+  Result<RtpParameters> parameters = RequiredRtpParameters(context.data, "", fields.rtp_parameters);
   if (!parameters.ok()) co_return parameters.status();
-  Result<json::object> app_data = OptionalObject(context.data, "appData", "", kMaxAppDataBytes);
+  Result<json::object> app_data = OptionalObject(context.data, "appData", "", fields.app_data);
   if (!app_data.ok()) co_return app_data.status();
   (*app_data)["peerId"] = context.peer->id;
   const Result<std::shared_ptr<Producer>> producer = co_await context.room->Produce(
@@ -259,7 +269,8 @@ Task<Result<ProtooSession::Reply>> ProtooSession::ProduceData(Context context) {
   if (!label.ok()) co_return label.status();
   Result<std::string> protocol = OptionalLabel(context.data, "protocol", "");
   if (!protocol.ok()) co_return protocol.status();
-  Result<json::object> app_data = OptionalObject(context.data, "appData", "", kMaxAppDataBytes);
+  Result<json::object> app_data =
+      OptionalObject(context.data, "appData", "", context.session->limits_.fields.app_data);
   if (!app_data.ok()) co_return app_data.status();
   (*app_data)["peerId"] = context.peer->id;
   Room::DataRequest request{*stream, *std::move(label), *std::move(protocol),
@@ -276,7 +287,8 @@ Task<Result<ProtooSession::Reply>> ProtooSession::ProduceData(Context context) {
 }
 
 Task<Result<ProtooSession::Reply>> ProtooSession::ChangeDisplayName(Context context) {
-  Result<std::string> name = RequiredString(context.data, "displayName", "", kMaxNameLength);
+  Result<std::string> name =
+      RequiredString(context.data, "displayName", "", context.session->limits_.fields.display_name);
   if (!name.ok()) co_return name.status();
   context.room->ChangeDisplayName(context.peer, *std::move(name));
   co_return Reply{};

@@ -167,6 +167,7 @@ HttpResponse ErrorResponse(const Status& status) {
     response.status = 503;
     response.headers.emplace_back("Retry-After", kRetryAfterSeconds);
   }
+  response.limit = LimitOf(status);
   const std::string message(Reason(status));
   HttpResponse text =
       TextResponse(response.status, std::string(ErrorClassName(status)) + ": " + message);
@@ -208,6 +209,18 @@ std::optional<HttpResponse> RestApi::Refuse(const Call& call) {
   return AuthRefusal(allowed);
 }
 
+HttpResponse RestApi::TooManyRequests() const {
+  constexpr int kStatus = 429;  // RFC 6585 §4
+  const std::string limit = "maxRestRequestsPerSecond";
+  HttpResponse response =
+      TextResponse(kStatus, "Error: too many requests: one address may make " +
+                                std::to_string(rate_.per_second()) + " a second, " +
+                                std::to_string(rate_.burst()) + " at once (" + limit + ")");
+  response.headers.emplace_back("Retry-After", "1");
+  response.limit = limit;
+  return response;
+}
+
 bool RestApi::Owns(std::string_view path) { return MatchRoute(SplitPath(path)) != Route::kNone; }
 
 Task<HttpResponse> RestApi::Respond(HttpRequest request) {
@@ -218,6 +231,7 @@ Task<HttpResponse> RestApi::Respond(HttpRequest request) {
     co_return OptionsResponse(call.route);
   }
   if (!Allows(call.route, request.method)) co_return CannotRespond(request);
+  if (!rate_.Take(request.source, limits_.now())) co_return TooManyRequests();
 
   Result<json::object> body = ReadBody(request);
   if (!body.ok()) {
@@ -285,18 +299,20 @@ HttpResponse RestApi::CreateBroadcaster(const Call& call) {
   Result<std::string> id = RequiredString(call.body, "id", kPrefix);
   if (!id.ok()) return ErrorResponse(id.status());
   if (Status valid = CheckId("body.id", *id); !valid.ok()) return ErrorResponse(valid);
-  Result<std::string> name = RequiredString(call.body, "displayName", kPrefix, kMaxNameLength);
+  Result<std::string> name =
+      RequiredString(call.body, "displayName", kPrefix, limits_.fields.display_name);
   if (!name.ok()) return ErrorResponse(name.status());
   const json::value* device_value = call.body.if_contains("device");
   if (!device_value || !device_value->is_object()) {
     return ErrorResponse(TypeError("missing body.device.name"));
   }
   const json::object& given = device_value->get_object();
-  Result<std::string> device_name = RequiredString(given, "name", "body.device.", kMaxNameLength);
+  Result<std::string> device_name = RequiredString(given, "name", "body.device.", kMaxTextLength);
   if (!device_name.ok()) return ErrorResponse(device_name.status());
   Result<std::string> version = OptionalString(given, "version", "body.device.");
   if (!version.ok()) return ErrorResponse(version.status());
-  Result<std::optional<RtpCapabilities>> capabilities = OptionalCapabilities(call.body, kPrefix);
+  Result<std::optional<RtpCapabilities>> capabilities =
+      OptionalCapabilities(call.body, kPrefix, limits_.fields.rtp_capabilities);
   if (!capabilities.ok()) return ErrorResponse(capabilities.status());
   const Result<std::string> mode = OptionalString(call.body, "mode", kPrefix);
   if (!mode.ok()) return ErrorResponse(mode.status());
@@ -326,7 +342,7 @@ Task<HttpResponse> RestApi::CreateTransport(Call call) {
     co_return ErrorResponse(TypeError("invalid type"));
   }
   Result<TransportQuota::Place> place =
-      quota_.Take(call.room->id() + "/" + call.broadcaster->id, call.request.source);
+      limits_.quota->Take(call.room->id() + "/" + call.broadcaster->id, call.request.source);
   if (!place.ok()) co_return ErrorResponse(place.status());
   const auto keep = [&](const std::string& id) {
     const auto made = call.broadcaster->transports.find(id);
@@ -399,7 +415,8 @@ Task<HttpResponse> RestApi::Produce(Call call) {
                                     : std::string("undefined");
   const Result<MediaKind> kind = ParseMediaKind(kind_text);
   if (!kind.ok()) co_return ErrorResponse(kind.status());
-  Result<RtpParameters> parameters = RequiredRtpParameters(call.body, kPrefix);
+  Result<RtpParameters> parameters =
+      RequiredRtpParameters(call.body, kPrefix, limits_.fields.rtp_parameters);
   if (!parameters.ok()) co_return ErrorResponse(parameters.status());
   const Result<std::shared_ptr<Producer>> producer = co_await call.room->Produce(
       call.broadcaster, call.transport, *kind, *std::move(parameters), ClientText());
@@ -455,7 +472,7 @@ Task<HttpResponse> RestApi::ProduceData(Call call) {
   const Result<SctpStreamParameters> stream = ReadSctpStreamParameters(call.body);
   if (!stream.ok()) co_return ErrorResponse(stream.status());
   const Result<json::object> app_data =
-      OptionalObject(call.body, "appData", kPrefix, kMaxAppDataBytes);
+      OptionalObject(call.body, "appData", kPrefix, limits_.fields.app_data);
   if (!app_data.ok()) co_return ErrorResponse(app_data.status());
   Room::DataRequest request{*stream, *std::move(label), *std::move(protocol),
                             json::serialize(*app_data)};

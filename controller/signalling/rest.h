@@ -1,6 +1,9 @@
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <chrono>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -8,7 +11,9 @@
 
 #include "controller/http/http_types.h"
 #include "controller/room/room_registry.h"
+#include "controller/signalling/fields.h"
 #include "controller/signalling/request_auth.h"
+#include "controller/signalling/source_rate.h"
 #include "controller/signalling/transport_quota.h"
 
 namespace sluice::controller {
@@ -17,19 +22,35 @@ namespace sluice::controller {
 /// of a room operation. Stateless: everything lives in the rooms.
 class RestApi {
  public:
-  explicit RestApi(RoomRegistry* rooms, RequestAuth auth = {}, TransportQuota::Limits limits = {})
-      : rooms_(rooms), auth_(std::move(auth)), quota_(limits) {}
+  struct Limits {
+    FieldLimits fields = {};
+    /// Requests of one source; a script that sets up a broadcast makes some six, a server that does
+    /// it for others some hundreds at once.
+    uint32_t requests_per_second = 200;
+    uint32_t request_burst = 1'000;
+    std::function<SourceRate::TimePoint()> now = std::chrono::steady_clock::now;
+    std::shared_ptr<TransportQuota> quota =
+        std::make_shared<TransportQuota>(TransportQuota::Limits{});
+  };
+
+  explicit RestApi(RoomRegistry* rooms) : RestApi(rooms, RequestAuth()) {}
+  RestApi(RoomRegistry* rooms, RequestAuth auth) : RestApi(rooms, std::move(auth), Limits()) {}
+  RestApi(RoomRegistry* rooms, RequestAuth auth, Limits limits)
+      : rooms_(rooms),
+        auth_(std::move(auth)),
+        limits_(std::move(limits)),
+        rate_(limits_.requests_per_second, limits_.request_burst) {}
 
   /// True when the path is one of ours (whatever the method).
   static bool Owns(std::string_view path);
 
   Task<HttpResponse> Respond(HttpRequest request);
 
-  const TransportQuota& quota() const { return quota_; }
-
  private:
   struct Call;
 
+  /// The answer to a source that asks too often.
+  HttpResponse TooManyRequests() const;
   /// Refuses what the grants do not cover, and what belongs to somebody else.
   static std::optional<HttpResponse> Refuse(const Call& call);
   Task<HttpResponse> Dispatch(Call call);
@@ -45,7 +66,8 @@ class RestApi {
 
   RoomRegistry* rooms_;
   RequestAuth auth_;
-  TransportQuota quota_;
+  Limits limits_;
+  SourceRate rate_;
 };
 
 /// Whether the same request may succeed soon: no worker runs, or it has too much to do.

@@ -12,7 +12,7 @@ Task<HttpResponse> Site::Respond(HttpRequest request) {
   if (RestApi::Owns(request.path)) {
     ++counters_.rest;
     HttpResponse response = co_await rest_.Respond(std::move(request));
-    CountRefusal(response.status);
+    CountRefusal(response);
     co_return response;
   }
   const bool readable = request.method == "GET" || request.method == "HEAD";
@@ -29,12 +29,13 @@ Task<HttpResponse> Site::Respond(HttpRequest request) {
 Task<UpgradeDecision> Site::Upgrade(HttpRequest request) {
   ++counters_.websocket;
   UpgradeDecision decision = co_await protoo_.Upgrade(std::move(request));
-  if (!decision.session) CountRefusal(decision.rejection.status);
+  if (!decision.session) CountRefusal(decision.rejection);
   co_return decision;
 }
 
-void Site::CountRefusal(int status) {
-  if (status == 401 || status == 403) ++counters_.unauthorized;
+void Site::CountRefusal(const HttpResponse& response) {
+  if (response.status == 401 || response.status == 403) ++counters_.unauthorized;
+  limits_.protoo.counters->Count(response.limit);
 }
 
 }  // namespace sluice::controller

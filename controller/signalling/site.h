@@ -26,25 +26,33 @@ class Site : public HttpService {
     uint64_t websocket = 0;     ///< handshakes
     uint64_t unauthorized = 0;  ///< of all of them, answered 401 or 403
   };
+  struct Limits {
+    RestApi::Limits rest = {};
+    ProtooLimits protoo = {};
+  };
 
   Site(const asio::any_io_executor& executor, RoomRegistry* rooms, std::string web_root,
-       ProtooLimits protoo, const RequestAuth& auth, HealthPages health,
-       TransportQuota::Limits transports = {})
+       Limits limits, const RequestAuth& auth, HealthPages health)
       : health_(std::move(health)),
-        rest_(rooms, auth, transports),
-        protoo_(executor, rooms, std::move(protoo), auth),
+        limits_(std::move(limits)),
+        rest_(rooms, auth, limits_.rest),
+        protoo_(executor, rooms, limits_.protoo, auth),
         files_(std::move(web_root)) {}
 
   Task<HttpResponse> Respond(HttpRequest request) override;
   Task<UpgradeDecision> Upgrade(HttpRequest request) override;
 
   const Counters& counters() const { return counters_; }
-  const TransportQuota& quota() const { return rest_.quota(); }
+  const TransportQuota& quota() const { return *limits_.rest.quota; }
+  /// What was refused by limits of rooms, requests and their fields.
+  const LimitCounters& limits() const { return *limits_.protoo.counters; }
+  uint64_t flooders() const { return *limits_.protoo.flooders; }
 
  private:
-  void CountRefusal(int status);
+  void CountRefusal(const HttpResponse& response);
 
   HealthPages health_;
+  Limits limits_;
   RestApi rest_;
   ProtooGateway protoo_;
   StaticFiles files_;

@@ -16,6 +16,12 @@ class TokenBucket {
   TokenBucket(uint32_t per_second, uint32_t burst, TimePoint now)
       : per_second_(per_second), burst_(burst), tokens_(burst), refilled_(now) {}
 
+  /// Whether it holds all that it can: as if it had just been made.
+  bool IsFull(TimePoint now) const {
+    const std::chrono::duration<double> passed = now - refilled_;
+    return tokens_ + passed.count() * per_second_ >= burst_;
+  }
+
   /// Takes one token; false when there is none.
   bool Take(TimePoint now) {
     if (per_second_ == 0) return true;

@@ -1,5 +1,7 @@
 #include "controller/signalling/transport_quota.h"
 
+#include "controller/ops/limits.h"
+
 namespace sluice::controller {
 
 namespace {
@@ -39,6 +41,19 @@ Result<TransportQuota::Place> TransportQuota::Take(const std::string& broadcaste
     GiveBack(&counts->broadcasters, broadcaster);
     GiveBack(&counts->sources, source);
   });
+}
+
+Result<TransportQuota::Place> TransportQuota::TakeForPeer(const std::string& source) {
+  if (IsFull(counts_->peer_sources, source, limits_.peers_per_source)) {
+    ++refused_.peers_per_source;
+    return LimitError("maxPeerTransportsPerIp",
+                      absl::ResourceExhaustedError("the peers of this address have " +
+                                                   std::to_string(limits_.peers_per_source) +
+                                                   " transports already"));
+  }
+  ++counts_->peer_sources[source];
+  return Place(counts_.get(),
+               [counts = counts_, source](void*) { GiveBack(&counts->peer_sources, source); });
 }
 
 }  // namespace sluice::controller

@@ -128,7 +128,8 @@ struct MediaWorker::Shared {
   std::shared_ptr<WorkerChannel> channel;
   std::string webrtc_server_id;
   int room_count = 0;
-  std::unordered_map<std::string, std::shared_ptr<EventHandler>> handlers;
+  /// By ids that the receivers hold: in a large room there are 180,000.
+  std::unordered_map<std::string_view, std::shared_ptr<WorkerEventReceiver>> receivers;
 };
 
 MediaWorker::MediaWorker(int index, std::shared_ptr<WorkerChannel> channel)
@@ -159,17 +160,26 @@ bool MediaWorker::IsBusy() const { return WorkerChannel::IsBusy(*lane_); }
 Task<void> MediaWorker::Calm() const { return WorkerChannel::Calm(lane_); }
 int& MediaWorker::room_count() { return shared_->room_count; }
 
-void MediaWorker::Subscribe(const std::string& id, EventHandler handler) {
-  shared_->handlers[id] = std::make_shared<EventHandler>(std::move(handler));
+void MediaWorker::Subscribe(std::string_view id, std::shared_ptr<WorkerEventReceiver> receiver) {
+  shared_->receivers.erase(id);  // the text of the key goes with its receiver
+  shared_->receivers.emplace(id, std::move(receiver));
 }
 
-void MediaWorker::Unsubscribe(const std::string& id) { shared_->handlers.erase(id); }
+void MediaWorker::Unsubscribe(std::string_view id) {
+  auto& receivers = shared_->receivers;
+  receivers.erase(id);
+  // After a room of 300 with its 180,000 consumers the table would keep some megabytes for nothing.
+  constexpr size_t kMinShrink = 1'024;
+  constexpr size_t kShrinkBelow = 16;
+  const size_t buckets = receivers.bucket_count();
+  if (buckets > kMinShrink && receivers.size() < buckets / kShrinkBelow) receivers.rehash(0);
+}
 
 void MediaWorker::Dispatch(const FBS::Notification::Notification& notification) {
-  const auto it = shared_->handlers.find(notification.handler_id()->str());
-  if (it == shared_->handlers.end()) return;
-  const std::shared_ptr<EventHandler> handler = it->second;  // survives its own Unsubscribe
-  if (const auto event = DecodeEvent(notification)) (*handler)(*event);
+  const auto it = shared_->receivers.find(notification.handler_id()->string_view());
+  if (it == shared_->receivers.end()) return;
+  const std::shared_ptr<WorkerEventReceiver> receiver = it->second;  // survives its Unsubscribe
+  if (const auto event = DecodeEvent(notification)) receiver->OnWorkerEvent(*event);
 }
 
 Task<Result<WorkerResponse>> MediaWorker::Ask(Method method, std::string handler_id, Body body) {

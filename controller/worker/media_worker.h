@@ -32,6 +32,13 @@ class WorkerLane;
 struct RequestBody;
 struct WorkerResponse;
 
+/// Hears what a worker tells of one object.
+class WorkerEventReceiver {
+ public:
+  virtual ~WorkerEventReceiver() = default;
+  virtual void OnWorkerEvent(const WorkerEvent& event) = 0;
+};
+
 /// Kinds of objects in a worker that are closed one by one.
 enum class WorkerObjectKind : uint8_t {
   kRouter,
@@ -53,8 +60,6 @@ enum class WorkerObjectKind : uint8_t {
 /// this class directly for objects, they hold handles (worker_objects.h).
 class MediaWorker : public std::enable_shared_from_this<MediaWorker> {
  public:
-  using EventHandler = std::function<void(const WorkerEvent&)>;
-
   MediaWorker(int index, std::shared_ptr<WorkerChannel> channel);
   ~MediaWorker();
 
@@ -76,10 +81,10 @@ class MediaWorker : public std::enable_shared_from_this<MediaWorker> {
   /// Rooms placed here, for least-loaded placement. Kept by the rooms.
   int& room_count();
 
-  /// Routes notifications of object `id` to `handler` until Unsubscribe. The handler may call
-  /// anything here, Unsubscribe of itself included.
-  void Subscribe(const std::string& id, EventHandler handler);
-  void Unsubscribe(const std::string& id);
+  /// Routes notifications of object `id` to `receiver`, which holds the text of the id, until
+  /// Unsubscribe. The receiver may call anything here, Unsubscribe of itself included.
+  void Subscribe(std::string_view id, std::shared_ptr<WorkerEventReceiver> receiver);
+  void Unsubscribe(std::string_view id);
   void Dispatch(const FBS::Notification::Notification& notification);
 
   /// Closes an object and waits for the answer. `parent_id`: "" of a router, a router's id of

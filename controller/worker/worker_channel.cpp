@@ -16,8 +16,8 @@ namespace sluice::controller {
 namespace {
 
 constexpr size_t kReadChunk = 64 * 1024;
-constexpr size_t kBuilderSize = 4'096;       // bytes; grows when a request needs more
-constexpr size_t kKeptBuffer = 1024 * 1024;  // bytes of a buffer that are kept for later
+constexpr size_t kBuilderSize = 4'096;              // bytes; grows when a request needs more
+constexpr size_t kKeptChannelBuffer = 1024 * 1024;  // bytes of a buffer that are kept for later
 
 Status ToStatus(const FBS::Response::Response& response) {
   const std::string_view name = response.error() ? response.error()->string_view() : "";
@@ -249,6 +249,7 @@ void WorkerChannel::Tick() {
     const std::unique_ptr<Pending> pending = std::move(it->second);
     it = pending_.erase(it);
     LetNextIn(pending->lane);
+    ++timed_out_requests_;
     Answer(pending->call, absl::DeadlineExceededError("no answer from the media worker"));
   }
   Pump();
@@ -288,7 +289,7 @@ void WorkerChannel::WriteNext() {
                         return;
                       }
                       self->sending_.clear();
-                      if (self->sending_.capacity() > kKeptBuffer) self->sending_ = {};
+                      if (self->sending_.capacity() > kKeptChannelBuffer) self->sending_ = {};
                       self->WriteNext();
                       self->Pump();
                     });

@@ -133,6 +133,8 @@ class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
   uint64_t invalid_frames() const { return invalid_frames_; }
   /// Requests refused because kMaxWaiting of their lane were waiting.
   uint64_t refused_requests() const { return refused_requests_; }
+  /// Requests given up because they were kRequestTicks old.
+  uint64_t timed_out_requests() const { return timed_out_requests_; }
   /// Requests at the worker, unanswered.
   size_t in_flight() const { return pending_.size(); }
 
@@ -175,6 +177,7 @@ class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
   uint64_t tick_ = 0;
   uint64_t invalid_frames_ = 0;
   uint64_t refused_requests_ = 0;
+  uint64_t timed_out_requests_ = 0;
   std::unordered_map<uint32_t, std::unique_ptr<Pending>> pending_;  ///< by request id
   std::deque<std::shared_ptr<WorkerLane>>
       ready_;                             ///< lanes with a request that may be sent, in turn

@@ -7,7 +7,7 @@
 
 namespace sluice::controller {
 
-struct WorkerObject::State {
+struct WorkerObject::State : WorkerEventReceiver {
   WorkerObjectKind kind;
   std::shared_ptr<MediaWorker> worker;
   std::shared_ptr<State> parent;  // null: of a router
@@ -20,7 +20,7 @@ struct WorkerObject::State {
   bool Gone() const { return closed || (parent && parent->Gone()); }
   std::string ParentId() const { return parent ? parent->id : std::string(); }
 
-  void Deliver(const WorkerEvent& event) {
+  void OnWorkerEvent(const WorkerEvent& event) override {
     if (closed) return;
     if (listener) {
       listener(event);
@@ -38,8 +38,7 @@ WorkerObject::WorkerObject(WorkerObjectKind kind, std::shared_ptr<MediaWorker> w
   state_->worker = std::move(worker);
   state_->parent = std::move(parent);
   state_->id = std::move(id);
-  state_->worker->Subscribe(state_->id,
-                            [state = state_](const WorkerEvent& event) { state->Deliver(event); });
+  state_->worker->Subscribe(state_->id, state_);
 }
 
 WorkerObject::~WorkerObject() {
@@ -54,7 +53,7 @@ const std::shared_ptr<MediaWorker>& WorkerObject::worker() const { return state_
 void WorkerObject::Listen(Listener listener) {
   const std::shared_ptr<State> state = state_;  // the listener may destroy us
   state->listener = std::move(listener);
-  for (const WorkerEvent& event : std::exchange(state->held, {})) state->Deliver(event);
+  for (const WorkerEvent& event : std::exchange(state->held, {})) state->OnWorkerEvent(event);
 }
 
 Task<Status> WorkerObject::Close() {

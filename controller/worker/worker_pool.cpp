@@ -67,6 +67,8 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
     }
   }
 
+  const std::shared_ptr<WorkerChannel>& channel() const { return channel_; }
+
   void Stop() {
     stop_.Fire();
     if (channel_) channel_->Notify(FBS::Notification::Event::WORKER_CLOSE, "");
@@ -174,6 +176,8 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
     const std::shared_ptr<MediaWorker> dead = std::exchange(worker_, nullptr);
     candidate_.reset();
     AddTo(&pool_->closed_channels_);
+    pool_->past_refused_ += channel_->refused_requests();
+    pool_->past_timed_out_ += channel_->timed_out_requests();
     channel_.reset();
     const std::string words = handle_->LastWords();
     handle_.reset();
@@ -276,7 +280,24 @@ Task<Result<std::shared_ptr<MediaWorker>>> WorkerPool::Acquire() {
     const std::shared_ptr<Event> became_ready = became_ready_;
     co_await became_ready->Wait(left);
   }
+  ++waited_in_vain_;
   co_return absl::UnavailableError("no media worker is running");
+}
+
+uint64_t WorkerPool::refused_requests() const {
+  uint64_t sum = past_refused_;
+  for (const auto& slot : slots_) {
+    if (slot->channel()) sum += slot->channel()->refused_requests();
+  }
+  return sum;
+}
+
+uint64_t WorkerPool::timed_out_requests() const {
+  uint64_t sum = past_timed_out_;
+  for (const auto& slot : slots_) {
+    if (slot->channel()) sum += slot->channel()->timed_out_requests();
+  }
+  return sum;
 }
 
 Task<void> WorkerPool::Stop() {

@@ -84,6 +84,11 @@ class WorkerPool {
     uint64_t refused_requests = 0;  ///< requests not made: too many of one room waited
   };
   ChannelCounters channel_counters() const;
+  /// Requests refused because too many of their room waited already, requests that were not
+  /// answered in time, and waits for a worker that were in vain.
+  uint64_t refused_requests() const;
+  uint64_t timed_out_requests() const;
+  uint64_t waited_in_vain() const { return waited_in_vain_; }
 
  private:
   class Slot;
@@ -103,6 +108,9 @@ class WorkerPool {
   uint64_t deaths_ = 0;
   uint64_t unresponsive_ = 0;
   ChannelCounters closed_channels_;
+  uint64_t waited_in_vain_ = 0;
+  uint64_t past_refused_ = 0;  ///< of workers that are gone
+  uint64_t past_timed_out_ = 0;
   std::shared_ptr<Event> became_ready_;  ///< the next time that a worker does
   TaskScope lives_;                      ///< a task per worker
 };

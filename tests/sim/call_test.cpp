@@ -172,6 +172,38 @@ TEST_CASE("an ICE restart and a move to another address keep the media going", "
   CHECK(call.engine->DumpWebRtcServer("s")->local_ice_ufrags.size() == 2);  // one a transport
 }
 
+TEST_CASE("an ICE restart in the middle of the DTLS handshake does not end it", "[sim]") {
+  for (const bool moves : {false, true}) {
+    CallFixture call;
+    call.SetDelay(Duration::Millis(100));
+    WebRtcTransportOptions options;
+    options.webrtc_server_id = "s";
+    const auto dump = call.engine->CreateWebRtcTransport("r", "t", options);
+    WebRtcPeer peer({call.environment, call.links, *call.srtp, CallFixture::PeerDtls()},
+                    call.NextAddress());
+    DtlsParameters parameters;
+    parameters.role = DtlsRole::kClient;
+    parameters.fingerprints = {CallFixture::PeerDtls()->fingerprints().at(CallFixture::kSha256)};
+    REQUIRE(call.engine->ConnectWebRtcTransport("t", parameters).ok());
+    peer.Connect(dump->ice_candidates.at(0), dump->ice_parameters,
+                 dump->dtls_fingerprints.at(CallFixture::kSha256), DtlsRole::kClient);
+    REQUIRE(call.environment.AdvanceUntil(
+        [&] { return call.engine->DumpWebRtcTransport("t")->dtls_state == DtlsState::kConnecting; },
+        Duration::Seconds(5)));
+    call.environment.AdvanceBy(Duration::Millis(150));  // its ClientHello is on the way
+    const auto after = call.engine->RestartIce("t");
+    REQUIRE(after.ok());
+    REQUIRE_FALSE(call.Connected("t"));
+    peer.RestartIce(*after);
+    if (moves) peer.MoveTo(call.NextAddress());
+    CHECK(call.AwaitConnected(peer, "t", Duration::Seconds(20)));
+    CHECK(call.Ice("t") == IceState::kCompleted);
+    // The grace of the old credentials is over: they are nobody's.
+    const auto known = call.engine->DumpWebRtcServer("s")->local_ice_ufrags;
+    CHECK(known.size() == 1);
+  }
+}
+
 TEST_CASE("media over TCP, and the loss of the connection", "[sim]") {
   VideoCall call;
   auto viewer = call.View("view", 3000, TransportProtocol::kTcp);

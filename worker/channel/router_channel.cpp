@@ -383,6 +383,21 @@ void RouterChannel::OnSctpNegotiated(const std::string& transport_id,
          NotificationBody::Transport_SctpNegotiatedCapabilitiesNotification, body.Union());
 }
 
+void RouterChannel::OnDataChannelOpen(const std::string& transport_id,
+                                      const DataProducerDump& producer) {
+  const auto body = rp::EncodeChannelOpen(builder_, producer);
+  Notify(transport_id, Event::TRANSPORT_DATA_CHANNEL_OPEN,
+         NotificationBody::Transport_DataChannelOpenNotification, body.Union());
+}
+
+void RouterChannel::OnDataChannelClose(const std::string& transport_id,
+                                       const std::string& data_producer_id) {
+  const auto body = FBS::Transport::CreateDataChannelCloseNotification(
+      builder_, builder_.CreateString(data_producer_id));
+  Notify(transport_id, Event::TRANSPORT_DATA_CHANNEL_CLOSE,
+         NotificationBody::Transport_DataChannelCloseNotification, body.Union());
+}
+
 void RouterChannel::OnDataConsumerProducerPause(const std::string& data_consumer_id) {
   Notify(data_consumer_id, Event::DATACONSUMER_DATAPRODUCER_PAUSE);
 }

@@ -79,6 +79,10 @@ class RouterChannel final : public EngineEvents, public LogSink {
   void OnAudioLevelSilence(const std::string& observer_id) override;
   void OnSctpState(const std::string& transport_id, SctpState state) override;
   void OnSctpNegotiated(const std::string& transport_id, const SctpStreamCounts& streams) override;
+  void OnDataChannelOpen(const std::string& transport_id,
+                         const DataProducerDump& producer) override;
+  void OnDataChannelClose(const std::string& transport_id,
+                          const std::string& data_producer_id) override;
   void OnDataConsumerProducerPause(const std::string& data_consumer_id) override;
   void OnDataConsumerProducerResume(const std::string& data_consumer_id) override;
   void OnDataConsumerProducerClose(const std::string& data_consumer_id) override;

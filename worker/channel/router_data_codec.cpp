@@ -55,6 +55,7 @@ Result<ConsumeDataOptions> DecodeConsumeData(const FBS::Transport::ConsumeDataRe
   ConsumeDataOptions options;
   SLUICE_RETURN_IF_ERROR(DecodeCommon(request, &options));
   options.data_consumer_id = Text(request.data_consumer_id());
+  options.open_channel = request.open_channel();
   if (request.subchannels() != nullptr) {
     options.subchannels.assign(request.subchannels()->begin(), request.subchannels()->end());
   }
@@ -82,6 +83,15 @@ Offset<FBS::DataProducer::DumpResponse> Encode(Builder& b, const DataProducerDum
   const auto protocol = b.CreateString(dump.protocol);
   return FBS::DataProducer::CreateDumpResponse(
       b, id, static_cast<FBS::DataProducer::Type>(dump.type), stream, label, protocol, dump.paused);
+}
+
+Offset<FBS::Transport::DataChannelOpenNotification> EncodeChannelOpen(
+    Builder& b, const DataProducerDump& dump) {
+  const auto id = b.CreateString(dump.id);
+  const auto stream = EncodeStream(b, dump.sctp_stream_parameters);
+  const auto label = b.CreateString(dump.label);
+  const auto protocol = b.CreateString(dump.protocol);
+  return FBS::Transport::CreateDataChannelOpenNotification(b, id, stream, label, protocol);
 }
 
 Offset<FBS::DataProducer::GetStatsResponse> Encode(Builder& b, const DataProducerStats& stats) {

@@ -16,6 +16,8 @@ Result<ConsumeDataOptions> DecodeConsumeData(const FBS::Transport::ConsumeDataRe
 DataMessage DecodeMessage(const FBS::DataProducer::SendNotification& notification);
 
 Offset<FBS::DataProducer::DumpResponse> Encode(Builder& b, const DataProducerDump& dump);
+Offset<FBS::Transport::DataChannelOpenNotification> EncodeChannelOpen(Builder& b,
+                                                                      const DataProducerDump& dump);
 Offset<FBS::DataProducer::GetStatsResponse> Encode(Builder& b, const DataProducerStats& stats);
 Offset<FBS::DataConsumer::DumpResponse> Encode(Builder& b, const DataConsumerDump& dump);
 Offset<FBS::DataConsumer::GetStatsResponse> Encode(Builder& b, const DataConsumerStats& stats);

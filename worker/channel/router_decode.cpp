@@ -159,6 +159,7 @@ TransportOptions DecodeBase(const FBS::Transport::Options& options) {
   result.sctp_default_stream_buffered_amount_low_threshold =
       options.sctp_default_stream_buffered_amount_low_threshold();
   result.is_data_channel = options.is_data_channel();
+  result.terminate_dcep = options.terminate_dcep();
   return result;
 }
 

@@ -38,7 +38,6 @@ Consumer::Impl::Impl(const ConsumeOptions& options, ConsumerSettings resolved,
       id(options.consumer_id),
       producer_id(options.producer_id),
       kind(options.kind),
-      consumable_encodings(options.consumable_rtp_encodings),
       transport_connected(rtp_egress.connected()),
       paused(options.paused),
       producer_paused(source.paused()) {
@@ -100,9 +99,9 @@ void Consumer::Impl::AskForKeyFrames(Timestamp now) {
   }
   key_frames_asked = wanted;
   key_frame_asked_at = now;
-  for (size_t i = 0; i < consumable_encodings.size() && i < 32; ++i) {
+  for (size_t i = 0; i < consumable_encodings().size() && i < 32; ++i) {
     if ((wanted >> i & 1) == 0) continue;
-    producer->RequestKeyFrame(Ssrc(consumable_encodings[i].ssrc.value_or(0)));
+    producer->RequestKeyFrame(Ssrc(consumable_encodings()[i].ssrc.value_or(0)));
   }
 }
 
@@ -137,8 +136,8 @@ void Consumer::Impl::AskForKeyFrame(size_t stream, Timestamp now) {
   key_frame_asked_at = now;
   if (!has_layers) return producer->RequestKeyFrame(settings.streams[stream].mapped_ssrc);
   const auto ask = [this](size_t encoding) {
-    if (encoding >= consumable_encodings.size()) return;
-    producer->RequestKeyFrame(Ssrc(consumable_encodings[encoding].ssrc.value_or(0)));
+    if (encoding >= consumable_encodings().size()) return;
+    producer->RequestKeyFrame(Ssrc(consumable_encodings()[encoding].ssrc.value_or(0)));
   };
   const uint8_t current = forwarder->current_encoding();
   ask(current);
@@ -185,7 +184,7 @@ void Consumer::Impl::EmitScore() {
 Result<std::unique_ptr<Consumer>> Consumer::Create(const ConsumeOptions& options,
                                                    Producer& producer, RtpEgress& egress,
                                                    Environment& environment, EngineEvents& events) {
-  Result<ConsumerSettings> settings = ResolveConsumerSettings(options);
+  Result<ConsumerSettings> settings = ResolveConsumerSettings(options, producer);
   if (!settings.ok()) return settings.status();
   auto forwarder =
       LayerForwarder::Create(settings->type, settings->codec, settings->streams.size());
@@ -212,7 +211,6 @@ Consumer::~Consumer() {
 const std::string& Consumer::id() const { return impl_->id; }
 const std::string& Consumer::producer_id() const { return impl_->producer_id; }
 MediaKind Consumer::kind() const { return impl_->kind; }
-const RtpParameters& Consumer::rtp_parameters() const { return impl_->settings.rtp_parameters; }
 size_t Consumer::stream_count() const { return impl_->outputs.size(); }
 Consumer::Stream Consumer::stream(size_t index) const {
   const OutputStreamSettings& settings = impl_->settings.streams[index];
@@ -328,7 +326,7 @@ std::optional<Consumer::SenderReport> Consumer::MakeSenderReport(size_t stream, 
   report.info.rtp_timestamp = SenderReportTimestamp(reference, report.info.ntp, now);
   report.info.packet_count = static_cast<uint32_t>(sent.packets());
   report.info.octet_count = static_cast<uint32_t>(sent.payload_bytes());
-  report.cname = impl.settings.rtp_parameters.rtcp.cname;
+  report.cname = impl.settings.common->rtcp.cname;
   return report;
 }
 

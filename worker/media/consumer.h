@@ -65,7 +65,6 @@ class Consumer {
   const std::string& id() const;
   const std::string& producer_id() const;
   MediaKind kind() const;
-  const RtpParameters& rtp_parameters() const;
   ConsumeReport Report() const;
   /// An output stream: its SSRCs, and the numbers of its next packets for a consumer that takes
   /// them over.

@@ -339,7 +339,7 @@ void Consumer::Impl::TracePacket(const SendStream& stream, const RoutedPacket& p
   report.spatial_layer = packet.info.spatial_layer;
   report.temporal_layer = packet.info.temporal_layer;
   if (settings.extension_ids[static_cast<size_t>(RtpExtensionUri::kMid)] != 0) {
-    report.mid = settings.rtp_parameters.mid;
+    report.mid = settings.mid;
   }
   if (sent.transport_sequence != RtpEgress::kNoNumber) {
     report.wide_sequence_number = static_cast<uint16_t>(sent.transport_sequence);

@@ -125,7 +125,10 @@ struct alignas(64) Consumer::Impl {
   const std::string id;
   const std::string producer_id;
   const MediaKind kind;
-  const std::vector<RtpEncodingParameters> consumable_encodings;
+
+  const std::vector<RtpEncodingParameters>& consumable_encodings() const {
+    return *settings.consumable_encodings;
+  }
 
   bool transport_connected = false;
   bool paused = false;

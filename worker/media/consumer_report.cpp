@@ -6,38 +6,12 @@ namespace sluice::worker {
 
 namespace {
 
-constexpr size_t kMapNodeBytes = 40;  // red-black node without its value, libstdc++
-
 size_t HeapBytes(const std::string& text) {
   return text.capacity() > std::string().capacity() ? text.capacity() + 1 : 0;
 }
 
-size_t HeapBytes(const Parameters& parameters) {
-  return parameters.size() * (kMapNodeBytes + sizeof(Parameters::value_type));
-}
-
 size_t HeapBytes(const RtpEncodingParameters& encoding) {
   return HeapBytes(encoding.rid) + HeapBytes(encoding.scalability_mode);
-}
-
-size_t HeapBytes(const RtpParameters& parameters) {
-  size_t bytes = HeapBytes(parameters.mid) + HeapBytes(parameters.msid) +
-                 HeapBytes(parameters.rtcp.cname) +
-                 parameters.codecs.capacity() * sizeof(RtpCodecParameters) +
-                 parameters.header_extensions.capacity() * sizeof(RtpHeaderExtensionParameters) +
-                 parameters.encodings.capacity() * sizeof(RtpEncodingParameters);
-  for (const RtpCodecParameters& codec : parameters.codecs) {
-    bytes += HeapBytes(codec.mime_type) + HeapBytes(codec.parameters) +
-             codec.rtcp_feedback.capacity() * sizeof(RtcpFeedback);
-    for (const RtcpFeedback& feedback : codec.rtcp_feedback) {
-      bytes += HeapBytes(feedback.type) + HeapBytes(feedback.parameter);
-    }
-  }
-  for (const RtpHeaderExtensionParameters& extension : parameters.header_extensions) {
-    bytes += HeapBytes(extension.parameters);
-  }
-  for (const RtpEncodingParameters& encoding : parameters.encodings) bytes += HeapBytes(encoding);
-  return bytes;
 }
 
 }  // namespace
@@ -49,8 +23,8 @@ ConsumerDump Consumer::Dump() const {
   dump.type = impl.settings.type;
   dump.producer_id = impl.producer_id;
   dump.kind = impl.kind;
-  dump.rtp_parameters = impl.settings.rtp_parameters;
-  dump.consumable_rtp_encodings = impl.consumable_encodings;
+  dump.rtp_parameters = impl.settings.Parameters();
+  dump.consumable_rtp_encodings = impl.consumable_encodings();
   for (size_t type = 0; type < impl.settings.payload_types.size(); ++type) {
     if (!impl.settings.payload_types[type]) continue;
     dump.supported_codec_payload_types.push_back(static_cast<uint8_t>(type));
@@ -83,7 +57,7 @@ ConsumerDump Consumer::Dump() const {
       rtx.ssrc = *settings.params.rtx_ssrc;
       rtx.payload_type = *settings.params.rtx_payload_type;
       const RtpCodecParameters* codec =
-          RtxCodecOf(impl.settings.rtp_parameters, settings.params.payload_type);
+          RtxCodecOf(*impl.settings.common, settings.params.payload_type);
       rtx.mime_type = codec->mime_type;
       rtx.clock_rate = codec->clock_rate;
       rtx.cname = settings.params.cname;
@@ -149,17 +123,14 @@ size_t Consumer::MemoryUsage() const {
   size_t bytes = sizeof(Consumer) + sizeof(Impl) + impl.forwarder->MemoryUsage();
   bytes += impl.held.capacity() * sizeof(ExtendedSeqNumber);
   bytes += HeapBytes(impl.id) + HeapBytes(impl.producer_id);
-  bytes += HeapBytes(impl.settings.rtp_parameters);
+  const std::vector<RtpEncodingParameters>& encodings = impl.settings.encodings;
+  bytes += encodings.capacity() * sizeof(RtpEncodingParameters);
+  for (const auto& encoding : encodings) bytes += HeapBytes(encoding);
   bytes += impl.settings.streams.capacity() * sizeof(OutputStreamSettings);
   for (const OutputStreamSettings& stream : impl.settings.streams) {
     bytes += HeapBytes(stream.params.mime_type);
   }
-  bytes += impl.consumable_encodings.capacity() * sizeof(RtpEncodingParameters);
-  for (const auto& encoding : impl.consumable_encodings) bytes += HeapBytes(encoding);
-  for (const Impl::Output& output : impl.outputs) {
-    bytes += output.send.guard().HeapBytes();
-    if (output.send.fec() != nullptr) bytes += sizeof(FecStream);
-  }
+  for (const Impl::Output& output : impl.outputs) bytes += output.send.HeapBytes();
   return bytes;
 }
 

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "worker/media/layer_policy.h"
+#include "worker/media/producer.h"
 #include "worker/media/rtp_parameters_check.h"
 
 namespace sluice::worker {
@@ -40,8 +43,8 @@ Status CheckEncodings(const RtpParameters& parameters, const ConsumeOptions& opt
 
 /// What there is to choose from, as the consumer's own encoding says it
 /// (docs/protocols/router-protocol.md §12).
-Status ReadLayers(const ConsumeOptions& options, ConsumerSettings* settings) {
-  const std::string& text = settings->rtp_parameters.encodings[0].scalability_mode;
+Status ReadLayers(const ConsumeOptions& options, const std::string& text,
+                  ConsumerSettings* settings) {
   const ScalabilityMode mode = ParseScalabilityMode(text);
   settings->spatial_layers = mode.spatial_layers;
   settings->temporal_layers = mode.temporal_layers;
@@ -62,10 +65,17 @@ Status ReadLayers(const ConsumeOptions& options, ConsumerSettings* settings) {
 
 }  // namespace
 
-Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options) {
+RtpParameters ConsumerSettings::Parameters() const {
+  RtpParameters parameters = *common;
+  parameters.mid = mid;
+  parameters.encodings = encodings;
+  return parameters;
+}
+
+Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options,
+                                                 Producer& producer) {
   ConsumerSettings settings;
-  settings.rtp_parameters = options.rtp_parameters;
-  RtpParameters& parameters = settings.rtp_parameters;
+  RtpParameters parameters = options.rtp_parameters;
   SLUICE_RETURN_IF_ERROR(CheckRtpParameters(&parameters));
   settings.type = ConsumerTypeOf(options);
   SLUICE_RETURN_IF_ERROR(CheckEncodings(parameters, options, settings.type == RtpType::kPipe));
@@ -81,7 +91,8 @@ Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options) 
   }
   settings.codec = CodecKindFromMimeType(codec.mime_type);
   if (settings.type == RtpType::kSimulcast || settings.type == RtpType::kSvc) {
-    SLUICE_RETURN_IF_ERROR(ReadLayers(options, &settings));
+    SLUICE_RETURN_IF_ERROR(
+        ReadLayers(options, parameters.encodings[0].scalability_mode, &settings));
     if (!HasKeyFrames(settings.codec)) {
       return TypeError(fmt::format("rtpParameters.codecs has {}, of which there are no layers",
                                    codec.mime_type));
@@ -111,17 +122,21 @@ Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options) 
     stream.uses_fec = stream.params.fec_ssrc && stream.params.fec_payload_type;
     stream.plain_retransmission = stream.params.use_nack && !stream.uses_rtx && !transport_sequence;
   }
+  settings.mid = std::exchange(parameters.mid, {});
+  settings.encodings = std::exchange(parameters.encodings, {});
+  settings.common = producer.Share(std::move(parameters));
+  settings.consumable_encodings = producer.Share(options.consumable_rtp_encodings);
   return settings;
 }
 
 void ChangeCodec(PayloadType payload_type, ConsumerSettings* settings) {
   const bool is_video = settings->streams.front().params.mime_type.starts_with("video/");
   const MediaKind kind = is_video ? MediaKind::kVideo : MediaKind::kAudio;
-  for (const RtpCodecParameters& codec : settings->rtp_parameters.codecs) {
+  for (const RtpCodecParameters& codec : settings->common->codecs) {
     if (codec.payload_type != payload_type.value()) continue;
     if (!IsMediaCodec(codec) || !IsOfKind(codec, kind)) return;
     for (OutputStreamSettings& stream : settings->streams) {
-      SetCodec(settings->rtp_parameters, codec, &stream.params);
+      SetCodec(*settings->common, codec, &stream.params);
     }
     settings->codec = CodecKindFromMimeType(codec.mime_type);
     return;

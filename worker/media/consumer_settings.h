@@ -2,7 +2,9 @@
 
 #include <bitset>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "common/rtp_parameters.h"
@@ -14,6 +16,8 @@
 #include "worker/wire/payload_descriptor.h"
 
 namespace sluice::worker {
+
+class Producer;
 
 /// One stream that a consumer sends: an SSRC and, where it was negotiated, that of its
 /// retransmissions.
@@ -34,7 +38,11 @@ struct ConsumerSettings {
   // What a simulcast or SVC consumer has to choose from.
   uint8_t spatial_layers = 1;
   uint8_t temporal_layers = 1;
-  RtpParameters rtp_parameters;         ///< checked and in canonical form
+  /// Checked and in canonical form, but for mid and encodings: those of other consumers, too.
+  std::shared_ptr<const RtpParameters> common;
+  std::string mid;
+  std::vector<RtpEncodingParameters> encodings;
+  std::shared_ptr<const std::vector<RtpEncodingParameters>> consumable_encodings;
   CodecKind codec = CodecKind::kOther;  ///< of what is sent
   ExtensionIds extension_ids{};
   bool joins_layers = false;  ///< ConsumeOptions::joins_layers, and there is need for it
@@ -43,10 +51,14 @@ struct ConsumerSettings {
   /// At least one. A pipe consumer is to have one for each encoding of its producer, in their
   /// order.
   std::vector<OutputStreamSettings> streams;
+
+  /// The whole of common, mid and encodings.
+  RtpParameters Parameters() const;
 };
 
 /// Checks the parameters (docs/protocols/router-protocol.md §9, §12). TypeErrors name the field.
-Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options);
+/// `producer` keeps what its consumers have in common.
+Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options, Producer& producer);
 
 /// What is sent is from now on of the codec with this payload type. Nothing changes when that is no
 /// media codec of the same kind.

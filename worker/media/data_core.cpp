@@ -14,8 +14,6 @@
 namespace sluice::worker {
 namespace {
 
-constexpr uint16_t kMaxStreamId = 65'534;  // RFC 8832 §6: 65535 is reserved
-
 /// Messages of up to so many bytes whatever the buffer: what waits is bounded by the buffer and
 /// one message.
 Status CheckSizes(const TransportOptions& options) {
@@ -181,7 +179,7 @@ void DataCore::Handle(const SctpNegotiated& negotiated) {
 
 void DataCore::Handle(SctpReceived& received) {
   if (received.ppid == static_cast<uint32_t>(sctp::Ppid::kDcep)) {
-    ++counters_.dcep;  // the application says by itself which stream is which channel
+    OnDcep(received.stream, received.bytes);
     return;
   }
   const auto it = producer_by_stream_.find(received.stream);
@@ -218,11 +216,13 @@ void DataCore::OnStreamsReset(const std::vector<uint16_t>& streams) {
   std::vector<uint16_t> closing = streams;
   if (closing.empty()) {
     for (const auto& [stream, consumer] : consumer_by_stream_) closing.push_back(stream);
+    closing.insert(closing.end(), peer_channels_.begin(), peer_channels_.end());
   }
   for (const uint16_t stream : closing) {
+    const bool was_channel = CloseChannel(stream);
     const auto it = consumer_by_stream_.find(stream);
     if (it == consumer_by_stream_.end()) {
-      ResetStream(stream);
+      if (!was_channel) ResetStream(stream);
       continue;
     }
     DataConsumer& consumer = *it->second;
@@ -265,9 +265,11 @@ size_t DataCore::PrefixSize(const DataConsumer& consumer, const DataMessage& mes
 SctpSendResult DataCore::Send(DataConsumer& consumer, const DataMessage& message) {
   if (association_ == nullptr) return SctpSendResult::kClosed;
   const SctpStreamParameters& stream = *consumer.options().sctp_stream_parameters;
-  const SctpSendResult result =
-      association_->Send({stream.stream_id, message.ppid, Prefix(consumer, message),
-                          message.payload, ToReliability(stream)});
+  SctpReliability reliability = ToReliability(stream);
+  // Nothing may overtake the request to open the channel (RFC 8832 §6).
+  if (unacked_streams_.contains(stream.stream_id)) reliability.ordered = true;
+  const SctpSendResult result = association_->Send(
+      {stream.stream_id, message.ppid, Prefix(consumer, message), message.payload, reliability});
   Drain();
   return result;
 }
@@ -345,18 +347,23 @@ Result<DataProducerDump> DataCore::ProduceData(const ProduceDataOptions& options
   }
   ProduceDataOptions checked = options;
   checked.sctp_stream_parameters = *stream;
-  auto created = std::make_unique<DataProducer>(std::move(checked));
+  const DataProducer& producer = AddProducer(checked);
+  StartSctpAfterResponse();
+  return producer.Dump();
+}
+
+DataProducer& DataCore::AddProducer(const ProduceDataOptions& checked) {
+  auto created = std::make_unique<DataProducer>(checked);
   DataProducer& producer = *created;
   producers_.Add(std::move(created));
-  if (*stream) {
-    producer_by_stream_[(*stream)->stream_id] = &producer;
-    closed_streams_.erase((*stream)->stream_id);
+  if (const auto& stream = checked.sctp_stream_parameters) {
+    producer_by_stream_[stream->stream_id] = &producer;
+    closed_streams_.erase(stream->stream_id);
   }
   context_.objects.Register(producer.id(), DataProducerEntry{&producer, this},
                             core_.router().closed_flag());
   core_.router().AddDataProducer(producer);
-  StartSctpAfterResponse();
-  return producer.Dump();
+  return producer;
 }
 
 Result<DataConsumerDump> DataCore::ConsumeData(const ConsumeDataOptions& options) {
@@ -373,6 +380,7 @@ Result<DataConsumerDump> DataCore::ConsumeData(const ConsumeDataOptions& options
     return Error(fmt::format("sctpStreamParameters.streamId {} is another data consumer's",
                              (*stream)->stream_id));
   }
+  SLUICE_RETURN_IF_ERROR(CheckOpenChannel(options));
   if (consumers_.size() >= kMaxObjects) {
     return Error(
         fmt::format("this transport has {} data consumers, the most it takes", kMaxObjects));
@@ -391,6 +399,7 @@ Result<DataConsumerDump> DataCore::ConsumeData(const ConsumeDataOptions& options
   }
   context_.objects.Register(consumer.id(), DataConsumerEntry{&consumer, this},
                             core_.router().closed_flag());
+  if (options.open_channel) OpenChannel(consumer.options());
   StartSctpAfterResponse();
   return consumer.Dump();
 }
@@ -425,7 +434,10 @@ void DataCore::CloseDataProducer(DataProducer& producer) {
   core_.router().RemoveDataProducer(producer);
   context_.objects.Unregister(producer.id(), core_.router().closed_flag());
   const std::optional<SctpStreamParameters> stream = producer.options().sctp_stream_parameters;
-  if (stream) producer_by_stream_.erase(stream->stream_id);
+  if (stream) {
+    producer_by_stream_.erase(stream->stream_id);
+    peer_channels_.erase(stream->stream_id);
+  }
   producers_.Take(producer);
   // The peer's channel ends in both directions.
   if (stream && core_.options().is_data_channel) ResetStream(stream->stream_id);
@@ -436,7 +448,10 @@ void DataCore::CloseDataConsumer(DataConsumer& consumer) {
   context_.objects.Unregister(consumer.id(), core_.router().closed_flag());
   AddConsumer(consumer, &counters_);
   const std::optional<SctpStreamParameters> stream = consumer.options().sctp_stream_parameters;
-  if (stream) consumer_by_stream_.erase(stream->stream_id);
+  if (stream) {
+    consumer_by_stream_.erase(stream->stream_id);
+    unacked_streams_.erase(stream->stream_id);
+  }
   consumers_.Take(consumer);
   if (!stream || association_ == nullptr) return;
   association_->ForgetStream(stream->stream_id);
@@ -469,6 +484,7 @@ void DataCore::DropProducers() {
     context_.objects.Unregister(producer->id(), core_.router().closed_flag());
   }
   producer_by_stream_.clear();
+  peer_channels_.clear();
   producers_.TakeAll();
 }
 

@@ -18,6 +18,7 @@
 #include "worker/media/options.h"
 #include "worker/media/reports.h"
 #include "worker/media/transport_core.h"
+#include "worker/wire/dcep.h"
 
 namespace sluice::worker {
 
@@ -60,6 +61,8 @@ class DataCore final : public DataEgress {
   static constexpr size_t kMaxObjects = 4096;
   /// Bytes that an option may ask for, of a buffer or a message: a worker serves many transports.
   static constexpr uint32_t kMaxBuffer = 64U << 20U;
+  /// RFC 8832 §6: 65535 is reserved.
+  static constexpr uint16_t kMaxStreamId = 65'534;
 
   /// `core` and `link` outlive it; `link` is null for kDirect.
   DataCore(TransportCore& core, DataLink* link, const Path& path);
@@ -77,6 +80,11 @@ class DataCore final : public DataEgress {
 
   // --- The transport pushes.
 
+  /// Numbers of the streams on which the peer opens channels: even of a DTLS client, odd of a DTLS
+  /// server, ours the others (RFC 8832 §6).
+  enum class Parity : uint8_t { kUnknown, kEven, kOdd };
+  /// Before OnConnected().
+  void SetPeerParity(Parity parity) { peer_parity_ = parity; }
   /// There is (no longer) a way to the peer.
   void OnConnected(bool connected);
   void OnSctpPacket(std::span<const uint8_t> packet);
@@ -125,6 +133,16 @@ class DataCore final : public DataEgress {
   /// What goes in front of a message between workers (PipeHeader); nothing elsewhere.
   std::vector<uint8_t> Prefix(const DataConsumer& consumer, const DataMessage& message) const;
   Status CheckType(DataType type) const;
+  DataProducer& AddProducer(const ProduceDataOptions& checked);
+  // DCEP, data_core_dcep.cpp
+  void OnDcep(uint16_t stream, std::span<const uint8_t> message);
+  void OnChannelOpen(uint16_t stream, const dcep::Open& open);
+  Status CheckChannel(uint16_t stream) const;
+  /// The peer has closed a channel that it had opened; false when it had opened none there.
+  bool CloseChannel(uint16_t stream);
+  Status CheckOpenChannel(const ConsumeDataOptions& options) const;
+  void OpenChannel(const ConsumeDataOptions& options);
+  SctpSendResult SendDcep(uint16_t stream, std::vector<uint8_t> message);
   /// The parameters with `ordered` set; none for kDirect.
   Result<std::optional<SctpStreamParameters>> CheckStream(
       DataType type, const std::optional<SctpStreamParameters>& parameters) const;
@@ -159,6 +177,10 @@ class DataCore final : public DataEgress {
   /// Streams that we have closed towards the peer and not used since: when the peer closes its
   /// direction of them, no answer is needed.
   std::set<uint16_t> closed_streams_;
+  Parity peer_parity_ = Parity::kUnknown;
+  uint64_t channel_serial_ = 0;         ///< in ids of data producers that the peer has opened
+  std::set<uint16_t> peer_channels_;    ///< streams of these
+  std::set<uint16_t> unacked_streams_;  ///< that we have opened and the peer has not answered yet
 };
 
 }  // namespace sluice::worker

@@ -14,6 +14,8 @@ struct DataCounters {
   uint64_t no_producer = 0;  ///< of a stream without a data producer
   uint64_t dcep = 0;         ///< DCEP, where the application negotiates channels itself
   uint64_t oversized = 0;    ///< over maxReceiveMessageSize
+  /// Requests by DCEP to open a channel that were refused, and messages of DCEP that mean nothing.
+  uint64_t dcep_refused = 0;
   // Messages that a consumer did not send.
   uint64_t not_subscribed = 0;
   uint64_t too_large = 0;

@@ -94,6 +94,12 @@ class EngineEvents {
   virtual void OnSctpNegotiated(const std::string& /*transport_id*/,
                                 const SctpStreamCounts& /*streams*/) {}
 
+  /// The peer has opened a channel by DCEP: there is a data producer of it.
+  virtual void OnDataChannelOpen(const std::string& /*transport_id*/,
+                                 const DataProducerDump& /*producer*/) {}
+  /// The peer has closed it; the data producer is gone.
+  virtual void OnDataChannelClose(const std::string& /*transport_id*/,
+                                  const std::string& /*data_producer_id*/) {}
   virtual void OnDataConsumerProducerPause(const std::string& /*data_consumer_id*/) {}
   virtual void OnDataConsumerProducerResume(const std::string& /*data_consumer_id*/) {}
   virtual void OnDataConsumerProducerClose(const std::string& /*data_consumer_id*/) {}

@@ -108,6 +108,12 @@ void EventQueue::OnSctpState(const std::string& id, SctpState state) {
 void EventQueue::OnSctpNegotiated(const std::string& id, const SctpStreamCounts& streams) {
   Add([id, streams](EngineEvents& to) { to.OnSctpNegotiated(id, streams); });
 }
+void EventQueue::OnDataChannelOpen(const std::string& id, const DataProducerDump& producer) {
+  Add([id, producer](EngineEvents& to) { to.OnDataChannelOpen(id, producer); });
+}
+void EventQueue::OnDataChannelClose(const std::string& id, const std::string& data_producer_id) {
+  Add([id, data_producer_id](EngineEvents& to) { to.OnDataChannelClose(id, data_producer_id); });
+}
 void EventQueue::OnDataConsumerProducerPause(const std::string& id) {
   Add([id](EngineEvents& to) { to.OnDataConsumerProducerPause(id); });
 }

@@ -33,7 +33,11 @@ void ObjectTable::Register(const std::string& id, const Object& object, const bo
 
 void ObjectTable::Unregister(const std::string& id, const bool* closed) {
   const auto it = entries_.find(id);
-  if (it != entries_.end() && it->second.closed == closed) entries_.erase(it);
+  if (it == entries_.end() || it->second.closed != closed) return;
+  entries_.erase(it);
+  // After a room of 300 with its 180,000 consumers the table would keep 20 MB for nothing.
+  const size_t capacity = entries_.capacity();
+  if (capacity > kMinShrink && entries_.size() < capacity / kShrinkBelow) entries_.rehash(0);
 }
 
 Status ObjectTable::WrongId(const std::string& id, const char* wanted) const {

@@ -109,6 +109,10 @@ class ObjectTable {
     const bool* closed = nullptr;
     bool gone() const { return closed != nullptr && *closed; }
   };
+  /// A table of more room than this that is less full than one part in kShrinkBelow is made
+  /// smaller: rarely enough to cost little per object.
+  static constexpr size_t kMinShrink = 1024;
+  static constexpr size_t kShrinkBelow = 16;
   absl::flat_hash_map<std::string, Entry> entries_;
   uint64_t next_serial_ = 0;
 };

@@ -44,6 +44,10 @@ struct TransportOptions {
   uint32_t sctp_max_receiver_window_buffer_size = 0;
   uint32_t sctp_default_stream_buffered_amount_low_threshold = 0;
   bool is_data_channel = false;
+  /// The peer opens and closes channels by DCEP (RFC 8832), and we answer it: an addition of ours
+  /// for rooms, whose clients negotiate no stream ids. Channels that are agreed on otherwise work
+  /// beside it.
+  bool terminate_dcep = false;
 
   // What only the room protocol asks for (docs/protocols/json-protocol.md §7).
   /// Asks each video producer for a key frame when REMB falls to 0.6 of what it was, or less.
@@ -213,6 +217,8 @@ struct ConsumeDataOptions {
   std::string protocol;
   bool paused = false;
   std::vector<uint16_t> subchannels;
+  /// Opens the channel towards the peer by DCEP; only where the transport terminates it.
+  bool open_channel = false;
 };
 
 struct AudioLevelObserverOptions {

@@ -14,6 +14,7 @@
 #include "worker/media/packet_trace.h"
 #include "worker/media/producer.h"
 #include "worker/media/receive_stream.h"
+#include "worker/media/shared_values.h"
 #include "worker/wire/payload_descriptor.h"
 #include "worker/wire/red.h"
 #include "worker/wire/video_layers_allocation.h"
@@ -136,6 +137,8 @@ struct Producer::Impl final : public ReceiveStreamEvents, public CaptureClock {
   std::optional<VideoOrientation> orientation;
 
   IndexedList<Consumer*, &Consumer::producer_slot> consumers;
+  SharedValues<RtpParameters> shared_parameters;  ///< of these, but for what is each one's own
+  SharedValues<std::vector<RtpEncodingParameters>> shared_encodings;  ///< that they can consume
   IndexedList<Consumer*, &Consumer::active_slot> active_consumers;
   std::vector<ProducerObserver*> observers;
   bool reports_packets = false;

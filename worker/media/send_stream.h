@@ -28,7 +28,7 @@ namespace sluice::worker {
 /// the consumer's own, writes them into the egress arena and counts them.
 ///
 /// Owned by a Consumer, which decides what is sent. Nothing here allocates but the resend marks and
-/// the numbers of padding, each once.
+/// the numbers of padding, each once, and the rules of numbering, at most six times.
 ///
 /// Receivers get redundant audio as their sender made it, or without the redundancy. One that is to
 /// get more than the sender made will have its RED payload written where ContentOf() chooses.
@@ -114,6 +114,9 @@ class SendStream {
   SendStatistics& statistics() { return statistics_; }
   ResendGuard& guard() { return guard_; }
   const ResendGuard& guard() const { return guard_; }
+  size_t HeapBytes() const {
+    return guard_.HeapBytes() + rewriter_.HeapBytes() + padded_.capacity() * sizeof(SeqNumber);
+  }
   const Sent& last_sent() const { return last_sent_; }
   Ssrc ssrc() const { return ssrc_; }
 

@@ -417,6 +417,8 @@ void WebRtcTransport::Handle(const DtlsConnected& handshake) {
   // Nobody completes a handshake without having read our half of it.
   ice_.StartProofs(handshake_moved_ ? std::nullopt : handshake_ip_, context_.environment.Now());
   if (selected_) LimitSending(ice_.selected_is_proven());
+  data_core_.SetPeerParity(dtls_->role() == DtlsRole::kServer ? DataCore::Parity::kEven
+                                                              : DataCore::Parity::kOdd);
   UpdateConnected();
   context_.events.OnDtlsState(id(), DtlsState::kConnected, handshake.remote_certificate_pem);
   UpdateData();

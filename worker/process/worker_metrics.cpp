@@ -240,6 +240,7 @@ constexpr Single<DataCounters> kData[] = {
 constexpr Labelled<DataCounters> kDataRefusals[] = {
     {&DataCounters::no_producer, "no_producer"},
     {&DataCounters::dcep, "dcep"},
+    {&DataCounters::dcep_refused, "dcep_refused"},
     {&DataCounters::oversized, "oversized"},
     {&DataCounters::not_subscribed, "not_subscribed"},
     {&DataCounters::too_large, "too_large"},

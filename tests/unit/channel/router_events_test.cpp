@@ -65,6 +65,29 @@ struct EventFixture : ChannelFixture {
   std::unique_ptr<SentFrame> last_;
 };
 
+TEST_CASE_METHOD(EventFixture, "channels that a peer opens and closes") {
+  EngineEvents& events = channel;
+  DataProducerDump producer;
+  producer.id = "t/channel0";
+  producer.sctp_stream_parameters = SctpStreamParameters{2, false, {}, 3};
+  producer.label = "chat";
+  producer.protocol = "text";
+  events.OnDataChannelOpen("t", producer);
+  const auto* open =
+      Last(Event::TRANSPORT_DATA_CHANNEL_OPEN, "t").body_as_Transport_DataChannelOpenNotification();
+  CHECK(open->data_producer_id()->str() == "t/channel0");
+  CHECK(open->sctp_stream_parameters()->stream_id() == 2);
+  CHECK(open->sctp_stream_parameters()->ordered() == false);
+  CHECK(open->sctp_stream_parameters()->max_retransmits() == 3);
+  CHECK(open->label()->str() == "chat");
+  CHECK(open->protocol()->str() == "text");
+  events.OnDataChannelClose("t", "t/channel0");
+  CHECK(Last(Event::TRANSPORT_DATA_CHANNEL_CLOSE, "t")
+            .body_as_Transport_DataChannelCloseNotification()
+            ->data_producer_id()
+            ->str() == "t/channel0");
+}
+
 TEST_CASE_METHOD(EventFixture, "transport events") {
   EngineEvents& events = channel;
   events.OnIceSelectedTuple("w", Tuple());

@@ -54,14 +54,16 @@ TEST_CASE("methods, events and bodies") {
   CHECK(Value(M::RTPOBSERVER_REMOVE_PRODUCER) == 67);
   CHECK(Value(M::WORKER_GET_COUNTERS) == 68);  // ours
   using E = FBS::Notification::Event;
-  CHECK(Value(E::MAX) == 34);
+  CHECK(Value(E::MAX) == 36);
   CHECK(Value(E::WORKER_RUNNING) == 4);
   CHECK(Value(E::PRODUCER_SCORE) == 14);
   CHECK(Value(E::CONSUMER_PRODUCER_CLOSE) == 19);
   CHECK(Value(E::AUDIOLEVELOBSERVER_SILENCE) == 31);
   CHECK(Value(E::AUDIOLEVELOBSERVER_VOLUMES) == 32);
-  CHECK(Value(E::PLAINTRANSPORT_RECEIVER) == 33);  // ours
-  CHECK(Value(E::PRODUCER_WANTED_LAYERS) == 34);   // ours
+  CHECK(Value(E::PLAINTRANSPORT_RECEIVER) == 33);  // ours, as what follows
+  CHECK(Value(E::PRODUCER_WANTED_LAYERS) == 34);
+  CHECK(Value(E::TRANSPORT_DATA_CHANNEL_OPEN) == 35);
+  CHECK(Value(E::TRANSPORT_DATA_CHANNEL_CLOSE) == 36);
   using RequestBody = FBS::Request::Body;
   CHECK(Value(RequestBody::MAX) == 39);
   CHECK(Value(RequestBody::Worker_CreateRouterRequest) == 4);
@@ -74,7 +76,7 @@ TEST_CASE("methods, events and bodies") {
   CHECK(Value(ResponseBody::DataConsumer_RemoveSubchannelResponse) == 33);
   CHECK(Value(ResponseBody::Worker_GetCountersResponse) == 34);  // ours
   using NotificationBody = FBS::Notification::Body;
-  CHECK(Value(NotificationBody::MAX) == 25);
+  CHECK(Value(NotificationBody::MAX) == 27);
   CHECK(Value(NotificationBody::Producer_SendNotification) == 4);
   CHECK(Value(NotificationBody::Consumer_ScoreNotification) == 18);
 }

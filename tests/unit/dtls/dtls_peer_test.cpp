@@ -144,6 +144,22 @@ TEST_CASE("a large certificate of the peer arrives in fragments, one over the li
   CHECK(huge.ours.states.back() == DtlsState::kFailed);
 }
 
+TEST_CASE("a chain of certificates costs what it weighs, and over the limit is refused") {
+  const auto chain = [](int count) {
+    return [count](SSL_CTX* ctx) {
+      RawPeer::WithKey(RawPeer::EcKey(), 300)(ctx);
+      X509* const own = SSL_CTX_get0_certificate(ctx);
+      for (int i = 0; i < count; ++i) SSL_CTX_add1_chain_cert(ctx, own);
+    };
+  };
+  Duel some(DtlsRole::kServer, chain(10));
+  some.Believe();
+  CHECK(some.ours.connected());
+  Duel hundred(DtlsRole::kServer, chain(100));  // some 60 KB
+  hundred.environment.AdvanceBy(Duration::Seconds(31));
+  CHECK(hundred.ours.states.back() == DtlsState::kFailed);
+}
+
 TEST_CASE("a peer's wish to renegotiate changes nothing") {
   for (const DtlsRole role : {DtlsRole::kServer, DtlsRole::kClient}) {
     Duel duel(role, RawPeer::WithKey(RawPeer::EcKey()));

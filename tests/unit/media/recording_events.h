@@ -78,6 +78,14 @@ class RecordingEvents final : public EngineEvents {
   void OnSctpNegotiated(const std::string& id, const SctpStreamCounts& streams) override {
     Add("sctp-streams", id, fmt::format("{}/{}", streams.outbound, streams.inbound));
   }
+  void OnDataChannelOpen(const std::string& id, const DataProducerDump& producer) override {
+    Add("channel-open", id,
+        fmt::format("{} {} '{}' '{}'", producer.id, producer.sctp_stream_parameters->stream_id,
+                    producer.label, producer.protocol));
+  }
+  void OnDataChannelClose(const std::string& id, const std::string& producer_id) override {
+    Add("channel-close", id, producer_id);
+  }
   void OnDataConsumerProducerPause(const std::string& id) override { Add("data-pause", id, ""); }
   void OnDataConsumerProducerResume(const std::string& id) override { Add("data-resume", id, ""); }
   void OnDataConsumerProducerClose(const std::string& id) override { Add("data-close", id, ""); }

@@ -1,6 +1,7 @@
 #include "worker/core/rtp/sequence_rewriter.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace sluice::worker {
 
@@ -61,13 +62,25 @@ void SequenceRewriter::ChangeTopOfLate(ExtendedSeqNumber sequence, uint8_t top_l
   last_ = At(count_ - 1U);
 }
 
-/// Makes `interval` the at-th oldest; where that is now.
-size_t SequenceRewriter::InsertBehind(size_t at, const Interval& interval) {
+bool SequenceRewriter::MakeRoom() {
+  if (count_ < capacity_) return false;
   if (count_ == kMaxIntervals) {
     begin_ = static_cast<uint16_t>((begin_ + 1U) % kMaxIntervals);
     --count_;
-    --at;
+    return true;
   }
+  const size_t capacity = count_ == 0 ? kFirstIntervals : size_t{2} * capacity_;
+  auto grown = std::make_unique<Interval[]>(capacity);
+  for (size_t i = 0; i < count_; ++i) grown[i] = At(i);
+  intervals_ = std::move(grown);
+  capacity_ = static_cast<uint16_t>(capacity);
+  begin_ = 0;
+  return false;
+}
+
+/// Makes `interval` the at-th oldest; where that is now.
+size_t SequenceRewriter::InsertBehind(size_t at, const Interval& interval) {
+  if (MakeRoom()) --at;
   ++count_;
   for (size_t i = count_ - 1U; i > at; --i) At(i) = At(i - 1);
   At(at) = interval;
@@ -76,10 +89,7 @@ size_t SequenceRewriter::InsertBehind(size_t at, const Interval& interval) {
 }
 
 void SequenceRewriter::Push(const Interval& interval) {
-  if (count_ == kMaxIntervals) {
-    begin_ = static_cast<uint16_t>((begin_ + 1U) % kMaxIntervals);
-    --count_;
-  }
+  MakeRoom();
   At(count_++) = interval;
   last_ = interval;
   session_ = std::min(static_cast<uint16_t>(session_ + 1U), count_);

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "common/rtp_types.h"
@@ -38,6 +38,9 @@ class SequenceRewriter {
   /// One interval starts at each skipped run: two seconds of 30 fps with every second frame
   /// dropped.
   static constexpr size_t kMaxIntervals = 64;
+  /// Room for intervals grows with the need, doubling from this: most consumers never have more
+  /// than a few, and one that has not started has none. All powers of two.
+  static constexpr size_t kFirstIntervals = 4;
   /// A jump ahead of more numbers than any burst of loss: the source has started anew.
   static constexpr int64_t kMaxGap = 3000;
 
@@ -108,7 +111,7 @@ class SequenceRewriter {
     return IsAhead(sequence) && sequence.value() - last_.first + last_.own_first == next_own_;
   }
   /// Of the newest interval; only while started().
-  const RewriteOffsets& offsets() const { return At(count_ - 1).offsets; }
+  const RewriteOffsets& offsets() const { return last_.offsets; }
   /// True when `sequence` is so far ahead that the source must have started anew: Start() it.
   bool IsJump(ExtendedSeqNumber sequence) const {
     return session_ > 0 && sequence.value() - newest_ > kMaxGap;
@@ -119,12 +122,15 @@ class SequenceRewriter {
   std::optional<Origin> Find(SeqNumber own) const;
 
   SeqNumber next_own() const { return SeqNumber(static_cast<uint16_t>(next_own_)); }
+  size_t HeapBytes() const { return capacity_ * sizeof(Interval); }
 
  private:
   /// i-th oldest interval. The newest one of them is `last_`, too, which whoever changes it keeps
   /// true.
-  const Interval& At(size_t i) const { return intervals_[(begin_ + i) % kMaxIntervals]; }
-  Interval& At(size_t i) { return intervals_[(begin_ + i) % kMaxIntervals]; }
+  const Interval& At(size_t i) const { return intervals_[(begin_ + i) & (capacity_ - 1U)]; }
+  Interval& At(size_t i) { return intervals_[(begin_ + i) & (capacity_ - 1U)]; }
+  /// Room for one more interval; the oldest goes when there are kMaxIntervals. True if it did.
+  bool MakeRoom();
   void Push(const Interval& interval);
   size_t InsertBehind(size_t at, const Interval& interval);
   Mapped MapLate(int64_t sequence);
@@ -136,7 +142,8 @@ class SequenceRewriter {
   uint16_t session_ = 0;  ///< how many of the last intervals belong to the running source
   uint16_t begin_ = 0;    ///< ring
   uint16_t count_ = 0;
-  std::array<Interval, kMaxIntervals> intervals_;
+  uint16_t capacity_ = 0;
+  std::unique_ptr<Interval[]> intervals_;
 };
 
 }  // namespace sluice::worker

@@ -56,6 +56,17 @@ uint64_t Told(const std::string& text) {
 
 std::string Numbered(int i) { return "line " + std::to_string(i) + "\n"; }
 
+TEST_CASE("a disk that is full stops nobody") {
+  const Fd full(open("/dev/full", O_WRONLY | O_CLOEXEC));  // each write fails with ENOSPC
+  REQUIRE(full.get() >= 0);
+  LineWriter writer(full.get());
+  for (int i = 0; i < 10'000; ++i) writer.Write(Numbered(i), LineWriter::Weight::kImportant);
+  const Clock::time_point began = Clock::now();
+  writer.Stop(milliseconds(10'000));
+  CHECK(Clock::now() - began < milliseconds(5'000));
+  CHECK(writer.counters().written + writer.counters().dropped == 10'000);
+}
+
 TEST_CASE("lines are written in order") {
   const SmallPipe pipe;
   LineWriter writer(pipe.write.get());

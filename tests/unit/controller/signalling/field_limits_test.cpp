@@ -22,16 +22,20 @@ std::string ObjectOf(size_t bytes) { return R"({"x":")" + std::string(bytes - 8,
 
 TEST_CASE_METHOD(RoomFixture, "fields: what join fans out has a limit each") {
   FakeClient client = Connect("r", "p");
-  const std::string long_name(kMaxNameLength + 1, 'n');
+  const std::string long_name(FieldLimits().display_name.max + 1, 'n');
   CHECK(Reason(Ask(client, "join", R"({"displayName":")" + long_name + R"("})")) ==
-        "displayName has 257 bytes, at most 256 are allowed");
-  CHECK(Reason(Ask(client, "join", R"({"device":)" + ObjectOf(kMaxDeviceBytes + 1) + "}")) ==
-        "device is too large: at most 1024 bytes of JSON are allowed");
+        "displayName has 257 bytes, at most 256 are allowed (maxDisplayName)");
+  CHECK(
+      Reason(Ask(client, "join", R"({"device":)" + ObjectOf(FieldLimits().device.max + 1) + "}")) ==
+      "device is too large: at most 1024 bytes of JSON are allowed (maxDevice)");
   const json::object capabilities =
-      Ask(client, "join", R"({"rtpCapabilities":)" + ObjectOf(kMaxCapabilitiesBytes + 1) + "}");
-  CHECK(Reason(capabilities) ==
-        "rtpCapabilities is too large: at most 65536 bytes of JSON are allowed");
-  CHECK(Ask(client, "join", R"({"device":)" + ObjectOf(kMaxDeviceBytes) + "}").contains("ok"));
+      Ask(client, "join",
+          R"({"rtpCapabilities":)" + ObjectOf(FieldLimits().rtp_capabilities.max + 1) + "}");
+  CHECK(
+      Reason(capabilities) ==
+      "rtpCapabilities is too large: at most 65536 bytes of JSON are allowed (maxRtpCapabilities)");
+  CHECK(Ask(client, "join", R"({"device":)" + ObjectOf(FieldLimits().device.max) + "}")
+            .contains("ok"));
 }
 
 TEST_CASE_METHOD(RoomFixture, "fields: what produce fans out has a limit each") {
@@ -44,32 +48,51 @@ TEST_CASE_METHOD(RoomFixture, "fields: what produce fans out has a limit each") 
   const auto produce = [&](const std::string& fields) {
     return Ask(client, "produce", "{" + transport + fields + "}");
   };
-  CHECK(Reason(produce(R"("rtpParameters":)" + ObjectOf(kMaxRtpParametersBytes + 1))) ==
-        "rtpParameters is too large: at most 16384 bytes of JSON are allowed");
+  CHECK(Reason(produce(R"("rtpParameters":)" + ObjectOf(FieldLimits().rtp_parameters.max + 1))) ==
+        "rtpParameters is too large: at most 16384 bytes of JSON are allowed (maxRtpParameters)");
   const std::string parameters = std::string(R"("rtpParameters":)") + test::kOpusParameters;
-  CHECK(Reason(produce(parameters + R"(,"appData":)" + ObjectOf(kMaxAppDataBytes + 1))) ==
-        "appData is too large: at most 16384 bytes of JSON are allowed");
-  CHECK(produce(parameters + R"(,"appData":)" + ObjectOf(kMaxAppDataBytes)).contains("ok"));
+  CHECK(Reason(produce(parameters + R"(,"appData":)" + ObjectOf(FieldLimits().app_data.max + 1))) ==
+        "appData is too large: at most 16384 bytes of JSON are allowed (maxAppData)");
+  CHECK(
+      produce(parameters + R"(,"appData":)" + ObjectOf(FieldLimits().app_data.max)).contains("ok"));
 }
 
 TEST_CASE_METHOD(RoomFixture, "fields: REST has the same limits") {
   const std::string broadcaster = R"({"id":"b","displayName":"B","device":{"name":"d"})";
   const HttpResponse capabilities =
       Rest("POST", "/rooms/r/broadcasters",
-           broadcaster + R"(,"rtpCapabilities":)" + ObjectOf(kMaxCapabilitiesBytes + 1) + "}");
+           broadcaster + R"(,"rtpCapabilities":)" +
+               ObjectOf(FieldLimits().rtp_capabilities.max + 1) + "}");
   CHECK(capabilities.status == 400);
   CHECK(capabilities.body.find("body.rtpCapabilities is too large: at most 65536 bytes") !=
         std::string::npos);
   REQUIRE(Rest("POST", "/rooms/r/broadcasters", broadcaster + "}").status == 200);
   const json::value plain =
       json::parse(Rest("POST", "/rooms/r/broadcasters/b/transports", R"({"type":"plain"})").body);
-  const HttpResponse produced =
-      Rest("POST",
-           "/rooms/r/broadcasters/b/transports/" + std::string(plain.at("id").as_string().c_str()) +
-               "/producers",
-           R"({"kind":"audio","rtpParameters":)" + ObjectOf(kMaxRtpParametersBytes + 1) + "}");
+  const HttpResponse produced = Rest(
+      "POST",
+      "/rooms/r/broadcasters/b/transports/" + std::string(plain.at("id").as_string().c_str()) +
+          "/producers",
+      R"({"kind":"audio","rtpParameters":)" + ObjectOf(FieldLimits().rtp_parameters.max + 1) + "}");
   CHECK(produced.status == 400);
   CHECK(produced.body.find("at most 16384 bytes") != std::string::npos);
+}
+
+TEST_CASE("fields: the limits are options, and what they refuse is counted by their names") {
+  RoomFixture::Options options;
+  options.protoo.fields.device.max = 20;
+  options.rest.fields.display_name.max = 3;
+  RoomFixture fixture(options);
+  FakeClient client = fixture.Connect("r", "p");
+  CHECK(Reason(fixture.Ask(client, "join", R"({"device":)" + ObjectOf(21) + "}")) ==
+        "device is too large: at most 20 bytes of JSON are allowed (maxDevice)");
+  CHECK(options.protoo.counters->counts().at("maxDevice") == 1);
+  CHECK(options.protoo.counters->counts().at("maxAppData") == 0);
+  const HttpResponse refused = fixture.Rest(
+      "POST", "/rooms/r/broadcasters", R"({"id":"b","displayName":"four","device":{"name":"d"}})");
+  CHECK(refused.status == 400);
+  CHECK(refused.limit == "maxDisplayName");
+  CHECK(fixture.Ask(client, "join", R"({"device":)" + ObjectOf(20) + "}").contains("ok"));
 }
 
 TEST_CASE_METHOD(RoomFixture, "fields: an error quotes a client's text cut and escaped") {

@@ -233,6 +233,24 @@ TEST_CASE_METHOD(RoomFixture, "a peer and a broadcaster cannot share an id") {
   CHECK(impostor.socket->close_code == kCloseForGood);
 }
 
+TEST_CASE_METHOD(RoomFixture, "protoo: an id that is used twice is answered twice") {
+  FakeClient client = Connect("r", "p");
+  client.next_id = 7;
+  client.Send("getRouterRtpCapabilities");
+  client.next_id = 7;
+  client.Send("createWebRtcTransport", R"({"consuming":true})");
+  const auto answers = [&] {
+    size_t count = 0;
+    for (const json::object& message : client.socket->messages) {
+      if (message.contains("response") && message.at("id") == 7) ++count;
+    }
+    return count;
+  };
+  CHECK(Until([&] { return answers() == 2; }));
+  Settle();
+  CHECK(answers() == 2);
+}
+
 TEST_CASE("protoo: a peer that asks too often gets errors until time has passed") {
   TokenBucket::TimePoint now{};
   RoomFixture::Options options;
@@ -243,7 +261,8 @@ TEST_CASE("protoo: a peer that asks too often gets errors until time has passed"
   CHECK(fixture.Ask(client, "getRouterRtpCapabilities").contains("ok"));
   const json::object refused = fixture.Ask(client, "getRouterRtpCapabilities");
   CHECK(refused.at("errorCode") == 500);
-  CHECK(refused.at("errorReason") == "too many requests: at most 2 a second");
+  CHECK(refused.at("errorReason") ==
+        "too many requests: at most 2 a second (maxRequestsPerSecond)");
   now += std::chrono::milliseconds(500);
   CHECK(fixture.Ask(client, "getRouterRtpCapabilities").contains("ok"));
   CHECK(fixture.Ask(client, "getRouterRtpCapabilities").contains("errorCode"));
@@ -257,7 +276,7 @@ TEST_CASE("protoo: what everybody is told of has a rate of its own") {
   FakeClient client = fixture.Connect("r", "p");
   fixture.Join(client);
   const std::string name = R"({"displayName":"new"})";
-  for (uint32_t i = 0; i < ProtooSession::kAnnouncementBurst; ++i) {
+  for (uint32_t i = 0; i < ProtooLimits().announcement_burst; ++i) {
     CHECK(fixture.Ask(client, "changeDisplayName", name).contains("ok"));
   }
   const json::object refused = fixture.Ask(client, "changeDisplayName", name);

@@ -86,6 +86,7 @@ class RoomFixture {
     int max_consumer_replicas = 0;
     RoomRegistry::Limits limits{10, 0};
     ProtooLimits protoo = {};
+    RestApi::Limits rest = {};
     RequestAuth auth = {};
   };
   /// Who sends the requests that follow.

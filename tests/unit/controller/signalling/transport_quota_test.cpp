@@ -1,6 +1,8 @@
 #include "controller/signalling/transport_quota.h"
 
 #include <catch2/catch.hpp>
+#include <memory>
+#include <optional>
 #include <vector>
 
 #include "tests/unit/controller/signalling/room_fixture.h"
@@ -52,6 +54,35 @@ TEST_CASE_METHOD(RoomFixture, "quota: REST refuses the seventeenth transport, no
     CHECK(Rest("DELETE", "/rooms/r/broadcasters/b").status == 200);
     Settle();
   }
+}
+
+TEST_CASE("quota: the peers of an address have so many transports, until some leave") {
+  RoomFixture::Options options;
+  options.protoo.quota =
+      std::make_shared<TransportQuota>(TransportQuota::Limits{.peers_per_source = 4});
+  RoomFixture fixture(options);
+  const auto create = [&](test::FakeClient& client) {
+    return fixture.Ask(client, "createWebRtcTransport", R"({"consuming":true})");
+  };
+  test::FakeClient ann = fixture.Connect("r", "ann");
+  std::optional<test::FakeClient> bob(fixture.Connect("other", "bob"));
+  for (int i = 0; i < 2; ++i) {
+    CHECK(create(ann).contains("ok"));
+    CHECK(create(*bob).contains("ok"));
+  }
+  const boost::json::object refused = create(ann);
+  CHECK(refused.at("errorReason") ==
+        "the peers of this address have 4 transports already (maxPeerTransportsPerIp)");
+  CHECK(options.protoo.quota->refused().peers_per_source == 1);
+  CHECK(options.protoo.counters->counts().at("maxPeerTransportsPerIp") == 1);
+  fixture.caller.address = "192.0.2.7";
+  test::FakeClient elsewhere = fixture.Connect("r", "eve");
+  CHECK(create(elsewhere).contains("ok"));
+  bob.reset();
+  fixture.Settle();
+  CHECK(create(ann).contains("ok"));
+  CHECK(create(ann).contains("ok"));
+  CHECK_FALSE(create(ann).contains("ok"));
 }
 
 }  // namespace
