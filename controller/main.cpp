@@ -79,6 +79,16 @@ RoomSettings MakeRoomSettings(const Config& config) {
   return settings;
 }
 
+SourceBudget::Limits MakeSourceLimits(const SourceConfig& config) {
+  SourceBudget::Limits limits;
+  limits.requests_per_second = config.max_requests_per_second;
+  limits.announcements_per_second = config.max_announcements_per_second;
+  limits.broadcasters = config.max_broadcasters;
+  limits.stored = config.max_stored;
+  limits.stored_of_all = config.max_stored_of_all;
+  return limits;
+}
+
 /// The ports that do not change: of HTTP and of the workers' WebRTC servers.
 std::vector<uint16_t> FixedPorts(const Config& config) {
   std::vector<uint16_t> ports = {config.http.listen_port, config.http.plain_listen_port};
@@ -228,6 +238,7 @@ int Run(const Config& config, const std::vector<std::string>& arguments, const H
   });
   ProtooLimits protoo;
   protoo.requests_per_second = config.signalling.max_requests_per_second;
+  protoo.budget = std::make_shared<SourceBudget>(MakeSourceLimits(config.source));
   const RequestAuth auth(Authority(config.security.auth_secret), SecondsSince1970);
   CountingParts parts{nullptr, nullptr, &rooms, &workers};
   HealthPages::Sources sources;

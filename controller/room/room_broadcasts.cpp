@@ -121,7 +121,7 @@ std::vector<BroadcastPlan> Room::PlanBroadcasts() const {
   std::vector<BroadcastPlan> plans;
   for (const auto& [id, broadcaster] : broadcasters_) {
     BroadcastPlan plan{id, broadcaster->display_name, broadcaster->device, {},
-                       {}, broadcaster->owner};
+                       {}, broadcaster->owner,        broadcaster->places};
     if (broadcaster->capabilities) plan.capabilities = *broadcaster->capabilities;
     for (const auto& [transport_id, transport] : broadcaster->transports) {
       if (!transport->plain) continue;
@@ -130,7 +130,7 @@ std::vector<BroadcastPlan> Room::PlanBroadcasts() const {
       for (const auto& [producer_id, producer] : broadcaster->producers) {
         if (producer->transport_id != transport_id) continue;
         planned.producers.push_back(
-            {producer_id, producer->kind, producer->sent, producer->app_data});
+            {producer_id, producer->kind, producer->sent, producer->app_data, producer->stored});
       }
       if (!planned.producers.empty()) plan.transports.push_back(std::move(planned));
     }
@@ -146,6 +146,7 @@ Task<Status> Room::Restore(BroadcastPlan plan) {
       plan.id, std::move(plan.display_name), std::move(plan.device), std::move(plan.capabilities));
   if (!broadcaster.ok()) co_return broadcaster.status();
   (*broadcaster)->owner = std::move(plan.owner);
+  (*broadcaster)->places = std::move(plan.places);
   for (BroadcastPlan::Transport& planned : plan.transports) {
     PlainTransportOptions options = planned.options;
     options.listen.port = planned.info.port;
@@ -169,6 +170,7 @@ Task<Status> Room::Restore(BroadcastPlan plan) {
         co_await DeleteBroadcaster(*broadcaster);
         co_return produced.status();
       }
+      (*produced)->stored = std::move(producer.stored);
       AnnounceProducer(*broadcaster, *produced);
     }
   }

@@ -25,6 +25,12 @@ inline constexpr size_t kMaxDeviceBytes = 1 << 10;
 inline constexpr size_t kMaxAppDataBytes = 16 << 10;
 inline constexpr size_t kMaxRtpParametersBytes = 16 << 10;
 inline constexpr size_t kMaxCapabilitiesBytes = 64 << 10;
+
+/// What a participant costs besides its texts, bytes: its reduced capabilities most of all.
+inline constexpr size_t kParticipantBytes = 4 << 10;
+/// What a producer costs that was described in `request`: its parameters are kept as they came, as
+/// they are consumed, and as each kind of client in the room is told.
+size_t ProducerBytes(const boost::json::object& request, std::string_view app_data);
 /// Deepest nesting of JSON that is read.
 inline constexpr size_t kMaxJsonDepth = 32;
 

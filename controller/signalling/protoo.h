@@ -17,6 +17,7 @@
 #include "controller/http/http_types.h"
 #include "controller/room/room_registry.h"
 #include "controller/signalling/request_auth.h"
+#include "controller/signalling/source_budget.h"
 #include "controller/signalling/token_bucket.h"
 #include "controller/worker/event.h"
 #include "controller/worker/task_scope.h"
@@ -33,6 +34,8 @@ struct ProtooLimits {
   /// Requests of one peer, with bursts of one second's worth; 0 = no limit. A page that joins a
   /// big room and shows all stats sends some 50.
   uint32_t requests_per_second = 100;
+  /// What all clients of one address may do together.
+  std::shared_ptr<SourceBudget> budget = std::make_shared<SourceBudget>();
   std::function<TokenBucket::TimePoint()> now = std::chrono::steady_clock::now;
 };
 
@@ -58,6 +61,7 @@ class ProtooGateway {
 struct ProtooClient {
   std::string peer_id;
   std::string address;  ///< HttpRequest::client_ip
+  std::string source;   ///< HttpRequest::source
   Grants grants;
   RoomKind kind = RoomKind::kOpen;  ///< what the room is for, if this is who comes first
 };
@@ -110,6 +114,7 @@ class ProtooSession : public WebSocketEvents,
     std::shared_ptr<Room> room;
     std::shared_ptr<Participant> peer;
     boost::json::object data;
+    std::shared_ptr<const ProtooSession> session;
   };
   using Handler = Task<Result<Reply>> (*)(Context);
   struct Method {
@@ -130,6 +135,10 @@ class ProtooSession : public WebSocketEvents,
   bool TooManyRequests() const { return client_requests_ >= kMaxClientRequests; }
   static Task<void> ResumeWhenCalm(std::shared_ptr<ProtooSession> self, std::shared_ptr<Room> room);
   void SendError(const boost::json::value& id, int code, std::string_view reason);
+  /// Whether the rates of the client and of its address allow one more request; what is refused is
+  /// answered.
+  bool TakeRequest(const boost::json::value& id);
+  bool TakeAnnouncement(const boost::json::value& id);
   void OnRequest(const boost::json::object& message);
   void OnResponse(const boost::json::object& message);
   /// Ends the session once it is over its rate by far: what is refused costs work, too.
@@ -170,6 +179,7 @@ class ProtooSession : public WebSocketEvents,
   bool paused_ = false;            ///< a task waits to have the client's messages read again
   std::optional<Event> answered_;  ///< while there are too many: happens when half are answered
   ProtooLimits limits_;
+  std::unique_ptr<SourceBudget::Visit> visit_;  ///< while the connection is open
   TokenBucket request_rate_;
   TokenBucket announcement_rate_;  ///< of these, those that everybody is told of
   TokenBucket refusal_rate_;       ///< answers "too many requests"

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "controller/http/http_types.h"
 #include "controller/room/room_registry.h"
 #include "controller/signalling/request_auth.h"
+#include "controller/signalling/source_budget.h"
 #include "controller/signalling/transport_quota.h"
 
 namespace sluice::controller {
@@ -17,8 +19,9 @@ namespace sluice::controller {
 /// of a room operation. Stateless: everything lives in the rooms.
 class RestApi {
  public:
-  explicit RestApi(RoomRegistry* rooms, RequestAuth auth = {}, TransportQuota::Limits limits = {})
-      : rooms_(rooms), auth_(std::move(auth)), quota_(limits) {}
+  explicit RestApi(RoomRegistry* rooms, RequestAuth auth = {}, TransportQuota::Limits limits = {},
+                   std::shared_ptr<SourceBudget> budget = std::make_shared<SourceBudget>())
+      : rooms_(rooms), auth_(std::move(auth)), quota_(limits), budget_(std::move(budget)) {}
 
   /// True when the path is one of ours (whatever the method).
   static bool Owns(std::string_view path);
@@ -34,6 +37,8 @@ class RestApi {
   static std::optional<HttpResponse> Refuse(const Call& call);
   Task<HttpResponse> Dispatch(Call call);
   Task<HttpResponse> DispatchTransport(Call call);
+  /// The answer to a source of whom everybody in a room is told too often.
+  HttpResponse TooManyAnnouncements() const;
   HttpResponse CreateBroadcaster(const Call& call);
   Task<HttpResponse> DeleteBroadcaster(Call call);
   Task<HttpResponse> CreateTransport(Call call);
@@ -46,6 +51,7 @@ class RestApi {
   RoomRegistry* rooms_;
   RequestAuth auth_;
   TransportQuota quota_;
+  std::shared_ptr<SourceBudget> budget_;
 };
 
 /// Whether the same request may succeed soon: no worker runs, or it has too much to do.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -31,7 +32,8 @@ class Site : public HttpService {
        ProtooLimits protoo, const RequestAuth& auth, HealthPages health,
        TransportQuota::Limits transports = {})
       : health_(std::move(health)),
-        rest_(rooms, auth, transports),
+        budget_(protoo.budget),
+        rest_(rooms, auth, transports, budget_),
         protoo_(executor, rooms, std::move(protoo), auth),
         files_(std::move(web_root)) {}
 
@@ -40,11 +42,14 @@ class Site : public HttpService {
 
   const Counters& counters() const { return counters_; }
   const TransportQuota& quota() const { return rest_.quota(); }
+  /// What all clients of one address may do together, by REST and protoo.
+  const SourceBudget& budget() const { return *budget_; }
 
  private:
   void CountRefusal(int status);
 
   HealthPages health_;
+  std::shared_ptr<SourceBudget> budget_;
   RestApi rest_;
   ProtooGateway protoo_;
   StaticFiles files_;

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <csignal>
+#include <utility>
 
 #include "tests/unit/io/io_test.h"
+#include "worker/io/clock.h"
 
 namespace sluice::worker {
 namespace {
@@ -70,6 +72,44 @@ TEST_CASE("requests come in and what they cause leaves in the same turn") {
   const Bytes second = Pattern(4, 8);
   expected.insert(expected.end(), second.begin(), second.end());
   CHECK(world.ReadPeer() == expected);
+}
+
+TEST_CASE("requests have a bounded time per turn, the rest follows in the next ones") {
+  constexpr Duration kOfOnePart = Duration::Micros(400);
+  World world;
+  int parts = 0;
+  int most = 0;
+  world.on_bytes = [&] {
+    ++parts;
+    const Timestamp end = ReadMonotonicClock() + kOfOnePart;
+    while (ReadMonotonicClock() < end) {
+    }
+  };
+  world.loop->SetTurnEnd([&](Timestamp) { most = std::max(most, std::exchange(parts, 0)); });
+  const Bytes requests = Pattern(100'000, 7);
+  REQUIRE(write(world.peer_out.get(), requests.data(), requests.size()) ==
+          static_cast<ssize_t>(requests.size()));
+  world.pipe->StartReading();
+  REQUIRE(RunUntil(*world.loop, [&] { return world.got.size() == requests.size(); }));
+  CHECK(world.got == requests);
+  CHECK(most >= 1);
+  CHECK(most <= ChannelPipe::kTimePerTurn.us() / kOfOnePart.us() + 1);
+}
+
+TEST_CASE("what waits for the next turn still comes before the end of the stream") {
+  World world;
+  world.on_bytes = [] {
+    const Timestamp end = ReadMonotonicClock() + ChannelPipe::kTimePerTurn;
+    while (ReadMonotonicClock() < end) {
+    }
+  };
+  const Bytes requests = Pattern(40'000, 7);
+  REQUIRE(write(world.peer_out.get(), requests.data(), requests.size()) ==
+          static_cast<ssize_t>(requests.size()));
+  world.peer_out = Fd();
+  world.pipe->StartReading();
+  REQUIRE(RunUntil(*world.loop, [&] { return !world.closed.empty(); }));
+  CHECK(world.got == requests);
 }
 
 TEST_CASE("the end of the stream closes the pipe, after what was written before it") {

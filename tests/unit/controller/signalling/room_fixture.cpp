@@ -71,7 +71,7 @@ const json::object* FakeClient::Response(int id) const {
 RoomFixture::RoomFixture(const Options& options)
     : pool(context.get_executor(), &launcher, {1, {}}),
       rooms(context.get_executor(), &pool, MakeSettings(options), options.limits),
-      rest(&rooms, options.auth),
+      rest(&rooms, options.auth, {}, options.protoo.budget),
       gateway(context.get_executor(), &rooms, options.protoo, options.auth) {
   pool.set_on_died(
       [this](const std::shared_ptr<MediaWorker>& worker) { rooms.OnWorkerDied(worker); });
