@@ -29,8 +29,8 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 using Phase = ConnectionTable::Phase;
 
-constexpr std::chrono::seconds kCloseTime{5};  // for the closing handshake
-constexpr size_t kMessageOverhead = 128;       // bytes that a queued message costs besides its text
+constexpr std::chrono::seconds kCloseHandshakeTime{5};  // for the closing handshake
+constexpr size_t kMessageOverhead = 128;  // bytes that a queued message costs besides its text
 /// A client that is not read because its address has sent too much is looked at again after this.
 constexpr milliseconds kMaxThrottle{5'000};
 constexpr size_t kKeptBuffer = 64 << 10;  // bytes of receive buffer kept between messages
@@ -112,7 +112,7 @@ class WebSocketConnection : public WebSocketLink,
     constexpr size_t kMaxReason = 96;
     reason_ = websocket::close_reason(static_cast<websocket::close_code>(code),
                                       Printable(reason, kMaxReason));
-    close_limit_.expires_after(kCloseTime);
+    close_limit_.expires_after(kCloseHandshakeTime);
     close_limit_.async_wait([weak = weak_from_this()](const error_code& error) {
       if (const auto self = weak.lock(); self && !error) self->Drop();
     });

@@ -56,7 +56,7 @@ struct SourceConfig {
   uint32_t max_handshakes_per_second = 50;    ///< of TLS, likewise
   uint32_t max_bytes_per_second = 8 * 1024 * 1024;
   uint32_t max_requests_per_second = 2'000;    ///< over protoo
-  uint32_t max_announcements_per_second = 10;  ///< in one room
+  uint32_t max_announcements_per_second = 5;  ///< in one room
   uint32_t max_broadcasters = 200;
   uint64_t max_stored = 32 * 1024 * 1024;
   uint64_t max_stored_of_all = 128 * 1024 * 1024;  ///< by all addresses

@@ -184,6 +184,8 @@ void ProtooSession::OnClosed() {
   tasks_.Cancel();
   server_requests_.clear();
   offers_.clear();
+  // When the room itself has ended, nobody is told.
+  if (visit_ && room_ && room_->closed()) visit_->SetAnnounced(false);
   visit_.reset();
   const std::shared_ptr<Room> room = std::exchange(room_, nullptr);
   const std::shared_ptr<Participant> peer = std::exchange(peer_, nullptr);

@@ -30,7 +30,7 @@ class SourceBudget : public std::enable_shared_from_this<SourceBudget> {
     uint32_t requests_per_second = 2'000;
     /// What everybody in a room is told of, by the first client of a source in that room; each more
     /// that is there at the same time adds a tenth of the rate and kShareOfBurst.
-    uint32_t announcements_per_second = 10;
+    uint32_t announcements_per_second = 5;
     uint32_t announcement_burst = 32;
     size_t broadcasters = 200;
     size_t stored = size_t{32} << 20;  ///< bytes, of one source
@@ -111,8 +111,8 @@ class SourceBudget::Visit {
 
   /// Something that everybody in the room is told of; false when there is too much of that.
   bool TakeAnnouncement();
-  /// Everybody was told that the client is there, and will be of its end: that counts, too.
-  void SetAnnounced() { announced_ = true; }
+  /// Whether everybody was told that the client is there, and will be of its end: that counts, too.
+  void SetAnnounced(bool announced = true) { announced_ = announced; }
 
  private:
   friend class SourceBudget;
