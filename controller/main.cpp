@@ -83,7 +83,17 @@ RoomSettings MakeRoomSettings(const Config& config) {
   return settings;
 }
 
-Site::Limits MakeSiteLimits(const SignallingConfig& config) {
+SourceBudget::Limits MakeSourceLimits(const SourceConfig& config) {
+  SourceBudget::Limits limits;
+  limits.requests_per_second = config.max_requests_per_second;
+  limits.announcements_per_second = config.max_announcements_per_second;
+  limits.broadcasters = config.max_broadcasters;
+  limits.stored = config.max_stored;
+  limits.stored_of_all = config.max_stored_of_all;
+  return limits;
+}
+
+Site::Limits MakeSiteLimits(const SignallingConfig& config, const SourceConfig& source) {
   constexpr uint32_t kRestBurst = 5;  // seconds' worth
   FieldLimits fields;
   fields.display_name.max = config.max_display_name;
@@ -102,6 +112,8 @@ Site::Limits MakeSiteLimits(const SignallingConfig& config) {
   limits.protoo.requests_per_second = config.max_requests_per_second;
   limits.protoo.announcements_per_second = config.max_announcements_per_second;
   limits.protoo.announcement_burst = config.max_announcement_burst;
+  limits.rest.budget = limits.protoo.budget =
+      std::make_shared<SourceBudget>(MakeSourceLimits(source));
   return limits;
 }
 
@@ -266,7 +278,8 @@ int Run(const Config& config, const std::vector<std::string>& arguments, const H
   HealthPages::Sources sources;
   sources.not_ready = [&workers] { return workers.ready() ? "" : "no media worker is ready"; };
   sources.collect = [&parts](MetricsPage* page) { return CollectMetrics(&parts, page); };
-  Site site(executor, &rooms, config.http.web_root, MakeSiteLimits(config.signalling), auth,
+  Site site(executor, &rooms, config.http.web_root,
+            MakeSiteLimits(config.signalling, config.source), auth,
             HealthPages(std::move(sources), config.security.metrics_anywhere));
   WebServer web(executor, &site, config);
   TaskScope tasks(executor);

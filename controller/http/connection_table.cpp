@@ -23,17 +23,26 @@ ConnectionTable::Entry::~Entry() {
 }
 
 void ConnectionTable::Entry::SetPhase(Phase phase, TimePoint now) {
-  if (live_ && MayGo(phase_)) table_->evictable_.erase(order());
+  if (live_ && MayGo(phase_)) table_->ListOf(*this).Remove(this);
   phase_ = phase;
   since_ = now;
-  if (live_ && MayGo(phase_)) table_->evictable_.emplace(order(), this);
+  if (live_ && MayGo(phase_)) table_->ListOf(*this).Add(this);
+}
+
+void ConnectionTable::Entry::SetKnown() {
+  const bool listed = live_ && MayGo(phase_);
+  if (listed) table_->ListOf(*this).Remove(this);
+  known_ = true;
+  if (listed) table_->ListOf(*this).Add(this);
 }
 
 bool ConnectionTable::Entry::MoveTo(const std::string& source) {
   if (!live_ || source == source_) return true;
   if (!table_->MakeRoom(source)) return false;
+  if (MayGo(phase_)) table_->ListOf(*this).Remove(this);
   table_->Leave(this);
   source_ = source;
+  if (MayGo(phase_)) table_->ListOf(*this).Add(this);
   Source& mine = table_->sources_[source_];
   mine.entries.push_back(this);
   mine.held += held_;
@@ -67,11 +76,12 @@ std::unique_ptr<ConnectionTable::Entry> ConnectionTable::Admit(const std::string
                                                                TimePoint now) {
   if (!MakeRoom(source)) return nullptr;
   if (limits_.max_connections != 0 && entries_.size() >= limits_.max_connections) {
-    if (evictable_.empty()) {
+    Entry* victim = strangers_.FirstToGo();
+    if (!victim) victim = known_.FirstToGo();
+    if (!victim) {
       ++counters_.refused_full;
       return nullptr;
     }
-    Entry* victim = evictable_.begin()->second;
     CountEviction(victim->phase_);
     Evict(victim);
   }
@@ -79,7 +89,7 @@ std::unique_ptr<ConnectionTable::Entry> ConnectionTable::Admit(const std::string
   std::unique_ptr<Entry> entry(new Entry(this, next_number_++, source, std::move(close), now));
   entries_.emplace(entry->number_, entry.get());
   sources_[source].entries.push_back(entry.get());
-  evictable_.emplace(entry->order(), entry.get());
+  strangers_.Add(entry.get());
   return entry;
 }
 
@@ -89,7 +99,8 @@ bool ConnectionTable::MakeRoom(const std::string& source) {
       known->second.entries.size() < limits_.max_connections_per_source) {
     return true;
   }
-  Entry* victim = FirstToGo(known->second.entries);
+  Entry* victim = strangers_.FirstToGo(source);
+  if (!victim) victim = known_.FirstToGo(source);
   if (!victim) {
     ++counters_.refused_source_full;
     return false;
@@ -110,12 +121,47 @@ std::vector<ConnectionTable::Entry*> ConnectionTable::All() const {
   return all;
 }
 
-ConnectionTable::Entry* ConnectionTable::FirstToGo(const std::vector<Entry*>& of) const {
-  Entry* first = nullptr;
-  for (Entry* entry : of) {
-    if (MayGo(entry->phase_) && (!first || entry->order() < first->order())) first = entry;
+ConnectionTable::Evictable& ConnectionTable::ListOf(const Entry& entry) {
+  return entry.known_ ? known_ : strangers_;
+}
+
+bool ConnectionTable::Evictable::Rank::operator<(const Rank& other) const {
+  if (count != other.count) return count > other.count;
+  return first < other.first;
+}
+
+/// Connections that are not known to be of one client count as one.
+ConnectionTable::Evictable::Rank ConnectionTable::Evictable::RankOf(const std::string& source,
+                                                                    const Entries& entries) {
+  const auto& [order, entry] = *entries.begin();
+  return {source.empty() ? 1 : entries.size(), order, entry};
+}
+
+void ConnectionTable::Evictable::Add(Entry* entry) {
+  Entries& entries = by_source_[entry->source_];
+  if (!entries.empty()) ranks_.erase(RankOf(entry->source_, entries));
+  entries.emplace(entry->order(), entry);
+  ranks_.insert(RankOf(entry->source_, entries));
+}
+
+void ConnectionTable::Evictable::Remove(Entry* entry) {
+  const auto source = by_source_.find(entry->source_);
+  ranks_.erase(RankOf(source->first, source->second));
+  source->second.erase(entry->order());
+  if (source->second.empty()) {
+    by_source_.erase(source);
+  } else {
+    ranks_.insert(RankOf(source->first, source->second));
   }
-  return first;
+}
+
+ConnectionTable::Entry* ConnectionTable::Evictable::FirstToGo() const {
+  return ranks_.empty() ? nullptr : ranks_.begin()->entry;
+}
+
+ConnectionTable::Entry* ConnectionTable::Evictable::FirstToGo(const std::string& source) const {
+  const auto it = by_source_.find(source);
+  return it == by_source_.end() ? nullptr : it->second.begin()->second;
 }
 
 ConnectionTable::Entry* ConnectionTable::SlowestReader(const std::vector<Entry*>& of,
@@ -152,7 +198,7 @@ void ConnectionTable::Evict(Entry* victim) {
 void ConnectionTable::Remove(Entry* entry) {
   entry->live_ = false;
   entries_.erase(entry->number_);
-  if (MayGo(entry->phase_)) evictable_.erase(entry->order());
+  if (MayGo(entry->phase_)) ListOf(*entry).Remove(entry);
   held_ -= entry->held_;
   Leave(entry);
 }

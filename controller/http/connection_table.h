@@ -16,9 +16,12 @@ namespace sluice::controller {
 /// All connections of the HTTP server: how many there may be, in all and from one source, and how
 /// many bytes they may make us hold. Who goes when there is no room is decided here and nowhere
 /// else:
-///   - a new connection takes the place of the one that has been unfinished for longest, then of
-///     the one that has been idle for longest, then of the oldest WebSocket whose client has not
-///     joined a room; never of one that is being answered or that has joined;
+///   - a new connection takes the place of a stranger's: one of the source that has the most of
+///     them, so that a source with many cannot push out others. Of that source's the one that has
+///     been unfinished for longest goes, then the oldest WebSocket whose client has not joined a
+///     room. Without strangers, one goes that has had an answer and is idle, of the source with the
+///     most of those. Never one that is being answered, whose client has shown a token, or that has
+///     joined;
 ///   - when too many bytes are held, the slowest readers go: those that have made no progress for
 ///     longest, among those that hold at least the average.
 ///
@@ -44,8 +47,9 @@ class ConnectionTable {
     uint64_t evicted_held_source = 0;  ///< slow readers of a source that held too much
     uint64_t evicted_held = 0;         ///< slow readers when all together held too much
   };
-  /// In the order in which they go. The last two never go.
-  enum class Phase { kUnfinished, kIdle, kNotJoined, kServing, kJoined };
+  /// In the order in which those of one source go. The last three never go. kAuthenticated: a
+  /// WebSocket whose client has shown a token and not joined yet.
+  enum class Phase { kUnfinished, kIdle, kNotJoined, kServing, kAuthenticated, kJoined };
 
   class Entry;
 
@@ -74,10 +78,36 @@ class ConnectionTable {
   /// Phase, since when, and the number of the entry for those of the same moment.
   using Order = std::tuple<Phase, TimePoint, uint64_t>;
 
+  /// Connections that may go, by their source.
+  class Evictable {
+   public:
+    void Add(Entry* entry);
+    void Remove(Entry* entry);
+    /// The first to go of the source that has the most; null when there is none.
+    Entry* FirstToGo() const;
+    /// The same of one source.
+    Entry* FirstToGo(const std::string& source) const;
+
+   private:
+    using Entries = std::map<Order, Entry*>;
+    /// How many, and which goes first: the oldest decides between sources that have as many.
+    struct Rank {
+      size_t count = 0;
+      Order first;
+      Entry* entry = nullptr;
+      bool operator<(const Rank& other) const;
+    };
+    static Rank RankOf(const std::string& source, const Entries& entries);
+
+    std::map<std::string, Entries> by_source_;
+    std::set<Rank> ranks_;  ///< of the sources; who goes first comes first
+  };
+
   /// Whether `source` may have one more connection, if need be in the place of one that may go.
   bool MakeRoom(const std::string& source);
   void Leave(Entry* entry);
-  Entry* FirstToGo(const std::vector<Entry*>& of) const;
+  /// The list that the entry belongs into while it may go.
+  Evictable& ListOf(const Entry& entry);
   Entry* SlowestReader(const std::vector<Entry*>& of, size_t held) const;
   std::vector<Entry*> All() const;
   void Evict(Entry* victim);
@@ -88,7 +118,8 @@ class ConnectionTable {
   Limits limits_;
   std::map<std::string, Source> sources_;
   std::map<uint64_t, Entry*> entries_;
-  std::map<Order, Entry*> evictable_;
+  Evictable strangers_;
+  Evictable known_;  ///< that have had an answer
   size_t held_ = 0;
   uint64_t next_number_ = 0;
   Counters counters_;
@@ -102,6 +133,8 @@ class ConnectionTable::Entry {
   Entry& operator=(const Entry&) = delete;
 
   void SetPhase(Phase phase, TimePoint now);
+  /// A whole request of it was answered: it does not make room for strangers any more.
+  void SetKnown();
   /// From now on the connection counts for `source`. False when that has no place for it, nor one
   /// that may go: then it counts for whom it did.
   bool MoveTo(const std::string& source);
@@ -113,6 +146,8 @@ class ConnectionTable::Entry {
   /// False once the table has closed the connection.
   bool live() const { return live_; }
   Phase phase() const { return phase_; }
+  /// Whom the connection counts for.
+  const std::string& source() const { return source_; }
 
  private:
   friend class ConnectionTable;
@@ -125,6 +160,7 @@ class ConnectionTable::Entry {
   std::string source_;
   std::function<void()> close_;
   Phase phase_ = Phase::kUnfinished;
+  bool known_ = false;
   TimePoint since_;
   TimePoint waiting_since_;
   size_t held_ = 0;

@@ -7,6 +7,7 @@
 
 #include "controller/http/request_reader.h"
 #include "controller/http/websocket_connection.h"
+#include "controller/worker/delay.h"
 
 namespace sluice::controller {
 
@@ -16,12 +17,22 @@ using Phase = ConnectionTable::Phase;
 using Clock = std::chrono::steady_clock;
 
 constexpr unsigned kVersion11 = 11;
+constexpr int kFirstError = 400;  // status codes from here on
 
 /// The answer to a proxy's request of an address that has all connections it may have.
 HttpResponse TooManyConnections() {
   HttpResponse response = TextResponse(
       503, "Error: this address has too many connections open already (maxConnectionsPerIp)");
   response.headers.emplace_back("Retry-After", "2");
+  return response;
+}
+
+/// The answer to a source that sends more than we read.
+HttpResponse TooManyBytes(uint32_t rate) {
+  HttpResponse response =
+      TextResponse(429, "Error: this address sends too much: at most " + std::to_string(rate) +
+                            " bytes a second (maxBytesPerSecondPerIp)");
+  response.headers.emplace_back("Retry-After", "30");
   return response;
 }
 
@@ -138,12 +149,25 @@ class HttpConnection {
       HttpResponse full = TooManyConnections();
       co_return co_await Answer(std::move(full), version, head, keep_alive);
     }
+    const auto wait =
+        context_->WaitFor(request.source, request.target.size() + request.body.size());
+    if (wait > HttpLimits::kMaxByteWait) {
+      ++context_->rate_counters.requests;
+      HttpResponse later = TooManyBytes(context_->limits.bytes_per_second);
+      co_return co_await Answer(std::move(later), version, head, keep_alive);
+    }
+    if (wait.count() > 0) co_await Delay(wait);
     if (auto refused = context_->access.Refuse(request, upgrade)) {
       co_return co_await Answer(*std::move(refused), version, head, keep_alive);
     }
     if (!upgrade) {
       HttpResponse response = co_await context_->service->Respond(std::move(request));
+      if (response.status < kFirstError) place_->SetKnown();
       co_return co_await Answer(std::move(response), version, head, keep_alive);
+    }
+    if (auto refused = reader_.UpgradeRefusal()) {
+      ++context_->request_counters.malformed;
+      co_return co_await Answer(*std::move(refused), version, head, keep_alive);
     }
     UpgradeDecision decision = co_await context_->service->Upgrade(std::move(request));
     if (!decision.session) {

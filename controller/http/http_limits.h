@@ -20,6 +20,16 @@ struct HttpLimits {
   /// Bytes that wait to be sent and of unfinished messages and bodies, of all clients.
   size_t max_held = 256 << 20;
   size_t max_held_per_ip = 64 << 20;  ///< the same of one IPv4 address or IPv6 /64; 0 = no limit
+  // Rates of one IPv4 address or IPv6 /64, 0 = no limit. After a restart 200 people of one office
+  // come back at once, each with a connection; a browser makes six.
+  uint32_t connections_per_second = 100;  ///< with kConnectionBurst seconds' worth at once
+  uint32_t handshakes_per_second = 50;    ///< of TLS, likewise: each costs a millisecond
+  uint32_t bytes_per_second = 8 << 20;    ///< received, with kByteBurst seconds' worth at once
+  static constexpr uint32_t kConnectionBurst = 10;
+  static constexpr uint32_t kByteBurst = 4;
+  /// A request of a source that has sent too much waits for its turn, at most so long; then it is
+  /// refused.
+  static constexpr std::chrono::seconds kMaxByteWait{30};
   /// From a request's first byte to the end of its header. Its body may take as long again, and a
   /// second more for every min_body_rate bytes that have come.
   std::chrono::milliseconds request_time{5'000};
@@ -52,6 +62,14 @@ struct RequestCounters {
   uint64_t slow_headers = 0;
   uint64_t slow_bodies = 0;
   uint64_t slow_readers = 0;  ///< the response was not read
+};
+
+/// What the rates of one source refused or held back.
+struct RateCounters {
+  uint64_t connections = 0;  ///< refused
+  uint64_t handshakes = 0;   ///< connections refused
+  uint64_t waits = 0;        ///< times that a client was not read, or a request had to wait
+  uint64_t requests = 0;     ///< refused because they would have had to wait too long
 };
 
 /// How long a body or message of which `size` bytes are there may have taken until now.

@@ -26,16 +26,37 @@ struct HttpServer::Listener {
 
 namespace {
 
+/// Whether `source` may make one more connection now; "" is a proxy, which makes them for many.
+bool TakeConnection(ServerContext* context, const std::string& source, bool tls) {
+  if (source.empty()) return true;
+  const auto now = std::chrono::steady_clock::now();
+  if (!context->connection_rate.Take(source, now)) {
+    ++context->rate_counters.connections;
+    LogWarn("connection of {} refused: more than {} a second (maxConnectionsPerSecondPerIp)",
+            source, context->limits.connections_per_second);
+    return false;
+  }
+  if (tls && !context->handshake_rate.Take(source, now)) {
+    ++context->rate_counters.handshakes;
+    LogWarn("TLS connection of {} refused: more than {} a second (maxTlsHandshakesPerSecondPerIp)",
+            source, context->limits.handshakes_per_second);
+    return false;
+  }
+  return true;
+}
+
 /// Finds a place for the connection and starts to serve it; without one the socket just closes.
 void Admit(const std::shared_ptr<ServerContext>& context, tcp::socket socket,
            const tcp::endpoint& client, const std::shared_ptr<asio::ssl::context>& tls) {
   error_code error;
   const tcp::endpoint local = socket.local_endpoint(error);
-  auto stream = std::make_shared<ByteStream>(std::move(socket), tls);
   const std::string client_ip = AddressText(client.address());
   // A proxy's connection counts for whom its requests are from, once they are there.
+  const std::string source = context->proxies.Trusts(client_ip) ? "" : SourceOf(client_ip);
+  if (!TakeConnection(context.get(), source, tls != nullptr)) return;
+  auto stream = std::make_shared<ByteStream>(std::move(socket), tls);
   auto place = context->table.Admit(
-      context->proxies.Trusts(client_ip) ? "" : SourceOf(client_ip),
+      source,
       [weak = std::weak_ptr<ByteStream>(stream)] {
         if (const auto open = weak.lock()) open->Close();
       },
@@ -140,6 +161,7 @@ const WebSocketCounters& HttpServer::websocket_counters() const {
   return context_->websocket_counters;
 }
 const RequestCounters& HttpServer::request_counters() const { return context_->request_counters; }
+const RateCounters& HttpServer::rate_counters() const { return context_->rate_counters; }
 const AccessPolicy::Counters& HttpServer::access_counters() const {
   return context_->access.counters();
 }

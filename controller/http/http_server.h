@@ -49,6 +49,7 @@ class HttpServer {
   const AccessPolicy::Counters& access_counters() const;
   const WebSocketCounters& websocket_counters() const;
   const RequestCounters& request_counters() const;
+  const RateCounters& rate_counters() const;
 
  private:
   struct Listener;

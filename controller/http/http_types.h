@@ -85,6 +85,7 @@ class WebSocketEvents {
 struct UpgradeDecision {
   std::shared_ptr<WebSocketEvents> session;
   std::string subprotocol;
+  bool authenticated = false;  ///< the client has shown a token: it is no stranger
   HttpResponse rejection;
 };
 

@@ -31,6 +31,17 @@ std::string MediaType(std::string text) {
   return text;
 }
 
+constexpr std::string_view kWebSocketVersion = "13";
+
+/// 16 bytes in base64: 22 digits and the padding (RFC 6455 §4.1).
+bool IsWebSocketKey(std::string_view key) {
+  constexpr size_t kDigits = 22;
+  const std::string_view digits = key.substr(0, kDigits);
+  return key.size() == kDigits + 2 && key.ends_with("==") &&
+         std::all_of(digits.begin(), digits.end(),
+                     [](unsigned char c) { return std::isalnum(c) != 0 || c == '+' || c == '/'; });
+}
+
 }  // namespace
 
 struct RequestReader::Parser {
@@ -163,6 +174,23 @@ bool RequestReader::is_upgrade() const {
   return message.version() >= 11 && message.method() == http::verb::get &&
          http::token_list{message[http::field::connection]}.exists("upgrade") &&
          http::token_list{message[http::field::upgrade]}.exists("websocket");
+}
+
+std::optional<HttpResponse> RequestReader::UpgradeRefusal() const {
+  const auto& message = parser_->beast.get();
+  if (message.count(http::field::sec_websocket_version) != 1 ||
+      message[http::field::sec_websocket_version] != kWebSocketVersion) {
+    HttpResponse refusal =
+        TextResponse(426, "Error: Sec-WebSocket-Version must be " + std::string(kWebSocketVersion));
+    refusal.headers.emplace_back("Sec-WebSocket-Version", kWebSocketVersion);
+    refusal.headers.emplace_back("Upgrade", "websocket");
+    return refusal;
+  }
+  if (message.count(http::field::sec_websocket_key) != 1 ||
+      !IsWebSocketKey(Text(message[http::field::sec_websocket_key]))) {
+    return TextResponse(400, "Error: Sec-WebSocket-Key must be 16 bytes in base64");
+  }
+  return std::nullopt;
 }
 
 bool RequestReader::TakeContinue() {

@@ -41,6 +41,8 @@ class RequestReader {
   unsigned version() const;  ///< 10 or 11
   bool keep_alive() const;   ///< whether the client wants the connection to go on
   bool is_upgrade() const;   ///< to a WebSocket
+  /// Why the handshake of an upgrade is none (RFC 6455 §4.2.1, §4.4); nullopt when it is one.
+  std::optional<HttpResponse> UpgradeRefusal() const;
   /// Whether the client waits for "100 Continue" before it sends the body; true once.
   bool TakeContinue();
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
+#include <chrono>
 #include <memory>
 #include <set>
 #include <string>
@@ -10,6 +11,7 @@
 #include "controller/http/connection_table.h"
 #include "controller/http/http_limits.h"
 #include "controller/http/http_types.h"
+#include "controller/signalling/source_rate.h"
 #include "controller/worker/task.h"
 #include "controller/worker/task_scope.h"
 
@@ -27,7 +29,22 @@ struct ServerContext {
         proxies(std::move(trusted)),
         tasks(executor),
         table({with.max_connections, with.max_connections_per_ip, with.max_held,
-               with.max_held_per_ip}) {}
+               with.max_held_per_ip}),
+        connection_rate(with.connections_per_second,
+                        HttpLimits::kConnectionBurst * with.connections_per_second),
+        handshake_rate(with.handshakes_per_second,
+                       HttpLimits::kConnectionBurst * with.handshakes_per_second),
+        byte_rate(with.bytes_per_second, HttpLimits::kByteBurst * with.bytes_per_second) {}
+
+  /// The client of `source` has sent so many bytes: how long it should be made to wait. A proxy's
+  /// bytes count for the clients of its requests ("": not known yet).
+  std::chrono::milliseconds WaitFor(const std::string& source, size_t bytes) {
+    if (source.empty()) return {};
+    const auto wait = std::chrono::ceil<std::chrono::milliseconds>(
+        byte_rate.Owe(source, static_cast<double>(bytes), std::chrono::steady_clock::now()));
+    if (wait.count() > 0) ++rate_counters.waits;
+    return wait;
+  }
 
   asio::any_io_executor executor;
   HttpService* service;
@@ -36,10 +53,14 @@ struct ServerContext {
   TrustedProxies proxies;
   TaskScope tasks;  ///< of the listeners and connections
   ConnectionTable table;
+  SourceRate connection_rate;
+  SourceRate handshake_rate;
+  SourceRate byte_rate;
   std::set<WebSocketLink*> websockets;  ///< the open ones
   bool stopped = false;
   WebSocketCounters websocket_counters;
   RequestCounters request_counters;
+  RateCounters rate_counters;
 };
 
 /// What a connection needs to know of where it came from.

@@ -15,6 +15,7 @@
 #include "common/printable.h"
 #include "controller/http/beast_request.h"
 #include "controller/ops/log.h"
+#include "controller/worker/delay.h"
 #include "controller/worker/event.h"
 
 namespace sluice::controller {
@@ -28,8 +29,10 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 using Phase = ConnectionTable::Phase;
 
-constexpr std::chrono::seconds kHandshakeTime{5};  // for the closing handshake
-constexpr size_t kMessageOverhead = 128;   // bytes that a queued message costs besides its text
+constexpr std::chrono::seconds kCloseHandshakeTime{5};  // for the closing handshake
+constexpr size_t kMessageOverhead = 128;  // bytes that a queued message costs besides its text
+/// A client that is not read because its address has sent too much is looked at again after this.
+constexpr milliseconds kMaxThrottle{5'000};
 constexpr size_t kKeptMessage = 64 << 10;  // bytes of receive buffer kept between messages
 /// Unsent bytes from which on a client is congested: a quarter of what it is cut off at.
 constexpr size_t kCongestedPart = 4;
@@ -39,11 +42,12 @@ class WebSocketConnection : public WebSocketLink,
                             public std::enable_shared_from_this<WebSocketConnection> {
  public:
   WebSocketConnection(std::shared_ptr<ServerContext> context, std::shared_ptr<ByteStream> stream,
-                      std::unique_ptr<ConnectionTable::Entry> place,
+                      std::unique_ptr<ConnectionTable::Entry> place, bool authenticated,
                       std::shared_ptr<WebSocketEvents> events)
       : context_(std::move(context)),
         stream_(std::move(stream)),
         place_(std::move(place)),
+        authenticated_(authenticated),
         socket_(*stream_),
         events_(std::move(events)),
         keepalive_(context_->executor),
@@ -54,7 +58,7 @@ class WebSocketConnection : public WebSocketLink,
     const auto self = shared_from_this();
     if (!co_await Accept(*request, std::move(subprotocol))) co_return;
     request.reset();
-    place_->SetPhase(Phase::kNotJoined, Clock::now());
+    place_->SetPhase(authenticated_ ? Phase::kAuthenticated : Phase::kNotJoined, Clock::now());
     pinged_at_ = Clock::now();
     socket_.control_callback([this](websocket::frame_type, beast::string_view) {
       OnHeard();
@@ -108,7 +112,7 @@ class WebSocketConnection : public WebSocketLink,
     constexpr size_t kMaxReason = 96;
     reason_ = websocket::close_reason(static_cast<websocket::close_code>(code),
                                       Printable(reason, kMaxReason));
-    close_limit_.expires_after(kHandshakeTime);
+    close_limit_.expires_after(kCloseHandshakeTime);
     close_limit_.async_wait([weak = weak_from_this()](const error_code& error) {
       if (const auto self = weak.lock(); self && !error) self->Drop();
     });
@@ -123,6 +127,9 @@ class WebSocketConnection : public WebSocketLink,
     socket_.set_option(
         websocket::stream_base::decorator([subprotocol](websocket::response_type& response) {
           response.set(beast::http::field::server, "Sluice");
+          HttpResponse security;
+          AddSecurityHeaders(&security);
+          for (const auto& [name, value] : security.headers) response.set(name, value);
           if (!subprotocol.empty()) {
             response.set(beast::http::field::sec_websocket_protocol, subprotocol);
           }
@@ -143,11 +150,19 @@ class WebSocketConnection : public WebSocketLink,
         co_await paused_->Wait();
         continue;
       }
-      co_await socket_.async_read_some(incoming_, 0,
-                                       asio::redirect_error(asio::use_awaitable, error));
+      const size_t size = co_await socket_.async_read_some(
+          incoming_, 0, asio::redirect_error(asio::use_awaitable, error));
       if (error == websocket::error::message_too_big) ++context_->websocket_counters.too_long;
       if (error) break;
       OnHeard();
+      const auto wait = std::min(context_->WaitFor(place_->source(), size), kMaxThrottle);
+      if (wait.count() > 0) {
+        throttled_ = true;
+        co_await Delay(wait);
+        throttled_ = false;
+        if (message_since_) *message_since_ += wait;
+        if (dead_) break;
+      }
       if (socket_.is_message_done()) {
         OnMessage();
         message_since_.reset();
@@ -235,7 +250,7 @@ class WebSocketConnection : public WebSocketLink,
     if (dead_) return;
     const HttpLimits& limits = context_->limits;
     const Clock::time_point now = Clock::now();
-    if (paused_) {
+    if (paused_ || throttled_) {
       // We do not listen: silence says nothing about the client.
       ping_open_ = false;
       pinged_at_ = now;
@@ -252,7 +267,8 @@ class WebSocketConnection : public WebSocketLink,
       Drop();
       return;
     }
-    if (message_since_ && now >= *message_since_ + BodyTime(limits, incoming_.size())) {
+    if (message_since_ && !throttled_ &&
+        now >= *message_since_ + BodyTime(limits, incoming_.size())) {
       ++context_->websocket_counters.slow_messages;
       LogInfo("a WebSocket client sends a message too slowly, it is cut off");
       Drop();
@@ -283,6 +299,7 @@ class WebSocketConnection : public WebSocketLink,
   std::shared_ptr<ServerContext> context_;
   std::shared_ptr<ByteStream> stream_;
   std::unique_ptr<ConnectionTable::Entry> place_;
+  const bool authenticated_;
   websocket::stream<ByteStream&, /*deflateSupported=*/false> socket_;
   std::shared_ptr<WebSocketEvents> events_;
   beast::flat_buffer incoming_;
@@ -293,6 +310,7 @@ class WebSocketConnection : public WebSocketLink,
   bool dead_ = false;
   bool ping_open_ = false;  ///< nothing has been heard since the last ping
   bool pinging_ = false;    ///< a ping is on its way to the kernel
+  bool throttled_ = false;  ///< its address has sent too much: nothing is read for a while
   bool congested_ = false;  ///< until half of what made it so is sent
   /// While nothing shall be read; what the reader waits for.
   std::optional<Event> paused_;
@@ -310,8 +328,9 @@ Task<void> ServeWebSocket(std::shared_ptr<ServerContext> context,
                           std::shared_ptr<ByteStream> stream,
                           std::unique_ptr<ConnectionTable::Entry> place,
                           std::shared_ptr<BeastRequest> request, UpgradeDecision decision) {
-  const auto connection = std::make_shared<WebSocketConnection>(
-      std::move(context), std::move(stream), std::move(place), std::move(decision.session));
+  const auto connection =
+      std::make_shared<WebSocketConnection>(std::move(context), std::move(stream), std::move(place),
+                                            decision.authenticated, std::move(decision.session));
   co_await connection->Run(std::move(request), std::move(decision.subprotocol));
 }
 

@@ -63,6 +63,18 @@ struct SignallingConfig {
   uint32_t max_rtp_capabilities = 64 * 1024;
 };
 
+/// What all clients of one IPv4 address or IPv6 /64 may do together; 0 = no limit.
+struct SourceConfig {
+  uint32_t max_connections_per_second = 100;  ///< with ten seconds' worth at once
+  uint32_t max_handshakes_per_second = 50;    ///< of TLS, likewise
+  uint32_t max_bytes_per_second = 8 * 1024 * 1024;
+  uint32_t max_requests_per_second = 2'000;    ///< over protoo
+  uint32_t max_announcements_per_second = 5;  ///< in one room
+  uint32_t max_broadcasters = 200;
+  uint64_t max_stored = 32 * 1024 * 1024;
+  uint64_t max_stored_of_all = 128 * 1024 * 1024;  ///< by all addresses
+};
+
 struct RoomsConfig {
   uint32_t max_rooms = 10'000;
   uint32_t max_rooms_per_ip = 500;  ///< 0 = no limit
@@ -126,6 +138,7 @@ struct LogConfig {
 struct Config {
   HttpConfig http;
   SignallingConfig signalling;
+  SourceConfig source;
   RoomsConfig rooms;
   MediaConfig media;
   WorkersConfig workers;

@@ -54,7 +54,13 @@ void AddHttp(const CountingParts& parts, MetricsPage* page) {
       .Add("evicted_idle", connections.evicted_idle)
       .Add("evicted_not_joined", connections.evicted_not_joined)
       .Add("max_held_per_ip", connections.evicted_held_source)
-      .Add("max_held", connections.evicted_held);
+      .Add("max_held", connections.evicted_held)
+      .Add("max_connections_per_second_per_ip", server.rate_counters().connections)
+      .Add("max_tls_handshakes_per_second_per_ip", server.rate_counters().handshakes);
+  page->Counter("sluice_http_reading_delayed_total",
+                "Times that a client was not read for a while, because its address sent more than "
+                "maxBytesPerSecondPerIp.",
+                server.rate_counters().waits);
   const Site::Counters& requests = parts.site->counters();
   Family(page, "sluice_http_requests_refused_total",
          "Requests refused, by what was wrong with them.", "reason")
@@ -63,7 +69,8 @@ void AddHttp(const CountingParts& parts, MetricsPage* page) {
       .Add("unauthorized", requests.unauthorized)
       .Add("malformed", server.request_counters().malformed)
       .Add("too_large", server.request_counters().too_large)
-      .Add("max_connections_per_ip", server.request_counters().over_limit);
+      .Add("max_connections_per_ip", server.request_counters().over_limit)
+      .Add("max_bytes_per_second_per_ip", server.rate_counters().requests);
   Family(page, "sluice_http_websockets_ended_total",
          "WebSockets that were cut off, by what was wrong with them.", "reason")
       .Add("slow_reader", server.websocket_counters().slow_readers)
@@ -88,6 +95,23 @@ void AddHttp(const CountingParts& parts, MetricsPage* page) {
       .Add("page", requests.page)
       .Add("websocket", requests.websocket)
       .Add("unknown", requests.unknown);
+}
+
+void AddSources(const CountingParts& parts, MetricsPage* page) {
+  const SourceBudget& budget = parts.site->budget();
+  const SourceBudget::Refused& refused = budget.refused();
+  Family(page, "sluice_source_requests_refused_total",
+         "Requests refused because of what the clients of their address had asked or left here "
+         "already, by the limit that it was.",
+         "limit")
+      .Add("max_requests_per_second_per_ip", refused.requests)
+      .Add("max_announcements_per_second_per_ip", refused.announcements)
+      .Add("max_broadcasters_per_ip", refused.broadcasters)
+      .Add("max_stored_per_ip", refused.stored)
+      .Add("max_stored", refused.stored_of_all);
+  page->Gauge("sluice_stored_bytes",
+              "Bytes kept of what clients say of themselves and their media, as they are counted.",
+              static_cast<double>(budget.stored()));
 }
 
 void AddLog(MetricsPage* page) {
@@ -144,6 +168,7 @@ void AddControllerMetrics(const CountingParts& parts, MetricsPage* page) {
   page->Gauge("sluice_build_info", "1; the version is in the label.", 1,
               {{"version", std::string(Version())}});
   AddHttp(parts, page);
+  AddSources(parts, page);
   AddLog(page);
   AddRooms(parts, page);
   page->Gauge("sluice_workers_ready", "Media workers that can take rooms.",

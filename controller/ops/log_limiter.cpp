@@ -10,6 +10,27 @@ namespace {
 constexpr uint64_t kSharedKind = 0;  // of the kinds for which there is no room
 }
 
+uint64_t KindOfText(std::string_view text) {
+  constexpr size_t kLetters = 24;
+  constexpr uint64_t kBasis = 14'695'981'039'346'656'037U;  // FNV-1a
+  constexpr uint64_t kPrime = 1'099'511'628'211U;
+  uint64_t hash = kBasis;
+  size_t letters = 0;
+  while (!text.empty() && letters < kLetters) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(word.size() + 1, text.size()));
+    const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+    if (std::any_of(word.begin(), word.end(), is_digit)) continue;
+    for (const char c : word) {
+      const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+      if (!letter) continue;
+      hash = (hash ^ static_cast<uint8_t>(c)) * kPrime;
+      if (++letters == kLetters) break;
+    }
+  }
+  return hash;
+}
+
 bool LogLimiter::Allow(uint64_t kind, LogSeverity severity, std::string_view text,
                        Clock::time_point now) {
   if (severity == LogSeverity::kDebug) return true;

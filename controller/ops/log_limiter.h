@@ -13,6 +13,11 @@
 
 namespace sluice::controller {
 
+/// The kind of a line of which only the text is known: the letters of its first words, without the
+/// words that have a digit in them. So neither numbers nor ids make another kind, nor what comes
+/// later in the line.
+uint64_t KindOfText(std::string_view text);
+
 /// Holds back lines of a kind of which there are too many: of each kind, kLines pass in a window of
 /// kWindow that begins with the first; the rest is counted and told when the window is over, with
 /// the last of them. So a flood costs a constant number of lines, and nothing happens unseen.

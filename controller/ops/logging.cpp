@@ -72,21 +72,6 @@ spdlog::level::level_enum SpdlogLevel(LogSeverity severity) {
   return spdlog::level::err;
 }
 
-/// The kind of a line of which only the text is known: its first letters (FNV-1a), so that numbers,
-/// and what comes later, do not make another kind.
-uint64_t KindOfText(std::string_view text) {
-  constexpr size_t kLetters = 24;
-  uint64_t hash = 14'695'981'039'346'656'037U;
-  size_t letters = 0;
-  for (const char c : text) {
-    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    if (!letter) continue;
-    hash = (hash ^ static_cast<uint8_t>(c)) * 1'099'511'628'211U;
-    if (++letters == kLetters) break;
-  }
-  return hash;
-}
-
 void WriteLimited(uint64_t kind, LogSeverity severity, std::string_view text) {
   if (program_log && !program_log->limiter.Allow(kind, severity, text, LogLimiter::Clock::now())) {
     return;

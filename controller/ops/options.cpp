@@ -217,6 +217,38 @@ std::vector<Option> SignallingOptions() {
   };
 }
 
+std::vector<Option> SourceOptions() {
+  return {
+      Integer("maxConnectionsPerSecondPerIp", "N",
+              "new connections of one IPv4 address or IPv6 /64, with ten seconds' worth at once; "
+              "0 = no limit",
+              At(&Config::source, &SourceConfig::max_connections_per_second), 0, kMaxCount),
+      Integer("maxTlsHandshakesPerSecondPerIp", "N", "of these, over TLS; 0 = no limit",
+              At(&Config::source, &SourceConfig::max_handshakes_per_second), 0, kMaxCount),
+      Integer("maxBytesPerSecondPerIp", "BYTES",
+              "most that all clients of one address may send, with four seconds' worth at once: "
+              "then they are read more slowly; 0 = no limit",
+              At(&Config::source, &SourceConfig::max_bytes_per_second), 0, kMaxBytes),
+      Integer("maxRequestsPerSecondPerIp", "N",
+              "protoo requests of all clients of one address, with five seconds' worth at once; "
+              "0 = no limit",
+              At(&Config::source, &SourceConfig::max_requests_per_second), 0, kMaxCount),
+      Integer(
+          "maxAnnouncementsPerSecondPerIp", "N",
+          "of what everybody in a room is told of, by clients of one address; each more of them "
+          "that is there adds a tenth; 0 = no limit",
+          At(&Config::source, &SourceConfig::max_announcements_per_second), 0, kMaxCount),
+      Integer("maxBroadcastersPerIp", "N", "broadcasters of one address; 0 = no limit",
+              At(&Config::source, &SourceConfig::max_broadcasters), 0, kMaxCount),
+      Integer("maxStoredPerIp", "BYTES",
+              "most that is kept of what the clients of one address say of themselves and their "
+              "media; 0 = no limit",
+              At(&Config::source, &SourceConfig::max_stored), 0, kMaxHeld),
+      Integer("maxStored", "BYTES", "the same of all clients; 0 = no limit",
+              At(&Config::source, &SourceConfig::max_stored_of_all), 0, kMaxHeld),
+  };
+}
+
 std::vector<Option> WorkerOptions() {
   return {
       Integer("numWorkers", "N", "media workers; 0 = one per CPU core",
@@ -256,8 +288,8 @@ std::vector<Option> ProgramOptions() {
 
 std::vector<Option> MakeOptions() {
   std::vector<Option> all;
-  for (const auto& part : {HttpOptions, MediaOptions, RoomOptions, SignallingOptions, WorkerOptions,
-                           SecurityOptions, ProgramOptions}) {
+  for (const auto& part : {HttpOptions, MediaOptions, RoomOptions, SignallingOptions, SourceOptions,
+                           WorkerOptions, SecurityOptions, ProgramOptions}) {
     for (Option& option : part()) all.push_back(std::move(option));
   }
   return all;

@@ -44,6 +44,9 @@ HttpLimits MakeLimits(const Config& config) {
   limits.max_connections_per_ip = config.http.max_connections_per_ip;
   limits.max_held = config.http.max_held;
   limits.max_held_per_ip = config.http.max_held_per_ip;
+  limits.connections_per_second = config.source.max_connections_per_second;
+  limits.handshakes_per_second = config.source.max_handshakes_per_second;
+  limits.bytes_per_second = config.source.max_bytes_per_second;
   limits.request_time = std::chrono::seconds(config.http.request_timeout);
   limits.min_body_rate = config.http.min_body_rate;
   limits.ping_after = std::chrono::seconds(config.http.ping_after);

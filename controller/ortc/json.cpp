@@ -22,6 +22,9 @@ constexpr size_t kMaxCodecs = 128;
 constexpr size_t kMaxExtensions = 128;
 constexpr size_t kMaxEncodings = 16;
 constexpr size_t kMaxParameters = 64;
+/// Bytes of a text that RTP or RTCP carry with a length of one byte: an SDES item such as the CNAME
+/// (RFC 3550 §6.5), a header extension such as MID and RID (RFC 8285 §4.3).
+constexpr size_t kMaxOneByteText = 255;
 
 /// The value as text for an error, cut to a readable length.
 std::string Shown(const json::value& value) {
@@ -90,6 +93,17 @@ Result<std::string> OptionalString(const json::object& object, std::string_view 
     return TypeError(fmt::format("invalid {}.{} {}: expected a string", path, name, Shown(*value)));
   }
   return std::string(value->get_string());
+}
+
+/// One that is sent where its length is one byte.
+Result<std::string> OneByteString(const json::object& object, std::string_view name,
+                                  std::string_view path) {
+  Result<std::string> text = OptionalString(object, name, path);
+  if (text.ok() && text->size() > kMaxOneByteText) {
+    return TypeError(fmt::format("{}.{} has {} bytes, at most {} are allowed", path, name,
+                                 text->size(), kMaxOneByteText));
+  }
+  return text;
 }
 
 Result<bool> OptionalBool(const json::object& object, std::string_view name, std::string_view path,
@@ -329,7 +343,7 @@ Result<RtpEncodingParameters> ParseEncoding(const json::value& value) {
     if (!ssrc.ok()) return ssrc.status();
     encoding.ssrc = static_cast<uint32_t>(*ssrc);
   }
-  auto rid = OptionalString(**object, "rid", "encoding");
+  auto rid = OneByteString(**object, "rid", "encoding");
   if (!rid.ok()) return rid.status();
   encoding.rid = *std::move(rid);
   auto rtx_ssrc = ParseRepairSsrc(**object, "rtx");
@@ -363,7 +377,7 @@ Result<RtcpParameters> ParseRtcp(const json::object& parameters) {
   if (value == nullptr) return rtcp;
   auto object = AsObject(*value, "params.rtcp");
   if (!object.ok()) return object.status();
-  auto cname = OptionalString(**object, "cname", "rtcp");
+  auto cname = OneByteString(**object, "cname", "rtcp");
   if (!cname.ok()) return cname.status();
   rtcp.cname = *std::move(cname);
   return rtcp;
@@ -464,7 +478,7 @@ Result<RtpParameters> ParseRtpParameters(const json::value& value) {
   auto object = AsObject(value, "params");
   if (!object.ok()) return object.status();
   RtpParameters parameters;
-  auto mid = OptionalString(**object, "mid", "params");
+  auto mid = OneByteString(**object, "mid", "params");
   if (!mid.ok()) return mid.status();
   parameters.mid = *std::move(mid);
   if (Find(**object, "codecs") == nullptr) return TypeError("missing params.codecs");
@@ -493,7 +507,7 @@ Result<RtpParameters> ParseRtpParameters(const json::value& value) {
   auto rtcp = ParseRtcp(**object);
   if (!rtcp.ok()) return rtcp.status();
   parameters.rtcp = *std::move(rtcp);
-  auto msid = OptionalString(**object, "msid", "params");
+  auto msid = OneByteString(**object, "msid", "params");
   if (!msid.ok()) return msid.status();
   parameters.msid = *std::move(msid);
   return parameters;

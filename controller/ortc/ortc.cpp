@@ -316,6 +316,32 @@ RtpParameters GetConsumableRtpParameters(MediaKind kind, const RtpParameters& pa
   return result;
 }
 
+RtpCapabilities ReduceCapabilities(const RtpCapabilities& peer, const RtpCapabilities& router) {
+  RtpCapabilities result;
+  for (const RtpCodecCapability& codec : router.codecs) {
+    const auto match =
+        std::find_if(peer.codecs.begin(), peer.codecs.end(), [&codec](const auto& capability) {
+          return MatchCodecs(ViewOf(capability), ViewOf(codec), CodecMatch::kStrict);
+        });
+    if (match == peer.codecs.end()) continue;
+    RtpCodecCapability kept = codec;
+    std::erase_if(kept.rtcp_feedback, [&match](const RtcpFeedback& feedback) {
+      const auto& theirs = match->rtcp_feedback;
+      return std::find(theirs.begin(), theirs.end(), feedback) == theirs.end();
+    });
+    result.codecs.push_back(std::move(kept));
+  }
+  for (const RtpHeaderExtension& extension : router.header_extensions) {
+    const bool known = std::any_of(peer.header_extensions.begin(), peer.header_extensions.end(),
+                                   [&extension](const RtpHeaderExtension& theirs) {
+                                     return theirs.preferred_id == extension.preferred_id &&
+                                            theirs.uri == extension.uri;
+                                   });
+    if (known) result.header_extensions.push_back(extension);
+  }
+  return result;
+}
+
 bool CanConsume(const RtpParameters& consumable, const RtpCapabilities& capabilities) {
   for (const RtpCodecParameters& codec : consumable.codecs) {
     if (IsAudioRed(codec.mime_type) || IsFlexfec(codec.mime_type)) continue;

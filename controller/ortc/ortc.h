@@ -53,6 +53,10 @@ RtpParameters GetConsumableRtpParameters(MediaKind kind, const RtpParameters& pa
                                          const RtpCapabilities& router_capabilities,
                                          const RtpMapping& mapping);
 
+/// What of a peer's capabilities can matter in a router: those of the router that the peer has,
+/// too. Consumers get the same parameters with the result as with the whole.
+RtpCapabilities ReduceCapabilities(const RtpCapabilities& peer, const RtpCapabilities& router);
+
 /// True when a peer with `capabilities` can consume it.
 bool CanConsume(const RtpParameters& consumable, const RtpCapabilities& capabilities);
 

@@ -120,7 +120,8 @@ struct Producer {
   ClientText app_data;
   bool closed = false;
   SoftValue<std::vector<ProducerStreamScore>> scores;
-  std::shared_ptr<Shard> home;  ///< where its transport is
+  std::shared_ptr<void> stored;  ///< its place in the budget of who made it (SourceBudget)
+  std::shared_ptr<Shard> home;   ///< where its transport is
   std::unique_ptr<WorkerProducer> remote;
 
   /// The pattern of its consumers at peers with these capabilities; UnsupportedError when they
@@ -142,6 +143,7 @@ struct Consumer {
   std::string mid;
   uint32_t first_ssrc = 0;
   bool producer_paused = false;  ///< when it was made; changes come as events
+  bool client_paused = false;    ///< its client has asked for that
   ConsumerScore score;
   bool closed = false;
   SoftValue<ConsumerScore> told_score;
@@ -161,6 +163,7 @@ struct DataProducer {
   std::string label;
   std::string protocol;
   ClientText app_data;
+  std::shared_ptr<void> stored;  ///< its place in what is kept for its address (SourceBudget)
   bool closed = false;
   std::unique_ptr<WorkerDataProducer> remote;
 };
@@ -194,6 +197,8 @@ struct Participant {
   std::map<std::string, std::shared_ptr<DataProducer>> data_producers;
   std::map<std::string, std::shared_ptr<DataConsumer>> data_consumers;
   std::shared_ptr<Subscriber> subscriber;  ///< of a joined peer
+  /// Its places in the budget of its address (SourceBudget), given back when it is gone.
+  std::vector<std::shared_ptr<void>> places;
   /// Creations in flight, counted against the caps as well.
   size_t pending_transports = 0;
   size_t pending_producers = 0;
@@ -216,6 +221,7 @@ struct BroadcastPlan {
     MediaKind kind = MediaKind::kAudio;
     RtpParameters parameters;
     ClientText app_data;
+    std::shared_ptr<void> stored;
   };
   struct Consumer {
     std::string producer_id;
@@ -236,6 +242,7 @@ struct BroadcastPlan {
   std::optional<RtpCapabilities> capabilities;
   std::vector<Transport> transports;
   Owner owner;
+  std::vector<std::shared_ptr<void>> places;
 };
 
 /// Where the peer's next consumer goes: of its receiving transports the newest that is connected,

@@ -181,6 +181,7 @@ Status Room::Join(const std::shared_ptr<Participant>& peer, std::string display_
 std::shared_ptr<const RtpCapabilities> Room::ShareCapabilities(
     std::optional<RtpCapabilities> capabilities) {
   if (!capabilities) return nullptr;
+  *capabilities = ReduceCapabilities(*capabilities, capabilities_);
   std::erase_if(capability_sets_, [](const auto& set) { return set.expired(); });
   for (const auto& known : capability_sets_) {
     if (const auto set = known.lock(); set && SameCapabilities(*set, *capabilities)) return set;

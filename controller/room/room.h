@@ -262,7 +262,7 @@ class Room : public std::enable_shared_from_this<Room> {
  private:
   Status CheckAlive(const Participant& participant) const;
   void TellJoined(RoomEvent event, const Participant* except) const;
-  /// The same capabilities that somebody here has already, where there are; null for nullopt.
+  /// What of the capabilities matters here, shared with others who have the same; null for nullopt.
   std::shared_ptr<const RtpCapabilities> ShareCapabilities(
       std::optional<RtpCapabilities> capabilities);
   /// Lets go of all that the participant has: its transports are closed, with all on them.

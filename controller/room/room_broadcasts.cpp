@@ -150,7 +150,7 @@ std::vector<BroadcastPlan> Room::PlanBroadcasts() const {
   for (const auto& [id, broadcaster] : broadcasters_) {
     if (broadcaster->restoring) continue;  // who restores it has the whole plan
     BroadcastPlan plan{id, broadcaster->display_name, broadcaster->device, {},
-                       {}, broadcaster->owner};
+                       {}, broadcaster->owner,        broadcaster->places};
     if (broadcaster->capabilities) plan.capabilities = *broadcaster->capabilities;
     for (const auto& [transport_id, transport] : broadcaster->transports) {
       if (!transport->plain) continue;
@@ -160,7 +160,7 @@ std::vector<BroadcastPlan> Room::PlanBroadcasts() const {
       for (const auto& [producer_id, producer] : broadcaster->producers) {
         if (producer->transport_id != transport_id) continue;
         planned.producers.push_back(
-            {producer_id, producer->kind, producer->sent, producer->app_data});
+            {producer_id, producer->kind, producer->sent, producer->app_data, producer->stored});
       }
       for (const auto& [consumer_id, consumer] : broadcaster->consumers) {
         if (consumer->transport.lock() != transport) continue;
@@ -184,6 +184,7 @@ Task<Status> Room::Restore(const BroadcastPlan& given) {
                         std::move(plan.capabilities), std::move(plan.owner));
   if (!broadcaster.ok()) co_return broadcaster.status();
   (*broadcaster)->restoring = true;
+  (*broadcaster)->places = std::move(plan.places);
   for (BroadcastPlan::Transport& planned : plan.transports) {
     PlainTransportOptions options = planned.options;
     options.listen.port = planned.info.port;
@@ -210,6 +211,7 @@ Task<Status> Room::Restore(const BroadcastPlan& given) {
         co_await DeleteBroadcaster(*broadcaster);
         co_return produced.status();
       }
+      (*produced)->stored = std::move(producer.stored);
       AnnounceProducer(*broadcaster, *produced);
     }
   }

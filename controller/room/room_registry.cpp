@@ -122,7 +122,7 @@ Task<Result<std::shared_ptr<Room>>> RoomRegistry::Create(std::string room_id,
     const Room::ClosedCallback on_closed = [this, source = wish.source](Room& closed) {
       OnRoomClosed(closed, source);
     };
-    failure = co_await room->Open(*worker, on_closed);
+    failure = co_await room->Open((*worker)->ForSource(wish.source), on_closed);
     if (failure.ok()) {
       policies_.erase(room_id);
       LogInfo("room {} opened on worker {}", room_id, (*worker)->index());

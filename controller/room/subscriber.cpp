@@ -50,9 +50,9 @@ Task<void> Subscriber::Work(std::shared_ptr<Subscriber> self, std::shared_ptr<Ro
                             std::shared_ptr<Participant> peer) {
   while (!peer->closed) {
     if (!self->taken_.empty()) {
-      std::shared_ptr<Consumer> consumer = std::move(self->taken_.front());
+      Taken taken = std::move(self->taken_.front());
       self->taken_.pop_front();
-      co_await Resume(room, peer, std::move(consumer));
+      co_await Resume(self, room, peer, std::move(taken));
     } else if (self->MayMake(*peer)) {
       Wanted wanted = std::move(self->wanted_.front());
       self->wanted_.pop_front();
@@ -114,21 +114,36 @@ void Subscriber::OnNotMade(const std::shared_ptr<Subscriber>& self,
   if (room->closed() || peer.closed) return;
   LogAt(wanted.retry == kFirstRetry ? LogSeverity::kWarn : LogSeverity::kDebug,
         "room {}: peer {} cannot consume {}: {}", room->id(), peer.id, what, Reason(why));
-  if (MayWorkLater(why)) room->Start(TryAgain(self, std::move(wanted)));
+  if (MayWorkLater(why)) {
+    room->Start(TryAgain(self, &Subscriber::wanted_, std::move(wanted)));
+  }
 }
 
-Task<void> Subscriber::TryAgain(std::shared_ptr<Subscriber> self, Wanted wanted) {
-  co_await Delay(wanted.retry);
-  wanted.retry = std::min(wanted.retry * 2, kMaxRetry);
-  self->wanted_.push_back(std::move(wanted));
+template <typename Entry>
+Task<void> Subscriber::TryAgain(std::shared_ptr<Subscriber> self,
+                                std::deque<Entry> Subscriber::*queue, Entry entry) {
+  co_await Delay(entry.retry);
+  entry.retry = std::min(entry.retry * 2, kMaxRetry);
+  ((*self).*queue).push_back(std::move(entry));
   self->Pump();
 }
 
-Task<void> Subscriber::Resume(std::shared_ptr<Room> room, std::shared_ptr<Participant> peer,
-                              std::shared_ptr<Consumer> consumer) {
-  if (consumer->closed) co_return;
+Task<void> Subscriber::Resume(std::shared_ptr<Subscriber> self, std::shared_ptr<Room> room,
+                              std::shared_ptr<Participant> peer, Taken taken) {
+  const std::shared_ptr<Consumer> consumer = taken.consumer;
+  if (consumer->closed || consumer->client_paused) co_return;
   const Status resumed = co_await consumer->remote->Resume();
-  if (resumed.ok() && !peer->closed && !consumer->closed) room->TellScore(peer, consumer);
+  if (room->closed() || peer->closed || consumer->closed) co_return;
+  if (resumed.ok()) {
+    room->TellScore(peer, consumer);
+    co_return;
+  }
+  LogAt(taken.retry == kFirstRetry ? LogSeverity::kWarn : LogSeverity::kDebug,
+        "room {}: consumer {} of peer {} cannot be resumed: {}", room->id(), consumer->id, peer->id,
+        Reason(resumed));
+  if (MayWorkLater(resumed)) {
+    room->Start(TryAgain(self, &Subscriber::taken_, std::move(taken)));
+  }
 }
 
 void Subscriber::OfferReady(Room& room, const std::shared_ptr<Participant>& peer) {
@@ -154,7 +169,7 @@ void Subscriber::OnAnswer(const std::vector<std::shared_ptr<Consumer>>& consumer
   for (const auto& consumer : consumers) {
     if (consumer->closed) continue;
     if (taken.ok()) {
-      taken_.push_back(consumer);
+      taken_.push_back({consumer});
       continue;
     }
     LogInfo("room {}: peer {} does not take consumer {}: {}", room->id(), peer->id, consumer->id,

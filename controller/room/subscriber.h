@@ -19,10 +19,11 @@ class Room;
 /// says.
 ///
 /// A few requests are under way at the worker at a time, so that a newcomer to a room of 1,000
-/// producers does not hold back the others. A consumer that could not be made is tried again until
-/// the peer or the producer ends, unless the reason is that the two do not fit. An offer has no
-/// time limit, and offers that are not answered do not hold back others, up to kMaxUnanswered; nor
-/// is more offered than the client's connection takes. What waits costs a few bytes, no task.
+/// producers does not hold back the others. What failed, to make a consumer or to resume it once it
+/// was taken, is tried again until the peer, the producer or the consumer ends, unless the reason
+/// is that it cannot be done. An offer has no time limit, and offers that are not answered do not
+/// hold back others, up to kMaxUnanswered; nor is more offered than the client's connection takes.
+/// What waits costs a few bytes, no task.
 ///
 /// Owned by the participant; its tasks are the room's and hold it.
 class Subscriber : public std::enable_shared_from_this<Subscriber> {
@@ -51,6 +52,12 @@ class Subscriber : public std::enable_shared_from_this<Subscriber> {
     std::chrono::milliseconds retry = kFirstRetry;
   };
 
+  /// A consumer that the client has taken: to be resumed.
+  struct Taken {
+    std::shared_ptr<Consumer> consumer;
+    std::chrono::milliseconds retry = kFirstRetry;
+  };
+
   bool MayMake(const Participant& peer) const;
   static Task<void> Work(std::shared_ptr<Subscriber> self, std::shared_ptr<Room> room,
                          std::shared_ptr<Participant> peer);
@@ -62,9 +69,12 @@ class Subscriber : public std::enable_shared_from_this<Subscriber> {
   static void OnNotMade(const std::shared_ptr<Subscriber>& self, const std::shared_ptr<Room>& room,
                         const Participant& peer, const std::string& what, Wanted wanted,
                         const Status& why);
-  static Task<void> TryAgain(std::shared_ptr<Subscriber> self, Wanted wanted);
-  static Task<void> Resume(std::shared_ptr<Room> room, std::shared_ptr<Participant> peer,
-                           std::shared_ptr<Consumer> consumer);
+  static Task<void> Resume(std::shared_ptr<Subscriber> self, std::shared_ptr<Room> room,
+                           std::shared_ptr<Participant> peer, Taken taken);
+  /// Puts it back into its queue, later.
+  template <typename Entry>
+  static Task<void> TryAgain(std::shared_ptr<Subscriber> self, std::deque<Entry> Subscriber::*queue,
+                             Entry entry);
   void OfferReady(Room& room, const std::shared_ptr<Participant>& peer);
   void OnAnswer(const std::vector<std::shared_ptr<Consumer>>& consumers, const Status& taken);
   void OnDataAnswer(const std::shared_ptr<DataConsumer>& consumer, const Status& taken);
@@ -72,7 +82,7 @@ class Subscriber : public std::enable_shared_from_this<Subscriber> {
   std::weak_ptr<Room> room_;
   std::weak_ptr<Participant> peer_;
   std::deque<Wanted> wanted_;
-  std::deque<std::shared_ptr<Consumer>> taken_;   ///< by the client, to be resumed
+  std::deque<Taken> taken_;
   std::vector<std::shared_ptr<Consumer>> ready_;  ///< made, not offered
   size_t tasks_ = 0;                              ///< that work, each on one consumer at a time
   size_t making_ = 0;

@@ -4,6 +4,7 @@
 #include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <boost/json/serializer.hpp>
 #include <cmath>
 
@@ -255,6 +256,14 @@ Result<DtlsParameters> ReadDtlsParameters(const json::object& object, std::strin
     parameters.fingerprints.push_back(*std::move(fingerprint));
   }
   return parameters;
+}
+
+size_t ProducerBytes(const json::object& request, std::string_view app_data) {
+  constexpr size_t kCopies = 4;
+  constexpr size_t kObjects = 2 << 10;
+  const json::value* parameters = request.if_contains("rtpParameters");
+  const size_t size = parameters ? json::serialize(*parameters).size() : 0;
+  return kObjects + kCopies * (size + app_data.size());
 }
 
 Result<bool> WantsSctp(const json::object& object, std::string_view prefix) {

@@ -33,6 +33,11 @@ struct FieldLimits {
 };
 /// Longest label and protocol of a data channel, bytes.
 inline constexpr size_t kMaxLabelLength = 256;
+/// What a participant costs besides its texts, bytes: its reduced capabilities most of all.
+inline constexpr size_t kParticipantBytes = 4 << 10;
+/// What a producer costs that was described in `request`: its parameters are kept as they came, as
+/// they are consumed, and as each kind of client in the room is told.
+size_t ProducerBytes(const boost::json::object& request, std::string_view app_data);
 /// Deepest nesting of JSON that is read.
 inline constexpr size_t kMaxJsonDepth = 32;
 

@@ -135,6 +135,7 @@ Task<UpgradeDecision> ProtooGateway::Upgrade(HttpRequest request) {
       executor_, *std::move(room),
       ProtooClient{peer_id, request.client_ip, request.source, *std::move(grants), *kind}, limits_);
   decision.subprotocol = std::string(kSubprotocol);
+  decision.authenticated = auth_.enabled();
   co_return decision;
 }
 
@@ -152,6 +153,7 @@ ProtooSession::~ProtooSession() = default;
 
 void ProtooSession::OnOpen(std::shared_ptr<WebSocketLink> link) {
   link_ = std::move(link);
+  visit_ = limits_.budget->Enter(client_.source, room_->id());
   Result<std::shared_ptr<Participant>> peer =
       room_->Connect(client_.peer_id, shared_from_this(), Owner{client_.address, ""},
                      IsProven(client_), client_.kind);
@@ -182,6 +184,9 @@ void ProtooSession::OnClosed() {
   tasks_.Cancel();
   server_requests_.clear();
   offers_.clear();
+  // When the room itself has ended, nobody is told.
+  if (visit_ && room_ && room_->closed()) visit_->SetAnnounced(false);
+  visit_.reset();
   const std::shared_ptr<Room> room = std::exchange(room_, nullptr);
   const std::shared_ptr<Participant> peer = std::exchange(peer_, nullptr);
   if (!peer) return;
@@ -338,16 +343,7 @@ void ProtooSession::OnRequest(const json::object& message) {
     OnIgnored();
     return;
   }
-  if (!request_rate_.Take(limits_.now())) {
-    if (!refusal_rate_.Take(limits_.now())) {
-      CloseFlooder();
-      return;
-    }
-    SendLimit(*id, LimitError("maxRequestsPerSecond",
-                              Error("too many requests: at most " +
-                                    std::to_string(limits_.requests_per_second) + " a second")));
-    return;
-  }
+  if (!TakeRequest(*id)) return;
   const std::string name(method->get_string().data(), method->get_string().size());
   const auto known = Methods().find(name);
   if (known == Methods().end()) {
@@ -358,20 +354,50 @@ void ProtooSession::OnRequest(const json::object& message) {
     SendError(*id, kErrorForbidden, "this needs the permission " + known->second.any_of.Describe());
     return;
   }
-  if (known->second.announced && !announcement_rate_.Take(limits_.now())) {
-    SendLimit(*id,
-              LimitError("maxAnnouncementsPerSecond",
-                         Error("too many changes that everybody is told of: at most " +
-                               std::to_string(limits_.announcements_per_second) + " a second, " +
-                               std::to_string(limits_.announcement_burst) + " at once")));
-    return;
-  }
+  if (known->second.announced && !TakeAnnouncement(*id)) return;
   Context context{room_, peer_, {}, shared_from_this()};
   if (const json::value* data = message.if_contains("data"); data && data->is_object()) {
     context.data = data->get_object();
   }
   ++client_requests_;
   tasks_.Spawn(Handle(shared_from_this(), *id, &known->second, std::move(context)));
+}
+
+bool ProtooSession::TakeRequest(const json::value& id) {
+  const bool client_may = request_rate_.Take(limits_.now());
+  if (client_may && limits_.budget->TakeRequest(client_.source)) return true;
+  if (!refusal_rate_.Take(limits_.now())) {
+    CloseFlooder();
+  } else if (!client_may) {
+    SendLimit(id, LimitError("maxRequestsPerSecond",
+                             Error("too many requests: at most " +
+                                   std::to_string(limits_.requests_per_second) + " a second")));
+  } else {
+    const uint32_t most = limits_.budget->limits().requests_per_second;
+    SendError(id, kErrorCode,
+              "too many requests of this address: at most " + std::to_string(most) +
+                  " a second (maxRequestsPerSecondPerIp)");
+  }
+  return false;
+}
+
+bool ProtooSession::TakeAnnouncement(const json::value& id) {
+  if (!announcement_rate_.Take(limits_.now())) {
+    SendLimit(id,
+              LimitError("maxAnnouncementsPerSecond",
+                         Error("too many changes that everybody is told of: at most " +
+                               std::to_string(limits_.announcements_per_second) + " a second, " +
+                               std::to_string(limits_.announcement_burst) + " at once")));
+    return false;
+  }
+  if (visit_ && visit_->TakeAnnouncement()) return true;
+  SendError(id, kErrorCode,
+            "too many changes of this address that everybody is told of: at most " +
+                std::to_string(limits_.budget->limits().announcement_burst) + " at once and " +
+                std::to_string(limits_.budget->limits().announcements_per_second) +
+                " a second, and a tenth for each more who is there "
+                "(maxAnnouncementsPerSecondPerIp)");
+  return false;
 }
 
 Task<void> ProtooSession::Handle(std::shared_ptr<ProtooSession> self, json::value id,
@@ -383,7 +409,10 @@ Task<void> ProtooSession::Handle(std::shared_ptr<ProtooSession> self, json::valu
   } else {
     Result<Reply> reply = co_await method->handler(std::move(context));
     if (reply.ok()) {
-      if (method->handler == &ProtooSession::Join && self->link_) self->link_->Keep();
+      if (method->handler == &ProtooSession::Join && self->link_) {
+        self->link_->Keep();
+        self->visit_->SetAnnounced();
+      }
       self->Send({{"response", true}, {"id", id}, {"ok", true}, {"data", std::move(reply->data)}});
       if (reply->then) reply->then();
     } else {

@@ -19,6 +19,7 @@
 #include "controller/room/room_registry.h"
 #include "controller/signalling/fields.h"
 #include "controller/signalling/request_auth.h"
+#include "controller/signalling/source_budget.h"
 #include "controller/signalling/token_bucket.h"
 #include "controller/signalling/transport_quota.h"
 #include "controller/worker/event.h"
@@ -46,6 +47,8 @@ struct ProtooLimits {
   std::shared_ptr<LimitCounters> counters = std::make_shared<LimitCounters>();
   /// Clients that were cut off because they sent far too much.
   std::shared_ptr<uint64_t> flooders = std::make_shared<uint64_t>(0);
+  /// What all clients of one address may do together.
+  std::shared_ptr<SourceBudget> budget = std::make_shared<SourceBudget>();
   std::function<TokenBucket::TimePoint()> now = std::chrono::steady_clock::now;
 };
 
@@ -146,6 +149,10 @@ class ProtooSession : public WebSocketEvents,
   static Task<void> ResumeWhenCalm(std::shared_ptr<ProtooSession> self, std::shared_ptr<Room> room);
   void SendError(const boost::json::value& id, int code, std::string_view reason);
   void SendLimit(const boost::json::value& id, const Status& refused);
+  /// Whether the rates of the client and of its address allow one more request; what is refused is
+  /// answered.
+  bool TakeRequest(const boost::json::value& id);
+  bool TakeAnnouncement(const boost::json::value& id);
   void OnRequest(const boost::json::object& message);
   void OnResponse(const boost::json::object& message);
   /// Ends the session once it is over its rate by far: what is refused costs work, too.
@@ -186,6 +193,7 @@ class ProtooSession : public WebSocketEvents,
   bool paused_ = false;            ///< a task waits to have the client's messages read again
   std::optional<Event> answered_;  ///< while there are too many: happens when half are answered
   ProtooLimits limits_;
+  std::unique_ptr<SourceBudget::Visit> visit_;  ///< while the connection is open
   TokenBucket request_rate_;
   TokenBucket announcement_rate_;  ///< of these, those that everybody is told of
   TokenBucket refusal_rate_;       ///< answers "too many requests"

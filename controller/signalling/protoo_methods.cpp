@@ -56,7 +56,7 @@ Result<std::shared_ptr<Consumer>> FindConsumer(const Participant& peer, const js
 const std::map<std::string, ProtooSession::Method, std::less<>>& ProtooSession::Methods() {
   static const std::map<std::string, Method, std::less<>> methods = {
       {"getRouterRtpCapabilities", {&GetRouterRtpCapabilities, false}},
-      {"join", {&Join, false}},
+      {"join", {&Join, false, Permissions::All(), true}},
       {"createWebRtcTransport", {&CreateWebRtcTransport, false}},
       {"connectWebRtcTransport", {&ConnectWebRtcTransport, false}},
       {"restartIce", {&RestartIce, false}},
@@ -97,9 +97,14 @@ Task<Result<ProtooSession::Reply>> ProtooSession::Join(Context context) {
   if (!capabilities.ok()) co_return capabilities.status();
   const Result<bool> takes_data = WantsSctp(context.data, "");
   if (!takes_data.ok()) co_return takes_data.status();
-  const Status joined = context.room->Join(context.peer, *std::move(name), json::serialize(*device),
+  std::string device_text = json::serialize(*device);
+  Result<SourceBudget::Place> place = context.session->limits_.budget->Store(
+      context.session->client_.source, kParticipantBytes + name->size() + device_text.size());
+  if (!place.ok()) co_return place.status();
+  const Status joined = context.room->Join(context.peer, *std::move(name), std::move(device_text),
                                            *std::move(capabilities), *takes_data);
   if (!joined.ok()) co_return joined;
+  context.peer->places.push_back(*std::move(place));
   Reply reply;
   json::array others;
   for (const auto& other : context.room->Others(*context.peer)) {
@@ -169,9 +174,14 @@ Task<Result<ProtooSession::Reply>> ProtooSession::Produce(Context context) {
   Result<json::object> app_data = OptionalObject(context.data, "appData", "", fields.app_data);
   if (!app_data.ok()) co_return app_data.status();
   (*app_data)["peerId"] = context.peer->id;
+  std::string app_data_text = json::serialize(*app_data);
+  Result<SourceBudget::Place> place = context.session->limits_.budget->Store(
+      context.session->client_.source, ProducerBytes(context.data, app_data_text));
+  if (!place.ok()) co_return place.status();
   const Result<std::shared_ptr<Producer>> producer = co_await context.room->Produce(
-      context.peer, *transport, *kind, *std::move(parameters), json::serialize(*app_data));
+      context.peer, *transport, *kind, *std::move(parameters), std::move(app_data_text));
   if (!producer.ok()) co_return producer.status();
+  (*producer)->stored = *std::move(place);
   Reply reply;
   reply.data = json::object{{"id", (*producer)->id}};
   reply.then = [room = context.room, peer = context.peer, made = *producer] {
@@ -207,6 +217,7 @@ Task<Result<ProtooSession::Reply>> ProtooSession::ResumeProducer(Context context
 Task<Result<ProtooSession::Reply>> ProtooSession::PauseConsumer(Context context) {
   const auto consumer = FindConsumer(*context.peer, context.data);
   if (!consumer.ok()) co_return consumer.status();
+  (*consumer)->client_paused = true;
   const Status paused = co_await (*consumer)->remote->Pause();
   if (!paused.ok()) co_return paused;
   co_return Reply{};
@@ -215,6 +226,7 @@ Task<Result<ProtooSession::Reply>> ProtooSession::PauseConsumer(Context context)
 Task<Result<ProtooSession::Reply>> ProtooSession::ResumeConsumer(Context context) {
   const auto consumer = FindConsumer(*context.peer, context.data);
   if (!consumer.ok()) co_return consumer.status();
+  (*consumer)->client_paused = false;
   const Status resumed = co_await (*consumer)->remote->Resume();
   if (!resumed.ok()) co_return resumed;
   co_return Reply{};
@@ -275,9 +287,13 @@ Task<Result<ProtooSession::Reply>> ProtooSession::ProduceData(Context context) {
   (*app_data)["peerId"] = context.peer->id;
   Room::DataRequest request{*stream, *std::move(label), *std::move(protocol),
                             json::serialize(*app_data)};
+  Result<SourceBudget::Place> place = context.session->limits_.budget->Store(
+      context.session->client_.source, ProducerBytes(context.data, request.app_data));
+  if (!place.ok()) co_return place.status();
   const Result<std::shared_ptr<DataProducer>> producer =
       co_await context.room->ProduceData(context.peer, *transport, std::move(request));
   if (!producer.ok()) co_return producer.status();
+  (*producer)->stored = *std::move(place);
   Reply reply;
   reply.data = json::object{{"id", (*producer)->id}};
   reply.then = [room = context.room, peer = context.peer, made = *producer] {

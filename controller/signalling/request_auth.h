@@ -23,6 +23,8 @@ class RequestAuth {
   RequestAuth(Authority authority, Clock now)
       : authority_(std::move(authority)), now_(std::move(now)) {}
 
+  /// Whether grants come from tokens: without an authority everybody has them.
+  bool enabled() const { return authority_.enabled(); }
   /// The grants of who sent the request, or why there are none (Unauthenticated).
   Result<Grants> GrantsOf(const HttpRequest& request) const;
 

@@ -321,12 +321,36 @@ HttpResponse RestApi::CreateBroadcaster(const Call& call) {
 
   json::object device{{"flag", "broadcaster"}, {"name", *device_name}};
   if (!version->empty()) device["version"] = *version;
+  std::string device_text = json::serialize(device);
+  const std::string& source = call.request.source;
+  Result<SourceBudget::Place> place = limits_.budget->TakeBroadcaster(source);
+  if (!place.ok()) return ErrorResponse(place.status());
+  Result<SourceBudget::Place> stored =
+      limits_.budget->Store(source, kParticipantBytes + name->size() + device_text.size());
+  if (!stored.ok()) return ErrorResponse(stored.status());
+  const std::shared_ptr<SourceBudget::Visit> visit = limits_.budget->Enter(source, call.room->id());
+  if (!visit->TakeAnnouncement()) return TooManyAnnouncements();
   const Result<std::shared_ptr<Participant>> broadcaster = call.room->CreateBroadcaster(
-      *id, *std::move(name), json::serialize(device), *std::move(capabilities),
+      *id, *std::move(name), std::move(device_text), *std::move(capabilities),
       Owner{call.request.client_ip, RandomText(kSecretLength)}, *kind);
   if (!broadcaster.ok()) return ErrorResponse(broadcaster.status());
+  visit->SetAnnounced();
+  (*broadcaster)->places = {*std::move(place), *std::move(stored), visit};
   return JsonResponse(json::object{{"peers", PeersFor(**broadcaster, *call.room)},
                                    {"secret", (*broadcaster)->owner.secret}});
+}
+
+HttpResponse RestApi::TooManyAnnouncements() const {
+  constexpr int kStatus = 429;  // RFC 6585 §4
+  const SourceBudget::Limits& limits = limits_.budget->limits();
+  HttpResponse response = TextResponse(
+      kStatus, "Error: too many changes of this address that everybody is told of: at most " +
+                   std::to_string(limits.announcement_burst) + " at once and " +
+                   std::to_string(limits.announcements_per_second) +
+                   " a second, and a tenth for each more who is there "
+                   "(maxAnnouncementsPerSecondPerIp)");
+  response.headers.emplace_back("Retry-After", "1");
+  return response;
 }
 
 Task<HttpResponse> RestApi::DeleteBroadcaster(Call call) {
@@ -418,9 +442,16 @@ Task<HttpResponse> RestApi::Produce(Call call) {
   Result<RtpParameters> parameters =
       RequiredRtpParameters(call.body, kPrefix, limits_.fields.rtp_parameters);
   if (!parameters.ok()) co_return ErrorResponse(parameters.status());
+  const std::unique_ptr<SourceBudget::Visit> visit =
+      limits_.budget->Enter(call.request.source, call.room->id());
+  if (!visit->TakeAnnouncement()) co_return TooManyAnnouncements();
+  Result<SourceBudget::Place> stored =
+      limits_.budget->Store(call.request.source, ProducerBytes(call.body, ""));
+  if (!stored.ok()) co_return ErrorResponse(stored.status());
   const Result<std::shared_ptr<Producer>> producer = co_await call.room->Produce(
       call.broadcaster, call.transport, *kind, *std::move(parameters), ClientText());
   if (!producer.ok()) co_return ErrorResponse(producer.status());
+  (*producer)->stored = *std::move(stored);
   call.room->AnnounceProducer(call.broadcaster, *producer);
   co_return JsonResponse(json::object{{"id", (*producer)->id}});
 }
@@ -476,9 +507,16 @@ Task<HttpResponse> RestApi::ProduceData(Call call) {
   if (!app_data.ok()) co_return ErrorResponse(app_data.status());
   Room::DataRequest request{*stream, *std::move(label), *std::move(protocol),
                             json::serialize(*app_data)};
+  const std::unique_ptr<SourceBudget::Visit> visit =
+      limits_.budget->Enter(call.request.source, call.room->id());
+  if (!visit->TakeAnnouncement()) co_return TooManyAnnouncements();
+  Result<SourceBudget::Place> stored =
+      limits_.budget->Store(call.request.source, ProducerBytes(call.body, request.app_data));
+  if (!stored.ok()) co_return ErrorResponse(stored.status());
   const Result<std::shared_ptr<DataProducer>> producer =
       co_await call.room->ProduceData(call.broadcaster, call.transport, std::move(request));
   if (!producer.ok()) co_return ErrorResponse(producer.status());
+  (*producer)->stored = *std::move(stored);
   call.room->AnnounceDataProducer(call.broadcaster, *producer);
   co_return JsonResponse(json::object{{"id", (*producer)->id}});
 }

@@ -13,6 +13,7 @@
 #include "controller/room/room_registry.h"
 #include "controller/signalling/fields.h"
 #include "controller/signalling/request_auth.h"
+#include "controller/signalling/source_budget.h"
 #include "controller/signalling/source_rate.h"
 #include "controller/signalling/transport_quota.h"
 
@@ -31,6 +32,7 @@ class RestApi {
     std::function<SourceRate::TimePoint()> now = std::chrono::steady_clock::now;
     std::shared_ptr<TransportQuota> quota =
         std::make_shared<TransportQuota>(TransportQuota::Limits{});
+    std::shared_ptr<SourceBudget> budget = std::make_shared<SourceBudget>();
   };
 
   explicit RestApi(RoomRegistry* rooms) : RestApi(rooms, RequestAuth()) {}
@@ -55,6 +57,8 @@ class RestApi {
   static std::optional<HttpResponse> Refuse(const Call& call);
   Task<HttpResponse> Dispatch(Call call);
   Task<HttpResponse> DispatchTransport(Call call);
+  /// The answer to a source of whom everybody in a room is told too often.
+  HttpResponse TooManyAnnouncements() const;
   HttpResponse CreateBroadcaster(const Call& call);
   Task<HttpResponse> DeleteBroadcaster(Call call);
   Task<HttpResponse> CreateTransport(Call call);

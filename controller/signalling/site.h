@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -47,6 +48,8 @@ class Site : public HttpService {
   /// What was refused by limits of rooms, requests and their fields.
   const LimitCounters& limits() const { return *limits_.protoo.counters; }
   uint64_t flooders() const { return *limits_.protoo.flooders; }
+  /// What all clients of one address may do together, by REST and protoo.
+  const SourceBudget& budget() const { return *limits_.protoo.budget; }
 
  private:
   void CountRefusal(const HttpResponse& response);

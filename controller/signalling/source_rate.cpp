@@ -3,7 +3,16 @@
 namespace sluice::controller {
 
 bool SourceRate::Take(const std::string& source, TimePoint now) {
-  if (per_second_ == 0) return true;
+  return per_second_ == 0 || BucketOf(source, now).Take(now);
+}
+
+std::chrono::duration<double> SourceRate::Owe(const std::string& source, double tokens,
+                                              TimePoint now) {
+  if (per_second_ == 0) return {};
+  return BucketOf(source, now).Owe(tokens, now);
+}
+
+TokenBucket& SourceRate::BucketOf(const std::string& source, TimePoint now) {
   const auto known = by_source_.find(source);
   if (known != by_source_.end()) {
     sources_.splice(sources_.begin(), sources_, known->second);
@@ -12,7 +21,7 @@ bool SourceRate::Take(const std::string& source, TimePoint now) {
     sources_.push_front({source, TokenBucket(per_second_, burst_, now)});
     by_source_.emplace(source, sources_.begin());
   }
-  return sources_.front().bucket.Take(now);
+  return sources_.front().bucket;
 }
 
 void SourceRate::Forget(TimePoint now) {

@@ -26,6 +26,8 @@ class SourceRate {
 
   /// False when the source asks too often.
   bool Take(const std::string& source, TimePoint now);
+  /// Takes `tokens`, as many as it may be (TokenBucket::Owe): how long the source should wait now.
+  std::chrono::duration<double> Owe(const std::string& source, double tokens, TimePoint now);
 
   uint32_t per_second() const { return per_second_; }
   uint32_t burst() const { return burst_; }
@@ -36,6 +38,7 @@ class SourceRate {
     std::string name;
     TokenBucket bucket;
   };
+  TokenBucket& BucketOf(const std::string& source, TimePoint now);
   /// Takes those out of the end of the list whose buckets are full by now.
   void Forget(TimePoint now);
 

@@ -25,15 +25,27 @@ class TokenBucket {
   /// Takes one token; false when there is none.
   bool Take(TimePoint now) {
     if (per_second_ == 0) return true;
-    const std::chrono::duration<double> passed = now - refilled_;
-    refilled_ = now;
-    tokens_ = std::min<double>(burst_, tokens_ + passed.count() * per_second_);
+    Refill(now);
     if (tokens_ < 1) return false;
     tokens_ -= 1;
     return true;
   }
+  /// Takes `tokens`, also where there are not so many: the rest is owed. The time after which
+  /// nothing is owed any more, 0 when nothing is.
+  std::chrono::duration<double> Owe(double tokens, TimePoint now) {
+    if (per_second_ == 0) return {};
+    Refill(now);
+    tokens_ -= tokens;
+    return std::chrono::duration<double>(std::max(0.0, -tokens_ / per_second_));
+  }
 
  private:
+  void Refill(TimePoint now) {
+    const std::chrono::duration<double> passed = now - refilled_;
+    refilled_ = now;
+    tokens_ = std::min<double>(burst_, tokens_ + passed.count() * per_second_);
+  }
+
   uint32_t per_second_;
   uint32_t burst_;
   double tokens_;

@@ -134,19 +134,27 @@ struct MediaWorker::Shared {
 
 MediaWorker::MediaWorker(int index, std::shared_ptr<WorkerChannel> channel)
     : MediaWorker(std::make_shared<Shared>(Shared{index, std::move(channel), {}, 0, {}}),
-                  WorkerChannel::kBusy) {}
+                  WorkerChannel::kBusy, "") {}
 
-MediaWorker::MediaWorker(std::shared_ptr<Shared> shared, size_t busy)
-    : shared_(std::move(shared)), channel_(shared_->channel), lane_(channel_->NewLane(busy)) {}
+MediaWorker::MediaWorker(std::shared_ptr<Shared> shared, size_t busy, std::string source)
+    : shared_(std::move(shared)),
+      channel_(shared_->channel),
+      source_(std::move(source)),
+      lane_(channel_->NewLane(busy, source_)) {}
 
 MediaWorker::~MediaWorker() = default;
 
+std::shared_ptr<MediaWorker> MediaWorker::ForSource(std::string source) const {
+  return std::shared_ptr<MediaWorker>(
+      new MediaWorker(shared_, WorkerChannel::kBusy, std::move(source)));
+}
+
 std::shared_ptr<MediaWorker> MediaWorker::ForUser() const {
-  return std::shared_ptr<MediaWorker>(new MediaWorker(shared_, WorkerChannel::kBusy));
+  return std::shared_ptr<MediaWorker>(new MediaWorker(shared_, WorkerChannel::kBusy, source_));
 }
 
 std::shared_ptr<MediaWorker> MediaWorker::ForBulk() const {
-  return std::shared_ptr<MediaWorker>(new MediaWorker(shared_, WorkerChannel::kBulkBusy));
+  return std::shared_ptr<MediaWorker>(new MediaWorker(shared_, WorkerChannel::kBulkBusy, source_));
 }
 
 int MediaWorker::index() const { return shared_->index; }

@@ -63,6 +63,9 @@ class MediaWorker : public std::enable_shared_from_this<MediaWorker> {
   MediaWorker(int index, std::shared_ptr<WorkerChannel> channel);
   ~MediaWorker();
 
+  /// The same worker for users that belong to `source`, an address: sources take turns, and so do
+  /// the users of one.
+  std::shared_ptr<MediaWorker> ForSource(std::string source) const;
   /// The same worker for another user, whose requests take turns with ours.
   std::shared_ptr<MediaWorker> ForUser() const;
   /// The same for calls that are made by the thousand: it is busy much later.
@@ -142,13 +145,14 @@ class MediaWorker : public std::enable_shared_from_this<MediaWorker> {
  private:
   using Body = std::function<RequestBody(flatbuffers::FlatBufferBuilder&)>;
   struct Shared;
-  MediaWorker(std::shared_ptr<Shared> shared, size_t busy);
+  MediaWorker(std::shared_ptr<Shared> shared, size_t busy, std::string source);
 
   Task<Status> Call(FBS::Request::Method method, std::string handler_id, Body body);
   Task<Result<WorkerResponse>> Ask(FBS::Request::Method method, std::string handler_id, Body body);
 
   std::shared_ptr<Shared> shared_;  ///< by all users of the worker
   std::shared_ptr<WorkerChannel> channel_;
+  std::string source_;                ///< with whose other requests ours share their turns
   std::shared_ptr<WorkerLane> lane_;  ///< where our requests wait for their turn
 };
 

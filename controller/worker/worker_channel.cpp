@@ -43,9 +43,10 @@ struct WorkerChannel::Call {
 /// The requests of one caller.
 class WorkerLane {
  public:
-  explicit WorkerLane(size_t busy_at) : busy(busy_at) {}
+  WorkerLane(size_t busy_at, std::string whose) : busy(busy_at), source(std::move(whose)) {}
 
   const size_t busy;  // requests that wait
+  const std::string source;
   std::deque<WorkerChannel::Call> waiting;
   size_t in_flight = 0;
   bool ready = false;  // has its place among the channel's ready lanes
@@ -149,7 +150,27 @@ void WorkerChannel::OnResponse(const std::shared_ptr<const std::vector<uint8_t>>
 
 void WorkerChannel::LetNextIn(const std::shared_ptr<WorkerLane>& lane) {
   --lane->in_flight;
-  if (!lane->waiting.empty() && !std::exchange(lane->ready, true)) ready_.push_back(lane);
+  if (!lane->waiting.empty()) MakeReady(lane);
+}
+
+void WorkerChannel::MakeReady(const std::shared_ptr<WorkerLane>& lane) {
+  if (std::exchange(lane->ready, true)) return;
+  auto& lanes = ready_[lane->source];
+  if (lanes.empty()) turns_.push_back(lane->source);
+  lanes.push_back(lane);
+}
+
+std::shared_ptr<WorkerLane> WorkerChannel::TakeTurn() {
+  const auto source = ready_.find(turns_.front());
+  const std::shared_ptr<WorkerLane> lane = std::move(source->second.front());
+  source->second.pop_front();
+  if (source->second.empty()) {
+    ready_.erase(source);
+  } else {
+    turns_.push_back(std::move(turns_.front()));
+  }
+  turns_.pop_front();
+  return lane;
 }
 
 void WorkerChannel::Answer(const Call& call, Result<WorkerResponse> result) {
@@ -160,8 +181,8 @@ void WorkerChannel::Answer(const Call& call, Result<WorkerResponse> result) {
   }
 }
 
-std::shared_ptr<WorkerLane> WorkerChannel::NewLane(size_t busy) {
-  return std::make_shared<WorkerLane>(busy);
+std::shared_ptr<WorkerLane> WorkerChannel::NewLane(size_t busy, std::string source) {
+  return std::make_shared<WorkerLane>(busy, std::move(source));
 }
 
 Task<Result<WorkerResponse>> WorkerChannel::Request(std::shared_ptr<WorkerLane> lane,
@@ -195,20 +216,19 @@ Task<void> WorkerChannel::Calm(std::shared_ptr<WorkerLane> lane) {
 void WorkerChannel::Add(const std::shared_ptr<WorkerLane>& lane, Call call) {
   lane->waiting.push_back(std::move(call));
   lane->Weigh(executor_);
-  if (lane->in_flight < kWindow && !std::exchange(lane->ready, true)) ready_.push_back(lane);
+  if (lane->in_flight < kWindow) MakeReady(lane);
   Pump();
 }
 
 void WorkerChannel::Pump() {
-  while (!ready_.empty() && unsent() < kSendAhead && !closed_) {
-    const std::shared_ptr<WorkerLane> lane = std::move(ready_.front());
-    ready_.pop_front();
+  while (!turns_.empty() && pending_.size() < kWindowOfAll && unsent() < kSendAhead && !closed_) {
+    const std::shared_ptr<WorkerLane> lane = TakeTurn();
     Call call = std::move(lane->waiting.front());
     lane->waiting.pop_front();
     lane->Weigh(executor_);
     SendRequest(lane, std::move(call));
-    lane->ready = lane->in_flight < kWindow && !lane->waiting.empty();
-    if (lane->ready) ready_.push_back(lane);
+    lane->ready = false;
+    if (lane->in_flight < kWindow && !lane->waiting.empty()) MakeReady(lane);
   }
 }
 
@@ -318,7 +338,10 @@ void WorkerChannel::Close() {
     Answer(pending->call, gone);
     Empty(pending->lane, gone);
   }
-  for (const std::shared_ptr<WorkerLane>& lane : std::exchange(ready_, {})) Empty(lane, gone);
+  turns_.clear();
+  for (const auto& [source, lanes] : std::exchange(ready_, {})) {
+    for (const std::shared_ptr<WorkerLane>& lane : lanes) Empty(lane, gone);
+  }
 }
 
 }  // namespace sluice::controller

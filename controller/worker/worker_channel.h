@@ -64,17 +64,21 @@ class WorkerLane;
 /// owner and by requests in flight. Every incoming frame is verified before it is read; a frame
 /// that does not verify is logged and dropped.
 ///
-/// Requests wait for room: each caller (a room) has a lane, lanes take turns, and a lane has at
-/// most kWindow requests at the worker. So a room with 100,000 requests to make delays another
-/// room's request by a few of them. Requests of one lane reach the worker in the order in which
-/// they were made.
+/// Requests wait for room: each caller (a room) has a lane, which belongs to a source (the address
+/// that opened the room). Sources take turns, and so do the lanes of one source. A lane has at most
+/// kWindow requests at the worker and all together at most kWindowOfAll. So neither one room with
+/// 100,000 requests to make nor one address with a hundred rooms delays another's request by more
+/// than those kWindowOfAll. Requests of one lane reach the worker in the order in which they were
+/// made.
 class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
  public:
   /// Unanswered requests of one lane at the worker. It answers one in some 50 µs, so that this many
   /// keep it busy while the answers travel.
   static constexpr size_t kWindow = 64;
+  /// The same of all lanes: some 6 ms of work, which is what a request that is next waits.
+  static constexpr size_t kWindowOfAll = 128;
   /// Unsent bytes above which lanes wait. The pipe itself holds about 200 KiB.
-  static constexpr size_t kSendAhead = 1024 * 1024;
+  static constexpr size_t kSendAhead = size_t{64} * 1024;
   /// Requests of one lane that wait from which on it is busy: whoever can wait asks for nothing
   /// more until it is calm again, when half of them are left. Some 50 ms of work.
   static constexpr size_t kBusy = 1'024;
@@ -94,8 +98,9 @@ class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
   /// Starts reading. `events` must outlive the channel or be cut off by Close().
   void Start();
 
-  /// One that is busy from so many waiting requests on.
-  std::shared_ptr<WorkerLane> NewLane(size_t busy = kBusy);
+  /// One that is busy from so many waiting requests on. `source`: with whose other lanes it shares
+  /// its turns; "" is a source like any other.
+  std::shared_ptr<WorkerLane> NewLane(size_t busy = kBusy, std::string source = {});
 
   /// Sends a request when it is its turn and waits for the answer. Fails with the worker's error
   /// (class and reason), kResourceExhausted when too many wait, kDeadlineExceeded after
@@ -148,6 +153,10 @@ class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
   void OnResponse(const std::shared_ptr<const std::vector<uint8_t>>& frame,
                   const FBS::Response::Response& response);
   void Add(const std::shared_ptr<WorkerLane>& lane, Call call);
+  /// Gives the lane its place among those that have a turn, unless it has one.
+  void MakeReady(const std::shared_ptr<WorkerLane>& lane);
+  /// The lane whose turn it is; there must be one.
+  std::shared_ptr<WorkerLane> TakeTurn();
   /// Sends what may be sent now.
   void Pump();
   void SendRequest(const std::shared_ptr<WorkerLane>& lane, Call call);
@@ -179,8 +188,9 @@ class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
   uint64_t refused_requests_ = 0;
   uint64_t timed_out_requests_ = 0;
   std::unordered_map<uint32_t, std::unique_ptr<Pending>> pending_;  ///< by request id
-  std::deque<std::shared_ptr<WorkerLane>>
-      ready_;                             ///< lanes with a request that may be sent, in turn
+  /// Lanes with a request that may be sent, in turn, by source; none is empty.
+  std::unordered_map<std::string, std::deque<std::shared_ptr<WorkerLane>>> ready_;
+  std::deque<std::string> turns_;         ///< the sources in ready_, each once
   std::shared_ptr<WorkerLane> own_lane_;  ///< of probes
 };
 

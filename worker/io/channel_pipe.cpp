@@ -168,21 +168,42 @@ void ChannelPipe::OnWritable() {
 
 /// What the listener put off comes before what has not been read yet.
 void ChannelPipe::Resume() {
-  if (closed_ || backlog() > kResumeReading) return;  // more was written: later
-  paused_ = false;
-  listener_.OnPipeBytes({});
+  if (closed_) return;
+  if (paused_) {
+    if (backlog() > kResumeReading) return;  // more was written: later
+    paused_ = false;
+    listener_.OnPipeBytes({});
+  }
+  HandOut(ReadMonotonicClock() + kTimePerTurn);
   UpdateWatch();
 }
 
 void ChannelPipe::UpdateWatch() {
-  const bool readable = started_ && !paused_ && !closed_;
+  const bool readable = started_ && !paused_ && !closed_ && handed_out_ == input_size_;
   const bool writable = blocked_ && !broken_;
   read_end_->Watch(readable, writable && !write_end_);
   if (write_end_) write_end_->Watch(false, writable);
 }
 
-void ChannelPipe::OnReadable() {
-  for (int i = 0; i < kMaxReadsPerTurn && !closed_ && !paused_; ++i) {
+bool ChannelPipe::HandOut(Timestamp until) {
+  while (handed_out_ < input_size_ && !closed_ && !paused_) {
+    const size_t size = std::min(kPartSize, input_size_ - handed_out_);
+    const auto part = std::span<const uint8_t>(input_).subspan(handed_out_, size);
+    handed_out_ += size;
+    listener_.OnPipeBytes(part);
+    if (handed_out_ < input_size_ && ReadMonotonicClock() >= until) {
+      resume_timer_->Start(Duration::Zero());
+      break;
+    }
+  }
+  return handed_out_ == input_size_;
+}
+
+void ChannelPipe::OnReadable() { ReadUntil(ReadMonotonicClock() + kTimePerTurn); }
+
+void ChannelPipe::ReadUntil(Timestamp until) {
+  if (!HandOut(until)) return UpdateWatch();
+  while (!closed_ && !paused_) {
     const ssize_t got = read(read_fd_, input_.data(), input_.size());
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && WouldBlock(errno)) return;
@@ -190,14 +211,16 @@ void ChannelPipe::OnReadable() {
       return Close(fmt::format("reading from the other side failed: {}", std::strerror(errno)));
     }
     if (got == 0) return Close("closed by the other side");
-    listener_.OnPipeBytes(std::span<const uint8_t>(input_).first(static_cast<size_t>(got)));
-    if (static_cast<size_t>(got) < input_.size()) return;
+    input_size_ = static_cast<size_t>(got);
+    handed_out_ = 0;
+    if (!HandOut(until)) return UpdateWatch();
+    if (input_size_ < input_.size() || ReadMonotonicClock() >= until) return;
   }
 }
 
 /// The other side is gone; what it wrote before still counts.
 void ChannelPipe::OnPollError() {
-  if (started_) OnReadable();
+  if (started_) ReadUntil(ReadMonotonicClock() + kTimeAtEnd);
   Close("the connection to the other side is broken");
 }
 

@@ -16,8 +16,8 @@ namespace sluice::worker {
 class ChannelPipeListener {
  public:
   virtual ~ChannelPipeListener() = default;
-  /// Bytes as they come, framing and all. None at all: the pipe was full() and is no more, what
-  /// the listener put off then may go on.
+  /// Bytes as they come, framing and all, in small parts. None at all: the pipe was full() and is
+  /// no more, what the listener put off then may go on.
   virtual void OnPipeBytes(std::span<const uint8_t> bytes) = 0;
   /// Nothing more comes in: the other side closed its end (`reason` "closed by the other side"), or
   /// reading or writing failed, or the other side has stopped reading. Called once, and nothing
@@ -29,6 +29,8 @@ class ChannelPipeListener {
 /// The two descriptors between a worker and its controller: requests come in on one, responses,
 /// notifications and logs go out on the other (or on the same, when it is one socket).
 ///
+/// A turn of the loop gives requests kTimePerTurn at most, then media is looked at again.
+///
 /// What a turn writes leaves at its end, in one write; with LimitUnread() in portions that the
 /// other side has read before the next one follows. When much waits the pipe is full(): nothing is
 /// read, and the listener should handle nothing more of what it has, until the other side has
@@ -36,8 +38,12 @@ class ChannelPipeListener {
 /// waits although a write was tried, the other side has stopped reading and the pipe closes.
 class ChannelPipe final {
  public:
-  static constexpr size_t kReadSize = 65'536;                // bytes of one read
-  static constexpr int kMaxReadsPerTurn = 16;                // 1 MiB of requests, then media again
+  static constexpr size_t kReadSize = 65'536;  // bytes of one read
+  /// What of it is handed out at once, some ten small requests; then the time is looked at.
+  static constexpr size_t kPartSize = 2'048;                     // bytes
+  static constexpr Duration kTimePerTurn = Duration::Millis(1);  // for requests, then media again
+  /// The same once the other side is gone: there may be no next turn.
+  static constexpr Duration kTimeAtEnd = Duration::Millis(500);
   static constexpr size_t kPauseReading = size_t{4} << 20;   // bytes; full from here on
   static constexpr size_t kResumeReading = size_t{1} << 20;  // bytes; full no more
   static constexpr size_t kMaxBacklog = size_t{64} << 20;    // minutes of notifications
@@ -72,8 +78,14 @@ class ChannelPipe final {
   class End;  // one watched descriptor
   ChannelPipe(Loop& loop, int read_fd, int write_fd, ChannelPipeListener& listener);
   void OnReadable();
+  /// Reads and hands out what there is, until `until`.
+  void ReadUntil(Timestamp until);
+  /// Hands out what was read, until `until`; the rest follows in the next turn. False when
+  /// something is left.
+  bool HandOut(Timestamp until);
   void OnWritable();
   void OnPollError();
+  /// Goes on with what had to wait: for the next turn, or until the pipe was full no more.
   void Resume();
   /// Ends the reading, and with it the work.
   void Close(const std::string& reason);
@@ -93,6 +105,8 @@ class ChannelPipe final {
   std::unique_ptr<End> read_end_;
   std::unique_ptr<End> write_end_;  // null when it is one socket
   std::vector<uint8_t> input_ = std::vector<uint8_t>(kReadSize);
+  size_t input_size_ = 0;  // bytes of the last read
+  size_t handed_out_ = 0;  // of these
   std::vector<uint8_t> output_;
   size_t written_ = 0;
   // With a limit: how the queue is cut, and what of it may be unread.

@@ -173,16 +173,96 @@ export const attacks = [
     },
   },
   {
-    name: 'capabilities of 60 KB, 300 times',
+    name: 'capabilities of 52 KB, 800 times, each other ones, over many rooms',
     async run(server) {
-      const padding = Object.fromEntries(Array.from({ length: 900 }, (_, i) => [`p${i}`, 'x'.repeat(60)]));
-      for (let i = 0; i < 300; i += 1) {
-        const id = `caps-${i}`;
-        await post(server.url, '/rooms/caps/broadcasters', {
-          id, displayName: 'x', device: { name: 'x' },
-          rtpCapabilities: { ...capabilities, codecs: capabilities.codecs.map((codec) => ({ ...codec, parameters: padding })) },
-        }, { from: '127.0.0.8' });
+      const answers = {};
+      const before = usage(server.pid).rss;
+      for (let i = 0; i < 800; i += 1) {
+        const padding = Object.fromEntries(Array.from({ length: 60 }, (_, n) => [`p${n}`, `${i}-`.padEnd(800, 'x')]));
+        const reply = await post(server.url, `/rooms/caps-${i % 40}/broadcasters`, {
+          id: `caps-${i}`, displayName: 'x', device: { name: 'x' },
+          rtpCapabilities: { ...capabilities, codecs: [{ ...capabilities.codecs[0], parameters: padding }, capabilities.codecs[1]] },
+        }, { from: `127.0.5.${1 + (i % 4)}` });
+        answers[reply.status ?? 'error'] = (answers[reply.status ?? 'error'] ?? 0) + 1;
       }
+      const grown = usage(server.pid).rss - before;
+      if (grown > 100) throw new Error(`${grown.toFixed(0)} MB more`);
+      return `${JSON.stringify(answers)}, ${grown.toFixed(0)} MB more`;
+    },
+  },
+  {
+    name: 'producers with 32 KB of parameters and appData, by 190 sockets',
+    async run(server) {
+      const { hostname, port } = new URL(server.url);
+      const crowd = Array.from({ length: 190 }, (_, n) => new LightClient({ host: hostname, port: Number(port), room: `stored-${n}`, peer: 'p', from: '127.0.0.26' }));
+      let made = 0;
+      let refused = 0;
+      await settle(crowd.map(async (client, n) => {
+        await client.opened;
+        const transport = await client.request('createWebRtcTransport', { producing: true, consuming: false });
+        await client.request('join', { displayName: 'x', device: { name: 'x' }, rtpCapabilities: capabilities });
+        await settle(Array.from({ length: 30 }, async (_, k) => {
+          const text = `${n}-${k}-`.padEnd(14_000, 'x');
+          await client.request('produce', {
+            transportId: transport.id, kind: 'audio', appData: { text },
+            rtpParameters: {
+              codecs: [{ mimeType: 'audio/opus', payloadType: 100, clockRate: 48000, channels: 2, parameters: { text } }],
+              encodings: [{ ssrc: 1000 + k }],
+            },
+          }).then(() => (made += 1), () => (refused += 1));
+        }));
+      }));
+      for (const client of crowd) client.destroy();
+      if (made > 400) throw new Error(`${made} were made: what they say of themselves is not bounded`);
+      return `${made} made, ${refused} refused`;
+    },
+  },
+  {
+    name: 'two that join, change their name 32 times and go, again and again',
+    async run(server) {
+      const { hostname, port } = new URL(server.url);
+      const viewers = await audience(server.url, 'again', 5, '127.0.0.27');
+      const viewer = viewers.clients[0];
+      const before = { ...viewer.notified };
+      let rounds = 0;
+      await Promise.all([1, 2].map((n) => until(server.seconds, async () => {
+        const client = new LightClient({ host: hostname, port: Number(port), room: 'again', peer: `mallory-${n}`, from: '127.0.0.28' });
+        await Promise.race([client.opened, sleep(500)]).catch(() => sleep(5));
+        const asked = client.request('join', { displayName: 'x', device: { name: 'x' }, rtpCapabilities: capabilities }).catch(() => {});
+        for (let i = 0; i < 32; i += 1) client.request('changeDisplayName', { displayName: `${i}` }).catch(() => {});
+        await Promise.race([asked, sleep(500)]);
+        await sleep(5);
+        client.destroy();
+        rounds += 1;
+      })));
+      const told = (method) => (viewer.notified[method] ?? 0) - (before[method] ?? 0);
+      const counts = { arrivals: told('newPeer'), names: told('peerDisplayNameChanged'), ends: told('peerClosed') };
+      viewers.end();
+      const sum = counts.arrivals + counts.names + counts.ends;
+      const most = 32 + 8 + 5.5 * (server.seconds + 1) + 4;
+      if (sum > most) throw new Error(`a viewer was told ${sum} times in ${server.seconds} s: ${JSON.stringify(counts)}`);
+      return `${rounds} rounds, a viewer was told ${JSON.stringify(counts)}`;
+    },
+  },
+  {
+    name: 'messages of 900 KB, as fast as they go',
+    async run(server) {
+      const clients = Array.from({ length: 20 }, (_, n) => new ProtooClient(server.url, { room: 'bytes', peer: `b${n}`, from: '127.0.0.29' }));
+      await settle(clients.map((client) => client.opened));
+      const before = usage(server.pid);
+      const text = JSON.stringify({ request: true, id: 1, method: 'getRouterRtpCapabilities', data: { x: Array.from({ length: 90_000 }, (_, i) => i + 1e8) } });
+      let sent = 0;
+      await until(server.seconds, async () => {
+        for (const { socket } of clients) {
+          if (socket.readyState !== 1 || socket.bufferedAmount > 2_000_000) continue;
+          socket.send(text);
+          sent += text.length;
+        }
+        await sleep(10);
+      });
+      const taken = share(server, before, server.seconds);
+      for (const client of clients) client.socket.terminate();
+      return `${(sent / 1e6).toFixed(0)} MB offered, ${(taken * 100).toFixed(0)} % of a core`;
     },
   },
   {
@@ -478,6 +558,28 @@ export const attacks = [
     async run(server) {
       const { hostname, port } = new URL(server.url);
       const crowd = Array.from({ length: 150 }, (_, n) => new LightClient({ host: hostname, port: Number(port), room: 'curious', peer: `c${n}`, from: '127.0.0.24' }));
+      const transports = await Promise.all(crowd.map(async (client) => {
+        await client.opened;
+        return (await client.request('createWebRtcTransport', { producing: true, consuming: false })).id;
+      }));
+      const before = usage(server.pid);
+      let answered = 0;
+      let refused = 0;
+      await until(server.seconds, async () => {
+        crowd.forEach((client, n) => client.request('getTransportStats', { transportId: transports[n] })
+          .then(() => (answered += 1), () => (refused += 1)));
+        await sleep(11);
+      });
+      const taken = share(server, before, server.seconds);
+      for (const client of crowd) client.destroy();
+      return `${answered} answered, ${refused} refused, ${(taken * 100).toFixed(0)} % of a core`;
+    },
+  },
+  {
+    name: 'requests to the worker by 150 in a room each, as many as they may',
+    async run(server) {
+      const { hostname, port } = new URL(server.url);
+      const crowd = Array.from({ length: 150 }, (_, n) => new LightClient({ host: hostname, port: Number(port), room: `curious-${n}`, peer: 'c', from: '127.0.0.25' }));
       const transports = await Promise.all(crowd.map(async (client) => {
         await client.opened;
         return (await client.request('createWebRtcTransport', { producing: true, consuming: false })).id;

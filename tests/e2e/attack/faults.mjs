@@ -10,11 +10,13 @@ import { Sluice } from '../lib/sluice.mjs';
 import { waitFor } from '../lib/wait.mjs';
 import { Meeting } from './meeting.mjs';
 import { PlainPeer } from './plain_peer.mjs';
+import { ProtooClient, enter } from './protoo.mjs';
 import { Watch, percentile, usage, workersOf } from './watch.mjs';
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const kMaxRejoinMs = 5_000;    // p99, from the worker's death to both producers
+const kMaxJoinMs = 250;        // 99th of the newcomers
 const kMaxGapMs = 8_000;       // from a worker's hanging until everybody is back
 const kBackWithin = 60_000;    // ms until memory is back …
 const kBackTo = 1.5;           // … to so many times what it was
@@ -124,6 +126,44 @@ export const faults = [
       meeting.stop();
       await sluice.stop();
       return { broken, words: '1,140 idle sockets', columns: `joined p99 ${back.p99.toFixed(0)} ms after the kill; ${watch.columns()}` };
+    },
+  },
+  {
+    name: 'a table of connections that strangers fill',
+    async run() {
+      const kPlaces = 500;
+      const sluice = await start('attack-table', { args: ['--numWorkers', '1', '--maxConnections', String(kPlaces)] });
+      const watch = new Watch(sluice);
+      const broken = [];
+      const { port } = new URL(sluice.url);
+      // Who has connected and not joined yet: older than all that come, of a source with one.
+      const honest = new ProtooClient(sluice.url, { room: 'table', peer: 'honest' });
+      await honest.opened;
+      const idle = [];
+      for (let address = 1; address <= 4; address += 1) {
+        for (let i = 0; i < 190; i += 1) {
+          const socket = net.connect({ host: '127.0.0.1', port: Number(port), localAddress: `127.0.10.${address}` });
+          socket.on('error', () => {});
+          socket.on('connect', () => socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nX-A: '));
+          idle.push(socket);
+        }
+      }
+      await waitFor('the table to be full', () => usage(sluice.child.pid).descriptors >= kPlaces);
+      const joins = [];
+      for (let i = 0; i < 20; i += 1) {
+        const began = performance.now();
+        const newcomer = new ProtooClient(sluice.url, { room: 'table', peer: `newcomer-${i}` });
+        await enter(newcomer).catch((error) => broken.push(`newcomer ${i}: ${error.message}`));
+        joins.push(performance.now() - began);
+        newcomer.close();
+      }
+      await enter(honest).catch((error) => broken.push(`who came first: ${error.message}`));
+      if (percentile(joins, 0.99) > kMaxJoinMs) broken.push(`a newcomer took ${percentile(joins, 0.99).toFixed(0)} ms`);
+      watch.stop();
+      honest.close();
+      for (const socket of idle) socket.destroy();
+      await sluice.stop();
+      return { broken, words: `${idle.length} connections for ${kPlaces} places`, columns: `20 joins p99 ${percentile(joins, 0.99).toFixed(0)} ms; ${watch.columns()}` };
     },
   },
   {

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <csignal>
+#include <utility>
 
 #include "tests/unit/io/io_test.h"
+#include "worker/io/clock.h"
 
 namespace sluice::worker {
 namespace {
@@ -71,6 +73,50 @@ TEST_CASE("requests come in and what they cause leaves in the same turn") {
   const Bytes second = Pattern(4, 8);
   expected.insert(expected.end(), second.begin(), second.end());
   CHECK(world.ReadPeer() == expected);
+}
+
+TEST_CASE("requests have a bounded time per turn, the rest follows in the next ones") {
+  constexpr Duration kOfOnePart = Duration::Micros(400);
+  World world;
+  size_t seen = 0;
+  size_t before = 0;
+  size_t most = 0;  // bytes of one turn
+  world.on_bytes = [&] {
+    const size_t parts =
+        (world.got.size() - seen + ChannelPipe::kPartSize - 1) / ChannelPipe::kPartSize;
+    seen = world.got.size();
+    const Timestamp end =
+        ReadMonotonicClock() + Duration::Micros(kOfOnePart.us() * static_cast<int64_t>(parts));
+    while (ReadMonotonicClock() < end) {
+    }
+  };
+  world.loop->SetTurnEnd(
+      [&](Timestamp) { most = std::max(most, seen - std::exchange(before, seen)); });
+  const Bytes requests = Pattern(100'000, 7);
+  REQUIRE(write(world.peer_out.get(), requests.data(), requests.size()) ==
+          static_cast<ssize_t>(requests.size()));
+  world.pipe->StartReading();
+  REQUIRE(RunUntil(*world.loop, [&] { return world.got.size() == requests.size(); }));
+  CHECK(world.got == requests);
+  CHECK(most > 0);
+  CHECK(most <= ChannelPipe::kPartSize *
+                    static_cast<size_t>(ChannelPipe::kTimePerTurn.us() / kOfOnePart.us() + 1));
+}
+
+TEST_CASE("what waits for the next turn still comes before the end of the stream") {
+  World world;
+  world.on_bytes = [] {
+    const Timestamp end = ReadMonotonicClock() + ChannelPipe::kTimePerTurn;
+    while (ReadMonotonicClock() < end) {
+    }
+  };
+  const Bytes requests = Pattern(40'000, 7);
+  REQUIRE(write(world.peer_out.get(), requests.data(), requests.size()) ==
+          static_cast<ssize_t>(requests.size()));
+  world.peer_out = Fd();
+  world.pipe->StartReading();
+  REQUIRE(RunUntil(*world.loop, [&] { return !world.closed.empty(); }));
+  CHECK(world.got == requests);
 }
 
 TEST_CASE("the end of the stream closes the pipe, after what was written before it") {
@@ -255,13 +301,13 @@ TEST_CASE("with a limit the rest is written at the end as far as it is read") {
 
 TEST_CASE("a reader that always reads is never too slow, however much a burst of requests causes") {
   World world(GENERATE(false, true));
-  constexpr size_t kResponse = ChannelPipe::kMaxBacklog / 2 + 1;  // of one read
+  constexpr size_t kResponse = ChannelPipe::kMaxBacklog / 2 + 1;  // of one part
   size_t handled = 0;
   world.on_bytes = [&] {
     if (world.got.size() > handled) world.pipe->Write(Bytes(kResponse));
     handled = world.got.size();
   };
-  const Bytes requests(2 * ChannelPipe::kReadSize);
+  const Bytes requests(2 * ChannelPipe::kPartSize);
   REQUIRE(send(world.peer_out.get(), requests.data(), requests.size(), MSG_DONTWAIT) ==
           static_cast<ssize_t>(requests.size()));
   world.pipe->StartReading();

@@ -57,6 +57,66 @@ TEST_CASE("connections: when full, the one that has been unfinished for longest 
   CHECK(fixture.table.counters().evicted_idle == 1);
 }
 
+TEST_CASE("connections: who has many cannot push out who has few, however old") {
+  TableFixture fixture({.max_connections = 101});
+  const auto honest = fixture.Admit("honest", "203.0.113.1");
+  const Phase phase = GENERATE(Phase::kUnfinished, Phase::kNotJoined);
+  fixture.Set(honest, phase);
+  std::vector<std::unique_ptr<ConnectionTable::Entry>> crowd;
+  for (int i = 0; i < 300; ++i) {
+    crowd.push_back(fixture.Admit("crowd" + std::to_string(i)));
+    fixture.Set(crowd.back(), i % 2 == 0 ? Phase::kNotJoined : Phase::kUnfinished);
+  }
+  CHECK(honest->live());
+  CHECK(fixture.table.size() == 101);
+  CHECK(fixture.closed.size() == 200);
+  const auto another = fixture.Admit("another", "203.0.113.2");
+  CHECK(another);
+  CHECK(honest->live());
+}
+
+TEST_CASE("connections: who has had an answer does not go for strangers") {
+  TableFixture fixture({.max_connections = 5});
+  std::vector<std::unique_ptr<ConnectionTable::Entry>> office;
+  for (int i = 0; i < 3; ++i) {
+    office.push_back(fixture.Admit("office" + std::to_string(i), "203.0.113.1"));
+    office.back()->SetKnown();
+    fixture.Set(office.back(), i == 0 ? Phase::kUnfinished : Phase::kIdle);
+  }
+  std::vector<std::unique_ptr<ConnectionTable::Entry>> strangers;
+  for (int i = 0; i < 20; ++i) {
+    strangers.push_back(fixture.Admit("stranger", "198.51.100." + std::to_string(i)));
+    REQUIRE(strangers.back());
+  }
+  for (const auto& entry : office) CHECK(entry->live());
+  // Without strangers, one goes of who has the most.
+  fixture.Set(strangers[18], Phase::kServing);
+  fixture.Set(strangers[19], Phase::kServing);
+  fixture.closed.clear();
+  CHECK(fixture.Admit("newcomer", "198.51.100.99"));
+  CHECK(fixture.closed == Names{"office0"});
+}
+
+TEST_CASE("connections: who has shown a token never goes") {
+  TableFixture fixture({.max_connections = 2});
+  const auto first = fixture.Admit("first");
+  const auto second = fixture.Admit("second");
+  fixture.Set(first, Phase::kAuthenticated);
+  fixture.Set(second, Phase::kAuthenticated);
+  CHECK_FALSE(fixture.Admit("newcomer", "198.51.100.1"));
+  CHECK(fixture.closed.empty());
+}
+
+TEST_CASE("connections: those of a proxy are not one client with many") {
+  TableFixture fixture({.max_connections = 4});
+  const auto proxied = fixture.Admit("proxied", "");
+  const auto also = fixture.Admit("also", "");
+  const auto first = fixture.Admit("first");
+  const auto second = fixture.Admit("second");
+  CHECK(fixture.Admit("newcomer", "198.51.100.1"));
+  CHECK(fixture.closed == Names{"first"});
+}
+
 TEST_CASE("connections: what is answered and what has joined never goes for others") {
   TableFixture fixture({.max_connections = 3});
   const auto joined = fixture.Admit("joined");

@@ -54,6 +54,32 @@ TEST_CASE("the summary is as grave as the gravest line in it") {
   CHECK(limiter.TakeAllSummaries().front().severity == LogSeverity::kError);
 }
 
+TEST_CASE("the kind of a line depends neither on numbers nor on ids") {
+  const uint64_t kind =
+      KindOfText("transport 9f86d081-884c-4d65-9a2f-eaa0c55ad015: ICE has failed");
+  CHECK(KindOfText("transport c0ffee00-beef-4abc-8def-decafbadcafe: ICE has failed") == kind);
+  CHECK(KindOfText("transport 7: ICE has failed") == kind);
+  CHECK(KindOfText("transport 9f86d081-884c-4d65-9a2f-eaa0c55ad015: DTLS has failed") != kind);
+  CHECK(KindOfText("consumer 9f86d081-884c-4d65-9a2f-eaa0c55ad015: ICE has failed") != kind);
+  // What comes late in a line makes no other kind.
+  CHECK(KindOfText("the other side has closed the connection: reset") ==
+        KindOfText("the other side has closed the connection: broken"));
+  CHECK(KindOfText("42 43") == KindOfText(""));
+}
+
+TEST_CASE("ids in the lines of a worker do not get round the limit") {
+  LogLimiter limiter;
+  size_t allowed = 0;
+  for (size_t i = 0; i < 1'000; ++i) {
+    // Hexadecimal, most of it letters.
+    std::string id = std::to_string(i) + "-abcd-4fed-";
+    for (size_t rest = i; rest > 0; rest /= 16) id += "abcdefghijklmnop"[rest % 16];
+    const std::string line = "transport " + id + ": a packet was dropped";
+    if (limiter.Allow(KindOfText(line), LogSeverity::kWarn, line, kStart)) ++allowed;
+  }
+  CHECK(allowed == LogLimiter::kLines);
+}
+
 TEST_CASE("debug lines are not limited") {
   LogLimiter limiter;
   CHECK(CountAllowed(limiter, 1, 1'000, kStart, LogSeverity::kDebug) == 1'000);

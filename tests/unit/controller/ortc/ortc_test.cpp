@@ -337,6 +337,79 @@ TEST_CASE("A peer without the codec cannot consume") {
   CHECK_FALSE(CanConsume(consumable, RtpCapabilities{}));
 }
 
+TEST_CASE("Of a peer's capabilities only what the router has is kept") {
+  const RtpCapabilities router = Router();
+  RtpCapabilities peer = router;
+  // What a browser has besides, and what a stranger may add.
+  for (RtpCodecCapability& codec : peer.codecs) {
+    codec.preferred_payload_type = static_cast<uint8_t>(*codec.preferred_payload_type - 1);
+    codec.parameters["x-padding"] = std::string(10'000, 'x');
+    codec.rtcp_feedback.push_back({"x-padding", std::string(10'000, 'x')});
+  }
+  peer.codecs.push_back(Media(MediaKind::kVideo, "video/AV1", 90000, 1));
+  peer.codecs.push_back(
+      Media(MediaKind::kVideo, "video/H264", 90000, 1,
+            {{"packetization-mode", 0}, {"profile-level-id", std::string("42e01f")}}));
+  peer.header_extensions.push_back({MediaKind::kVideo, "urn:x:" + std::string(10'000, 'x'), 99});
+  CHECK(ToJson(ReduceCapabilities(peer, router)) == ToJson(router));
+
+  std::erase_if(peer.codecs, [](const auto& codec) { return codec.mime_type == "video/VP9"; });
+  const RtpCapabilities without = ReduceCapabilities(peer, router);
+  CHECK(std::none_of(without.codecs.begin(), without.codecs.end(),
+                     [](const auto& codec) { return codec.mime_type == "video/VP9"; }));
+  CHECK(ReduceCapabilities({}, router).codecs.empty());
+}
+
+TEST_CASE("Consumers get the same from reduced capabilities as from the whole") {
+  const RtpCapabilities router = Router();
+  const RtpParameters parameters = Parse(GENERATE(kChromiumVideo, kFfmpegVideo));
+  const RtpParameters consumable =
+      GetConsumableRtpParameters(MediaKind::kVideo, parameters, router,
+                                 *GetProducerRtpMapping(parameters, router, kMappedSsrc));
+  RtpCapabilities peer = router;
+  switch (GENERATE(0, 1, 2, 3)) {
+    case 1:
+      std::erase_if(peer.codecs, [](const auto& codec) { return codec.mime_type == "video/rtx"; });
+      break;
+    case 2:
+      std::erase_if(peer.codecs, [](const auto& codec) { return codec.mime_type == "video/VP8"; });
+      break;
+    case 3:
+      peer.header_extensions.resize(3);
+      for (RtpCodecCapability& codec : peer.codecs) codec.rtcp_feedback.resize(1);
+      break;
+    default:
+      break;
+  }
+  const RtpCapabilities reduced = ReduceCapabilities(peer, router);
+  CHECK(CanConsume(consumable, peer) == CanConsume(consumable, reduced));
+  const auto whole = GetConsumerRtpParameters(consumable, peer, false, true, kConsumerSsrc);
+  const auto same = GetConsumerRtpParameters(consumable, reduced, false, true, kConsumerSsrc);
+  REQUIRE(whole.ok() == same.ok());
+  if (whole.ok()) CHECK(ToJson(*whole) == ToJson(*same));
+}
+
+TEST_CASE("Texts that are sent with a length of one byte are bounded") {
+  const std::string limit(255, 'x');
+  const std::string longer(256, 'x');
+  const auto parse = [](const std::string& before, const std::string& text,
+                        const std::string& after) {
+    return ParseRtpParameters(json::parse(before + "\"" + text + "\"" + after)).status();
+  };
+  const auto check = [&](const std::string& before, const std::string& after, const char* name) {
+    INFO(before);
+    CHECK(parse(before, limit, after).ok());
+    const Status refused = parse(before, longer, after);
+    CHECK(std::string(refused.message()) ==
+          std::string(name) + " has 256 bytes, at most 255 are allowed");
+    CHECK(std::string(ErrorClassName(refused)) == "TypeError");
+  };
+  check(R"({"codecs":[],"rtcp":{"cname":)", "}}", "rtcp.cname");
+  check(R"({"codecs":[],"mid":)", "}", "params.mid");
+  check(R"({"codecs":[],"msid":)", "}", "params.msid");
+  check(R"({"codecs":[],"encodings":[{"rid":)", "}]}", "encoding.rid");
+}
+
 TEST_CASE("Parsing names the field that is wrong") {
   struct Case {
     const char* text;

@@ -68,10 +68,19 @@ const json::object* FakeClient::Response(int id) const {
   return nullptr;
 }
 
+namespace {
+/// Both doors share what a source may do.
+RestApi::Limits RestLimits(const RoomFixture::Options& options) {
+  RestApi::Limits limits = options.rest;
+  limits.budget = options.protoo.budget;
+  return limits;
+}
+}  // namespace
+
 RoomFixture::RoomFixture(const Options& options)
     : pool(context.get_executor(), &launcher, {1, {}}),
       rooms(context.get_executor(), &pool, MakeSettings(options), options.limits),
-      rest(&rooms, options.auth, options.rest),
+      rest(&rooms, options.auth, RestLimits(options)),
       gateway(context.get_executor(), &rooms, options.protoo, options.auth) {
   pool.set_on_died(
       [this](const std::shared_ptr<MediaWorker>& worker) { rooms.OnWorkerDied(worker); });

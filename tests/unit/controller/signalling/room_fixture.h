@@ -74,6 +74,14 @@ struct FakeClient {
   const boost::json::object* Response(int id) const;
 };
 
+inline ProtooLimits WithoutAnnouncementLimit() {
+  SourceBudget::Limits limits;
+  limits.announcements_per_second = 0;
+  ProtooLimits protoo;
+  protoo.budget = std::make_shared<SourceBudget>(limits);
+  return protoo;
+}
+
 /// Rooms on one fake worker, without sockets.
 class RoomFixture {
  public:
@@ -85,7 +93,8 @@ class RoomFixture {
     std::chrono::milliseconds stage_grace{30'000};
     int max_consumer_replicas = 0;
     RoomRegistry::Limits limits{10, 0};
-    ProtooLimits protoo = {};
+    /// Its budget has no limit of announcements, unless a test brings another.
+    ProtooLimits protoo = WithoutAnnouncementLimit();
     RestApi::Limits rest = {};
     RequestAuth auth = {};
   };

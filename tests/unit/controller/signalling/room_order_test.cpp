@@ -133,6 +133,32 @@ TEST_CASE_METHOD(OrderFixture, "a consumer that could not be made is made later"
   CHECK(worker().Count(Method::TRANSPORT_CONSUME) == 2);
 }
 
+TEST_CASE_METHOD(OrderFixture, "a consumer that could not be resumed is resumed later") {
+  worker().fail_once = {Method::CONSUMER_RESUME};
+  Join(second);
+  REQUIRE(Until([&] { return Has(second, "newConsumer"); }));
+  second.AcceptAll();
+  REQUIRE(Until([&] { return Has(second, "consumerScore"); }));
+  CHECK(worker().Count(Method::CONSUMER_RESUME) == 2);
+}
+
+TEST_CASE_METHOD(OrderFixture, "a consumer that its client has paused meanwhile stays paused") {
+  worker().fail_once = {Method::CONSUMER_RESUME};
+  Join(second);
+  REQUIRE(Until([&] { return Has(second, "newConsumer"); }));
+  const std::string id = second.Last("newConsumer")->at("data").at("id").as_string().c_str();
+  second.AcceptAll();
+  REQUIRE(Until([&] { return worker().Count(Method::CONSUMER_RESUME) == 1; }));
+  CHECK(Ask(second, "pauseConsumer", R"({"consumerId":")" + id + R"("})").contains("ok"));
+  // Another one, that fails later, is resumed: by then the first would have been, too.
+  worker().fail_once = {Method::CONSUMER_RESUME};
+  Produce(first);
+  REQUIRE(Until([&] { return CountOf(second, "newConsumer") == 2; }));
+  second.AcceptAll();
+  REQUIRE(Until([&] { return Has(second, "consumerScore"); }));
+  CHECK(worker().Count(Method::CONSUMER_RESUME) == 3);
+}
+
 TEST_CASE_METHOD(OrderFixture, "a consumer that can never be made is not asked for again") {
   worker().refuse = {Method::TRANSPORT_CONSUME};
   Join(second);

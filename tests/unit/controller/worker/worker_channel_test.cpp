@@ -161,6 +161,38 @@ TEST_CASE_METHOD(ChannelFixture, "a room with many requests delays another's by 
   REQUIRE(test::RunUntil(context, [&] { return many.back()->has_value(); }));
 }
 
+TEST_CASE_METHOD(ChannelFixture, "an address with many rooms delays another's by one window") {
+  const size_t per_room = GENERATE(64U, 200U);
+  worker->hold = true;
+  std::vector<Outcome> many;
+  for (int room = 0; room < 100; ++room) {
+    const Lane lane = channel->NewLane(WorkerChannel::kBusy, "198.51.100.1");
+    for (size_t i = 0; i < per_room; ++i) many.push_back(Start(lane, Method::PRODUCER_PAUSE));
+  }
+  const auto received = [&] { return worker->received.size(); };
+  REQUIRE(test::RunUntil(context, [&] { return received() == WorkerChannel::kWindowOfAll; }));
+  context.restart();
+  context.poll();
+  CHECK(received() == WorkerChannel::kWindowOfAll);
+  const Lane honest = channel->NewLane(WorkerChannel::kBusy, "203.0.113.1");
+  const Outcome first = Start(honest, Method::WORKER_DUMP, "honest");
+  const Outcome second = Start(honest, Method::WORKER_DUMP, "honest");
+  // Of the 100 rooms' requests every second one goes before, whichever room it is of.
+  const auto sent = [&] {
+    return std::count_if(worker->received.begin(), worker->received.end(),
+                         [](const auto& request) { return request.handler_id == "honest"; });
+  };
+  worker->Release();
+  REQUIRE(test::RunUntil(context, [&] { return sent() == 2; }));
+  size_t place = 0;
+  for (size_t i = 0; i < received(); ++i) {
+    if (worker->received[i].handler_id == "honest") place = i + 1;
+  }
+  CHECK(place <= WorkerChannel::kWindowOfAll + 4);
+  worker->Die();
+  REQUIRE(test::RunUntil(context, [&] { return many.back()->has_value(); }));
+}
+
 TEST_CASE_METHOD(ChannelFixture, "requests beyond the pipe wait for room, none is refused") {
   // Some 40 MB of requests at once, with the worker reading at its leisure.
   constexpr int kRequests = 10'000;
