@@ -4,7 +4,9 @@ namespace sluice::controller {
 
 namespace {
 
-std::string TextOf(const flatbuffers::String* text) { return text ? text->str() : std::string(); }
+std::string LabelText(const flatbuffers::String* text) {
+  return text ? text->str() : std::string();
+}
 
 template <typename T>
 std::optional<T> OptionalOf(const flatbuffers::Optional<T>& value) {
@@ -13,7 +15,7 @@ std::optional<T> OptionalOf(const flatbuffers::Optional<T>& value) {
 }
 
 TransportStats::Tuple TupleOf(const FBS::Transport::Tuple& tuple) {
-  return {TextOf(tuple.local_address()), tuple.local_port(), TextOf(tuple.remote_ip()),
+  return {LabelText(tuple.local_address()), tuple.local_port(), LabelText(tuple.remote_ip()),
           tuple.remote_port(),
           tuple.protocol() == FBS::Transport::Protocol::TCP ? TransportProtocol::kTcp
                                                             : TransportProtocol::kUdp};
@@ -21,7 +23,7 @@ TransportStats::Tuple TupleOf(const FBS::Transport::Tuple& tuple) {
 
 TransportStats BaseOf(const FBS::Transport::Stats& base) {
   TransportStats stats;
-  stats.transport_id = TextOf(base.transport_id());
+  stats.transport_id = LabelText(base.transport_id());
   stats.timestamp = base.timestamp();
   if (base.sctp_state().has_value()) stats.sctp_state = static_cast<SctpState>(*base.sctp_state());
   stats.bytes_received = base.bytes_received();
@@ -55,10 +57,10 @@ void FillBase(const FBS::RtpStream::Stats* stats, RtpStreamStats* out) {
   out->timestamp = base->timestamp();
   out->ssrc = base->ssrc();
   out->rtx_ssrc = OptionalOf(base->rtx_ssrc());
-  out->rid = TextOf(base->rid());
+  out->rid = LabelText(base->rid());
   out->kind =
       base->kind() == FBS::RtpParameters::MediaKind::AUDIO ? MediaKind::kAudio : MediaKind::kVideo;
-  out->mime_type = TextOf(base->mime_type());
+  out->mime_type = LabelText(base->mime_type());
   out->packets_lost = base->packets_lost();
   out->fraction_lost = base->fraction_lost();
   out->jitter = base->jitter();
@@ -100,8 +102,8 @@ template <typename Counted>
 DataStats DataOf(const Counted& counted) {
   DataStats stats;
   stats.timestamp = counted.timestamp();
-  stats.label = TextOf(counted.label());
-  stats.protocol = TextOf(counted.protocol());
+  stats.label = LabelText(counted.label());
+  stats.protocol = LabelText(counted.protocol());
   stats.buffered_amount = counted.buffered_amount();
   return stats;
 }

@@ -7,7 +7,7 @@ namespace sluice::worker {
 
 namespace {
 
-constexpr size_t kFixedHeader = 12;     // RFC 3550 §5.1
+constexpr size_t kRtpFixedHeader = 12;  // RFC 3550 §5.1
 constexpr size_t kAbsSendTimeSize = 3;  // bytes
 constexpr size_t kTransportSequence = 2;
 
@@ -27,7 +27,7 @@ bool SameHeader(const RoutedPacket& packet, std::span<const uint8_t> header,
   if (packet.header_size != header.size()) return false;
   const uint8_t* came = packet.payload.data() - packet.header_size;
   if (came[0] != header[0]) return false;
-  for (size_t i = kFixedHeader; i < header.size(); ++i) {
+  for (size_t i = kRtpFixedHeader; i < header.size(); ++i) {
     if (came[i] != header[i] && !IsStamped(i, stamps)) return false;
   }
   return true;

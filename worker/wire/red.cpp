@@ -6,9 +6,9 @@ namespace sluice::worker {
 
 namespace {
 
-constexpr uint8_t kFollows = 0x80;     // F: another block header comes behind this one
-constexpr size_t kRedBlockHeader = 4;  // bytes, of a redundant block; that of the primary has one
-constexpr uint8_t kTypeMask = 0x7f;    // RFC 3550 §5.1
+constexpr uint8_t kFollows = 0x80;      // F: another block header comes behind this one
+constexpr size_t kRedBlockHeader = 4;   // bytes, of a redundant block; that of the primary has one
+constexpr uint8_t kRedTypeMask = 0x7f;  // RFC 3550 §5.1
 
 }  // namespace
 
@@ -21,7 +21,7 @@ std::optional<RedPayload> ParseRed(std::span<const uint8_t> payload) {
     if (!reader.ok() || red.count == RedPayload::kMaxBlocks) return std::nullopt;
     follows = (head & kFollows) != 0;
     RedBlock& block = red.blocks[red.count];
-    block.payload_type = PayloadType(head & kTypeMask);
+    block.payload_type = PayloadType(head & kRedTypeMask);
     if (follows) {
       const uint32_t rest = reader.ReadU24();  // 14 bits of offset, 10 of length
       block.timestamp_offset = static_cast<uint16_t>(rest >> 10);
@@ -38,7 +38,7 @@ std::optional<RedPayload> ParseRed(std::span<const uint8_t> payload) {
 
 void SetRedBlockType(std::span<uint8_t> payload, size_t index, PayloadType type) {
   uint8_t& head = payload[index * kRedBlockHeader];
-  head = static_cast<uint8_t>((head & kFollows) | (type.value() & kTypeMask));
+  head = static_cast<uint8_t>((head & kFollows) | (type.value() & kRedTypeMask));
 }
 
 }  // namespace sluice::worker
