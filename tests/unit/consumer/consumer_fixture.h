@@ -193,7 +193,7 @@ class ConsumerTest : public ProducerHost {
     std::vector<uint8_t> payload;
     size_t padding = 0;
     uint8_t payload_type = kProducerPayloadType;
-    std::vector<uint8_t> descriptor;  ///< dependency descriptor, at most 16 bytes
+    std::vector<uint8_t> descriptor{};  ///< dependency descriptor, at most 16 bytes
   };
   Producer::ReceiveResult Receive(const Source& source) {
     std::vector<uint8_t> bytes{
