@@ -152,7 +152,7 @@ class World {
       RtpEncodingParameters encoding;
       encoding.ssrc = ssrc + i;
       encoding.rtx_ssrc = ssrc + 100 + i;
-      encoding.scalability_mode = "L3T3";
+      encoding.scalability_mode = pipe && count_ > 1 ? "L1T3" : "L3T3";
       consume.rtp_parameters.encodings.push_back(encoding);
     }
     auto consumer =
