@@ -189,7 +189,9 @@ void LayerWorld::EndTurn() {
   if (std::exchange(delivery_due_, false)) producer_->DeliverTurn(Now());
   for (const uint32_t id : turn_frames_) {
     const TrueFrame& frame = frames_[id];
-    if (!Allows(layers_, frame) && !Allows(layers_before_, frame)) ++unwanted_;
+    if (Allows(layers_, frame) || Allows(layers_before_, frame)) continue;
+    ++unwanted_;
+    Tell("above", 0, id, 0, false);
   }
   for (const uint32_t id : turn_frames_) {
     const TrueFrame& frame = frames_[id];

@@ -17,6 +17,7 @@ uint8_t BitOf(uint8_t layer) {
 }  // namespace
 
 void PictureFilter::Reset() {
+  if (pictures_[newest_].used) highest_before_ = pictures_[newest_].highest;
   pictures_.fill(Picture());
   next_ = newest_ = 0;
   spatial_ = 0;
@@ -160,7 +161,7 @@ void PictureFilter::BeginKeyPicture(Picture& picture) {
   picture.top = spatial_ = static_cast<uint8_t>(top);
   temporal_ = target_temporal_;
   // Those that there were until now are to come, if only behind the next picture.
-  const int known = std::min<int>(top, std::max(picture.highest, announced_));
+  const int known = std::min<int>(top, std::max({picture.highest, announced_, highest_before_}));
   picture.intact = static_cast<uint8_t>(((2u << known) - 1) & ~left_out);
   picture.synced = 0xff;
   picture.highest =
@@ -236,7 +237,9 @@ bool PictureFilter::Wants(Picture& picture, const RoutedPacket& packet) {
       Cut(picture, bit);
       return false;
     }
-    picture.intact |= bit;
+    // Those below are to come, too; what is not needed of them is cut when it does.
+    picture.intact |=
+        static_cast<uint8_t>((bit | (bit - 1)) & ~(picture.decided & ~picture.forwarded));
     return true;
   }
   const bool lost = (picture.intact & bit) == 0 && references != References::kForwarded;

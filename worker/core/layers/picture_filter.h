@@ -105,8 +105,9 @@ class PictureFilter {
   uint8_t spatial_ = 0;
   uint8_t temporal_ = 0;
   uint8_t picture_top_ = 0;
-  uint8_t announced_ = 0;  ///< highest spatial layer that the sender's structure has
-  RtpTimestamp key_;       ///< of the newest key picture
+  uint8_t announced_ = 0;       ///< highest spatial layer that the sender's structure has
+  uint8_t highest_before_ = 0;  ///< spatial layer that there was before Reset()
+  RtpTimestamp key_;            ///< of the newest key picture
   bool has_key_ = false;
   bool broken_ = false;
   /// Frames of temporal layers that are wanted, left out in a row for want of a switching point,
