@@ -61,6 +61,7 @@ class LayeredForwarder final : public LayerForwarder {
  public:
   void SetTarget(const LayerTarget& target) override {
     if (target == target_) return;
+    if (target.encoding != target_.encoding) aiming_since_.reset();
     target_ = target;
     filter_.SetTarget(target.spatial, target.temporal);
   }
@@ -94,6 +95,8 @@ class LayeredForwarder final : public LayerForwarder {
   LayerTarget target_;
   LayerFilter filter_;
   Timestamp waiting_since_;
+  /// First packet of another encoding since the target has been this one.
+  std::optional<Timestamp> aiming_since_;
   uint8_t encoding_ = 0;  ///< being sent while running_
   bool running_ = false;
   /// How the first packet of the encoding that is taken goes out; kContinue: one has been.
@@ -114,18 +117,23 @@ ForwardDecision LayeredForwarder::Decide(const RoutedPacket& packet) {
     Restart(packet.received_at);
     return No(Action::kWait);
   }
+  if (!aiming_since_) aiming_since_ = packet.received_at;
   if (!packet.frame.key || !Accepts(packet)) return No(running_ ? Action::kDrop : Action::kWait);
   return Begin(packet, running_ ? Rewrite::kSwitch : Rewrite::kStart);
 }
 
-/// A key frame of the target, or of an encoding on the way there. After a standstill that of any
-/// encoding below the target, so that there is a picture soon; in the end that of any.
+/// A key frame of the target; where that has not come for long, one of an encoding on the way
+/// there. (A sender that is asked for one makes one of all its encodings, and of those between
+/// nobody has any use.) After a standstill that of any encoding below the target, so that there is
+/// a picture soon; in the end that of any.
 bool LayeredForwarder::Accepts(const RoutedPacket& key_frame) const {
   const uint8_t encoding = key_frame.encoding_index;
   const uint8_t target = target_.encoding;
   if (!running_) {
     return encoding <= target || key_frame.received_at - waiting_since_ >= kMaxWait;
   }
+  if (encoding == target) return true;
+  if (key_frame.received_at - *aiming_since_ < kMaxWait) return false;
   if (encoding_ < target) return encoding > encoding_ && encoding <= target;
   return encoding < encoding_ && encoding >= target;
 }

@@ -89,7 +89,12 @@ function inPage() {
         await rtpSender.setParameters(parameters);
       }
       this.producers.set(producer.id, producer);
-      if (kind === 'video') void this.watchCamera(track.clone(), 1000 / frameRate);
+      if (kind === 'video') {
+        const watched = track.clone();
+        void this.watchCamera(watched, 1000 / frameRate);
+        // It would keep the camera at its size.
+        producer.observer.on('close', () => watched.stop());
+      }
       return producer.id;
     },
     stopProducing(id) {
