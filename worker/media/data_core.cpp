@@ -122,7 +122,9 @@ void DataCore::OnConnected(bool connected) {
 void DataCore::StartSctp() {
   if (association_ == nullptr || !connected_) return;
   if (association_->state() != SctpState::kNew) return;
-  if (producers_.all().empty() && consumers_.all().empty()) return;
+  // A peer that opens channels by DCEP may do so at any time.
+  const bool waits = !core_.options().terminate_dcep;
+  if (waits && producers_.all().empty() && consumers_.all().empty()) return;
   association_->Start();
   Drain();
 }
