@@ -162,6 +162,13 @@ TEST_CASE_METHOD(PlainFixture, "create rules of a plain transport", "[plain_tran
   options = Options();
   options.enable_srtp = true;
   CHECK(ClassOf(engine->CreatePlainTransport("r", "t", options).status()) == "TypeError");
+  options.srtp_crypto_suite = static_cast<SrtpProfile>(4);
+  CHECK(ClassOf(engine->CreatePlainTransport("r", "t", options).status()) == "TypeError");
+  for (const int suite : {0, 1, 2, 3}) {
+    options.srtp_crypto_suite = static_cast<SrtpProfile>(suite);
+    CHECK(engine->CreatePlainTransport("r", "t", options).ok());
+    CHECK(engine->CloseTransport("r", "t").ok());
+  }
   options = Options();
   options.base.enable_sctp = true;
   options.base.max_receive_message_size = DataCore::kMaxBuffer + 1;

@@ -6,6 +6,8 @@
 #include "tests/unit/media/engine_fixture.h"
 #include "worker/media/plain_transport.h"
 #include "worker/media/rtp_core.h"
+
+#include "worker/media/rtcp_receiver.h"
 #include "worker/media/transport_core.h"
 #include "worker/wire/rtcp.h"
 
@@ -146,6 +148,66 @@ TEST_CASE_METHOD(RtcpFixture, "a peer's reference time is answered once, by DLRR
   SendMedia(1);
   environment.AdvanceBy(Duration::Millis(1600));
   CHECK(Collect(viewer).dlrr.empty());
+}
+
+TEST_CASE_METHOD(RtcpFixture, "of each peer the latest reference time is answered",
+                 "[transport_rtcp]") {
+  environment.AdvanceBy(Duration::Millis(100));
+  SendMedia(1);
+  const auto tell = [&](uint32_t ssrc, uint32_t seconds) {
+    SendRtcp(out, viewer, [&](rtcp::Builder& builder) {
+      builder.AddReceiverReport(Ssrc(ssrc), {});
+      builder.AddReceiverReferenceTime(Ssrc(ssrc), NtpTime{seconds, 0});
+    });
+  };
+  tell(77, 1);
+  tell(78, 2);
+  tell(77, 3);
+  environment.AdvanceBy(Duration::Millis(1600));
+  const Collected two = Collect(viewer);
+  REQUIRE(two.dlrr.size() == 2);
+  CHECK(two.dlrr[0].ssrc == Ssrc(77));
+  CHECK(two.dlrr[0].last_rr == NtpTime{3, 0}.Compact());
+  CHECK(two.dlrr[1].ssrc == Ssrc(78));
+  CHECK(two.dlrr[1].last_rr == NtpTime{2, 0}.Compact());
+  // Of more than that many the first are.
+  SendMedia(1);
+  for (uint32_t i = 0; i < RtcpReceiver::kMaxReferences + 2; ++i) tell(100 + i, 9);
+  environment.AdvanceBy(Duration::Millis(1600));
+  const Collected bounded = Collect(viewer);
+  REQUIRE(bounded.dlrr.size() == RtcpReceiver::kMaxReferences);
+  CHECK(bounded.dlrr.back().ssrc == Ssrc(99 + RtcpReceiver::kMaxReferences));
+}
+
+TEST_CASE_METHOD(RtcpFixture, "a sender with in-band FEC hears of its worst receiver",
+                 "[transport_rtcp]") {
+  const bool fec = GENERATE(true, false);
+  ProduceOptions audio = samples::Audio("a", 5555);
+  if (fec) audio.rtp_parameters.codecs[0].parameters = {{"useinbandfec", int32_t{1}}};
+  REQUIRE(engine->Produce("in", audio).ok());
+  REQUIRE(engine->Consume("out", samples::ConsumerOf(audio, "d", 4000)).ok());
+  REQUIRE(engine->Consume("out", samples::ConsumerOf(audio, "e", 4100)).ok());
+  SendMedia(1);
+  for (uint16_t i = 1; i <= 10; ++i) {
+    Deliver(samples::Rtp(samples::kOpus, 5555, i, i * 960u, {1, 2, 3}), in, publisher);
+    environment.EndTurn();
+  }
+  SendRtcp(out, viewer, [&](rtcp::Builder& builder) {
+    rtcp::ReportBlock slight, bad;
+    slight.ssrc = Ssrc(4000);
+    slight.fraction_lost = 10;
+    bad.ssrc = Ssrc(4100);
+    bad.fraction_lost = 77;
+    const rtcp::ReportBlock blocks[] = {bad, slight};
+    builder.AddReceiverReport(kPeer, blocks);
+  });
+  network.TakeSent();
+  environment.AdvanceBy(Duration::Millis(1600));
+  const Collected ours = Collect(publisher);
+  REQUIRE(ours.blocks.size() >= 2);
+  for (const rtcp::ReportBlock& block : ours.blocks) {
+    CHECK(block.fraction_lost == (fec && block.ssrc == Ssrc(5555) ? 77 : 0));
+  }
 }
 
 TEST_CASE_METHOD(RtcpFixture, "DLRR gives the round trip of what we receive", "[transport_rtcp]") {

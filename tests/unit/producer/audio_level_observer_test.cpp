@@ -54,6 +54,12 @@ TEST_CASE("wrong options and wrong producers are TypeErrors") {
     REQUIRE_FALSE(created.ok());
     CHECK(std::string(ErrorClassName(created.status())) == "TypeError");
   }
+  for (const int8_t threshold : {int8_t{0}, int8_t{-127}}) {
+    AudioLevelObserverOptions options;
+    options.threshold = threshold;
+    options.max_entries = 1;
+    CHECK(AudioLevelObserver::Create("o", options, f.bed.environment, f.bed.events).ok());
+  }
   const auto video = f.bed.Produce(samples::Video("v", 5));
   const Status status = f.observer->AddProducer(*video);
   CHECK(std::string(ErrorClassName(status)) == "TypeError");

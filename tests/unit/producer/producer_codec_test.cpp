@@ -130,6 +130,20 @@ TEST_CASE("a late key frame of the codec before answers no request") {
   CHECK(bed.firs.size() == 2);
 }
 
+TEST_CASE("neither a late packet nor padding changes the codec") {
+  CodecBed bed;
+  bed.Take(Media(samples::kVp8, 1, true));
+  bed.Take(Media(kVp9, 3));
+  CHECK(bed.Params().payload_type == kVp9);
+  CHECK(bed.firs.size() == 1);  // no key frame: asked for
+  bed.Take(Media(samples::kVp8, 2, true));
+  CHECK(bed.Params().payload_type == kVp9);
+  bed.Take(samples::Rtp(samples::kVp8, kSsrc, 4, 4 * 3000u, {}));
+  CHECK(bed.Params().payload_type == kVp9);
+  bed.Take(Media(samples::kVp8, 5, true));
+  CHECK(bed.Params().payload_type == samples::kVp8);
+}
+
 TEST_CASE("a change of the codec forgets what is missing and goes on counting") {
   CodecBed bed;
   bed.Take(Media(samples::kVp8, 1, true));

@@ -141,6 +141,48 @@ TEST_CASE("the table of options has a row for each") {
   CHECK(static_cast<size_t>(std::count(table.begin(), table.end(), '\n')) == Options().size() + 3);
 }
 
+TEST_CASE("a media codec has a kind, a name, a clock and perhaps channels") {
+  const auto audio = ParseMediaCodecs({"audio/opus/48000/2"});
+  REQUIRE(audio.ok());
+  CHECK(audio->front().kind == MediaKind::kAudio);
+  CHECK(audio->front().mime_type == "audio/opus");
+  CHECK(audio->front().clock_rate == 48'000);
+  CHECK(audio->front().channels == 2);
+  const auto video = ParseMediaCodecs({"video/VP8/4294967295"});
+  REQUIRE(video.ok());
+  CHECK(video->front().kind == MediaKind::kVideo);
+  CHECK(video->front().clock_rate == 4'294'967'295);
+  CHECK(video->front().channels == 1);
+  CHECK(ParseMediaCodecs({"audio/x/1/255"})->front().channels == 255);
+  for (const char* bad :
+       {"", "audio", "audio/opus", "text/x/8000", "audio//8000", "audio/x/0", "audio/x/-1",
+        "audio/x/4294967296", "audio/x/1/0", "audio/x/1/256", "audio/x/1/2/3", "audio/x/one",
+        "audio/x/1/two", "audio/x/1;", "audio/x/1;a", "audio/x/1;=1"}) {
+    INFO(bad);
+    CHECK_FALSE(ParseMediaCodecs({bad}).ok());
+  }
+  const auto wide =
+      ParseMediaCodecs({"audio/x/1;a=2147483647;b=2147483648;c=-2147483648;d=-2147483649;e="});
+  REQUIRE(wide.ok());
+  const Parameters& parameters = wide->front().parameters;
+  CHECK(std::get<int32_t>(parameters.at("a")) == INT32_MAX);
+  CHECK(std::get<std::string>(parameters.at("b")) == "2147483648");
+  CHECK(std::get<int32_t>(parameters.at("c")) == INT32_MIN);
+  CHECK(std::get<std::string>(parameters.at("d")) == "-2147483649");
+  CHECK(std::get<std::string>(parameters.at("e")).empty());
+}
+
+TEST_CASE("ports are ranges, and one of the two listeners is there") {
+  CHECK(Read({"--rtcMinPort", "5000", "--rtcMaxPort", "5000"}).ok());
+  CHECK_THAT(ErrorOf({"--rtcMinPort", "5001", "--rtcMaxPort", "5000"}),
+             Catch::Contains("option rtcMaxPort \"5000\" must not be below rtcMinPort \"5001\""));
+  CHECK_FALSE(Read({"--plainMinPort", "5001", "--plainMaxPort", "5000"}).ok());
+  CHECK(Read({"--listenPort", "0"}).ok());
+  CHECK(Read({"--plainListenPort", "0"}).ok());
+  CHECK_THAT(ErrorOf({"--listenPort", "0", "--plainListenPort", "0"}),
+             Catch::Contains("at least one must listen"));
+}
+
 TEST_CASE("media codecs keep numbers and texts apart") {
   const auto codecs =
       ParseMediaCodecs({"video/H264/90000;packetization-mode=1;profile-level-id=42e01f"});

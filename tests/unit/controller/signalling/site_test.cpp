@@ -1,0 +1,53 @@
+#include "controller/signalling/site.h"
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <utility>
+
+#include "tests/unit/controller/signalling/room_fixture.h"
+
+namespace sluice::controller {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct SiteFixture : test::RoomFixture {
+  SiteFixture() {
+    fs::create_directories(root);
+    std::ofstream(root / "index.html") << "<html>";
+    HealthPages::Sources sources;
+    sources.not_ready = [] { return std::string(); };
+    site.emplace(context.get_executor(), &rooms, root.string(), ProtooLimits(), RequestAuth(),
+                 HealthPages(std::move(sources), /*anywhere=*/false));
+  }
+  ~SiteFixture() { fs::remove_all(root); }
+  HttpResponse Get(const std::string& path, const std::string& method = "GET") {
+    HttpRequest request;
+    request.method = method;
+    request.client_ip = "127.0.0.1";
+    ParseTarget(path, &request);
+    return Await(site->Respond(std::move(request)));
+  }
+  const fs::path root = fs::temp_directory_path() / "sluice-site-test";
+  std::optional<Site> site;
+};
+
+TEST_CASE_METHOD(SiteFixture, "site: each path has its own server, and is counted there") {
+  CHECK(Get("/healthz").status == 200);
+  CHECK(site->counters().health == 1);
+  CHECK(Get("/").body == "<html>");
+  CHECK(Get("/", "HEAD").status == 200);
+  CHECK(site->counters().page == 2);
+  CHECK(Get("/", "POST").status == 404);
+  CHECK(Get("/nothing.js").status == 404);
+  CHECK(site->counters().unknown == 2);
+  CHECK(Get("/rooms/r").status == 200);
+  CHECK(site->counters().rest == 1);
+  CHECK(site->counters().unauthorized == 0);
+  CHECK(site->counters().websocket == 0);
+}
+
+}  // namespace
+}  // namespace sluice::controller
