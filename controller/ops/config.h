@@ -63,6 +63,7 @@ struct RoomsConfig {
   uint32_t max_consumer_replicas = 0;
   uint32_t plain_receiver_timeout = 30;  ///< s; 0 = never
   bool plain_any_receiver = false;
+  bool plain_relock = true;
 };
 
 /// Addresses, ports and codecs of media.

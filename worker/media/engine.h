@@ -41,12 +41,7 @@ struct EngineDependencies {
 /// Ids share one flat table per worker; an id that is taken is an Error, an unknown one a
 /// NotFoundError. What a command reports is held until DeliverEvents(), which a codec calls before
 /// it sends the response; what the protocol does after the response is done at the end of the turn.
-///
-/// Not in this version, answered with an UnsupportedError: simulcast and SVC, pipe and direct
-/// transports. A command may close anything at any point of a turn, and
-/// Not in this version, answered with an UnsupportedError: transports with enableSctp, simulcast
-/// and SVC. A command may close anything at any point of a turn, and
-/// from inside any event.
+/// A command may close anything at any point of a turn, and from inside any event.
 class Engine {
  public:
   explicit Engine(EngineDependencies dependencies);
