@@ -71,9 +71,7 @@ void TcpConnection::Commit(size_t size, const SocketAddress& /*to*/, PacketKind 
   context_.egress.MarkDirty(*this);
 }
 
-void TcpConnection::OnPeerAuthenticated() {
-  if (!std::exchange(authenticated_, true)) owner_.OnConnectionAuthenticated(*this);
-}
+void TcpConnection::OnPeerAuthenticated() { authenticated_ = true; }
 
 void TcpConnection::FlushQueue() {
   if (broken_) return queue_.clear();

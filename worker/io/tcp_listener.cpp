@@ -103,6 +103,7 @@ bool TcpListener::Accept(Fd fd, const SocketAddress& remote) {
 }
 
 bool TcpListener::MakeRoom(const SocketAddress& remote) {
+  std::erase_if(strangers_, [](const TcpConnection* known) { return known->authenticated(); });
   const IpAddress network = NetworkOf(remote.ip);
   TcpConnection* oldest = nullptr;  // of this network
   size_t count = 0;
@@ -135,10 +136,6 @@ void TcpListener::CloseIdle(Timestamp now) {
 }
 
 void TcpListener::OnConnectionClosed(TcpConnection& connection) { Close(connection); }
-
-void TcpListener::OnConnectionAuthenticated(TcpConnection& connection) {
-  std::erase(strangers_, &connection);
-}
 
 void TcpListener::OnConnectionDroppedVideo(TcpConnection& connection) {
   // From within a flush: what follows from it is for another turn.
@@ -180,7 +177,7 @@ bool TcpListener::Close(TcpConnection& connection) {
   // Off the table first: whatever the handler does, this connection is closed once.
   auto owned = connections_.extract(path.tuple.remote);
   if (owned.empty()) return true;
-  if (!connection.authenticated()) std::erase(strangers_, &connection);
+  std::erase(strangers_, &connection);
   // A connection that never sent a packet was never heard of.
   if (!connection.has_spoken()) return true;
   bool destroyed = false;

@@ -54,7 +54,6 @@ class TcpListener final : public ServerSocket, private FdListener, private TcpCo
   void OnReadable() override;
   void OnPollError() override;
   void OnConnectionClosed(TcpConnection& connection) override;
-  void OnConnectionAuthenticated(TcpConnection& connection) override;
   void OnConnectionDroppedVideo(TcpConnection& connection) override;
   /// False when the listener is gone.
   bool Accept(Fd fd, const SocketAddress& remote);
@@ -71,7 +70,8 @@ class TcpListener final : public ServerSocket, private FdListener, private TcpCo
   std::unique_ptr<Timer> sweep_timer_;
   std::unique_ptr<Timer> accept_timer_;
   absl::flat_hash_map<SocketAddress, std::unique_ptr<TcpConnection>> connections_;
-  std::vector<TcpConnection*> strangers_;  // not authenticated; the oldest first
+  /// Not authenticated when the last one was accepted; the oldest first.
+  std::vector<TcpConnection*> strangers_;
   absl::flat_hash_map<SocketAddress, Timestamp> dropped_video_;  // and when it may be reported
   std::unique_ptr<Timer> drop_timer_;
   bool* destroyed_ = nullptr;
