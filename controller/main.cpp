@@ -67,6 +67,7 @@ RoomSettings MakeRoomSettings(const Config& config) {
   settings.broadcaster_timeout = std::chrono::seconds(config.rooms.broadcaster_timeout);
   settings.plain_receiver_timeout = std::chrono::seconds(config.rooms.plain_receiver_timeout);
   settings.plain_any_receiver = config.rooms.plain_any_receiver;
+  settings.plain_relock = config.rooms.plain_relock;
   settings.max_peers = config.rooms.max_peers;
   settings.max_broadcasters = config.rooms.max_broadcasters;
   settings.max_transports = config.rooms.max_transports_per_peer;

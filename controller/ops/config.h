@@ -68,7 +68,7 @@ struct SourceConfig {
   uint32_t max_connections_per_second = 100;  ///< with ten seconds' worth at once
   uint32_t max_handshakes_per_second = 50;    ///< of TLS, likewise
   uint32_t max_bytes_per_second = 8 * 1024 * 1024;
-  uint32_t max_requests_per_second = 2'000;    ///< over protoo
+  uint32_t max_requests_per_second = 2'000;   ///< over protoo
   uint32_t max_announcements_per_second = 5;  ///< in one room
   uint32_t max_broadcasters = 200;
   uint64_t max_stored = 32 * 1024 * 1024;
@@ -91,6 +91,7 @@ struct RoomsConfig {
   uint32_t max_consumer_replicas = 0;
   uint32_t plain_receiver_timeout = 30;  ///< s; 0 = never
   bool plain_any_receiver = false;
+  bool plain_relock = true;
 };
 
 /// Addresses, ports and codecs of media.

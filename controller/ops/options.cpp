@@ -176,6 +176,11 @@ std::vector<Option> RoomOptions() {
               "whether a plain transport may receive at another address than that which asked for "
               "it over HTTP",
               At(&Config::rooms, &RoomsConfig::plain_any_receiver)),
+      Boolean(
+          "plainRelock",
+          "whether the stream of a plain transport may go on from another address when its peer "
+          "has been silent for 3 s; false = the first address is the peer for good",
+          At(&Config::rooms, &RoomsConfig::plain_relock)),
   };
 }
 

@@ -56,6 +56,8 @@ struct RoomSettings {
   std::chrono::milliseconds plain_receiver_timeout{30'000};
   /// Whether a plain transport may receive at another address than that which asked for it.
   bool plain_any_receiver = false;
+  /// Whether a plain transport takes a known stream from another address once its peer is silent.
+  bool plain_relock = true;
   size_t max_peers = 1'000;
   size_t max_broadcasters = 100;
   /// Transports of one participant: sending, receiving, and a few being replaced.

@@ -117,7 +117,7 @@ Task<Result<PlainTransportInfo>> Room::CreatePlainTransport(std::shared_ptr<Part
   options.source_only = request.source_only;
   options.source_receives = !request.source_ip.empty() && !settings_.plain_any_receiver;
   options.source_ip = std::move(request.source_ip);
-  options.relock = true;
+  options.relock = settings_.plain_relock;
   options.may_receive = request.may_receive || settings_.plain_any_receiver;
   options.receiver_timeout = request.receiver_timeout.value_or(settings_.plain_receiver_timeout);
   options.public_destinations = true;

@@ -71,8 +71,8 @@ class TcpConnection final : public PacketWriter, private EgressQueue, private Fd
     virtual ~Owner() = default;
     /// The stream ended. May destroy the connection.
     virtual void OnConnectionClosed(TcpConnection& connection) = 0;
-    /// Frames of video were dropped: TakeDroppedSsrcs() tells whose. Comes from within a flush: to
-    /// be noted only.
+    /// Frames of video were dropped: TakeDroppedSsrcs() tells whose. Comes from within a flush,
+    /// which calls no handler of packets: the owner notes the address, and tells in another turn.
     virtual void OnConnectionDroppedVideo(TcpConnection& connection) = 0;
   };
 

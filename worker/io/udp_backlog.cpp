@@ -16,6 +16,7 @@ auto UdpBacklog::Apply(Receiver& receiver, Change change) {
   const auto settle = [&] {
     bytes_ += receiver.held.cost() - before;  // unsigned arithmetic: a decrease wraps back
     budget_.used += receiver.held.cost() - before;
+    Rerank(receiver);
   };
   if constexpr (std::is_void_v<decltype(change(receiver.held))>) {
     change(receiver.held);
@@ -33,7 +34,7 @@ void UdpBacklog::Add(const QueuedDatagram& datagram, Timestamp now) {
     return;
   }
   std::unique_ptr<Receiver>& slot = receivers_[datagram.to];
-  if (slot == nullptr) slot = std::make_unique<Receiver>(datagram.to, drops_);
+  if (slot == nullptr) slot = std::make_unique<Receiver>(datagram.to, next_serial_++, drops_);
   Receiver& receiver = *slot;
   Apply(receiver, [&](ReceiverBacklog& held) {
     held.Add({datagram.data, datagram.size}, datagram.kind, now);
@@ -46,15 +47,23 @@ void UdpBacklog::Add(const QueuedDatagram& datagram, Timestamp now) {
   }
 }
 
+void UdpBacklog::Rerank(Receiver& receiver) {
+  const Rank rank{receiver.held.cost(), receiver.serial, &receiver};
+  if (!receiver.held.has_video()) {
+    if (std::exchange(receiver.ranked, false)) ranking_.erase(receiver.rank);
+  } else if (!std::exchange(receiver.ranked, true)) {
+    receiver.rank = ranking_.insert(rank).first;
+  } else if (receiver.rank->cost != rank.cost) {
+    auto node = ranking_.extract(receiver.rank);
+    node.value() = rank;
+    receiver.rank = ranking_.insert(std::move(node)).position;
+  }
+}
+
 bool UdpBacklog::MakeRoom(size_t cost) {
   while (budget_.used + cost > BacklogBudget::kMaxBytes) {
-    Receiver* largest = nullptr;
-    for (Receiver* receiver : video_) {
-      if (!receiver->held.has_video()) continue;
-      if (largest == nullptr || receiver->held.cost() > largest->held.cost()) largest = receiver;
-    }
-    if (largest == nullptr) return false;
-    Apply(*largest, [](ReceiverBacklog& held) { held.DropFrame(); });
+    if (ranking_.empty()) return false;
+    Apply(*ranking_.begin()->receiver, [](ReceiverBacklog& held) { held.DropFrame(); });
   }
   return true;
 }

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <memory>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -54,21 +56,44 @@ class UdpBacklog {
   std::span<const QueuedDatagram> NextBatch(Timestamp now);
   /// The first `count` of the batch are done with.
   void Pop(size_t count);
+  /// Pairs of destinations that were compared to find who holds most, over all backlogs: the work
+  /// done, which a test can count.
+  static uint64_t compared() { return compared_; }
   /// Drops what is too old. Cheap within kSweepInterval of the last time.
   void Sweep(Timestamp now);
 
  private:
+  struct Receiver;
+  /// Whose video is dropped when bytes run out: who holds most, of equals who came first.
+  struct Rank {
+    size_t cost = 0;  ///< ReceiverBacklog::cost
+    uint64_t serial = 0;
+    Receiver* receiver = nullptr;
+  };
+  struct HoldsMore {
+    bool operator()(const Rank& a, const Rank& b) const {
+      ++compared_;
+      return a.cost != b.cost ? a.cost > b.cost : a.serial < b.serial;
+    }
+  };
+  using Ranking = std::set<Rank, HoldsMore>;
   struct Receiver {
-    Receiver(const SocketAddress& address, DropStats& drops) : to(address), held(drops) {}
+    Receiver(const SocketAddress& address, uint64_t number, DropStats& drops)
+        : to(address), serial(number), held(drops) {}
     SocketAddress to;
+    const uint64_t serial;
     ReceiverBacklog held;
     bool in_urgent = false;  // stands in `urgent_`; likewise
     bool in_video = false;
+    bool ranked = false;  // it holds video; `rank` is valid
+    Ranking::iterator rank;
   };
 
   /// Runs `change` on the receiver's backlog and keeps the byte counts true.
   template <typename Change>
   auto Apply(Receiver& receiver, Change change);
+  /// Puts the receiver where it belongs among those that hold video.
+  void Rerank(Receiver& receiver);
   bool MakeRoom(size_t cost);
   void FillBatch(Timestamp now);
   void Append(Receiver& receiver, HeldPacket packet);
@@ -79,10 +104,13 @@ class UdpBacklog {
   absl::flat_hash_map<SocketAddress, std::unique_ptr<Receiver>> receivers_;
   std::deque<Receiver*> urgent_;  // who has other packets than video, in turn
   std::deque<Receiver*> video_;   // who has video
+  Ranking ranking_;               // likewise
+  uint64_t next_serial_ = 0;
   std::vector<HeldPacket> batch_packets_;
   std::vector<QueuedDatagram> batch_;  // point into `batch_packets_`
   size_t bytes_ = 0;
   Timestamp last_sweep_;
+  static inline uint64_t compared_ = 0;
 };
 
 }  // namespace sluice::worker

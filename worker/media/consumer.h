@@ -141,6 +141,9 @@ class Consumer {
   std::vector<RtpStreamStats> GetStats(Timestamp now);
   const ConsumerCounters& counters() const;
   SendTotals totals() const;
+  /// Packets that consumers without a key frame have looked at, all together: the work of waiting,
+  /// which a test can count.
+  static uint64_t looked_at() { return looked_at_; }
   /// Bytes held, for the memory report of the benchmark.
   size_t MemoryUsage() const;
 
@@ -152,6 +155,7 @@ class Consumer {
  private:
   struct Impl;
   explicit Consumer(std::unique_ptr<Impl> impl);
+  static inline uint64_t looked_at_ = 0;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -31,7 +31,9 @@ void Consumer::OnPackets(std::span<const RoutedPacket* const> packets, Timestamp
   Impl& impl = *impl_;
   if (!impl.active) return;
   if (impl.forwarder->awaits_key_frame()) {
-    packets = packets.subspan(impl.CountAwaited(packets));
+    const size_t in_vain = impl.CountAwaited(packets);
+    looked_at_ += in_vain;
+    packets = packets.subspan(in_vain);
     if (packets.empty()) return impl.AskForKeyFrames(now);
   }
   for (const RoutedPacket* packet : packets) {

@@ -1,7 +1,14 @@
 #include "worker/io/port_allocator.h"
 
-#include <set>
+#include <sys/socket.h>
 
+#include <fstream>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/log.h"
 #include "tests/unit/io/io_test.h"
 
 namespace sluice::worker {
@@ -181,6 +188,62 @@ TEST_CASE("buffer sizes and ipv6Only reach the socket") {
   CHECK(get(SOL_SOCKET, SO_SNDBUF) == 60'000);  // Linux doubles it for its own use
   CHECK(get(SOL_SOCKET, SO_RCVBUF) == 80'000);
   CHECK(get(IPPROTO_IPV6, IPV6_V6ONLY) == 1);
+}
+
+/// Lines of the log while it lives.
+struct LogLines final : LogSink {
+  LogLines() { Log::SetSink(this); }
+  ~LogLines() override { Log::SetSink(nullptr); }
+  void WriteLog(LogLevel, std::string_view line) override { lines.emplace_back(line); }
+  std::vector<std::string> lines;
+};
+
+/// What the kernel was asked for: it tells the double.
+int BufferOf(const BoundSocket& socket, int option) {
+  int value = 0;
+  socklen_t length = sizeof(value);
+  REQUIRE(getsockopt(socket.fd.get(), SOL_SOCKET, option, &value, &length) == 0);
+  return value / 2;
+}
+
+/// Whether this process may have a buffer of so many bytes.
+bool MayHave(int force_option, const char* limit_file, int bytes) {
+  const Fd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (setsockopt(fd.get(), SOL_SOCKET, force_option, &bytes, sizeof(bytes)) == 0) return true;
+  std::ifstream file(limit_file);
+  int limit = 0;
+  file >> limit;
+  return limit >= bytes;
+}
+
+TEST_CASE("UDP sockets get buffers of 4 MiB, or one line of the log says how they would") {
+  constexpr int kWanted = 4 << 20;
+  const bool sends = MayHave(SO_SNDBUFFORCE, "/proc/sys/net/core/wmem_max", kWanted);
+  const bool receives = MayHave(SO_RCVBUFFORCE, "/proc/sys/net/core/rmem_max", kWanted);
+  const LogLines log;
+  auto loop = MakeLoop();
+  PortAllocator ports(*loop, {});
+  for (int i = 0; i < 3; ++i) {
+    const auto bound = ports.Open(Info("127.0.0.1"));
+    REQUIRE(bound.ok());
+    CHECK((BufferOf(*bound, SO_SNDBUF) == kWanted) == sends);
+    CHECK((BufferOf(*bound, SO_RCVBUF) == kWanted) == receives);
+  }
+  CHECK(log.lines.size() == (sends && receives ? 0 : 1));
+}
+
+TEST_CASE("where the kernel gives less than was asked for, the log says so once") {
+  constexpr uint32_t kTooMuch = 0x7fffffff;  // the kernel halves it even for root
+  const LogLines log;
+  auto loop = MakeLoop();
+  PortAllocator ports(*loop, {}, {kTooMuch, kTooMuch});
+  for (int i = 0; i < 3; ++i) REQUIRE(ports.Open(Info("127.0.0.1")).ok());
+  ListenInfo tcp = Info("127.0.0.1");
+  tcp.protocol = TransportProtocol::kTcp;
+  REQUIRE(ports.Open(tcp).ok());
+  REQUIRE(log.lines.size() == 1);
+  CHECK_THAT(log.lines[0], Catch::Contains("net.core.wmem_max=2147483647"));
+  CHECK_THAT(log.lines[0], Catch::Contains("net.core.rmem_max=2147483647"));
 }
 
 }  // namespace

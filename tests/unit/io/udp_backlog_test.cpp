@@ -126,6 +126,25 @@ TEST_CASE("without room, frames of who holds most go first, and never what is no
   CHECK(f.budget.used == 0);
 }
 
+TEST_CASE("a full backlog of many destinations finds quickly who holds most") {
+  Fixture f;
+  constexpr uint16_t kDestinations = 10'000;
+  const auto round = [&](uint32_t frame) {
+    for (uint16_t port = 1; port <= kDestinations; ++port) f.Video(port, frame, 1, 6'600);
+  };
+  round(1);
+  CHECK(f.drops.total() == 0);
+  const uint64_t before = UdpBacklog::compared();
+  round(2);
+  CHECK(f.drops.video_frames > kDestinations / 2);
+  CHECK(f.budget.used <= BacklogBudget::kMaxBytes);
+  const uint64_t each = (UdpBacklog::compared() - before) / kDestinations;
+  INFO(each << " comparisons for each packet");
+  CHECK(each < 100);
+  CHECK(f.Take().size() == 2 * kDestinations - f.drops.total());
+  CHECK(f.budget.used == 0);
+}
+
 TEST_CASE("with no video to drop a packet that does not fit is refused") {
   Fixture f;
   for (size_t i = 0; i < 1200; ++i) f.Add(1, Bytes(60'000), PacketKind::kAudio);

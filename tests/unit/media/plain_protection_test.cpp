@@ -300,89 +300,90 @@ TEST_CASE_METHOD(ReceiverFixture, "with the media its reports stop, too", "[plai
     }
   }
   CHECK(bytes == 0);
+}
 
-  TEST_CASE_METHOD(ProtectionFixture, "an association stays with the address that began it",
-                   "[plain][protection]") {
-    PlainTransportOptions options = Comedia();
-    options.base.enable_sctp = true;
-    const SocketAddress local = Create(options);
-    // A COOKIE-ACK: it makes nobody answer.
-    std::vector<uint8_t> packet = {0x13, 0x88, 0x13, 0x88, 0, 0, 0, 1, 0, 0, 0, 0, 11, 0, 0, 4};
-    Deliver(packet, local, stranger);  // with a wrong checksum: teaches nothing
-    CHECK(PeerOf() == ":0");
-    CHECK(transport().core().counters().unclassified == 1);
-    sctp::WriteChecksum(packet);
-    Deliver(packet, local, source);
-    CHECK(PeerOf() == "203.0.113.5:2000");
-    Deliver(packet, local, stranger);
-    environment.AdvanceBy(Duration::Seconds(60));
-    Deliver(packet, local, moved);
-    CHECK(PeerOf() == "203.0.113.5:2000");
-    CHECK(transport().core().counters().wrong_source == 2);
+TEST_CASE_METHOD(ProtectionFixture, "an association stays with the address that began it",
+                 "[plain][protection]") {
+  PlainTransportOptions options = Comedia();
+  options.base.enable_sctp = true;
+  const SocketAddress local = Create(options);
+  // A COOKIE-ACK: it makes nobody answer.
+  std::vector<uint8_t> packet = {0x13, 0x88, 0x13, 0x88, 0, 0, 0, 1, 0, 0, 0, 0, 11, 0, 0, 4};
+  Deliver(packet, local, stranger);  // with a wrong checksum: teaches nothing
+  CHECK(PeerOf() == ":0");
+  CHECK(transport().core().counters().unclassified == 1);
+  sctp::WriteChecksum(packet);
+  Deliver(packet, local, source);
+  CHECK(PeerOf() == "203.0.113.5:2000");
+  Deliver(packet, local, stranger);
+  environment.AdvanceBy(Duration::Seconds(60));
+  Deliver(packet, local, moved);
+  CHECK(PeerOf() == "203.0.113.5:2000");
+  CHECK(transport().core().counters().wrong_source == 2);
+}
+
+TEST_CASE_METHOD(ProtectionFixture, "an association does not move, where media may",
+                 "[plain][protection]") {
+  PlainTransportOptions options = Comedia();
+  options.base.enable_sctp = true;
+  options.relock = true;
+  const SocketAddress local = Create(options);
+  std::vector<uint8_t> packet = {0x13, 0x88, 0x13, 0x88, 0, 0, 0, 1, 0, 0, 0, 0, 11, 0, 0, 4};
+  sctp::WriteChecksum(packet);
+  Deliver(packet, local, source);
+  environment.AdvanceBy(Duration::Seconds(60));
+  Deliver(packet, local, moved);
+  CHECK(PeerOf() == "203.0.113.5:2000");
+  CHECK(transport().core().counters().wrong_source == 1);
+}
+
+TEST_CASE_METHOD(ProtectionFixture, "destinations that make no sense are refused where asked for",
+                 "[plain][protection]") {
+  PlainTransportOptions options;
+  options.listen_info = Listen();
+  options.public_destinations = true;
+  Create(options);
+  PlainConnectOptions connect;
+  connect.port = 5000;
+  for (const char* ip : {"0.0.0.0", "224.0.0.1", "239.255.1.1", "255.255.255.255", "0.1.2.3"}) {
+    connect.ip = ip;
+    INFO(ip);
+    const Status status = engine->ConnectPlainTransport("t", connect).status();
+    CHECK(ErrorClassName(status) == std::string("TypeError"));
+    CHECK_THAT(std::string(status.message()), Catch::Contains(ip));
   }
+  CHECK(Counters().destination_refused == 5);
+  connect.ip = "192.0.2.1";
+  CHECK(engine->ConnectPlainTransport("t", connect).ok());
 
-  TEST_CASE_METHOD(ProtectionFixture, "an association does not move, where media may",
-                   "[plain][protection]") {
-    PlainTransportOptions options = Comedia();
-    options.base.enable_sctp = true;
-    options.relock = true;
-    const SocketAddress local = Create(options);
-    std::vector<uint8_t> packet = {0x13, 0x88, 0x13, 0x88, 0, 0, 0, 1, 0, 0, 0, 0, 11, 0, 0, 4};
-    sctp::WriteChecksum(packet);
-    Deliver(packet, local, source);
-    environment.AdvanceBy(Duration::Seconds(60));
-    Deliver(packet, local, moved);
-    CHECK(PeerOf() == "203.0.113.5:2000");
-    CHECK(transport().core().counters().wrong_source == 1);
-  }
+  options.public_destinations = false;
+  Create(options, "u");
+  connect.ip = "239.255.1.1";
+  CHECK(engine->ConnectPlainTransport("u", connect).ok());  // the application decides
+}
 
-  TEST_CASE_METHOD(ProtectionFixture, "destinations that make no sense are refused where asked for",
-                   "[plain][protection]") {
-    PlainTransportOptions options;
-    options.listen_info = Listen();
-    options.public_destinations = true;
-    Create(options);
-    PlainConnectOptions connect;
-    connect.port = 5000;
-    for (const char* ip : {"0.0.0.0", "224.0.0.1", "239.255.1.1", "255.255.255.255", "0.1.2.3"}) {
-      connect.ip = ip;
-      INFO(ip);
-      const Status status = engine->ConnectPlainTransport("t", connect).status();
-      CHECK(ErrorClassName(status) == std::string("TypeError"));
-      CHECK_THAT(std::string(status.message()), Catch::Contains(ip));
-    }
-    CHECK(Counters().destination_refused == 5);
-    connect.ip = "192.0.2.1";
-    CHECK(engine->ConnectPlainTransport("t", connect).ok());
-
-    options.public_destinations = false;
-    Create(options, "u");
-    connect.ip = "239.255.1.1";
-    CHECK(engine->ConnectPlainTransport("u", connect).ok());  // the application decides
-  }
-
-  TEST_CASE_METHOD(ProtectionFixture, "options that contradict themselves are TypeErrors",
-                   "[plain][protection]") {
-    const auto error_of = [this](const PlainTransportOptions& options) {
-      return std::string(engine->CreatePlainTransport("r", "x", options).status().message());
-    };
-    PlainTransportOptions options = Comedia();
-    options.source_ip = "example.org";
-    CHECK_THAT(error_of(options), Catch::Contains("sourceIp 'example.org'"));
-    options = Comedia();
-    options.source_only = true;
-    CHECK_THAT(error_of(options), Catch::Contains("sourceIp is missing"));
-    options = Comedia();
-    options.receiver_timeout = 999;
-    CHECK_THAT(error_of(options), Catch::Contains("receiverTimeout 999"));
-    constexpr uint32_t kDay = 24 * 3600 * 1000;
-    options.receiver_timeout = kDay + 1;
-    CHECK_THAT(error_of(options), Catch::Contains("receiverTimeout 86400001"));
-    options.receiver_timeout = kDay;
-    CHECK(engine->CreatePlainTransport("r", "day", options).ok());
-    options.receiver_timeout = 1000;
-    CHECK(engine->CreatePlainTransport("r", "second", options).ok());
-  }
+TEST_CASE_METHOD(ProtectionFixture, "options that contradict themselves are TypeErrors",
+                 "[plain][protection]") {
+  const auto error_of = [this](const PlainTransportOptions& options) {
+    return std::string(engine->CreatePlainTransport("r", "x", options).status().message());
+  };
+  PlainTransportOptions options = Comedia();
+  options.source_ip = "example.org";
+  CHECK_THAT(error_of(options), Catch::Contains("sourceIp 'example.org'"));
+  options = Comedia();
+  options.source_only = true;
+  CHECK_THAT(error_of(options), Catch::Contains("sourceIp is missing"));
+  options = Comedia();
+  options.receiver_timeout = 999;
+  CHECK_THAT(error_of(options), Catch::Contains("receiverTimeout 999"));
+  constexpr uint32_t kDay = 24 * 3600 * 1000;
+  options.receiver_timeout = kDay + 1;
+  CHECK_THAT(error_of(options), Catch::Contains("receiverTimeout 86400001"));
+  options.receiver_timeout = kDay;
+  CHECK(engine->CreatePlainTransport("r", "day", options).ok());
+  options.receiver_timeout = 1000;
+  CHECK(engine->CreatePlainTransport("r", "second", options).ok());
+}
 
 }  // namespace
 }  // namespace sluice::worker

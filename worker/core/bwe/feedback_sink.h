@@ -6,8 +6,13 @@
 namespace sluice::worker {
 
 /// Takes the RTCP that the receive side of a transport makes on its own: transport-cc feedback and
-/// REMB. Implemented by the transport core, which drops it while not connected. Must not delete the
-/// caller from inside the call.
+/// REMB. Implemented by RtpCore, which drops it while not connected.
+///
+/// Called from within OnPacket() and from timers of the caller, which is still at work. Nothing can
+/// destroy the caller from inside: an implementation may write into the send arena and queue
+/// requests to senders, neither of which calls anybody back, and what the application hears waits
+/// in the EventQueue until the engine is done. It must stay so: whoever calls the application from
+/// here directly lets it close the transport.
 class FeedbackSink {
  public:
   virtual ~FeedbackSink() = default;

@@ -111,6 +111,17 @@ TEST_CASE_METHOD(RoomFixture, "REST: a broadcaster publishes the way ffmpeg.sh d
   CHECK(Rest("DELETE", kBroadcasters + "/b").status == 500);
 }
 
+TEST_CASE("REST: an option keeps the stream of a plain transport where it began") {
+  RoomFixture::Options options;
+  options.plain_relock = false;
+  RoomFixture rooms(options);
+  const HttpResponse broadcaster = rooms.Rest("POST", kBroadcasters, kValidBroadcaster);
+  REQUIRE(broadcaster.status == 200);
+  rooms.caller.secret = json::parse(broadcaster.body).at("secret").as_string().c_str();
+  REQUIRE(rooms.Rest("POST", kTransports, R"({"type":"plain"})").status == 200);
+  CHECK_FALSE(rooms.launcher.workers.back()->plain_protection.relock);
+}
+
 TEST_CASE_METHOD(RoomFixture, "REST: a plain transport belongs to the address that asked for it") {
   const HttpResponse broadcaster = Rest("POST", kBroadcasters, kValidBroadcaster);
   REQUIRE(broadcaster.status == 200);

@@ -19,6 +19,7 @@ RoomSettings MakeSettings(const RoomFixture::Options& options) {
   settings.unused_transport_timeout = options.unused_transport_timeout;
   settings.stage_grace = options.stage_grace;
   settings.max_consumer_replicas = options.max_consumer_replicas;
+  settings.plain_relock = options.plain_relock;
   return settings;
 }
 

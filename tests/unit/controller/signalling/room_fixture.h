@@ -92,6 +92,7 @@ class RoomFixture {
     std::chrono::milliseconds unused_transport_timeout{60'000};
     std::chrono::milliseconds stage_grace{30'000};
     int max_consumer_replicas = 0;
+    bool plain_relock = true;
     RoomRegistry::Limits limits{10, 0};
     /// Its budget has no limit of announcements, unless a test brings another.
     ProtooLimits protoo = WithoutAnnouncementLimit();
