@@ -43,7 +43,7 @@ struct ProtooLimits {
   uint32_t announcement_burst = 32;
   FieldLimits fields = {};
   /// Places of the peers' transports; null = no limit.
-  std::shared_ptr<TransportQuota> quota;
+  std::shared_ptr<TransportQuota> quota = nullptr;
   std::shared_ptr<LimitCounters> counters = std::make_shared<LimitCounters>();
   /// Clients that were cut off because they sent far too much.
   std::shared_ptr<uint64_t> flooders = std::make_shared<uint64_t>(0);

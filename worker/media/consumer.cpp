@@ -184,7 +184,8 @@ void Consumer::Impl::EmitScore() {
 Result<std::unique_ptr<Consumer>> Consumer::Create(const ConsumeOptions& options,
                                                    Producer& producer, RtpEgress& egress,
                                                    Environment& environment, EngineEvents& events) {
-  Result<ConsumerSettings> settings = ResolveConsumerSettings(options, producer);
+  Result<ConsumerSettings> settings =
+      ResolveConsumerSettings(options, producer.shared_parameters());
   if (!settings.ok()) return settings.status();
   auto forwarder =
       LayerForwarder::Create(settings->type, settings->codec, settings->streams.size());

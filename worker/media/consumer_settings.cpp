@@ -7,6 +7,7 @@
 #include "worker/media/layer_policy.h"
 #include "worker/media/producer.h"
 #include "worker/media/rtp_parameters_check.h"
+#include "worker/media/shared_values.h"
 
 namespace sluice::worker {
 
@@ -73,7 +74,7 @@ RtpParameters ConsumerSettings::Parameters() const {
 }
 
 Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options,
-                                                 Producer& producer) {
+                                                 SharedConsumerParameters& shared) {
   ConsumerSettings settings;
   RtpParameters parameters = options.rtp_parameters;
   SLUICE_RETURN_IF_ERROR(CheckRtpParameters(&parameters));
@@ -124,8 +125,8 @@ Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options,
   }
   settings.mid = std::exchange(parameters.mid, {});
   settings.encodings = std::exchange(parameters.encodings, {});
-  settings.common = producer.Share(std::move(parameters));
-  settings.consumable_encodings = producer.Share(options.consumable_rtp_encodings);
+  settings.common = shared.parameters.Share(std::move(parameters));
+  settings.consumable_encodings = shared.encodings.Share(options.consumable_rtp_encodings);
   return settings;
 }
 

@@ -17,7 +17,7 @@
 
 namespace sluice::worker {
 
-class Producer;
+struct SharedConsumerParameters;
 
 /// One stream that a consumer sends: an SSRC and, where it was negotiated, that of its
 /// retransmissions.
@@ -57,8 +57,9 @@ struct ConsumerSettings {
 };
 
 /// Checks the parameters (docs/protocols/router-protocol.md §9, §12). TypeErrors name the field.
-/// `producer` keeps what its consumers have in common.
-Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options, Producer& producer);
+/// `shared` is their producer's.
+Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options,
+                                                 SharedConsumerParameters& shared);
 
 /// What is sent is from now on of the codec with this payload type. Nothing changes when that is no
 /// media codec of the same kind.

@@ -416,14 +416,7 @@ std::span<const EncodingLife> Producer::encoding_lives() const { return impl_->l
 
 const CaptureClock& Producer::capture_clock() const { return *impl_; }
 
-std::shared_ptr<const RtpParameters> Producer::Share(RtpParameters parameters) {
-  return impl_->shared_parameters.Share(std::move(parameters));
-}
-
-std::shared_ptr<const std::vector<RtpEncodingParameters>> Producer::Share(
-    std::vector<RtpEncodingParameters> encodings) {
-  return impl_->shared_encodings.Share(std::move(encodings));
-}
+SharedConsumerParameters& Producer::shared_parameters() { return impl_->shared_parameters; }
 
 DataRate Producer::encoding_bitrate(uint8_t encoding_index, Timestamp now) const {
   ReceiveStream* stream = impl_->StreamAt(encoding_index);

@@ -26,6 +26,7 @@ class Consumer;
 class Producer;
 class PacketRing;
 class SenderClock;
+struct SharedConsumerParameters;
 struct FecPacket;
 
 /// What a producer has counted of what its sender sent, over all encodings.
@@ -162,9 +163,7 @@ class Producer {
   /// Of its sender. Lives as long as the producer.
   const CaptureClock& capture_clock() const;
   /// What its consumers have in common, as one copy.
-  std::shared_ptr<const RtpParameters> Share(RtpParameters parameters);
-  std::shared_ptr<const std::vector<RtpEncodingParameters>> Share(
-      std::vector<RtpEncodingParameters> encodings);
+  SharedConsumerParameters& shared_parameters();
   DataRate encoding_bitrate(uint8_t encoding_index, Timestamp now) const;
   /// When the sample with this RTP timestamp was captured, on OUR NTP time line: from the sender's
   /// last report, its clock's offset and the codec's clock rate. nullopt before a report has come

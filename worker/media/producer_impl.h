@@ -137,8 +137,7 @@ struct Producer::Impl final : public ReceiveStreamEvents, public CaptureClock {
   std::optional<VideoOrientation> orientation;
 
   IndexedList<Consumer*, &Consumer::producer_slot> consumers;
-  SharedValues<RtpParameters> shared_parameters;  ///< of these, but for what is each one's own
-  SharedValues<std::vector<RtpEncodingParameters>> shared_encodings;  ///< that they can consume
+  SharedConsumerParameters shared_parameters;  ///< of these
   IndexedList<Consumer*, &Consumer::active_slot> active_consumers;
   std::vector<ProducerObserver*> observers;
   bool reports_packets = false;

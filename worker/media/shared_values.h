@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/rtp_parameters.h"
+
 namespace sluice::worker {
 
 /// One copy of each value that many objects have in common, for as long as one of them holds it: in
@@ -29,6 +31,12 @@ class SharedValues {
 
  private:
   std::vector<std::weak_ptr<const T>> kept_;
+};
+
+/// What the consumers of one producer have in common.
+struct SharedConsumerParameters {
+  SharedValues<RtpParameters> parameters;                      ///< but for what is each one's own
+  SharedValues<std::vector<RtpEncodingParameters>> encodings;  ///< that they can consume
 };
 
 }  // namespace sluice::worker

@@ -277,47 +277,48 @@ TEST_CASE("layer forwarder: a structure that changes without a key frame") {
   CHECK(decide(5, Described(after, 5, Indication::kSwitch, 3), false) == Action::kForward);
   CHECK(decide(6, Described(after, 6, Indication::kRequired, 1), false) == Action::kForward);
   CHECK(forwarder->KeyFramesWanted(Timestamp()) == 0u);
+}
 
-  TEST_CASE("layer forwarder: from one encoding to another, past those between") {
-    const auto made = LayerForwarder::Create(RtpType::kSimulcast, CodecKind::kVp8, 1);
-    REQUIRE(made.ok());
-    LayerForwarder& forwarder = **made;
-    Timestamp now = Timestamp::Millis(100'000);
-    RoutedPacket packet;
-    packet.payload_type = PayloadType(101);
-    int64_t sequence = 0;
-    const auto key_frame = [&](uint8_t encoding) {
-      packet.sequence = ExtendedSeqNumber(1000 + ++sequence);
-      packet.timestamp = RtpTimestamp(static_cast<uint32_t>(now.ms() * 90));
-      packet.encoding_index = encoding;
-      packet.frame.key = packet.frame.start = packet.frame.end = true;
-      packet.received_at = now;
-      return forwarder.Decide(packet).action == ForwardDecision::Action::kForward;
-    };
-    LayerTarget target;
-    target.encoding = 2;
-    forwarder.SetTarget(target);
-    forwarder.Restart(now);
-    // A picture soon; then at once the one that is wanted.
-    CHECK(key_frame(0));
-    CHECK_FALSE(key_frame(1));
-    CHECK(key_frame(2));
-    now = now + Duration::Millis(5000);
-    // The sender makes key frames of all of them when it is asked for one.
-    target.encoding = 0;
-    forwarder.SetTarget(target);
-    CHECK(key_frame(2));
-    CHECK_FALSE(key_frame(1));
-    CHECK(key_frame(0));
-    // Where that of the target does not come, one on the way is better than none.
-    now = now + Duration::Millis(5000);
-    target.encoding = 2;
-    forwarder.SetTarget(target);
-    CHECK_FALSE(key_frame(1));
-    now = now + LayerForwarder::kMaxWait;
-    CHECK(key_frame(1));
-    CHECK(key_frame(2));
-  }
+TEST_CASE("layer forwarder: from one encoding to another, past those between") {
+  const auto made = LayerForwarder::Create(RtpType::kSimulcast, CodecKind::kVp8, 1);
+  REQUIRE(made.ok());
+  LayerForwarder& forwarder = **made;
+  Timestamp now = Timestamp::Millis(100'000);
+  RoutedPacket packet;
+  packet.payload_type = PayloadType(101);
+  int64_t sequence = 0;
+  const auto key_frame = [&](uint8_t encoding) {
+    packet.sequence = ExtendedSeqNumber(1000 + ++sequence);
+    packet.timestamp = RtpTimestamp(static_cast<uint32_t>(now.ms() * 90));
+    packet.encoding_index = encoding;
+    packet.frame.key = packet.frame.start = packet.frame.end = true;
+    packet.received_at = now;
+    return forwarder.Decide(packet).action == ForwardDecision::Action::kForward;
+  };
+  LayerTarget target;
+  target.encoding = 2;
+  forwarder.SetTarget(target);
+  forwarder.Restart(now);
+  // A picture soon; then at once the one that is wanted.
+  CHECK(key_frame(0));
+  CHECK_FALSE(key_frame(1));
+  CHECK(key_frame(2));
+  now = now + Duration::Millis(5000);
+  // The sender makes key frames of all of them when it is asked for one.
+  target.encoding = 0;
+  forwarder.SetTarget(target);
+  CHECK(key_frame(2));
+  CHECK_FALSE(key_frame(1));
+  CHECK(key_frame(0));
+  // Where that of the target does not come, one on the way is better than none.
+  now = now + Duration::Millis(5000);
+  target.encoding = 2;
+  forwarder.SetTarget(target);
+  CHECK_FALSE(key_frame(1));
+  now = now + LayerForwarder::kMaxWait;
+  CHECK(key_frame(1));
+  CHECK(key_frame(2));
+}
 
 }  // namespace
 }  // namespace sluice::worker

@@ -7,6 +7,7 @@
 #include "tests/unit/channel/json/json_values.h"
 #include "worker/media/consumer_settings.h"
 #include "worker/media/producer_check.h"
+#include "worker/media/shared_values.h"
 
 namespace sluice::worker::json_protocol {
 namespace {
@@ -70,7 +71,8 @@ TEST_CASE("the recorded receivers' senders make consumers that the engine takes"
   REQUIRE(options.has_value());
   CHECK(options->consumer_id == "77");
   CHECK(options->producer_id == "38750462");
-  const auto settings = ResolveConsumerSettings(*options);
+  SharedConsumerParameters shared;
+  const auto settings = ResolveConsumerSettings(*options, shared);
   REQUIRE(settings.ok());
   CHECK(settings->type == RtpType::kSimple);
   REQUIRE(settings->streams.size() == 1);
@@ -101,7 +103,8 @@ TEST_CASE("a CNAME stands in where the parameters name none") {
     const auto consume = ToConsumeOptions("c", "p", receiver, "fallback");
     REQUIRE(consume.has_value());
     CHECK(consume->rtp_parameters.rtcp.cname == "fallback");
-    CHECK(ResolveConsumerSettings(*consume).ok());
+    SharedConsumerParameters shared;
+    CHECK(ResolveConsumerSettings(*consume, shared).ok());
   }
 }
 
@@ -221,7 +224,8 @@ TEST_CASE("every media codec that a room can have passes the engine's checks") {
     const auto consume =
         ToConsumeOptions("c", "p", MakeSenderParameters(*receiver, peer, "m"), "c");
     REQUIRE(consume.has_value());
-    CHECK(ResolveConsumerSettings(*consume).ok());
+    SharedConsumerParameters shared;
+    CHECK(ResolveConsumerSettings(*consume, shared).ok());
   }
 }
 

@@ -120,26 +120,35 @@ TEST_CASE("fields: DTLS parameters have a role and good fingerprints") {
 
 TEST_CASE("fields: a data stream is ordered, or has one limit") {
   const auto error_of = [](const std::string& fields) {
-    const Status status =
-        CheckSctpStreamParameters(Object("{'sctpStreamParameters':{" + fields + "}}"));
-    return status.ok() ? "(ok)" : std::string(Reason(status));
+    const auto stream =
+        ReadSctpStreamParameters(Object("{'sctpStreamParameters':{" + fields + "}}"));
+    return stream.ok() ? "(ok)" : std::string(Reason(stream.status()));
   };
   CHECK(error_of("'streamId':0") == "(ok)");
-  CHECK(error_of("'streamId':65535,'ordered':true") == "(ok)");
+  CHECK(error_of("'streamId':65534,'ordered':true") == "(ok)");
   CHECK(error_of("'streamId':1,'ordered':false,'maxRetransmits':1") == "(ok)");
   CHECK(error_of("'streamId':1,'maxPacketLifeTime':1") == "(ok)");
   CHECK(error_of("'streamId':1,'ordered':true,'maxRetransmits':null") == "(ok)");
   CHECK(error_of("") == "missing params.streamId");
-  CHECK_THAT(error_of("'streamId':-1"), Catch::Contains("from 0 to 65535"));
-  CHECK_THAT(error_of("'streamId':65536"), Catch::Contains("from 0 to 65535"));
+  CHECK_THAT(error_of("'streamId':-1"), Catch::Contains("from 0 to 65534"));
+  CHECK_THAT(error_of("'streamId':65535"), Catch::Contains("from 0 to 65534"));
   CHECK(error_of("'streamId':1,'maxRetransmits':1,'maxPacketLifeTime':1") ==
         "cannot provide both maxPacketLifeTime and maxRetransmits");
   for (const char* limit : {"'maxRetransmits':1", "'maxPacketLifeTime':1"}) {
     CHECK(error_of(std::string("'streamId':1,'ordered':true,") + limit) ==
           "cannot be ordered with maxPacketLifeTime or maxRetransmits");
   }
-  CHECK_FALSE(CheckSctpStreamParameters(Object("{}")).ok());
-  CHECK_FALSE(CheckSctpStreamParameters(Object("{'sctpStreamParameters':1}")).ok());
+  const auto read = [](const std::string& fields) {
+    return *ReadSctpStreamParameters(Object("{'sctpStreamParameters':{" + fields + "}}"));
+  };
+  CHECK(read("'streamId':7").ordered);
+  CHECK(read("'streamId':7").stream_id == 7);
+  CHECK_FALSE(read("'streamId':7,'maxRetransmits':0").ordered);
+  CHECK(read("'streamId':7,'maxRetransmits':3").max_retransmits == 3);
+  CHECK(read("'streamId':7,'maxPacketLifeTime':9").max_packet_life_time == 9);
+  CHECK_FALSE(read("'streamId':7,'ordered':false").ordered);
+  CHECK_FALSE(ReadSctpStreamParameters(Object("{}")).ok());
+  CHECK_FALSE(ReadSctpStreamParameters(Object("{'sctpStreamParameters':1}")).ok());
 }
 
 }  // namespace
