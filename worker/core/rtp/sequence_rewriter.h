@@ -105,7 +105,7 @@ class SequenceRewriter {
     return IsAhead(sequence) && sequence.value() - last_.first + last_.own_first == next_own_;
   }
   /// Of the newest interval; only while started().
-  const RewriteOffsets& offsets() const { return At(count_ - 1).offsets; }
+  const RewriteOffsets& offsets() const { return last_.offsets; }
   /// True when `sequence` is so far ahead that the source must have started anew: Start() it.
   bool IsJump(ExtendedSeqNumber sequence) const {
     return session_ > 0 && sequence.value() - newest_ > kMaxGap;
