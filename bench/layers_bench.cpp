@@ -40,6 +40,7 @@ constexpr const char* kHelp =
 
 constexpr size_t kConsumers = 200;
 constexpr int kTurnsPerBlock = 50;
+constexpr int kBurst = 9;  // packets of a picture
 constexpr double kMaxRatio = 1.15;
 constexpr size_t kMaxGrowth = 4096;  // bytes of heap over all switches: the allocator's own
 constexpr uint8_t kPayloadType = 96;
@@ -119,6 +120,8 @@ class Room final : private ProducerHost {
   }
   size_t consumer_bytes() const { return consumers_[0]->MemoryUsage(); }
   uint64_t changes() const { return events_.changes; }
+  /// Of the buffers that the producer's rings hold; as many as came in two seconds.
+  size_t pool_bytes() const { return pool_.allocated_bytes(); }
 
  private:
   struct Events final : EngineEvents {
@@ -247,6 +250,7 @@ LayerStructure Structure(CodecKind codec, int encodings, int spatial, int tempor
   structure.temporal = temporal;
   structure.descriptors = descriptors;
   structure.mode = mode;
+  structure.packets = kBurst / spatial;
   return structure;
 }
 
@@ -287,12 +291,15 @@ bool Switch(const char* name, const LayerStructure& structure, int switches) {
   const int warm_up = 2000;  // rings and pools reach their size
   for (int i = 0; i < warm_up; ++i) once(i);
   const size_t heap = HeapInUse();
+  const size_t pool = room.pool_bytes();
   const size_t bytes = room.consumer_bytes();
   const uint64_t changes = room.changes();
   for (int i = 0; i < switches; ++i) once(i);
-  const auto growth = static_cast<int64_t>(HeapInUse()) - static_cast<int64_t>(heap);
+  const auto growth = static_cast<int64_t>(HeapInUse()) - static_cast<int64_t>(heap) -
+                      static_cast<int64_t>(room.pool_bytes() - pool);
   std::printf(
-      "  %-40s %d switches asked, %llu layers changes seen: heap %+lld bytes, consumer %zu "
+      "  %-40s %d switches asked, %llu layers changes seen: heap %+lld bytes beside packet "
+      "buffers, consumer %zu "
       "bytes before, %zu after\n",
       name, switches, static_cast<unsigned long long>(room.changes() - changes),
       static_cast<long long>(growth), bytes, room.consumer_bytes());

@@ -155,6 +155,7 @@ std::vector<SourcePacket> LayerEncoder::Encode(uint32_t picture, int64_t capture
     frame.encoded = encoded_;
     frame.captured_us = captured_us;
     frame.packets = 1 + static_cast<int>(random_() % (key ? 4 : 3));
+    if (structure_.packets > 0) frame.packets = structure_.packets;
     frame.rtp_timestamp = TimestampAt(captured_us);
     frame.frame_number = ++frame_number_;
     for (const Reference& each : references) frame.references.push_back(each.id);

@@ -36,6 +36,7 @@ struct LayerStructure {
   /// One layer, and no word of it: VP9 without layer indices (L = 0); AV1 OBUs without extension,
   /// and key frames that only their sequence header tells (N = 0).
   bool bare = false;
+  int packets = 0;  ///< of each frame; 0: one to four, by chance
 
   std::string Name() const;
   std::string ScalabilityMode() const;

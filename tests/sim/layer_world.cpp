@@ -54,6 +54,7 @@ LayerWorld::LayerWorld(Options options, uint64_t seed)
     encoders_.emplace_back(options_.structure, static_cast<int>(i), seed);
   }
   history_.resize(count);
+  newest_came_.resize(count);
   sending_.assign(count, true);
   key_due_.assign(count, environment_.Now());
   key_requests_.resize(count);

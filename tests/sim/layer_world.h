@@ -186,7 +186,8 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
   Duration key_frame_delay_ = Duration::Millis(60);
   bool ignores_requests_ = false;
   bool up_was_clean_ = true;
-  bool layers_told_ = false;  ///< an upper layer's key frame has been sent
+  std::vector<uint32_t> newest_came_;  ///< picture, by encoding
+  bool layers_told_ = false;           ///< an upper layer's key frame has been sent
   std::unique_ptr<Producer> producer_;
   std::unique_ptr<Consumer> consumer_;
   bool delivery_due_ = false;

@@ -84,7 +84,9 @@ uint32_t LayerWorld::EndRtp(const OutgoingRtp& out) {
     const bool begins = begun_.insert(sent.frame).second;
     if (ahead || frame.picture == newest->second.picture) {
       newest_sent_ = sent.frame;
-      if (begins) turn_frames_.push_back(sent.frame);
+      // A late one is judged by what was wanted at its place.
+      const bool late = newest_came_[static_cast<size_t>(frame.encoding)] > frame.picture;
+      if (begins && !late) turn_frames_.push_back(sent.frame);
     }
   }
   sent.run = static_cast<int>(runs_.size()) - 1;

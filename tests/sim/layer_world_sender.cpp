@@ -94,6 +94,8 @@ void LayerWorld::Receive(int /*encoding*/, const std::vector<uint8_t>& bytes, ui
   std::copy(bytes.begin(), bytes.end(), buffer.data());
   auto packet = RtpPacket::Parse({buffer.data(), bytes.size()});
   if (!packet) std::abort();
+  uint32_t& newest = newest_came_[static_cast<size_t>(frames_[frame].encoding)];
+  newest = std::max(newest, frames_[frame].picture);
   Tell("came ", packet->sequence_number().value(), frame, index, packet->marker());
   if (consumer_->active()) arrived_.emplace(std::make_pair(frame, index), Now());
   producer_->OnRtp(buffer, *packet, Now());

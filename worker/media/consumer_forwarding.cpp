@@ -45,6 +45,10 @@ void Consumer::OnPackets(std::span<const RoutedPacket* const> packets, Timestamp
   if (!impl.has_layers) return;
   if (const auto due = impl.policy.next_update(); due && *due <= now) impl.UpdateTarget(now);
   impl.AskForKeyFrames(now);
+  // What else it follows from is told by the producer.
+  const auto current = impl.forwarder->current();
+  if (current == impl.seen_current && impl.reported_layers) return;
+  impl.seen_current = current;
   impl.ReportLayers();
 }
 

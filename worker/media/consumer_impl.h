@@ -137,7 +137,8 @@ struct alignas(64) Consumer::Impl {
 
   Timestamp key_frame_asked_at;
   Timestamp key_frame_wanted_since;
-  uint32_t key_frames_asked = 0;  ///< a bit for each encoding
+  uint32_t key_frames_asked = 0;                        ///< a bit for each encoding
+  std::optional<LayerForwarder::Current> seen_current;  ///< at the end of the last turn
   std::optional<ConsumerLayers> reported_layers;
   std::vector<ExtendedSeqNumber> held;
 };

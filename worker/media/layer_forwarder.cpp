@@ -106,6 +106,8 @@ class LayeredForwarder final : public LayerForwarder {
 
 ForwardDecision LayeredForwarder::Decide(const RoutedPacket& packet) {
   if (running_ && packet.encoding_index == encoding_) [[likely]] {
+    if (beginning_ == Rewrite::kContinue && !packet.restarted) [[likely]]
+      return Continue(packet);
     const bool begins_again = beginning_ != Rewrite::kContinue && packet.frame.key &&
                               IsNewer(packet.timestamp, key_picture_);
     if (begins_again) [[unlikely]]

@@ -2,7 +2,17 @@
 
 namespace sluice::worker {
 
-LayerFilter::Verdict LayerFilter::Decide(const RoutedPacket& packet) {
+LayerFilter::Verdict LayerFilter::DecideAnew(const RoutedPacket& packet) {
+  const Verdict verdict = DecideFrame(packet);
+  has_last_ = verdict != Verdict::kUnreadable;
+  last_ = verdict == Verdict::kDropPicture ? Verdict::kDrop : verdict;  // it is left out once
+  last_timestamp_ = packet.timestamp;
+  last_layer_ = packet.frame.spatial_layer;
+  if (packet.frame.descriptor != nullptr) last_number_ = packet.frame.descriptor->frame_number;
+  return verdict;
+}
+
+LayerFilter::Verdict LayerFilter::DecideFrame(const RoutedPacket& packet) {
   const bool has_descriptor = packet.frame.descriptor != nullptr;
   // A sender may begin to write descriptors, or cease, with a key frame.
   if (!started_ || (packet.frame.key && has_descriptor != uses_descriptors_)) {

@@ -28,13 +28,18 @@ class LayerFilter {
     by_descriptor_.Reset();
     by_picture_.Reset();
     started_ = false;
+    has_last_ = false;
   }
   void SetTarget(uint8_t spatial, uint8_t temporal) {
     by_descriptor_.SetTarget(spatial, temporal);
     by_picture_.SetTarget(spatial, temporal);
   }
 
-  Verdict Decide(const RoutedPacket& packet);
+  Verdict Decide(const RoutedPacket& packet) {
+    if (has_last_ && IsOfLastFrame(packet)) [[likely]]
+      return last_;
+    return DecideAnew(packet);
+  }
   /// Decide() could say something of it.
   bool IsReadable(const RoutedPacket& packet) const {
     if (uses_descriptors_) return packet.frame.descriptor != nullptr;
@@ -59,10 +64,28 @@ class LayerFilter {
   }
 
  private:
+  Verdict DecideAnew(const RoutedPacket& packet);
+  Verdict DecideFrame(const RoutedPacket& packet);
+  /// Of the frame that was decided last, which this packet does not begin.
+  bool IsOfLastFrame(const RoutedPacket& packet) const {
+    if (packet.timestamp != last_timestamp_ || packet.frame.key) return false;
+    const DependencyDescriptor* descriptor = packet.frame.descriptor;
+    if (uses_descriptors_) {
+      return descriptor != nullptr && descriptor->frame_number == last_number_;
+    }
+    return packet.frame.spatial_layer == last_layer_ && packet.frame.readable &&
+           descriptor == nullptr && !packet.info.has_structure;
+  }
+
   DescriptorFilter by_descriptor_;
   PictureFilter by_picture_;
   bool started_ = false;
   bool uses_descriptors_ = false;
+  bool has_last_ = false;
+  Verdict last_ = Verdict::kDrop;  ///< for further packets of the frame
+  uint8_t last_layer_ = 0;
+  uint16_t last_number_ = 0;
+  RtpTimestamp last_timestamp_;
 };
 
 }  // namespace sluice::worker
