@@ -42,6 +42,24 @@ TEST_CASE_METHOD(ConsumerTest, "consumer: tells at once that its producer is pau
   CHECK(consumer_->active());
 }
 
+TEST_CASE_METHOD(ConsumerTest, "consumer: tells each pause and resume of its producer once") {
+  Prepare("video/VP8", true);
+  Create();
+  consumer_->OnProducerResumed();  // it is not paused
+  CHECK(events_.names.empty());
+  consumer_->OnProducerPaused();
+  consumer_->OnProducerPaused();
+  CHECK(events_.names == Strings{"pause c"});
+  consumer_->OnProducerResumed();
+  consumer_->OnProducerResumed();
+  CHECK(events_.names == Strings{"pause c", "resume c"});
+  consumer_->OnProducerClosed();
+  producer_.reset();  // tells it again
+  consumer_->OnProducerPaused();
+  consumer_->OnProducerResumed();
+  CHECK(events_.names == Strings{"pause c", "resume c", "close c"});
+}
+
 TEST_CASE_METHOD(ConsumerTest, "consumer: outlives its producer") {
   Prepare("video/VP8", true);
   Create();

@@ -161,6 +161,29 @@ TEST_CASE("sctp validator: checksum, ports, tag") {
         Verdict::kDrop);
 }
 
+TEST_CASE("sctp validator: the newest tags that we announced are taken") {
+  Fixture f;
+  const auto announce = [&](uint32_t tag) {
+    f.validator.OnSent(
+        SctpPacketBuilder(kPeerTag).Chunk(ChunkType::kInitAck, InitBody(tag)).Build());
+  };
+  const auto takes = [&](uint32_t tag) {
+    return f.Check(SctpPacketBuilder(tag).Chunk(ChunkType::kData, Data(), 3).Build()) ==
+           Verdict::kPass;
+  };
+  for (uint32_t i = 1; i < SctpValidator::kMaxTags; ++i) announce(i);
+  announce(1);  // again: it is the newest now
+  CHECK(takes(kOurTag));
+  for (uint32_t i = 1; i < SctpValidator::kMaxTags; ++i) CHECK(takes(i));
+  announce(100);
+  CHECK_FALSE(takes(kOurTag));
+  CHECK(takes(1));
+  CHECK(takes(100));
+  announce(101);
+  CHECK_FALSE(takes(2));
+  CHECK(takes(1));
+}
+
 TEST_CASE("sctp validator: INIT has sane values and parameters") {
   SctpValidator validator(true);
   const auto check = [&](const std::vector<uint8_t>& body, ChunkType type = ChunkType::kInit,

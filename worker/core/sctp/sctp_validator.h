@@ -35,6 +35,8 @@ class SctpValidator {
   /// Requests to reset streams that wait until all data before them has come (RFC 6525 §5.2.2);
   /// a peer has one under way at a time.
   static constexpr size_t kMaxWaitingResets = 32;
+  /// Tags that we have announced: an association that both ends begin may have had several.
+  static constexpr size_t kMaxTags = 4;
 
   enum class Verdict : uint8_t {
     kPass,
@@ -60,8 +62,6 @@ class SctpValidator {
   const SctpRefusals& refusals() const { return refusals_; }
 
  private:
-  /// Tags that we have announced: an association that both ends begin may have had several.
-  static constexpr size_t kMaxTags = 4;
   enum class Fault : uint8_t { kNone, kMalformed, kExtension };
   struct Contents {
     size_t chunks = 0;

@@ -25,6 +25,16 @@ TEST_CASE("equal messages have no difference, in whatever order their keys are")
   CHECK(Compared("{'a':1,'b':[{'c':null},true,'x']}", "{'b':[{'c':null},true,'x'],'a':1}").empty());
 }
 
+TEST_CASE("a port is a whole number that a port can be") {
+  for (const char* good : {"1", "65535"}) {
+    CHECK(Compared("{'port':40000}", std::string("{'port':") + good + "}").empty());
+  }
+  for (const std::string bad : {"0", "65536", "1.5"}) {
+    INFO(bad);
+    CHECK_THAT(Compared("{'port':40000}", "{'port':" + bad + "}"), Catch::Contains("a port"));
+  }
+}
+
 TEST_CASE("keys, types, values and lengths of lists count") {
   CHECK(Compared("{'data':{'a':1}}", "{'data':{'a':2}}") == "data.a: 1 / 2");
   CHECK(Compared("{'data':{'a':1}}", "{'data':{}}") == "data.a: 1 / (absent)");

@@ -95,6 +95,21 @@ TEST_CASE("a worker gets its pipe, no other descriptor and no input") {
   CHECK(log.Has("0 1 2 3 4 done"));
 }
 
+TEST_CASE("a worker gets our environment, and its own ends of it") {
+  const CapturedLog log;
+  asio::io_context context(1);
+  setenv("MEDIASOUP_VERSION", "of somebody else", 1);
+  setenv("SLUICE_END_WITH_PARENT", "of somebody else", 1);
+  setenv("SLUICE_TEST_MARK", "ours", 1);  // behind them
+  RunScript(context, "env | grep -c 'of somebody else'; echo mark $SLUICE_TEST_MARK done",
+            [&] { return log.Has("done"); });
+  for (const char* name : {"MEDIASOUP_VERSION", "SLUICE_END_WITH_PARENT", "SLUICE_TEST_MARK"}) {
+    unsetenv(name);
+  }
+  CHECK(log.Has("worker 3: 0\n"));
+  CHECK(log.Has("mark ours done"));
+}
+
 TEST_CASE("a worker of the room protocol gets one descriptor, both ways") {
   const CapturedLog log;
   asio::io_context context(1);
