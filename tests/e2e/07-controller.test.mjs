@@ -371,7 +371,7 @@ describe('protoo', () => {
       socket.send(JSON.stringify({ request: true, id: 1_000_000 + sent, method: 'getRouterRtpCapabilities' }));
     }
     await waitFor('all answers', () => socket.messages.length >= 201);
-    const errors = socket.messages.filter((message) => message.errorReason === 'too many requests: at most 20 a second');
+    const errors = socket.messages.filter((message) => message.errorReason === 'too many requests: at most 20 a second (maxRequestsPerSecond)');
     assert.ok(errors.length >= 100 && errors.length < 200, `${errors.length} of 200 were refused`);
     socket.close();
   });
