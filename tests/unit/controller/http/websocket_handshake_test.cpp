@@ -17,8 +17,8 @@ std::string Handshake(const std::string& fields) {
          fields + "\r\n";
 }
 
-const std::string kKey = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
-const std::string kVersion = "Sec-WebSocket-Version: 13\r\n";
+std::string Key() { return "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"; }
+std::string Version13() { return "Sec-WebSocket-Version: 13\r\n"; }
 
 TEST_CASE("websocket: a malformed handshake never reaches the service") {
   struct Case {
@@ -26,11 +26,12 @@ TEST_CASE("websocket: a malformed handshake never reaches the service") {
     std::string status;
   };
   const Case bad = GENERATE(
-      Case{kVersion, "400 Bad Request"}, Case{kVersion + kKey + kKey, "400 Bad Request"},
-      Case{kVersion + "Sec-WebSocket-Key: short\r\n", "400 Bad Request"},
-      Case{kVersion + "Sec-WebSocket-Key: AAAAAAAAAAA<script>AAA==\r\n", "400 Bad Request"},
-      Case{kKey, "426 Upgrade Required"}, Case{kKey + kVersion + kVersion, "426 Upgrade Required"},
-      Case{kKey + "Sec-WebSocket-Version: 12\r\n", "426 Upgrade Required"});
+      Case{Version13(), "400 Bad Request"}, Case{Version13() + Key() + Key(), "400 Bad Request"},
+      Case{Version13() + "Sec-WebSocket-Key: short\r\n", "400 Bad Request"},
+      Case{Version13() + "Sec-WebSocket-Key: AAAAAAAAAAA<script>AAA==\r\n", "400 Bad Request"},
+      Case{Key(), "426 Upgrade Required"},
+      Case{Key() + Version13() + Version13(), "426 Upgrade Required"},
+      Case{Key() + "Sec-WebSocket-Version: 12\r\n", "426 Upgrade Required"});
   ServerFixture fixture(PatientLimits());
   const auto client = fixture.Connect();
   client->Send(Handshake(bad.fields));
@@ -40,7 +41,7 @@ TEST_CASE("websocket: a malformed handshake never reaches the service") {
   CHECK(client->Has("X-Content-Type-Options: nosniff\r\n"));
   CHECK(client->Has("Content-Security-Policy: "));
   if (bad.status.starts_with("426")) CHECK(client->Has("Sec-WebSocket-Version: 13\r\n"));
-  CHECK_FALSE(client->Has("script"));
+  CHECK_FALSE(client->Has("<script"));
   CHECK_FALSE(fixture.echo.session);
   CHECK(fixture.server.request_counters().malformed == 1);
 }
@@ -48,7 +49,7 @@ TEST_CASE("websocket: a malformed handshake never reaches the service") {
 TEST_CASE("websocket: a good handshake's answer says what browsers may make of it") {
   ServerFixture fixture(PatientLimits());
   const auto client = fixture.Connect();
-  client->Send(Handshake(kVersion + kKey));
+  client->Send(Handshake(Version13() + Key()));
   REQUIRE(fixture.Until([&] { return client->Has("\r\n\r\n"); }));
   CHECK(client->received.starts_with("HTTP/1.1 101 "));
   CHECK(client->Has("X-Content-Type-Options: nosniff\r\n"));
