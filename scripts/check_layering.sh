@@ -23,6 +23,17 @@ forbid worker/channel '(worker/io|controller)/'
 forbid worker/io '(worker/channel|controller)/'
 forbid controller 'worker/'
 forbid worker 'controller/'
+# base ← auth, ortc, http, worker ← room ← signalling ← ops ← main; the shell stands beside them.
+forbid controller/base 'controller/(auth|ortc|http|worker|room|signalling|ops|shell|sdp)/'
+forbid controller/auth 'controller/(ortc|http|worker|room|signalling|ops|shell|sdp)/'
+forbid controller/ortc 'controller/(auth|http|worker|room|signalling|ops|shell|sdp)/'
+forbid controller/http 'controller/(auth|ortc|worker|room|signalling|ops|shell|sdp)/'
+forbid controller/worker 'controller/(auth|http|room|signalling|ops|shell|sdp)/'
+forbid controller/room 'controller/(http|signalling|ops|shell|sdp)/'
+forbid controller/signalling 'controller/(ops|shell)/'
+forbid controller/shell 'controller/(auth|ortc|http|room|signalling|ops|sdp)/'
+# Dialects are the adapters' business.
+forbid controller/room 'boost/(json|beast|url)'
 for layer in wire core media channel; do
   forbid worker/$layer '(uv\.h|sys/time\.h|unistd\.h|random)'
   hits=$(grep -rnE '\buv_|clock_gettime|std::chrono::(steady|system|high_resolution)_clock::now|\brand\(|random_device|getenv' \
@@ -32,13 +43,21 @@ for layer in wire core media channel; do
     bad=1
   fi
 done
-# Everything that the controller logs passes its own front (controller/ops/log.h), which makes text
+# Everything that the controller logs passes its own front (controller/base/log.h), which makes text
 # of strangers harmless and limits it. The shell writes to a person's terminal by itself.
-hits=$(grep -rn 'spdlog' --include='*.h' --include='*.cpp' controller | grep -v '^controller/\(ops/logging\|shell/\)')
+hits=$(grep -rn 'spdlog' --include='*.h' --include='*.cpp' controller | grep -v '^controller/\(base/logging\|shell/\)')
 if [ -n "$hits" ]; then
-  printf 'layering: log by LogInfo() and the like (controller/ops/log.h), not by spdlog\n%s\n' "$hits"
+  printf 'layering: log by LogInfo() and the like (controller/base/log.h), not by spdlog\n%s\n' "$hits"
   bad=1
 fi
+# Two programs in one tree: what is called Producer in both is told apart by its namespace.
+for program in worker controller; do
+  hits=$(grep -rLE "^namespace sluice::$program\b" --include='*.h' --include='*.cpp' "$program" | grep -v 'main\.cpp$')
+  if [ -n "$hits" ]; then
+    printf 'layering: not in namespace sluice::%s\n%s\n' "$program" "$hits"
+    bad=1
+  fi
+done
 # A source that another includes would be built twice; scripts/tidy.py relies on it.
 hits=$(grep -rnE '^ *#include [\"<].*\.cpp[\">]' --include='*.h' --include='*.cpp' common worker controller)
 if [ -n "$hits" ]; then

@@ -15,7 +15,7 @@
 #include <string_view>
 #include <utility>
 
-#include "controller/worker/task.h"
+#include "controller/base/task.h"
 
 namespace sluice::controller {
 

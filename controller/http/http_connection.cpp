@@ -5,9 +5,9 @@
 #include <optional>
 #include <utility>
 
+#include "controller/base/delay.h"
 #include "controller/http/request_reader.h"
 #include "controller/http/websocket_connection.h"
-#include "controller/worker/delay.h"
 
 namespace sluice::controller {
 

@@ -2,9 +2,9 @@
 
 #include <memory>
 
+#include "controller/base/task.h"
 #include "controller/http/byte_stream.h"
 #include "controller/http/server_context.h"
-#include "controller/worker/task.h"
 
 namespace sluice::controller {
 

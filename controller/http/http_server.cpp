@@ -6,11 +6,11 @@
 #include <chrono>
 #include <utility>
 
+#include "controller/base/delay.h"
+#include "controller/base/log.h"
 #include "controller/http/byte_stream.h"
 #include "controller/http/http_connection.h"
 #include "controller/http/server_context.h"
-#include "controller/ops/log.h"
-#include "controller/worker/delay.h"
 
 namespace sluice::controller {
 

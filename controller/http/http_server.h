@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "common/status.h"
+#include "controller/base/task.h"
 #include "controller/http/access_policy.h"
 #include "controller/http/client_address.h"
 #include "controller/http/connection_table.h"
 #include "controller/http/http_limits.h"
 #include "controller/http/http_types.h"
-#include "controller/worker/task.h"
 
 namespace sluice::controller {
 

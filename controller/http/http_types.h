@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "controller/worker/task.h"
+#include "controller/base/task.h"
 
 /// HTTP and WebSocket as the rest of the controller sees them: no Beast here.
 namespace sluice::controller {

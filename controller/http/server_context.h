@@ -6,14 +6,14 @@
 #include <set>
 #include <string>
 
+#include "controller/base/task.h"
+#include "controller/base/task_scope.h"
 #include "controller/http/access_policy.h"
 #include "controller/http/client_address.h"
 #include "controller/http/connection_table.h"
 #include "controller/http/http_limits.h"
 #include "controller/http/http_types.h"
 #include "controller/signalling/source_rate.h"
-#include "controller/worker/task.h"
-#include "controller/worker/task_scope.h"
 
 namespace sluice::controller {
 

@@ -13,10 +13,10 @@
 #include <utility>
 
 #include "common/printable.h"
+#include "controller/base/delay.h"
+#include "controller/base/event.h"
+#include "controller/base/log.h"
 #include "controller/http/beast_request.h"
-#include "controller/ops/log.h"
-#include "controller/worker/delay.h"
-#include "controller/worker/event.h"
 
 namespace sluice::controller {
 

@@ -2,11 +2,11 @@
 
 #include <memory>
 
+#include "controller/base/task.h"
 #include "controller/http/byte_stream.h"
 #include "controller/http/http_types.h"
 #include "controller/http/request_reader.h"
 #include "controller/http/server_context.h"
-#include "controller/worker/task.h"
 
 namespace sluice::controller {
 

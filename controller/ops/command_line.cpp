@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "common/version.h"
-#include "controller/ops/logging.h"
+#include "controller/base/logging.h"
 #include "controller/ops/option_kinds.h"
 #include "controller/ops/options.h"
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "common/status.h"
-#include "controller/ops/secret.h"
+#include "controller/auth/secret.h"
 #include "controller/ortc/capabilities.h"
 
 namespace sluice::controller {

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "common/version.h"
-#include "controller/ops/logging.h"
-#include "controller/worker/promise.h"
+#include "controller/base/logging.h"
+#include "controller/base/promise.h"
 
 namespace sluice::controller {
 

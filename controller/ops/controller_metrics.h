@@ -4,8 +4,8 @@
 
 #include "controller/http/http_server.h"
 #include "controller/ops/metrics.h"
+#include "controller/ops/site.h"
 #include "controller/room/room_registry.h"
-#include "controller/signalling/site.h"
 #include "controller/worker/worker_counters.h"
 #include "controller/worker/worker_pool.h"
 

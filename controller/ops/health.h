@@ -4,9 +4,9 @@
 #include <string>
 #include <string_view>
 
+#include "controller/base/task.h"
 #include "controller/http/http_types.h"
 #include "controller/ops/metrics.h"
-#include "controller/worker/task.h"
 
 namespace sluice::controller {
 

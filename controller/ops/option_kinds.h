@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "controller/auth/secret.h"
 #include "controller/ops/options.h"
-#include "controller/ops/secret.h"
 
 /// What the table of options (options.cpp) is written with: a function for each kind of value.
 namespace sluice::controller {

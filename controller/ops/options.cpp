@@ -2,8 +2,8 @@
 
 #include <cctype>
 
+#include "controller/auth/jwt.h"
 #include "controller/http/client_address.h"
-#include "controller/ops/jwt.h"
 #include "controller/ops/option_kinds.h"
 
 namespace sluice::controller {

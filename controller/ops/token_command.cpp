@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "controller/ops/auth.h"
+#include "controller/auth/auth.h"
+#include "controller/base/logging.h"
 #include "controller/ops/command_line.h"
-#include "controller/ops/logging.h"
 #include "controller/ops/option_kinds.h"
 
 namespace sluice::controller {

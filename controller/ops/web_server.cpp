@@ -5,12 +5,12 @@
 #include <utility>
 #include <vector>
 
+#include "controller/base/delay.h"
+#include "controller/base/log.h"
+#include "controller/base/logging.h"
 #include "controller/http/client_address.h"
 #include "controller/http/descriptor_plan.h"
 #include "controller/http/tls.h"
-#include "controller/ops/log.h"
-#include "controller/ops/logging.h"
-#include "controller/worker/delay.h"
 
 namespace sluice::controller {
 

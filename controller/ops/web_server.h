@@ -2,10 +2,10 @@
 
 #include <memory>
 
+#include "controller/base/task.h"
 #include "controller/http/http_server.h"
 #include "controller/http/tls_reloader.h"
 #include "controller/ops/config.h"
-#include "controller/worker/task.h"
 
 namespace sluice::controller {
 

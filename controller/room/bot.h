@@ -6,9 +6,9 @@
 #include <string>
 
 #include "common/status.h"
+#include "controller/base/task.h"
 #include "controller/room/participant.h"
 #include "controller/room/shard.h"
-#include "controller/worker/task.h"
 
 namespace sluice::controller {
 

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "common/status.h"
-#include "controller/ops/limits.h"
+#include "controller/base/limits.h"
 
 namespace sluice::controller {
 

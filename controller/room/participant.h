@@ -14,7 +14,7 @@
 
 #include "common/rtp_parameters.h"
 #include "common/status.h"
-#include "controller/ops/auth.h"
+#include "controller/auth/auth.h"
 #include "controller/ortc/capabilities.h"
 #include "controller/room/room_event.h"
 #include "controller/room/soft_value.h"

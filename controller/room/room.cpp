@@ -6,14 +6,14 @@
 #include <utility>
 #include <variant>
 
-#include "controller/ops/limits.h"
-#include "controller/ops/log.h"
-#include "controller/ops/logging.h"
+#include "controller/base/delay.h"
+#include "controller/base/limits.h"
+#include "controller/base/log.h"
+#include "controller/base/logging.h"
 #include "controller/ortc/ortc.h"
 #include "controller/room/bot.h"
 #include "controller/room/random.h"
 #include "controller/room/subscriber.h"
-#include "controller/worker/delay.h"
 
 namespace sluice::controller {
 

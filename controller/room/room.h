@@ -12,15 +12,15 @@
 #include <vector>
 
 #include "common/status.h"
+#include "controller/base/event.h"
+#include "controller/base/task.h"
+#include "controller/base/task_scope.h"
 #include "controller/room/own_ports.h"
 #include "controller/room/participant.h"
 #include "controller/room/room_event.h"
 #include "controller/room/room_policy.h"
 #include "controller/room/shard.h"
-#include "controller/worker/event.h"
 #include "controller/worker/media_worker.h"
-#include "controller/worker/task.h"
-#include "controller/worker/task_scope.h"
 
 namespace sluice::controller {
 

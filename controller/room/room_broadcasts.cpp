@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "controller/ops/limits.h"
-#include "controller/ops/log.h"
-#include "controller/ops/logging.h"
+#include "controller/base/delay.h"
+#include "controller/base/limits.h"
+#include "controller/base/log.h"
+#include "controller/base/logging.h"
 #include "controller/room/room.h"
-#include "controller/worker/delay.h"
 
 namespace sluice::controller {
 

@@ -4,8 +4,8 @@
 #include <utility>
 #include <variant>
 
-#include "controller/ops/log.h"
-#include "controller/ops/logging.h"
+#include "controller/base/log.h"
+#include "controller/base/logging.h"
 #include "controller/room/bot.h"
 #include "controller/room/in_flight.h"
 #include "controller/room/random.h"

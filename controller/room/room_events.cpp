@@ -4,9 +4,9 @@
 #include <utility>
 #include <variant>
 
-#include "controller/ops/log.h"
+#include "controller/base/delay.h"
+#include "controller/base/log.h"
 #include "controller/room/room.h"
-#include "controller/worker/delay.h"
 
 namespace sluice::controller {
 

@@ -5,9 +5,9 @@
 #include <utility>
 #include <vector>
 
-#include "controller/ops/limits.h"
-#include "controller/ops/log.h"
-#include "controller/ops/logging.h"
+#include "controller/base/limits.h"
+#include "controller/base/log.h"
+#include "controller/base/logging.h"
 #include "controller/ortc/ortc.h"
 #include "controller/room/in_flight.h"
 #include "controller/room/random.h"

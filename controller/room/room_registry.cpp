@@ -4,9 +4,9 @@
 #include <utility>
 #include <vector>
 
-#include "controller/ops/log.h"
-#include "controller/ops/logging.h"
-#include "controller/worker/delay.h"
+#include "controller/base/delay.h"
+#include "controller/base/log.h"
+#include "controller/base/logging.h"
 
 namespace sluice::controller {
 

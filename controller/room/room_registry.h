@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "common/status.h"
+#include "controller/base/promise.h"
+#include "controller/base/task_scope.h"
 #include "controller/room/room.h"
-#include "controller/worker/promise.h"
-#include "controller/worker/task_scope.h"
 #include "controller/worker/worker_pool.h"
 
 namespace sluice::controller {

@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "controller/ops/log.h"
-#include "controller/ops/logging.h"
+#include "controller/base/log.h"
+#include "controller/base/logging.h"
 #include "controller/room/random.h"
 
 namespace sluice::controller {

@@ -3,8 +3,8 @@
 #include <memory>
 
 #include "common/status.h"
+#include "controller/base/task.h"
 #include "controller/worker/media_worker.h"
-#include "controller/worker/task.h"
 #include "controller/worker/worker_objects.h"
 
 namespace sluice::controller {

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "controller/ops/log.h"
-#include "controller/ops/logging.h"
+#include "controller/base/delay.h"
+#include "controller/base/log.h"
+#include "controller/base/logging.h"
 #include "controller/room/room.h"
-#include "controller/worker/delay.h"
 
 namespace sluice::controller {
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "common/status.h"
+#include "controller/base/task.h"
 #include "controller/room/participant.h"
-#include "controller/worker/task.h"
 
 namespace sluice::controller {
 

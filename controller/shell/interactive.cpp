@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "common/netstring.h"
-#include "controller/ops/logging.h"
+#include "controller/base/logging.h"
 #include "controller/shell/method_list.h"
 #include "controller/shell/shell_line.h"
 

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "controller/worker/task.h"
+#include "controller/base/task.h"
 
 namespace sluice::controller::shell {
 

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "common/netstring.h"
-#include "controller/ops/logging.h"
+#include "controller/base/logging.h"
 #include "controller/shell/json_text.h"
 
 namespace sluice::controller::shell {

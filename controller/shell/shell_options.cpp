@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "controller/ops/logging.h"
+#include "controller/base/logging.h"
 #include "controller/shell/json_text.h"
 
 namespace sluice::controller::shell {

@@ -14,9 +14,9 @@
 #include <string_view>
 
 #include "common/status.h"
+#include "controller/base/event.h"
+#include "controller/base/task.h"
 #include "controller/shell/received.h"
-#include "controller/worker/event.h"
-#include "controller/worker/task.h"
 #include "controller/worker/worker_process.h"
 
 namespace sluice::controller::shell {

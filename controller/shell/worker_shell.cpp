@@ -15,7 +15,7 @@
 #include <sstream>
 #include <utility>
 
-#include "controller/ops/logging.h"
+#include "controller/base/logging.h"
 #include "controller/shell/interactive.h"
 #include "controller/shell/line_input.h"
 #include "controller/shell/replay.h"

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "common/status.h"
-#include "controller/ops/limits.h"
+#include "controller/base/limits.h"
 #include "controller/ortc/capabilities.h"
 #include "controller/worker/worker_types.h"
 

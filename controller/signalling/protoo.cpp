@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "common/printable.h"
-#include "controller/ops/log.h"
-#include "controller/ops/logging.h"
+#include "controller/base/log.h"
+#include "controller/base/logging.h"
 #include "controller/room/random.h"
 #include "controller/signalling/fields.h"
 #include "controller/signalling/protoo_events.h"

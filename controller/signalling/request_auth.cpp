@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "controller/ops/logging.h"
+#include "controller/base/logging.h"
 
 namespace sluice::controller {
 

@@ -5,8 +5,8 @@
 #include <memory>
 #include <optional>
 
+#include "controller/auth/auth.h"
 #include "controller/http/http_types.h"
-#include "controller/ops/auth.h"
 #include "controller/room/room_policy.h"
 
 namespace sluice::controller {

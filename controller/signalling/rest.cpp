@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "common/socket_address.h"
-#include "controller/ops/logging.h"
+#include "controller/base/logging.h"
 #include "controller/ortc/ortc.h"
 #include "controller/room/random.h"
 #include "controller/signalling/fields.h"

@@ -1,6 +1,6 @@
 #include "controller/signalling/transport_quota.h"
 
-#include "controller/ops/limits.h"
+#include "controller/base/limits.h"
 
 namespace sluice::controller {
 

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "common/fingerprint_names.h"
-#include "controller/ops/log.h"
-#include "controller/ops/logging.h"
+#include "controller/base/log.h"
+#include "controller/base/logging.h"
 #include "controller/worker/event_decoding.h"
 #include "controller/worker/rtp_encoding.h"
 #include "controller/worker/stats_decoding.h"

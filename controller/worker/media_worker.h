@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "common/status.h"
-#include "controller/worker/task.h"
+#include "controller/base/task.h"
 #include "controller/worker/worker_counters.h"
 #include "controller/worker/worker_stats.h"
 #include "controller/worker/worker_types.h"

@@ -6,10 +6,10 @@
 #include <optional>
 #include <utility>
 
-#include "controller/ops/log.h"
-#include "controller/ops/logging.h"
-#include "controller/worker/event.h"
-#include "controller/worker/promise.h"
+#include "controller/base/event.h"
+#include "controller/base/log.h"
+#include "controller/base/logging.h"
+#include "controller/base/promise.h"
 
 namespace sluice::controller {
 

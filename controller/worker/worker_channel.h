@@ -13,7 +13,7 @@
 
 #include "common/frame_buffer.h"
 #include "common/status.h"
-#include "controller/worker/task.h"
+#include "controller/base/task.h"
 #include "proto/message_generated.h"
 
 namespace sluice::controller {

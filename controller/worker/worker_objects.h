@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "common/status.h"
+#include "controller/base/task.h"
 #include "controller/worker/media_worker.h"
-#include "controller/worker/task.h"
 #include "controller/worker/worker_stats.h"
 #include "controller/worker/worker_types.h"
 

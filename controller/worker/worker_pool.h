@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "common/status.h"
-#include "controller/worker/event.h"
+#include "controller/base/event.h"
+#include "controller/base/task.h"
+#include "controller/base/task_scope.h"
 #include "controller/worker/media_worker.h"
-#include "controller/worker/task.h"
-#include "controller/worker/task_scope.h"
 #include "controller/worker/worker_process.h"
 
 namespace sluice::controller {

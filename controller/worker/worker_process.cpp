@@ -19,9 +19,9 @@
 #include <utility>
 
 #include "common/fd.h"
-#include "controller/ops/log.h"
-#include "controller/worker/delay.h"
-#include "controller/worker/event.h"
+#include "controller/base/delay.h"
+#include "controller/base/event.h"
+#include "controller/base/log.h"
 #include "controller/worker/output_lines.h"
 
 extern char** environ;

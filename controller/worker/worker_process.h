@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "common/status.h"
-#include "controller/worker/task.h"
+#include "controller/base/task.h"
 
 namespace sluice::controller {
 

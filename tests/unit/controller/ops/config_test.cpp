@@ -4,8 +4,8 @@
 #include <catch2/catch.hpp>
 #include <map>
 
+#include "controller/base/logging.h"
 #include "controller/ops/command_line.h"
-#include "controller/ops/logging.h"
 #include "controller/ops/options.h"
 #include "tests/temporary_file.h"
 

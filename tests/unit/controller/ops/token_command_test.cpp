@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "controller/ops/auth.h"
-#include "controller/ops/logging.h"
+#include "controller/auth/auth.h"
+#include "controller/base/logging.h"
 #include "tests/temporary_file.h"
 
 namespace sluice::controller {

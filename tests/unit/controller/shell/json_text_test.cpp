@@ -5,7 +5,7 @@
 #include <catch2/catch.hpp>
 #include <string>
 
-#include "controller/ops/logging.h"
+#include "controller/base/logging.h"
 
 namespace sluice::controller::shell {
 namespace {

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "common/netstring.h"
-#include "controller/ops/logging.h"
+#include "controller/base/logging.h"
 #include "controller/shell/interactive.h"
 #include "controller/shell/json_text.h"
 #include "tests/unit/controller/fake_worker.h"

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "controller/ops/logging.h"
+#include "controller/base/logging.h"
 
 namespace sluice::controller::shell {
 namespace {

@@ -6,7 +6,7 @@
 #include <sstream>
 #include <string>
 
-#include "controller/ops/logging.h"
+#include "controller/base/logging.h"
 
 namespace sluice::controller::shell {
 namespace {

@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <string>
 
-#include "controller/ops/auth.h"
+#include "controller/auth/auth.h"
 #include "tests/unit/controller/signalling/room_fixture.h"
 
 namespace sluice::controller {

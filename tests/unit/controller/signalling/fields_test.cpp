@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 #include <string>
 
-#include "controller/ops/logging.h"
+#include "controller/base/logging.h"
 
 namespace sluice::controller {
 namespace {

@@ -7,7 +7,7 @@
 #include <catch2/catch.hpp>
 #include <optional>
 
-#include "controller/worker/task_scope.h"
+#include "controller/base/task_scope.h"
 #include "tests/unit/controller/fake_worker.h"
 
 namespace sluice::controller {

@@ -1,4 +1,4 @@
-#include "controller/ops/auth.h"
+#include "controller/auth/auth.h"
 
 #include <openssl/crypto.h>
 

@@ -1,4 +1,4 @@
-#include "controller/ops/logging.h"
+#include "controller/base/logging.h"
 
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/sink.h>
@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include "controller/ops/line_writer.h"
-#include "controller/ops/log.h"
-#include "controller/ops/log_limiter.h"
+#include "controller/base/line_writer.h"
+#include "controller/base/log.h"
+#include "controller/base/log_limiter.h"
 
 namespace sluice::controller {
 

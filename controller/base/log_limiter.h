@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "controller/ops/log.h"
+#include "controller/base/log.h"
 
 namespace sluice::controller {
 

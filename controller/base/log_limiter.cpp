@@ -1,4 +1,4 @@
-#include "controller/ops/log_limiter.h"
+#include "controller/base/log_limiter.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "controller/worker/event.h"
+#include "controller/base/event.h"
 
 #include <absl/functional/any_invocable.h>
 

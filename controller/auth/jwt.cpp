@@ -1,4 +1,4 @@
-#include "controller/ops/jwt.h"
+#include "controller/auth/jwt.h"
 
 #include <jwt.h>
 

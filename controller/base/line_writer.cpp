@@ -1,4 +1,4 @@
-#include "controller/ops/line_writer.h"
+#include "controller/base/line_writer.h"
 
 #include <fmt/format.h>
 #include <limits.h>

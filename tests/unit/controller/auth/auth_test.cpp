@@ -1,4 +1,4 @@
-#include "controller/ops/auth.h"
+#include "controller/auth/auth.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "controller/ops/logging.h"
+#include "controller/base/logging.h"
 
 namespace sluice::controller {
 namespace {

@@ -7,8 +7,8 @@
 #include <optional>
 #include <utility>
 
-#include "controller/worker/event.h"
-#include "controller/worker/task.h"
+#include "controller/base/event.h"
+#include "controller/base/task.h"
 
 namespace sluice::controller {
 

@@ -1,4 +1,4 @@
-#include "controller/ops/limits.h"
+#include "controller/base/limits.h"
 
 #include <array>
 

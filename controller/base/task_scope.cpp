@@ -1,4 +1,4 @@
-#include "controller/worker/task_scope.h"
+#include "controller/base/task_scope.h"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "controller/worker/event.h"
+#include "controller/base/event.h"
 
 namespace sluice::controller {
 

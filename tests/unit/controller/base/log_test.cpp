@@ -1,4 +1,4 @@
-#include "controller/ops/log.h"
+#include "controller/base/log.h"
 
 #include <catch2/catch.hpp>
 #include <string>

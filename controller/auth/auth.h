@@ -5,8 +5,8 @@
 #include <string_view>
 
 #include "common/status.h"
-#include "controller/ops/jwt.h"
-#include "controller/ops/secret.h"
+#include "controller/auth/jwt.h"
+#include "controller/auth/secret.h"
 
 /// Who may do what: the one place that decides it. A door (REST, protoo, the page) brings what it
 /// was given, a token or none, and gets grants or a refusal; it never judges by itself. Pure: no

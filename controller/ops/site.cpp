@@ -1,4 +1,4 @@
-#include "controller/signalling/site.h"
+#include "controller/ops/site.h"
 
 #include <utility>
 

@@ -1,4 +1,4 @@
-#include "controller/worker/task_scope.h"
+#include "controller/base/task_scope.h"
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "controller/worker/delay.h"
-#include "controller/worker/event.h"
-#include "controller/worker/promise.h"
+#include "controller/base/delay.h"
+#include "controller/base/event.h"
+#include "controller/base/promise.h"
 #include "tests/unit/controller/fake_worker.h"
 
 namespace sluice::controller {

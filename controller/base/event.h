@@ -3,7 +3,7 @@
 #include <chrono>
 #include <memory>
 
-#include "controller/worker/task.h"
+#include "controller/base/task.h"
 
 namespace sluice::controller {
 

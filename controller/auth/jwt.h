@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "common/status.h"
-#include "controller/ops/secret.h"
+#include "controller/auth/secret.h"
 
 /// JSON Web Tokens with a shared secret (RFC 7519, RFC 7515), by libjwt. Only the signature is
 /// judged here; what a token says is auth.h's.

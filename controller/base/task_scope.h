@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <memory>
 
-#include "controller/worker/task.h"
+#include "controller/base/task.h"
 
 namespace sluice::controller {
 

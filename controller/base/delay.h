@@ -5,7 +5,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 
-#include "controller/worker/task.h"
+#include "controller/base/task.h"
 
 namespace sluice::controller {
 
