@@ -12,11 +12,11 @@
 
 namespace sluice {
 
-/// Appends `<decimal byte length>:<payload>,`, the framing of the room protocol
-/// (docs/room-protocol.md §2). The payload has at most NetstringReader::kMaxPayload bytes.
+/// Appends `<decimal byte length>:<payload>,`, the framing of the JSON protocol
+/// (docs/json-protocol.md §2). The payload has at most NetstringReader::kMaxPayload bytes.
 void AppendNetstring(std::string_view payload, std::string* out);
 
-/// Cuts the byte stream of the room protocol into payloads (docs/room-protocol.md §2, §8).
+/// Cuts the byte stream of the JSON protocol into payloads (docs/json-protocol.md §2, §8).
 ///
 /// What is no netstring is reported once and skipped up to the next place where a whole frame that
 /// holds a JSON object begins. So frames are found behind garbage, and inside of what a wrong

@@ -1,4 +1,4 @@
-// The room protocol in front of a real engine, in virtual time, on a network in memory. One byte
+// The JSON protocol in front of a real engine, in virtual time, on a network in memory. One byte
 // string is a script: requests that are valid, mutated or garbage, datagrams, and time that passes.
 // Held throughout: what the channel writes is netstrings of valid messages within the limit, binary
 // frames follow their event, and a well-formed request gets exactly one response, in request order.

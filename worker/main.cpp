@@ -24,8 +24,8 @@
 #include "worker/process/worker_process.h"
 
 /// sluice-worker: how it starts and ends, as docs/protocols/worker-pipe.md §1 and
-/// docs/protocols/router-protocol.md §1 say for the router protocol, docs/room-protocol.md §3 for
-/// the room protocol.
+/// docs/protocols/router-protocol.md §1 say for the router protocol, docs/json-protocol.md §3 for
+/// the JSON protocol.
 namespace sluice::worker {
 namespace {
 
@@ -111,7 +111,7 @@ int RunWorker(const WorkerOptions& options) {
   return 0;
 }
 
-// ---- The room protocol ------------------------------------------------------------------------
+// ---- The JSON protocol ------------------------------------------------------------------------
 
 /// A wrong setting there is told on the channel alone; the library prints what comes on it.
 class JsonLastWords final : private ChannelOutput {
@@ -192,7 +192,7 @@ int Main(std::span<const char* const> arguments) {
   signs.has_router_fds = IsOpen(WorkerProcess::kRequestFd) && IsOpen(WorkerProcess::kResponseFd);
   const Result<WorkerProtocol> protocol = ChooseProtocol(arguments, signs);
   if (!protocol.ok()) return FailSettings(std::string(protocol.status().message()));
-  return *protocol == WorkerProtocol::kRoom ? RunRoomWorker(arguments) : RunRouterWorker(arguments);
+  return *protocol == WorkerProtocol::kJson ? RunRoomWorker(arguments) : RunRouterWorker(arguments);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "controller/base/source_rate.h"
 #include "controller/base/task.h"
 #include "controller/base/task_scope.h"
 #include "controller/http/access_policy.h"
@@ -13,7 +14,6 @@
 #include "controller/http/connection_table.h"
 #include "controller/http/http_limits.h"
 #include "controller/http/http_types.h"
-#include "controller/signalling/source_rate.h"
 
 namespace sluice::controller {
 

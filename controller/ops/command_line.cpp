@@ -24,7 +24,7 @@ constexpr const char* kFooter =
     "(name = value, TOML; a LIST also as an array). Flags win over the environment, the "
     "environment over the file.\n"
     "\n"
-    "sluice worker-shell drives one media worker by hand, over the JSON room protocol: see sluice "
+    "sluice worker-shell drives one media worker by hand, over the JSON protocol: see sluice "
     "worker-shell --help. sluice token makes tokens for a server with an authSecret.";
 
 constexpr const char* kConfigVariable = "SLUICE_CONFIG";

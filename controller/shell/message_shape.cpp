@@ -20,7 +20,7 @@ struct FieldForm {
   Form form;
 };
 
-/// Fields of the room protocol (docs/room-protocol.md) whose values the worker or the network
+/// Fields of the JSON protocol (docs/json-protocol.md) whose values the worker or the network
 /// chooses.
 constexpr std::array<FieldForm, 28> kForms = {{
     {"sha-1", Form::kHash},           {"sha-224", Form::kHash},

@@ -7,7 +7,7 @@
 
 namespace sluice::controller::shell {
 
-/// Where two messages of the room protocol differ.
+/// Where two messages of the JSON protocol differ.
 struct Difference {
   std::string path;      ///< "data.codecs[0].payloadType"
   std::string expected;  ///< JSON, or a description; "(absent)"

@@ -6,7 +6,7 @@
 
 namespace sluice::controller::shell {
 
-/// A method of the room protocol (docs/room-protocol.md §4), described for people.
+/// A method of the JSON protocol (docs/json-protocol.md §4), described for people.
 struct MethodInfo {
   std::string_view name;
   std::string_view internal;  ///< fields of `internal`

@@ -11,7 +11,7 @@
 
 namespace sluice::controller::shell {
 
-/// One thing that a worker of the room protocol said (docs/room-protocol.md §2).
+/// One thing that a worker of the JSON protocol said (docs/json-protocol.md §2).
 struct Received {
   enum class Kind : uint8_t {
     kResponse,

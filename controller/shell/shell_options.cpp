@@ -16,7 +16,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr const char* kShellAbout =
-    "Drives one media worker by hand over the JSON room protocol: reads requests from the standard "
+    "Drives one media worker by hand over the JSON protocol: reads requests from the standard "
     "input, one a line, and prints them, the responses and the events as they come. With --replay, "
     "plays a recorded session instead and compares what the worker says.";
 
@@ -43,7 +43,7 @@ constexpr const char* kShellFooter =
     "the\n"
     "trace; 2 when the command line or the trace is wrong.";
 
-/// Opus, PCMU, VP8, H265 and H264: five of the codecs that rooms of the room protocol know.
+/// Opus, PCMU, VP8, H265 and H264: five of the codecs that rooms of the JSON protocol know.
 constexpr const char* kMediaCodecs =
     R"([{"kind":"audio","name":"audio/opus","clockRate":48000,"numChannels":2},)"
     R"({"kind":"audio","name":"audio/PCMU","clockRate":8000},)"

@@ -20,7 +20,7 @@ struct TraceRecord {
   size_t line = 0;  ///< where it begins, from 1
 };
 
-/// What a controller and a worker of the room protocol said to each other, in order.
+/// What a controller and a worker of the JSON protocol said to each other, in order.
 struct Trace {
   std::vector<TraceRecord> records;
   /// Lines where JSON begins that is no message: whoever kept the log wrote it for himself.

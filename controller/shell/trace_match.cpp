@@ -15,10 +15,10 @@ namespace json = boost::json;
 
 namespace {
 
-/// Caused by packets of a client (docs/room-protocol.md §5).
+/// Caused by packets of a client (docs/json-protocol.md §5).
 constexpr std::array<std::string_view, 3> kClientEvents = {"iceselectedtuplechange",
                                                            "icestatechange", "dtlsstatechange"};
-/// Come again and again while media flows, or by a timer (docs/room-protocol.md §5).
+/// Come again and again while media flows, or by a timer (docs/json-protocol.md §5).
 constexpr std::array<std::string_view, 3> kRepeatingEvents = {"audiolevels", "rtpraw", "rtpobject"};
 
 template <typename List>

@@ -23,7 +23,7 @@ namespace {
 /// In the form of the ids that the Node library gives; workers print it in their logs.
 constexpr const char* kWorkerId = "wrkshell#1";
 /// A worker that was sent SIGTERM ends as soon as we have read what it had to say, within half a
-/// second (docs/room-protocol.md §3); one that hangs is killed.
+/// second (docs/json-protocol.md §3); one that hangs is killed.
 constexpr WorkerSession::Seconds kTimeToEnd{5};
 
 }  // namespace
@@ -40,10 +40,10 @@ WorkerSession::WorkerSession(const asio::any_io_executor& executor, Options opti
 Status WorkerSession::Start() {
   ProcessLauncher::Options launch;
   launch.binary = options_.worker_path;
-  launch.arguments = {kWorkerId, "--protocol=room"};
+  launch.arguments = {kWorkerId, "--protocol=json"};
   launch.arguments.insert(launch.arguments.end(), options_.worker_arguments.begin(),
                           options_.worker_arguments.end());
-  launch.protocol = PipeProtocol::kRoom;
+  launch.protocol = PipeProtocol::kJson;
   Result<LaunchedWorker> launched = ProcessLauncher(executor_, std::move(launch)).Launch(0);
   if (!launched.ok()) return launched.status();
   handle_ = std::move(launched->handle);

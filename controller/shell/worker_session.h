@@ -24,7 +24,7 @@ namespace sluice::controller::shell {
 /// Something that happened, in the form of controller/shell/report.h without the time.
 using Report = std::function<void(boost::json::object item)>;
 
-/// A worker of the room protocol that runs as our child, and the conversation with it: sends
+/// A worker of the JSON protocol that runs as our child, and the conversation with it: sends
 /// requests, reports all that goes to and fro, knows what is still to be answered.
 ///
 /// Owned by the coroutine that runs the shell; it lives until End() has returned. One coroutine at

@@ -17,12 +17,12 @@
 #include "controller/base/event.h"
 #include "controller/base/limits.h"
 #include "controller/base/task_scope.h"
+#include "controller/base/token_bucket.h"
 #include "controller/http/http_types.h"
 #include "controller/room/room_registry.h"
 #include "controller/signalling/fields.h"
 #include "controller/signalling/request_auth.h"
 #include "controller/signalling/source_budget.h"
-#include "controller/signalling/token_bucket.h"
 #include "controller/signalling/transport_quota.h"
 
 namespace sluice::controller {

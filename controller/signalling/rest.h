@@ -9,12 +9,12 @@
 #include <utility>
 #include <vector>
 
+#include "controller/base/source_rate.h"
 #include "controller/http/http_types.h"
 #include "controller/room/room_registry.h"
 #include "controller/signalling/fields.h"
 #include "controller/signalling/request_auth.h"
 #include "controller/signalling/source_budget.h"
-#include "controller/signalling/source_rate.h"
 #include "controller/signalling/transport_quota.h"
 
 namespace sluice::controller {

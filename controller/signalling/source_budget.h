@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "common/status.h"
-#include "controller/signalling/source_rate.h"
+#include "controller/base/source_rate.h"
 
 namespace sluice::controller {
 

@@ -35,12 +35,12 @@ using std::chrono::milliseconds;
 /// The version of the Node library whose protocol we speak. Other workers of that protocol do not
 /// start without the variable.
 constexpr const char* kProtocolVersion = "MEDIASOUP_VERSION=3.27.1";
-constexpr const char* kRoomChannel = "MEDIASOUP_CHANNEL_FD=3";
+constexpr const char* kJsonChannel = "MEDIASOUP_CHANNEL_FD=3";
 /// How the variables of the controller's options begin.
 constexpr std::string_view kOwnVariables = "SLUICE_";
 /// The worker is not to outlive us, whatever state it is in.
 constexpr const char* kEndWithParent = "SLUICE_END_WITH_PARENT=1";
-constexpr int kWorkerReadFd = 3;  // of the room protocol: both ways
+constexpr int kWorkerReadFd = 3;  // of the JSON protocol: both ways
 constexpr int kWorkerWriteFd = 4;
 /// Duplicates land above the descriptors that the child gets.
 constexpr int kFirstSafeFd = 10;
@@ -190,7 +190,7 @@ std::vector<char*> WorkerEnvironment(PipeProtocol protocol) {
     env.push_back(*entry);
   }
   env.push_back(
-      const_cast<char*>(protocol == PipeProtocol::kRoom ? kRoomChannel : kProtocolVersion));
+      const_cast<char*>(protocol == PipeProtocol::kJson ? kJsonChannel : kProtocolVersion));
   env.push_back(const_cast<char*>(kEndWithParent));
   env.push_back(nullptr);
   return env;
@@ -244,7 +244,7 @@ Result<ChannelPipes> MakeChannel(PipeProtocol protocol) {
   Result<Pipe> to_worker = MakePipe();
   if (!to_worker.ok()) return to_worker.status();
   channel.to = std::move(*to_worker);
-  if (protocol == PipeProtocol::kRoom) {
+  if (protocol == PipeProtocol::kJson) {
     channel.from.ours = Fd(fcntl(channel.to.ours.get(), F_DUPFD_CLOEXEC, 0));
     if (channel.from.ours.get() < 0) return SystemError("cannot make the pipe to a worker", errno);
     return channel;

@@ -43,7 +43,7 @@ class WorkerLauncher {
 /// What a worker speaks on its pipe, which decides how it is started.
 enum class PipeProtocol {
   kRouter,  ///< requests on descriptor 3, the rest on 4 (docs/protocols/worker-pipe.md §1)
-  kRoom,    ///< both ways on 3, named by MEDIASOUP_CHANNEL_FD (docs/room-protocol.md §3)
+  kJson,    ///< both ways on 3, named by MEDIASOUP_CHANNEL_FD (docs/json-protocol.md §3)
 };
 
 /// Starts `sluice-worker` processes. What they write to stdout and stderr is logged line by line,
@@ -52,11 +52,11 @@ class ProcessLauncher : public WorkerLauncher {
  public:
   struct Options {
     std::string binary;
-    std::vector<std::string> arguments;  ///< "--name=value"; for kRoom behind the worker id
+    std::vector<std::string> arguments;  ///< "--name=value"; for kJson behind the worker id
     PipeProtocol protocol = PipeProtocol::kRouter;
   };
   ProcessLauncher(const asio::any_io_executor& executor, Options options);
-  /// Of kRoom both descriptors are of the same socket; each is the caller's to close.
+  /// Of kJson both descriptors are of the same socket; each is the caller's to close.
   Result<LaunchedWorker> Launch(int index) override;
 
  private:

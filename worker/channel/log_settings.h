@@ -11,7 +11,7 @@ namespace sluice::worker {
 std::optional<LogLevel> ParseLogLevel(std::string_view text);
 /// A tag by its name ("ice"); kNone for one that we do not know.
 LogTag ParseLogTag(std::string_view text);
-/// Likewise by its name in the room protocol, which has "rbe" for what we log as bwe.
+/// Likewise by its name in the JSON protocol, which has "rbe" for what we log as bwe.
 LogTag ParseRoomLogTag(std::string_view text);
 
 }  // namespace sluice::worker

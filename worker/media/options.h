@@ -49,7 +49,7 @@ struct TransportOptions {
   /// beside it.
   bool terminate_dcep = false;
 
-  // What only the room protocol asks for (docs/protocols/json-protocol.md §7).
+  // What only the JSON protocol asks for (docs/protocols/json-protocol.md §7).
   /// Asks each video producer for a key frame when REMB falls to 0.6 of what it was, or less.
   bool key_frames_when_remb_collapses = false;
 };
@@ -64,7 +64,7 @@ struct WebRtcTransportOptions {
   bool prefer_tcp = false;
   uint8_t ice_consent_timeout = 30;  ///< seconds; 0 = off, else clamped to 10…60
 
-  // What only the room protocol asks for (docs/protocols/json-protocol.md §7).
+  // What only the JSON protocol asks for (docs/protocols/json-protocol.md §7).
   /// A socket that cannot be opened is logged and left out; an error only when none remains.
   bool skip_failed_listens = false;
   /// As DTLS client wait until a tuple is nominated.
@@ -154,7 +154,7 @@ struct ProduceOptions {
   /// EngineEvents::OnProducerWantedLayers is called.
   bool report_wanted_layers = false;
 
-  // What only the room protocol asks for, where a transport's payload types tell receivers apart
+  // What only the JSON protocol asks for, where a transport's payload types tell receivers apart
   // (docs/protocols/json-protocol.md §5).
   PayloadTypeRoutes route_by_payload_type;
   /// Any media codec of the parameters that is of this kind may start the stream, and the sender

@@ -23,7 +23,7 @@ namespace {
 
 constexpr uint32_t kLowestPort = 1024;
 constexpr uint32_t kHighestPort = 65'535;
-constexpr uint32_t kMinPortSpan = 99;  // highest less lowest (docs/room-protocol.md §3)
+constexpr uint32_t kMinPortSpan = 99;  // highest less lowest (docs/json-protocol.md §3)
 /// An announced address may be any text; a host name has at most 253 bytes (RFC 1035 §2.3.4). With
 /// longer ones the candidates of a transport would not fit into a message.
 constexpr size_t kMaxAnnouncedBytes = 255;
@@ -274,11 +274,11 @@ Result<WorkerOptions> ParseRoomOptions(std::span<const char* const> arguments,
 }
 
 std::string JsonOptionsHelp() {
-  return "\nThe room protocol (JSON) is spoken instead when the variable MEDIASOUP_CHANNEL_FD "
+  return "\nThe JSON protocol (JSON) is spoken instead when the variable MEDIASOUP_CHANNEL_FD "
          "names the\n"
          "descriptor of one socket for both directions, as the mediasoup 1 and 2 Node libraries "
          "do\n"
-         "with MEDIASOUP_WORKER_PATH set to this program; --protocol=room says it explicitly:\n"
+         "with MEDIASOUP_WORKER_PATH set to this program; --protocol=json says it explicitly:\n"
          "  MEDIASOUP_CHANNEL_FD=3 sluice-worker WORKER_ID [--OPTION=VALUE]...\n"
          "Options there: --logLevel (debug is the default), --logTag, --rtcMinPort, --rtcMaxPort,\n"
          "--dtlsCertificateFile, --dtlsPrivateKeyFile, --writer and --srtpEngine as above, and\n"

@@ -21,7 +21,7 @@ class HostAddresses {
 /// The host that we run on.
 const HostAddresses& ThisHost();
 
-/// Reads the arguments of the room protocol (docs/room-protocol.md §3): the worker id, then options
+/// Reads the arguments of the JSON protocol (docs/json-protocol.md §3): the worker id, then options
 /// as `--name=value`, `--name value` or with one dash. An error is one line that names the option,
 /// its value and what would be right.
 Result<WorkerOptions> ParseRoomOptions(std::span<const char* const> arguments,

@@ -103,8 +103,8 @@ Status SetSrtpEngine(std::string_view value, WorkerOptions& options) {
 
 /// Which one it is to be has been chosen by then: see ChooseProtocol.
 Status CheckProtocolName(std::string_view value) {
-  if (value == "auto" || value == "router" || value == "room") return absl::OkStatus();
-  return TypeError(fmt::format("--protocol: \"{}\" is not one of auto, router, room", value));
+  if (value == "auto" || value == "router" || value == "json") return absl::OkStatus();
+  return TypeError(fmt::format("--protocol: \"{}\" is not one of auto, router, json", value));
 }
 
 Status SetProtocol(std::string_view value, WorkerOptions& /*options*/) {
@@ -149,7 +149,7 @@ constexpr std::array<OptionSpec, 13> kOptions = {{
      "first of these that the CPU can do",
      SetSrtpEngine},
     {"protocol", "NAME",
-     "protocol on the pipe: router, room, or auto (default): what the way\n"
+     "protocol on the pipe: router, json, or auto (default): what the way\n"
      "the program was started tells",
      SetProtocol},
 }};
@@ -177,7 +177,7 @@ Status CheckTogether(const WorkerOptions& options) {
   return absl::OkStatus();
 }
 
-/// As the room protocol's library makes it: eight letters, '#', a number.
+/// As the JSON protocol's library makes it: eight letters, '#', a number.
 bool IsJsonWorkerId(std::string_view text) {
   constexpr size_t kLetters = 8;
   if (text.size() < kLetters + 2 || text[kLetters] != '#') return false;
@@ -207,12 +207,12 @@ Result<WorkerProtocol> ChooseProtocol(std::span<const char* const> arguments,
                                       const StartSigns& signs) {
   const std::string_view value = ProtocolArgument(arguments).value_or("auto");
   if (value == "router") return WorkerProtocol::kRouter;
-  if (value == "room") return WorkerProtocol::kRoom;
+  if (value == "json") return WorkerProtocol::kJson;
   SLUICE_RETURN_IF_ERROR(CheckProtocolName(value));
   if (signs.channel_fd == nullptr) return WorkerProtocol::kRouter;
   // The room library leaves the variable in its process: other workers that it starts have it too.
-  if (IsJsonWorkerId(JsonWorkerId(arguments))) return WorkerProtocol::kRoom;
-  return signs.has_router_fds ? WorkerProtocol::kRouter : WorkerProtocol::kRoom;
+  if (IsJsonWorkerId(JsonWorkerId(arguments))) return WorkerProtocol::kJson;
+  return signs.has_router_fds ? WorkerProtocol::kRouter : WorkerProtocol::kJson;
 }
 
 Result<WorkerOptions> ParseWorkerOptions(std::span<const char* const> arguments) {

@@ -29,12 +29,12 @@ struct WorkerOptions {
   SrtpEngine::Kind srtp_engine = SrtpEngine::Kind::kAuto;
   bool help = false;
   bool version = false;
-  // The room protocol (docs/room-protocol.md §3); unset: the router protocol.
+  // The JSON protocol (docs/json-protocol.md §3); unset: the router protocol.
   std::optional<json_protocol::JsonSettings> room;
   int json_channel_fd = -1;
 };
 
-enum class WorkerProtocol : uint8_t { kRouter, kRoom };
+enum class WorkerProtocol : uint8_t { kRouter, kJson };
 
 /// What tells how this process was started.
 struct StartSigns {
@@ -42,7 +42,7 @@ struct StartSigns {
   bool has_router_fds = false;       ///< 3 and 4 are both open
 };
 /// Which protocol this process is to speak: --protocol, or with `auto` what the way it was started
-/// tells (the room protocol's library names the channel in MEDIASOUP_CHANNEL_FD and gives a worker
+/// tells (the JSON protocol's library names the channel in MEDIASOUP_CHANNEL_FD and gives a worker
 /// id first; the router protocol's opens 3 and 4). TypeError for another name.
 Result<WorkerProtocol> ChooseProtocol(std::span<const char* const> arguments,
                                       const StartSigns& signs);

@@ -23,7 +23,7 @@ namespace sluice::worker {
 /// A whole worker: loop, pipe, protocol, sockets and engine, wired together. One per process.
 class WorkerProcess final : public ProcessInfo, public ChannelOutput, public ChannelPipeListener {
  public:
-  // Of the router protocol; the room protocol has one socket, whose number it is told.
+  // Of the router protocol; the JSON protocol has one socket, whose number it is told.
   static constexpr int kRequestFd = 3;   // controller → worker
   static constexpr int kResponseFd = 4;  // worker → controller
 

@@ -1,5 +1,5 @@
 /**
- * A browser page with one RTCPeerConnection to a worker of the room protocol. The side of the worker
+ * A browser page with one RTCPeerConnection to a worker of the JSON protocol. The side of the worker
  * makes the offers: its payload types count, and it is ICE-lite.
  */
 export class RoomPage {

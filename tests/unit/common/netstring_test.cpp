@@ -1,4 +1,4 @@
-// The framing of the room protocol, and how the stream gets back in step (docs/room-protocol.md §2,
+// The framing of the JSON protocol, and how the stream gets back in step (docs/json-protocol.md §2,
 // §8).
 #include "common/netstring.h"
 

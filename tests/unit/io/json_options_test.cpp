@@ -1,4 +1,4 @@
-// The command line of the room protocol, and which protocol a start means (docs/room-protocol.md
+// The command line of the JSON protocol, and which protocol a start means (docs/json-protocol.md
 // §3).
 #include "worker/process/json_options.h"
 
@@ -59,7 +59,7 @@ TEST_CASE("room options: both spellings, any order, tags add up") {
   const auto options = Parse({"-rtcIPv4=127.0.0.1", "--rtcIPv6", "false", "--logTag=ice",
                               "--logTag=rbe", "--logTag=nonsense", "--logLevel=WARN",
                               "--rtcAnnouncedIPv4=media.example", "--rtcAnnouncedIPv6=ignored",
-                              "--rtcMinPort=20001", "--rtcMaxPort=20100", "--protocol=room"});
+                              "--rtcMinPort=20001", "--rtcMaxPort=20100", "--protocol=json"});
   REQUIRE(options.ok());
   CHECK(options->log_level == LogLevel::kWarn);
   CHECK(options->log_tags ==
@@ -117,11 +117,11 @@ TEST_CASE("the way of the start tells the protocol") {
   };
   CHECK(choose({"--logLevel=warn"}, nullptr, true) == WorkerProtocol::kRouter);
   CHECK(choose({"nlljioeh#1"}, nullptr, false) == WorkerProtocol::kRouter);
-  CHECK(choose({"nlljioeh#1", "--rtcMinPort=1"}, "3", false) == WorkerProtocol::kRoom);
-  CHECK(choose({"nlljioeh#12"}, "3", true) == WorkerProtocol::kRoom);
+  CHECK(choose({"nlljioeh#1", "--rtcMinPort=1"}, "3", false) == WorkerProtocol::kJson);
+  CHECK(choose({"nlljioeh#12"}, "3", true) == WorkerProtocol::kJson);
   CHECK(choose({"--logLevel=warn"}, "3", true) == WorkerProtocol::kRouter);
-  CHECK(choose({"anything"}, "3", false) == WorkerProtocol::kRoom);
-  CHECK(choose({"a", "--protocol=room"}, nullptr, true) == WorkerProtocol::kRoom);
+  CHECK(choose({"anything"}, "3", false) == WorkerProtocol::kJson);
+  CHECK(choose({"a", "--protocol=json"}, nullptr, true) == WorkerProtocol::kJson);
   CHECK(choose({"nlljioeh#1", "--protocol", "router"}, "3", false) == WorkerProtocol::kRouter);
   const Arguments wrong = {"--protocol=chicken"};
   CHECK_THAT(std::string(ChooseProtocol(wrong, {}).status().message()), Catch::Contains("chicken"));

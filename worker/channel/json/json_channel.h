@@ -20,7 +20,7 @@ namespace sluice::worker {
 
 class Engine;
 
-/// The room protocol on the pipe (docs/room-protocol.md): JSON in netstrings ⇄ rooms, peers,
+/// The JSON protocol on the pipe (docs/json-protocol.md): JSON in netstrings ⇄ rooms, peers,
 /// receivers and senders over the engine's objects. Requests are handled one after the other; each
 /// that has an id gets exactly one response, in request order. One that cannot be read is logged.
 ///

@@ -7,7 +7,7 @@
 
 #include "worker/channel/json/protocol_types.h"
 
-/// What the room protocol knows of codecs and header extensions (docs/protocols/json-protocol.md
+/// What the JSON protocol knows of codecs and header extensions (docs/protocols/json-protocol.md
 /// §3).
 namespace sluice::worker::json_protocol {
 
@@ -29,7 +29,7 @@ bool IsVideo(std::string_view name);  ///< "video/…"
 /// An integer parameter; nullopt when it is absent or something else.
 std::optional<int32_t> IntegerParameter(const Parameters& parameters, const char* name);
 
-/// Same codec for the room protocol: name and clock rate, channels when either is of kind audio,
+/// Same codec for the JSON protocol: name and clock rate, channels when either is of kind audio,
 /// packetizationMode for H264. Not compared: kind, payload type, profile-level-id.
 bool Matches(const Codec& a, const Codec& b);
 

@@ -45,7 +45,7 @@ class RegisteredId {
   IdRegistry& registry_;
 };
 
-/// What all objects of the room protocol share. One per channel; outlives them.
+/// What all objects of the JSON protocol share. One per channel; outlives them.
 struct JsonContext {
   Engine& engine;
   Environment& environment;

@@ -9,7 +9,7 @@
 #include "worker/channel/json/protocol_types.h"
 #include "worker/media/options.h"
 
-/// From the room protocol's parameters to what the engine's producers and consumers are made of.
+/// From the JSON protocol's parameters to what the engine's producers and consumers are made of.
 /// Payload types and header extension ids are those of the room on both sides: the mapping of a
 /// producer is the identity.
 ///

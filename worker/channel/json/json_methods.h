@@ -23,7 +23,7 @@ struct Reply {
   std::function<void()> after;
 };
 
-/// Runs one of the 26 methods (docs/room-protocol.md §4). Events that the protocol puts before the
+/// Runs one of the 26 methods (docs/json-protocol.md §4). Events that the protocol puts before the
 /// response have been emitted when it returns; methods whose events belong after it are held by the
 /// writer (see HoldsEvents).
 ///

@@ -6,7 +6,7 @@
 #include "common/status.h"
 #include "worker/channel/json/protocol_types.h"
 
-/// The capability algorithms of the room protocol (docs/protocols/json-protocol.md §3 to §6), as
+/// The capability algorithms of the JSON protocol (docs/protocols/json-protocol.md §3 to §6), as
 /// pure functions. The room gives every codec and header extension one number for all its peers, so
 /// that nothing has to be rewritten on the way from one to the other.
 namespace sluice::worker::json_protocol {

@@ -10,7 +10,7 @@
 
 namespace sluice::worker::json_protocol {
 
-/// A request as it came (docs/room-protocol.md §2): what is wrong in `internal` and `data` is the
+/// A request as it came (docs/json-protocol.md §2): what is wrong in `internal` and `data` is the
 /// method's to say.
 struct Request {
   uint32_t id = 0;

@@ -4,7 +4,7 @@
 
 namespace sluice::worker::json_protocol {
 
-/// What the process was told of itself and its network (docs/room-protocol.md §3).
+/// What the process was told of itself and its network (docs/json-protocol.md §3).
 struct JsonSettings {
   std::string worker_id;       ///< "nlljioeh#1"
   std::string ipv4;            ///< literal address to bind; "" = family is off

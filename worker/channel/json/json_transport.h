@@ -14,7 +14,7 @@ namespace sluice::worker::json_protocol {
 
 class Peer;
 
-/// What a request asks of a new transport (docs/room-protocol.md §4).
+/// What a request asks of a new transport (docs/json-protocol.md §4).
 struct TransportRequest {
   bool udp = true;
   bool tcp = true;
@@ -24,7 +24,7 @@ struct TransportRequest {
   bool prefer_tcp = false;
 };
 
-/// A Transport of the room protocol (docs/protocols/json-protocol.md §7): a WebRtcTransport of the
+/// A Transport of the JSON protocol (docs/protocols/json-protocol.md §7): a WebRtcTransport of the
 /// engine, and how this protocol shows it. ICE-lite with the credentials' lengths, candidate
 /// priorities and start of DTLS that the protocol asks for.
 ///

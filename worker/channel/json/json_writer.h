@@ -13,11 +13,11 @@
 
 namespace sluice::worker::json_protocol {
 
-/// Writes the messages of the room protocol (docs/room-protocol.md §2): netstrings, each one call
+/// Writes the messages of the JSON protocol (docs/json-protocol.md §2): netstrings, each one call
 /// of ChannelOutput::Write, none over the limit that the other side can read.
 ///
 /// Events can be held back while a request is handled whose response has to come first
-/// (docs/room-protocol.md §7).
+/// (docs/json-protocol.md §7).
 class JsonWriter {
  public:
   /// Raw media towards a controller that does not keep up is dropped beyond this backlog: a second

@@ -18,7 +18,7 @@ namespace sluice::worker::json_protocol {
 
 class Room;
 
-/// A Peer of the room protocol: owns the transports, receivers and senders of one endpoint.
+/// A Peer of the JSON protocol: owns the transports, receivers and senders of one endpoint.
 ///
 /// Owned by its room, which makes the senders.
 class Peer {

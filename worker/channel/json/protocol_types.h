@@ -9,7 +9,7 @@
 
 #include "common/rtp_parameters.h"
 
-/// The RTP dictionaries of the JSON room protocol (docs/protocols/json-protocol.md §3 to §5) as
+/// The RTP dictionaries of the JSON protocol (docs/protocols/json-protocol.md §3 to §5) as
 /// plain values. They differ from those of common/rtp_parameters.h: codecs are named "audio/opus",
 /// kinds may be depth or open, encodings carry FEC and scale fields, a user object travels along.
 namespace sluice::worker::json_protocol {

@@ -13,7 +13,7 @@
 
 namespace sluice::worker::json_protocol {
 
-/// A Room of the room protocol: its capabilities, its peers, and the senders that appear by
+/// A Room of the JSON protocol: its capabilities, its peers, and the senders that appear by
 /// themselves between them (docs/protocols/json-protocol.md §6). One router of the engine.
 ///
 /// Owned by the JsonGraph.

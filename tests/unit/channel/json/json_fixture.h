@@ -23,7 +23,7 @@
 
 namespace sluice::worker::json_protocol {
 
-/// A whole worker of the room protocol in virtual time, driven and heard through its bytes.
+/// A whole worker of the JSON protocol in virtual time, driven and heard through its bytes.
 struct JsonFixture : ChannelOutput {
   static constexpr const char* kIp = "127.0.0.1";
   static constexpr uint32_t kRoom = 15'244'254;

@@ -1,4 +1,4 @@
-// Requests that cannot be understood, and the writer's limits (docs/room-protocol.md §8).
+// Requests that cannot be understood, and the writer's limits (docs/json-protocol.md §8).
 #include <catch2/catch.hpp>
 
 #include "tests/unit/channel/json/json_fixture.h"

@@ -1,4 +1,4 @@
-// Methods of worker, room and peer (docs/room-protocol.md §4): success and every rejection.
+// Methods of worker, room and peer (docs/json-protocol.md §4): success and every rejection.
 #include <catch2/catch.hpp>
 
 #include "tests/unit/channel/json/json_fixture.h"

@@ -1,5 +1,5 @@
 // Responses that no message can hold, and numbers and lists that requests bring
-// (docs/room-protocol.md §8).
+// (docs/json-protocol.md §8).
 #include <bit>
 #include <catch2/catch.hpp>
 #include <random>

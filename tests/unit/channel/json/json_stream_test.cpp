@@ -1,5 +1,5 @@
-// The byte stream of the room protocol when it stalls, is wrong, or asks for more than is read
-// (docs/room-protocol.md §8).
+// The byte stream of the JSON protocol when it stalls, is wrong, or asks for more than is read
+// (docs/json-protocol.md §8).
 #include "tests/unit/channel/json/json_fixture.h"
 
 namespace sluice::worker::json_protocol {

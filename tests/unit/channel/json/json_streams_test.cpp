@@ -1,5 +1,5 @@
 // Streams between peers where their numbers clash or are not announced, when key frames are asked
-// for, and what comes of closing live transports (docs/room-protocol.md §5, §6;
+// for, and what comes of closing live transports (docs/json-protocol.md §5, §6;
 // docs/protocols/json-protocol.md §9).
 #include <catch2/catch.hpp>
 

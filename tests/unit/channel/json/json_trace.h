@@ -9,7 +9,7 @@
 #include <vector>
 
 /// The recorded session of tests/traces/room-session.txt: what a controller and a browser exchanged
-/// with a worker of the room protocol.
+/// with a worker of the JSON protocol.
 namespace sluice::worker::json_protocol::trace {
 
 /// Places of messages in it, from 1.

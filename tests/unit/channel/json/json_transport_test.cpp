@@ -1,4 +1,4 @@
-// Methods and events of transports (docs/room-protocol.md §4, §5; docs/protocols/json-protocol.md
+// Methods and events of transports (docs/json-protocol.md §4, §5; docs/protocols/json-protocol.md
 // §7).
 #include <catch2/catch.hpp>
 

@@ -10,7 +10,7 @@
 #include "worker/channel/json/json_rtp_parse.h"
 #include "worker/channel/json/json_rtp_write.h"
 
-/// Short forms for the tests of the room protocol.
+/// Short forms for the tests of the JSON protocol.
 namespace sluice::worker::json_protocol {
 
 /// JSON with ' for ", so that cases fit on a line.

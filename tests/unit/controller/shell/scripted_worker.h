@@ -10,7 +10,7 @@
 
 namespace sluice::controller::test {
 
-/// A worker of the room protocol that is a shell script: it takes the netstrings of the pipe apart
+/// A worker of the JSON protocol that is a shell script: it takes the netstrings of the pipe apart
 /// and deals with each `$payload` by `cases`, the lines of a bash `case`. For these there are
 /// `$id`, `say TEXT` and `accept [DATA]`; what no line fits is accepted. SIGTERM ends it in order.
 class ScriptedWorker {

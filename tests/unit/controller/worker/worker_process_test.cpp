@@ -110,7 +110,7 @@ TEST_CASE("a worker gets our environment, and its own ends of it") {
   CHECK(log.Has("mark ours done"));
 }
 
-TEST_CASE("a worker of the room protocol gets one descriptor, both ways") {
+TEST_CASE("a worker of the JSON protocol gets one descriptor, both ways") {
   const CapturedLog log;
   asio::io_context context(1);
   RunScript(
@@ -118,7 +118,7 @@ TEST_CASE("a worker of the room protocol gets one descriptor, both ways") {
       "n=0; while [ $n -lt 40 ]; do [ -e /proc/$$/fd/$n ] && printf '%s ' $n; n=$((n+1)); done;"
       "echo $MEDIASOUP_CHANNEL_FD ${MEDIASOUP_VERSION:-none}; "
       "readlink /proc/$$/fd/3 | grep -q socket && echo >&3 && echo done",
-      [&] { return log.Has("done"); }, PipeProtocol::kRoom);
+      [&] { return log.Has("done"); }, PipeProtocol::kJson);
   CHECK(log.Has("0 1 2 3 3 none"));
 }
 

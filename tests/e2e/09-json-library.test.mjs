@@ -1,4 +1,4 @@
-// Room protocol, show 2: the published Node library mediasoup@1.2.8 drives sluice-worker unmodified; one
+// JSON protocol, show 2: the published Node library mediasoup@1.2.8 drives sluice-worker unmodified; one
 // browser publishes and others decode, by the senders that appear for them.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/integration/json_worker.h"
 #include "tests/integration/process_state.h"
-#include "tests/integration/room_worker.h"
 
 namespace sluice::worker {
 namespace {
@@ -36,10 +36,10 @@ constexpr const char* kJsonCodecs =
 /// One controller: batches of requests, each answered whole before the next.
 class Controller {
  public:
-  explicit Controller(RoomWorker& worker) : worker_(worker) {}
+  explicit Controller(JsonWorker& worker) : worker_(worker) {}
 
   void Ask(const std::string& method, const std::string& internal, const std::string& data = "") {
-    batch_ += RoomWorker::Frame(
+    batch_ += JsonWorker::Frame(
         fmt::format(R"({{"id":{},"method":"{}","internal":{{{}}},"data":{{{}}}}})", ++last_asked_,
                     method, internal, data));
   }
@@ -75,7 +75,7 @@ class Controller {
                      message.at("data").at("rtpSenderId").to_number<uint32_t>());
   }
 
-  RoomWorker& worker_;
+  JsonWorker& worker_;
   std::string batch_;
   uint32_t last_asked_ = 0;
   uint32_t last_answered_ = 0;
@@ -181,7 +181,7 @@ TEST_CASE("ten thousand rooms, made and closed, leave nothing behind") {
   constexpr size_t kSamples = 100;
   // Measured: none. A block of 32 bytes, the smallest there is, lost in each of 5,000 rooms is 156.
   constexpr double kMaxGrowthKiB = 128;
-  RoomWorker worker(RoomWorker::Arguments({kPortOptions[0], kPortOptions[1]}));
+  JsonWorker worker(JsonWorker::Arguments({kPortOptions[0], kPortOptions[1]}));
   Controller controller(worker);
   controller.Run();
   const size_t descriptors = OpenDescriptors(worker.pid());

@@ -1,4 +1,4 @@
-#include "controller/signalling/source_rate.h"
+#include "controller/base/source_rate.h"
 
 namespace sluice::controller {
 

@@ -1,11 +1,11 @@
-// sluice-worker as a controller of the room protocol sees it: start, bursts, signals, exit
-// (docs/room-protocol.md §3, §8).
+// sluice-worker as a controller of the JSON protocol sees it: start, bursts, signals, exit
+// (docs/json-protocol.md §3, §8).
 #include <catch2/catch.hpp>
 
 #include <string>
 #include <thread>
 
-#include "tests/integration/room_worker.h"
+#include "tests/integration/json_worker.h"
 #include "tests/unit/dtls/certificate_files.h"
 
 namespace sluice::worker {
@@ -13,7 +13,7 @@ namespace {
 
 TEST_CASE("room worker: requests written before it reads are answered; a signal ends it in order") {
   const int number = GENERATE(SIGINT, SIGTERM);
-  RoomWorker worker(RoomWorker::Arguments());
+  JsonWorker worker(JsonWorker::Arguments());
   worker.Send(R"({"id":1,"method":"worker.createRoom","internal":{"roomId":7}})");
   worker.Send(
       R"({"id":2,"method":"room.createPeer","internal":{"roomId":7,"peerId":8,"peerName":"a"}})");
@@ -29,7 +29,7 @@ TEST_CASE("room worker: requests written before it reads are answered; a signal 
 }
 
 TEST_CASE("room worker: a large burst does not overflow the library's buffer") {
-  RoomWorker worker(RoomWorker::Arguments());
+  JsonWorker worker(JsonWorker::Arguments());
   worker.Send(R"({"id":1,"method":"worker.createRoom","internal":{"roomId":7},"data":)"
               R"({"mediaCodecs":[{"kind":"video","name":"video/VP8","clockRate":90000}]}})");
   constexpr int kRequests = 500;  // about 600 bytes of response each
@@ -59,7 +59,7 @@ TEST_CASE("room worker: thousands of requests at once are all answered, in their
                                Burst{"it reads late", 44, 500, 0, 200'000},
                                Burst{"reading stops inside a request", 10, 3000, 400, 1'200'000});
   INFO(burst.description);
-  RoomWorker worker(RoomWorker::Arguments());
+  JsonWorker worker(JsonWorker::Arguments());
   worker.Send(R"({"id":1,"method":"worker.createRoom","internal":{"roomId":7}})");
   for (int peer = 1; peer <= burst.peers; ++peer) {
     worker.Send(R"({"id":1,"method":"room.createPeer","internal":{"roomId":7,"peerId":)" +
@@ -68,7 +68,7 @@ TEST_CASE("room worker: thousands of requests at once are all answered, in their
   for (int i = 0; i <= burst.peers; ++i) worker.Read();
   std::string requests;
   for (int i = 0; i < burst.requests; ++i) {
-    requests += RoomWorker::Frame(R"({"id":)" + std::to_string(i) +
+    requests += JsonWorker::Frame(R"({"id":)" + std::to_string(i) +
                                   R"(,"method":"room.dump","internal":{"roomId":7},"data":{"a":")" +
                                   std::string(burst.padding, 'a') + R"("}})");
   }
@@ -95,7 +95,7 @@ TEST_CASE("room worker: thousands of requests at once are all answered, in their
 /// A room 7 with peers 1 to kPeers, whose close events are longer than what may be unread.
 constexpr int kPeers = 1000;
 
-void SendRoom(const RoomWorker& worker) {
+void SendRoom(const JsonWorker& worker) {
   worker.Send(R"({"id":0,"method":"worker.createRoom","internal":{"roomId":7}})");
   for (int peer = 1; peer <= kPeers; ++peer) {
     const std::string id = std::to_string(peer);
@@ -106,7 +106,7 @@ void SendRoom(const RoomWorker& worker) {
 }
 
 TEST_CASE("room worker: a controller that goes takes it along") {
-  RoomWorker worker(RoomWorker::Arguments());
+  JsonWorker worker(JsonWorker::Arguments());
   SECTION("that has rooms") {
     SendRoom(worker);
     for (int i = 0; i <= kPeers; ++i) worker.Read();
@@ -122,7 +122,7 @@ TEST_CASE("room worker: a controller that goes takes it along") {
 }
 
 TEST_CASE("room worker: a controller that only ends its requests hears everything to the end") {
-  RoomWorker worker(RoomWorker::Arguments());
+  JsonWorker worker(JsonWorker::Arguments());
   SendRoom(worker);
   REQUIRE(shutdown(worker.channel.get(), SHUT_WR) == 0);
   for (int i = 0; i <= kPeers; ++i) {
@@ -139,7 +139,7 @@ TEST_CASE("room worker: a controller that only ends its requests hears everythin
 }
 
 TEST_CASE("room worker: a controller that ends its requests and never reads does not hold it up") {
-  RoomWorker worker(RoomWorker::Arguments());
+  JsonWorker worker(JsonWorker::Arguments());
   SendRoom(worker);
   REQUIRE(shutdown(worker.channel.get(), SHUT_WR) == 0);
   CHECK(worker.Wait() == 0);
@@ -149,7 +149,7 @@ TEST_CASE("room worker: a wrong option is one log frame and exit 1") {
   const auto* const option =
       GENERATE("--logLevel=chicken", "--rtcIPv4=0.0.0.0", "--rtcMinPort=abc", "--rtcMaxPort=10050",
                "--nonsense=1", "--dtlsCertificateFile=/nowhere.pem", "--rtcIPv4=false");
-  RoomWorker worker(RoomWorker::Arguments({option}));
+  JsonWorker worker(JsonWorker::Arguments({option}));
   const std::string frame = worker.Read();
   CHECK(worker.Wait() == 1);
   CHECK_THAT(frame, Catch::StartsWith("E[id:nlljioeh#1] "));
@@ -159,7 +159,7 @@ TEST_CASE("room worker: a wrong option is one log frame and exit 1") {
 
 TEST_CASE("room worker: a weak certificate is one line with its file and size, and exit 1") {
   const CertificateFiles weak(EvpKeyPtr(RawPeer::RsaKey(1024)));
-  RoomWorker worker(RoomWorker::Arguments({"--dtlsCertificateFile=" + weak.certificate.path(),
+  JsonWorker worker(JsonWorker::Arguments({"--dtlsCertificateFile=" + weak.certificate.path(),
                                            "--dtlsPrivateKeyFile=" + weak.key.path()}));
   CHECK(worker.Wait() == 1);
   CHECK_THAT(worker.errors(), Catch::Contains(weak.certificate.path()) &&
@@ -169,12 +169,12 @@ TEST_CASE("room worker: a weak certificate is one line with its file and size, a
 
 TEST_CASE("room worker: without a worker id or a channel it does not start") {
   SECTION("no id") {
-    RoomWorker worker({"--protocol=room", "--rtcIPv6=false"});
+    JsonWorker worker({"--protocol=json", "--rtcIPv6=false"});
     CHECK(worker.Wait() == 1);
     CHECK_THAT(worker.errors(), Catch::Contains("worker id"));
   }
   SECTION("no channel") {
-    RoomWorker worker(RoomWorker::Arguments({"--protocol=room"}), /*with_channel=*/false);
+    JsonWorker worker(JsonWorker::Arguments({"--protocol=json"}), /*with_channel=*/false);
     CHECK(worker.Wait() == 1);
     CHECK_THAT(worker.errors(), Catch::Contains("MEDIASOUP_CHANNEL_FD"));
   }

@@ -1,6 +1,6 @@
-// Room protocol, show 1: the recorded session, request by request, against the real worker with a real
+// JSON protocol, show 1: the recorded session, request by request, against the real worker with a real
 // client at the other end of the transport. Responses and events are compared by `sluice worker-shell`.
-// And docs/room-protocol.md: its program is run, its session replayed.
+// And docs/json-protocol.md: its program is run, its session replayed.
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -147,8 +147,8 @@ test('the recorded session with Chromium, in its own time', limit, async () => {
   }
 });
 
-test('the example of docs/room-protocol.md drives the worker and prints what the page says', limit, async () => {
-  const page = readFileSync(path.join(root, 'docs/room-protocol.md'), 'utf8');
+test('the example of docs/json-protocol.md drives the worker and prints what the page says', limit, async () => {
+  const page = readFileSync(path.join(root, 'docs/json-protocol.md'), 'utf8');
   const [, program] = /```python\n([\s\S]*?)```/.exec(page);
   const [, printed] = /prints\n\n```\n([\s\S]*?)```/.exec(page);
   const dir = mkdtempSync(path.join(os.tmpdir(), 'sluice-example-'));
@@ -161,9 +161,9 @@ test('the example of docs/room-protocol.md drives the worker and prints what the
   }
 });
 
-test('the session of docs/room-protocol.md is what the worker says', limit, async () => {
+test('the session of docs/json-protocol.md is what the worker says', limit, async () => {
   const output = await run(controllerBin, [
-    'worker-shell', '--json', '--rtcIPv4=127.0.0.1', '--rtcIPv6=false', '--replay', path.join(root, 'docs/room-protocol.md'),
+    'worker-shell', '--json', '--rtcIPv4=127.0.0.1', '--rtcIPv6=false', '--replay', path.join(root, 'docs/json-protocol.md'),
   ]);
   const { type, time, ...counts } = JSON.parse(output.trim().split('\n').at(-1));
   assert.deepEqual(counts, {

@@ -11,9 +11,9 @@ namespace sluice::worker {
 inline constexpr size_t kReaderBuffer = 65'543;  // bytes: what the Node library can hold
 
 /// A worker started as the Node library does it, and our end of its socket.
-class RoomWorker {
+class JsonWorker {
  public:
-  explicit RoomWorker(std::vector<std::string> arguments = {}, bool with_channel = true) {
+  explicit JsonWorker(std::vector<std::string> arguments = {}, bool with_channel = true) {
     Fd channel_end;
     MakePair(&channel, &channel_end);
     arguments.insert(arguments.begin(), SLUICE_WORKER_BIN);

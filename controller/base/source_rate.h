@@ -7,7 +7,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "controller/signalling/token_bucket.h"
+#include "controller/base/token_bucket.h"
 
 namespace sluice::controller {
 
