@@ -137,7 +137,8 @@ void ChangeCodec(PayloadType payload_type, ConsumerSettings* settings) {
     if (codec.payload_type != payload_type.value()) continue;
     if (!IsMediaCodec(codec) || !IsOfKind(codec, kind)) return;
     for (OutputStreamSettings& stream : settings->streams) {
-      SetCodec(*settings->common, codec, &stream.params);
+      SetCodec(*settings->common, settings->encodings[stream.params.encoding_idx], codec,
+               &stream.params);
     }
     settings->codec = CodecKindFromMimeType(codec.mime_type);
     return;

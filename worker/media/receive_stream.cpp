@@ -82,7 +82,7 @@ bool ReceiveStream::ReplaceSsrc(const RtpPacket& packet, bool is_media, Timestam
 void ReceiveStream::ChangeCodec(const RtpParameters& parameters, const RtpCodecParameters& codec) {
   const uint32_t clock_rate = params_.clock_rate;
   const bool used_dtx = params_.use_dtx;
-  SetCodec(parameters, codec, &params_);
+  SetCodec(parameters, parameters.encodings[params_.encoding_idx], codec, &params_);
   codec_epoch_ = codec_epoch_ == 0xff ? 1 : static_cast<uint8_t>(codec_epoch_ + 1);
   statistics_.SetClockRate(params_.clock_rate);
   if (rtx_statistics_) rtx_statistics_->SetClockRate(params_.clock_rate);

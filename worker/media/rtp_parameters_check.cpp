@@ -272,13 +272,12 @@ RtpStreamParams StreamParamsOf(const RtpParameters& parameters, size_t index) {
   params.cname = parameters.rtcp.cname;
   params.spatial_layers = mode.spatial_layers;
   params.temporal_layers = mode.temporal_layers;
-  SetCodec(parameters, *CodecOf(parameters, encoding), &params);
+  SetCodec(parameters, encoding, *CodecOf(parameters, encoding), &params);
   return params;
 }
 
-void SetCodec(const RtpParameters& parameters, const RtpCodecParameters& codec,
-              RtpStreamParams* params) {
-  const RtpEncodingParameters& encoding = parameters.encodings[params->encoding_idx];
+void SetCodec(const RtpParameters& parameters, const RtpEncodingParameters& encoding,
+              const RtpCodecParameters& codec, RtpStreamParams* params) {
   params->payload_type = codec.payload_type;
   params->mime_type = codec.mime_type;
   params->clock_rate = codec.clock_rate;

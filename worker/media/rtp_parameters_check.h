@@ -36,10 +36,10 @@ bool HasFeedback(const RtpCodecParameters& codec, const char* type, const char* 
 /// What dumps show of the stream of `parameters.encodings[index]`, and what it is driven by.
 /// `ssrc` is 0 where the encoding has none.
 RtpStreamParams StreamParamsOf(const RtpParameters& parameters, size_t index);
-/// Makes `params`, those of the stream of `parameters.encodings[params->encoding_idx]`, those of a
-/// stream of this codec: payload types, clock rate, feedback, DTX, FEC. An RTX SSRC that it has
-/// stays.
-void SetCodec(const RtpParameters& parameters, const RtpCodecParameters& codec,
-              RtpStreamParams* params);
+/// Makes `params`, those of the stream of `encoding`, those of a stream of this codec: payload
+/// types, clock rate, feedback, DTX, FEC. An RTX SSRC that it has stays. Of `parameters` only the
+/// codecs count.
+void SetCodec(const RtpParameters& parameters, const RtpEncodingParameters& encoding,
+              const RtpCodecParameters& codec, RtpStreamParams* params);
 
 }  // namespace sluice::worker

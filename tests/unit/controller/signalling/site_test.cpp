@@ -19,7 +19,7 @@ struct SiteFixture : test::RoomFixture {
     std::ofstream(root / "index.html") << "<html>";
     HealthPages::Sources sources;
     sources.not_ready = [] { return std::string(); };
-    site.emplace(context.get_executor(), &rooms, root.string(), ProtooLimits(), RequestAuth(),
+    site.emplace(context.get_executor(), &rooms, root.string(), Site::Limits(), RequestAuth(),
                  HealthPages(std::move(sources), /*anywhere=*/false));
   }
   ~SiteFixture() { fs::remove_all(root); }
