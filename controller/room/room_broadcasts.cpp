@@ -69,6 +69,7 @@ Task<void> Room::DeleteBroadcaster(std::shared_ptr<Participant> broadcaster, boo
   broadcaster->closed = true;
   policy_.Leave(*broadcaster, for_good, std::chrono::steady_clock::now());
   broadcasters_.erase(broadcaster->id);
+  broadcaster->places.clear();  // now: who watches it holds it for some seconds more
   std::vector<std::shared_ptr<Transport>> transports;
   for (const auto& [id, transport] : broadcaster->transports) transports.push_back(transport);
   // Transports first, so that consumers are told of their end before the broadcaster's is.
