@@ -180,7 +180,7 @@ void AddControllerMetrics(const CountingParts& parts, MetricsPage* page) {
   page->Counter("sluice_workers_invalid_frames_total",
                 "Messages of media workers that could not be read.",
                 parts.workers->channel_counters().invalid_frames);
-  Family(page, "sluice_worker_requests_refused_total",
+  Family(page, "sluice_workers_requests_refused_total",
          "Requests to media workers that came to nothing, by why.", "reason")
       .Add("max_waiting", parts.workers->refused_requests())
       .Add("timed_out", parts.workers->timed_out_requests())

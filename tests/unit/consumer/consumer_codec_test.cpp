@@ -30,7 +30,8 @@ class CodecTest : protected ConsumerTest {
     source.sequence = sequence;
     source.timestamp = timestamp;
     source.marker = true;
-    source.payload = {static_cast<uint8_t>(key_frame ? 0x67 : 0x61), 1, 2, 3};
+    source.payload = {0x61, 1, 2, 3};
+    if (key_frame) source.payload = {0x78, 0, 2, 0x67, 1, 0, 2, 0x65, 0x88};  // SPS and IDR
     return source;
   }
   RtpPacket Only() {

@@ -204,10 +204,10 @@ TEST_CASE("layer forwarder: what was left is dropped, also what comes late of it
   forwarder->SetTarget({2, LayerTarget::kAll, LayerTarget::kAll});
   CHECK(forwarder->Decide(Picture(2, 0, false, 0)).action == Action::kForward);  // it lives on
   CHECK(forwarder->Decide(Picture(3, 0, false, 2)).action == Action::kDrop);     // no key frame
-  CHECK(forwarder->Decide(Picture(4, 0, true, 1)).rewrite == Rewrite::kSwitch);  // on the way
+  CHECK(forwarder->Decide(Picture(4, 0, true, 1)).action == Action::kDrop);      // on the way
+  CHECK(forwarder->Decide(Picture(5, 0, true, 2)).rewrite == Rewrite::kSwitch);
   CHECK(forwarder->Decide(Picture(3, 0, false, 0)).action == Action::kDrop);
   CHECK(forwarder->Decide(Picture(5, 0, true, 0)).action == Action::kDrop);
-  CHECK(forwarder->Decide(Picture(5, 0, true, 2)).rewrite == Rewrite::kSwitch);
   // Down again: not at a key frame above where it is to go.
   forwarder->SetTarget({1, LayerTarget::kAll, LayerTarget::kAll});
   CHECK(forwarder->Decide(Picture(6, 0, true, 0)).action == Action::kDrop);
@@ -264,7 +264,9 @@ TEST_CASE("layer forwarder: a structure that changes without a key frame") {
     return forwarder->Decide(packet).action;
   };
   using Indication = DecodeTargetIndication;
-  CHECK(decide(1, Described(before, 1, Indication::kSwitch, 0), true) == Action::kForward);
+  auto first = Described(before, 1, Indication::kSwitch, 0);
+  first.brings_structure = true;
+  CHECK(decide(1, first, true) == Action::kForward);
   CHECK(decide(2, Described(before, 2, Indication::kRequired, 1), false) == Action::kForward);
   // Its targets are new: whether a receiver can go on with one of them only a switch tells.
   auto change = Described(after, 3, Indication::kRequired, 1);

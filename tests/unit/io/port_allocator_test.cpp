@@ -192,8 +192,14 @@ TEST_CASE("buffer sizes and ipv6Only reach the socket") {
 
 /// Lines of the log while it lives.
 struct LogLines final : LogSink {
-  LogLines() { Log::SetSink(this); }
-  ~LogLines() override { Log::SetSink(nullptr); }
+  LogLines() {
+    Log::SetSink(this);
+    Log::SetLevel(LogLevel::kWarn);
+  }
+  ~LogLines() override {
+    Log::SetSink(nullptr);
+    Log::SetLevel(LogLevel::kError);
+  }
   void WriteLog(LogLevel, std::string_view line) override { lines.emplace_back(line); }
   std::vector<std::string> lines;
 };

@@ -402,7 +402,7 @@ TEST_CASE_METHOD(RtcpFixture, "a sender without reduced-size RTCP gets compounds
 TEST_CASE_METHOD(RtcpFixture,
                  "every compound of many streams is whole, when the sender wants it so",
                  "[transport_rtcp]") {
-  constexpr uint32_t kStreams = 95;  // four receiver reports, in two compounds
+  constexpr uint32_t kStreams = 95;  // four receiver reports, in three compounds
   for (uint32_t i = 0; i < kStreams; ++i) {
     auto options = samples::Video("w" + std::to_string(i), 5000 + i);
     options.rtp_parameters.rtcp.reduced_size = false;
@@ -412,7 +412,7 @@ TEST_CASE_METHOD(RtcpFixture,
   }
   SendMedia(1);
   network.TakeSent();
-  environment.AdvanceBy(Duration::Millis(1600));
+  environment.AdvanceBy(Duration::Millis(2600));
   const auto sent = network.TakeSent();
   size_t compounds = 0;
   size_t reports = 0;

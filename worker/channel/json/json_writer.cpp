@@ -123,14 +123,14 @@ bool JsonWriter::HasRoomForBinary() {
   if (backlog > kMaxBinaryBacklog) {
     if (too_slow_since_ == kNever) {
       too_slow_since_ = dropped_;
-      SLUICE_WARN(kInfo,
+      SLUICE_WARN(kNone,
                   "the controller reads too slowly: {} bytes wait for it, raw packets are dropped",
                   backlog);
     }
     return false;
   }
   if (too_slow_since_ != kNever && backlog <= kMaxBinaryBacklog / 2) {
-    SLUICE_WARN(kInfo, "the controller has caught up: {} raw packets were dropped",
+    SLUICE_WARN(kNone, "the controller has caught up: {} raw packets were dropped",
                 dropped_ - std::exchange(too_slow_since_, kNever));
   }
   return true;

@@ -92,7 +92,7 @@ TEST_CASE("what the pipes of workers count is told, over the end of a worker") {
                          [&] { return counting.pool.deaths() == 1 && counting.pool.ready(); }));
   const MetricsText text = counting.Read();
   CHECK(text.samples.at("sluice_workers_invalid_frames_total") == 1);
-  CHECK(text.samples.at("sluice_workers_requests_refused_total") == 0);
+  CHECK(text.samples.at("sluice_workers_requests_refused_total{reason=\"max_waiting\"}") == 0);
 }
 
 }  // namespace

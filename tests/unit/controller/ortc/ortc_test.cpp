@@ -376,7 +376,9 @@ TEST_CASE("Consumers get the same from reduced capabilities as from the whole") 
       break;
     case 3:
       peer.header_extensions.resize(3);
-      for (RtpCodecCapability& codec : peer.codecs) codec.rtcp_feedback.resize(1);
+      for (RtpCodecCapability& codec : peer.codecs) {
+        if (!codec.rtcp_feedback.empty()) codec.rtcp_feedback.resize(1);
+      }
       break;
     default:
       break;

@@ -100,10 +100,10 @@ TEST_CASE("a worker gets our environment, and its own ends of it") {
   asio::io_context context(1);
   setenv("MEDIASOUP_VERSION", "of somebody else", 1);
   setenv("SLUICE_END_WITH_PARENT", "of somebody else", 1);
-  setenv("SLUICE_TEST_MARK", "ours", 1);  // behind them
-  RunScript(context, "env | grep -c 'of somebody else'; echo mark $SLUICE_TEST_MARK done",
+  setenv("MARK_OF_TEST", "ours", 1);  // behind them
+  RunScript(context, "env | grep -c 'of somebody else'; echo mark $MARK_OF_TEST done",
             [&] { return log.Has("done"); });
-  for (const char* name : {"MEDIASOUP_VERSION", "SLUICE_END_WITH_PARENT", "SLUICE_TEST_MARK"}) {
+  for (const char* name : {"MEDIASOUP_VERSION", "SLUICE_END_WITH_PARENT", "MARK_OF_TEST"}) {
     unsetenv(name);
   }
   CHECK(log.Has("worker 3: 0\n"));
