@@ -78,7 +78,12 @@ const mayStayStill = new Set([
   'sluice_room_transports_closed_total', 'sluice_room_broadcasters_ended_total',
   'sluice_room_publishing_refused_total', 'sluice_workers_ready', 'sluice_workers_died_total',
   'sluice_workers_invalid_frames_total', 'sluice_workers_requests_refused_total',
-  'sluice_workers_unresponsive_total',
+  'sluice_workers_unresponsive_total', 'sluice_http_reading_delayed_total',
+  'sluice_source_requests_refused_total', 'sluice_requests_over_limit_total',
+  'sluice_http_connections_timed_out_total', 'sluice_stored_bytes',
+  'sluice_worker_channel_events_merged_total', 'sluice_worker_ice_addresses_proven_total',
+  'sluice_worker_ice_moves_refused_total', 'sluice_worker_ice_moves_unproven_total',
+  'sluice_worker_ice_probes_sent_total',
 ]);
 
 /** The sums over all labels, by name. */

@@ -3,6 +3,7 @@
 // SLUICE_LAYER_SECONDS: how long each codec is switched.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { Browser } from './lib/chromium.mjs';
 import { MediaPage, PageServer } from './lib/media-page.mjs';
 import { workerBin } from './lib/paths.mjs';
@@ -160,9 +161,10 @@ for (const each of cases) {
     await waitFor('all encodings to live', () => producer.score.length === each.encodings.length && producer.score.every(withSsrc), {
       describe: () => producer.score,
     });
-    await waitFor('the score of the consumer', () => consumer.score.producerScore === 10, { describe: () => consumer.score });
-    assert.deepEqual(consumer.score.producerScores, each.encodings.map(() => 10));
-    assert.equal(consumer.score.score, 10);
+    const whole = { score: 10, producerScore: 10, producerScores: each.encodings.map(() => 10) };
+    await waitFor('the score of the consumer', () => isDeepStrictEqual(consumer.score, whole), {
+      describe: () => consumer.score,
+    });
 
     await delay(stepTime);  // key frames are asked for once a second
     const [before, sentBefore, at] = [await receiver.received(consumer), await sender.sent(producer), Date.now()];
