@@ -58,8 +58,7 @@ class PeerLink {
   /// Whether the client may have data messages, and the adapter can offer them.
   virtual bool may_have_data() const { return false; }
   /// As Offer(), of a new data consumer.
-  virtual void OfferData(const std::shared_ptr<DataConsumer>& /*consumer*/,
-                         OfferAnswer /*answer*/) {}
+  virtual void OfferData(const std::shared_ptr<DataConsumer>& consumer, OfferAnswer answer) = 0;
   /// So much waits for the client that it should be offered nothing more for now: the adapter calls
   /// Room::GoOn() when that has changed.
   virtual bool congested() const { return false; }

@@ -27,6 +27,8 @@ class RecordingLink : public PeerLink {
     offers.push_back(consumers.size());
     answers.push_back(std::move(answer));
   }
+  void OfferData(const std::shared_ptr<DataConsumer>& /*consumer*/,
+                 OfferAnswer /*answer*/) override {}
   void End(EndReason /*reason*/, std::string_view /*text*/) override {}
 
   std::vector<RoomEvent> events;
