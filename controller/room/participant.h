@@ -66,6 +66,20 @@ class PeerLink {
   virtual void End(EndReason reason, std::string_view text) = 0;
 };
 
+/// What its receiver knows a consumer by.
+struct ConsumerIdentity {
+  std::string id;
+  std::string mid;
+  uint32_t first_ssrc = 0;
+};
+
+/// A broadcaster's consumer on a plain transport, to be made again as it was.
+struct PlannedConsumer {
+  std::string producer_id;
+  bool enable_rtx = false;
+  ConsumerIdentity identity;
+};
+
 struct Transport {
   std::string id;
   bool plain = false;
@@ -80,7 +94,9 @@ struct Transport {
   uint32_t next_mid = 0;         ///< of the next consumer
   std::string cname;             ///< of all its producers; "" before the first
   SoftValue<BandwidthEstimate> downlink;
-  std::set<std::string> consumed;       ///< producers that a broadcaster consumes on it
+  std::set<std::string> consumed;  ///< producers that a broadcaster consumes on it
+  /// Consumers that it had on another worker and that are not here again yet.
+  std::vector<PlannedConsumer> awaited;
   bool sctp = false;                    ///< takes data channels
   std::set<uint16_t> data_streams;      ///< SCTP streams in use, of either direction
   PlainTransportOptions plain_options;  ///< of a plain one, as it was made
@@ -206,13 +222,6 @@ struct Participant {
   size_t pending_data_producers = 0;
 };
 
-/// What its receiver knows a consumer by.
-struct ConsumerIdentity {
-  std::string id;
-  std::string mid;
-  uint32_t first_ssrc = 0;
-};
-
 /// A broadcaster over plain transports as it was, to be made again on another worker at the same
 /// ports under the same ids, so that its program does not notice.
 struct BroadcastPlan {
@@ -223,17 +232,12 @@ struct BroadcastPlan {
     ClientText app_data;
     std::shared_ptr<void> stored;
   };
-  struct Consumer {
-    std::string producer_id;
-    bool enable_rtx = false;
-    ConsumerIdentity identity;
-  };
   struct Transport {
     std::string id;
     PlainTransportOptions options;
     PlainTransportInfo info;
     std::vector<Producer> producers;
-    std::vector<Consumer> consumers;
+    std::vector<PlannedConsumer> consumers;
     std::shared_ptr<void> quota_place;
   };
   std::string id;

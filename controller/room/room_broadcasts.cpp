@@ -79,9 +79,10 @@ Task<void> Room::DeleteBroadcaster(std::shared_ptr<Participant> broadcaster, boo
   if (!closed_ && empty()) Close();
 }
 
-/// Whether media or data goes to somebody by the transport.
+/// Whether media or data goes to somebody by the transport, or will again.
 bool Room::IsReceivedBy(const Participant& owner, const Transport& transport) {
   if (!transport.receiver_listens) return false;
+  if (!transport.awaited.empty()) return true;
   return std::any_of(owner.consumers.begin(), owner.consumers.end(), [&](const auto& entry) {
     return entry.second->transport.lock().get() == &transport;
   });
@@ -163,6 +164,7 @@ std::vector<BroadcastPlan> Room::PlanBroadcasts() const {
         planned.producers.push_back(
             {producer_id, producer->kind, producer->sent, producer->app_data, producer->stored});
       }
+      planned.consumers = transport->awaited;
       for (const auto& [consumer_id, consumer] : broadcaster->consumers) {
         if (consumer->transport.lock() != transport) continue;
         planned.consumers.push_back({consumer->producer->id,
@@ -202,6 +204,7 @@ Task<Status> Room::Restore(const BroadcastPlan& given) {
     const auto transport = (*broadcaster)->transports.find(planned.id);
     if (transport != (*broadcaster)->transports.end()) {
       transport->second->quota_place = std::move(planned.quota_place);
+      transport->second->awaited = std::move(planned.consumers);
     }
     for (BroadcastPlan::Producer& producer : planned.producers) {
       if (transport == (*broadcaster)->transports.end()) co_return Error("transport closed");
@@ -220,32 +223,42 @@ Task<Status> Room::Restore(const BroadcastPlan& given) {
   co_return absl::OkStatus();
 }
 
-Task<void> Room::RestoreConsumers(const BroadcastPlan& plan) {
+Task<void> Room::RestoreConsumers() {
   const auto self = shared_from_this();
-  const std::shared_ptr<Participant> broadcaster = FindBroadcaster(plan.id);
-  if (!broadcaster) co_return;
-  const std::vector<BroadcastPlan::Transport> transports = plan.transports;
-  for (const BroadcastPlan::Transport& planned : transports) {
-    const auto transport = broadcaster->transports.find(planned.id);
-    if (transport == broadcaster->transports.end()) continue;
-    const std::shared_ptr<Transport> receiving = transport->second;
-    for (const BroadcastPlan::Consumer& consumer : planned.consumers) {
-      const std::shared_ptr<Producer> producer = FindProducer(consumer.producer_id);
-      // A peer that comes back makes new producers: whoever received the old one asks again.
-      if (!producer) continue;
-      ConsumerRequest request;
-      request.paused = false;
-      request.enable_rtx = consumer.enable_rtx;
-      request.ignore_dtx = false;
-      request.identity = consumer.identity;
-      const Result<std::shared_ptr<sluice::controller::Consumer>> made =
-          co_await Consume(broadcaster, receiving, producer, request);
-      if (made.ok()) {
-        Deliver(broadcaster, *made);
-      } else {
-        LogWarn("room {}: broadcaster {} does not receive {} any more: {}", id_, broadcaster->id,
-                producer->id, Reason(made.status()));
-      }
+  std::vector<std::pair<std::shared_ptr<Participant>, std::shared_ptr<Transport>>> receiving;
+  for (const auto& [id, broadcaster] : broadcasters_) {
+    for (const auto& [transport_id, transport] : broadcaster->transports) {
+      if (!transport->awaited.empty()) receiving.emplace_back(broadcaster, transport);
+    }
+  }
+  for (const auto& [owner, transport] : receiving) co_await RestoreConsumersOf(owner, transport);
+}
+
+Task<void> Room::RestoreConsumersOf(std::shared_ptr<Participant> owner,
+                                    std::shared_ptr<Transport> transport) {
+  while (!closed_ && !transport->closed && !transport->awaited.empty()) {
+    const PlannedConsumer planned = transport->awaited.front();
+    const std::shared_ptr<Producer> producer = FindProducer(planned.producer_id);
+    // A peer that comes back makes new producers: whoever received the old one asks again.
+    if (!producer) {
+      transport->awaited.erase(transport->awaited.begin());
+      continue;
+    }
+    ConsumerRequest request;
+    request.paused = false;
+    request.enable_rtx = planned.enable_rtx;
+    request.ignore_dtx = false;
+    request.identity = planned.identity;
+    const Result<std::shared_ptr<sluice::controller::Consumer>> made =
+        co_await Consume(owner, transport, producer, request);
+    // It is awaited on the next worker, unless this is what ended it.
+    if (!made.ok() && !transport->shard->worker->alive()) co_return;
+    transport->awaited.erase(transport->awaited.begin());
+    if (made.ok()) {
+      Deliver(owner, *made);
+    } else {
+      LogWarn("room {}: broadcaster {} does not receive {} any more: {}", id_, owner->id,
+              producer->id, Reason(made.status()));
     }
   }
 }

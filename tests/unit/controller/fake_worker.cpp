@@ -286,8 +286,9 @@ void FakeWorker::OnFrame(std::span<const uint8_t> frame) {
   const auto* request = message->data_as_Request();
   if (!request) return;
   received.push_back({request->method(), request->handler_id()->str()});
-  if (hold) held_.emplace_back(frame.begin(), frame.end());
-  if (hold || mute || ignore.contains(request->method())) return;
+  const bool held = hold || delay.contains(request->method());
+  if (held) held_.emplace_back(frame.begin(), frame.end());
+  if (held || mute || ignore.contains(request->method())) return;
   if (before_answer) before_answer(*request);
   Answer(*request);
   if (after_answer) after_answer(*request);
@@ -295,6 +296,7 @@ void FakeWorker::OnFrame(std::span<const uint8_t> frame) {
 
 void FakeWorker::Release() {
   hold = false;
+  delay.clear();
   for (const std::vector<uint8_t>& frame : std::exchange(held_, {})) {
     const auto* message = flatbuffers::GetSizePrefixedRoot<FBS::Message::Message>(frame.data());
     Answer(*message->data_as_Request());

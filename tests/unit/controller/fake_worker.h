@@ -53,6 +53,7 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
   std::vector<Received> received;
   std::set<FBS::Request::Method> refuse;          ///< answered with a TypeError
   std::set<FBS::Request::Method> ignore;          ///< read and not answered
+  std::set<FBS::Request::Method> delay;           ///< as `hold`, for these only
   std::multiset<FBS::Request::Method> fail_once;  ///< answered with an Error, once per entry
   /// Called before and after a request is answered: what is sent then comes in the same read.
   std::function<void(const FBS::Request::Request&)> before_answer;
