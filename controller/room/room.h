@@ -184,7 +184,7 @@ class Room : public std::enable_shared_from_this<Room> {
     /// there (RoomSettings::plain_any_receiver lifts this).
     bool may_receive = true;
     bool sctp = false;
-    /// Instead of RoomSettings::plain_receiver_timeout.
+    /// Instead of RoomSettings::plain_receiver_timeout; 1,000 ms to that, 0 only where that is 0.
     std::optional<std::chrono::milliseconds> receiver_timeout;
   };
   Task<Result<PlainTransportInfo>> CreatePlainTransport(std::shared_ptr<Participant> owner,

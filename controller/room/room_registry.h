@@ -55,6 +55,8 @@ class RoomRegistry {
 
   size_t size() const { return rooms_.size(); }
   const Counters& counters() const { return counters_; }
+  /// Of all rooms.
+  const RoomSettings& settings() const { return settings_; }
   const RoomCounters& room_counters() const { return *settings_.counters; }
   struct People {
     size_t peers = 0;
