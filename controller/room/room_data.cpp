@@ -203,7 +203,9 @@ void Room::DropDataConsumer(Participant& owner, const std::shared_ptr<DataConsum
 // ---- The bot
 
 Task<std::shared_ptr<Bot>> Room::GetBot(std::shared_ptr<Room> self) {
-  if (self->bot_made_) co_await self->bot_made_->Wait();
+  // Several may have waited for one that could not be made: the first of them makes the next, the
+  // others wait for that.
+  while (self->bot_made_) co_await self->bot_made_->Wait();
   if (self->bot_ || self->closed_) co_return self->bot_;
   self->bot_made_.emplace(self->executor_);
   Result<std::shared_ptr<Bot>> bot = co_await Bot::Create(self->shards_.front());

@@ -279,6 +279,25 @@ TEST_CASE_METHOD(DataRoom, "room data: a broadcaster sends and receives by REST"
   REQUIRE(Until([&] { return neo.Last("dataConsumerClosed") != nullptr; }));
 }
 
+TEST_CASE_METHOD(DataRoom,
+                 "room data: after a bot that could not be made there is one bot, not two") {
+  worker().fail_once = {Method::ROUTER_CREATE_DIRECTTRANSPORT};
+  worker().delay = {Method::ROUTER_CREATE_DIRECTTRANSPORT};
+  std::vector<FakeClient> clients;
+  for (const char* id : {"neo", "trinity", "morpheus"}) {
+    clients.push_back(Connect("r", id));
+    JoinWithData(clients.back());
+  }
+  // The one that asked first fails; of those who waited one asks again.
+  worker().Release();
+  REQUIRE(Until(
+      [&] { return !Offers(clients[1], "bot").empty() && !Offers(clients[2], "bot").empty(); }));
+  Settle();
+  CHECK(worker().Count(Method::ROUTER_CREATE_DIRECTTRANSPORT) == 2);
+  CHECK(Offers(clients[1], "bot").front()->at("dataProducerId") ==
+        Offers(clients[2], "bot").front()->at("dataProducerId"));
+}
+
 TEST_CASE_METHOD(DataRoom, "room data: a consumer that could not be made is tried again") {
   FakeClient neo = Connect("r", "neo");
   JoinWithData(neo);
