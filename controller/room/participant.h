@@ -98,7 +98,8 @@ struct Transport {
   /// Consumers that it had on another worker and that are not here again yet.
   std::vector<PlannedConsumer> awaited;
   bool sctp = false;                    ///< takes data channels
-  std::set<uint16_t> data_streams;      ///< SCTP streams in use, of either direction
+  std::set<uint16_t> producer_streams;  ///< SCTP streams that data producers use
+  std::set<uint16_t> consumer_streams;  ///< likewise data consumers; a number may be in both
   PlainTransportOptions plain_options;  ///< of a plain one, as it was made
   PlainTransportInfo plain_info;
   std::shared_ptr<Shard> shard;  ///< where it is

@@ -135,7 +135,9 @@ Task<void> Room::WatchBroadcaster(std::shared_ptr<Room> self,
       if (transport->closed) continue;
       const Result<TransportTraffic> traffic = co_await transport->remote->Traffic();
       if (!traffic.ok()) continue;
-      bytes += transport->data_streams.empty() ? traffic->rtp_received : traffic->received;
+      const bool data =
+          !transport->producer_streams.empty() || !transport->consumer_streams.empty();
+      bytes += data ? traffic->received : traffic->rtp_received;
     }
     silent = bytes == before ? silent + 1 : 0;
     before = bytes;

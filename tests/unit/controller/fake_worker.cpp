@@ -65,11 +65,12 @@ Offset<void> MakePlain(FlatBufferBuilder& builder, const char* id, bool rtcp_mux
       .Union();
 }
 
-Offset<void> MakePlainStats(FlatBufferBuilder& builder, const char* id, uint64_t rtp_bytes) {
+Offset<void> MakePlainStats(FlatBufferBuilder& builder, const char* id, uint64_t rtp_bytes,
+                            uint64_t other_bytes) {
   const auto name = builder.CreateString(id);
   FBS::Transport::StatsBuilder stats(builder);
   stats.add_transport_id(name);
-  stats.add_bytes_received(rtp_bytes);
+  stats.add_bytes_received(rtp_bytes + other_bytes);
   stats.add_rtp_bytes_received(rtp_bytes);
   const auto base = stats.Finish();
   const auto tuple = FBS::Transport::CreateTupleDirect(builder, "127.0.0.1", kRtpPort);
@@ -416,8 +417,9 @@ void FakeWorker::Answer(const FBS::Request::Request& request) {
     }
     case Method::TRANSPORT_GET_STATS:
       rtp_bytes += rtp_bytes_step;
+      other_bytes += other_bytes_step;
       type = FBS::Response::Body::PlainTransport_GetStatsResponse;
-      body = MakePlainStats(builder, request.handler_id()->c_str(), rtp_bytes);
+      body = MakePlainStats(builder, request.handler_id()->c_str(), rtp_bytes, other_bytes);
       break;
     case Method::WORKER_GET_COUNTERS:
       type = FBS::Response::Body::Worker_GetCountersResponse;

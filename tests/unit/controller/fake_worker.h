@@ -60,6 +60,8 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
   std::function<void(const FBS::Request::Request&)> after_answer;
   uint64_t rtp_bytes = 0;       ///< received by each transport, for its stats
   uint64_t rtp_bytes_step = 0;  ///< by which that grows with each look
+  uint64_t other_bytes = 0;     ///< received that are no RTP
+  uint64_t other_bytes_step = 0;
   /// What the last plain transport was asked to protect itself with.
   struct PlainProtection {
     std::string source_ip;
