@@ -240,6 +240,7 @@ struct BroadcastPlan {
     std::vector<Producer> producers;
     std::vector<PlannedConsumer> consumers;
     std::shared_ptr<void> quota_place;
+    uint32_t next_mid = 0;
   };
   std::string id;
   std::string display_name;

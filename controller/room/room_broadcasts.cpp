@@ -160,7 +160,7 @@ std::vector<BroadcastPlan> Room::PlanBroadcasts() const {
       if (!transport->plain) continue;
       BroadcastPlan::Transport planned{
           transport_id, transport->plain_options, transport->plain_info, {},
-          {},           transport->quota_place};
+          {},           transport->quota_place,   transport->next_mid};
       for (const auto& [producer_id, producer] : broadcaster->producers) {
         if (producer->transport_id != transport_id) continue;
         planned.producers.push_back(
@@ -207,6 +207,7 @@ Task<Status> Room::Restore(const BroadcastPlan& given) {
     if (transport != (*broadcaster)->transports.end()) {
       transport->second->quota_place = std::move(planned.quota_place);
       transport->second->awaited = std::move(planned.consumers);
+      transport->second->next_mid = planned.next_mid;
     }
     for (BroadcastPlan::Producer& producer : planned.producers) {
       if (transport == (*broadcaster)->transports.end()) co_return Error("transport closed");

@@ -190,6 +190,31 @@ TEST_CASE("who receives over a plain transport does not notice the worker's deat
             .status == 500);
 }
 
+TEST_CASE("consumers made after a worker's death get other MIDs than those that came back") {
+  RoomFixture fixture({.protoo = {}});
+  FakeClient peer = fixture.Connect("r", "peer");
+  fixture.Join(peer);
+  const std::string receiving = StartReceiver(fixture, fixture.Produce(peer));
+  const std::string sending = StartBroadcast(fixture);
+  const auto consume = [&](const std::string& producer_id) {
+    const HttpResponse consumed =
+        fixture.Rest("POST", kBroadcasters + "/r/transports/" + receiving +
+                                 "/consume?producerId=" + producer_id);
+    REQUIRE(consumed.status == 200);
+    return std::string(
+        json::parse(consumed.body).at("rtpParameters").at("mid").as_string().c_str());
+  };
+  REQUIRE(consume(ProducerOf(fixture, sending)) == "1");
+  fixture.launcher.workers.back()->Die();
+  // What the peer sent is gone, so only the second of the two consumers comes back.
+  REQUIRE(fixture.Until([&] {
+    return fixture.launcher.workers.size() == 2 &&
+           fixture.launcher.workers.back()->Count(Method::TRANSPORT_CONSUME) == 1;
+  }));
+  fixture.Settle();
+  CHECK(consume(ProducerOf(fixture, sending)) == "2");
+}
+
 /// The fixture's newest worker, once there are `count`.
 std::shared_ptr<FakeWorker> WorkerNumber(RoomFixture& fixture, size_t count) {
   REQUIRE(fixture.Until([&] { return fixture.launcher.workers.size() == count; }));
