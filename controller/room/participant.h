@@ -161,6 +161,7 @@ struct Consumer {
   uint32_t first_ssrc = 0;
   bool producer_paused = false;  ///< when it was made; changes come as events
   bool client_paused = false;    ///< its client has asked for that
+  bool resume_owed = false;      ///< it would have been resumed, had its client not asked for that
   ConsumerScore score;
   bool closed = false;
   SoftValue<ConsumerScore> told_score;
