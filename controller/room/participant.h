@@ -80,6 +80,14 @@ struct PlannedConsumer {
   ConsumerIdentity identity;
 };
 
+/// How much everybody in a room may be told of a client: what its address is allowed there.
+class AnnouncementAllowance {
+ public:
+  virtual ~AnnouncementAllowance() = default;
+  /// Something that everybody in the room is told of; false when there is too much of that.
+  virtual bool TakeAnnouncement() = 0;
+};
+
 struct Transport {
   std::string id;
   bool plain = false;
@@ -217,6 +225,7 @@ struct Participant {
   std::shared_ptr<Subscriber> subscriber;  ///< of a joined peer
   /// Its places in the budget of its address (SourceBudget), given back when it is gone.
   std::vector<std::shared_ptr<void>> places;
+  std::shared_ptr<AnnouncementAllowance> allowance;  ///< of a broadcaster; null: not limited
   /// Creations in flight, counted against the caps as well.
   size_t pending_transports = 0;
   size_t pending_producers = 0;
@@ -250,6 +259,7 @@ struct BroadcastPlan {
   std::vector<Transport> transports;
   Owner owner;
   std::vector<std::shared_ptr<void>> places;
+  std::shared_ptr<AnnouncementAllowance> allowance;
 };
 
 /// Where the peer's next consumer goes: of its receiving transports the newest that is connected,

@@ -69,7 +69,9 @@ Task<void> Room::DeleteBroadcaster(std::shared_ptr<Participant> broadcaster, boo
   broadcaster->closed = true;
   policy_.Leave(*broadcaster, for_good, std::chrono::steady_clock::now());
   broadcasters_.erase(broadcaster->id);
-  broadcaster->places.clear();  // now: who watches it holds it for some seconds more
+  // Now: who watches it holds it for some seconds more.
+  broadcaster->places.clear();
+  broadcaster->allowance = nullptr;
   std::vector<std::shared_ptr<Transport>> transports;
   for (const auto& [id, transport] : broadcaster->transports) transports.push_back(transport);
   // Transports first, so that consumers are told of their end before the broadcaster's is.
@@ -154,7 +156,7 @@ std::vector<BroadcastPlan> Room::PlanBroadcasts() const {
   for (const auto& [id, broadcaster] : broadcasters_) {
     if (broadcaster->restoring) continue;  // who restores it has the whole plan
     BroadcastPlan plan{id, broadcaster->display_name, broadcaster->device, {},
-                       {}, broadcaster->owner,        broadcaster->places};
+                       {}, broadcaster->owner,        broadcaster->places, broadcaster->allowance};
     if (broadcaster->capabilities) plan.capabilities = *broadcaster->capabilities;
     for (const auto& [transport_id, transport] : broadcaster->transports) {
       if (!transport->plain) continue;
@@ -190,6 +192,7 @@ Task<Status> Room::Restore(const BroadcastPlan& given) {
   if (!broadcaster.ok()) co_return broadcaster.status();
   (*broadcaster)->restoring = true;
   (*broadcaster)->places = std::move(plan.places);
+  (*broadcaster)->allowance = std::move(plan.allowance);
   for (BroadcastPlan::Transport& planned : plan.transports) {
     PlainTransportOptions options = planned.options;
     options.listen.port = planned.info.port;

@@ -61,6 +61,11 @@ Result<std::optional<std::chrono::milliseconds>> ReadReceiverTimeout(
                    std::to_string(kMinReceiverTimeoutMs) + " to " + std::to_string(max) + " (ms)");
 }
 
+/// Of the allowance that it has as a client: a request is not one more client of its address.
+bool MayAnnounce(const Participant& broadcaster) {
+  return !broadcaster.allowance || broadcaster.allowance->TakeAnnouncement();
+}
+
 enum class Route {
   kNone,
   kRoom,
@@ -358,7 +363,8 @@ HttpResponse RestApi::CreateBroadcaster(const Call& call) {
       Owner{call.request.client_ip, RandomText(kSecretLength)}, *kind);
   if (!broadcaster.ok()) return ErrorResponse(broadcaster.status());
   visit->SetAnnounced();
-  (*broadcaster)->places = {*std::move(place), *std::move(stored), visit};
+  (*broadcaster)->places = {*std::move(place), *std::move(stored)};
+  (*broadcaster)->allowance = visit;
   return JsonResponse(json::object{{"peers", PeersFor(**broadcaster, *call.room)},
                                    {"secret", (*broadcaster)->owner.secret}});
 }
@@ -463,9 +469,7 @@ Task<HttpResponse> RestApi::Produce(Call call) {
   Result<RtpParameters> parameters =
       RequiredRtpParameters(call.body, kPrefix, limits_.fields.rtp_parameters);
   if (!parameters.ok()) co_return ErrorResponse(parameters.status());
-  const std::unique_ptr<SourceBudget::Visit> visit =
-      limits_.budget->Enter(call.request.source, call.room->id());
-  if (!visit->TakeAnnouncement()) co_return TooManyAnnouncements();
+  if (!MayAnnounce(*call.broadcaster)) co_return TooManyAnnouncements();
   Result<SourceBudget::Place> stored =
       limits_.budget->Store(call.request.source, ProducerBytes(call.body, ""));
   if (!stored.ok()) co_return ErrorResponse(stored.status());
@@ -528,9 +532,7 @@ Task<HttpResponse> RestApi::ProduceData(Call call) {
   if (!app_data.ok()) co_return ErrorResponse(app_data.status());
   Room::DataRequest request{*stream, *std::move(label), *std::move(protocol),
                             json::serialize(*app_data)};
-  const std::unique_ptr<SourceBudget::Visit> visit =
-      limits_.budget->Enter(call.request.source, call.room->id());
-  if (!visit->TakeAnnouncement()) co_return TooManyAnnouncements();
+  if (!MayAnnounce(*call.broadcaster)) co_return TooManyAnnouncements();
   Result<SourceBudget::Place> stored =
       limits_.budget->Store(call.request.source, ProducerBytes(call.body, request.app_data));
   if (!stored.ok()) co_return ErrorResponse(stored.status());
