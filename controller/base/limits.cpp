@@ -10,14 +10,13 @@ constexpr std::string_view kPayload = "sluice/limit";
 
 /// The limits that are counted by name. Where one is missing here, it is counted all the same once
 /// it was reached.
-constexpr std::array<std::string_view, 14> kNames = {
+constexpr std::array<std::string_view, 13> kNames = {
     "maxAnnouncementsPerSecond",
     "maxAppData",
     "maxBroadcastersPerRoom",
     "maxConsumersPerBroadcaster",
     "maxDevice",
     "maxDisplayName",
-    "maxPeerTransportsPerIp",
     "maxPeersPerRoom",
     "maxProducersPerPeer",
     "maxRequestsPerSecond",

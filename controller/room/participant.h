@@ -65,6 +65,28 @@ class PeerLink {
   virtual void End(EndReason reason, std::string_view text) = 0;
 };
 
+/// What its receiver knows a consumer by.
+struct ConsumerIdentity {
+  std::string id;
+  std::string mid;
+  uint32_t first_ssrc = 0;
+};
+
+/// A broadcaster's consumer on a plain transport, to be made again as it was.
+struct PlannedConsumer {
+  std::string producer_id;
+  bool enable_rtx = false;
+  ConsumerIdentity identity;
+};
+
+/// How much everybody in a room may be told of a client: what its address is allowed there.
+class AnnouncementAllowance {
+ public:
+  virtual ~AnnouncementAllowance() = default;
+  /// Something that everybody in the room is told of; false when there is too much of that.
+  virtual bool TakeAnnouncement() = 0;
+};
+
 struct Transport {
   std::string id;
   bool plain = false;
@@ -79,9 +101,12 @@ struct Transport {
   uint32_t next_mid = 0;         ///< of the next consumer
   std::string cname;             ///< of all its producers; "" before the first
   SoftValue<BandwidthEstimate> downlink;
-  std::set<std::string> consumed;       ///< producers that a broadcaster consumes on it
+  std::set<std::string> consumed;  ///< producers that a broadcaster consumes on it
+  /// Consumers that it had on another worker and that are not here again yet.
+  std::vector<PlannedConsumer> awaited;
   bool sctp = false;                    ///< takes data channels
-  std::set<uint16_t> data_streams;      ///< SCTP streams in use, of either direction
+  std::set<uint16_t> producer_streams;  ///< SCTP streams that data producers use
+  std::set<uint16_t> consumer_streams;  ///< likewise data consumers; a number may be in both
   PlainTransportOptions plain_options;  ///< of a plain one, as it was made
   PlainTransportInfo plain_info;
   std::shared_ptr<Shard> shard;  ///< where it is
@@ -143,6 +168,7 @@ struct Consumer {
   uint32_t first_ssrc = 0;
   bool producer_paused = false;  ///< when it was made; changes come as events
   bool client_paused = false;    ///< its client has asked for that
+  bool resume_owed = false;      ///< it would have been resumed, had its client not asked for that
   ConsumerScore score;
   bool closed = false;
   SoftValue<ConsumerScore> told_score;
@@ -198,18 +224,12 @@ struct Participant {
   std::shared_ptr<Subscriber> subscriber;  ///< of a joined peer
   /// Its places in the budget of its address (SourceBudget), given back when it is gone.
   std::vector<std::shared_ptr<void>> places;
+  std::shared_ptr<AnnouncementAllowance> allowance;  ///< of a broadcaster; null: not limited
   /// Creations in flight, counted against the caps as well.
   size_t pending_transports = 0;
   size_t pending_producers = 0;
   size_t pending_consumers = 0;
   size_t pending_data_producers = 0;
-};
-
-/// What its receiver knows a consumer by.
-struct ConsumerIdentity {
-  std::string id;
-  std::string mid;
-  uint32_t first_ssrc = 0;
 };
 
 /// A broadcaster over plain transports as it was, to be made again on another worker at the same
@@ -222,18 +242,14 @@ struct BroadcastPlan {
     ClientText app_data;
     std::shared_ptr<void> stored;
   };
-  struct Consumer {
-    std::string producer_id;
-    bool enable_rtx = false;
-    ConsumerIdentity identity;
-  };
   struct Transport {
     std::string id;
     PlainTransportOptions options;
     PlainTransportInfo info;
     std::vector<Producer> producers;
-    std::vector<Consumer> consumers;
+    std::vector<PlannedConsumer> consumers;
     std::shared_ptr<void> quota_place;
+    uint32_t next_mid = 0;
   };
   std::string id;
   std::string display_name;
@@ -242,6 +258,7 @@ struct BroadcastPlan {
   std::vector<Transport> transports;
   Owner owner;
   std::vector<std::shared_ptr<void>> places;
+  std::shared_ptr<AnnouncementAllowance> allowance;
 };
 
 /// Where the peer's next consumer goes: of its receiving transports the newest that is connected,

@@ -159,9 +159,10 @@ class Room : public std::enable_shared_from_this<Room> {
   /// The broadcasters that can be made again elsewhere with Restore().
   std::vector<BroadcastPlan> PlanBroadcasts() const;
   Task<Status> Restore(const BroadcastPlan& plan);
-  /// Makes its consumers again, of those producers that are here again under their old ids: after
-  /// all broadcasters are. `plan` must outlive the call.
-  Task<void> RestoreConsumers(const BroadcastPlan& plan);
+  /// Makes the consumers of restored broadcasters again, of those producers that are here again
+  /// under their old ids: to be called when all broadcasters are. What the worker's death prevents
+  /// is in the next plans.
+  Task<void> RestoreConsumers();
 
   // ---- Media, for both
 
@@ -183,7 +184,7 @@ class Room : public std::enable_shared_from_this<Room> {
     /// there (RoomSettings::plain_any_receiver lifts this).
     bool may_receive = true;
     bool sctp = false;
-    /// Instead of RoomSettings::plain_receiver_timeout.
+    /// Instead of RoomSettings::plain_receiver_timeout; 1,000 ms to that, 0 only where that is 0.
     std::optional<std::chrono::milliseconds> receiver_timeout;
   };
   Task<Result<PlainTransportInfo>> CreatePlainTransport(std::shared_ptr<Participant> owner,
@@ -274,6 +275,9 @@ class Room : public std::enable_shared_from_this<Room> {
   /// Closes the transport when nobody uses it for too long.
   static Task<void> WatchTransport(std::shared_ptr<Room> self, std::shared_ptr<Participant> owner,
                                    std::shared_ptr<Transport> transport);
+  /// Makes those that the transport awaits.
+  Task<void> RestoreConsumersOf(std::shared_ptr<Participant> owner,
+                                std::shared_ptr<Transport> transport);
   static bool IsReceivedBy(const Participant& owner, const Transport& transport);
   static Task<void> EndBroadcaster(std::shared_ptr<Room> self,
                                    std::shared_ptr<Participant> broadcaster);

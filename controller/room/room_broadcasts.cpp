@@ -69,7 +69,9 @@ Task<void> Room::DeleteBroadcaster(std::shared_ptr<Participant> broadcaster, boo
   broadcaster->closed = true;
   policy_.Leave(*broadcaster, for_good, std::chrono::steady_clock::now());
   broadcasters_.erase(broadcaster->id);
-  broadcaster->places.clear();  // now: who watches it holds it for some seconds more
+  // Now: who watches it holds it for some seconds more.
+  broadcaster->places.clear();
+  broadcaster->allowance = nullptr;
   std::vector<std::shared_ptr<Transport>> transports;
   for (const auto& [id, transport] : broadcaster->transports) transports.push_back(transport);
   // Transports first, so that consumers are told of their end before the broadcaster's is.
@@ -79,9 +81,10 @@ Task<void> Room::DeleteBroadcaster(std::shared_ptr<Participant> broadcaster, boo
   if (!closed_ && empty()) Close();
 }
 
-/// Whether media or data goes to somebody by the transport.
+/// Whether media or data goes to somebody by the transport, or will again.
 bool Room::IsReceivedBy(const Participant& owner, const Transport& transport) {
   if (!transport.receiver_listens) return false;
+  if (!transport.awaited.empty()) return true;
   return std::any_of(owner.consumers.begin(), owner.consumers.end(), [&](const auto& entry) {
     return entry.second->transport.lock().get() == &transport;
   });
@@ -134,7 +137,9 @@ Task<void> Room::WatchBroadcaster(std::shared_ptr<Room> self,
       if (transport->closed) continue;
       const Result<TransportTraffic> traffic = co_await transport->remote->Traffic();
       if (!traffic.ok()) continue;
-      bytes += transport->data_streams.empty() ? traffic->rtp_received : traffic->received;
+      const bool data =
+          !transport->producer_streams.empty() || !transport->consumer_streams.empty();
+      bytes += data ? traffic->received : traffic->rtp_received;
     }
     silent = bytes == before ? silent + 1 : 0;
     before = bytes;
@@ -151,18 +156,19 @@ std::vector<BroadcastPlan> Room::PlanBroadcasts() const {
   for (const auto& [id, broadcaster] : broadcasters_) {
     if (broadcaster->restoring) continue;  // who restores it has the whole plan
     BroadcastPlan plan{id, broadcaster->display_name, broadcaster->device, {},
-                       {}, broadcaster->owner,        broadcaster->places};
+                       {}, broadcaster->owner,        broadcaster->places, broadcaster->allowance};
     if (broadcaster->capabilities) plan.capabilities = *broadcaster->capabilities;
     for (const auto& [transport_id, transport] : broadcaster->transports) {
       if (!transport->plain) continue;
       BroadcastPlan::Transport planned{
           transport_id, transport->plain_options, transport->plain_info, {},
-          {},           transport->quota_place};
+          {},           transport->quota_place,   transport->next_mid};
       for (const auto& [producer_id, producer] : broadcaster->producers) {
         if (producer->transport_id != transport_id) continue;
         planned.producers.push_back(
             {producer_id, producer->kind, producer->sent, producer->app_data, producer->stored});
       }
+      planned.consumers = transport->awaited;
       for (const auto& [consumer_id, consumer] : broadcaster->consumers) {
         if (consumer->transport.lock() != transport) continue;
         planned.consumers.push_back({consumer->producer->id,
@@ -186,6 +192,7 @@ Task<Status> Room::Restore(const BroadcastPlan& given) {
   if (!broadcaster.ok()) co_return broadcaster.status();
   (*broadcaster)->restoring = true;
   (*broadcaster)->places = std::move(plan.places);
+  (*broadcaster)->allowance = std::move(plan.allowance);
   for (BroadcastPlan::Transport& planned : plan.transports) {
     PlainTransportOptions options = planned.options;
     options.listen.port = planned.info.port;
@@ -202,6 +209,8 @@ Task<Status> Room::Restore(const BroadcastPlan& given) {
     const auto transport = (*broadcaster)->transports.find(planned.id);
     if (transport != (*broadcaster)->transports.end()) {
       transport->second->quota_place = std::move(planned.quota_place);
+      transport->second->awaited = std::move(planned.consumers);
+      transport->second->next_mid = planned.next_mid;
     }
     for (BroadcastPlan::Producer& producer : planned.producers) {
       if (transport == (*broadcaster)->transports.end()) co_return Error("transport closed");
@@ -220,32 +229,42 @@ Task<Status> Room::Restore(const BroadcastPlan& given) {
   co_return absl::OkStatus();
 }
 
-Task<void> Room::RestoreConsumers(const BroadcastPlan& plan) {
+Task<void> Room::RestoreConsumers() {
   const auto self = shared_from_this();
-  const std::shared_ptr<Participant> broadcaster = FindBroadcaster(plan.id);
-  if (!broadcaster) co_return;
-  const std::vector<BroadcastPlan::Transport> transports = plan.transports;
-  for (const BroadcastPlan::Transport& planned : transports) {
-    const auto transport = broadcaster->transports.find(planned.id);
-    if (transport == broadcaster->transports.end()) continue;
-    const std::shared_ptr<Transport> receiving = transport->second;
-    for (const BroadcastPlan::Consumer& consumer : planned.consumers) {
-      const std::shared_ptr<Producer> producer = FindProducer(consumer.producer_id);
-      // A peer that comes back makes new producers: whoever received the old one asks again.
-      if (!producer) continue;
-      ConsumerRequest request;
-      request.paused = false;
-      request.enable_rtx = consumer.enable_rtx;
-      request.ignore_dtx = false;
-      request.identity = consumer.identity;
-      const Result<std::shared_ptr<sluice::controller::Consumer>> made =
-          co_await Consume(broadcaster, receiving, producer, request);
-      if (made.ok()) {
-        Deliver(broadcaster, *made);
-      } else {
-        LogWarn("room {}: broadcaster {} does not receive {} any more: {}", id_, broadcaster->id,
-                producer->id, Reason(made.status()));
-      }
+  std::vector<std::pair<std::shared_ptr<Participant>, std::shared_ptr<Transport>>> receiving;
+  for (const auto& [id, broadcaster] : broadcasters_) {
+    for (const auto& [transport_id, transport] : broadcaster->transports) {
+      if (!transport->awaited.empty()) receiving.emplace_back(broadcaster, transport);
+    }
+  }
+  for (const auto& [owner, transport] : receiving) co_await RestoreConsumersOf(owner, transport);
+}
+
+Task<void> Room::RestoreConsumersOf(std::shared_ptr<Participant> owner,
+                                    std::shared_ptr<Transport> transport) {
+  while (!closed_ && !transport->closed && !transport->awaited.empty()) {
+    const PlannedConsumer planned = transport->awaited.front();
+    const std::shared_ptr<Producer> producer = FindProducer(planned.producer_id);
+    // A peer that comes back makes new producers: whoever received the old one asks again.
+    if (!producer) {
+      transport->awaited.erase(transport->awaited.begin());
+      continue;
+    }
+    ConsumerRequest request;
+    request.paused = false;
+    request.enable_rtx = planned.enable_rtx;
+    request.ignore_dtx = false;
+    request.identity = planned.identity;
+    const Result<std::shared_ptr<sluice::controller::Consumer>> made =
+        co_await Consume(owner, transport, producer, request);
+    // It is awaited on the next worker, unless this is what ended it.
+    if (!made.ok() && !transport->shard->worker->alive()) co_return;
+    transport->awaited.erase(transport->awaited.begin());
+    if (made.ok()) {
+      Deliver(owner, *made);
+    } else {
+      LogWarn("room {}: broadcaster {} does not receive {} any more: {}", id_, owner->id,
+              producer->id, Reason(made.status()));
     }
   }
 }

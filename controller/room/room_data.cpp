@@ -18,15 +18,16 @@ namespace {
 
 constexpr std::string_view kNoSctp = "SCTP not enabled and not a direct Transport";
 
-/// A stream of the transport, given back when what was to use it was not made.
+/// A stream of the transport in one direction, given back when what was to use it was not made.
 class StreamLease {
  public:
-  StreamLease(std::shared_ptr<Transport> transport, uint16_t stream)
-      : transport_(std::move(transport)), stream_(stream) {
-    is_free_ = transport_->data_streams.insert(stream_).second;
+  using Streams = std::set<uint16_t> Transport::*;
+  StreamLease(std::shared_ptr<Transport> transport, Streams streams, uint16_t stream)
+      : transport_(std::move(transport)), streams_(streams), stream_(stream) {
+    is_free_ = ((*transport_).*streams_).insert(stream_).second;
   }
   ~StreamLease() {
-    if (is_free_ && !kept_) transport_->data_streams.erase(stream_);
+    if (is_free_ && !kept_) ((*transport_).*streams_).erase(stream_);
   }
   StreamLease(const StreamLease&) = delete;
   StreamLease& operator=(const StreamLease&) = delete;
@@ -36,16 +37,18 @@ class StreamLease {
 
  private:
   std::shared_ptr<Transport> transport_;
+  Streams streams_;
   uint16_t stream_;
   bool is_free_ = false;
   bool kept_ = false;
 };
 
-/// The lowest number that is not in use, as applications of the room API expect.
+/// The lowest number that is not in use in either direction, as applications of the room API
+/// expect.
 std::optional<uint16_t> FreeStream(const Transport& transport) {
   uint16_t number = 0;
-  for (const uint16_t used : transport.data_streams) {
-    if (used != number) break;
+  while (transport.producer_streams.contains(number) ||
+         transport.consumer_streams.contains(number)) {
     ++number;
   }
   if (number >= kMaxSctpStreams) return std::nullopt;
@@ -65,7 +68,7 @@ Task<Result<std::shared_ptr<DataProducer>>> Room::ProduceData(std::shared_ptr<Pa
     co_return TooMany("data producers", settings_.max_producers, "maxProducersPerPeer");
   }
   const InFlight in_flight(&owner->pending_data_producers);
-  StreamLease lease(transport, request.stream.stream_id);
+  StreamLease lease(transport, &Transport::producer_streams, request.stream.stream_id);
 
   const auto producer = std::make_shared<DataProducer>();
   producer->id = MakeUuid();
@@ -145,7 +148,7 @@ Task<Result<std::shared_ptr<DataConsumer>>> Room::ConsumeData(
     co_return Error("no SCTP stream of transport \"" + transport->id + "\" is free: it has " +
                     std::to_string(kMaxSctpStreams));
   }
-  StreamLease lease(transport, *number);
+  StreamLease lease(transport, &Transport::consumer_streams, *number);
 
   const auto consumer = std::make_shared<DataConsumer>();
   consumer->id = MakeUuid();
@@ -190,7 +193,7 @@ void Room::DeliverData(const std::shared_ptr<Participant>& owner,
 void Room::EndDataConsumer(Participant& owner, const std::shared_ptr<DataConsumer>& consumer) {
   consumer->closed = true;
   if (const auto transport = consumer->transport.lock()) {
-    transport->data_streams.erase(consumer->stream.stream_id);
+    transport->consumer_streams.erase(consumer->stream.stream_id);
   }
   owner.data_consumers.erase(consumer->id);
 }
@@ -203,7 +206,9 @@ void Room::DropDataConsumer(Participant& owner, const std::shared_ptr<DataConsum
 // ---- The bot
 
 Task<std::shared_ptr<Bot>> Room::GetBot(std::shared_ptr<Room> self) {
-  if (self->bot_made_) co_await self->bot_made_->Wait();
+  // Several may have waited for one that could not be made: the first of them makes the next, the
+  // others wait for that.
+  while (self->bot_made_) co_await self->bot_made_->Wait();
   if (self->bot_ || self->closed_) co_return self->bot_;
   self->bot_made_.emplace(self->executor_);
   Result<std::shared_ptr<Bot>> bot = co_await Bot::Create(self->shards_.front());

@@ -333,8 +333,7 @@ Task<Result<std::shared_ptr<Consumer>>> Room::Consume(std::shared_ptr<Participan
   consumer->id = request.identity ? request.identity->id : MakeUuid();
   consumer->producer = producer;
   consumer->pattern = *pattern;
-  const std::string next_mid = std::to_string(transport->next_mid++);
-  consumer->mid = request.identity ? request.identity->mid : next_mid;
+  consumer->mid = request.identity ? request.identity->mid : std::to_string(transport->next_mid++);
   consumer->first_ssrc = request.identity ? request.identity->first_ssrc : RandomSsrcBase();
 
   ConsumeOptions options;

@@ -1,6 +1,8 @@
 #include "controller/room/room_registry.h"
 
+#include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -160,38 +162,58 @@ void RoomRegistry::OnWorkerDied(const std::shared_ptr<MediaWorker>& worker) {
   for (const auto& room : affected) {
     std::vector<BroadcastPlan> plans = room->PlanBroadcasts();
     room->OnWorkerDied(tasks_);
-    if (!plans.empty()) tasks_.Spawn(Rebuild(this, room->id(), std::move(plans)));
+    if (plans.empty()) continue;
+    // One task for a room: consumers can be made only when the broadcasters of all plans are here.
+    const auto [rebuild, is_new] = rebuilds_.try_emplace(room->id());
+    std::move(plans.begin(), plans.end(), std::back_inserter(rebuild->second));
+    if (is_new) tasks_.Spawn(Rebuild(this, room->id()));
   }
 }
 
-Task<void> RoomRegistry::Rebuild(RoomRegistry* self, std::string room_id,
-                                 std::vector<BroadcastPlan> plans) {
-  for (int attempt = 0; attempt < kRebuildAttempts; ++attempt) {
+Task<void> RoomRegistry::Rebuild(RoomRegistry* self, std::string room_id) {
+  std::vector<BroadcastPlan>& plans = self->rebuilds_[room_id];
+  std::shared_ptr<Room> room;
+  int attempts = 0;  // since a worker died that had made some of them
+  while (!plans.empty()) {
+    if (attempts == kRebuildAttempts) {
+      LogWarn("room {}: {} broadcasters are lost: no worker in time", room_id, plans.size());
+      plans.clear();
+      attempts = 0;
+      if (room) co_await room->RestoreConsumers();  // of the others
+      continue;
+    }
+    ++attempts;
     const RoomWish wish;  // of nobody's account: the room was there before
-    Result<std::shared_ptr<Room>> room = co_await self->GetOrCreate(room_id, wish);
-    if (!room.ok()) {
+    const Result<std::shared_ptr<Room>> made = co_await self->GetOrCreate(room_id, wish);
+    if (!made.ok()) {
       co_await Delay(kRebuildPause);
       continue;
     }
-    std::vector<BroadcastPlan> restored;
-    std::vector<BroadcastPlan> left;
-    for (BroadcastPlan& plan : plans) {
-      const Status status = co_await (*room)->Restore(plan);
-      if (status.ok()) {
-        LogInfo("room {}: broadcaster {} goes on at its ports", room_id, plan.id);
-        restored.push_back(std::move(plan));
-      } else if ((*room)->closed() || absl::IsUnavailable(status)) {
-        left.push_back(std::move(plan));  // this worker died as well
-      } else {
-        LogWarn("room {}: broadcaster {} is lost: {}", room_id, plan.id, Reason(status));
-      }
-    }
-    for (const BroadcastPlan& plan : restored) co_await (*room)->RestoreConsumers(plan);
-    if (left.empty()) co_return;
-    plans = std::move(left);
-    co_await Delay(kRebuildPause);
+    room = *made;
+    std::vector<BroadcastPlan> planned = std::exchange(plans, {});
+    std::vector<BroadcastPlan> left = co_await RestoreAll(room, std::move(planned));
+    if (left.empty() && plans.empty()) co_await room->RestoreConsumers();
+    if (!plans.empty()) attempts = 0;  // another death
+    std::move(left.begin(), left.end(), std::back_inserter(plans));
+    if (!plans.empty()) co_await Delay(kRebuildPause);
   }
-  LogWarn("room {}: its broadcasters are lost: no worker in time", room_id);
+  self->rebuilds_.erase(room_id);
+}
+
+Task<std::vector<BroadcastPlan>> RoomRegistry::RestoreAll(std::shared_ptr<Room> room,
+                                                          std::vector<BroadcastPlan> plans) {
+  std::vector<BroadcastPlan> left;
+  for (BroadcastPlan& plan : plans) {
+    const Status status = co_await room->Restore(plan);
+    if (status.ok()) {
+      LogInfo("room {}: broadcaster {} goes on at its ports", room->id(), plan.id);
+    } else if (room->closed() || absl::IsUnavailable(status)) {
+      left.push_back(std::move(plan));  // this worker died as well
+    } else {
+      LogWarn("room {}: broadcaster {} is lost: {}", room->id(), plan.id, Reason(status));
+    }
+  }
+  co_return left;
 }
 
 void RoomRegistry::CloseAll() {

@@ -55,6 +55,8 @@ class RoomRegistry {
 
   size_t size() const { return rooms_.size(); }
   const Counters& counters() const { return counters_; }
+  /// Of all rooms.
+  const RoomSettings& settings() const { return settings_; }
   const RoomCounters& room_counters() const { return *settings_.counters; }
   struct People {
     size_t peers = 0;
@@ -67,8 +69,11 @@ class RoomRegistry {
   /// A room being made: the callers that wait for it have copies.
   using Creation = Promise<Result<std::shared_ptr<Room>>>;
 
-  static Task<void> Rebuild(RoomRegistry* self, std::string room_id,
-                            std::vector<BroadcastPlan> plans);
+  /// Makes the broadcasters in `rebuilds_` again, those that are added meanwhile as well.
+  static Task<void> Rebuild(RoomRegistry* self, std::string room_id);
+  /// Makes them in the room; those that another worker may still make.
+  static Task<std::vector<BroadcastPlan>> RestoreAll(std::shared_ptr<Room> room,
+                                                     std::vector<BroadcastPlan> plans);
   /// Rooms that may be empty still, oldest first. Those that are gone or in use leave it at the
   /// front, and an empty room lives for a minute, so it is not much longer than there are rooms.
   using EmptyRooms = std::deque<std::weak_ptr<Room>>;
@@ -103,6 +108,8 @@ class RoomRegistry {
   /// a worker's death, say. At most as many as there may be rooms; see ForgetPolicies().
   std::map<std::string, RoomPolicy> policies_;
   std::chrono::steady_clock::time_point policies_checked_;
+  /// Broadcasters to be made again, of each room that a Rebuild() runs for.
+  std::map<std::string, std::vector<BroadcastPlan>> rebuilds_;
   Counters counters_;
   TaskScope tasks_;
 };

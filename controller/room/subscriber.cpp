@@ -30,6 +30,13 @@ void Subscriber::Want(const std::shared_ptr<DataProducer>& producer) {
   Pump();
 }
 
+void Subscriber::MakeUpFor(const std::shared_ptr<Consumer>& consumer) {
+  if (consumer->closed || consumer->client_paused) return;
+  if (!std::exchange(consumer->resume_owed, false)) return;
+  taken_.push_back({consumer});
+  Pump();
+}
+
 bool Subscriber::MayMake(const Participant& peer) const {
   return !wanted_.empty() && unanswered_ < kMaxUnanswered && !peer.link->congested();
 }
@@ -131,6 +138,7 @@ Task<void> Subscriber::TryAgain(std::shared_ptr<Subscriber> self,
 Task<void> Subscriber::Resume(std::shared_ptr<Subscriber> self, std::shared_ptr<Room> room,
                               std::shared_ptr<Participant> peer, Taken taken) {
   const std::shared_ptr<Consumer> consumer = taken.consumer;
+  consumer->resume_owed = consumer->client_paused;
   if (consumer->closed || consumer->client_paused) co_return;
   const Status resumed = co_await consumer->remote->Resume();
   if (room->closed() || peer->closed || consumer->closed) co_return;

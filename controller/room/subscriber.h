@@ -41,6 +41,8 @@ class Subscriber : public std::enable_shared_from_this<Subscriber> {
 
   void Want(const std::shared_ptr<Producer>& producer);
   void Want(const std::shared_ptr<DataProducer>& producer);
+  /// The client could not pause the consumer: it is resumed if that was left undone for the pause.
+  void MakeUpFor(const std::shared_ptr<Consumer>& consumer);
   /// Does what can be done now. To be called when the way to the client is free again.
   void Pump();
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "controller/ortc/ortc.h"
+#include "controller/room/subscriber.h"
 #include "controller/signalling/fields.h"
 #include "controller/signalling/protoo.h"
 #include "controller/signalling/shapes.h"
@@ -217,18 +218,24 @@ Task<Result<ProtooSession::Reply>> ProtooSession::ResumeProducer(Context context
 Task<Result<ProtooSession::Reply>> ProtooSession::PauseConsumer(Context context) {
   const auto consumer = FindConsumer(*context.peer, context.data);
   if (!consumer.ok()) co_return consumer.status();
-  (*consumer)->client_paused = true;
+  const bool was_paused = std::exchange((*consumer)->client_paused, true);
   const Status paused = co_await (*consumer)->remote->Pause();
-  if (!paused.ok()) co_return paused;
+  (*consumer)->client_paused = paused.ok() || was_paused;
+  if (!paused.ok()) {
+    if (context.peer->subscriber) context.peer->subscriber->MakeUpFor(*consumer);
+    co_return paused;
+  }
   co_return Reply{};
 }
 
 Task<Result<ProtooSession::Reply>> ProtooSession::ResumeConsumer(Context context) {
   const auto consumer = FindConsumer(*context.peer, context.data);
   if (!consumer.ok()) co_return consumer.status();
-  (*consumer)->client_paused = false;
+  const bool was_paused = std::exchange((*consumer)->client_paused, false);
   const Status resumed = co_await (*consumer)->remote->Resume();
+  (*consumer)->client_paused = !resumed.ok() && was_paused;
   if (!resumed.ok()) co_return resumed;
+  (*consumer)->resume_owed = false;
   co_return Reply{};
 }
 

@@ -19,7 +19,9 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::string_view kPrefix = "body.";
-constexpr int64_t kMaxReceiverTimeoutMs = 3'600'000;
+/// What media workers take.
+constexpr int64_t kMinReceiverTimeoutMs = 1'000;
+constexpr int64_t kMaxReceiverTimeoutMs = 86'400'000;
 /// Of a broadcaster's secret: 36^26 is more than 2^128.
 constexpr size_t kSecretLength = 26;
 
@@ -36,6 +38,32 @@ std::vector<std::string> SplitPath(std::string_view path) {
     start = end;
   }
   return segments;
+}
+
+/// How long a plain transport may be without a sign of its receiver; nullopt when the client leaves
+/// that to the server. `most` is the server's own limit, 0 = none: media must not go on for longer
+/// to an address whose owner has left.
+Result<std::optional<std::chrono::milliseconds>> ReadReceiverTimeout(
+    const json::object& body, std::chrono::milliseconds most) {
+  constexpr std::string_view kName = "receiverTimeout";
+  constexpr size_t kMaxQuoted = 32;
+  const json::value* value = body.if_contains({kName.data(), kName.size()});
+  if (value == nullptr || value->is_null()) return std::nullopt;
+  const bool unlimited = most.count() == 0;
+  const int64_t max = unlimited ? kMaxReceiverTimeoutMs : most.count();
+  const Result<int64_t> given =
+      RequiredInteger(body, kName, kPrefix, unlimited ? 0 : kMinReceiverTimeoutMs, max);
+  if (given.ok() && (*given == 0 || *given >= kMinReceiverTimeoutMs)) {
+    return std::chrono::milliseconds(*given);
+  }
+  return TypeError("body.receiverTimeout " + json::serialize(*value).substr(0, kMaxQuoted) +
+                   ": must be " + (unlimited ? "0 (never) or " : "") + "an integer from " +
+                   std::to_string(kMinReceiverTimeoutMs) + " to " + std::to_string(max) + " (ms)");
+}
+
+/// Of the allowance that it has as a client: a request is not one more client of its address.
+bool MayAnnounce(const Participant& broadcaster) {
+  return !broadcaster.allowance || broadcaster.allowance->TakeAnnouncement();
 }
 
 enum class Route {
@@ -335,7 +363,8 @@ HttpResponse RestApi::CreateBroadcaster(const Call& call) {
       Owner{call.request.client_ip, RandomText(kSecretLength)}, *kind);
   if (!broadcaster.ok()) return ErrorResponse(broadcaster.status());
   visit->SetAnnounced();
-  (*broadcaster)->places = {*std::move(place), *std::move(stored), visit};
+  (*broadcaster)->places = {*std::move(place), *std::move(stored)};
+  (*broadcaster)->allowance = visit;
   return JsonResponse(json::object{{"peers", PeersFor(**broadcaster, *call.room)},
                                    {"secret", (*broadcaster)->owner.secret}});
 }
@@ -397,12 +426,10 @@ Task<HttpResponse> RestApi::CreateTransport(Call call) {
   request.rtcp_mux = *rtcp_mux;
   request.comedia = *comedia;
   request.sctp = *sctp;
-  if (call.body.contains("receiverTimeout")) {
-    const Result<int64_t> timeout =
-        RequiredInteger(call.body, "receiverTimeout", kPrefix, 0, kMaxReceiverTimeoutMs);
-    if (!timeout.ok()) co_return ErrorResponse(timeout.status());
-    request.receiver_timeout = std::chrono::milliseconds(*timeout);
-  }
+  const Result<std::optional<std::chrono::milliseconds>> timeout =
+      ReadReceiverTimeout(call.body, rooms_->settings().plain_receiver_timeout);
+  if (!timeout.ok()) co_return ErrorResponse(timeout.status());
+  request.receiver_timeout = *timeout;
   request.source_only = !pinned->empty();
   const std::string client = CanonicalIp(call.request.client_ip);
   if (request.source_only) {
@@ -442,9 +469,7 @@ Task<HttpResponse> RestApi::Produce(Call call) {
   Result<RtpParameters> parameters =
       RequiredRtpParameters(call.body, kPrefix, limits_.fields.rtp_parameters);
   if (!parameters.ok()) co_return ErrorResponse(parameters.status());
-  const std::unique_ptr<SourceBudget::Visit> visit =
-      limits_.budget->Enter(call.request.source, call.room->id());
-  if (!visit->TakeAnnouncement()) co_return TooManyAnnouncements();
+  if (!MayAnnounce(*call.broadcaster)) co_return TooManyAnnouncements();
   Result<SourceBudget::Place> stored =
       limits_.budget->Store(call.request.source, ProducerBytes(call.body, ""));
   if (!stored.ok()) co_return ErrorResponse(stored.status());
@@ -507,9 +532,7 @@ Task<HttpResponse> RestApi::ProduceData(Call call) {
   if (!app_data.ok()) co_return ErrorResponse(app_data.status());
   Room::DataRequest request{*stream, *std::move(label), *std::move(protocol),
                             json::serialize(*app_data)};
-  const std::unique_ptr<SourceBudget::Visit> visit =
-      limits_.budget->Enter(call.request.source, call.room->id());
-  if (!visit->TakeAnnouncement()) co_return TooManyAnnouncements();
+  if (!MayAnnounce(*call.broadcaster)) co_return TooManyAnnouncements();
   Result<SourceBudget::Place> stored =
       limits_.budget->Store(call.request.source, ProducerBytes(call.body, request.app_data));
   if (!stored.ok()) co_return ErrorResponse(stored.status());

@@ -13,6 +13,7 @@
 
 #include "common/status.h"
 #include "controller/base/source_rate.h"
+#include "controller/room/participant.h"
 
 namespace sluice::controller {
 
@@ -103,14 +104,13 @@ class SourceBudget : public std::enable_shared_from_this<SourceBudget> {
   Refused refused_;
 };
 
-class SourceBudget::Visit {
+class SourceBudget::Visit : public AnnouncementAllowance {
  public:
-  ~Visit();
+  ~Visit() override;
   Visit(const Visit&) = delete;
   Visit& operator=(const Visit&) = delete;
 
-  /// Something that everybody in the room is told of; false when there is too much of that.
-  bool TakeAnnouncement();
+  bool TakeAnnouncement() override;
   /// Whether everybody was told that the client is there, and will be of its end: that counts, too.
   void SetAnnounced(bool announced = true) { announced_ = announced; }
 

@@ -1,7 +1,5 @@
 #include "controller/signalling/transport_quota.h"
 
-#include "controller/base/limits.h"
-
 namespace sluice::controller {
 
 namespace {
@@ -46,10 +44,9 @@ Result<TransportQuota::Place> TransportQuota::Take(const std::string& broadcaste
 Result<TransportQuota::Place> TransportQuota::TakeForPeer(const std::string& source) {
   if (IsFull(counts_->peer_sources, source, limits_.peers_per_source)) {
     ++refused_.peers_per_source;
-    return LimitError("maxPeerTransportsPerIp",
-                      absl::ResourceExhaustedError("the peers of this address have " +
-                                                   std::to_string(limits_.peers_per_source) +
-                                                   " transports already"));
+    return absl::ResourceExhaustedError("the peers of this address have " +
+                                        std::to_string(limits_.peers_per_source) +
+                                        " transports already (maxPeerTransportsPerIp)");
   }
   ++counts_->peer_sources[source];
   return Place(counts_.get(),

@@ -54,7 +54,6 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
   void AddTo(ChannelCounters* counters) const {
     if (!channel_) return;
     counters->invalid_frames += channel_->invalid_frames();
-    counters->refused_requests += channel_->refused_requests();
   }
 
   static Task<void> Run(std::shared_ptr<Slot> self) {

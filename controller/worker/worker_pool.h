@@ -80,8 +80,7 @@ class WorkerPool {
   uint64_t unresponsive() const { return unresponsive_; }
   /// What the pipes of all workers counted, those that have died included.
   struct ChannelCounters {
-    uint64_t invalid_frames = 0;    ///< frames of workers that could not be read
-    uint64_t refused_requests = 0;  ///< requests not made: too many of one room waited
+    uint64_t invalid_frames = 0;  ///< frames of workers that could not be read
   };
   ChannelCounters channel_counters() const;
   /// Requests refused because too many of their room waited already, requests that were not

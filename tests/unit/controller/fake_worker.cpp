@@ -65,11 +65,12 @@ Offset<void> MakePlain(FlatBufferBuilder& builder, const char* id, bool rtcp_mux
       .Union();
 }
 
-Offset<void> MakePlainStats(FlatBufferBuilder& builder, const char* id, uint64_t rtp_bytes) {
+Offset<void> MakePlainStats(FlatBufferBuilder& builder, const char* id, uint64_t rtp_bytes,
+                            uint64_t other_bytes) {
   const auto name = builder.CreateString(id);
   FBS::Transport::StatsBuilder stats(builder);
   stats.add_transport_id(name);
-  stats.add_bytes_received(rtp_bytes);
+  stats.add_bytes_received(rtp_bytes + other_bytes);
   stats.add_rtp_bytes_received(rtp_bytes);
   const auto base = stats.Finish();
   const auto tuple = FBS::Transport::CreateTupleDirect(builder, "127.0.0.1", kRtpPort);
@@ -286,8 +287,9 @@ void FakeWorker::OnFrame(std::span<const uint8_t> frame) {
   const auto* request = message->data_as_Request();
   if (!request) return;
   received.push_back({request->method(), request->handler_id()->str()});
-  if (hold) held_.emplace_back(frame.begin(), frame.end());
-  if (hold || mute || ignore.contains(request->method())) return;
+  const bool held = hold || delay.contains(request->method());
+  if (held) held_.emplace_back(frame.begin(), frame.end());
+  if (held || mute || ignore.contains(request->method())) return;
   if (before_answer) before_answer(*request);
   Answer(*request);
   if (after_answer) after_answer(*request);
@@ -295,6 +297,7 @@ void FakeWorker::OnFrame(std::span<const uint8_t> frame) {
 
 void FakeWorker::Release() {
   hold = false;
+  delay.clear();
   for (const std::vector<uint8_t>& frame : std::exchange(held_, {})) {
     const auto* message = flatbuffers::GetSizePrefixedRoot<FBS::Message::Message>(frame.data());
     Answer(*message->data_as_Request());
@@ -414,8 +417,9 @@ void FakeWorker::Answer(const FBS::Request::Request& request) {
     }
     case Method::TRANSPORT_GET_STATS:
       rtp_bytes += rtp_bytes_step;
+      other_bytes += other_bytes_step;
       type = FBS::Response::Body::PlainTransport_GetStatsResponse;
-      body = MakePlainStats(builder, request.handler_id()->c_str(), rtp_bytes);
+      body = MakePlainStats(builder, request.handler_id()->c_str(), rtp_bytes, other_bytes);
       break;
     case Method::WORKER_GET_COUNTERS:
       type = FBS::Response::Body::Worker_GetCountersResponse;

@@ -53,12 +53,15 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
   std::vector<Received> received;
   std::set<FBS::Request::Method> refuse;          ///< answered with a TypeError
   std::set<FBS::Request::Method> ignore;          ///< read and not answered
+  std::set<FBS::Request::Method> delay;           ///< as `hold`, for these only
   std::multiset<FBS::Request::Method> fail_once;  ///< answered with an Error, once per entry
   /// Called before and after a request is answered: what is sent then comes in the same read.
   std::function<void(const FBS::Request::Request&)> before_answer;
   std::function<void(const FBS::Request::Request&)> after_answer;
   uint64_t rtp_bytes = 0;       ///< received by each transport, for its stats
   uint64_t rtp_bytes_step = 0;  ///< by which that grows with each look
+  uint64_t other_bytes = 0;     ///< received that are no RTP
+  uint64_t other_bytes_step = 0;
   /// What the last plain transport was asked to protect itself with.
   struct PlainProtection {
     std::string source_ip;

@@ -190,6 +190,77 @@ TEST_CASE("who receives over a plain transport does not notice the worker's deat
             .status == 500);
 }
 
+TEST_CASE("consumers made after a worker's death get other MIDs than those that came back") {
+  RoomFixture fixture({.protoo = {}});
+  FakeClient peer = fixture.Connect("r", "peer");
+  fixture.Join(peer);
+  const std::string receiving = StartReceiver(fixture, fixture.Produce(peer));
+  const std::string sending = StartBroadcast(fixture);
+  const auto consume = [&](const std::string& producer_id) {
+    const HttpResponse consumed =
+        fixture.Rest("POST", kBroadcasters + "/r/transports/" + receiving +
+                                 "/consume?producerId=" + producer_id);
+    REQUIRE(consumed.status == 200);
+    return std::string(
+        json::parse(consumed.body).at("rtpParameters").at("mid").as_string().c_str());
+  };
+  REQUIRE(consume(ProducerOf(fixture, sending)) == "1");
+  fixture.launcher.workers.back()->Die();
+  // What the peer sent is gone, so only the second of the two consumers comes back.
+  REQUIRE(fixture.Until([&] {
+    return fixture.launcher.workers.size() == 2 &&
+           fixture.launcher.workers.back()->Count(Method::TRANSPORT_CONSUME) == 1;
+  }));
+  fixture.Settle();
+  CHECK(consume(ProducerOf(fixture, sending)) == "2");
+}
+
+/// The fixture's newest worker, once there are `count`.
+std::shared_ptr<FakeWorker> WorkerNumber(RoomFixture& fixture, size_t count) {
+  REQUIRE(fixture.Until([&] { return fixture.launcher.workers.size() == count; }));
+  return fixture.launcher.workers.back();
+}
+
+TEST_CASE("a receiver gets its consumer again although the next worker dies before it is made") {
+  RoomFixture fixture({.protoo = {}});
+  const std::string producer_id = ProducerOf(fixture, StartBroadcast(fixture));
+  StartReceiver(fixture, producer_id);
+  const std::vector<std::string> consumer_ids = fixture.launcher.workers.back()->consumer_ids;
+  REQUIRE(consumer_ids.size() == 1);
+  fixture.launcher.workers.back()->Die();
+  const std::shared_ptr<FakeWorker> heir = WorkerNumber(fixture, 2);
+  heir->before_answer = [heir](const FBS::Request::Request& request) {
+    if (request.method() == Method::TRANSPORT_CONSUME) heir->Die();
+  };
+  const std::shared_ptr<FakeWorker> last = WorkerNumber(fixture, 3);
+  heir->before_answer = nullptr;
+  REQUIRE(fixture.Until([&] { return last->Count(Method::TRANSPORT_CONSUME) == 1; }));
+  CHECK(last->consumer_ids == consumer_ids);
+}
+
+TEST_CASE("consumers are made again after all broadcasters, also of those that took longer") {
+  RoomFixture fixture({.protoo = {}});
+  const std::string producer_id = ProducerOf(fixture, StartBroadcast(fixture));
+  StartReceiver(fixture, producer_id);
+  const std::vector<std::string> consumer_ids = fixture.launcher.workers.back()->consumer_ids;
+  fixture.launcher.workers.back()->Die();
+  // The second worker dies between the sender "b" and the receiver "r".
+  const std::shared_ptr<FakeWorker> heir = WorkerNumber(fixture, 2);
+  heir->before_answer = [heir](const FBS::Request::Request& request) {
+    if (request.method() != Method::ROUTER_CREATE_PLAINTRANSPORT) return;
+    if (heir->Count(Method::ROUTER_CREATE_PLAINTRANSPORT) == 2) heir->Die();
+  };
+  const std::shared_ptr<FakeWorker> last = WorkerNumber(fixture, 3);
+  heir->before_answer = nullptr;
+  // The third takes longer for the sender's producers than a receiver waits for its next attempt.
+  last->delay = {Method::TRANSPORT_PRODUCE};
+  const auto start = std::chrono::steady_clock::now();
+  fixture.Until([&] { return std::chrono::steady_clock::now() - start > milliseconds(1'500); });
+  last->Release();
+  REQUIRE(fixture.Until([&] { return last->Count(Method::TRANSPORT_CONSUME) == 1; }));
+  CHECK(last->consumer_ids == consumer_ids);
+}
+
 TEST_CASE("a plain transport that was used once is given back when nobody uses it any more") {
   RoomFixture fixture({.unused_transport_timeout = milliseconds(10), .protoo = {}});
   FakeWorker& worker = *fixture.launcher.workers.back();

@@ -122,6 +122,41 @@ TEST_CASE("REST: an option keeps the stream of a plain transport where it began"
   CHECK_FALSE(rooms.launcher.workers.back()->plain_protection.relock);
 }
 
+TEST_CASE("REST: a receiver may be thought gone earlier than the server says, not later") {
+  const auto ask = [](RoomFixture& rooms, const std::string& timeout) {
+    return rooms.Rest("POST", kTransports, R"({"type":"plain","receiverTimeout":)" + timeout + "}");
+  };
+  const auto refuses = [&](RoomFixture& rooms, const std::string& timeout,
+                           const std::string& right) {
+    const HttpResponse response = ask(rooms, timeout);
+    CHECK(response.status == 400);
+    CHECK(response.body == "TypeError: body.receiverTimeout " + timeout + ": " + right);
+  };
+  SECTION("with a limit") {
+    RoomFixture rooms;
+    REQUIRE(rooms.Rest("POST", kBroadcasters, kValidBroadcaster).status == 200);
+    const std::string right = "must be an integer from 1000 to 30000 (ms)";
+    for (const char* wrong : {"0", "999", "30001", "3600000", "-1", "\"x\""}) {
+      refuses(rooms, wrong, right);
+    }
+    const auto& asked = rooms.launcher.workers.back()->plain_protection;
+    CHECK(ask(rooms, "1000").status == 200);
+    CHECK(asked.receiver_timeout == 1'000);
+    CHECK(ask(rooms, "30000").status == 200);
+    CHECK(asked.receiver_timeout == 30'000);
+  }
+  SECTION("without") {
+    RoomFixture rooms({.plain_receiver_timeout = std::chrono::milliseconds(0), .protoo = {}});
+    REQUIRE(rooms.Rest("POST", kBroadcasters, kValidBroadcaster).status == 200);
+    const auto& asked = rooms.launcher.workers.back()->plain_protection;
+    CHECK(ask(rooms, "5000").status == 200);
+    CHECK(asked.receiver_timeout == 5'000);
+    CHECK(ask(rooms, "0").status == 200);
+    CHECK(asked.receiver_timeout == 0);
+    refuses(rooms, "999", "must be 0 (never) or an integer from 1000 to 86400000 (ms)");
+  }
+}
+
 TEST_CASE_METHOD(RoomFixture, "REST: a plain transport belongs to the address that asked for it") {
   const HttpResponse broadcaster = Rest("POST", kBroadcasters, kValidBroadcaster);
   REQUIRE(broadcaster.status == 200);

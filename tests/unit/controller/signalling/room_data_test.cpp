@@ -18,6 +18,8 @@ constexpr const char* kStreams = R"("sctpCapabilities":{"numStreams":{"OS":1024,
 
 class DataRoom : public RoomFixture {
  public:
+  using RoomFixture::RoomFixture;
+
   /// Both transports with SCTP, and join with it.
   void JoinWithData(FakeClient& client) {
     for (const char* way : {"producing", "consuming"}) {
@@ -277,6 +279,63 @@ TEST_CASE_METHOD(DataRoom, "room data: a broadcaster sends and receives by REST"
   CHECK(Rest("POST", at + "/consume/data", R"({"dataProducerId":")" + chat + "\"}").status == 500);
   CHECK(Rest("DELETE", base + "/b").status == 200);
   REQUIRE(Until([&] { return neo.Last("dataConsumerClosed") != nullptr; }));
+}
+
+TEST_CASE("room data: who sends data only stays when what it received has ended") {
+  DataRoom room({.broadcaster_timeout = std::chrono::milliseconds(15), .protoo = {}});
+  room.worker().other_bytes_step = 100;
+  FakeClient viewer = room.Connect("r", "viewer");
+  room.JoinWithData(viewer);
+  FakeClient neo = room.Connect("r", "neo");
+  room.JoinWithData(neo);
+  const std::string chat = room.ProduceData(neo, "chat").at("data").at("id").as_string().c_str();
+  const std::string base = "/rooms/r/broadcasters";
+  REQUIRE(room.Rest("POST", base,
+                    R"({"id":"b","displayName":"B","device":{"name":"d"},"rtpCapabilities":)" +
+                        std::string(test::kOpusCapabilities) + "}")
+              .status == 200);
+  const HttpResponse transport = room.Rest("POST", base + "/b/transports",
+                                           std::string(R"({"type":"plain",)") + kStreams + "}");
+  const std::string at =
+      base + "/b/transports/" + json::parse(transport.body).at("id").as_string().c_str();
+  // The same stream in both directions.
+  const HttpResponse consumed =
+      room.Rest("POST", at + "/consume/data", R"({"dataProducerId":")" + chat + "\"}");
+  REQUIRE(json::parse(consumed.body).at("streamId") == 0);
+  REQUIRE(room.Rest("POST", at + "/produce/data",
+                    R"({"label":"sensor","protocol":"","sctpStreamParameters":{"streamId":0}})")
+              .status == 200);
+  neo.session->OnClosed();
+  REQUIRE(room.Until([&] { return viewer.Last("peerClosed") != nullptr; }));
+  // More looks than one that sends nothing is allowed.
+  const size_t looks = room.worker().Count(Method::TRANSPORT_GET_STATS);
+  REQUIRE(room.Until([&] {
+    return room.rooms.CountPeople().broadcasters == 0 ||
+           room.worker().Count(Method::TRANSPORT_GET_STATS) >= looks + 30;
+  }));
+  CHECK(room.rooms.CountPeople().broadcasters == 1);
+  // Once it stops it is ended.
+  room.worker().other_bytes_step = 0;
+  CHECK(room.Until([&] { return room.rooms.CountPeople().broadcasters == 0; }));
+}
+
+TEST_CASE_METHOD(DataRoom,
+                 "room data: after a bot that could not be made there is one bot, not two") {
+  worker().fail_once = {Method::ROUTER_CREATE_DIRECTTRANSPORT};
+  worker().delay = {Method::ROUTER_CREATE_DIRECTTRANSPORT};
+  std::vector<FakeClient> clients;
+  for (const char* id : {"neo", "trinity", "morpheus"}) {
+    clients.push_back(Connect("r", id));
+    JoinWithData(clients.back());
+  }
+  // The one that asked first fails; of those who waited one asks again.
+  worker().Release();
+  REQUIRE(Until(
+      [&] { return !Offers(clients[1], "bot").empty() && !Offers(clients[2], "bot").empty(); }));
+  Settle();
+  CHECK(worker().Count(Method::ROUTER_CREATE_DIRECTTRANSPORT) == 2);
+  CHECK(Offers(clients[1], "bot").front()->at("dataProducerId") ==
+        Offers(clients[2], "bot").front()->at("dataProducerId"));
 }
 
 TEST_CASE_METHOD(DataRoom, "room data: a consumer that could not be made is tried again") {

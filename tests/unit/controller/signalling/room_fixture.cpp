@@ -17,6 +17,7 @@ RoomSettings MakeSettings(const RoomFixture::Options& options) {
   settings.broadcaster_timeout = options.broadcaster_timeout;
   settings.plain_listen.ip = "127.0.0.1";
   settings.unused_transport_timeout = options.unused_transport_timeout;
+  settings.plain_receiver_timeout = options.plain_receiver_timeout;
   settings.stage_grace = options.stage_grace;
   settings.max_consumer_replicas = options.max_consumer_replicas;
   settings.plain_relock = options.plain_relock;

@@ -90,6 +90,7 @@ class RoomFixture {
     std::chrono::milliseconds empty_timeout{60'000};
     std::chrono::milliseconds broadcaster_timeout{15'000};
     std::chrono::milliseconds unused_transport_timeout{60'000};
+    std::chrono::milliseconds plain_receiver_timeout{30'000};
     std::chrono::milliseconds stage_grace{30'000};
     int max_consumer_replicas = 0;
     bool plain_relock = true;

@@ -159,6 +159,39 @@ TEST_CASE_METHOD(OrderFixture, "a consumer that its client has paused meanwhile 
   CHECK(worker().Count(Method::CONSUMER_RESUME) == 3);
 }
 
+TEST_CASE_METHOD(OrderFixture,
+                 "a consumer that its client could not pause is resumed all the same") {
+  worker().fail_once = {Method::CONSUMER_RESUME};
+  Join(second);
+  REQUIRE(Until([&] { return Has(second, "newConsumer"); }));
+  const std::string id = second.Last("newConsumer")->at("data").at("id").as_string().c_str();
+  second.AcceptAll();
+  REQUIRE(Until([&] { return worker().Count(Method::CONSUMER_RESUME) == 1; }));
+  const std::string data = R"({"consumerId":")" + id + R"("})";
+  SECTION("when the answer comes before its next attempt") {
+    worker().fail_once = {Method::CONSUMER_PAUSE};
+    CHECK_FALSE(Ask(second, "pauseConsumer", data).contains("ok"));
+    REQUIRE(Until([&] { return Has(second, "consumerScore"); }));
+    CHECK(worker().Count(Method::CONSUMER_RESUME) == 2);
+  }
+  SECTION("when it comes after that") {
+    worker().delay = {Method::CONSUMER_PAUSE};
+    const int pause = second.Send("pauseConsumer", data);
+    REQUIRE(Until([&] { return worker().Count(Method::CONSUMER_PAUSE) == 1; }));
+    // Another one, that fails later, is resumed: by then the first would have been, too.
+    worker().fail_once = {Method::CONSUMER_RESUME};
+    Produce(first);
+    REQUIRE(Until([&] { return CountOf(second, "newConsumer") == 2; }));
+    second.AcceptAll();
+    REQUIRE(Until([&] { return worker().Count(Method::CONSUMER_RESUME) == 3; }));
+    worker().fail_once = {Method::CONSUMER_PAUSE};
+    worker().Release();
+    REQUIRE(Until([&] { return second.Response(pause) != nullptr; }));
+    CHECK_FALSE(second.Response(pause)->contains("ok"));
+    REQUIRE(Until([&] { return worker().Count(Method::CONSUMER_RESUME) == 4; }));
+  }
+}
+
 TEST_CASE_METHOD(OrderFixture, "a consumer that can never be made is not asked for again") {
   worker().refuse = {Method::TRANSPORT_CONSUME};
   Join(second);

@@ -230,6 +230,31 @@ TEST_CASE("source: broadcasters that come and go are announcements, too") {
   CHECK(refused >= 100 - 32);
 }
 
+TEST_CASE("source: what a broadcaster asks for is of its own allowance, not one for each request") {
+  StoodRooms fixture;
+  RoomFixture& rooms = *fixture.rooms;
+  rooms.caller.address = kSource;
+  const std::string base = "/rooms/r/broadcasters";
+  REQUIRE(
+      rooms.Rest("POST", base, R"({"id":"b","displayName":"x","device":{"name":"x"}})").status ==
+      200);
+  const HttpResponse made =
+      rooms.Rest("POST", base + "/b/transports",
+                 R"({"type":"plain","sctpCapabilities":{"numStreams":{"OS":1024,"MIS":1024}}})");
+  const std::string at =
+      base + "/b/transports/" + json::parse(made.body).at("id").as_string().c_str();
+  int taken = 0;
+  for (int i = 0; i < 100; ++i) {
+    const bool data = i % 2 == 1;
+    const HttpResponse response = rooms.Rest(
+        "POST", at + (data ? "/produce/data" : "/producers"),
+        data ? R"({"sctpStreamParameters":{"streamId":)" + std::to_string(i) + "}}"
+             : std::string(R"({"kind":"audio","rtpParameters":)") + test::kOpusParameters + "}");
+    taken += response.status == 429 ? 0 : 1;
+  }
+  CHECK(taken == 31);  // its own coming was one of the 32
+}
+
 TEST_CASE("source: requests of all clients of an address have one rate") {
   SourceBudget::Limits limits;
   limits.requests_per_second = 20;  // 100 at once
