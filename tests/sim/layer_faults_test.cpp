@@ -254,6 +254,40 @@ TEST_CASE("layer fault 12: a sender that is muted adds no delay") {
   CHECK(Told(world) == "");
 }
 
+TEST_CASE("layer fault 12: a producer whose sender is silent while it is paused has not stopped") {
+  const bool simulcast = GENERATE(true, false);
+  LayerWorld world(simulcast ? Simulcast(CodecKind::kVp8, 3, 1)
+                             : Svc(CodecKind::kVp9, 3, 3, LayerStructure::Spatial::kFull, false),
+                   22);
+  const int temporal = simulcast ? 0 : 2;
+  const int encodings = simulcast ? 3 : 1;
+  world.Run(Duration::Seconds(4));
+  REQUIRE(IsAt(world, 2, temporal));
+  for (const int pause : {2000, 13'000}) {
+    world.producer().Pause();
+    for (int i = 0; i < encodings; ++i) world.SetSending(i, false);
+    world.Run(Duration::Millis(pause));
+    CHECK(world.producer().encoding_lives()[0].alive);
+    CHECK(world.producer().encoding_score(0) > 0);
+    world.producer().Resume();
+    for (int i = 0; i < encodings; ++i) world.SetSending(i, true);
+    world.Run(Duration::Millis(500));
+    CHECK(IsAt(world, 2, temporal));  // at once: nothing of it has been away
+    CHECK(std::abs(world.ClockError()) <= 34);
+    world.Run(Duration::Seconds(3));
+  }
+  // What does not come back has stopped.
+  world.producer().Pause();
+  for (int i = 0; i < encodings; ++i) world.SetSending(i, false);
+  world.Run(Duration::Seconds(5));
+  world.producer().Resume();
+  world.SetSending(0, true);
+  world.SetSpatialLayers(simulcast ? 1 : 2);
+  world.Run(Duration::Seconds(5));
+  CHECK(IsAt(world, simulcast ? 0 : 1, temporal));
+  CHECK(Told(world) == "");
+}
+
 TEST_CASE("layer fault 13: loss between sender and server lowers nobody's layers") {
   LayerWorld::Options options = Simulcast(CodecKind::kVp8, 3, 1);
   options.up.loss = 0.1;

@@ -96,6 +96,7 @@ Producer::Impl::Impl(Producer& producer_in, const ProduceOptions& options, RtpPa
                                                       key_frame_delay, clock, environment, *this));
     if (rtp_type != RtpType::kSimple) streams.back()->WatchLife(rtp_type);
     streams.back()->SetAnnounced(&announced[i]);
+    if (paused) streams.back()->OnPause();
   }
   UpdateLives();
 }
@@ -324,6 +325,7 @@ void Producer::Pause() {
 
 void Producer::Resume() {
   if (!std::exchange(impl_->paused, false)) return;
+  for (const auto& stream : impl_->streams) stream->OnResume(impl_->environment.Now());
   for (size_t i = 0; i < impl_->consumers.size(); ++i) impl_->consumers[i]->OnProducerResumed();
   for (size_t i = 0; i < impl_->observers.size(); ++i) {
     impl_->observers[i]->OnProducerResumed(*this);
