@@ -51,9 +51,10 @@ Consumer::Impl::Impl(const ConsumeOptions& options, ConsumerSettings resolved,
   for (size_t i = 0; i < settings.streams.size(); ++i) {
     const bool given = i < options.first_numbers.size();
     const FirstNumbers& first = given ? options.first_numbers[i] : kRandom;
-    outputs.emplace_back(SendStream(settings, settings.streams[i],
-                                    FirstSequence(first.sequence, world),
-                                    FirstSequence(first.rtx_sequence, world), rtp_egress));
+    const SeqNumber own = FirstSequence(first.sequence, world);
+    const SeqNumber rtx = FirstSequence(first.rtx_sequence, world);
+    const SeqNumber fec = first.fec_sequence ? SeqNumber(*first.fec_sequence) : rtx;
+    outputs.emplace_back(SendStream(settings, settings.streams[i], {own, rtx, fec}, rtp_egress));
   }
   for (Output& output : outputs) output.send.SetCaptureClock(&source.capture_clock());
   UpdateTarget(world.Now());
