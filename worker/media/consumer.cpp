@@ -67,8 +67,10 @@ void Consumer::Impl::UpdateTarget(Timestamp now) {
 
 std::optional<ConsumerLayers> Consumer::Impl::CurrentLayers() const {
   const auto current = forwarder->current();
+  if (!active || !current) return std::nullopt;
   // An encoding that has stopped shows as not sent, though it may come back without a key frame.
-  if (!active || !current || producer->encoding_score(current->encoding) == 0) return std::nullopt;
+  const std::span<const EncodingLife> lives = producer->encoding_lives();
+  if (current->encoding >= lives.size() || !lives[current->encoding].alive) return std::nullopt;
   return policy.LayersOf(current->encoding, current->spatial, current->temporal);
 }
 
@@ -80,7 +82,10 @@ void Consumer::Impl::ReportLayers() {
                             now->spatial_layer == reported_layers->spatial_layer);
   reported_layers = now;
   events.OnConsumerLayers(id, now);
-  if (now && !same_source) EmitScore();
+  if (!now || same_source) return;
+  // What was lost of another encoding says nothing of this one.
+  for (Output& output : outputs) output.send.statistics().ResetScore();
+  EmitScore();
 }
 
 void Consumer::Impl::AskForKeyFrames(Timestamp now) {
