@@ -76,6 +76,12 @@ void AddConsumer(const DataConsumer& consumer, DataCounters* counters) {
   counters->not_open += from.not_open;
 }
 
+/// How many lines were left out before this one, to end it with.
+std::string MoreLines(LineLimit& limit) {
+  const uint64_t left_out = limit.TakeLeftOut();
+  return left_out == 0 ? "" : fmt::format(" (and {} more like it before)", left_out);
+}
+
 void AddAssociation(const SctpStats& from, DataCounters* data, SctpCounters* sctp) {
   data->oversized += from.messages_oversized;
   data->expired += from.messages_expired;
@@ -292,6 +298,12 @@ void DataCore::TellSendBufferFull(const DataConsumer& consumer) {
   context_.turn.AfterResponse(this, [this, id = consumer.id()](Timestamp) {
     context_.events.OnDataConsumerSendBufferFull(id);
   });
+}
+
+void DataCore::LogUnread(const DataConsumer& consumer) {
+  if (!context_.data_lines.Allows(context_.environment.Now())) return;
+  SLUICE_WARN(kNone, "data consumer {}: refused a message: the controller does not read{}",
+              consumer.id(), MoreLines(context_.data_lines));
 }
 
 // ---- Data producers and data consumers --------------------------------------------------------

@@ -128,6 +128,7 @@ class DataCore final : public DataEgress {
   size_t PrefixSize(const DataConsumer& consumer, const DataMessage& message) const override;
   bool is_pipe() const override { return path_.kind == Kind::kPipe; }
   void TellSendBufferFull(const DataConsumer& consumer) override;
+  void LogUnread(const DataConsumer& consumer) override;
 
  private:
   /// What goes in front of a message between workers (PipeHeader); nothing elsewhere.
