@@ -193,6 +193,7 @@ void DataCore::Handle(SctpReceived& received) {
   const auto it = producer_by_stream_.find(received.stream);
   if (it == producer_by_stream_.end()) {
     ++counters_.no_producer;
+    LogNoProducer(received);
     return;
   }
   ++counters_.messages_received;
@@ -211,6 +212,14 @@ void DataCore::Handle(SctpReceived& received) {
   }
   message.payload = std::make_shared<const std::vector<uint8_t>>(std::move(received.bytes));
   it->second->Receive(message);
+}
+
+void DataCore::LogNoProducer(const SctpReceived& received) {
+  if (!context_.data_lines.Allows(context_.environment.Now())) return;
+  SLUICE_WARN(kNone,
+              "transport {}: dropped a message of {} bytes on SCTP stream {}, which is no data "
+              "producer's{}",
+              id(), received.bytes.size(), received.stream, MoreLines(context_.data_lines));
 }
 
 void DataCore::Handle(const SctpStreamsReset& reset) {

@@ -156,6 +156,7 @@ class DataCore final : public DataEgress {
   void Handle(const SctpStateChange& change);
   void Handle(const SctpNegotiated& negotiated);
   void Handle(SctpReceived& received);
+  void LogNoProducer(const SctpReceived& received);
   void Handle(const SctpStreamsReset& reset);
   void Handle(const SctpBufferedAmountLow& low);
   /// The peer has closed these streams: so do we.
