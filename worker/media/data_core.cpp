@@ -182,6 +182,15 @@ void DataCore::Handle(const SctpStateChange& change) {
 }
 
 void DataCore::Handle(const SctpNegotiated& negotiated) {
+  const auto beyond = consumer_by_stream_.lower_bound(negotiated.streams.outbound);
+  if (beyond != consumer_by_stream_.end() &&
+      context_.data_lines.Allows(context_.environment.Now())) {
+    SLUICE_WARN(kNone,
+                "transport {}: the peer takes {} streams; what data consumer {} sends on stream {} "
+                "is dropped{}",
+                id(), negotiated.streams.outbound, beyond->second->id(), beyond->first,
+                MoreLines(context_.data_lines));
+  }
   context_.events.OnSctpNegotiated(id(), negotiated.streams);
 }
 
@@ -355,6 +364,25 @@ Result<std::optional<SctpStreamParameters>> DataCore::CheckStream(
   return std::optional<SctpStreamParameters>(checked);
 }
 
+Status DataCore::CheckRoomForStream(uint16_t stream) const {
+  const uint16_t outbound = association_->streams().outbound;  // 0: not known yet
+  if (outbound != 0 && stream >= outbound) {
+    return Error(
+        fmt::format("sctpStreamParameters.streamId {}: the peer takes {} streams; use 0 to {}",
+                    stream, outbound, outbound - 1));
+  }
+  constexpr size_t kMost = SctpAssociation::kMaxStreamsInUse;
+  // Channels of the peer's are answered on their streams (DCEP).
+  const auto others = std::count_if(peer_channels_.begin(), peer_channels_.end(), [&](uint16_t id) {
+    return id != stream && !consumer_by_stream_.contains(id);
+  });
+  if (consumer_by_stream_.size() + static_cast<size_t>(others) < kMost) return absl::OkStatus();
+  return Error(
+      fmt::format("this transport sends on {} streams, the most of one SCTP association; close "
+                  "data consumers, or use another transport",
+                  kMost));
+}
+
 Result<DataProducerDump> DataCore::ProduceData(const ProduceDataOptions& options) {
   SLUICE_RETURN_IF_ERROR(context_.objects.CheckFree(options.data_producer_id));
   SLUICE_RETURN_IF_ERROR(CheckType(options.type));
@@ -403,6 +431,7 @@ Result<DataConsumerDump> DataCore::ConsumeData(const ConsumeDataOptions& options
     return Error(fmt::format("sctpStreamParameters.streamId {} is another data consumer's",
                              (*stream)->stream_id));
   }
+  if (*stream) SLUICE_RETURN_IF_ERROR(CheckRoomForStream((*stream)->stream_id));
   SLUICE_RETURN_IF_ERROR(CheckOpenChannel(options));
   if (consumers_.size() >= kMaxObjects) {
     return Error(

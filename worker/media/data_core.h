@@ -147,6 +147,8 @@ class DataCore final : public DataEgress {
   /// The parameters with `ordered` set; none for kDirect.
   Result<std::optional<SctpStreamParameters>> CheckStream(
       DataType type, const std::optional<SctpStreamParameters>& parameters) const;
+  /// Error: the association cannot send on one more stream, or on none of this number.
+  Status CheckRoomForStream(uint16_t stream) const;
   /// Begins the association once there is something to carry and a way.
   void StartSctp();
   void StartSctpAfterResponse();
