@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "tests/sim/data_fixture.h"
+#include "worker/core/sctp/sctp_stream_map.h"
 #include "worker/media/line_limit.h"
 
 namespace sluice::worker {
@@ -404,6 +405,39 @@ TEST_CASE("data: consumers beyond the streams of an association are refused alou
   REQUIRE(call.engine->DataConsumerSend("c1024", {1}).ok());
   REQUIRE(call.Until([&] { return alice.sctp->received().size() == kMost + 1U; }));
   CHECK(call.engine->ReadCounters().counters.data.no_such_stream == 0);
+}
+
+TEST_CASE("data: of a peer with few streams only those can be used", "[sim]") {
+  DataFixture call;
+  DataPeer alice = call.JoinWithData("a");
+  constexpr uint8_t kInit = 1;
+  constexpr uint8_t kInitAck = 2;
+  SctpOptions options;
+  options.path_mtu = 1160;
+  alice.sctp = std::make_unique<SctpEndpoint>(
+      call.environment, *call.stack,
+      [webrtc = alice.webrtc.get()](std::span<const uint8_t> packet) {
+        std::vector<uint8_t> bytes(packet.begin(), packet.end());
+        if (bytes[12] == kInit || bytes[12] == kInitAck) {
+          WriteStreamCounts(bytes, 16);
+          sctp::WriteChecksum(bytes);
+        }
+        webrtc->SendData(bytes);
+      },
+      options);
+  alice.webrtc->on_data = [sctp = alice.sctp.get()](std::span<const uint8_t> data) {
+    sctp->Receive(data);
+  };
+  REQUIRE(call.engine->ProduceData("a", DataFixture::Producer("p", 0)).ok());
+  REQUIRE(call.Until([&] { return call.SctpConnected("a"); }));
+  CHECK(call.Lines("sctp-streams a") == Lines{"sctp-streams a 16/16"});
+  const auto refused = call.engine->ConsumeData("a", DataFixture::Consumer("c", "p", 16));
+  REQUIRE_FALSE(refused.ok());
+  CHECK_THAT(std::string(refused.status().message()),
+             Catch::Contains("streamId 16") && Catch::Contains("use 0 to 15"));
+  CHECK(call.engine->ConsumeData("a", DataFixture::Consumer("c", "p", 15)).ok());
+  REQUIRE(call.engine->DataConsumerSend("c", {1}).ok());
+  CHECK(call.Until([&] { return alice.sctp->received().size() == 1; }));
 }
 
 TEST_CASE("data: strays are logged, a few of them", "[sim]") {
