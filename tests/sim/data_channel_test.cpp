@@ -2,7 +2,10 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 
+#include "common/log.h"
 #include "tests/sim/data_fixture.h"
+#include "worker/core/sctp/sctp_stream_map.h"
+#include "worker/media/line_limit.h"
 
 namespace sluice::worker {
 namespace {
@@ -373,6 +376,90 @@ TEST_CASE("data: a message to many consumers is held once", "[sim]") {
   for (const DataPeer& viewer : viewers) CHECK(viewer.sctp->received()[1].bytes == *other);
   message.payload.reset();
   CHECK(other.use_count() == 1);
+}
+
+TEST_CASE("data: consumers beyond the streams of an association are refused aloud", "[sim]") {
+  DataFixture call;
+  const DataPeer alice = call.JoinWithData("a");
+  REQUIRE(call.engine->ProduceData("a", DataFixture::Producer("p", 0)).ok());
+  constexpr uint16_t kMost = SctpAssociation::kMaxStreamsInUse;
+  const auto consume = [&](uint16_t i) {
+    const auto id = "c" + std::to_string(i);
+    // Numbers that are not in a row count alike.
+    return call.engine->ConsumeData("a",
+                                    DataFixture::Consumer(id, "p", static_cast<uint16_t>(3 * i)));
+  };
+  for (uint16_t i = 0; i < kMost; ++i) REQUIRE(consume(i).ok());
+  REQUIRE(call.Until([&] { return call.SctpConnected("a"); }));
+  const auto refused = consume(kMost);
+  REQUIRE_FALSE(refused.ok());
+  CHECK(std::string(ErrorClassName(refused.status())) == "Error");
+  CHECK_THAT(std::string(refused.status().message()), Catch::Contains("1024 streams"));
+  // All that were taken send.
+  alice.sctp->Send(0, "hello");
+  REQUIRE(call.Until([&] { return alice.sctp->received().size() == kMost; }));
+  // One place is free when the peer has agreed to close it.
+  REQUIRE(call.engine->CloseDataConsumer("a", "c0").ok());
+  call.environment.AdvanceBy(Duration::Seconds(1));
+  REQUIRE(consume(kMost).ok());
+  REQUIRE(call.engine->DataConsumerSend("c1024", {1}).ok());
+  REQUIRE(call.Until([&] { return alice.sctp->received().size() == kMost + 1U; }));
+  CHECK(call.engine->ReadCounters().counters.data.no_such_stream == 0);
+}
+
+TEST_CASE("data: of a peer with few streams only those can be used", "[sim]") {
+  DataFixture call;
+  DataPeer alice = call.JoinWithData("a");
+  constexpr uint8_t kInit = 1;
+  constexpr uint8_t kInitAck = 2;
+  SctpOptions options;
+  options.path_mtu = 1160;
+  alice.sctp = std::make_unique<SctpEndpoint>(
+      call.environment, *call.stack,
+      [webrtc = alice.webrtc.get()](std::span<const uint8_t> packet) {
+        std::vector<uint8_t> bytes(packet.begin(), packet.end());
+        if (bytes[12] == kInit || bytes[12] == kInitAck) {
+          WriteStreamCounts(bytes, 16);
+          sctp::WriteChecksum(bytes);
+        }
+        webrtc->SendData(bytes);
+      },
+      options);
+  alice.webrtc->on_data = [sctp = alice.sctp.get()](std::span<const uint8_t> data) {
+    sctp->Receive(data);
+  };
+  REQUIRE(call.engine->ProduceData("a", DataFixture::Producer("p", 0)).ok());
+  REQUIRE(call.Until([&] { return call.SctpConnected("a"); }));
+  CHECK(call.Lines("sctp-streams a") == Lines{"sctp-streams a 16/16"});
+  const auto refused = call.engine->ConsumeData("a", DataFixture::Consumer("c", "p", 16));
+  REQUIRE_FALSE(refused.ok());
+  CHECK_THAT(std::string(refused.status().message()),
+             Catch::Contains("streamId 16") && Catch::Contains("use 0 to 15"));
+  CHECK(call.engine->ConsumeData("a", DataFixture::Consumer("c", "p", 15)).ok());
+  REQUIRE(call.engine->DataConsumerSend("c", {1}).ok());
+  CHECK(call.Until([&] { return alice.sctp->received().size() == 1; }));
+}
+
+TEST_CASE("data: strays are logged, a few of them", "[sim]") {
+  struct Sink final : LogSink {
+    void WriteLog(LogLevel level, std::string_view line) override {
+      if (level == LogLevel::kWarn) lines.emplace_back(line);
+    }
+    std::vector<std::string> lines;
+  } sink;
+  Log::SetSink(&sink);
+  Log::SetLevel(LogLevel::kWarn);
+  DataFixture call;
+  const DataPeer alice = call.JoinWithData("a");
+  REQUIRE(call.engine->ProduceData("a", DataFixture::Producer("p", 4)).ok());
+  REQUIRE(call.Until([&] { return call.SctpConnected("a"); }));
+  for (int i = 0; i < 100; ++i) alice.sctp->Send(6, "of no data producer");
+  CHECK(call.Until([&] { return call.engine->ReadCounters().counters.data.no_producer == 100; }));
+  Log::SetSink(nullptr);
+  Log::SetLevel(LogLevel::kError);
+  CHECK(sink.lines.size() == LineLimit::kLines);
+  REQUIRE_FALSE(sink.lines.empty());
+  CHECK_THAT(sink.lines[0], Catch::Contains("transport a") && Catch::Contains("stream 6"));
 }
 
 TEST_CASE("data: an association that ends leaves its consumers without effect", "[sim]") {

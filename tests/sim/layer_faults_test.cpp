@@ -3,6 +3,7 @@
 #include <string>
 
 #include "tests/sim/layer_scenes.h"
+#include "worker/media/receive_stream.h"
 
 // Faults that users of other servers reported, each as a test of ours.
 namespace sluice::worker {
@@ -254,6 +255,40 @@ TEST_CASE("layer fault 12: a sender that is muted adds no delay") {
   CHECK(Told(world) == "");
 }
 
+TEST_CASE("layer fault 12: a producer whose sender is silent while it is paused has not stopped") {
+  const bool simulcast = GENERATE(true, false);
+  LayerWorld world(simulcast ? Simulcast(CodecKind::kVp8, 3, 1)
+                             : Svc(CodecKind::kVp9, 3, 3, LayerStructure::Spatial::kFull, false),
+                   22);
+  const int temporal = simulcast ? 0 : 2;
+  const int encodings = simulcast ? 3 : 1;
+  world.Run(Duration::Seconds(4));
+  REQUIRE(IsAt(world, 2, temporal));
+  for (const int pause : {2000, 13'000}) {
+    world.producer().Pause();
+    for (int i = 0; i < encodings; ++i) world.SetSending(i, false);
+    world.Run(Duration::Millis(pause));
+    CHECK(world.producer().encoding_lives()[0].alive);
+    CHECK(world.producer().encoding_score(0) > 0);
+    world.producer().Resume();
+    for (int i = 0; i < encodings; ++i) world.SetSending(i, true);
+    world.Run(Duration::Millis(500));
+    CHECK(IsAt(world, 2, temporal));  // at once: nothing of it has been away
+    CHECK(std::abs(world.ClockError()) <= 34);
+    world.Run(Duration::Seconds(3));
+  }
+  // What does not come back has stopped.
+  world.producer().Pause();
+  for (int i = 0; i < encodings; ++i) world.SetSending(i, false);
+  world.Run(Duration::Seconds(5));
+  world.producer().Resume();
+  world.SetSending(0, true);
+  world.SetSpatialLayers(simulcast ? 1 : 2);
+  world.Run(Duration::Seconds(5));
+  CHECK(IsAt(world, simulcast ? 0 : 1, temporal));
+  CHECK(Told(world) == "");
+}
+
 TEST_CASE("layer fault 13: loss between sender and server lowers nobody's layers") {
   LayerWorld::Options options = Simulcast(CodecKind::kVp8, 3, 1);
   options.up.loss = 0.1;
@@ -263,6 +298,40 @@ TEST_CASE("layer fault 13: loss between sender and server lowers nobody's layers
   world.Run(Duration::Seconds(10));
   CHECK(IsAt(world, 2, 0));
   CHECK(world.layer_changes() == changes);
+}
+
+TEST_CASE("layers: loss of the encoding that was left does not count against the next") {
+  LayerWorld world(Simulcast(CodecKind::kVp8, 3, 1), 24);
+  world.Run(Duration::Seconds(4));
+  REQUIRE(IsAt(world, 2, 0));
+  rtcp::ReportBlock block;
+  block.ssrc = Ssrc(5000);
+  for (int i = 0; i < 10; ++i) {
+    world.Run(Duration::Seconds(1));
+    block.fraction_lost = 128;
+    block.cumulative_lost += 100;
+    world.consumer().OnReportBlock(0, block, world.Now());
+  }
+  REQUIRE(world.consumer().Report().score.score < 5);
+  Prefer(world, 0, 0);
+  world.Run(Duration::Millis(500));
+  REQUIRE(IsAt(world, 0, 0));
+  CHECK(world.consumer().Report().score.score == 10);
+  CHECK(world.told_score() == 10);
+}
+
+TEST_CASE("layers: viewers leave a dead encoding at once, however recent the last report") {
+  LayerWorld world(Simulcast(CodecKind::kVp8, 3, 1), 25);
+  world.Run(Duration::Seconds(4));
+  REQUIRE(IsAt(world, 2, 0));
+  world.SetSending(1, false);
+  world.Run(Duration::Millis(300));
+  world.SetSending(2, false);
+  // That of the first is told after 1.5 s, that of the other would wait for a second more.
+  world.Run(ReceiveStream::kMinSilence + Duration::Millis(200));
+  CHECK(IsAt(world, 0, 0));
+  world.Run(Duration::Seconds(1));
+  CHECK(Told(world) == "");
 }
 
 TEST_CASE("layers: a viewer's first picture is the first that can be had") {

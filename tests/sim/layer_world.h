@@ -73,6 +73,8 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
   // What is to be seen.
   const std::optional<ConsumerLayers>& layers() const { return layers_; }
   size_t layer_changes() const { return layer_changes_; }
+  /// The consumer's own score, as told last.
+  uint8_t told_score() const { return told_score_; }
   const std::vector<Timestamp>& key_requests(int encoding) const {
     return key_requests_[static_cast<size_t>(encoding)];
   }
@@ -138,6 +140,9 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
   uint32_t EndRtp(const OutgoingRtp& packet) override;
   // EngineEvents
   void OnConsumerLayers(const std::string& id, const std::optional<ConsumerLayers>& now) override;
+  void OnConsumerScore(const std::string& /*id*/, const ConsumerScore& score) override {
+    told_score_ = score.score;
+  }
 
   void CreateProducer();
   void CreateConsumer();
@@ -173,6 +178,7 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
   VirtualEnvironment environment_;
   PacketBufferPool pool_;
   std::shared_ptr<SenderClock> clock_ = std::make_shared<SenderClock>();
+  uint8_t told_score_ = 10;
   std::vector<LayerEncoder> encoders_;
   std::map<uint32_t, TrueFrame> frames_;
   std::vector<std::map<uint16_t, SourcePacket>> history_;

@@ -91,6 +91,49 @@ TEST_CASE("a consumer with the SSRC of an earlier one goes on after its numbers"
   }
 }
 
+/// FlexFEC-03 (draft-ietf-payload-flexible-fec-scheme-03) of one packet, `protects`.
+std::vector<uint8_t> FecOf(uint16_t protects, uint16_t sequence) {
+  const auto high = static_cast<uint8_t>(protects >> 8);
+  const auto low = static_cast<uint8_t>(protects);
+  return samples::Rtp(98, 51, sequence, 3000,
+                      {0, 0x60, 0, 9, 1, 2, 3, 4, 1, 0, 0, 0, 0, 0, 0, 50, high, low, 0xC0, 0, 7});
+}
+
+TEST_CASE("FEC of a consumer with the SSRCs of an earlier one goes on after its numbers", "[sim]") {
+  const auto fec_codec = [](uint8_t payload_type) {
+    RtpCodecParameters codec;
+    codec.mime_type = "video/flexfec-03";
+    codec.payload_type = payload_type;
+    codec.clock_rate = 90'000;
+    return codec;
+  };
+  WrappingCall call;
+  ProduceOptions produced = samples::Video("v", 50);
+  produced.rtp_parameters.codecs.push_back(fec_codec(98));
+  produced.rtp_parameters.encodings[0].fec_ssrc = 51;
+  produced.rtp_mapping.codecs.push_back({98, 103});
+  REQUIRE(call.engine->Produce("pub", produced).ok());
+  ConsumeOptions consumed = samples::ConsumerOf(produced, "c", 4000);
+  consumed.rtp_parameters.codecs.push_back(fec_codec(103));
+  consumed.rtp_parameters.encodings[0].fec_ssrc = 4002;
+  int came = 0;
+  call.viewer->on_rtp = [&](RtpPacket& packet) { came += packet.ssrc() == Ssrc(4002) ? 1 : 0; };
+  uint16_t sequence = 100;
+  for (int times = 1; times <= 6; ++times) {
+    REQUIRE(call.engine->Consume("view", consumed).ok());
+    for (int i = 0; i < 20; ++i, ++sequence) {
+      call.publisher->SendRtp(samples::Rtp(samples::kVp8, 50, sequence, sequence * 3000U,
+                                           samples::Vp8Payload(true, sequence)));
+      call.environment.AdvanceBy(Duration::Millis(5));
+      call.publisher->SendRtp(FecOf(sequence, sequence));
+      call.environment.AdvanceBy(Duration::Millis(5));
+    }
+    call.environment.AdvanceBy(Duration::Millis(500));
+    CHECK(came == times * 20);
+    REQUIRE(call.engine->CloseConsumer("view", "c").ok());
+  }
+}
+
 TEST_CASE("10^5 consumers come and go on one transport: the last one is heard", "[sim]") {
   WrappingCall call;
   const ProduceOptions audio = samples::Audio("a", 77);

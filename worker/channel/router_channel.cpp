@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "proto/envelope_generated.h"
 #include "worker/channel/router_data_codec.h"
 #include "worker/channel/router_encode.h"
@@ -423,11 +425,14 @@ void RouterChannel::OnDataConsumerSendBufferFull(const std::string& data_consume
 
 void RouterChannel::OnDataConsumerMessage(const std::string& data_consumer_id, uint32_t ppid,
                                           const SctpPayload& payload) {
-  if (!HasRoomForMedia()) return;
   const auto data = builder_.CreateVector(*payload);
   const auto body = FBS::DataConsumer::CreateMessageNotification(builder_, ppid, data);
   Notify(data_consumer_id, Event::DATACONSUMER_MESSAGE,
          NotificationBody::DataConsumer_MessageNotification, body.Union());
+}
+
+size_t RouterChannel::RoomForData() const {
+  return kMaxWaitingData - std::min(kMaxWaitingData, output_.backlog());
 }
 
 void RouterChannel::OnDominantSpeaker(const std::string& observer_id,

@@ -28,6 +28,10 @@ class RouterChannel final : public EngineEvents, public LogSink {
   /// Media of direct transports is dropped while more waits for the controller, bytes: requests are
   /// still answered then (ChannelPipe::kPauseReading), and 2 s of 8 Mbit/s are late enough.
   static constexpr size_t kMaxWaitingMedia = size_t{2} << 20;
+  /// Data messages, which applications count on, are refused only beyond that, bytes: no request
+  /// is read any more by then (ChannelPipe::kPauseReading), so what the controller itself hands in
+  /// always gets through, and half of ChannelPipe::kMaxBacklog is left for everything else.
+  static constexpr size_t kMaxWaitingData = size_t{32} << 20;
 
   RouterChannel(ChannelOutput& output, ProcessInfo& process);
   ~RouterChannel() override;
@@ -91,6 +95,7 @@ class RouterChannel final : public EngineEvents, public LogSink {
   void OnDataConsumerSendBufferFull(const std::string& data_consumer_id) override;
   void OnDataConsumerMessage(const std::string& data_consumer_id, uint32_t ppid,
                              const SctpPayload& payload) override;
+  size_t RoomForData() const override;
   void OnDominantSpeaker(const std::string& observer_id, const std::string& producer_id) override;
 
  private:

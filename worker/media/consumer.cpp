@@ -51,9 +51,10 @@ Consumer::Impl::Impl(const ConsumeOptions& options, ConsumerSettings resolved,
   for (size_t i = 0; i < settings.streams.size(); ++i) {
     const bool given = i < options.first_numbers.size();
     const FirstNumbers& first = given ? options.first_numbers[i] : kRandom;
-    outputs.emplace_back(SendStream(settings, settings.streams[i],
-                                    FirstSequence(first.sequence, world),
-                                    FirstSequence(first.rtx_sequence, world), rtp_egress));
+    const SeqNumber own = FirstSequence(first.sequence, world);
+    const SeqNumber rtx = FirstSequence(first.rtx_sequence, world);
+    const SeqNumber fec = first.fec_sequence ? SeqNumber(*first.fec_sequence) : rtx;
+    outputs.emplace_back(SendStream(settings, settings.streams[i], {own, rtx, fec}, rtp_egress));
   }
   for (Output& output : outputs) output.send.SetCaptureClock(&source.capture_clock());
   UpdateTarget(world.Now());
@@ -66,8 +67,10 @@ void Consumer::Impl::UpdateTarget(Timestamp now) {
 
 std::optional<ConsumerLayers> Consumer::Impl::CurrentLayers() const {
   const auto current = forwarder->current();
+  if (!active || !current) return std::nullopt;
   // An encoding that has stopped shows as not sent, though it may come back without a key frame.
-  if (!active || !current || producer->encoding_score(current->encoding) == 0) return std::nullopt;
+  const std::span<const EncodingLife> lives = producer->encoding_lives();
+  if (current->encoding >= lives.size() || !lives[current->encoding].alive) return std::nullopt;
   return policy.LayersOf(current->encoding, current->spatial, current->temporal);
 }
 
@@ -79,7 +82,10 @@ void Consumer::Impl::ReportLayers() {
                             now->spatial_layer == reported_layers->spatial_layer);
   reported_layers = now;
   events.OnConsumerLayers(id, now);
-  if (now && !same_source) EmitScore();
+  if (!now || same_source) return;
+  // What was lost of another encoding says nothing of this one.
+  for (Output& output : outputs) output.send.statistics().ResetScore();
+  EmitScore();
 }
 
 void Consumer::Impl::AskForKeyFrames(Timestamp now) {

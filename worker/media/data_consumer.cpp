@@ -45,6 +45,12 @@ void DataConsumer::OnMessage(const DataMessage& message) {
     return;
   }
   if (options_.type == DataType::kDirect) {
+    if (message.payload->size() > events_.RoomForData()) {
+      ++counters_.send_buffer_full;
+      events_.OnDataConsumerSendBufferFull(id());
+      egress_.LogUnread(*this);
+      return;
+    }
     events_.OnDataConsumerMessage(id(), message.ppid, message.payload);
   } else {
     const SctpSendResult result = egress_.Send(*this, message);

@@ -20,10 +20,11 @@ class DataProducer;
 struct DataConsumerCounters {
   uint64_t messages_sent = 0;
   uint64_t bytes_sent = 0;
-  uint64_t not_subscribed = 0;    ///< messages of subchannels that it did not want
-  uint64_t too_large = 0;         ///< messages over its transport's maxSendMessageSize
-  uint64_t send_buffer_full = 0;  ///< messages refused because enough waits already
-  uint64_t not_open = 0;          ///< messages for an association that is over
+  uint64_t not_subscribed = 0;  ///< messages of subchannels that it did not want
+  uint64_t too_large = 0;       ///< messages over its transport's maxSendMessageSize
+  /// Messages refused because enough waits already, for the peer or for the controller.
+  uint64_t send_buffer_full = 0;
+  uint64_t not_open = 0;  ///< messages for an association that is over
 };
 
 class DataConsumer;
@@ -43,6 +44,8 @@ class DataEgress {
   virtual bool is_pipe() const = 0;
   /// At the end of this turn, after the response to the command that is being handled.
   virtual void TellSendBufferFull(const DataConsumer& consumer) = 0;
+  /// Logs, not too often, that the controller does not read what `consumer` has for it.
+  virtual void LogUnread(const DataConsumer& consumer) = 0;
 };
 
 /// A receiver of a data producer's messages: a stream of a transport's SCTP association, or the

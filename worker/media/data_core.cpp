@@ -76,6 +76,12 @@ void AddConsumer(const DataConsumer& consumer, DataCounters* counters) {
   counters->not_open += from.not_open;
 }
 
+/// How many lines were left out before this one, to end it with.
+std::string MoreLines(LineLimit& limit) {
+  const uint64_t left_out = limit.TakeLeftOut();
+  return left_out == 0 ? "" : fmt::format(" (and {} more like it before)", left_out);
+}
+
 void AddAssociation(const SctpStats& from, DataCounters* data, SctpCounters* sctp) {
   data->oversized += from.messages_oversized;
   data->expired += from.messages_expired;
@@ -176,6 +182,15 @@ void DataCore::Handle(const SctpStateChange& change) {
 }
 
 void DataCore::Handle(const SctpNegotiated& negotiated) {
+  const auto beyond = consumer_by_stream_.lower_bound(negotiated.streams.outbound);
+  if (beyond != consumer_by_stream_.end() &&
+      context_.data_lines.Allows(context_.environment.Now())) {
+    SLUICE_WARN(kNone,
+                "transport {}: the peer takes {} streams; what data consumer {} sends on stream {} "
+                "is dropped{}",
+                id(), negotiated.streams.outbound, beyond->second->id(), beyond->first,
+                MoreLines(context_.data_lines));
+  }
   context_.events.OnSctpNegotiated(id(), negotiated.streams);
 }
 
@@ -187,6 +202,7 @@ void DataCore::Handle(SctpReceived& received) {
   const auto it = producer_by_stream_.find(received.stream);
   if (it == producer_by_stream_.end()) {
     ++counters_.no_producer;
+    LogNoProducer(received);
     return;
   }
   ++counters_.messages_received;
@@ -205,6 +221,14 @@ void DataCore::Handle(SctpReceived& received) {
   }
   message.payload = std::make_shared<const std::vector<uint8_t>>(std::move(received.bytes));
   it->second->Receive(message);
+}
+
+void DataCore::LogNoProducer(const SctpReceived& received) {
+  if (!context_.data_lines.Allows(context_.environment.Now())) return;
+  SLUICE_WARN(kNone,
+              "transport {}: dropped a message of {} bytes on SCTP stream {}, which is no data "
+              "producer's{}",
+              id(), received.bytes.size(), received.stream, MoreLines(context_.data_lines));
 }
 
 void DataCore::Handle(const SctpStreamsReset& reset) {
@@ -294,6 +318,12 @@ void DataCore::TellSendBufferFull(const DataConsumer& consumer) {
   });
 }
 
+void DataCore::LogUnread(const DataConsumer& consumer) {
+  if (!context_.data_lines.Allows(context_.environment.Now())) return;
+  SLUICE_WARN(kNone, "data consumer {}: refused a message: the controller does not read{}",
+              consumer.id(), MoreLines(context_.data_lines));
+}
+
 // ---- Data producers and data consumers --------------------------------------------------------
 
 Status DataCore::CheckType(DataType type) const {
@@ -332,6 +362,25 @@ Result<std::optional<SctpStreamParameters>> DataCore::CheckStream(
     checked.ordered = !checked.max_packet_life_time && !checked.max_retransmits;
   }
   return std::optional<SctpStreamParameters>(checked);
+}
+
+Status DataCore::CheckRoomForStream(uint16_t stream) const {
+  const uint16_t outbound = association_->streams().outbound;  // 0: not known yet
+  if (outbound != 0 && stream >= outbound) {
+    return Error(
+        fmt::format("sctpStreamParameters.streamId {}: the peer takes {} streams; use 0 to {}",
+                    stream, outbound, outbound - 1));
+  }
+  constexpr size_t kMost = SctpAssociation::kMaxStreamsInUse;
+  // Channels of the peer's are answered on their streams (DCEP).
+  const auto others = std::count_if(peer_channels_.begin(), peer_channels_.end(), [&](uint16_t id) {
+    return id != stream && !consumer_by_stream_.contains(id);
+  });
+  if (consumer_by_stream_.size() + static_cast<size_t>(others) < kMost) return absl::OkStatus();
+  return Error(
+      fmt::format("this transport sends on {} streams, the most of one SCTP association; close "
+                  "data consumers, or use another transport",
+                  kMost));
 }
 
 Result<DataProducerDump> DataCore::ProduceData(const ProduceDataOptions& options) {
@@ -382,6 +431,7 @@ Result<DataConsumerDump> DataCore::ConsumeData(const ConsumeDataOptions& options
     return Error(fmt::format("sctpStreamParameters.streamId {} is another data consumer's",
                              (*stream)->stream_id));
   }
+  if (*stream) SLUICE_RETURN_IF_ERROR(CheckRoomForStream((*stream)->stream_id));
   SLUICE_RETURN_IF_ERROR(CheckOpenChannel(options));
   if (consumers_.size() >= kMaxObjects) {
     return Error(

@@ -128,6 +128,7 @@ class DataCore final : public DataEgress {
   size_t PrefixSize(const DataConsumer& consumer, const DataMessage& message) const override;
   bool is_pipe() const override { return path_.kind == Kind::kPipe; }
   void TellSendBufferFull(const DataConsumer& consumer) override;
+  void LogUnread(const DataConsumer& consumer) override;
 
  private:
   /// What goes in front of a message between workers (PipeHeader); nothing elsewhere.
@@ -146,6 +147,8 @@ class DataCore final : public DataEgress {
   /// The parameters with `ordered` set; none for kDirect.
   Result<std::optional<SctpStreamParameters>> CheckStream(
       DataType type, const std::optional<SctpStreamParameters>& parameters) const;
+  /// Error: the association cannot send on one more stream, or on none of this number.
+  Status CheckRoomForStream(uint16_t stream) const;
   /// Begins the association once there is something to carry and a way.
   void StartSctp();
   void StartSctpAfterResponse();
@@ -155,6 +158,7 @@ class DataCore final : public DataEgress {
   void Handle(const SctpStateChange& change);
   void Handle(const SctpNegotiated& negotiated);
   void Handle(SctpReceived& received);
+  void LogNoProducer(const SctpReceived& received);
   void Handle(const SctpStreamsReset& reset);
   void Handle(const SctpBufferedAmountLow& low);
   /// The peer has closed these streams: so do we.

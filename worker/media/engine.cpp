@@ -50,6 +50,7 @@ struct Engine::Impl {
                 {},
                 {},
                 {},
+                {},
                 nullptr},
         slice_timer(context.environment.CreateTimer([this](Timestamp) { DestroySome(); })) {}
 

@@ -33,6 +33,8 @@ struct EngineContext {
   ForwardingDelay delay;
   /// Lines about receivers to which media stops: who receives can cause them.
   LineLimit receiver_lines;
+  /// Lines about messages that were dropped: peers can cause them.
+  LineLimit data_lines;
   /// Null until a transport needs it.
   std::unique_ptr<SctpStack> sctp;
 };

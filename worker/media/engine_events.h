@@ -105,11 +105,13 @@ class EngineEvents {
   virtual void OnDataConsumerProducerClose(const std::string& /*data_consumer_id*/) {}
   virtual void OnDataConsumerBufferedAmountLow(const std::string& /*data_consumer_id*/,
                                                uint32_t /*bytes*/) {}
-  /// A message was refused.
+  /// Messages were refused.
   virtual void OnDataConsumerSendBufferFull(const std::string& /*data_consumer_id*/) {}
-  /// Of data consumers of type kDirect.
+  /// Of data consumers of type kDirect. Only as many bytes as RoomForData() allows.
   virtual void OnDataConsumerMessage(const std::string& /*data_consumer_id*/, uint32_t /*ppid*/,
                                      const SctpPayload& /*payload*/) {}
+  /// Bytes of data messages that the listener takes now.
+  virtual size_t RoomForData() const { return SIZE_MAX; }
   /// Somebody else than before.
   virtual void OnDominantSpeaker(const std::string& /*observer_id*/,
                                  const std::string& /*producer_id*/) {}

@@ -1,5 +1,7 @@
 #include "worker/media/event_queue.h"
 
+#include <algorithm>
+
 namespace sluice::worker {
 
 EventQueue::EventQueue(EngineEvents& listener, Environment& environment)
@@ -133,7 +135,16 @@ void EventQueue::OnDataConsumerSendBufferFull(const std::string& id) {
 }
 void EventQueue::OnDataConsumerMessage(const std::string& id, uint32_t ppid,
                                        const SctpPayload& payload) {
-  Add([id, ppid, payload](EngineEvents& to) { to.OnDataConsumerMessage(id, ppid, payload); });
+  const size_t bytes = payload->size() + kMessageOverhead;
+  waiting_data_ += bytes;
+  Add([this, id, ppid, payload, bytes](EngineEvents& to) {
+    waiting_data_ -= bytes;
+    to.OnDataConsumerMessage(id, ppid, payload);
+  });
+}
+size_t EventQueue::RoomForData() const {
+  const size_t room = listener_.RoomForData();
+  return room - std::min(room, waiting_data_);
 }
 
 }  // namespace sluice::worker

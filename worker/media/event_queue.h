@@ -75,9 +75,14 @@ class EventQueue final : public EngineEvents {
   void OnDataConsumerSendBufferFull(const std::string& data_consumer_id) override;
   void OnDataConsumerMessage(const std::string& data_consumer_id, uint32_t ppid,
                              const SctpPayload& payload) override;
+  /// What the listener takes besides the messages that wait here.
+  size_t RoomForData() const override;
   void OnDominantSpeaker(const std::string& observer_id, const std::string& producer_id) override;
 
  private:
+  /// Bytes that a message is counted with beyond its payload: ids and framing.
+  static constexpr size_t kMessageOverhead = 256;
+
   using Event = EventPacer::Event;
   using Kind = EventPacer::Kind;
   void AddPaced(Kind kind, const std::string& id, Event event);
@@ -86,6 +91,7 @@ class EventQueue final : public EngineEvents {
   EngineEvents& listener_;
   std::deque<Event> events_;
   bool delivering_ = false;
+  size_t waiting_data_ = 0;  ///< bytes of data messages in events_, with kMessageOverhead each
   EventPacer pacer_;
 };
 

@@ -69,8 +69,12 @@ class LayeredForwarder final : public LayerForwarder {
   void Restart(Timestamp now) override {
     running_ = false;
     waiting_since_ = now;
+    aiming_since_.reset();
   }
-  void ChangeCodec(CodecKind /*codec*/) override { running_ = false; }
+  void ChangeCodec(CodecKind /*codec*/) override {
+    running_ = false;
+    aiming_since_.reset();
+  }
   bool awaits_key_frame() const override { return !running_; }
   uint32_t KeyFramesWanted(Timestamp now) const override;
   std::optional<Current> current() const override {
@@ -95,7 +99,8 @@ class LayeredForwarder final : public LayerForwarder {
   LayerTarget target_;
   LayerFilter filter_;
   Timestamp waiting_since_;
-  /// First packet of another encoding since the target has been this one.
+  /// First packet of another encoding since the way to this target began: with the target, or where
+  /// what was shown ended. None once the target is reached.
   std::optional<Timestamp> aiming_since_;
   uint8_t encoding_ = 0;  ///< being sent while running_
   bool running_ = false;
@@ -145,6 +150,7 @@ ForwardDecision LayeredForwarder::Begin(const RoutedPacket& packet, Rewrite rewr
   running_ = true;
   beginning_ = rewrite;
   key_picture_ = packet.timestamp;
+  if (encoding_ == target_.encoding) aiming_since_.reset();
   filter_.Reset();
   return Continue(packet);
 }

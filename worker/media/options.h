@@ -163,10 +163,12 @@ struct ProduceOptions {
   bool takes_any_codec = false;
 };
 
-/// The sequence numbers with which a stream and its retransmissions begin; absent: random.
+/// The sequence numbers with which a stream, its retransmissions and its forward error correction
+/// begin; absent: random.
 struct FirstNumbers {
   std::optional<uint16_t> sequence;
   std::optional<uint16_t> rtx_sequence;
+  std::optional<uint16_t> fec_sequence;
 };
 
 struct ConsumeOptions {

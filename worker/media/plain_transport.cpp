@@ -371,16 +371,16 @@ void PlainTransport::RefuseSource(const SocketAddress& from) {
 
 void PlainTransport::LimitRtcp(Timestamp now) {
   if (rtcp_port().lock().peer_may_receive()) {
-    path_.limit().Lift();
+    rtcp_limit().Lift();
   } else {
-    path_.limit().Impose(0, kUnprovenSilence, now);
+    rtcp_limit().Impose(0, kUnprovenSilence, now);
   }
 }
 
 void PlainTransport::OnPeerPacket(Port& port, size_t size, Timestamp now) {
   port.lock().OnPacket(now);
   if (port.path().tuple.remote.ip == rtcp_port().path().tuple.remote.ip) {
-    path_.limit().OnReceived(size, now);
+    rtcp_limit().OnReceived(size, now);
   }
   if (liveness_.OnPacket()) OnReceiverChanged();
 }

@@ -112,6 +112,8 @@ class PlainTransport final : public Transport, private DataLink {
   Port& rtcp_port() { return options_.rtcp_mux ? rtp_ : rtcp_; }
   /// Its peer is there, or another one: RTCP is limited where media may not go at all.
   void LimitRtcp(Timestamp now);
+  /// What goes to that peer; RTP only where it goes to the same port.
+  SendLimit& rtcp_limit() { return options_.rtcp_mux ? path_.limit() : path_.rtcp_limit(); }
   void OnUnreachable(const Port& port, const SocketAddress& to, Timestamp now);
   void OnTick();
   void OnReceiverChanged();

@@ -96,23 +96,35 @@ Producer::Impl::Impl(Producer& producer_in, const ProduceOptions& options, RtpPa
                                                       key_frame_delay, clock, environment, *this));
     if (rtp_type != RtpType::kSimple) streams.back()->WatchLife(rtp_type);
     streams.back()->SetAnnounced(&announced[i]);
+    if (paused) streams.back()->OnPause();
   }
   UpdateLives();
 }
 
 // ---- Events -----------------------------------------------------------------------------------
 
-void Producer::Impl::UpdateLives() {
-  for (size_t i = 0; i < streams.size(); ++i) lives[i] = streams[i]->life();
+bool Producer::Impl::UpdateLives() {
+  bool changed = false;
+  for (size_t i = 0; i < streams.size(); ++i) {
+    const bool was_alive = lives[i].alive;
+    lives[i] = streams[i]->life();
+    changed |= lives[i].alive != was_alive;
+  }
+  return changed;
+}
+
+void Producer::Impl::TellConsumersOfLayers() {
+  for (size_t i = 0; i < consumers.size(); ++i) consumers[i]->OnProducerLayers();
 }
 
 void Producer::Impl::OnStreamLayers() {
   UpdateLives();
-  for (size_t i = 0; i < consumers.size(); ++i) consumers[i]->OnProducerLayers();
+  TellConsumersOfLayers();
 }
 
+/// Reports are throttled; what viewers get does not wait for them.
 void Producer::Impl::OnStreamScore() {
-  UpdateLives();
+  if (UpdateLives()) TellConsumersOfLayers();
   if (score_timer->armed()) return;
   const Timestamp now = environment.Now();
   const Duration passed = now - score_told_at;
@@ -324,6 +336,7 @@ void Producer::Pause() {
 
 void Producer::Resume() {
   if (!std::exchange(impl_->paused, false)) return;
+  for (const auto& stream : impl_->streams) stream->OnResume(impl_->environment.Now());
   for (size_t i = 0; i < impl_->consumers.size(); ++i) impl_->consumers[i]->OnProducerResumed();
   for (size_t i = 0; i < impl_->observers.size(); ++i) {
     impl_->observers[i]->OnProducerResumed(*this);

@@ -80,7 +80,9 @@ struct Producer::Impl final : public ReceiveStreamEvents, public CaptureClock {
   void CompleteInfo(size_t index, CodecKind codec, std::span<const uint8_t> payload,
                     PayloadInfo* info);
   ReceiveStream* StreamOf(const RtpPacket& packet, bool is_media, size_t* index) const;
-  void UpdateLives();
+  /// True when an encoding has stopped or come back.
+  bool UpdateLives();
+  void TellConsumersOfLayers();
   void BeginTurn(Duration max_age);
   void UnpinRings();
   void ExpireRings(Timestamp now);

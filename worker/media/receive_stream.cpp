@@ -234,7 +234,7 @@ void ReceiveStream::OnAlive(const RtpPacket& packet, Timestamp now) {
   if (last_frame_at_ == Timestamp()) layer_seen_at_.fill(now);
   last_frame_at_ = now;
   // How long it may be silent is only known with its first frames: the timer does not wait for it.
-  if (!life_timer_->armed()) life_timer_->Start(kMinSilence);
+  if (!paused_ && !life_timer_->armed()) life_timer_->Start(kMinSilence);
   if (alive_) return;
   alive_ = true;
   alive_since_ = now;
@@ -331,6 +331,16 @@ void ReceiveStream::OnPause() {
   nack_timer_->Stop();
   suspects_.clear();
   statistics_.ResetJitter();
+  paused_ = true;
+  if (life_timer_ != nullptr) life_timer_->Stop();
+}
+
+void ReceiveStream::OnResume(Timestamp now) {
+  paused_ = false;
+  if (life_timer_ == nullptr || last_frame_at_ == Timestamp()) return;
+  last_frame_at_ = now;
+  layer_seen_at_.fill(now);
+  if (alive_) life_timer_->Start(kMinSilence);
 }
 
 void ReceiveStream::OnSenderReport(const rtcp::SenderInfo& report, Timestamp now) {

@@ -158,8 +158,11 @@ class ReceiveStream final : private KeyFrameRequestSink {
   void RequestKeyFrameUrgently(Timestamp now);
   /// Key-frame requests that others stood for.
   uint64_t merged_key_frame_requests() const { return key_frame_requester_.merged(); }
-  /// Forgets what must not be judged across a pause.
+  /// Forgets what must not be judged across a pause. Nothing counts as stopped before OnResume():
+  /// a sender may well be silent while it is paused (docs/protocols/layers.md §5).
   void OnPause();
+  /// Silence counts from now on.
+  void OnResume(Timestamp now);
 
   DataRate Bitrate(Timestamp now) { return rate_.Rate(now); }
   /// Our clock minus the sender's.
@@ -212,6 +215,7 @@ class ReceiveStream final : private KeyFrameRequestSink {
   std::unique_ptr<Timer> life_timer_;  ///< null: nobody asks
   bool watches_stream_ = false;
   bool watches_layers_ = false;
+  bool paused_ = false;  ///< between OnPause() and OnResume()
   bool alive_ = true;
   Timestamp alive_since_;    ///< when it came back
   Timestamp last_frame_at_;  ///< of media

@@ -266,6 +266,7 @@ ConsumeOptions RtpCore::WithSequenceAfterEarlierUse(ConsumeOptions options) cons
     FirstNumbers& first = options.first_numbers[i];
     if (!first.sequence) first.sequence = next(encodings[i].ssrc);
     if (!first.rtx_sequence) first.rtx_sequence = next(encodings[i].rtx_ssrc);
+    if (!first.fec_sequence) first.fec_sequence = next(encodings[i].fec_ssrc);
   }
   return options;
 }

@@ -115,7 +115,8 @@ std::span<const uint8_t> RtpPath::OpenRtcp(const PacketRef& buffer, size_t size)
 void RtpPath::SendRtcp(std::span<const uint8_t> compound) {
   if (!sender_.connected() || !rtcp_path_ || !rtcp_allowed_ || compound.empty()) return;
   const size_t largest = compound.size() + (encrypted_ ? kMaxSrtcpTrailer : 0);
-  if (!limit_.Allows(largest, core_.context().environment.Now())) {
+  const Timestamp now = core_.context().environment.Now();
+  if (!limit_.Allows(largest, now) || !rtcp_limit_.Allows(largest, now)) {
     ++core_.counters().send_withheld;
     return;
   }
@@ -135,6 +136,7 @@ void RtpPath::SendRtcp(std::span<const uint8_t> compound) {
   }
   rtcp_path_.writer->Commit(size, rtcp_path_.tuple.remote, PacketKind::kRtcp);
   limit_.OnSent(size);
+  rtcp_limit_.OnSent(size);
   ++core_.traffic().rtcp_packets_sent;
   core_.CountSent(size);
 }

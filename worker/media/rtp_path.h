@@ -50,6 +50,8 @@ class RtpPath final : public RtpLink {
   // RtpLink
   /// What RTP and RTCP keep to while the peer's address has not shown that it receives.
   SendLimit& limit() { return limit_; }
+  /// What RTCP keeps to besides, where its address is another than that of RTP (no rtcp-mux).
+  SendLimit& rtcp_limit() { return rtcp_limit_; }
   /// RTCP follows consumers, which the RtpCore stops, when nobody listens at the other end.
   void SetRtcpAllowed(bool allowed) { rtcp_allowed_ = allowed; }
 
@@ -67,6 +69,7 @@ class RtpPath final : public RtpLink {
   bool rtcp_allowed_ = true;
   NetworkPath rtcp_path_;
   SendLimit limit_;
+  SendLimit rtcp_limit_;
   std::unique_ptr<SrtpSender> srtp_sender_;
   std::unique_ptr<SrtpReceiver> srtp_receiver_;
   PacedSender sender_;

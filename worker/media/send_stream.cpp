@@ -29,7 +29,7 @@ bool HasPictureIds(CodecKind codec) { return codec == CodecKind::kVp8 || codec =
 }  // namespace
 
 SendStream::SendStream(const ConsumerSettings& settings, const OutputStreamSettings& stream,
-                       SeqNumber first_own, SeqNumber first_rtx, RtpEgress& egress)
+                       const First& first, RtpEgress& egress)
     : egress_(egress),
       patches_payload_(HasPictureIds(settings.codec)),
       joins_layers_(settings.joins_layers && settings.codec == CodecKind::kAv1),
@@ -43,16 +43,16 @@ SendStream::SendStream(const ConsumerSettings& settings, const OutputStreamSetti
       repeats_bytes_(stream.plain_retransmission),
       payload_type_(stream.params.payload_type),
       rtx_payload_type_(stream.params.rtx_payload_type.value_or(0)),
-      next_rtx_(first_rtx.value()),
+      next_rtx_(first.rtx.value()),
       ssrc_(stream.params.ssrc),
       rtx_ssrc_(stream.params.rtx_ssrc.value_or(0)),
       continuity_(stream.params.clock_rate),
       writer_(ssrc_, settings.mid, settings.extension_ids),
-      rewriter_(first_own),
+      rewriter_(first.own),
       rtx_writer_(rtx_ssrc_, settings.mid, settings.extension_ids) {
   if (!stream.uses_fec) return;
   fec_ = std::make_unique<FecStream>(Ssrc(*stream.params.fec_ssrc),
-                                     PayloadType(*stream.params.fec_payload_type), first_rtx,
+                                     PayloadType(*stream.params.fec_payload_type), first.fec,
                                      settings.mid, settings.extension_ids);
 }
 

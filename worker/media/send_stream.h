@@ -51,9 +51,14 @@ class SendStream {
     kRefused,  ///< the transport had no room
   };
 
-  /// `first_own` and `first_rtx` are the first sequence numbers of the two streams.
+  /// The first sequence numbers of media, retransmissions and forward error correction.
+  struct First {
+    SeqNumber own;
+    SeqNumber rtx;
+    SeqNumber fec;
+  };
   SendStream(const ConsumerSettings& settings, const OutputStreamSettings& stream,
-             SeqNumber first_own, SeqNumber first_rtx, RtpEgress& egress);
+             const First& first, RtpEgress& egress);
 
   /// To be called after the last Send() of a turn.
   void EndTurn(Timestamp now);

@@ -101,10 +101,10 @@ WebRtcTransport::~WebRtcTransport() {
 
 void WebRtcTransport::Seal() {
   sealed_ = true;
+  rtp_core_.Seal();
+  data_core_.Seal();  // what it sends last arms the timer
   timer_->Stop();
   timer_at_.reset();
-  rtp_core_.Seal();
-  data_core_.Seal();
   path_.SetConnected(false);
   if (server_ == nullptr) Disconnect();
 }
@@ -264,9 +264,9 @@ void WebRtcTransport::OnPathClosed(const NetworkPath& path) {
     selected_ = {};
     path_.SetPaths({}, {});
   }
-  if (sealed_) return;
+  // Also when sealed: Disconnect() closes the writers of the paths that ICE still has.
   ice_.OnPathClosed(path.tuple, context_.environment.Now());
-  Drain();
+  if (!sealed_) Drain();
 }
 
 // ---- Outputs of ICE and DTLS --------------------------------------------------------------------

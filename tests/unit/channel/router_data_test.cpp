@@ -1,6 +1,8 @@
 // The methods of data channels, each with success and with what can be wrong
 // (docs/protocols/router-protocol.md §13).
 #include "tests/unit/channel/channel_fixture.h"
+#include "worker/media/data_producer.h"
+#include "worker/media/line_limit.h"
 
 namespace sluice::worker {
 namespace {
@@ -254,6 +256,90 @@ TEST_CASE_METHOD(DataChannelFixture, "a full buffer is an error, and then a noti
   sent.clear();
   environment.EndTurn();
   CHECK(Notifications() == std::vector<std::string>{"DATACONSUMER_SCTP_SENDBUFFER_FULL c"});
+}
+
+/// "r" with a DirectTransport "d": data producer "dp", its data consumer "dc".
+struct DirectDataFixture : DataChannelFixture {
+  DirectDataFixture() {
+    DirectTransportOptions options = Direct();
+    options.base.max_send_message_size = options.base.max_receive_message_size = 262'144;
+    Do(M::ROUTER_CREATE_DIRECTTRANSPORT, "r", frames::CreateDirectTransport("d", options),
+       B::DirectTransport_DumpResponse);
+    Do(
+        M::TRANSPORT_PRODUCE_DATA, "d",
+        [](Builder& b) {
+          const auto id = b.CreateString("dp");
+          return Body{rq::Transport_ProduceDataRequest, FBS::Transport::CreateProduceDataRequest(
+                                                            b, id, FBS::DataProducer::Type::DIRECT)
+                                                            .Union()};
+        },
+        B::DataProducer_DumpResponse);
+    Do(
+        M::TRANSPORT_CONSUME_DATA, "d",
+        [](Builder& b) {
+          const auto id = b.CreateString("dc");
+          const auto from = b.CreateString("dp");
+          return Body{
+              rq::Transport_ConsumeDataRequest,
+              FBS::Transport::CreateConsumeDataRequest(b, id, from, FBS::DataConsumer::Type::DIRECT)
+                  .Union()};
+        },
+        B::DataConsumer_DumpResponse);
+  }
+  /// What comes of one message of `size` bytes.
+  std::vector<std::string> SendOne(size_t size) {
+    sent.clear();
+    channel.OnBytes(DataProducerSend("dp", std::vector<uint8_t>(size)));
+    environment.EndTurn();
+    return Notifications();
+  }
+  uint64_t Refused() { return engine->ReadCounters().counters.data.send_buffer_full; }
+  uint64_t MessagesSent() { return engine->ReadCounters().counters.data.messages_sent; }
+  const std::vector<std::string> kMessage{"DATACONSUMER_MESSAGE dc"};
+  const std::vector<std::string> kFull{"DATACONSUMER_SCTP_SENDBUFFER_FULL dc"};
+};
+
+TEST_CASE_METHOD(DirectDataFixture, "data for a controller that is slow to read is not lost") {
+  // The pipe reads no request any more when so much waits (ChannelPipe::kPauseReading).
+  unread = (size_t{4} << 20) + 65'536;
+  CHECK(SendOne(1000) == kMessage);
+  CHECK(MessagesSent() == 1);
+  CHECK(channel.dropped_media() == 0);
+}
+
+TEST_CASE_METHOD(DirectDataFixture, "data for a controller that does not read is refused aloud") {
+  Log::SetLevel(LogLevel::kWarn);
+  unread = RouterChannel::kMaxWaitingData - 999;
+  CHECK(SendOne(1000) == kFull);
+  CHECK(std::any_of(sent.begin(), sent.end(), [](const SentFrame& frame) {
+    return frame.log().starts_with("W") && frame.log().find("dc") != std::string::npos;
+  }));
+  size_t lines = 0;
+  size_t told = 0;
+  for (int i = 0; i < 100; ++i) {
+    told += SendOne(1000).size();
+    lines += Logs();
+  }
+  CHECK(told <= 20);  // paced (EventPacer)
+  CHECK(lines <= LineLimit::kLines);
+  CHECK(Refused() == 101);
+  CHECK(MessagesSent() == 0);
+  unread = 0;
+  environment.AdvanceBy(Duration::Seconds(2));  // what was held back of the reports is told
+  CHECK(SendOne(1000) == kMessage);
+  CHECK(MessagesSent() == 1);
+}
+
+TEST_CASE_METHOD(DirectDataFixture, "what waits to be told counts as waiting for the controller") {
+  unread = RouterChannel::kMaxWaitingData - 3000;
+  auto* const producer = *engine->Find<DataProducer>("dp");
+  const DataMessage message{
+      53, std::make_shared<const std::vector<uint8_t>>(std::vector<uint8_t>(1000)), {}, {}, {}};
+  for (int i = 0; i < 10; ++i) producer->Receive(message);  // as a burst from the network
+  sent.clear();
+  environment.EndTurn();
+  CHECK(MessagesSent() == 2);  // with their overhead
+  CHECK(Refused() == 8);
 }
 
 TEST_CASE_METHOD(DataChannelFixture, "what is wrong with data is told") {

@@ -320,6 +320,21 @@ TEST_CASE("layer forwarder: from one encoding to another, past those between") {
   now = now + LayerForwarder::kMaxWait;
   CHECK(key_frame(1));
   CHECK(key_frame(2));
+  // After a standstill the way begins anew, although the target is the one of before.
+  now = now + Duration::Millis(5000);
+  SECTION("a pause") { forwarder.Restart(now); }
+  SECTION("another codec") { forwarder.ChangeCodec(CodecKind::kVp9); }
+  SECTION("a sender that begins anew") {
+    packet.restarted = true;
+    packet.frame.key = false;
+    packet.encoding_index = 2;
+    packet.received_at = now;
+    CHECK(forwarder.Decide(packet).action == ForwardDecision::Action::kWait);
+    packet.restarted = false;
+  }
+  CHECK(key_frame(0));
+  CHECK_FALSE(key_frame(1));
+  CHECK(key_frame(2));
 }
 
 }  // namespace

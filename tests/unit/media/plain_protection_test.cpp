@@ -286,6 +286,23 @@ TEST_CASE_METHOD(ReflectionFixture,
   }
 }
 
+TEST_CASE_METHOD(ReceiverFixture, "a stranger on the RTCP port does not hold back the source's RTP",
+                 "[plain][protection]") {
+  PlainTransportOptions options = Comedia();
+  options.rtcp_mux = false;
+  options.source_ip = "203.0.113.5";
+  options.source_receives = true;
+  AddReceiver(options);
+  REQUIRE(engine->Produce("t", samples::Audio("q", 50)).ok());
+  Send(out, source, 50);
+  REQUIRE(Play(3, source) == 3);
+  Deliver({0x80, 201, 0, 1, 0, 0, 0, 1}, LocalOf(*engine->DumpPlainTransport("t")->rtcp_tuple),
+          stranger);
+  CHECK(Play(10, source) == 10);
+  CHECK(Play(10, stranger) == 0);
+  CHECK(transport().core().counters().send_withheld > 0);  // the stranger's reports
+}
+
 TEST_CASE_METHOD(ReceiverFixture, "with the media its reports stop, too", "[plain][protection]") {
   AddReceiver(Comedia());
   Deliver({0x80, 201, 0, 1, 0, 0, 0, 1}, out, source);

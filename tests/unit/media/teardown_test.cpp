@@ -5,6 +5,7 @@
 #include <string>
 
 #include "tests/unit/media/engine_fixture.h"
+#include "tests/unit/media/stun_samples.h"
 #include "worker/media/indexed_list.h"
 
 namespace sluice::worker {
@@ -139,6 +140,39 @@ TEST_CASE_METHOD(TeardownFixture, "of a large router nothing can be found while 
     REQUIRE(slices < 100);
   }
   CHECK(slices > 3);
+}
+
+TEST_CASE_METHOD(TeardownFixture, "a TCP connection may end while its transport is destroyed",
+                 "[teardown]") {
+  ListenInfo tcp = Listen();
+  tcp.protocol = TransportProtocol::kTcp;
+  REQUIRE(engine->CreateWebRtcServer("s", {tcp}).ok());
+  const SocketAddress local = engine->DumpWebRtcServer("s")->tcp_servers.at(0);
+  BuildMeeting(120);  // the first slice does not come to an end of the consumers
+  WebRtcTransportOptions options;
+  options.webrtc_server_id = "s";
+  options.enable_tcp = true;
+  const auto dump = engine->CreateWebRtcTransport("r", "tcp", options);
+  REQUIRE(dump.ok());
+  // One is selected, the other is a spare.
+  FakeWriter ended(TransportProtocol::kTcp, local);
+  FakeWriter open(TransportProtocol::kTcp, local);
+  const SocketAddress alice = Address("192.0.2.7", 1000);
+  const SocketAddress bob = Address("192.0.2.7", 1001);
+  const bool selected_ends = GENERATE(true, false);
+  network.DeliverTcp(pool, samples::BindingRequest(dump->ice_parameters, selected_ends), local,
+                     alice, ended, environment.Now());
+  network.DeliverTcp(pool, samples::BindingRequest(dump->ice_parameters, !selected_ends), local,
+                     bob, open, environment.Now());
+  REQUIRE(engine->CloseRouter("r").ok());
+  REQUIRE(engine->closing() == 1);
+  REQUIRE_FALSE(ended.closed());
+  network.CloseTcp(local, alice, ended);  // from here on the writer is not there any more
+  events.Take();
+  Finish();
+  CHECK_FALSE(ended.closed());
+  CHECK(open.closed());
+  CHECK(events.Take().empty());
 }
 
 TEST_CASE_METHOD(TeardownFixture, "ids of what is being destroyed are free for others",

@@ -112,7 +112,7 @@ struct WantedBed {
       encoding.scalability_mode = options.rtp_parameters.encodings[0].scalability_mode;
       consume.consumable_rtp_encodings.push_back(encoding);
     }
-    auto created = Consumer::Create(consume, *producer, egress, bed.environment, bed.events);
+    auto created = Consumer::Create(consume, *producer, egress, bed.environment, *listener);
     REQUIRE(created.ok());
     consumers.push_back(*std::move(created));
     return *consumers.back();
@@ -123,6 +123,7 @@ struct WantedBed {
   ProducerBed bed;
   WantedEvents events;
   ProduceOptions options;
+  EngineEvents* listener = &bed.events;  ///< of consumers
   std::vector<RecordingEgress::Sent> sent;
   RecordingEgress egress{sent};
   std::unique_ptr<Producer> producer;
@@ -218,6 +219,42 @@ TEST_CASE("wanted layers: of SVC the layers, and all where there is nothing to c
   simple.Consume("");
   simple.bed.AdvanceBy(6000);
   CHECK(simple.told() == 0);  // all is wanted, as at first
+}
+
+/// Keeps what consumers say that they send.
+class LayerEvents final : public EngineEvents {
+ public:
+  void OnConsumerLayers(const std::string&, const std::optional<ConsumerLayers>& layers) override {
+    all.push_back(layers);
+  }
+  std::vector<std::optional<ConsumerLayers>> all;
+};
+
+TEST_CASE("an encoding of which nine packets in ten are lost is still sent, and said to be") {
+  LayerEvents told;
+  WantedBed bed;
+  bed.listener = &told;
+  bed.Consume();
+  uint16_t sequence = 1;
+  for (int i = 0; i < 400; ++i) {
+    bed.bed.Receive(*bed.producer, samples::Rtp(samples::kVp8, 1000, sequence, sequence * 3000U,
+                                                samples::Vp8Payload(true, sequence)));
+    bed.bed.EndTurn();
+    bed.bed.AdvanceBy(33);
+    sequence = static_cast<uint16_t>(sequence + (i < 60 ? 1 : 10));
+    if (i % 30 != 29) continue;
+    rtcp::SenderInfo report;
+    report.ssrc = Ssrc(1000);
+    bed.producer->OnSenderReport(report, bed.bed.environment.Now());
+  }
+  CHECK(bed.producer->encoding_score(0) == 0);
+  CHECK(bed.sent.size() == 400);
+  REQUIRE(told.all.size() == 1);
+  CHECK(told.all[0]);
+  // It stops: now nothing is sent.
+  bed.bed.AdvanceBy(5000);
+  REQUIRE(told.all.size() == 2);
+  CHECK_FALSE(told.all[1]);
 }
 
 TEST_CASE("wanted layers: nothing is said where nobody asked") {

@@ -51,6 +51,8 @@ class SendStatistics {
   Duration round_trip_time() const { return round_trip_time_; }
   uint64_t bad_round_trips() const { return bad_round_trips_; }  ///< reports with an impossible RTT
   uint8_t score() const { return score_.score(); }
+  /// Another source is sent: the score is the best again, and only later reports count.
+  void ResetScore() { score_.Reset(); }
 
  private:
   void UpdateRoundTrip(const rtcp::ReportBlock& block, NtpTime ntp_now);

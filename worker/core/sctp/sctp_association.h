@@ -119,6 +119,9 @@ using SctpOutput = std::variant<SctpPacket, SctpStateChange, SctpNegotiated, Sct
 /// given at its making is called. Both ends may begin at once.
 class SctpAssociation {
  public:
+  /// Streams each way that can be in use at a time, whatever their numbers.
+  static constexpr uint16_t kMaxStreamsInUse = 1024;
+
   virtual ~SctpAssociation() = default;
 
   /// What is to be done, in this order; nullopt when there is nothing more.

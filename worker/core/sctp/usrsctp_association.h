@@ -24,8 +24,8 @@ namespace sluice::worker {
 /// takes, so that what is buffered is known per stream and held once for all receivers.
 class UsrsctpAssociation final : public SctpAssociation {
  public:
-  /// Streams each way that are in use at a time. The library allocates them all, at 56 bytes each.
-  static constexpr uint16_t kPlaces = 1024;
+  /// The library allocates them all, at 56 bytes each.
+  static constexpr uint16_t kPlaces = kMaxStreamsInUse;
   /// What we offer each way: any number may be used, as long as there are places.
   static constexpr uint16_t kStreams = 65'535;
   /// Bytes that the library may hold of what is to be sent or was not acknowledged.
