@@ -43,6 +43,15 @@ json::object TupleJson(const TransportStats::Tuple& tuple) {
   return object;
 }
 
+json::object LayerJson(const AnnouncedLayer& layer) {
+  json::object object{{"spatialLayer", layer.spatial_layer},
+                      {"bitrates", json::array(layer.bitrates.begin(), layer.bitrates.end())}};
+  if (layer.width != 0) object["width"] = layer.width;
+  if (layer.height != 0) object["height"] = layer.height;
+  if (layer.frame_rate != 0) object["frameRate"] = layer.frame_rate;
+  return object;
+}
+
 json::object StreamJson(const RtpStreamStats& stats) {
   json::object object{{"type", stats.inbound ? "inbound-rtp" : "outbound-rtp"},
                       {"timestamp", stats.timestamp},
@@ -71,6 +80,10 @@ json::object StreamJson(const RtpStreamStats& stats) {
   json::object layers;
   for (const auto& [layer, bitrate] : stats.bitrate_by_layer) layers[layer] = bitrate;
   object["bitrateByLayer"] = std::move(layers);
+  if (stats.announced_layers.empty()) return object;
+  json::array announced;
+  for (const AnnouncedLayer& layer : stats.announced_layers) announced.push_back(LayerJson(layer));
+  object["announcedLayers"] = std::move(announced);
   return object;
 }
 

@@ -84,6 +84,16 @@ void FillCounts(const Counted& counted, RtpStreamStats* out) {
   out->bitrate = counted.bitrate();
 }
 
+AnnouncedLayer AnnouncedOf(const FBS::RtpStream::AnnouncedLayer& layer) {
+  AnnouncedLayer out;
+  out.spatial_layer = layer.spatial_layer();
+  if (layer.bitrates()) out.bitrates.assign(layer.bitrates()->begin(), layer.bitrates()->end());
+  out.width = layer.width();
+  out.height = layer.height();
+  out.frame_rate = layer.frame_rate();
+  return out;
+}
+
 RtpStreamStats StreamOf(const FBS::RtpStream::Stats& stats) {
   RtpStreamStats out;
   if (const auto* received = stats.data_as_RecvStats()) {
@@ -91,6 +101,11 @@ RtpStreamStats StreamOf(const FBS::RtpStream::Stats& stats) {
     FillCounts(*received, &out);
     for (const auto* layer : *received->bitrate_by_layer()) {
       out.bitrate_by_layer.emplace_back(layer->layer()->str(), layer->bitrate());
+    }
+    if (received->announced_layers()) {
+      for (const auto* layer : *received->announced_layers()) {
+        out.announced_layers.push_back(AnnouncedOf(*layer));
+      }
     }
   } else if (const auto* sent = stats.data_as_SendStats()) {
     FillCounts(*sent, &out);

@@ -66,6 +66,16 @@ struct TransportStats {
 };
 
 /// Of one RTP stream that a producer receives or a consumer sends.
+/// What a sender says of a spatial layer of an encoding (video-layers-allocation).
+struct AnnouncedLayer {
+  uint8_t spatial_layer = 0;
+  std::vector<uint64_t> bitrates;  ///< bps; of each temporal layer with those below it
+  // 0 = not said.
+  uint16_t width = 0;
+  uint16_t height = 0;
+  uint8_t frame_rate = 0;  ///< pictures a second
+};
+
 struct RtpStreamStats {
   bool inbound = false;
   uint64_t timestamp = 0;
@@ -92,6 +102,8 @@ struct RtpStreamStats {
   uint64_t bitrate = 0;
   /// "spatial.temporal" → bps; inbound only.
   std::vector<std::pair<std::string, uint64_t>> bitrate_by_layer;
+  std::vector<AnnouncedLayer>
+      announced_layers;  ///< inbound only; none when the sender says nothing
 };
 
 /// Of a data producer (received) or a data consumer (sent).
