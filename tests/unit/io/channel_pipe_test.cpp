@@ -257,7 +257,7 @@ TEST_CASE("with a limit no more than that is unread, in whole writes") {
   CHECK(world.pipe->backlog() == kWrites * kWrite - 3 * kWrite);
   size_t total = 0;
   size_t most = 0;
-  REQUIRE(RunUntil(*world.loop, [&] {
+  REQUIRE(PollUntil(*world.loop, [&] {
     const size_t got = ReadOnce(reader);
     most = std::max(most, got);
     total += got;
@@ -286,7 +286,7 @@ TEST_CASE("with a limit a write can wait until what is before it is read") {
   world.pipe->Flush();
   CHECK(ReadOnce(reader) == 300);
   size_t then = 0;
-  REQUIRE(RunUntil(*world.loop, [&] { return (then += ReadOnce(reader)) == 1'200; }));
+  REQUIRE(PollUntil(*world.loop, [&] { return (then += ReadOnce(reader)) == 1'200; }));
   CHECK(world.pipe->backlog() == 0);
 }
 
@@ -312,7 +312,7 @@ TEST_CASE("a reader that always reads is never too slow, however much a burst of
           static_cast<ssize_t>(requests.size()));
   world.pipe->StartReading();
   size_t received = 0;
-  REQUIRE(RunUntil(*world.loop, [&] {
+  REQUIRE(PollUntil(*world.loop, [&] {
     received += world.ReadPeer().size();
     return received == 2 * kResponse || !world.closed.empty();
   }));
@@ -337,7 +337,7 @@ TEST_CASE("what the listener puts off while the pipe is full goes on before anyt
   world.peer_out = Fd();  // the end of the requests waits, too
   world.pipe->StartReading();
   size_t received = 0;
-  REQUIRE(RunUntil(*world.loop, [&] {
+  REQUIRE(PollUntil(*world.loop, [&] {
     received += world.ReadPeer().size();
     return !world.closed.empty();
   }));
