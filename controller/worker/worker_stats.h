@@ -65,7 +65,6 @@ struct TransportStats {
   std::optional<Plain> plain;
 };
 
-/// Of one RTP stream that a producer receives or a consumer sends.
 /// What a sender says of a spatial layer of an encoding (video-layers-allocation).
 struct AnnouncedLayer {
   uint8_t spatial_layer = 0;
@@ -76,6 +75,7 @@ struct AnnouncedLayer {
   uint8_t frame_rate = 0;  ///< pictures a second
 };
 
+/// Of one RTP stream that a producer receives or a consumer sends.
 struct RtpStreamStats {
   bool inbound = false;
   uint64_t timestamp = 0;

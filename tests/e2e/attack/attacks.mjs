@@ -105,6 +105,27 @@ async function publish(url, room, id) {
   return { base: `${base}/${id}`, ...await plainProducer(url, `${base}/${id}`, 0x7000), made };
 }
 
+/** 150 clients ask for statistics, which only the worker has, as fast as they are let. */
+async function askTheWorker(server, from, roomOf) {
+  const { hostname, port } = new URL(server.url);
+  const crowd = Array.from({ length: 150 }, (_, n) => new LightClient({ host: hostname, port: Number(port), room: roomOf(n), peer: `c${n}`, from }));
+  const transports = await Promise.all(crowd.map(async (client) => {
+    await client.opened;
+    return (await client.request('createWebRtcTransport', { producing: true, consuming: false })).id;
+  }));
+  const before = usage(server.pid);
+  let answered = 0;
+  let refused = 0;
+  await until(server.seconds, async () => {
+    crowd.forEach((client, n) => client.request('getTransportStats', { transportId: transports[n] })
+      .then(() => (answered += 1), () => (refused += 1)));
+    await sleep(11);
+  });
+  const taken = share(server, before, server.seconds);
+  for (const client of crowd) client.destroy();
+  return `${answered} answered, ${refused} refused, ${(taken * 100).toFixed(0)} % of a core`;
+}
+
 export const attacks = [
   {
     name: 'reflection: media to a forged source',
@@ -555,47 +576,11 @@ export const attacks = [
   },
   {
     name: 'requests to the worker by 150 in one room, as many as they may',
-    async run(server) {
-      const { hostname, port } = new URL(server.url);
-      const crowd = Array.from({ length: 150 }, (_, n) => new LightClient({ host: hostname, port: Number(port), room: 'curious', peer: `c${n}`, from: '127.0.0.24' }));
-      const transports = await Promise.all(crowd.map(async (client) => {
-        await client.opened;
-        return (await client.request('createWebRtcTransport', { producing: true, consuming: false })).id;
-      }));
-      const before = usage(server.pid);
-      let answered = 0;
-      let refused = 0;
-      await until(server.seconds, async () => {
-        crowd.forEach((client, n) => client.request('getTransportStats', { transportId: transports[n] })
-          .then(() => (answered += 1), () => (refused += 1)));
-        await sleep(11);
-      });
-      const taken = share(server, before, server.seconds);
-      for (const client of crowd) client.destroy();
-      return `${answered} answered, ${refused} refused, ${(taken * 100).toFixed(0)} % of a core`;
-    },
+    run: (server) => askTheWorker(server, '127.0.0.24', () => 'curious'),
   },
   {
     name: 'requests to the worker by 150 in a room each, as many as they may',
-    async run(server) {
-      const { hostname, port } = new URL(server.url);
-      const crowd = Array.from({ length: 150 }, (_, n) => new LightClient({ host: hostname, port: Number(port), room: `curious-${n}`, peer: 'c', from: '127.0.0.25' }));
-      const transports = await Promise.all(crowd.map(async (client) => {
-        await client.opened;
-        return (await client.request('createWebRtcTransport', { producing: true, consuming: false })).id;
-      }));
-      const before = usage(server.pid);
-      let answered = 0;
-      let refused = 0;
-      await until(server.seconds, async () => {
-        crowd.forEach((client, n) => client.request('getTransportStats', { transportId: transports[n] })
-          .then(() => (answered += 1), () => (refused += 1)));
-        await sleep(11);
-      });
-      const taken = share(server, before, server.seconds);
-      for (const client of crowd) client.destroy();
-      return `${answered} answered, ${refused} refused, ${(taken * 100).toFixed(0)} % of a core`;
-    },
+    run: (server) => askTheWorker(server, '127.0.0.25', (n) => `curious-${n}`),
   },
   {
     name: 'TLS handshakes that never end',
