@@ -23,8 +23,8 @@ class HeapTrimmer {
  public:
   /// What is worth it: so much idle memory, as a part of all, more than could not be given back the
   /// last time.
-  static constexpr size_t kMinGain = size_t{4} << 20;  // bytes
-  static constexpr size_t kMinPart = 8;                // an eighth of what is resident
+  static constexpr size_t kMinGain = size_t{2} << 20;  // bytes
+  static constexpr size_t kMinPart = 16;               // a sixteenth of what is resident
 
   /// To be asked first while the program is still empty: what is idle then is the program itself.
   /// True when now is the time: there is much to gain, and `used` has not fallen since the last

@@ -34,9 +34,11 @@ TEST_CASE("small gains are not worth it") {
   HeapTrimmer trimmer;
   trimmer.ShouldTrim({20 * kMb, 5 * kMb});
   for (int i = 0; i < 10; ++i) {
-    CHECK_FALSE(trimmer.ShouldTrim({23 * kMb, 5 * kMb}));
+    CHECK_FALSE(trimmer.ShouldTrim({21 * kMb, 5 * kMb}));
     CHECK_FALSE(trimmer.ShouldTrim({1'015 * kMb, 980 * kMb}));
   }
+  trimmer.ShouldTrim({22 * kMb, 5 * kMb});
+  CHECK(trimmer.ShouldTrim({22 * kMb, 5 * kMb}));
 }
 
 #if defined(__has_feature)
