@@ -15,7 +15,6 @@ namespace sluice::worker::bench {
 namespace {
 
 constexpr const char* kLoopback = "127.0.0.1";
-constexpr const char* kServer = "server";
 constexpr uint8_t kRoutedVideo = 101;  // the router's payload types
 constexpr uint8_t kRoutedRtx = 102;
 constexpr uint8_t kRoutedAudio = 100;
@@ -112,12 +111,20 @@ ForwardingPath::ForwardingPath(const PathKind& kind, SrtpProfile profile, size_t
   ListenInfo listen;
   listen.ip = kLoopback;
   listen.recv_buffer_size = kSocketBuffer;
-  Must(engine_->CreateWebRtcServer(kServer, {listen}));
+  Must(engine_->CreateWebRtcServer(ForwardingPath::kServer, {listen}));
   Must(engine_->CreateRouter(kRouter));
   CreateProducers();
 }
 
 ForwardingPath::~ForwardingPath() = default;
+
+void ForwardingPath::RunTurn() {
+  // A timer that is due already runs before the loop waits for something else, which may never be.
+  constexpr Duration kLongest = Duration::Millis(10);
+  if (!turn_timer_) turn_timer_ = loop_->CreateTimer([](Timestamp) {});
+  turn_timer_->Start(kLongest);
+  loop_->RunOnce();
+}
 
 void ForwardingPath::CreateProducers() {
   PlainTransportOptions options;
@@ -142,7 +149,7 @@ void ForwardingPath::CreateTransports() {
   for (size_t i = 0; i < viewers_.size(); ++i) {
     WebRtcTransportOptions options;
     if (ports_ == Ports::kOne) {
-      options.webrtc_server_id = kServer;
+      options.webrtc_server_id = ForwardingPath::kServer;
     } else {
       options.listen_infos.emplace_back().ip = kLoopback;
     }

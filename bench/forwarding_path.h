@@ -46,6 +46,7 @@ class ForwardingPath {
  public:
   static constexpr const char* kRouter = "router";
   static constexpr const char* kSource = "source";  ///< the plain transport
+  static constexpr const char* kServer = "server";  ///< the viewers' WebRtcServer
   static constexpr uint32_t kVideoSsrc = 1111;
   static constexpr uint32_t kAudioSsrc = 2222;
   static constexpr uint8_t kVideoPayloadType = 96;
@@ -74,8 +75,8 @@ class ForwardingPath {
   void RunUntil(Predicate done) {
     while (!done()) loop_->RunReady();
   }
-  /// One turn of the loop, when something is there to do.
-  void RunTurn() { loop_->RunOnce(); }
+  /// One turn of the loop, when something is there to do, or after a while.
+  void RunTurn();
   /// Runs the worker for `duration`; adds up what it did.
   PathCounts Run(Duration duration);
 
@@ -116,6 +117,7 @@ class ForwardingPath {
   const Ports ports_;
   EngineEvents events_;
   std::unique_ptr<Loop> loop_;
+  std::unique_ptr<Timer> turn_timer_;
   PacketBufferPool buffers_;
   std::unique_ptr<SrtpEngine> srtp_;
   std::shared_ptr<DtlsContext> dtls_;

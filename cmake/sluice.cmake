@@ -82,7 +82,8 @@ set(sluice_pch_catch <catch2/catch.hpp>)
 
 # sluice_precompile(TARGET GROUP): has the target's sources compiled behind the group's headers.
 # Each file still includes what it uses: clang-tidy compiles each by itself and without. What is compiled
-# in batches (CMAKE_UNITY_BUILD) reads each header seldom enough without.
+# in batches (CMAKE_UNITY_BUILD) reads each header seldom enough without. The presets of scripts/test.sh
+# do without: they gain a fifth of a test's time, and lose what a compiler cache has of another checkout.
 function(sluice_precompile target group)
   get_target_property(unity ${target} UNITY_BUILD)
   if(SLUICE_PCH AND NOT unity)

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <utility>
 
+#include "common/fd.h"
+
 namespace sluice {
 
 namespace {
@@ -20,11 +22,10 @@ constexpr int kOwnPages = 256 * 1024;  // bytes
 
 /// Resident pages of this process; nullopt when /proc is not there.
 std::optional<size_t> ResidentPages() {
-  const int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return std::nullopt;
+  const Fd file(open("/proc/self/statm", O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return std::nullopt;
   std::array<char, 128> text{};
-  const ssize_t size = read(fd, text.data(), text.size());
-  close(fd);
+  const ssize_t size = read(file.get(), text.data(), text.size());
   if (size <= 0) return std::nullopt;
   // "SIZE RESIDENT …", in pages (proc(5)).
   const std::string_view line(text.data(), static_cast<size_t>(size));

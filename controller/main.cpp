@@ -1,7 +1,5 @@
 // sluice: the controller. Reads the configuration, starts the media workers and serves.
 
-#include <unistd.h>
-
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -9,6 +7,9 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,8 +26,12 @@
 #include "controller/http/tls.h"
 #include "controller/ops/command_line.h"
 #include "controller/ops/controller_metrics.h"
+#include "controller/ops/exposure.h"
 #include "controller/ops/health.h"
+#include "controller/ops/run_program.h"
 #include "controller/ops/site.h"
+#include "controller/ops/start_checks.h"
+#include "controller/ops/tc_throttle.h"
 #include "controller/ops/token_command.h"
 #include "controller/ops/web_server.h"
 #include "controller/room/room_registry.h"
@@ -74,7 +79,10 @@ RoomSettings MakeRoomSettings(const Config& config) {
   settings.max_producers = config.rooms.max_producers_per_peer;
   settings.max_broadcaster_consumers = config.rooms.max_consumers_per_broadcaster;
   settings.unused_transport_timeout = std::chrono::seconds(config.rooms.unused_transport_timeout);
+  settings.max_unused_transports = config.rooms.max_unused_transports;
   settings.stage_grace = std::chrono::seconds(config.rooms.stage_grace);
+  settings.resume_grace = std::chrono::seconds(config.rooms.resume_grace);
+  settings.takeover_needs_token = config.rooms.takeover_needs_token;
   settings.max_consumer_replicas = static_cast<int>(config.rooms.max_consumer_replicas);
   settings.own_ports = std::make_shared<OwnPorts>([announced = config.media.announced_address] {
     std::vector<std::string> addresses = LocalAddresses();
@@ -115,12 +123,15 @@ Site::Limits MakeSiteLimits(const SignallingConfig& config, const SourceConfig& 
   limits.protoo.announcement_burst = config.max_announcement_burst;
   limits.rest.budget = limits.protoo.budget =
       std::make_shared<SourceBudget>(MakeSourceLimits(source));
+  limits.ice_servers = config.ice_servers;
+  limits.whep_counter_offers = config.whep_counter_offers;
   return limits;
 }
 
 /// The ports that do not change: of HTTP and of the workers' WebRTC servers.
 std::vector<uint16_t> FixedPorts(const Config& config) {
-  std::vector<uint16_t> ports = {config.http.listen_port, config.http.plain_listen_port};
+  std::vector<uint16_t> ports = {config.http.listen_port, config.http.plain_listen_port,
+                                 config.gst.listen_port};
   for (int worker = 0; worker < config.workers.count && config.media.rtc_port != 0; ++worker) {
     ports.push_back(static_cast<uint16_t>(config.media.rtc_port + worker));
   }
@@ -135,6 +146,21 @@ ProcessLauncher::Options MakeLauncherOptions(const Config& config) {
   }
   options.arguments.push_back("--rtcMinPort=" + std::to_string(config.media.rtc_min_port));
   options.arguments.push_back("--rtcMaxPort=" + std::to_string(config.media.rtc_max_port));
+  const WorkersConfig& workers = config.workers;
+  options.arguments.push_back("--estimateBandwidth=" + workers.estimate_bandwidth);
+  const std::pair<const char*, uint64_t> limits[] = {
+      {"maxProducersPerTransport", workers.max_producers_per_transport},
+      {"maxConsumersPerTransport", workers.max_consumers_per_transport},
+      {"maxDataChannelsPerTransport", workers.max_data_channels_per_transport},
+      {"maxTcpConnections", workers.max_tcp_connections},
+      {"maxTcpConnectionsPerIp", workers.max_tcp_connections_per_ip},
+      {"maxTcpStrangers", workers.max_tcp_strangers},
+      {"maxTcpStrangersPerIp", workers.max_tcp_strangers_per_ip},
+      {"maxSendBacklog", workers.max_send_backlog},
+  };
+  for (const auto& [name, value] : limits) {
+    options.arguments.push_back("--" + std::string(name) + "=" + std::to_string(value));
+  }
   return options;
 }
 
@@ -158,36 +184,83 @@ std::string Browsable(const std::string& ip) {
   return address->is_v6() ? "[" + ip + "]" : ip;
 }
 
-/// What to do next, for whoever started the program by hand.
-void PrintWelcome(const Config& config) {
-  const std::string host =
-      Browsable(config.media.announced_address.empty() ? config.http.listen_ip
-                                                       : config.media.announced_address);
-  std::string text = "\nSluice is running.\n";
-  std::string ingest;
-  if (config.http.listen_port != 0) {
-    const std::string url = "https://" + host + ":" + std::to_string(config.http.listen_port);
-    text += "  open     " + url + "/?roomId=demo&mode=live\n";
-    ingest = url;
-  }
-  if (config.http.plain_listen_port != 0) {
-    const std::string url = "http://" + Browsable(config.http.plain_listen_ip) + ":" +
-                            std::to_string(config.http.plain_listen_port);
-    text += "  or       " + url + "/?roomId=demo&mode=live   (this machine)\n";
-    ingest = url;
-  }
-  text += "  publish  SLUICE_URL=" + ingest + " scripts/broadcast.sh demo\n\n";
-  PrintText(text);
+/// The hosts by which a listener may be reached, the most useful first.
+std::vector<std::string> HostsOf(const std::string& listen_ip, const std::string& announced) {
+  std::vector<std::string> hosts;
+  if (!announced.empty()) hosts.push_back(announced);
+  const std::optional<IpAddress> ip = IpAddress::Parse(listen_ip);
+  hosts.push_back(ip && ip->is_unspecified() ? "localhost" : listen_ip);
+  return hosts;
 }
 
-/// The one task that belongs to no scope: it ends all that there are.
-Task<void> Shutdown(WebServer* web, RoomRegistry* rooms, WorkerPool* workers, TaskScope* tasks,
-                    asio::io_context* context) {
+/// The first of these URLs at which this process answers; "" when there is none.
+Task<std::string> FindUrl(const SelfProbe* probe, std::vector<std::string> hosts, uint16_t port,
+                          bool tls) {
+  for (const std::string& host : hosts) {
+    const std::string url =
+        std::string(tls ? "https://" : "http://") + Browsable(host) + ":" + std::to_string(port);
+    const bool ours = co_await probe->Reaches(host, port, tls);
+    if (ours) co_return url;
+    LogWarn(
+        "{} does not lead to this server from here: a firewall, a NAT or another server is in "
+        "the way",
+        url);
+  }
+  co_return "";
+}
+
+/// What to do next, for whoever started the program by hand: addresses that have been asked and
+/// have answered.
+Task<void> Welcome(const Config* config, const SelfProbe* probe) {
+  const HttpConfig& http = config->http;
+  std::string secure;
+  std::string plain;
+  if (http.listen_port != 0) {
+    std::vector<std::string> hosts = HostsOf(http.listen_ip, config->media.announced_address);
+    secure = co_await FindUrl(probe, std::move(hosts), http.listen_port, true);
+  }
+  if (http.plain_listen_port != 0) {
+    std::vector<std::string> hosts = HostsOf(http.plain_listen_ip, "");
+    plain = co_await FindUrl(probe, std::move(hosts), http.plain_listen_port, false);
+  }
+  std::string text = "\nSluice is running.\n";
+  if (!secure.empty()) text += "  open     " + secure + "/?roomId=demo&mode=live\n";
+  if (!plain.empty()) {
+    text += (secure.empty() ? "  open     " : "  or       ") + plain +
+            "/?roomId=demo&mode=live   (this machine)\n";
+  }
+  const std::string& ingest = plain.empty() ? secure : plain;
+  if (!ingest.empty()) text += "  publish  SLUICE_URL=" + ingest + " scripts/broadcast.sh demo\n";
+  PrintText(text + "\n");
+}
+
+/// The interface that applyNetworkThrottle makes slower.
+std::string ThrottledInterface(const Config& config) {
+  if (!config.security.network_throttle_interface.empty()) {
+    return config.security.network_throttle_interface;
+  }
+  std::ifstream routes("/proc/net/route");
+  return DefaultInterface({std::istreambuf_iterator<char>(routes), {}});
+}
+
+/// Takes back what slows the network down, by us or by a process before us that was killed. Null:
+/// nobody may do that here.
+Task<void> TakeBackThrottle(NetworkThrottle* throttle) {
+  if (throttle == nullptr) co_return;
+  const Status reset = co_await throttle->Reset();
+  if (!reset.ok()) LogWarn("the network stays throttled: {}", Reason(reset));
+}
+
+/// Belongs to no scope, as it ends all that there are. (The only others are those that log what a
+/// worker writes: they end with its pipes, which say its last words when it has gone.)
+Task<void> Shutdown(WebServer* web, RoomRegistry* rooms, WorkerPool* workers,
+                    NetworkThrottle* throttle, TaskScope* tasks, asio::io_context* context) {
   constexpr std::chrono::milliseconds kJoin{500};
   co_await web->GoAway();
   rooms->CloseAll();
   web->Stop();
   co_await workers->Stop();
+  co_await TakeBackThrottle(throttle);
   tasks->Cancel();
   const bool served = co_await web->Join(kJoin);
   const bool closed = co_await rooms->Join(kJoin);
@@ -241,21 +314,17 @@ int64_t SecondsSince1970() {
       .count();
 }
 
-/// Says once that strangers may take part, where they can come from elsewhere.
-void WarnIfOpen(const Config& config) {
-  if (!config.security.auth_secret.empty()) return;
-  const HttpConfig& http = config.http;
-  for (const auto& [ip, port] : {std::pair(http.listen_ip, http.listen_port),
-                                 std::pair(http.plain_listen_ip, http.plain_listen_port)}) {
-    if (port == 0 || IsLoopback(ip)) continue;
-    LogWarn(
-        "authSecret is not set: everybody who reaches {} port {} may open rooms, publish and watch",
-        ip, port);
-    return;
-  }
+/// Says in one line what keeps the program from starting. The exit code.
+int ReportWrong(const Status& status, const std::map<std::string, std::string>& places = {}) {
+  const Status placed = PlaceError(status, places);
+  std::fprintf(stderr, "sluice: %s\n", std::string(Reason(placed)).c_str());
+  return kExitUsage;
 }
 
-int Run(const Config& config, const std::vector<std::string>& arguments, const HostFacts& host) {
+int Run(const CommandLine& command, const std::vector<std::string>& arguments,
+        const HostFacts& host) {
+  const Config& config = command.config;
+  const auto& places = command.places;
   ConfigureHeap();
   asio::io_context context(1);
   const asio::any_io_executor executor = context.get_executor();
@@ -279,16 +348,30 @@ int Run(const Config& config, const std::vector<std::string>& arguments, const H
   HealthPages::Sources sources;
   sources.not_ready = [&workers] { return workers.ready() ? "" : "no media worker is ready"; };
   sources.collect = [&parts](MetricsPage* page) { return CollectMetrics(&parts, page); };
-  Site site(executor, &rooms, config.http.web_root,
-            MakeSiteLimits(config.signalling, config.source), auth,
+  std::shared_ptr<NetworkThrottle> throttle;
+  if (!config.security.network_throttle_secret.empty()) {
+    throttle = std::make_shared<TcThrottle>(ThrottledInterface(config), RunProgram);
+  }
+  Site::Limits limits = MakeSiteLimits(config.signalling, config.source);
+  limits.gst_room = config.gst.room;
+  limits.gst_plain = config.gst.plain == "never"      ? GstPlain::kNever
+                     : config.gst.plain == "anywhere" ? GstPlain::kAnywhere
+                                                      : GstPlain::kLocal;
+  limits.protoo.throttle =
+      std::make_shared<ThrottleAccess>(config.security.network_throttle_secret, throttle);
+  Site site(executor, &rooms, config.http.web_root, std::move(limits), auth,
             HealthPages(std::move(sources), config.security.metrics_anywhere));
   WebServer web(executor, &site, config);
   TaskScope tasks(executor);
   parts.server = &web.server();
   parts.site = &site;
-  if (!web.Start()) return kExitUsage;
-  PrintWelcome(config);
-  WarnIfOpen(config);
+  if (Status started = web.Start(); !started.ok()) return ReportWrong(started, places);
+  tasks.Spawn(Welcome(&config, &site.self_probe()));
+  for (const std::string& warning : ExposureWarnings(config)) LogWarn("{}", warning);
+  if (!HasWebApp(config)) {
+    LogWarn("there is no web app at {}: scripts/run.sh builds it, webRoot names another place",
+            config.http.web_root);
+  }
   workers.Start();
   LogInfo("media on {}{}, {} workers", config.media.rtc_ip,
           config.media.announced_address.empty()
@@ -300,21 +383,20 @@ int Run(const Config& config, const std::vector<std::string>& arguments, const H
   signals.async_wait([&](const boost::system::error_code& error, int number) {
     if (error) return;
     LogInfo("signal {}: ending", number);
-    Spawn(executor, Shutdown(&web, &rooms, &workers, &tasks, &context));
+    workers.ExpectEnd();
+    Spawn(executor, Shutdown(&web, &rooms, &workers, throttle.get(), &tasks, &context));
   });
   asio::signal_set hangup(executor, SIGHUP);
   tasks.Spawn(ReloadOnHangup(&hangup, &web, &arguments, &host));
   tasks.Spawn(Housekeeping(&web));
+  tasks.Spawn(TakeBackThrottle(throttle.get()));
   context.run();
   return exit_code;
 }
 
 int PrintToken(const std::vector<std::string>& arguments, const HostFacts& host) {
   const Result<std::string> token = RunTokenCommand(arguments, host, SecondsSince1970());
-  if (!token.ok()) {
-    std::fprintf(stderr, "sluice: %s\n", std::string(Reason(token.status())).c_str());
-    return kExitUsage;
-  }
+  if (!token.ok()) return ReportWrong(token.status());
   std::fputs(token->c_str(), stdout);
   return 0;
 }
@@ -331,24 +413,19 @@ int Main(std::vector<std::string> arguments) {
     return PrintToken(arguments, host);
   }
   auto command = ReadCommandLine(arguments, host);
-  if (!command.ok()) {
-    std::fprintf(stderr, "sluice: %s\n", std::string(Reason(command.status())).c_str());
-    return kExitUsage;
-  }
+  if (!command.ok()) return ReportWrong(command.status());
   if (command->print) {
     std::fputs(command->print->c_str(), stdout);
     return 0;
   }
   const Config& config = command->config;
   ForgetSecrets();
-  StartLogging(config.log.level);
-  if (access(config.workers.binary.c_str(), X_OK) != 0) {
-    std::fprintf(stderr, "sluice: option workerBin \"%s\": must be an executable file\n",
-                 config.workers.binary.c_str());
-    return kExitUsage;
+  if (Status found = CheckSurroundings(config, command->places); !found.ok()) {
+    return ReportWrong(found, command->places);
   }
+  StartLogging(config.log.level);
   std::signal(SIGPIPE, SIG_IGN);
-  const int status = Run(config, arguments, host);
+  const int status = Run(*command, arguments, host);
   StopLogging();
   return status;
 }

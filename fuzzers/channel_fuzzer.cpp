@@ -193,6 +193,8 @@ frames::MakeBody BodyOf(M method, Script& script, const Shared& shared) {
       return frames::ProducerTraces(script.Block());
     case M::CONSUMER_SET_PREFERRED_LAYERS:
       return frames::PreferredLayers({script.Byte(), script.Byte()});
+    case M::CONSUMER_SET_WANTED_LAYERS:
+      return frames::WantedLayers({{static_cast<int16_t>(script.Byte()) - 2, script.Byte()}});
     case M::CONSUMER_SET_PRIORITY:
       return frames::Priority(script.Byte());
     case M::CONSUMER_ENABLE_TRACE_EVENT:

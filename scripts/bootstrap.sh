@@ -17,8 +17,27 @@ case "${1:-}" in
   *) echo "bootstrap: unknown argument '$1'; see --help" >&2; exit 2 ;;
 esac
 
+interval=5 # s, between two lines of progress
 wanted=$(awk -v mode="$mode" '/^# tests/ {tests = 1} !/^#/ && NF && !(tests && mode == "run")' \
   scripts/packages.txt)
+
+# Says every few seconds how far apt-get is, from the lines of its APT::Status-Fd: kind, number of the file
+# or name of the package, percent, text.
+show_progress() {
+  local line percent last=-$interval
+  while IFS= read -r line; do
+    # Everything else is what dpkg says.
+    [[ $line =~ ^(dl|pm)status:([^:]+)(:[a-z0-9-]+)?:([0-9]+)[.0-9]*:(.*)$ ]] || continue
+    [ $((SECONDS - last)) -ge $interval ] || continue
+    last=$SECONDS
+    percent=${BASH_REMATCH[4]}
+    if [ "${BASH_REMATCH[1]}" = dl ]; then
+      echo "bootstrap: $percent % fetched (${BASH_REMATCH[5]})"
+    else
+      echo "bootstrap: $percent % installed, now ${BASH_REMATCH[2]}"
+    fi
+  done
+}
 
 debian_packages() {
   local missing=() package
@@ -38,10 +57,21 @@ debian_packages() {
       exit 1
     }
   fi
-  echo "bootstrap: installing ${missing[*]}"
-  $sudo apt-get update -qq
-  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    "${missing[@]}" >/dev/null
+  echo "bootstrap: installing ${#missing[@]} packages and what they need: ${missing[*]}"
+  (
+    # Tests start the servers among them by themselves: none shall run, and take a port, for being installed.
+    policy=/usr/sbin/policy-rc.d
+    if [ "$mode" != run ] && [ ! -e "$policy" ]; then
+      trap '$sudo rm -f "$policy"' EXIT
+      printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null
+      $sudo chmod 755 "$policy"
+    fi
+    echo "bootstrap: asking which versions there are"
+    $sudo apt-get update -qq
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+      -o APT::Status-Fd=1 "${missing[@]}" | show_progress
+  )
+  echo "bootstrap: all Debian packages are there"
 }
 
 # npm_packages DIR: npm ci, unless the lock file is the one that was installed last.

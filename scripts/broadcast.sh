@@ -65,7 +65,10 @@ call() {
   }
   status=${reply##*$'\n'}
   reply=${reply%$'\n'*}
-  [ "$status" = 200 ] || { echo "broadcast: $1 $2: $status $reply" >&2; exit 1; }
+  if [ "$status" != 200 ]; then
+    echo "broadcast: $1 $2: $status $(jq -r .error.message <<<"$reply" 2>/dev/null || printf '%s' "$reply")" >&2
+    exit 1
+  fi
   printf '%s' "$reply"
 }
 

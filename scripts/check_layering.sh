@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fails when an include points the wrong way (wire ← core ← media ← channel ← main; io is injected;
+# Fails when an include points the wrong way (wire ← core ← media ← channel ← process ← main; io is injected;
 # common includes nothing of ours), when something below io/ reaches for the clock, sockets, libuv,
 # random or the environment, or when a comment cites what is not there (scripts/check_citations.py).
 set -u
@@ -16,17 +16,18 @@ forbid() {
   fi
 }
 forbid common '(worker|controller|proto)/'
-forbid worker/wire '(worker/(core|media|channel|io)|controller|proto)/'
-forbid worker/core '(worker/(media|channel|io)|controller|proto)/'
-forbid worker/media '(worker/(channel|io)|controller|proto)/'
-forbid worker/channel '(worker/io|controller)/'
-forbid worker/io '(worker/channel|controller)/'
+forbid worker/wire '(worker/(core|media|channel|io|process)|controller|proto)/'
+forbid worker/core '(worker/(media|channel|io|process)|controller|proto)/'
+forbid worker/media '(worker/(channel|io|process)|controller|proto)/'
+forbid worker/channel '(worker/(io|process)|controller)/'
+forbid worker/io '(worker/(channel|process)|controller)/'
 forbid controller 'worker/'
 forbid worker 'controller/'
-# base ← auth, ortc, http, worker ← room ← signalling ← ops ← main; the shell stands beside them.
+# base ← auth, ortc ← sdp, http, worker ← room ← signalling ← ops ← main; the shell stands beside them.
 forbid controller/base 'controller/(auth|ortc|http|worker|room|signalling|ops|shell|sdp)/'
 forbid controller/auth 'controller/(ortc|http|worker|room|signalling|ops|shell|sdp)/'
 forbid controller/ortc 'controller/(auth|http|worker|room|signalling|ops|shell|sdp)/'
+forbid controller/sdp 'controller/(auth|base|http|room|signalling|ops|shell)/|boost/(asio|beast|url)'
 forbid controller/http 'controller/(auth|ortc|worker|room|signalling|ops|shell|sdp)/'
 forbid controller/worker 'controller/(auth|http|room|signalling|ops|shell|sdp)/'
 forbid controller/room 'controller/(http|signalling|ops|shell|sdp)/'

@@ -14,7 +14,7 @@ page_log=$(mktemp)
 trap 'rm -f "$page_log"' EXIT
 page=
 if [ -z "$(find web/dist -name index.html -newer web/package-lock.json 2>/dev/null)" ] ||
-  [ -n "$(find web/src web/index.html -newer web/dist/index.html 2>/dev/null)" ]; then
+  [ -n "$(find web/src web/index.html web/watch -newer web/dist/index.html 2>/dev/null)" ]; then
   (cd web && exec npm run --silent build) >"$page_log" 2>&1 &
   page=$!
 fi

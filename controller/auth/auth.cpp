@@ -180,8 +180,12 @@ bool MatchesPattern(std::string_view pattern, std::string_view text) {
 
 bool IsOwner(const Owner& owner, const Owner& who) {
   if (who.secret.empty()) return owner.address == who.address;
-  return owner.secret.size() == who.secret.size() &&
-         CRYPTO_memcmp(owner.secret.data(), who.secret.data(), who.secret.size()) == 0;
+  return SameSecret(owner.secret, who.secret);
+}
+
+bool SameSecret(std::string_view one, std::string_view other) {
+  if (one.empty() || one.size() != other.size()) return false;
+  return CRYPTO_memcmp(one.data(), other.data(), one.size()) == 0;
 }
 
 int AuthHttpStatus(const Status& status) {

@@ -106,6 +106,10 @@ struct Owner {
   std::string secret;
 };
 
+/// Whether two secrets are the same, in a time that does not tell where they differ; an empty one
+/// is like none.
+bool SameSecret(std::string_view one, std::string_view other);
+
 /// Whether `who` made what belongs to `owner`: brings its secret or, bringing none, comes from the
 /// same address.
 bool IsOwner(const Owner& owner, const Owner& who);

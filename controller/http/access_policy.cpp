@@ -9,6 +9,8 @@
 #include <string_view>
 #include <utility>
 
+#include "controller/http/http_error.h"
+
 namespace sluice::controller {
 
 namespace urls = boost::urls;
@@ -72,7 +74,7 @@ bool IsSafe(const std::string& method) {  // RFC 9110 §9.2.1
 }
 
 HttpResponse Forbid(const std::string& text) {
-  HttpResponse response = TextResponse(403, text);
+  HttpResponse response = HttpErrorText(403, text);
   response.close = true;
   return response;
 }
@@ -80,19 +82,20 @@ HttpResponse Forbid(const std::string& text) {
 }  // namespace
 
 AccessPolicy::AccessPolicy(Rules rules)
-    : rules_{LowerCase(std::move(rules.allowed_origins)),
-             LowerCase(std::move(rules.allowed_hosts))} {}
+    : rules_{LowerCase(std::move(rules.allowed_origins)), LowerCase(std::move(rules.allowed_hosts)),
+             rules.needs_token} {}
 
 std::optional<HttpResponse> AccessPolicy::Refuse(const HttpRequest& request, bool opens) {
   if (!HostAllowed(request)) {
     ++counters_.refused_hosts;
-    return Forbid("Error: this server is not for the host \"" + request.host +
+    return Forbid("Forbidden: this server is not for the host \"" + request.host +
                   "\": without TLS it answers to localhost, to its own addresses and to what the "
                   "option allowedHosts names");
   }
-  if ((opens || !IsSafe(request.method)) && !OriginAllowed(request)) {
+  const bool brings_token = rules_.needs_token && !opens && !request.authorization.empty();
+  if ((opens || !IsSafe(request.method)) && !brings_token && !OriginAllowed(request)) {
     ++counters_.refused_origins;
-    return Forbid("Error: pages of the origin \"" + request.origin +
+    return Forbid("Forbidden: pages of the origin \"" + request.origin +
                   "\" may not use this server: the option allowedOrigins does not name it");
   }
   return std::nullopt;

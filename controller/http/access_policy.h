@@ -23,6 +23,9 @@ class AccessPolicy {
     /// Hosts served without TLS besides localhost and the address that was connected to: names or
     /// addresses without a port, or "*" for any.
     std::vector<std::string> allowed_hosts;
+    /// Nothing is done without a token, so that a page which brings one does not use that of a
+    /// visitor: its origin does not matter.
+    bool needs_token = false;
   };
   struct Counters {
     uint64_t refused_hosts = 0;
@@ -34,6 +37,11 @@ class AccessPolicy {
   /// The answer to a request that is refused (403); nullopt: go on. `opens` is true for a
   /// WebSocket handshake, which counts as unsafe whatever its method.
   std::optional<HttpResponse> Refuse(const HttpRequest& request, bool opens);
+
+  /// Whether pages of the request's origin may read the answer (CORS). True without an origin.
+  bool MayRead(const HttpRequest& request) const {
+    return rules_.needs_token || OriginAllowed(request);
+  }
 
   const Counters& counters() const { return counters_; }
 

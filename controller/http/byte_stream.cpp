@@ -32,8 +32,8 @@ struct ByteStream::Tls {
       : context(std::move(shared)), stream(socket, *context) {}
 
   /// What to hand to TLS next: the only part, or the first bytes of all parts.
-  asio::const_buffer Join(std::span<const asio::const_buffer> parts) {
-    if (parts.size() == 1) return parts.front();
+  asio::const_buffer Join(const Parts& parts) {
+    if (parts.count == 1) return *parts.begin();
     joined.resize(std::min(asio::buffer_size(parts), kMaxRecord));
     asio::buffer_copy(asio::buffer(joined), parts);
     return asio::buffer(joined);
@@ -44,8 +44,9 @@ struct ByteStream::Tls {
   std::vector<unsigned char> joined;
 };
 
-ByteStream::ByteStream(tcp::socket socket, std::shared_ptr<asio::ssl::context> tls)
-    : socket_(std::move(socket)), deadline_(socket_.get_executor()) {
+ByteStream::ByteStream(tcp::socket socket, std::shared_ptr<asio::ssl::context> tls,
+                       bool may_be_plain)
+    : socket_(std::move(socket)), may_be_plain_(may_be_plain), deadline_(socket_.get_executor()) {
   boost::system::error_code ignored;
   socket_.set_option(tcp::no_delay(true), ignored);
   if (tls) tls_ = std::make_unique<Tls>(socket_, std::move(tls));
@@ -63,9 +64,9 @@ void ByteStream::StartRead(asio::mutable_buffer buffer, IoHandler handler) {
 
 void ByteStream::StartWrite(const Parts& parts, IoHandler handler) {
   if (tls_) {
-    tls_->stream.async_write_some(tls_->Join(parts.used()), std::move(handler));
+    tls_->stream.async_write_some(tls_->Join(parts), std::move(handler));
   } else {
-    socket_.async_write_some(parts.used(), std::move(handler));
+    socket_.async_write_some(parts, std::move(handler));
   }
 }
 
@@ -84,6 +85,16 @@ void ByteStream::StartShutdown(DoneHandler handler) {
 Task<bool> ByteStream::Handshake() {
   if (!tls_) co_return true;
   ErrorCode error;
+  if (may_be_plain_) {
+    constexpr char kHandshakeRecord = 22;  // RFC 8446 §5.1; no request begins so
+    char first = 0;
+    co_await socket_.async_receive(asio::buffer(&first, 1), tcp::socket::message_peek, Into(error));
+    if (error) co_return false;
+    if (first != kHandshakeRecord) {
+      tls_.reset();
+      co_return true;
+    }
+  }
   co_await tls_->stream.async_handshake(asio::ssl::stream_base::server, Into(error));
   co_return !error;
 }

@@ -11,7 +11,6 @@
 #include <boost/beast/core/role.hpp>
 #include <chrono>
 #include <memory>
-#include <span>
 #include <string_view>
 #include <utility>
 
@@ -32,8 +31,10 @@ class ByteStream : public std::enable_shared_from_this<ByteStream> {
   using IoHandler = asio::any_completion_handler<void(ErrorCode, size_t)>;
   using DoneHandler = asio::any_completion_handler<void(ErrorCode)>;
 
-  /// `tls` is null for a plain connection.
-  ByteStream(asio::ip::tcp::socket socket, std::shared_ptr<asio::ssl::context> tls);
+  /// `tls` is null for a plain connection. `may_be_plain`: the client's first byte says whether it
+  /// wants TLS.
+  ByteStream(asio::ip::tcp::socket socket, std::shared_ptr<asio::ssl::context> tls,
+             bool may_be_plain = false);
   ~ByteStream();
   ByteStream(const ByteStream&) = delete;
   ByteStream& operator=(const ByteStream&) = delete;
@@ -41,7 +42,8 @@ class ByteStream : public std::enable_shared_from_this<ByteStream> {
   executor_type get_executor() { return socket_.get_executor(); }
   bool secure() const { return tls_ != nullptr; }
 
-  /// The TLS handshake; true at once on a plain connection.
+  /// The TLS handshake; true at once on a plain connection, or when the first byte has come that
+  /// says that it is one.
   Task<bool> Handshake();
   /// The number of bytes that came, at least 1; 0 = the connection has ended.
   Task<size_t> Read(asio::mutable_buffer buffer);
@@ -92,10 +94,16 @@ class ByteStream : public std::enable_shared_from_this<ByteStream> {
 
  private:
   static constexpr size_t kMaxParts = 4;  ///< a frame's header and its payload, with room
+  /// A buffer sequence that holds its buffers. Asio keeps a copy of the sequence while the socket
+  /// is full: a span, of what has left the stack by then, would send whatever is there instead.
   struct Parts {
+    using value_type = asio::const_buffer;
+    using const_iterator = const asio::const_buffer*;
+    const_iterator begin() const { return list.data(); }
+    const_iterator end() const { return list.data() + count; }
+
     std::array<asio::const_buffer, kMaxParts> list;
     size_t count = 0;
-    std::span<const asio::const_buffer> used() const { return {list.data(), count}; }
   };
   struct Tls;
 
@@ -112,6 +120,7 @@ class ByteStream : public std::enable_shared_from_this<ByteStream> {
 
   asio::ip::tcp::socket socket_;
   std::unique_ptr<Tls> tls_;
+  bool may_be_plain_ = false;
   asio::steady_timer deadline_;
   bool expired_ = false;
 };

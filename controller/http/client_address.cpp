@@ -65,6 +65,17 @@ std::string SourceOf(const std::string& client_ip) {
   return net::address_v6(bytes).to_string();
 }
 
+bool IsLoopback(const std::string& ip) {
+  boost::system::error_code error;
+  const boost::asio::ip::address address = boost::asio::ip::make_address(ip, error);
+  if (error) return false;
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+    return boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, address.to_v6())
+        .is_loopback();
+  }
+  return address.is_loopback();
+}
+
 Result<TrustedProxies> TrustedProxies::Parse(const std::vector<std::string>& texts) {
   TrustedProxies proxies;
   for (const std::string& text : texts) {

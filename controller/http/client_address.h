@@ -16,6 +16,8 @@ std::string AddressText(const boost::asio::ip::address& address);
 /// Whom a client of that address (as AddressText() writes it) counts for: itself, or the /64 that
 /// one IPv6 site has (RFC 6177).
 std::string SourceOf(const std::string& client_ip);
+/// Whether an address is one of this machine to itself: 127.0.0.0/8, ::1, also IPv4 in IPv6.
+bool IsLoopback(const std::string& ip);
 
 /// The reverse proxies whose X-Forwarded-For is believed. Each proxy adds on the right the address
 /// that it was asked by, so the list is read from there for as long as proxies of ours wrote it;

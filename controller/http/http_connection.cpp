@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "controller/base/delay.h"
+#include "controller/http/http_error.h"
 #include "controller/http/request_reader.h"
 #include "controller/http/websocket_connection.h"
 
@@ -21,17 +22,26 @@ constexpr int kFirstError = 400;  // status codes from here on
 
 /// The answer to a proxy's request of an address that has all connections it may have.
 HttpResponse TooManyConnections() {
-  HttpResponse response = TextResponse(
+  HttpResponse response = HttpErrorText(
       503, "Error: this address has too many connections open already (maxConnectionsPerIp)");
   response.headers.emplace_back("Retry-After", "2");
+  return response;
+}
+
+/// The answer to a proxy's request of an address that comes over too many new connections.
+HttpResponse TooManyNewConnections(uint32_t rate) {
+  HttpResponse response =
+      HttpErrorText(429, "Error: this address opens too many connections: at most " +
+                             std::to_string(rate) + " a second (maxConnectionsPerSecondPerIp)");
+  response.headers.emplace_back("Retry-After", "1");
   return response;
 }
 
 /// The answer to a source that sends more than we read.
 HttpResponse TooManyBytes(uint32_t rate) {
   HttpResponse response =
-      TextResponse(429, "Error: this address sends too much: at most " + std::to_string(rate) +
-                            " bytes a second (maxBytesPerSecondPerIp)");
+      HttpErrorText(429, "Error: this address sends too much: at most " + std::to_string(rate) +
+                             " bytes a second (maxBytesPerSecondPerIp)");
   response.headers.emplace_back("Retry-After", "30");
   return response;
 }
@@ -141,9 +151,16 @@ class HttpConnection {
     HttpRequest request = reader_.Take();
     request.secure = stream_->secure();
     request.local_ip = origin_.local_ip;
+    request.door = origin_.door;
     request.client_ip = context_->proxies.ClientOf(origin_.client_ip, request.forwarded_for);
+    request.trusted_proxy = context_->proxies.Trusts(origin_.client_ip);
     request.source = SourceOf(request.client_ip);
     const bool head = request.method == "HEAD";
+    // A proxy's connection is a new one of each client that it begins to carry requests of.
+    if (request.source != place_->source() && !context_->TakeConnection(request.source)) {
+      HttpResponse later = TooManyNewConnections(context_->limits.connections_per_second);
+      co_return co_await Answer(std::move(later), version, head, keep_alive);
+    }
     if (!place_->MoveTo(request.source)) {
       ++context_->request_counters.over_limit;
       HttpResponse full = TooManyConnections();
@@ -157,6 +174,7 @@ class HttpConnection {
       co_return co_await Answer(std::move(later), version, head, keep_alive);
     }
     if (wait.count() > 0) co_await Delay(wait);
+    request.origin_allowed = context_->access.MayRead(request);
     if (auto refused = context_->access.Refuse(request, upgrade)) {
       co_return co_await Answer(*std::move(refused), version, head, keep_alive);
     }
@@ -174,7 +192,7 @@ class HttpConnection {
       co_return co_await Answer(std::move(decision.rejection), version, head, keep_alive);
     }
     if (reader_.has_more()) {
-      HttpResponse early = TextResponse(400, "Error: bytes before the WebSocket handshake's end");
+      HttpResponse early = HttpErrorText(400, "Error: bytes before the WebSocket handshake's end");
       early.close = true;
       co_return co_await Answer(std::move(early), version, head, false);
     }
@@ -186,6 +204,7 @@ class HttpConnection {
   Task<bool> Answer(HttpResponse response, unsigned version, bool head, bool keep_alive) {
     keep_alive = keep_alive && !response.close && !context_->stopped;
     AddSecurityHeaders(&response);
+    if (response.stream) co_return co_await AnswerStream(std::move(response), version, head);
     const std::string first = ResponseHead(response, version, response.body.size(), keep_alive);
     if (head) response.body.clear();
     if (!place_->Hold(response.body.size(), Clock::now())) co_return false;
@@ -193,6 +212,22 @@ class HttpConnection {
     const bool written = co_await stream_->Write(first, response.body);
     if (!written && stream_->expired()) ++context_->request_counters.slow_readers;
     co_return written&& keep_alive;
+  }
+
+  /// Always the last answer: its end is that of the connection.
+  Task<bool> AnswerStream(HttpResponse response, unsigned version, bool head) {
+    const std::string first = ResponseHead(response, version, 0, /*keep_alive=*/false);
+    stream_->ExpireAfter(context_->limits.write_time);
+    bool written = co_await stream_->Write(first, "");
+    while (written && !head && !context_->stopped) {
+      stream_->ExpireNever();
+      const std::string piece = co_await response.stream->Next();
+      if (piece.empty()) break;
+      stream_->ExpireAfter(context_->limits.write_time);
+      written = co_await stream_->Write(piece, "");
+    }
+    if (!written && stream_->expired()) ++context_->request_counters.slow_readers;
+    co_return false;
   }
 
   std::shared_ptr<ServerContext> context_;

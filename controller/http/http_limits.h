@@ -26,7 +26,7 @@ struct HttpLimits {
   uint32_t handshakes_per_second = 50;    ///< of TLS, likewise: each costs a millisecond
   uint32_t bytes_per_second = 8 << 20;    ///< received, with kByteBurst seconds' worth at once
   static constexpr uint32_t kConnectionBurst = 10;
-  static constexpr uint32_t kByteBurst = 4;
+  static constexpr uint32_t kByteBurst = 2;
   /// A request of a source that has sent too much waits for its turn, at most so long; then it is
   /// refused.
   static constexpr std::chrono::seconds kMaxByteWait{30};

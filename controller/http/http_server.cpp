@@ -22,6 +22,7 @@ using std::chrono::milliseconds;
 struct HttpServer::Listener {
   tcp::acceptor acceptor;
   std::shared_ptr<asio::ssl::context> tls;  ///< null = plain
+  ListenerKind kind;
 };
 
 namespace {
@@ -29,14 +30,8 @@ namespace {
 /// Whether `source` may make one more connection now; "" is a proxy, which makes them for many.
 bool TakeConnection(ServerContext* context, const std::string& source, bool tls) {
   if (source.empty()) return true;
-  const auto now = std::chrono::steady_clock::now();
-  if (!context->connection_rate.Take(source, now)) {
-    ++context->rate_counters.connections;
-    LogWarn("connection of {} refused: more than {} a second (maxConnectionsPerSecondPerIp)",
-            source, context->limits.connections_per_second);
-    return false;
-  }
-  if (tls && !context->handshake_rate.Take(source, now)) {
+  if (!context->TakeConnection(source)) return false;
+  if (tls && !context->handshake_rate.Take(source, std::chrono::steady_clock::now())) {
     ++context->rate_counters.handshakes;
     LogWarn("TLS connection of {} refused: more than {} a second (maxTlsHandshakesPerSecondPerIp)",
             source, context->limits.handshakes_per_second);
@@ -47,14 +42,15 @@ bool TakeConnection(ServerContext* context, const std::string& source, bool tls)
 
 /// Finds a place for the connection and starts to serve it; without one the socket just closes.
 void Admit(const std::shared_ptr<ServerContext>& context, tcp::socket socket,
-           const tcp::endpoint& client, const std::shared_ptr<asio::ssl::context>& tls) {
+           const tcp::endpoint& client, const std::shared_ptr<asio::ssl::context>& tls,
+           const ListenerKind& kind) {
   error_code error;
   const tcp::endpoint local = socket.local_endpoint(error);
   const std::string client_ip = AddressText(client.address());
   // A proxy's connection counts for whom its requests are from, once they are there.
   const std::string source = context->proxies.Trusts(client_ip) ? "" : SourceOf(client_ip);
   if (!TakeConnection(context.get(), source, tls != nullptr)) return;
-  auto stream = std::make_shared<ByteStream>(std::move(socket), tls);
+  auto stream = std::make_shared<ByteStream>(std::move(socket), tls, kind.may_be_plain);
   auto place = context->table.Admit(
       source,
       [weak = std::weak_ptr<ByteStream>(stream)] {
@@ -71,8 +67,25 @@ void Admit(const std::shared_ptr<ServerContext>& context, tcp::socket socket,
   ConnectionOrigin origin;
   origin.local_ip = AddressText(local.address());
   origin.client_ip = client_ip;
+  origin.door = kind.door;
   context->tasks.Spawn(
       ServeConnection(context, std::move(stream), std::move(place), std::move(origin)));
+}
+
+/// What to do about an address that cannot be listened on.
+std::string Advice(const error_code& error) {
+  namespace errc = boost::system::errc;
+  if (error == errc::address_in_use) {
+    return "; another program has it: end that, which ss -ltnp names, or choose another port";
+  }
+  if (error == errc::permission_denied) {
+    return "; ports below 1024 are for root, or for a program that has the right: setcap "
+           "cap_net_bind_service=+ep FILE";
+  }
+  if (error == errc::address_not_available) {
+    return "; it must be an address of this machine, which ip addr lists";
+  }
+  return "";
 }
 
 }  // namespace
@@ -91,7 +104,7 @@ Task<void> HttpServer::Accept(std::shared_ptr<ServerContext> context,
       continue;
     }
     const tcp::endpoint client = socket.remote_endpoint(error);
-    if (!error) Admit(context, std::move(socket), client, listener->tls);
+    if (!error) Admit(context, std::move(socket), client, listener->tls, listener->kind);
   }
 }
 
@@ -103,13 +116,13 @@ HttpServer::HttpServer(const asio::any_io_executor& executor, HttpService* servi
 HttpServer::~HttpServer() { Stop(); }
 
 Result<uint16_t> HttpServer::Listen(const std::string& ip, uint16_t port,
-                                    std::shared_ptr<asio::ssl::context> tls) {
+                                    std::shared_ptr<asio::ssl::context> tls, ListenerKind kind) {
   error_code error;
   const asio::ip::address address = asio::ip::make_address(ip, error);
   if (error) return Error("\"" + ip + "\" is not an IP address");
   const tcp::endpoint endpoint(address, port);
   auto listener =
-      std::make_shared<Listener>(Listener{tcp::acceptor(context_->executor), std::move(tls)});
+      std::make_shared<Listener>(Listener{tcp::acceptor(context_->executor), std::move(tls), kind});
   tcp::acceptor& acceptor = listener->acceptor;
   acceptor.open(endpoint.protocol(), error);
   if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
@@ -117,7 +130,7 @@ Result<uint16_t> HttpServer::Listen(const std::string& ip, uint16_t port,
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error) {
     return Error("cannot listen on " + ip + " port " + std::to_string(port) + ": " +
-                 error.message());
+                 error.message() + Advice(error));
   }
   const uint16_t bound = acceptor.local_endpoint(error).port();
   listeners_.push_back(listener);

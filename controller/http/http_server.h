@@ -20,6 +20,12 @@ namespace sluice::controller {
 
 struct ServerContext;
 
+/// What a listener is besides its address.
+struct ListenerKind {
+  Door door = Door::kSite;
+  bool may_be_plain = false;  ///< with TLS: also clients that do not begin with a TLS handshake
+};
+
 /// HTTP/1.1 and WebSocket on any number of TCP listeners, plain or TLS, all answered by one
 /// service. Connections live on their own; Stop() ends the listeners and every connection.
 class HttpServer {
@@ -31,7 +37,7 @@ class HttpServer {
   /// Starts a listener; plain when `tls` is null. Returns the port (useful when `port` is 0).
   /// Error names the address and why it cannot be used.
   Result<uint16_t> Listen(const std::string& ip, uint16_t port,
-                          std::shared_ptr<asio::ssl::context> tls);
+                          std::shared_ptr<asio::ssl::context> tls, ListenerKind kind = {});
   /// The TLS of connections that come from now on, of the listeners that have TLS.
   void SetTls(const std::shared_ptr<asio::ssl::context>& tls);
   /// Ends the listeners and closes every WebSocket with 1001 and `reason` (RFC 6455 §7.4.1).

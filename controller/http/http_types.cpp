@@ -5,6 +5,7 @@
 #include <boost/url/pct_string_view.hpp>
 
 #include "common/printable.h"
+#include "controller/http/http_error.h"
 
 namespace sluice::controller {
 
@@ -21,7 +22,7 @@ constexpr std::string_view kOtherPolicy = "default-src 'none'; frame-ancestors '
 constexpr std::string_view kPermissionsPolicy =
     "camera=(self), microphone=(self), display-capture=(self), fullscreen=(self), "
     "autoplay=(self), speaker-selection=(self), screen-wake-lock=(self), geolocation=(), "
-    "payment=(), usb=(), serial=(), bluetooth=(), hid=(), midi=()";
+    "payment=(), usb=(), serial=(), hid=(), midi=()";
 
 /// A header field's value or a reason phrase: one line of printable ASCII (RFC 9112 §4).
 std::string HeaderText(std::string_view text) {
@@ -37,6 +38,21 @@ std::string PercentDecode(std::string_view text, bool plus_is_space) {
   const auto encoded = urls::make_pct_string_view({text.data(), text.size()});
   if (!encoded) return std::string(text);
   return encoded->decode(urls::encoding_opts(plus_is_space));
+}
+
+std::vector<std::string> SplitPath(std::string_view path) {
+  std::vector<std::string> segments;
+  size_t start = 0;
+  while (start < path.size()) {
+    if (path[start] == '/') {
+      ++start;
+      continue;
+    }
+    const size_t end = std::min(path.find('/', start), path.size());
+    segments.push_back(PercentDecode(path.substr(start, end - start)));
+    start = end;
+  }
+  return segments;
 }
 
 void ParseTarget(std::string_view target, HttpRequest* request) {
@@ -82,11 +98,18 @@ void AddSecurityHeaders(HttpResponse* response) {
   auto& headers = response->headers;
   headers.emplace_back("X-Content-Type-Options", "nosniff");
   headers.emplace_back("Referrer-Policy", "no-referrer");
-  headers.emplace_back("Content-Security-Policy", page ? kPagePolicy : kOtherPolicy);
+  // Who answers may have said more: a page that others may show in theirs.
+  const bool has_own_policy = std::any_of(headers.begin(), headers.end(), [](const auto& header) {
+    return header.first == "Content-Security-Policy";
+  });
+  if (!has_own_policy) {
+    headers.emplace_back("Content-Security-Policy", page ? kPagePolicy : kOtherPolicy);
+  }
   if (!page) return;
   headers.emplace_back("Permissions-Policy", kPermissionsPolicy);
-  headers.emplace_back("X-Frame-Options", "DENY");  // browsers that do not know frame-ancestors
   headers.emplace_back("Cross-Origin-Opener-Policy", "same-origin");
+  if (has_own_policy) return;
+  headers.emplace_back("X-Frame-Options", "DENY");  // browsers that do not know frame-ancestors
 }
 
 std::string ResponseHead(const HttpResponse& response, unsigned version, size_t body_size,
@@ -111,14 +134,14 @@ std::string ResponseHead(const HttpResponse& response, unsigned version, size_t 
     head += "Connection: keep-alive\r\n";
   }
   constexpr int kNotModified = 304;
-  if (response.status != kNotModified) {
+  if (response.status != kNotModified && !response.stream) {
     head += "Content-Length: " + std::to_string(body_size) + "\r\n";
   }
   return head + "\r\n";
 }
 
 HttpResponse CannotRespond(const HttpRequest& request) {
-  return TextResponse(404, "Cannot " + request.method + " " + request.path);
+  return HttpError(404, "NotFoundError", "Cannot " + request.method + " " + request.path);
 }
 
 }  // namespace sluice::controller

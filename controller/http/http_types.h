@@ -13,6 +13,12 @@
 /// HTTP and WebSocket as the rest of the controller sees them: no Beast here.
 namespace sluice::controller {
 
+/// Which of our ports a client has come to.
+enum class Door : uint8_t {
+  kSite,       ///< everything but the others
+  kGstreamer,  ///< GStreamer's WebRTC signalling
+};
+
 struct HttpRequest {
   std::string method;                        ///< upper case
   std::string target;                        ///< as sent: path and query
@@ -20,13 +26,18 @@ struct HttpRequest {
   std::map<std::string, std::string> query;  ///< decoded; the first of a name counts
   std::string content_type;                  ///< lower case, without parameters
   std::string accept;
+  std::string accept_encoding;
   std::string websocket_protocols;  ///< Sec-WebSocket-Protocol as sent
   std::string if_none_match;
+  std::string if_match;
   std::string authorization;       ///< as sent; never to be logged
   std::string broadcaster_secret;  ///< X-Broadcaster-Secret; never to be logged
   std::string body;
-  std::string host;      ///< host[:port] that the client asked for; "" in HTTP/1.0
-  std::string origin;    ///< the page that a browser asks for, "" when it is none
+  std::string host;    ///< host[:port] that the client asked for; "" in HTTP/1.0
+  std::string origin;  ///< the page that a browser asks for, "" when it is none
+  /// Pages of that origin may use what they have been answered (CORS).
+  bool origin_allowed = true;
+  Door door = Door::kSite;
   bool secure = false;   ///< over TLS
   std::string local_ip;  ///< address of ours that the client connected to
   /// Who sent it, for all that depends on that: the address that connected or, when that is a
@@ -34,6 +45,18 @@ struct HttpRequest {
   std::string client_ip;
   std::string source;         ///< whom it counts for: IPv4 address or /64 of an IPv6 one
   std::string forwarded_for;  ///< X-Forwarded-For as sent: not to be believed
+  /// A header field says that a proxy has passed it on. Proxies need not add any.
+  bool proxied = false;
+  bool trusted_proxy = false;  ///< a trusted proxy's connection: client_ip is whom that names
+};
+
+/// A body of which the end is not known: it is written as it comes, and the connection ends with
+/// it.
+class HttpStream {
+ public:
+  virtual ~HttpStream() = default;
+  /// The next piece, when there is one; "" = that was all.
+  virtual Task<std::string> Next() = 0;
 };
 
 struct HttpResponse {
@@ -42,8 +65,9 @@ struct HttpResponse {
   std::string content_type;
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;
-  bool close = false;  ///< end the connection after it
-  std::string limit;   ///< that the request went over, to be counted; "" = none
+  bool close = false;                  ///< end the connection after it
+  std::string limit;                   ///< that the request went over, to be counted; "" = none
+  std::shared_ptr<HttpStream> stream;  ///< instead of `body`; null = none
 };
 
 /// Our end of an open WebSocket; text messages only.
@@ -76,6 +100,9 @@ class WebSocketEvents {
   virtual void OnText(std::string_view text) = 0;
   /// Something came that means nothing: a binary message, a ping or pong of the client's.
   virtual void OnIgnored() {}
+  /// The client has closed the connection itself, with that code (RFC 6455 §7.4; 1005 = none), and
+  /// not lost it. OnClosed() follows.
+  virtual void OnLeft(uint16_t /*code*/) {}
   /// The link was congested, and is no more.
   virtual void OnDrained() {}
   virtual void OnClosed() = 0;
@@ -99,6 +126,8 @@ class HttpService {
 
 /// "%41b" → "Ab"; a text with an invalid escape stays as it is.
 std::string PercentDecode(std::string_view text, bool plus_is_space = false);
+/// The segments of a path, decoded; empty ones are left out.
+std::vector<std::string> SplitPath(std::string_view path);
 /// Splits a target into path and decoded query.
 void ParseTarget(std::string_view target, HttpRequest* request);
 /// A plain text answer. What could pass for markup or steer a terminal is escaped, so that `text`
@@ -107,8 +136,9 @@ HttpResponse TextResponse(int status, std::string_view text);
 /// Says to browsers what a response may do: nothing of it is guessed to be of another type, and a
 /// page may load what comes from this server, use camera, microphone and screen, and not be framed.
 void AddSecurityHeaders(HttpResponse* response);
-/// Status line and header fields of a response whose body has `body_size` bytes. In values,
-/// everything but printable ASCII becomes "?" (RFC 9110 §5.5).
+/// Status line and header fields of a response whose body has `body_size` bytes; with a stream, of
+/// one that ends with the connection. In values, everything but printable ASCII becomes "?" (RFC
+/// 9110 §5.5).
 std::string ResponseHead(const HttpResponse& response, unsigned version, size_t body_size,
                          bool keep_alive);
 /// The answer to a path that names nothing: 404.

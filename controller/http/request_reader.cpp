@@ -9,9 +9,11 @@
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
 #include <cctype>
+#include <iterator>
 #include <utility>
 
 #include "controller/http/beast_request.h"
+#include "controller/http/http_error.h"
 
 namespace sluice::controller {
 
@@ -32,6 +34,10 @@ std::string MediaType(std::string text) {
 }
 
 constexpr std::string_view kWebSocketVersion = "13";
+
+/// What proxies add to a request that they pass on (RFC 7239; RFC 9110 §7.6.3; by custom).
+constexpr const char* kProxyFields[] = {"X-Forwarded-For", "Forwarded",         "Via",
+                                        "X-Real-IP",       "X-Forwarded-Proto", "X-Forwarded-Host"};
 
 /// 16 bytes in base64: 22 digits and the padding (RFC 6455 §4.1).
 bool IsWebSocketKey(std::string_view key) {
@@ -153,7 +159,7 @@ bool RequestReader::ReadTarget() {
 }
 
 RequestReader::State RequestReader::Refuse(int status, const std::string& text) {
-  refusal_ = TextResponse(status, text);
+  refusal_ = HttpErrorText(status, text);
   refusal_.close = true;
   pending_.clear();
   return state_ = State::kBad;
@@ -180,15 +186,15 @@ std::optional<HttpResponse> RequestReader::UpgradeRefusal() const {
   const auto& message = parser_->beast.get();
   if (message.count(http::field::sec_websocket_version) != 1 ||
       message[http::field::sec_websocket_version] != kWebSocketVersion) {
-    HttpResponse refusal =
-        TextResponse(426, "Error: Sec-WebSocket-Version must be " + std::string(kWebSocketVersion));
+    HttpResponse refusal = HttpErrorText(
+        426, "Error: Sec-WebSocket-Version must be " + std::string(kWebSocketVersion));
     refusal.headers.emplace_back("Sec-WebSocket-Version", kWebSocketVersion);
     refusal.headers.emplace_back("Upgrade", "websocket");
     return refusal;
   }
   if (message.count(http::field::sec_websocket_key) != 1 ||
       !IsWebSocketKey(Text(message[http::field::sec_websocket_key]))) {
-    return TextResponse(400, "Error: Sec-WebSocket-Key must be 16 bytes in base64");
+    return HttpErrorText(400, "Error: Sec-WebSocket-Key must be 16 bytes in base64");
   }
   return std::nullopt;
 }
@@ -208,13 +214,17 @@ HttpRequest RequestReader::Take() {
   request.origin = Text(message[http::field::origin]);
   request.content_type = MediaType(Text(message[http::field::content_type]));
   request.accept = Text(message[http::field::accept]);
+  request.accept_encoding = Text(message[http::field::accept_encoding]);
   request.websocket_protocols = Text(message[http::field::sec_websocket_protocol]);
   request.if_none_match = Text(message[http::field::if_none_match]);
+  request.if_match = Text(message[http::field::if_match]);
   request.authorization = Text(message[http::field::authorization]);
   const auto [first, last] = message.equal_range("X-Forwarded-For");
   for (auto field = first; field != last; ++field) {  // RFC 9110 §5.3: one list
     request.forwarded_for += (request.forwarded_for.empty() ? "" : ",") + Text(field->value());
   }
+  request.proxied = std::any_of(std::begin(kProxyFields), std::end(kProxyFields),
+                                [&](const char* name) { return message.count(name) != 0; });
   request.broadcaster_secret = Text(message["X-Broadcaster-Secret"]);
   request.body = std::move(message.body());
   return request;

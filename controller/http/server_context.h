@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "controller/base/log.h"
 #include "controller/base/source_rate.h"
 #include "controller/base/task.h"
 #include "controller/base/task_scope.h"
@@ -46,6 +47,15 @@ struct ServerContext {
     return wait;
   }
 
+  /// Whether `source` may have one more connection now; counted and logged when not.
+  bool TakeConnection(const std::string& source) {
+    if (connection_rate.Take(source, std::chrono::steady_clock::now())) return true;
+    ++rate_counters.connections;
+    LogWarn("connection of {} refused: more than {} a second (maxConnectionsPerSecondPerIp)",
+            source, limits.connections_per_second);
+    return false;
+  }
+
   asio::any_io_executor executor;
   HttpService* service;
   HttpLimits limits;
@@ -67,6 +77,7 @@ struct ServerContext {
 struct ConnectionOrigin {
   std::string client_ip;  ///< who connected: a client, or a proxy
   std::string local_ip;   ///< of our end
+  Door door = Door::kSite;
 };
 
 }  // namespace sluice::controller

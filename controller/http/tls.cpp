@@ -10,10 +10,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <set>
 
-#include "common/socket_address.h"
+#include "common/fd.h"
 
 namespace sluice::controller {
 
@@ -85,12 +87,11 @@ Status WritePem(const fs::path& path, const BioPtr& pem) {
   char* data = nullptr;
   const long size = BIO_get_mem_data(pem.get(), &data);
   const std::string temporary = path.string() + ".new";
-  const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  const bool written =
-      fd >= 0 && write(fd, data, static_cast<size_t>(size)) == static_cast<ssize_t>(size);
-  if (fd >= 0) close(fd);
+  const Fd file(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  const bool written = file.valid() && write(file.get(), data, static_cast<size_t>(size)) ==
+                                           static_cast<ssize_t>(size);
   if (!written || rename(temporary.c_str(), path.c_str()) != 0) {
-    return Error("cannot write " + path.string());
+    return Error("cannot write " + path.string() + ": " + std::strerror(errno));
   }
   return absl::OkStatus();
 }
@@ -140,6 +141,10 @@ Result<TlsFiles> EnsureSelfSigned(const std::string& directory,
   return files;
 }
 
+bool IsIpv6LinkLocal(const IpAddress& ip) {
+  return ip.is_v6() && ip.bytes()[0] == 0xfe && (ip.bytes()[1] & 0xc0) == 0x80;
+}
+
 std::vector<std::string> LocalAddresses() {
   std::vector<std::string> addresses;
   std::vector<std::string> loopback;
@@ -150,9 +155,7 @@ std::vector<std::string> LocalAddresses() {
     const int family = entry->ifa_addr->sa_family;
     if (family != AF_INET && family != AF_INET6) continue;
     const SocketAddress address = SocketAddress::FromSockaddr(entry->ifa_addr);
-    // Link-local IPv6 needs a zone, which neither certificates nor ICE candidates can carry.
-    const auto& bytes = address.ip.bytes();
-    if (address.ip.is_v6() && bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80) continue;
+    if (IsIpv6LinkLocal(address.ip)) continue;
     const bool local = (entry->ifa_flags & IFF_LOOPBACK) != 0;
     (local ? loopback : addresses).push_back(address.ip.ToString());
   }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/socket_address.h"
 #include "common/status.h"
 
 namespace sluice::controller {
@@ -25,7 +26,11 @@ Result<std::shared_ptr<asio::ssl::context>> LoadTls(const TlsFiles& files);
 Result<TlsFiles> EnsureSelfSigned(const std::string& directory,
                                   const std::vector<std::string>& addresses);
 
-/// Addresses of this machine's interfaces that are up, loopback last.
+/// fe80::/10 (RFC 4291 §2.5.6): of use only with a zone, which neither certificates nor ICE
+/// candidates can carry.
+bool IsIpv6LinkLocal(const IpAddress& ip);
+
+/// Addresses of this machine's interfaces that are up, loopback last, without IPv6 link-local ones.
 std::vector<std::string> LocalAddresses();
 
 }  // namespace sluice::controller

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "common/printable.h"
+#include "common/utf8.h"
 #include "controller/base/delay.h"
 #include "controller/base/event.h"
 #include "controller/base/log.h"
@@ -36,6 +37,13 @@ constexpr milliseconds kMaxThrottle{5'000};
 constexpr size_t kKeptMessage = 64 << 10;  // bytes of receive buffer kept between messages
 /// Unsent bytes from which on a client is congested: a quarter of what it is cut off at.
 constexpr size_t kCongestedPart = 4;
+
+/// The code of the client's close frame, as RFC 6455 §7.1.5 has it where it has none.
+uint16_t CloseCodeOf(const websocket::close_reason& reason) {
+  return reason.code == websocket::close_code::none
+             ? static_cast<uint16_t>(websocket::close_code::no_status)
+             : reason.code;
+}
 
 /// One open WebSocket. Reading is a coroutine, writing a chain of callbacks over a bounded queue.
 class WebSocketConnection : public WebSocketLink,
@@ -79,11 +87,18 @@ class WebSocketConnection : public WebSocketLink,
   using WebSocketLink::Send;
   void Send(std::shared_ptr<const std::string> text) override {
     if (dead_ || closing_) return;
+    if (!IsUtf8(*text)) {
+      // The client would have to fail the connection (RFC 6455 §8.1), again each time it comes
+      // back.
+      LogError("a text of {} bytes for a WebSocket client is no UTF-8", text->size());
+      text = std::make_shared<const std::string>(Utf8Repaired(*text));
+    }
     if (queued_bytes_ > context_->limits.max_websocket_queue) {
       ++context_->websocket_counters.slow_readers;
       LogWarn("a WebSocket client does not read: {} bytes wait for it, it is cut off",
               queued_bytes_);
       Drop();
+      dead_ = true;  // once: much may be on its way to it
       return;
     }
     queued_bytes_ += text->size() + kMessageOverhead;
@@ -153,6 +168,7 @@ class WebSocketConnection : public WebSocketLink,
       const size_t size = co_await socket_.async_read_some(
           incoming_, 0, asio::redirect_error(asio::use_awaitable, error));
       if (error == websocket::error::message_too_big) ++context_->websocket_counters.too_long;
+      if (error == websocket::error::closed) events_->OnLeft(CloseCodeOf(socket_.reason()));
       if (error) break;
       OnHeard();
       const auto wait = std::min(context_->WaitFor(place_->source(), size), kMaxThrottle);

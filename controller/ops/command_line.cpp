@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cctype>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -9,6 +10,7 @@
 
 #include "common/version.h"
 #include "controller/base/logging.h"
+#include "controller/ops/config_file.h"
 #include "controller/ops/option_kinds.h"
 #include "controller/ops/options.h"
 
@@ -33,7 +35,8 @@ constexpr const char* kConfigHelp = "config file (TOML)";
 /// Values as they were written for one option.
 struct Given {
   std::vector<std::string> values;
-  std::string from;  ///< for errors: "--listenPort", "SLUICE_LISTEN_PORT", "x.toml: listenPort"
+  std::string place;        ///< "--listenPort", "SLUICE_LISTEN_PORT" or "x.toml:3"
+  std::string from;         ///< for errors: "option --listenPort", "x.toml:3: listenPort"
   bool names_file = false;  ///< of a secret: the value is the name of the file that holds it
 };
 using GivenValues = std::map<std::string, Given>;
@@ -71,6 +74,39 @@ std::string OptionsTable() {
   return table;
 }
 
+/// How many letters have to be changed, put in or left out to make one text of the other, up to
+/// a few.
+size_t Distance(const std::string& one, const std::string& other) {
+  std::vector<size_t> row(other.size() + 1);
+  for (size_t i = 0; i < row.size(); ++i) row[i] = i;
+  for (size_t i = 1; i <= one.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i);
+    for (size_t j = 1; j <= other.size(); ++j) {
+      const auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
+      const size_t changed = diagonal + (lower(one[i - 1]) == lower(other[j - 1]) ? 0 : 1);
+      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, changed}));
+    }
+  }
+  return row.back();
+}
+
+/// What to say of an option that there is not: the one that was meant, or where they all are.
+std::string Suggestion(const std::string& name, const std::string& prefix) {
+  constexpr size_t kSimilar = 3;   // letters that differ
+  constexpr size_t kMaxName = 64;  // of a name that is compared
+  size_t least = kSimilar + 1;
+  const Option* nearest = nullptr;
+  for (const Option& option : Options()) {
+    if (name.size() > kMaxName) break;
+    const size_t distance = Distance(name, option.name);
+    if (distance >= least || distance * 2 >= option.name.size()) continue;
+    least = distance;
+    nearest = &option;
+  }
+  if (!nearest) return "sluice --help lists them";
+  return "did you mean " + prefix + nearest->name + "? sluice --help lists them";
+}
+
 const Option* FindOption(const std::string& name) {
   const auto& options = Options();
   const auto it = std::find_if(options.begin(), options.end(),
@@ -91,33 +127,36 @@ std::vector<std::string> Values(const Option& option, const std::vector<std::str
 }
 
 /// What the config file gave: a list is an array there, or one text like that of a flag.
-Result<Given> FromFile(const Option& option, const CLI::ConfigItem& item, const std::string& path) {
-  Given given{item.inputs, path + ": " + option.name, option.kind == Option::Kind::kSecret};
+Result<Given> FromFile(const Option& option, const ConfigEntry& entry, const std::string& path) {
+  const std::string place = path + ":" + std::to_string(entry.line);
+  Given given{entry.values, place, place + ": " + option.name,
+              option.kind == Option::Kind::kSecret};
   if (option.kind == Option::Kind::kList) {
-    given.values = Values(option, item.inputs);
+    given.values = Values(option, entry.values);
   } else if (given.values.size() != 1) {
-    return TypeError("option " + given.from + ": must be one value, not " +
+    return TypeError(given.from + ": must be one value, not " +
                      std::to_string(given.values.size()));
   }
   return given;
 }
 
 Status ReadFile(const std::string& path, GivenValues* given) {
-  std::ifstream stream(path);
-  if (!stream) return TypeError("option config \"" + path + "\" must be a readable TOML file");
-  std::vector<CLI::ConfigItem> items;
-  try {
-    items = CLI::ConfigTOML().from_config(stream);
-  } catch (const CLI::Error& error) {
-    return TypeError("config file \"" + path + "\": " + OneLine(error.what()));
-  }
-  for (const CLI::ConfigItem& item : items) {
-    const Option* option = FindOption(item.fullname());
+  const Result<std::vector<ConfigEntry>> entries = ReadConfigFile(path);
+  if (!entries.ok()) return entries.status();
+  std::map<std::string, int> lines;
+  for (const ConfigEntry& entry : *entries) {
+    const std::string place = path + ":" + std::to_string(entry.line) + ": ";
+    const Option* option = FindOption(entry.name);
     if (!option) {
-      return TypeError("config file \"" + path + "\": unknown option \"" + item.fullname() +
-                       "\"; sluice --help lists them");
+      return TypeError(place + "there is no option \"" + entry.name + "\"; " +
+                       Suggestion(entry.name, ""));
     }
-    Result<Given> values = FromFile(*option, item, path);
+    const auto [first, is_new] = lines.emplace(entry.name, entry.line);
+    if (!is_new) {
+      return TypeError(place + entry.name + ": must be there once, and line " +
+                       std::to_string(first->second) + " has it already");
+    }
+    Result<Given> values = FromFile(*option, entry, path);
     if (!values.ok()) return values.status();
     given->emplace(option->name, *std::move(values));
   }
@@ -130,7 +169,7 @@ Status ReadSecret(Given* given) {
   std::ifstream stream(path);
   std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
   if (!stream) {
-    return TypeError("option " + given->from + " \"" + path + "\": must be a readable file");
+    return TypeError(given->from + " \"" + path + "\": must be a readable file");
   }
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
   given->values = {std::move(text)};
@@ -144,7 +183,7 @@ Status ApplyOne(const Option& option, Given given, Config* config) {
   if (given.names_file) SLUICE_RETURN_IF_ERROR(ReadSecret(&given));
   const Status set = option.set(*config, given.values);
   if (set.ok()) return set;
-  return TypeError("option " + given.from + (shows ? " \"" + written + "\"" : "") + ": " +
+  return TypeError(given.from + (shows ? " \"" + written + "\"" : "") + ": " +
                    std::string(Reason(set)));
 }
 
@@ -178,13 +217,26 @@ GivenValues Collect(const Flags& flags, const HostFacts& host) {
   for (const Option& option : Options()) {
     const auto flag = flags.find(option.name);
     if (flag != flags.end()) {
-      given[option.name] = {Values(option, flag->second), "--" + option.name,
+      const std::string place = "--" + option.name;
+      given[option.name] = {Values(option, flag->second), place, "option " + place,
                             option.kind == Option::Kind::kSecret};
     } else if (const auto value = host.environment(option.environment())) {
-      given[option.name] = {Values(option, {*value}), option.environment()};
+      const std::string place = option.environment();
+      given[option.name] = {Values(option, {*value}), place, "option " + place};
     }
   }
   return given;
+}
+
+/// What is left of the command line is nothing that we know.
+Status UnknownArgument(const std::vector<std::string>& left) {
+  const std::string text = left.empty() ? "" : left.front();
+  if (!text.starts_with("--")) {
+    return TypeError("argument \"" + text +
+                     "\": must be an option, --NAME VALUE; sluice --help lists them");
+  }
+  const std::string name = text.substr(2, text.find('=') - 2);
+  return TypeError("there is no option --" + name + "; " + Suggestion(name, "--"));
 }
 
 }  // namespace
@@ -212,6 +264,8 @@ Result<CommandLine> ReadCommandLine(const std::vector<std::string>& arguments,
   } catch (const CLI::CallForVersion&) {
     result.print = VersionLine() + "\n";
     return result;
+  } catch (const CLI::ExtrasError&) {
+    return UnknownArgument(app.remaining());
   } catch (const CLI::Error& error) {
     return TypeError(OneLine(error.what()) + "; sluice --help lists the options");
   }
@@ -224,26 +278,43 @@ Result<CommandLine> ReadCommandLine(const std::vector<std::string>& arguments,
   if (!config_path.empty()) SLUICE_RETURN_IF_ERROR(ReadFile(config_path, &given));
   SLUICE_RETURN_IF_ERROR(Apply(given, &result.config));
   ResolveDefaults(host, &result.config);
-  SLUICE_RETURN_IF_ERROR(CheckConfig(result.config));
+  for (const auto& [name, value] : given) result.places.emplace(name, value.place);
+  SLUICE_RETURN_IF_ERROR(PlaceError(CheckConfig(result.config), result.places));
   return result;
+}
+
+Status PlaceError(const Status& status, const std::map<std::string, std::string>& places) {
+  if (status.ok()) return status;
+  std::string shown;
+  for (const std::string& name : OptionsOf(status)) {
+    const auto place = places.find(name);
+    if (place == places.end() || place->second.starts_with("--")) continue;
+    shown += (shown.empty() ? "" : ", ") + place->second;
+  }
+  if (shown.empty()) return status;
+  return TypeError(shown + ": " + std::string(Reason(status)));
 }
 
 Result<Secret> ReadAuthSecret(const std::string& file, const HostFacts& host) {
   const Option* option = FindOption("authSecret");
-  Given given{{file}, "--authSecret", true};
+  Given given{{file}, "--authSecret", "option --authSecret", true};
   if (file.empty()) {
     const auto value = host.environment(option->environment());
     if (!value) {
       return TypeError("option --authSecret: must name a file, or " + option->environment() +
                        " must hold the secret");
     }
-    given = {{*value}, option->environment(), false};
+    given = {{*value}, option->environment(), "option " + option->environment(), false};
   }
   Config config;
   SLUICE_RETURN_IF_ERROR(ApplyOne(*option, std::move(given), &config));
   return config.security.auth_secret;
 }
 
-void ForgetSecrets() { EraseFromEnvironment(FindOption("authSecret")->environment()); }
+void ForgetSecrets() {
+  for (const Option& option : Options()) {
+    if (option.kind == Option::Kind::kSecret) EraseFromEnvironment(option.environment());
+  }
+}
 
 }  // namespace sluice::controller

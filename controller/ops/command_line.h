@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,7 +15,14 @@ namespace sluice::controller {
 struct CommandLine {
   Config config;
   std::optional<std::string> print;
+  /// Where the value of each option that was given comes from, by its name: "--listenPort",
+  /// "SLUICE_LISTEN_PORT" or "sluice.toml:3".
+  std::map<std::string, std::string> places;
 };
+
+/// An OptionsError() with the places in front that do not name the option themselves: those in the
+/// config file and in the environment.
+Status PlaceError(const Status& status, const std::map<std::string, std::string>& places);
 
 /// Reads flags, then the environment, then the config file (--config or SLUICE_CONFIG; TOML), each
 /// only for what is not set yet; then resolves defaults and checks the whole. An error is one line

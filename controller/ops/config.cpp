@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <tuple>
 #include <utility>
 
+#include "common/socket_address.h"
 #include "controller/ops/option_kinds.h"
 
 namespace sluice::controller {
@@ -52,35 +54,93 @@ Result<RtpCodecCapability> ParseMediaCodec(const std::string& text) {
   return codec;
 }
 
+constexpr absl::string_view kOptionsPayload = "sluice/options";
+
 /// Error of a port range whose bounds are `first` and `last`, or OK.
 Status CheckPorts(const std::string& name, uint16_t first, uint16_t last) {
   if (first != 0 && first <= last) return absl::OkStatus();
-  return TypeError("option " + name + "MaxPort \"" + std::to_string(last) +
-                   "\" must not be below " + name + "MinPort \"" + std::to_string(first) +
-                   "\", and both must be from 1 to 65535");
+  return OptionsError({name + "MaxPort", name + "MinPort"},
+                      "option " + name + "MaxPort \"" + std::to_string(last) +
+                          "\" must not be below " + name + "MinPort \"" + std::to_string(first) +
+                          "\", and both must be from 1 to 65535");
+}
+
+/// Whether sockets on both addresses would get the same connections.
+bool Overlap(const std::string& one, const std::string& other) {
+  const auto first = IpAddress::Parse(one);
+  const auto second = IpAddress::Parse(other);
+  if (!first || !second || first->is_v6() != second->is_v6()) return one == other;
+  return first->is_unspecified() || second->is_unspecified() || *first == *second;
+}
+
+/// The listeners must not be in each other's way, nor in that of the workers' TCP ports.
+Status CheckListeners(const Config& config) {
+  const HttpConfig& http = config.http;
+  const uint16_t port = http.listen_port;
+  if (port != 0 && port == http.plain_listen_port &&
+      Overlap(http.listen_ip, http.plain_listen_ip)) {
+    return OptionsError({"listenPort", "plainListenPort"},
+                        "options listenPort and plainListenPort are both \"" +
+                            std::to_string(port) + "\": one of them must be another port, or 0");
+  }
+  const MediaConfig& media = config.media;
+  if (media.rtc_port == 0) return absl::OkStatus();
+  for (const auto& [name, ip, listen] :
+       {std::tuple("listenPort", http.listen_ip, http.listen_port),
+        std::tuple("plainListenPort", http.plain_listen_ip, http.plain_listen_port)}) {
+    const bool taken = listen >= media.rtc_port && listen < media.rtc_port + config.workers.count;
+    if (!taken || !Overlap(ip, media.rtc_ip)) continue;
+    return OptionsError({name, "rtcPort"},
+                        "option " + std::string(name) + " \"" + std::to_string(listen) +
+                            "\" is one of the ports for media, which are " +
+                            std::to_string(config.workers.count) + " from rtcPort \"" +
+                            std::to_string(media.rtc_port) + "\" on: it must be another");
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
 
+Status OptionsError(const std::vector<std::string>& names, const std::string& text) {
+  Status status = TypeError(text);
+  std::string joined;
+  for (const std::string& name : names) joined += (joined.empty() ? "" : ",") + name;
+  status.SetPayload(kOptionsPayload, absl::Cord(joined));
+  return status;
+}
+
+std::vector<std::string> OptionsOf(const Status& status) {
+  const auto names = status.GetPayload(kOptionsPayload);
+  if (!names) return {};
+  return SplitText(std::string(*names), ',');
+}
+
 Status CheckConfig(const Config& config) {
   if (config.http.tls_cert.empty() != config.http.tls_key.empty()) {
-    return TypeError(
+    return OptionsError(
+        {"tlsCert", "tlsKey"},
         "options tlsCert and tlsKey go together: give both, or none for a self-signed one");
   }
   const MediaConfig& media = config.media;
   SLUICE_RETURN_IF_ERROR(CheckPorts("rtc", media.rtc_min_port, media.rtc_max_port));
   SLUICE_RETURN_IF_ERROR(CheckPorts("plain", media.plain_min_port, media.plain_max_port));
   if (config.http.listen_port == 0 && config.http.plain_listen_port == 0) {
-    return TypeError("options listenPort and plainListenPort are both 0: at least one must listen");
+    return OptionsError(
+        {"listenPort", "plainListenPort"},
+        "options listenPort and plainListenPort are both 0: at least one must listen");
   }
   const int last_port = media.rtc_port + config.workers.count - 1;
   if (media.rtc_port != 0 && last_port > kMaxPort) {
-    return TypeError("option rtcPort \"" + std::to_string(media.rtc_port) +
-                     "\" leaves no room for " + std::to_string(config.workers.count) +
-                     " workers: it must be at most " +
-                     std::to_string(kMaxPort + 1 - config.workers.count));
+    return OptionsError({"rtcPort", "numWorkers"},
+                        "option rtcPort \"" + std::to_string(media.rtc_port) +
+                            "\" leaves no room for " + std::to_string(config.workers.count) +
+                            " workers: it must be at most " +
+                            std::to_string(kMaxPort + 1 - config.workers.count));
   }
-  return absl::OkStatus();
+  if (media.codecs.empty()) {
+    return OptionsError({"mediaCodecs"}, "option mediaCodecs must name at least one codec");
+  }
+  return CheckListeners(config);
 }
 
 Result<std::vector<RtpCodecCapability>> ParseMediaCodecs(const std::vector<std::string>& texts) {

@@ -46,6 +46,14 @@ struct HttpConfig {
   uint64_t max_held_per_ip = 64 * 1024 * 1024;
 };
 
+/// The door for GStreamer's signalling.
+struct GstConfig {
+  std::string listen_ip;        ///< "" = HttpConfig::listen_ip (ResolveDefaults)
+  uint16_t listen_port = 8443;  ///< TLS or not, as the client begins; 0 = off
+  std::string plain = "local";  ///< who may come without TLS: never, local, anywhere
+  std::string room = "gst";     ///< of clients whose path names none
+};
+
 /// What clients may ask of REST and protoo.
 struct SignallingConfig {
   uint32_t max_requests_per_second = 100;
@@ -61,6 +69,8 @@ struct SignallingConfig {
   uint32_t max_app_data = 16 * 1024;
   uint32_t max_rtp_parameters = 16 * 1024;
   uint32_t max_rtp_capabilities = 64 * 1024;
+  std::vector<std::string> ice_servers;  ///< each as ParseIceServer reads it
+  bool whep_counter_offers = false;
 };
 
 /// What all clients of one IPv4 address or IPv6 /64 may do together; 0 = no limit.
@@ -87,7 +97,10 @@ struct RoomsConfig {
   uint32_t empty_timeout = 60;
   uint32_t broadcaster_timeout = 15;       ///< 0 = never
   uint32_t unused_transport_timeout = 60;  ///< 0 = never
+  uint32_t max_unused_transports = 4;      ///< of one peer
   uint32_t stage_grace = 30;
+  uint32_t resume_grace = 30;  ///< 0 = off
+  bool takeover_needs_token = false;
   uint32_t max_consumer_replicas = 0;
   uint32_t plain_receiver_timeout = 30;  ///< s; 0 = never
   bool plain_any_receiver = false;
@@ -112,6 +125,9 @@ struct MediaConfig {
        ";x-google-start-bitrate=1000"),
       ("video/H264/90000;packetization-mode=1;profile-level-id=42e01f;level-asymmetry-allowed=1"
        ";x-google-start-bitrate=1000"),
+      // Behind the others: who names no codec sends the first that it can.
+      "video/AV1/90000;x-google-start-bitrate=1000",
+      "video/H265/90000;x-google-start-bitrate=1000",
   };
   uint32_t initial_outgoing_bitrate = 1'000'000;
   uint32_t max_incoming_bitrate = 1'500'000;
@@ -124,11 +140,23 @@ struct WorkersConfig {
   std::string binary;  ///< "" = found by ResolveDefaults
   std::string log_level = "warn";
   std::vector<std::string> log_tags;
+  std::string estimate_bandwidth = "off";  ///< on, off: option of the same name of sluice-worker
+  // What strangers may make each of them hold: options of the same name of sluice-worker.
+  uint32_t max_producers_per_transport = 256;
+  uint32_t max_consumers_per_transport = 2'048;
+  uint32_t max_data_channels_per_transport = 4'096;
+  uint32_t max_tcp_connections = 8'192;
+  uint32_t max_tcp_connections_per_ip = 1'024;
+  uint32_t max_tcp_strangers = 512;
+  uint32_t max_tcp_strangers_per_ip = 64;
+  uint64_t max_send_backlog = 64 * 1024 * 1024;
 };
 
 /// Who may do what (auth.h), and what is told to whom.
 struct SecurityConfig {
-  Secret auth_secret;             ///< empty = everybody may take part
+  Secret auth_secret;                      ///< empty = everybody may take part
+  Secret network_throttle_secret;          ///< empty = nobody may slow the network down
+  std::string network_throttle_interface;  ///< "" = that of the default route
   bool metrics_anywhere = false;  ///< /metrics, /healthz, /readyz also over TLS and from elsewhere
 };
 
@@ -138,6 +166,7 @@ struct LogConfig {
 
 struct Config {
   HttpConfig http;
+  GstConfig gst;
   SignallingConfig signalling;
   SourceConfig source;
   RoomsConfig rooms;
@@ -147,6 +176,11 @@ struct Config {
   LogConfig log;
   std::string state_dir;  ///< "" = found by ResolveDefaults
 };
+
+/// TypeError about options, which PlaceError() (command_line.h) says the places of.
+Status OptionsError(const std::vector<std::string>& names, const std::string& text);
+/// The options that an OptionsError() is about.
+std::vector<std::string> OptionsOf(const Status& status);
 
 /// Rules that involve several options; the error names them. To be asked when defaults have been
 /// resolved (ResolveDefaults): the number of workers decides about ports.

@@ -77,6 +77,7 @@ void ResolveDefaults(const HostFacts& host, Config* config) {
   if (config->workers.binary.empty()) config->workers.binary = (folder / "sluice-worker").string();
   if (config->http.web_root.empty()) config->http.web_root = FindWebRoot(folder);
   if (config->state_dir.empty()) config->state_dir = DefaultStateDir(host);
+  if (config->gst.listen_ip.empty()) config->gst.listen_ip = config->http.listen_ip;
   config->media.announced_address = AnnouncedAddress(host, config->media);
 }
 

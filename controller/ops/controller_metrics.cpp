@@ -11,6 +11,7 @@
 #include "common/version.h"
 #include "controller/base/logging.h"
 #include "controller/base/promise.h"
+#include "controller/base/task_scope.h"
 
 namespace sluice::controller {
 
@@ -91,7 +92,9 @@ void AddHttp(const CountingParts& parts, MetricsPage* page) {
       .Add("reading", server.request_counters().slow_readers);
   Family(page, "sluice_http_requests_total", "Requests, by what they were for.", "route")
       .Add("health", requests.health)
+      .Add("management", requests.management)
       .Add("rest", requests.rest)
+      .Add("whip", requests.whip)
       .Add("page", requests.page)
       .Add("websocket", requests.websocket)
       .Add("unknown", requests.unknown);
@@ -127,6 +130,33 @@ void AddRooms(const CountingParts& parts, MetricsPage* page) {
   page->Gauge("sluice_rooms", "Open rooms.", static_cast<double>(rooms.size()));
   const RoomRegistry::People people = rooms.CountPeople();
   page->Gauge("sluice_room_peers", "Peers in all rooms.", static_cast<double>(people.peers));
+  page->Gauge("sluice_whip_sessions", "Sessions of WHIP and WHEP.",
+              static_cast<double>(parts.site->whip_sessions()));
+  const DataDoorCounters& data = parts.site->data_counters();
+  page->Gauge("sluice_datachannel_sessions", "WebSockets of data-channel peers (/datachannel).",
+              static_cast<double>(data.sessions));
+  Family(page, "sluice_datachannel_messages_refused_total",
+         "Messages of data-channel peers refused, by what was wrong with them.", "reason")
+      .Add("malformed", data.malformed)
+      .Add("start", data.refused_starts)
+      .Add("answer", data.refused_answers);
+  const GstCounters& gst = parts.site->gst();
+  Family(page, "sluice_gst_sessions_total",
+         "Sessions begun with clients of GStreamer's signalling, by what the client does.",
+         "client")
+      .Add("producer", gst.ingests)
+      .Add("consumer", gst.views);
+  page->Counter("sluice_gst_sessions_failed_total",
+                "Of these, ended by the server because something went wrong.", gst.failed);
+  Family(page, "sluice_gst_messages_refused_total",
+         "Messages of its clients that came to nothing, by why.", "reason")
+      .Add("malformed", gst.malformed)
+      .Add("stray", gst.stray)
+      .Add("error", gst.refused);
+  Family(page, "sluice_gst_control_messages_total",
+         "Messages of its control channels, by what became of them.", "outcome")
+      .Add("relayed", gst.relayed)
+      .Add("dropped", gst.not_relayed);
   page->Gauge("sluice_room_broadcasters", "Broadcasters in all rooms.",
               static_cast<double>(people.broadcasters));
   page->Counter("sluice_rooms_evicted_total", "Empty rooms that were closed for new ones.",
@@ -150,8 +180,25 @@ void AddRooms(const CountingParts& parts, MetricsPage* page) {
       .Add("silent", counters.silent_broadcasters)
       .Add("lost", counters.lost_broadcasters);
   page->Counter("sluice_room_publishing_refused_total",
-                "Attempts to publish in a live room whose stage is somebody else's.",
+                "Attempts to publish that the rules of a room refused.",
                 counters.publishing_refused);
+  page->Counter("sluice_room_joining_refused_total",
+                "Peers and broadcasters that the rules of a room did not let in.",
+                counters.joining_refused);
+  Family(page, "sluice_room_moderations_total",
+         "What the management did to peers and broadcasters.", "action")
+      .Add("kick", counters.kicked)
+      .Add("move", counters.moved)
+      .Add("mute", counters.muted);
+  page->Gauge("sluice_room_peers_away",
+              "Peers that have lost their connection and are awaited (resumeGrace).",
+              static_cast<double>(people.away));
+  Family(page, "sluice_room_resumptions_total",
+         "Peers that lost their connection and could come back, by what became of it.", "outcome")
+      .Add("lost", counters.dropped)
+      .Add("resumed", counters.resumed)
+      .Add("too_late", counters.not_resumed)
+      .Add("wrong_token", counters.resume_refused);
 }
 
 using Answer = Promise<Result<WorkerCounters>>;
@@ -209,11 +256,13 @@ Task<void> CollectMetrics(const CountingParts* parts, MetricsPage* page) {
   AddControllerMetrics(*parts, page);
   // All are asked before the first answer is waited for: one that hangs delays none of the others.
   const std::vector<std::shared_ptr<MediaWorker>> workers = parts->workers->ReadyWorkers();
+  const asio::any_io_executor executor = co_await asio::this_coro::executor;
+  TaskScope asking(executor);  // whoever is late is waited for no more
   std::vector<Answer> answers;
   answers.reserve(workers.size());
   for (const std::shared_ptr<MediaWorker>& worker : workers) {
     answers.emplace_back(worker->executor());
-    Spawn(worker->executor(), AskCounters(worker, answers.back()));
+    asking.Spawn(AskCounters(worker, answers.back()));
   }
   const auto until = std::chrono::steady_clock::now() + kAnswerTimeout;
   std::vector<std::optional<WorkerCounters>> counters(workers.size());

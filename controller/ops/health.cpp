@@ -1,6 +1,5 @@
 #include "controller/ops/health.h"
 
-#include <boost/asio/ip/address.hpp>
 #include <utility>
 
 namespace sluice::controller {
@@ -21,16 +20,6 @@ HttpResponse Plain(int status, std::string text) {
 }
 
 }  // namespace
-
-bool IsLoopback(const std::string& ip) {
-  boost::system::error_code error;
-  const asio::ip::address address = asio::ip::make_address(ip, error);
-  if (error) return false;
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
-    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).is_loopback();
-  }
-  return address.is_loopback();
-}
 
 bool HealthPages::Answers(const HttpRequest& request) const {
   if (request.method != "GET" && request.method != "HEAD") return false;

@@ -5,13 +5,11 @@
 #include <string_view>
 
 #include "controller/base/task.h"
+#include "controller/http/client_address.h"
 #include "controller/http/http_types.h"
 #include "controller/ops/metrics.h"
 
 namespace sluice::controller {
-
-/// Whether an address is one of this machine to itself: 127.0.0.0/8, ::1, also IPv4 in IPv6.
-bool IsLoopback(const std::string& ip);
 
 /// What a supervisor and a monitoring system ask:
 ///   GET /healthz   200 "ok" as long as the program answers at all

@@ -36,11 +36,13 @@ Option Boolean(std::string name, std::string help, const Field<bool>& field) {
   return option;
 }
 
-Option Text(std::string name, std::string value, std::string help,
-            const Field<std::string>& field) {
+Option Text(std::string name, std::string value, std::string help, const Field<std::string>& field,
+            std::function<Status(const std::string&)> check) {
   Option option{std::move(name), std::move(value), std::move(help), nullptr, nullptr};
   option.show = [field](const Config& config) { return Get(field, config); };
-  option.set = [field](Config& config, const std::vector<std::string>& texts) {
+  option.set = [field, check = std::move(check)](Config& config,
+                                                 const std::vector<std::string>& texts) {
+    if (check) SLUICE_RETURN_IF_ERROR(check(texts.front()));
     field(config) = texts.front();
     return Status();
   };

@@ -71,7 +71,9 @@ Option Integer(std::string name, std::string value, std::string help, const Fiel
 
 Option Port(std::string name, std::string help, const Field<uint16_t>& field);
 Option Boolean(std::string name, std::string help, const Field<bool>& field);
-Option Text(std::string name, std::string value, std::string help, const Field<std::string>& field);
+/// Any text that passes `check`; TypeError says what is right.
+Option Text(std::string name, std::string value, std::string help, const Field<std::string>& field,
+            std::function<Status(const std::string&)> check = nullptr);
 /// An IPv4 or IPv6 address.
 Option Ip(std::string name, std::string help, const Field<std::string>& field);
 /// One of `choices`, which the help lists.

@@ -5,6 +5,9 @@
 #include "controller/auth/jwt.h"
 #include "controller/http/client_address.h"
 #include "controller/ops/option_kinds.h"
+#include "controller/ops/value_checks.h"
+#include "controller/signalling/fields.h"
+#include "controller/signalling/ice_servers.h"
 
 namespace sluice::controller {
 
@@ -21,10 +24,28 @@ constexpr int64_t kMaxBytes = 256 << 20;
 constexpr int64_t kMinBytes = 1024;
 constexpr int64_t kMaxHeld = int64_t{64} << 30;
 constexpr int64_t kMaxSeconds = 86'400;
+constexpr int64_t kMaxResumeGrace = 3'600;
 constexpr int64_t kMaxReplicas = 8;
+// As sluice-worker has them.
+constexpr int64_t kMaxTransportProducers = 1'024;
+constexpr int64_t kMaxTransportConsumers = 4'096;
+constexpr int64_t kMaxTransportChannels = 65'535;
+constexpr int64_t kMinBacklog = 64 << 10;
+constexpr int64_t kMaxBacklog = int64_t{4} << 30;
+constexpr size_t kMinThrottleSecret = 8;  // bytes
 
 Status CheckProxy(const std::string& text) { return TrustedProxies::Parse({text}).status(); }
-Status CheckCodec(const std::string& text) { return ParseMediaCodecs({text}).status(); }
+Status CheckIceServer(const std::string& text) { return ParseIceServer(text).status(); }
+
+Option RoomName(std::string name, std::string help, const Field<std::string>& field) {
+  Option option = Text(std::move(name), "ID", std::move(help), field);
+  option.set = [field](Config& config, const std::vector<std::string>& texts) {
+    SLUICE_RETURN_IF_ERROR(CheckId("id", texts.front()));
+    field(config) = texts.front();
+    return Status();
+  };
+  return option;
+}
 
 std::vector<Option> HttpOptions() {
   return {
@@ -47,11 +68,11 @@ std::vector<Option> HttpOptions() {
       List("allowedOrigins", "LIST",
            "origins of other web pages that may use this server, such as https://app.example.com, "
            "separated by commas; * = any",
-           At(&Config::http, &HttpConfig::allowed_origins)),
+           At(&Config::http, &HttpConfig::allowed_origins), CheckOrigin),
       List("allowedHosts", "LIST",
            "names that this server is reached by without TLS, as behind a proxy, besides localhost "
            "and its addresses, separated by commas; * = any",
-           At(&Config::http, &HttpConfig::allowed_hosts)),
+           At(&Config::http, &HttpConfig::allowed_hosts), CheckAllowedHost),
       List(
           "trustedProxies", "LIST",
           "addresses and networks of reverse proxies, such as 10.0.0.0/8, whose X-Forwarded-For is "
@@ -97,11 +118,24 @@ std::vector<Option> HttpOptions() {
   };
 }
 
+std::vector<Option> GstOptions() {
+  return {
+      Ip("gstListenIp", "address for GStreamer's WebRTC signalling; empty = that of listenIp",
+         At(&Config::gst, &GstConfig::listen_ip)),
+      Port("gstListenPort", "port for it, WSS and WS on the same; 0 = off",
+           At(&Config::gst, &GstConfig::listen_port)),
+      Choice("gstPlain", "WHO", "who may use it without TLS", At(&Config::gst, &GstConfig::plain),
+             {"never", "local", "anywhere"}),
+      RoomName("gstRoom", "room of its clients whose URL names none (ws://HOST:8443/ROOM)",
+               At(&Config::gst, &GstConfig::room)),
+  };
+}
+
 std::vector<Option> MediaOptions() {
   return {
       Text("announcedAddress", "ADDRESS",
            "address that clients reach this machine by for media; empty = found out",
-           At(&Config::media, &MediaConfig::announced_address)),
+           At(&Config::media, &MediaConfig::announced_address), CheckAnnouncedAddress),
       Ip("rtcIp", "address that media is received on", At(&Config::media, &MediaConfig::rtc_ip)),
       Port("rtcPort",
            "UDP and TCP port for WebRTC media, plus the worker's index; 0 = ports of the range",
@@ -117,7 +151,7 @@ std::vector<Option> MediaOptions() {
       List("mediaCodecs", "LIST",
            "codecs of the rooms, in order of preference: kind/name/clock[/channels]"
            "[;parameter=value]..., separated by commas",
-           At(&Config::media, &MediaConfig::codecs), CheckCodec),
+           At(&Config::media, &MediaConfig::codecs), CheckMediaCodec),
       Integer("initialOutgoingBitrate", "BPS", "first estimate of what a client can receive",
               At(&Config::media, &MediaConfig::initial_outgoing_bitrate), 0, kMaxBitrate),
       Integer("maxIncomingBitrate", "BPS",
@@ -161,9 +195,21 @@ std::vector<Option> RoomOptions() {
               "a broadcaster's transport that nobody connected or sent to for so long is closed; 0 "
               "= never",
               At(&Config::rooms, &RoomsConfig::unused_transport_timeout), 0, kMaxSeconds),
+      Integer("maxUnusedTransportsPerPeer", "N",
+              "transports of one peer that nobody has connected for longer than that: the newest "
+              "stay, as clients make them before they need them",
+              At(&Config::rooms, &RoomsConfig::max_unused_transports), 0, kMaxCount),
       Integer("stageGrace", "SECONDS",
               "how long a live room whose publisher is gone is kept for them to come back",
               At(&Config::rooms, &RoomsConfig::stage_grace), 0, kMaxSeconds),
+      Integer("resumeGrace", "SECONDS",
+              "how long a peer that asked for it (join with resume: true) is kept when its "
+              "WebSocket is lost, for its client to come back with its resumeToken; 0 = not at all",
+              At(&Config::rooms, &RoomsConfig::resume_grace), 0, kMaxResumeGrace),
+      Boolean("takeoverNeedsToken",
+              "whether a second connection with the id of a peer that has asked for no resumeToken "
+              "needs a token that names it; false = one from the same address replaces it",
+              At(&Config::rooms, &RoomsConfig::takeover_needs_token)),
       Integer(
           "maxConsumerReplicas", "N",
           "extra consumers of each producer that the first who joins may ask for, for load tests",
@@ -219,6 +265,16 @@ std::vector<Option> SignallingOptions() {
       Integer("maxRtpCapabilities", "BYTES", "RTP capabilities of one client, as JSON",
               At(&Config::signalling, &SignallingConfig::max_rtp_capabilities), kMinBytes,
               kMaxBytes),
+      List("iceServers", "LIST",
+           "STUN and TURN servers that clients of WHIP and WHEP are told of, such as "
+           "stun:stun.example.com:3478 and turn:turn.example.com:3478?transport=udp;username=NAME;"
+           "credential=TEXT, separated by commas",
+           At(&Config::signalling, &SignallingConfig::ice_servers), CheckIceServer),
+      Boolean(
+          "whepCounterOffers",
+          "answer a WHEP player's offer without a codec of what is published with an offer of ours "
+          "(406)",
+          At(&Config::signalling, &SignallingConfig::whep_counter_offers)),
   };
 }
 
@@ -231,7 +287,7 @@ std::vector<Option> SourceOptions() {
       Integer("maxTlsHandshakesPerSecondPerIp", "N", "of these, over TLS; 0 = no limit",
               At(&Config::source, &SourceConfig::max_handshakes_per_second), 0, kMaxCount),
       Integer("maxBytesPerSecondPerIp", "BYTES",
-              "most that all clients of one address may send, with four seconds' worth at once: "
+              "most that all clients of one address may send, with two seconds' worth at once: "
               "then they are read more slowly; 0 = no limit",
               At(&Config::source, &SourceConfig::max_bytes_per_second), 0, kMaxBytes),
       Integer("maxRequestsPerSecondPerIp", "N",
@@ -265,7 +321,34 @@ std::vector<Option> WorkerOptions() {
       List("workerLogTags", "TAGS",
            "subjects of worker logs, separated by commas: info, ice, dtls, rtp, srtp, rtcp, rtx, "
            "bwe, score, simulcast, svc, sctp, message",
-           At(&Config::workers, &WorkersConfig::log_tags)),
+           At(&Config::workers, &WorkersConfig::log_tags), CheckWorkerLogTag),
+      Choice(
+          "estimateBandwidth", "on|off",
+          "whether media workers find out what each viewer's network takes, and choose layers by "
+          "it",
+          At(&Config::workers, &WorkersConfig::estimate_bandwidth), {"on", "off"}),
+      Integer("maxProducersPerTransport", "N", "producers of one transport at a media worker",
+              At(&Config::workers, &WorkersConfig::max_producers_per_transport), 1,
+              kMaxTransportProducers),
+      Integer("maxConsumersPerTransport", "N", "consumers of one transport at a media worker",
+              At(&Config::workers, &WorkersConfig::max_consumers_per_transport), 1,
+              kMaxTransportConsumers),
+      Integer("maxDataChannelsPerTransport", "N",
+              "data producers, and as many data consumers, of one transport at a media worker",
+              At(&Config::workers, &WorkersConfig::max_data_channels_per_transport), 1,
+              kMaxTransportChannels),
+      Integer("maxTcpConnections", "N", "ICE-TCP connections of one media worker",
+              At(&Config::workers, &WorkersConfig::max_tcp_connections), 1, kMaxCount),
+      Integer("maxTcpConnectionsPerIp", "N", "of these, of one IPv4 address or IPv6 /64",
+              At(&Config::workers, &WorkersConfig::max_tcp_connections_per_ip), 1, kMaxCount),
+      Integer("maxTcpStrangers", "N",
+              "ICE-TCP connections of one media worker without a valid connectivity check",
+              At(&Config::workers, &WorkersConfig::max_tcp_strangers), 1, kMaxCount),
+      Integer("maxTcpStrangersPerIp", "N", "of these, of one IPv4 address or IPv6 /64",
+              At(&Config::workers, &WorkersConfig::max_tcp_strangers_per_ip), 1, kMaxCount),
+      Integer("maxSendBacklog", "BYTES",
+              "most that may wait for full UDP sockets of one media worker",
+              At(&Config::workers, &WorkersConfig::max_send_backlog), kMinBacklog, kMaxBacklog),
   };
 }
 
@@ -276,6 +359,15 @@ std::vector<Option> SecurityOptions() {
                  "bytes or more; the variable holds the secret itself. Without it, everybody who "
                  "reaches the server may take part",
                  At(&Config::security, &SecurityConfig::auth_secret), kMinAuthSecret),
+      SecretText("networkThrottleSecret",
+                 "file that holds the secret with which a client may make this machine's network "
+                 "slower (applyNetworkThrottle), 8 bytes or more; the variable holds the secret "
+                 "itself. Without it, nobody may",
+                 At(&Config::security, &SecurityConfig::network_throttle_secret),
+                 kMinThrottleSecret),
+      Text("networkThrottleInterface", "NAME",
+           "network interface that is made slower; empty = that of the default route",
+           At(&Config::security, &SecurityConfig::network_throttle_interface)),
       Boolean("metricsAnywhere",
               "whether /metrics, /healthz and /readyz are answered over TLS and to other machines; "
               "false = only on the plain port to this machine",
@@ -293,8 +385,8 @@ std::vector<Option> ProgramOptions() {
 
 std::vector<Option> MakeOptions() {
   std::vector<Option> all;
-  for (const auto& part : {HttpOptions, MediaOptions, RoomOptions, SignallingOptions, SourceOptions,
-                           WorkerOptions, SecurityOptions, ProgramOptions}) {
+  for (const auto& part : {HttpOptions, GstOptions, MediaOptions, RoomOptions, SignallingOptions,
+                           SourceOptions, WorkerOptions, SecurityOptions, ProgramOptions}) {
     for (Option& option : part()) all.push_back(std::move(option));
   }
   return all;

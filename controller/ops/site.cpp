@@ -2,16 +2,57 @@
 
 #include <utility>
 
+#include "controller/http/cors.h"
+#include "controller/signalling/openapi.h"
+
 namespace sluice::controller {
 
+GstGateway::Settings Site::MakeGst(const Limits& limits) {
+  GstGateway::Settings settings;
+  settings.default_room = limits.gst_room;
+  settings.plain = limits.gst_plain;
+  const ProtooLimits& protoo = limits.protoo;
+  settings.limits.sdp = SdpLimitsOf(protoo);
+  settings.limits.messages_per_second = protoo.requests_per_second;
+  settings.limits.max_meta = protoo.fields.device;
+  settings.limits.now = protoo.now;
+  settings.limits.flooders = protoo.flooders;
+  return settings;
+}
+
 Task<HttpResponse> Site::Respond(HttpRequest request) {
+  if (request.door == Door::kGstreamer) {
+    ++counters_.unknown;
+    co_return GstGateway::Respond();
+  }
+  if (self_probe_.Owns(request)) co_return SelfProbe::Answer();
   if (health_.Answers(request)) {
     ++counters_.health;
     co_return co_await health_.Respond(std::move(request));
   }
+  if (ApiDescription::Owns(request.path)) {
+    ++counters_.management;
+    co_return ApiDescription::Respond(request);
+  }
+  const Cors cors(request);
+  if (ManagementApi::Owns(request.path)) {
+    ++counters_.management;
+    HttpResponse response = co_await management_.Respond(std::move(request));
+    // Without a secret it is for programs of this machine, whatever page its browser shows.
+    if (needs_token_) cors.AddTo(&response);
+    CountRefusal(response);
+    co_return response;
+  }
   if (RestApi::Owns(request.path)) {
     ++counters_.rest;
     HttpResponse response = co_await rest_.Respond(std::move(request));
+    cors.AddTo(&response);
+    CountRefusal(response);
+    co_return response;
+  }
+  if (WhipApi::Owns(request.path)) {
+    ++counters_.whip;
+    HttpResponse response = co_await whip_.Respond(std::move(request));
     CountRefusal(response);
     co_return response;
   }
@@ -28,9 +69,25 @@ Task<HttpResponse> Site::Respond(HttpRequest request) {
 
 Task<UpgradeDecision> Site::Upgrade(HttpRequest request) {
   ++counters_.websocket;
-  UpgradeDecision decision = co_await protoo_.Upgrade(std::move(request));
+  const bool speaks_sdp = SdpGateway::Owns(request.path);
+  const bool has_data = DataGateway::Owns(request.path);
+  UpgradeDecision decision;
+  if (request.door == Door::kGstreamer) {
+    decision = co_await gst_.Upgrade(std::move(request));
+  } else if (speaks_sdp) {
+    decision = co_await sdp_.Upgrade(std::move(request));
+  } else if (has_data) {
+    decision = co_await data_.Upgrade(std::move(request));
+  } else {
+    decision = co_await protoo_.Upgrade(std::move(request));
+  }
   if (!decision.session) CountRefusal(decision.rejection);
   co_return decision;
+}
+
+SdpLimits Site::SdpLimitsOf(const ProtooLimits& limits) {
+  return {limits.quota, limits.budget, limits.counters, limits.fields.display_name,
+          limits.fields.rtp_parameters};
 }
 
 void Site::CountRefusal(const HttpResponse& response) {

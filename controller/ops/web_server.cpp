@@ -1,5 +1,6 @@
 #include "controller/ops/web_server.h"
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "controller/base/logging.h"
 #include "controller/http/client_address.h"
 #include "controller/http/descriptor_plan.h"
+#include "controller/http/descriptor_pool.h"
 #include "controller/http/tls.h"
 
 namespace sluice::controller {
@@ -56,7 +58,8 @@ HttpLimits MakeLimits(const Config& config) {
 }
 
 AccessPolicy::Rules MakeAccess(const Config& config) {
-  AccessPolicy::Rules rules{config.http.allowed_origins, config.http.allowed_hosts};
+  AccessPolicy::Rules rules{config.http.allowed_origins, config.http.allowed_hosts,
+                            !config.security.auth_secret.empty()};
   if (!config.media.announced_address.empty()) {
     rules.allowed_hosts.push_back(config.media.announced_address);
   }
@@ -69,9 +72,12 @@ WebServer::WebServer(const asio::any_io_executor& executor, HttpService* service
                      const Config& config)
     : config_(config),
       server_(executor, service, MakeLimits(config), MakeAccess(config),
-              *TrustedProxies::Parse(config.http.trusted_proxies)) {}
+              *TrustedProxies::Parse(config.http.trusted_proxies)) {
+  constexpr size_t kPool = 4096;  // descriptors; 0.7 MB
+  FillDescriptorPool(executor, std::min<size_t>(config.http.max_connections, kPool));
+}
 
-Status WebServer::StartTls() {
+Result<std::shared_ptr<asio::ssl::context>> WebServer::StartTls() {
   TlsFiles files{config_.http.tls_cert, config_.http.tls_key};
   if (files.certificate.empty()) {
     std::vector<std::string> addresses = LocalAddresses();
@@ -80,43 +86,69 @@ Status WebServer::StartTls() {
       addresses.push_back(config_.media.announced_address);
     }
     Result<TlsFiles> made = EnsureSelfSigned(config_.state_dir, addresses);
-    if (!made.ok()) return made.status();
+    if (!made.ok()) {
+      return OptionsError({"stateDir"},
+                          "no https: " + std::string(Reason(made.status())) +
+                              "; stateDir must be a folder that this user may write to, for the "
+                              "self-signed certificate, unless tlsCert and tlsKey are given");
+    }
     files = *made;
     LogInfo("self-signed TLS certificate: {}", files.certificate);
   }
   certificate_ = std::make_unique<TlsReloader>(
       files, [this](const auto& context) { server_.SetTls(context); });
-  const auto context = LoadTls(files);
-  if (!context.ok()) return context.status();
-  return server_.Listen(config_.http.listen_ip, config_.http.listen_port, *context).status();
+  auto context = LoadTls(files);
+  if (context.ok()) return context;
+  certificate_.reset();
+  return OptionsError({"tlsCert", "tlsKey"},
+                      "no https: " + std::string(Reason(context.status())) +
+                          "; it must be one that this user may read and that belongs together");
 }
 
-bool WebServer::Start() {
-  bool any = false;
-  if (config_.http.listen_port != 0) {
-    const Status tls = StartTls();
-    if (tls.ok()) {
-      LogInfo("listening: https and wss on {} port {}", config_.http.listen_ip,
-              config_.http.listen_port);
-      any = true;
-    } else {
-      certificate_.reset();
-      LogError("no https: {}", Reason(tls));
+Status WebServer::Start() {
+  const HttpConfig& http = config_.http;
+  std::shared_ptr<asio::ssl::context> tls;
+  if (http.listen_port != 0) {
+    auto started = StartTls();
+    if (!started.ok()) return started.status();
+    tls = *std::move(started);
+    const Status listening = server_.Listen(http.listen_ip, http.listen_port, tls).status();
+    if (!listening.ok()) {
+      return OptionsError({"listenPort", "listenIp"},
+                          "no https: " + std::string(Reason(listening)) + " (listenPort)");
     }
+    LogInfo("listening: https and wss on {} port {}", http.listen_ip, http.listen_port);
   }
-  if (config_.http.plain_listen_port != 0) {
+  if (http.plain_listen_port != 0) {
     const Status plain =
-        server_.Listen(config_.http.plain_listen_ip, config_.http.plain_listen_port, nullptr)
-            .status();
-    if (plain.ok()) {
-      LogInfo("listening: http and ws on {} port {}", config_.http.plain_listen_ip,
-              config_.http.plain_listen_port);
-      any = true;
-    } else {
-      LogError("no plain http: {}", Reason(plain));
+        server_.Listen(http.plain_listen_ip, http.plain_listen_port, nullptr).status();
+    if (!plain.ok()) {
+      return OptionsError({"plainListenPort", "plainListenIp"},
+                          "no plain http: " + std::string(Reason(plain)) + " (plainListenPort)");
     }
+    LogInfo("listening: http and ws on {} port {}", http.plain_listen_ip, http.plain_listen_port);
   }
-  return any;
+  if (config_.gst.listen_port != 0) ListenForGst(std::move(tls));
+  return absl::OkStatus();
+}
+
+void WebServer::ListenForGst(std::shared_ptr<asio::ssl::context> tls) {
+  const GstConfig& gst = config_.gst;
+  Status listening;
+  if (!tls) {
+    auto started = StartTls();
+    listening = started.status();
+    if (started.ok()) tls = *std::move(started);
+  }
+  if (listening.ok()) {
+    const ListenerKind kind{Door::kGstreamer, /*may_be_plain=*/true};
+    listening = server_.Listen(gst.listen_ip, gst.listen_port, tls, kind).status();
+  }
+  if (listening.ok()) {
+    LogInfo("listening: GStreamer's signalling on {} port {}", gst.listen_ip, gst.listen_port);
+  } else {
+    LogError("no GStreamer's signalling: {} (gstListenPort)", Reason(listening));
+  }
 }
 
 void WebServer::CheckCertificate(bool always) {

@@ -16,8 +16,9 @@ class WebServer {
   /// Raises the limit of descriptors and says how many connections they allow.
   WebServer(const asio::any_io_executor& executor, HttpService* service, const Config& config);
 
-  /// Starts what is configured; a listener that cannot start is logged. False when none could.
-  bool Start();
+  /// Starts what is configured. An OptionsError() (config.h) with the reason and what to do when
+  /// one of the listeners cannot start.
+  Status Start();
   /// Loads changed files of the certificate, or all in any case when `always`, and says so. To be
   /// called every few seconds; one that cannot be used leaves the old one.
   void CheckCertificate(bool always);
@@ -30,7 +31,10 @@ class WebServer {
   const HttpServer& server() const { return server_; }
 
  private:
-  Status StartTls();
+  /// Loads the certificate.
+  Result<std::shared_ptr<asio::ssl::context>> StartTls();
+  /// GStreamer's signalling; where it cannot start, the log says why, and the rest serves without.
+  void ListenForGst(std::shared_ptr<asio::ssl::context> tls);
 
   const Config& config_;
   HttpServer server_;

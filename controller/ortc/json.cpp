@@ -7,6 +7,8 @@
 #include <cmath>
 #include <limits>
 
+#include "common/printable.h"
+#include "common/utf8.h"
 #include "controller/ortc/codec_match.h"
 #include "controller/ortc/ortc.h"
 
@@ -29,9 +31,9 @@ constexpr size_t kMaxOneByteText = 255;
 /// The value as text for an error, cut to a readable length.
 std::string Shown(const json::value& value) {
   constexpr size_t kMaxShown = 40;
-  std::string text = json::serialize(value);
-  if (text.size() > kMaxShown) text = text.substr(0, kMaxShown) + "…";
-  return text;
+  const std::string text = json::serialize(value);
+  const std::string shown(Utf8Prefix(text, kMaxShown));
+  return shown.size() < text.size() ? shown + "…" : shown;
 }
 
 const json::value* Find(const json::object& object, std::string_view name) {
@@ -85,6 +87,12 @@ Result<int64_t> Integer(const json::object& object, std::string_view name, std::
   return *number;
 }
 
+/// These texts go into lines of SDP that others read.
+Status OneLine(std::string_view path, std::string_view name, const json::value& value) {
+  return TypeError(
+      fmt::format("invalid {}.{} {}: expected no control characters", path, name, Shown(value)));
+}
+
 Result<std::string> OptionalString(const json::object& object, std::string_view name,
                                    std::string_view path) {
   const json::value* value = Find(object, name);
@@ -92,6 +100,7 @@ Result<std::string> OptionalString(const json::object& object, std::string_view 
   if (!value->is_string()) {
     return TypeError(fmt::format("invalid {}.{} {}: expected a string", path, name, Shown(*value)));
   }
+  if (HasControls(value->get_string())) return OneLine(path, name, *value);
   return std::string(value->get_string());
 }
 
@@ -151,6 +160,10 @@ Result<Parameters> ParseParameters(const json::object& object, std::string_view 
   }
   for (const auto& member : **members) {
     const std::string name(member.key());
+    const json::value& given = member.value();
+    if (HasControls(name) || (given.is_string() && HasControls(given.get_string()))) {
+      return OneLine(fmt::format("{}.parameters", path), Printable(name), given);
+    }
     auto parsed = ParseParameterValue(name, member.value(), path);
     if (!parsed.ok()) return parsed.status();
     parameters.insert_or_assign(name, *std::move(parsed));

@@ -9,10 +9,9 @@ namespace sluice::controller {
 
 Task<Result<std::shared_ptr<Bot>>> Bot::Create(std::shared_ptr<Shard> shard) {
   const std::shared_ptr<Bot> bot(new Bot(std::move(shard)));
-  // Room for the answer, which has the text and a name in it.
-  constexpr uint32_t kMaxMessage = 4 * kMaxText;
+  constexpr uint32_t kMaxHeard = 4 * kMaxText;
   Result<std::unique_ptr<WorkerTransport>> transport =
-      co_await bot->shard_->router->CreateDirectTransport(MakeUuid(), kMaxMessage);
+      co_await bot->shard_->router->CreateDirectTransport(MakeUuid(), kMaxSaid, kMaxHeard);
   if (!transport.ok()) co_return transport.status();
   bot->transport_ = *std::move(transport);
 
@@ -68,7 +67,9 @@ void Bot::OnMessage(const Participant& owner, const DataMessage& message) {
     answers_ = 0;
   }
   if (++answers_ > kMaxAnswers) return;
-  producer_->remote->Send(kPpidText, owner.display_name + " said me: \"" + message.bytes + "\"");
+  Say(owner.display_name + " said me: \"" + message.bytes + "\"");
 }
+
+void Bot::Say(const std::string& text) { producer_->remote->Send(kPpidText, text); }
 
 }  // namespace sluice::controller

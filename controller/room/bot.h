@@ -21,11 +21,15 @@ class Bot : public std::enable_shared_from_this<Bot> {
  public:
   /// Longest text that it reads, bytes.
   static constexpr uint32_t kMaxText = 512;
+  /// Longest text that it says, bytes: of the management (ManagementApi::kMaxMessage).
+  static constexpr uint32_t kMaxSaid = 16 << 10;
   /// Answers a second: each is told to everybody, so what comes above is not answered.
   static constexpr int kMaxAnswers = 10;
 
   static Task<Result<std::shared_ptr<Bot>>> Create(std::shared_ptr<Shard> shard);
 
+  /// Says a text of at most kMaxSaid bytes to all who hear it.
+  void Say(const std::string& text);
   /// What it says.
   const std::shared_ptr<DataProducer>& producer() const { return producer_; }
   /// Reads what `owner` says with `producer`, until that ends.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -17,6 +18,7 @@
 #include "controller/auth/auth.h"
 #include "controller/ortc/capabilities.h"
 #include "controller/room/room_event.h"
+#include "controller/room/room_rules.h"
 #include "controller/room/soft_value.h"
 #include "controller/worker/worker_objects.h"
 #include "controller/worker/worker_types.h"
@@ -33,6 +35,7 @@ class Subscriber;
 /// Why the room ends a peer's session.
 enum class EndReason : uint8_t {
   kForGood,    ///< the client does not come back
+  kReplaced,   ///< the peer goes on over another connection of its client
   kReconnect,  ///< the media worker was restarted: the client joins anew
   kShutdown,   ///< this process ends
 };
@@ -57,6 +60,17 @@ class PeerLink {
                      OfferAnswer answer) = 0;
   /// Whether the client may have data messages, and the adapter can offer them.
   virtual bool may_have_data() const { return false; }
+  /// Whether what its client says in data channels that it opens goes back to it, and to nobody
+  /// else.
+  virtual bool echoes() const { return false; }
+  /// The stream of a channel that its client has, in which it is to hear `producer`; nullopt: a
+  /// channel of its own is opened for that.
+  virtual std::optional<uint16_t> ChannelFor(const DataProducer& /*producer*/) const {
+    return std::nullopt;
+  }
+  /// The client has opened a data channel. True: the adapter passes on its messages by itself, and
+  /// the room gives them to nobody.
+  virtual bool TakeChannel(const std::shared_ptr<DataProducer>& /*producer*/) { return false; }
   /// As Offer(), of a new data consumer.
   virtual void OfferData(const std::shared_ptr<DataConsumer>& consumer, OfferAnswer answer) = 0;
   /// So much waits for the client that it should be offered nothing more for now: the adapter calls
@@ -79,6 +93,19 @@ struct PlannedConsumer {
   ConsumerIdentity identity;
 };
 
+/// What its receiver knows a data consumer by.
+struct DataConsumerIdentity {
+  std::string id;
+  uint16_t stream_id = 0;
+  bool joins = false;  ///< a channel that its receiver has: none is opened in band
+};
+
+/// As PlannedConsumer, a data consumer.
+struct PlannedDataConsumer {
+  std::string data_producer_id;
+  DataConsumerIdentity identity;
+};
+
 /// How much everybody in a room may be told of a client: what its address is allowed there.
 class AnnouncementAllowance {
  public:
@@ -93,10 +120,14 @@ struct Transport {
   bool producing = false;
   bool consuming = false;
   bool closed = false;
+  bool ends_alone = false;  ///< when it is lost its owner stays
   uint64_t number = 0;      ///< in order of creation in the room
   bool connecting = false;  ///< the client gave its side's parameters
   bool connected = false;   ///< DTLS is up
+  bool lost = false;        ///< nobody answers where it sends to (ICE)
+  uint64_t losses = 0;      ///< times that it was lost
   bool was_connected = false;
+  bool overdue = false;          ///< of a peer: not connected for longer than there is patience
   bool receiver_listens = true;  ///< of a plain one: somebody seems to be where it sends to
   uint32_t next_mid = 0;         ///< of the next consumer
   std::string cname;             ///< of all its producers; "" before the first
@@ -104,12 +135,16 @@ struct Transport {
   std::set<std::string> consumed;  ///< producers that a broadcaster consumes on it
   /// Consumers that it had on another worker and that are not here again yet.
   std::vector<PlannedConsumer> awaited;
-  bool sctp = false;                    ///< takes data channels
-  std::set<uint16_t> producer_streams;  ///< SCTP streams that data producers use
+  std::vector<PlannedDataConsumer> awaited_data;  ///< likewise
+  bool sctp = false;                              ///< takes data channels
+  bool dcep = false;                              ///< which are opened in band
+  bool dtls_client = false;                       ///< we are, in what it was connected to
+  std::set<uint16_t> producer_streams;            ///< SCTP streams that data producers use
   std::set<uint16_t> consumer_streams;  ///< likewise data consumers; a number may be in both
   PlainTransportOptions plain_options;  ///< of a plain one, as it was made
   PlainTransportInfo plain_info;
-  std::shared_ptr<Shard> shard;  ///< where it is
+  std::optional<PlainDestination> destination;  ///< of a plain one that was connected
+  std::shared_ptr<Shard> shard;                 ///< where it is
   std::unique_ptr<WorkerTransport> remote;
   /// Its place in the quota of who asked for it (TransportQuota); given back when it is gone.
   std::shared_ptr<void> quota_place;
@@ -138,8 +173,11 @@ struct Producer {
   std::string owner_id;  ///< peer or broadcaster
   std::string transport_id;
   MediaKind kind = MediaKind::kAudio;
+  MediaSource source = MediaSource::kAudio;
   RtpType type = RtpType::kSimple;
-  RtpParameters sent;  ///< as its client described it
+  bool paused = false;  ///< by its client
+  bool muted = false;   ///< by a moderator: its client cannot resume it
+  RtpParameters sent;   ///< as its client described it
   std::shared_ptr<const RtpParameters> consumable;
   ClientText app_data;
   bool closed = false;
@@ -166,7 +204,9 @@ struct Consumer {
   std::shared_ptr<const ConsumerPattern> pattern;
   std::string mid;
   uint32_t first_ssrc = 0;
-  bool producer_paused = false;  ///< when it was made; changes come as events
+  bool taken = false;            ///< its client has accepted it
+  bool unanswered = false;       ///< its client was offered it, and may not know it yet
+  bool producer_paused = false;  ///< its producer is
   bool client_paused = false;    ///< its client has asked for that
   bool resume_owed = false;      ///< it would have been resumed, had its client not asked for that
   ConsumerScore score;
@@ -188,7 +228,12 @@ struct DataProducer {
   std::string label;
   std::string protocol;
   ClientText app_data;
-  std::shared_ptr<void> stored;  ///< its place in what is kept for its address (SourceBudget)
+  std::shared_ptr<void> stored;   ///< its place in what is kept for its address (SourceBudget)
+  bool muted = false;             ///< by a moderator
+  bool report_consumers = false;  ///< its owner is told who can hear it
+  bool echo = false;              ///< heard by its owner, and nobody else
+  bool relayed = false;           ///< by its owner's adapter: the room gives it to nobody
+  bool announced = false;  ///< given to those who were there; later ones get it when they join
   bool closed = false;
   std::unique_ptr<WorkerDataProducer> remote;
 };
@@ -198,11 +243,12 @@ struct DataConsumer {
   std::shared_ptr<DataProducer> producer;
   std::weak_ptr<Transport> transport;
   SctpStreamParameters stream;  ///< as the producer's, with a number of its own
+  bool taken = false;           ///< its client has accepted it
   bool closed = false;
   std::unique_ptr<WorkerDataConsumer> remote;
 };
 
-/// A peer or a broadcaster: whoever owns transports in a room. A broadcaster has no link.
+/// A peer or a broadcaster: whoever owns transports in a room.
 struct Participant {
   std::string id;
   Owner owner;
@@ -210,11 +256,25 @@ struct Participant {
   std::string display_name;
   ClientText device;
   std::shared_ptr<const RtpCapabilities> capabilities;  ///< null: does not consume
-  std::shared_ptr<PeerLink> link;
-  bool takes_data = false;  ///< its client can open data channels
+  std::shared_ptr<PeerLink> link;                       ///< null: it is a broadcaster
+  bool takes_data = false;                              ///< its client can open data channels
   bool joined = false;
   bool closed = false;
-  bool restoring = false;  ///< a broadcaster of which not everything is there again
+  bool restoring = false;   ///< a broadcaster of which not everything is there again
+  MediaSources muted;       ///< by a moderator
+  bool taken_down = false;  ///< from the stage by a moderator: it must be let up again
+  bool mute_told = false;   ///< its client was told of a mute: it is told of the end as well
+  bool may_publish = true;  ///< of a broadcaster: its maker may send media
+  std::chrono::steady_clock::time_point since;  ///< of a broadcaster: when it was made
+  /// A peer of that id is there and may come back over this connection: Room::Resume() or Settle().
+  /// Not in the room before that.
+  bool pending = false;
+  bool away = false;      ///< its connection is lost, and it is awaited
+  uint64_t absences = 0;  ///< times that it was lost or came back
+  /// What its client comes back with, in place of the connection that it loses; "" = it does not.
+  std::string resume_token;
+  /// The one before, which counts until the client has shown that it knows the new one.
+  std::string old_resume_token;
   std::string cname;  ///< of transports whose first producer brings none; "" before one was needed
   std::map<std::string, std::shared_ptr<Transport>> transports;
   std::map<std::string, std::shared_ptr<Producer>> producers;
@@ -230,6 +290,8 @@ struct Participant {
   size_t pending_producers = 0;
   size_t pending_consumers = 0;
   size_t pending_data_producers = 0;
+
+  bool is_broadcaster() const { return link == nullptr; }
 };
 
 /// A broadcaster over plain transports as it was, to be made again on another worker at the same
@@ -238,7 +300,16 @@ struct BroadcastPlan {
   struct Producer {
     std::string id;
     MediaKind kind = MediaKind::kAudio;
+    MediaSource source = MediaSource::kAudio;
     RtpParameters parameters;
+    ClientText app_data;
+    std::shared_ptr<void> stored;
+  };
+  struct DataProducer {
+    std::string id;
+    SctpStreamParameters stream;
+    std::string label;
+    std::string protocol;
     ClientText app_data;
     std::shared_ptr<void> stored;
   };
@@ -247,9 +318,12 @@ struct BroadcastPlan {
     PlainTransportOptions options;
     PlainTransportInfo info;
     std::vector<Producer> producers;
+    std::vector<DataProducer> data_producers;
     std::vector<PlannedConsumer> consumers;
+    std::vector<PlannedDataConsumer> data_consumers;
     std::shared_ptr<void> quota_place;
     uint32_t next_mid = 0;
+    std::optional<PlainDestination> destination;
   };
   std::string id;
   std::string display_name;
@@ -257,8 +331,21 @@ struct BroadcastPlan {
   std::optional<RtpCapabilities> capabilities;
   std::vector<Transport> transports;
   Owner owner;
+  MediaSources muted;
+  bool taken_down = false;
+  bool may_publish = true;
+  std::chrono::steady_clock::time_point since;
   std::vector<std::shared_ptr<void>> places;
   std::shared_ptr<AnnouncementAllowance> allowance;
+};
+
+/// What a client that comes back knows of; nullopt = all that it was told of.
+struct KnownObjects {
+  using Ids = std::optional<std::set<std::string>>;
+  Ids producers;
+  Ids consumers;
+  Ids data_producers;
+  Ids data_consumers;
 };
 
 /// Where the peer's next consumer goes: of its receiving transports the newest that is connected,

@@ -12,6 +12,7 @@
 #include "controller/base/logging.h"
 #include "controller/ortc/ortc.h"
 #include "controller/room/bot.h"
+#include "controller/room/broadcast_log.h"
 #include "controller/room/random.h"
 #include "controller/room/subscriber.h"
 
@@ -40,10 +41,12 @@ bool SameCapabilities(const RtpCapabilities& a, const RtpCapabilities& b) {
                     b.header_extensions.begin(), b.header_extensions.end(), &SameExtension);
 }
 
+constexpr const char* kWorkerRestarted = "the media worker was restarted, reconnect";
+
 /// Ends a peer's session later, holding what is needed until then.
 Task<void> EndLater(std::shared_ptr<PeerLink> link, std::chrono::milliseconds delay) {
   co_await Delay(delay);
-  link->End(EndReason::kReconnect, "the media worker was restarted, reconnect");
+  link->End(EndReason::kReconnect, kWorkerRestarted);
 }
 
 }  // namespace
@@ -95,58 +98,109 @@ Status Room::CheckAlive(const Participant& participant) const {
   return absl::OkStatus();
 }
 
+Status Room::CheckAlive(const Participant& owner, const Transport& transport) const {
+  if (Status alive = CheckAlive(owner); !alive.ok()) return alive;
+  if (transport.closed) return Error("transport closed");
+  return absl::OkStatus();
+}
+
 // ---- Peers
 
 Result<std::shared_ptr<Participant>> Room::Connect(const std::string& peer_id,
                                                    std::shared_ptr<PeerLink> link, Owner owner,
-                                                   bool proven, RoomKind kind) {
+                                                   bool proven, const KindWish& wish) {
   if (closed_) return Error("room closed");
-  const auto old = std::find_if(peers_.begin(), peers_.end(),
-                                [&](const auto& peer) { return peer->id == peer_id; });
-  if (broadcasters_.contains(peer_id)) {
-    // Else this peer's leaving would end the broadcaster on every screen.
-    return Error("peer with id \"" + peer_id + "\" is a broadcaster");
-  }
-  if (old != peers_.end() && !proven) {
-    // What a token says counts for more than an address, which many may share.
-    if ((*old)->proven) {
-      return absl::AlreadyExistsError("peer with id \"" + peer_id +
-                                      "\" is connected with a token that names it");
-    }
-    if (!IsOwner((*old)->owner, owner)) {
-      return absl::AlreadyExistsError("peer with id \"" + peer_id +
-                                      "\" is connected from another address");
-    }
-  }
-  if (old == peers_.end() && peers_.size() >= settings_.max_peers) {
-    return LimitError("maxPeersPerRoom", Error("room \"" + id_ + "\" is full: it holds " +
-                                               std::to_string(settings_.max_peers) + " peers"));
-  }
   auto peer = std::make_shared<Participant>();
   peer->id = peer_id;
   peer->link = std::move(link);
   peer->owner = std::move(owner);
   peer->proven = proven;
-  policy_.Choose(kind, empty(), Clock::now());
-  // The newcomer is in before the old one leaves, so that the room is never empty in between.
-  std::shared_ptr<Participant> replaced;
-  if (old != peers_.end()) replaced = *old;
-  peers_.push_back(peer);
-  if (replaced) {
-    LogInfo("room {}: peer {} connected again, the old connection is closed", id_, peer_id);
-    Leave(replaced);
+  const std::shared_ptr<Participant> old = FindPeer(peer_id);
+  peer->pending = old && !old->resume_token.empty();
+  if (peer->pending) {
+    AddNewcomer(peer, wish);
+    return peer;
   }
+  if (Status entered = Enter(peer, wish); !entered.ok()) return entered;
   return peer;
 }
 
-void Room::Leave(const std::shared_ptr<Participant>& peer) {
+Status Room::Enter(const std::shared_ptr<Participant>& peer, const KindWish& wish) {
+  if (broadcasters_.contains(peer->id)) {
+    // Else this peer's leaving would end the broadcaster on every screen.
+    return Error("peer with id \"" + peer->id + "\" is a broadcaster");
+  }
+  const std::shared_ptr<Participant> old = FindPeer(peer->id);
+  if (old) {
+    if (Status may = MayReplace(*old, *peer); !may.ok()) return may;
+  } else if (peers_.size() >= settings_.max_peers) {
+    return LimitError("maxPeersPerRoom", Error("room \"" + id_ + "\" is full: it holds " +
+                                               std::to_string(settings_.max_peers) + " peers"));
+  }
+  policy_.Choose(wish, present(), Clock::now());
+  if (!old) {
+    if (Status admitted = Admit(*peer, present()); !admitted.ok()) return admitted;
+  }
+  // The newcomer is in before the old one leaves, so that the room is never empty in between.
+  peers_.push_back(peer);
+  if (old) {
+    LogInfo("room {}: peer {} connected again, the old connection is closed", id_, peer->id);
+    Leave(old);
+  }
+  policy_.Recall(peer.get());
+  return absl::OkStatus();
+}
+
+Status Room::MayReplace(const Participant& old, const Participant& newcomer) const {
+  if (newcomer.proven) return absl::OkStatus();
+  const std::string who = "peer with id \"" + old.id + "\" is connected ";
+  // What a token says counts for more than an address, which many may share.
+  if (old.proven) return absl::AlreadyExistsError(who + "with a token that names it");
+  const bool has_token = !old.resume_token.empty();
+  if (has_token || settings_.takeover_needs_token) {
+    return absl::AlreadyExistsError(
+        who + "already: to take its place, its resumeToken or a token that names it is needed" +
+        (has_token ? "" : " (takeoverNeedsToken)"));
+  }
+  if (IsOwner(old.owner, newcomer.owner)) return absl::OkStatus();
+  return absl::AlreadyExistsError(who + "from another address");
+}
+
+Status Room::Admit(const Participant& who, size_t present) {
+  Status admitted = policy_.Admit(who, present, Clock::now());
+  if (!admitted.ok()) ++settings_.counters->joining_refused;
+  return admitted;
+}
+
+std::shared_ptr<Participant> Room::FindPeer(const std::string& peer_id) const {
+  const auto it = std::find_if(peers_.begin(), peers_.end(),
+                               [&](const auto& peer) { return peer->id == peer_id; });
+  return it == peers_.end() ? nullptr : *it;
+}
+
+std::shared_ptr<Participant> Room::FindParticipant(const std::string& id) const {
+  std::shared_ptr<Participant> peer = FindPeer(id);
+  return peer ? peer : FindBroadcaster(id);
+}
+
+void Room::TellPublishersChanged() const {
+  if (const auto watcher = publisher_watcher_.lock()) watcher->OnPublishersChanged();
+}
+
+void Room::Leave(const std::shared_ptr<Participant>& peer, bool for_good, std::string_view text) {
   if (peer->closed) return;
   peer->closed = true;
+  if (peer->pending) {
+    std::erase_if(newcomers_, [&](const Newcomer& newcomer) { return newcomer.who == peer; });
+    peer->link->End(EndReason::kForGood, text);
+    return;
+  }
   std::erase(peers_, peer);
-  policy_.Leave(*peer, /*for_good=*/false, Clock::now());
+  policy_.Leave(*peer, for_good, Clock::now());
+  policy_.Remember(*peer);
   if (peer->joined) TellJoined(PeerLeft{peer->id}, peer.get());
   Release(*peer);
-  peer->link->End(EndReason::kForGood, "");
+  peer->link->End(EndReason::kForGood, text);
   CloseIfLeft();
 }
 
@@ -197,6 +251,7 @@ void Room::AnnounceJoin(const std::shared_ptr<Participant>& peer) {
     if (producer->owner_id != peer->id) GivePeer(peer, producer);
   }
   GivePeerAllData(peer);
+  if (!peer->muted.empty()) TellMuted(*peer);  // as it was before it came back
   TellJoined(PeerJoined{peer->id, peer->display_name, peer->device}, peer.get());
 }
 
@@ -222,6 +277,7 @@ Task<void> Room::Calm(std::shared_ptr<Room> self) {
 void Room::ChangeDisplayName(const std::shared_ptr<Participant>& peer, std::string display_name) {
   const std::string old = std::exchange(peer->display_name, std::move(display_name));
   TellJoined(PeerRenamed{peer->id, peer->display_name, old}, peer.get());
+  TellPublishersChanged();
 }
 
 // ---- Ends
@@ -255,6 +311,7 @@ void Room::Release(Participant& participant) {
   participant.data_consumers.clear();
   participant.data_producers.clear();
   participant.transports.clear();
+  TellPublishersChanged();
 }
 
 Task<void> Room::CloseTransports(std::shared_ptr<Room> self,
@@ -299,16 +356,26 @@ void Room::CloseTransport(Participant& owner, const std::shared_ptr<Transport>& 
     entry.second->remote.reset();
     return true;
   });
+  TellPublishersChanged();
 }
 
 void Room::CloseIfLeft() {
   if (closed_ || !peers_.empty()) return;
   if (settings_.keep_for_broadcasters && !broadcasters_.empty()) return;
-  Close();
+  if (!kept_empty_) {
+    Close();
+  } else if (empty()) {
+    CloseUnlessUsed();
+  }
 }
 
 void Room::CloseUnlessUsed() {
-  empty_timer_.expires_after(settings_.empty_timeout);
+  const std::chrono::milliseconds patience = kept_empty_.value_or(settings_.empty_timeout);
+  if (patience.count() == 0) {
+    empty_timer_.cancel();
+    return;
+  }
+  empty_timer_.expires_after(patience);
   empty_timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
     const auto room = weak.lock();
     if (!room || error || room->closed_) return;
@@ -322,8 +389,14 @@ void Room::Close(EndReason reason) {
   LogInfo("room {} closed", id_);
   const auto self = shared_from_this();
   const auto peers = peers_;
+  const auto newcomers = newcomers_;
   CloseEverything();
   for (const auto& peer : peers) peer->link->End(reason, "");
+  // Who was not in the room may come to the next one.
+  const bool shutdown = reason == EndReason::kShutdown;
+  for (const Newcomer& newcomer : newcomers) {
+    newcomer.who->link->End(shutdown ? reason : EndReason::kReconnect, "room closed");
+  }
 }
 
 void Room::OnWorkerDied(TaskScope& tasks) {
@@ -332,12 +405,25 @@ void Room::OnWorkerDied(TaskScope& tasks) {
           peers_.size(), broadcasters_.size());
   const auto self = shared_from_this();
   const auto peers = peers_;
+  const auto newcomers = newcomers_;
+  worker_died_ = true;
+  // Those who were here come back, and no stranger takes their places meanwhile.
+  if (policy_.rules().locked || policy_.rules().max_participants != 0) {
+    for (const auto& peer : peers) {
+      if (!policy_.Expect(peer->id, peer->owner.address, 0, Clock::now()).ok()) break;
+    }
+  }
+  for (const auto& peer : peers) policy_.Remember(*peer);
+  for (const auto& [id, broadcaster] : broadcasters_) policy_.Remember(*broadcaster);
   CloseEverything();
   const uint32_t spread = std::min(static_cast<uint32_t>(peers.size()) * kReconnectSpreadPerPeerMs,
                                    kReconnectSpreadMaxMs);
   for (const auto& peer : peers) {
     const std::chrono::milliseconds delay(RandomBelow(spread));
     tasks.Spawn(EndLater(peer->link, delay));
+  }
+  for (const Newcomer& newcomer : newcomers) {
+    newcomer.who->link->End(EndReason::kReconnect, kWorkerRestarted);
   }
 }
 
@@ -351,9 +437,15 @@ void Room::CloseEverything() {
   }
   for (const auto& [id, broadcaster] : broadcasters_) {
     broadcaster->closed = true;
+    // After a worker's death they go on.
+    if (!worker_died_) {
+      LogBroadcastEnd(id_, *broadcaster, DescribeMedia(*broadcaster), std::nullopt);
+    }
     Release(*broadcaster);
   }
+  for (const Newcomer& newcomer : newcomers_) newcomer.who->closed = true;
   peers_.clear();
+  newcomers_.clear();
   broadcasters_.clear();
   policy_.LeaveAll(Clock::now());
   empty_timer_.cancel();

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "controller/room/room_rules.h"
 #include "controller/worker/worker_types.h"
 
 /// What happens in a room, as values: adapters turn them into their dialect.
@@ -61,6 +62,16 @@ struct ProducerScored {
   std::string producer_id;
   std::vector<ProducerStreamScore> scores;
 };
+/// What is wanted of a producer, one element for each of its encodings.
+struct LayersWanted {
+  std::string producer_id;
+  std::vector<std::optional<WantedEncoding>> encodings;
+};
+/// A peer has taken its consumer of the peer's data producer: it hears what is said from now on.
+struct DataProducerConsumed {
+  std::string data_producer_id;
+  std::string peer_id;
+};
 struct DataConsumerEnded {
   std::string data_consumer_id;
 };
@@ -69,10 +80,33 @@ struct DownlinkEstimated {
   BandwidthEstimate estimate;
 };
 
+/// A producer of the peer's own was closed by the room, not by its client.
+struct ProducerEnded {
+  std::string producer_id;
+};
+struct DataProducerEnded {
+  std::string data_producer_id;
+};
+/// What of the peer a moderator has muted by now.
+struct PeerMuted {
+  MediaSources sources;
+};
+/// A transport of the peer's own that may end alone (Room::TransportRequest) has: its client is
+/// gone from there.
+struct TransportEnded {
+  std::string transport_id;
+};
+/// The peer shall go on in another room: its session here ends.
+struct PeerMoved {
+  std::string room_id;
+};
+
 using RoomEvent =
     std::variant<PeerJoined, PeerLeft, PeerRenamed, ActiveSpeaker, ProducerAdded, ConsumerEnded,
                  ConsumerPaused, ConsumerResumed, ConsumerScored, ConsumerLayersMoved,
-                 ProducerScored, DataConsumerEnded, DownlinkEstimated>;
+                 ProducerScored, LayersWanted, DataProducerConsumed, DataConsumerEnded,
+                 DownlinkEstimated, ProducerEnded, DataProducerEnded, PeerMuted, PeerMoved,
+                 TransportEnded>;
 
 /// An event on its way to one or many peers, with the text that an adapter made of it, so that an
 /// event for 1,000 peers is rendered once and its text is one shared buffer.

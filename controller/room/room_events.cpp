@@ -24,7 +24,7 @@ void Room::TellSoftly(const std::shared_ptr<Participant>& owner,
                       const std::shared_ptr<Object>& object, SoftValue<T>* soft, T value,
                       ToEvent to_event) {
   using Then = typename SoftValue<T>::Then;
-  if (!owner->link || owner->closed) return;
+  if (owner->is_broadcaster() || owner->closed) return;
   switch (soft->Set(value, Clock::now())) {
     case Then::kNothing:
       break;
@@ -67,17 +67,34 @@ void Room::OnTransportEvent(const std::shared_ptr<Participant>& owner,
                             const std::shared_ptr<Transport>& transport, const WorkerEvent& event) {
   if (owner->closed) return;
   bool lost = false;
+  bool left = false;  // its client has closed it, as browsers do at the end of a call
   if (const auto* ice = std::get_if<IceStateChanged>(&event)) {
-    lost = ice->state == IceState::kDisconnected;
+    transport->lost = ice->state == IceState::kDisconnected;
+    if (transport->lost) ++transport->losses;
+    if (transport->lost && !owner->resume_token.empty()) {
+      LogInfo("room {}: peer {} lost its transport {}, it is awaited", id_, owner->id,
+              transport->id);
+      if (!owner->away) {
+        Start(AwaitTransport(shared_from_this(), owner, transport, owner->absences,
+                             transport->losses));
+      }
+    } else {
+      lost = transport->lost;
+    }
   } else if (const auto* dtls = std::get_if<DtlsStateChanged>(&event)) {
     transport->connected = dtls->state == DtlsState::kConnected;
     transport->was_connected = transport->was_connected || transport->connected;
-    lost = dtls->state == DtlsState::kFailed || dtls->state == DtlsState::kClosed;
+    left = dtls->state == DtlsState::kClosed;
+    lost = left || dtls->state == DtlsState::kFailed;
   } else if (const auto* bandwidth = std::get_if<BandwidthEstimate>(&event)) {
     TellSoftly(owner, transport, &transport->downlink, *bandwidth,
                [](const Transport&, BandwidthEstimate estimate) {
                  return RoomEvent(DownlinkEstimated{estimate});
                });
+  } else if (const auto* opened = std::get_if<DataChannelOpened>(&event)) {
+    OnChannelOpened(owner, transport, *opened);
+  } else if (const auto* closed = std::get_if<DataChannelClosed>(&event)) {
+    OnChannelClosed(*owner, closed->data_producer_id);
   } else if (const auto* peer = std::get_if<PlainPeerMoved>(&event)) {
     CheckDestination(*owner, transport, *peer);
   } else if (const auto* receiver = std::get_if<PlainReceiverChanged>(&event)) {
@@ -86,13 +103,19 @@ void Room::OnTransportEvent(const std::shared_ptr<Participant>& owner,
             receiver->listens ? "somebody listens again" : "nobody listens, media stops",
             transport->id, owner->id);
   }
-  if (!lost) return;
-  LogInfo("room {}: {} {} lost its transport {}", id_, owner->link ? "peer" : "broadcaster",
-          owner->id, transport->id);
-  if (owner->link) {
-    Leave(owner);
-  } else {
+  if (!lost || transport->closed) return;
+  if (transport->ends_alone) {
+    LogInfo("room {}: {} lost its transport {}, it stays", id_, owner->id, transport->id);
+    CloseTransport(*owner, transport);
+    owner->link->OnEvent(RoomMessage(TransportEnded{transport->id}));
+    return;
+  }
+  LogInfo("room {}: {} {} {} transport {}", id_, owner->is_broadcaster() ? "broadcaster" : "peer",
+          owner->id, left ? "closed its" : "does not answer any more at its", transport->id);
+  if (owner->is_broadcaster()) {
     Start(EndBroadcaster(shared_from_this(), owner));
+  } else {
+    Leave(owner);
   }
 }
 
@@ -114,6 +137,11 @@ void Room::CheckDestination(Participant& owner, const std::shared_ptr<Transport>
 
 void Room::OnProducerEvent(const std::shared_ptr<Participant>& owner,
                            const std::shared_ptr<Producer>& producer, const WorkerEvent& event) {
+  if (const auto* wanted = std::get_if<WantedLayersChanged>(&event)) {
+    if (owner->is_broadcaster() || owner->closed) return;
+    owner->link->OnEvent(RoomMessage(LayersWanted{producer->id, wanted->encodings}));
+    return;
+  }
   const auto* changed = std::get_if<ProducerScoreChanged>(&event);
   if (!changed) return;
   TellSoftly(owner, producer, &producer->scores, changed->scores,
@@ -126,10 +154,11 @@ void Room::OnConsumerEvent(const std::shared_ptr<Participant>& owner,
                            const std::shared_ptr<Consumer>& consumer, const WorkerEvent& event) {
   if (const auto* scored = std::get_if<ConsumerScoreChanged>(&event)) {
     consumer->score = scored->score;
-    TellScore(owner, consumer);
+    // Of what they do not know yet applications forget it: they are told when they have answered.
+    if (!consumer->unanswered) TellScore(owner, consumer);
     return;
   }
-  const bool tell = owner->link && !owner->closed;
+  const bool tell = !owner->is_broadcaster() && !owner->closed;
   if (std::holds_alternative<ConsumerProducerClosed>(event)) {
     consumer->remote->Forget();
     consumer->closed = true;
@@ -139,8 +168,10 @@ void Room::OnConsumerEvent(const std::shared_ptr<Participant>& owner,
     owner->consumers.erase(consumer->id);
     if (tell) owner->link->OnEvent(RoomMessage(ConsumerEnded{consumer->id}));
   } else if (std::holds_alternative<ConsumerProducerPaused>(event)) {
+    consumer->producer_paused = true;
     if (tell) owner->link->OnEvent(RoomMessage(ConsumerPaused{consumer->id}));
   } else if (std::holds_alternative<ConsumerProducerResumed>(event)) {
+    consumer->producer_paused = false;
     if (tell) owner->link->OnEvent(RoomMessage(ConsumerResumed{consumer->id}));
   } else if (const auto* moved = std::get_if<ConsumerLayersChanged>(&event)) {
     TellSoftly(owner, consumer, &consumer->layers, moved->layers,

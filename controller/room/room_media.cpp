@@ -54,6 +54,25 @@ class ConsumedOnce {
   bool kept_ = false;
 };
 
+/// What the worker is asked for a consumer.
+ConsumeOptions OptionsOf(const Consumer& consumer, const Room::ConsumerRequest& request) {
+  const Producer& producer = *consumer.producer;
+  ConsumeOptions options;
+  options.consumer_id = consumer.id;
+  options.producer_id = producer.id;
+  options.kind = producer.kind;
+  options.parameters =
+      std::shared_ptr<const RtpParameters>(consumer.pattern, &consumer.pattern->parameters);
+  options.mid = consumer.mid;
+  options.encodings = consumer.Encodings();
+  options.type = producer.type;
+  options.consumable = producer.consumable;
+  options.paused = request.paused;
+  options.ignore_dtx = request.ignore_dtx;
+  options.source_payload_type = request.source_payload_type;
+  return options;
+}
+
 }  // namespace
 
 // ---- Transports
@@ -71,6 +90,7 @@ Task<Result<WebRtcTransportInfo>> Room::CreateWebRtcTransport(std::shared_ptr<Pa
   transport->id = MakeUuid();
   transport->producing = request.producing;
   transport->consuming = request.consuming;
+  transport->ends_alone = request.ends_alone;
   transport->shard = ShardFor(*owner);
 
   WebRtcTransportOptions options;
@@ -81,7 +101,9 @@ Task<Result<WebRtcTransportInfo>> Room::CreateWebRtcTransport(std::shared_ptr<Pa
     options.listen.push_back(listen);
   }
   options.enable_udp = !request.force_tcp;
+  if (request.consent_timeout) options.ice_consent_timeout = *request.consent_timeout;
   options.enable_sctp = request.sctp;
+  options.terminate_dcep = transport->dcep = request.sctp && request.dcep;
   transport->sctp = request.sctp;
   options.initial_outgoing_bitrate = settings_.initial_outgoing_bitrate;
   Result<WorkerRouter::WebRtcTransportMade> made =
@@ -157,8 +179,9 @@ void Room::Adopt(const std::shared_ptr<Participant>& owner,
                  const std::shared_ptr<Transport>& transport) {
   transport->number = next_transport_number_++;
   owner->transports[transport->id] = transport;
-  if (owner->link == nullptr && settings_.unused_transport_timeout.count() > 0) {
-    Start(WatchTransport(shared_from_this(), owner, transport));
+  if (settings_.unused_transport_timeout.count() > 0) {
+    Start(owner->is_broadcaster() ? WatchTransport(shared_from_this(), owner, transport)
+                                  : WatchPeerTransport(shared_from_this(), owner, transport));
   }
   transport->remote->Listen([weak = weak_from_this(), weak_owner = std::weak_ptr(owner),
                              weak_transport = std::weak_ptr(transport)](const WorkerEvent& event) {
@@ -171,8 +194,36 @@ void Room::Adopt(const std::shared_ptr<Participant>& owner,
 
 Task<Status> Room::ConnectTransport(std::shared_ptr<Transport> transport, DtlsParameters remote) {
   if (closed_ || transport->closed) co_return Error("transport closed");
+  if (std::exchange(transport->connecting, true)) co_return Error("connect() already called");
+  transport->dtls_client = remote.role == DtlsRole::kServer;
   const Status connected = co_await transport->remote->Connect(std::move(remote));
-  if (connected.ok()) transport->connecting = true;
+  transport->connecting = connected.ok();
+  co_return connected;
+}
+
+Task<Status> Room::ConnectTransport(std::shared_ptr<Transport> transport,
+                                    PlainDestination destination) {
+  if (closed_ || transport->closed) co_return Error("transport closed");
+  if (transport->destination) co_return Error("connect() already called");
+  if (transport->plain_options.comedia) {
+    co_return Error("transport with id \"" + transport->id +
+                    "\" was made with comedia: it sends to where packets come from");
+  }
+  if (transport->plain_options.rtcp_mux != !destination.rtcp_port) {
+    co_return TypeError(transport->plain_options.rtcp_mux
+                            ? "body.rtcpPort must be absent: the transport has rtcpMux"
+                            : "missing body.rtcpPort: the transport has no rtcpMux");
+  }
+  for (const uint16_t port : {destination.port, destination.rtcp_port.value_or(destination.port)}) {
+    if (settings_.own_ports->Has(destination.ip, port)) {
+      ++settings_.counters->own_ports;
+      co_return TypeError("port " + std::to_string(port) + " of " + destination.ip +
+                          " is one of this server");
+    }
+  }
+  transport->destination = destination;
+  const Status connected = co_await transport->remote->Connect(std::move(destination));
+  if (!connected.ok()) transport->destination.reset();
   co_return connected;
 }
 
@@ -185,59 +236,111 @@ Task<Result<IceParameters>> Room::RestartIce(std::shared_ptr<Transport> transpor
 
 Task<Result<std::shared_ptr<Producer>>> Room::Produce(std::shared_ptr<Participant> owner,
                                                       std::shared_ptr<Transport> transport,
-                                                      MediaKind kind, RtpParameters parameters,
-                                                      ClientText app_data) {
-  return MakeProducer(std::move(owner), std::move(transport), MakeUuid(), kind,
-                      std::move(parameters), std::move(app_data));
+                                                      ProducerRequest request) {
+  MediaSource source = MediaSource::kAudio;
+  if (request.kind == MediaKind::kVideo) {
+    source = request.screen ? MediaSource::kScreen : MediaSource::kVideo;
+  }
+  return MakeProducer(std::move(owner), std::move(transport), MakeUuid(), source,
+                      std::move(request));
 }
 
 Task<Result<std::shared_ptr<Producer>>> Room::MakeProducer(std::shared_ptr<Participant> owner,
                                                            std::shared_ptr<Transport> transport,
-                                                           std::string id, MediaKind kind,
-                                                           RtpParameters parameters,
-                                                           ClientText app_data) {
+                                                           std::string id, MediaSource source,
+                                                           ProducerRequest request) {
   const auto self = shared_from_this();
-  if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
-  if (owner->producers.size() + owner->pending_producers >= settings_.max_producers) {
-    co_return TooMany("producers", settings_.max_producers, "maxProducersPerPeer");
-  }
-  if (transport->closed) co_return Error("transport closed");
+  if (Status may = CheckProducer(*owner, *transport, source); !may.ok()) co_return may;
   const InFlight in_flight(&owner->pending_producers);
-
-  parameters.rtcp.cname = CnameFor(*owner, *transport, parameters.rtcp.cname);
-  Result<RtpMapping> mapping = GetProducerRtpMapping(parameters, capabilities_, RandomSsrcBase());
-  if (!mapping.ok()) co_return mapping.status();
-  const Result<bool> stage = policy_.Publish(*owner, std::chrono::steady_clock::now());
-  if (!stage.ok()) {
-    ++settings_.counters->publishing_refused;
-    co_return stage.status();
-  }
-
-  auto producer = std::make_shared<Producer>();
-  producer->id = std::move(id);
-  producer->owner_id = owner->id;
-  producer->transport_id = transport->id;
-  producer->sent = parameters;
+  ProduceOptions options;
+  Result<std::shared_ptr<Producer>> described =
+      DescribeProducer(*owner, *transport, source, std::move(request), &options);
+  if (!described.ok()) co_return described.status();
+  const std::shared_ptr<Producer> producer = *std::move(described);
+  producer->id = options.producer_id = std::move(id);
   producer->home = transport->shard;
-  producer->kind = kind;
-  producer->app_data = std::move(app_data);
-  producer->consumable = std::make_shared<const RtpParameters>(
-      GetConsumableRtpParameters(kind, parameters, capabilities_, *mapping));
+  Result<bool> stage = MayPublish(*owner, source);
+  if (!stage.ok()) co_return stage.status();
+  bool took_place = *stage;
 
   Result<WorkerTransport::ProducerMade> made =
-      co_await transport->remote->Produce(producer->id, kind, std::move(parameters),
-                                          *std::move(mapping), settings_.key_frame_request_delay);
-  if (!made.ok()) {
+      co_await transport->remote->Produce(std::move(options));
+  if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
+  Status done = made.status();
+  if (done.ok()) done = CheckAlive(*owner, *transport);
+  if (done.ok()) {
+    // The rules may have changed meanwhile, or the owner may have been taken off the stage.
+    stage = MayPublish(*owner, source);
+    took_place = took_place || (stage.ok() && *stage);
+    done = stage.status();
+  }
+  if (!done.ok()) {
     // Who could not publish after all has no stage.
     const bool alone = owner->producers.empty() && owner->pending_producers <= 1;
-    if (*stage && alone) policy_.Leave(*owner, /*for_good=*/true, std::chrono::steady_clock::now());
-    co_return made.status();
+    if (took_place && alone) {
+      policy_.Leave(*owner, /*for_good=*/true, std::chrono::steady_clock::now());
+    }
+    co_return done;
   }
-  if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
-  producer->type = made->type;
-  producer->remote = std::move(made->producer);
+  AdoptProducer(owner, producer, *std::move(made));
+  co_return producer;
+}
+
+Status Room::CheckProducer(const Participant& owner, const Transport& transport,
+                           MediaSource source) {
+  if (Status alive = CheckAlive(owner, transport); !alive.ok()) return alive;
+  if (owner.producers.size() + owner.pending_producers >= settings_.max_producers) {
+    return TooMany("producers", settings_.max_producers, "maxProducersPerPeer");
+  }
+  return CheckMuted(owner, source);
+}
+
+Status Room::CheckMuted(const Participant& owner, MediaSource source) const {
+  if (!owner.muted.Has(source) || owner.restoring) return absl::OkStatus();
+  return RuleError(policy_.kind(), "muted",
+                   "a moderator has muted your " + std::string(ToString(source)));
+}
+
+Result<bool> Room::MayPublish(const Participant& owner, MediaSource source) {
+  Result<bool> stage = policy_.Publish(owner, source, std::chrono::steady_clock::now());
+  if (!stage.ok()) ++settings_.counters->publishing_refused;
+  return stage;
+}
+
+Result<std::shared_ptr<Producer>> Room::DescribeProducer(Participant& owner, Transport& transport,
+                                                         MediaSource source,
+                                                         ProducerRequest request,
+                                                         ProduceOptions* options) const {
+  RtpParameters& parameters = request.parameters;
+  parameters.rtcp.cname = CnameFor(owner, transport, parameters.rtcp.cname);
+  Result<RtpMapping> mapping = GetProducerRtpMapping(parameters, capabilities_, RandomSsrcBase());
+  if (!mapping.ok()) return mapping.status();
+  auto producer = std::make_shared<Producer>();
+  producer->owner_id = owner.id;
+  producer->transport_id = transport.id;
+  producer->sent = parameters;
+  producer->kind = request.kind;
+  producer->source = source;
+  producer->app_data = std::move(request.app_data);
+  producer->consumable = std::make_shared<const RtpParameters>(
+      GetConsumableRtpParameters(request.kind, parameters, capabilities_, *mapping));
+  options->kind = request.kind;
+  options->parameters = std::move(parameters);
+  options->mapping = *std::move(mapping);
+  options->key_frame_request_delay = settings_.key_frame_request_delay;
+  options->report_wanted_layers = request.report_wanted_layers;
+  return producer;
+}
+
+void Room::AdoptProducer(const std::shared_ptr<Participant>& owner,
+                         const std::shared_ptr<Producer>& producer,
+                         WorkerTransport::ProducerMade made) {
+  producer->muted = owner->muted.Has(producer->source);  // by now
+  producer->type = made.type;
+  producer->remote = std::move(made.producer);
   owner->producers[producer->id] = producer;
   producers_[producer->id] = producer;
+  TellPublishersChanged();
   producer->remote->Listen([weak = weak_from_this(), weak_owner = std::weak_ptr(owner),
                             weak_producer = std::weak_ptr(producer)](const WorkerEvent& event) {
     const auto room = weak.lock();
@@ -245,11 +348,17 @@ Task<Result<std::shared_ptr<Producer>>> Room::MakeProducer(std::shared_ptr<Parti
     const auto subject = weak_producer.lock();
     if (room && participant && subject) room->OnProducerEvent(participant, subject, event);
   });
-  if (kind == MediaKind::kAudio && producer->home->observer) {
+  if (owner->is_broadcaster() && !owner->restoring && !producer->sent.codecs.empty()) {
+    LogInfo("room {}: broadcaster {} ({}) sends {}", id_, owner->id, owner->display_name,
+            producer->sent.codecs.front().mime_type);
+  }
+  if (producer->muted) {
+    Start(LogFailure(producer->home->worker, producer->remote->Pause(), "muting"));
+  }
+  if (producer->kind == MediaKind::kAudio && producer->home->observer) {
     Start(LogFailure(producer->home->worker, producer->home->observer->Add(producer->id),
                      "observing an audio producer"));
   }
-  co_return producer;
 }
 
 void Room::AnnounceProducer(const std::shared_ptr<Participant>& owner,
@@ -271,16 +380,24 @@ Task<Status> Room::CloseProducer(std::shared_ptr<Participant> owner,
   producer->closed = true;
   owner->producers.erase(producer->id);
   producers_.erase(producer->id);
+  TellPublishersChanged();
   co_return co_await producer->remote->Close();
 }
 
 Task<Status> Room::PauseProducer(std::shared_ptr<Producer> producer) {
   if (producer->closed) co_return Error("producer closed");
+  producer->paused = true;
+  if (producer->muted) co_return absl::OkStatus();  // it is paused already
   co_return co_await producer->remote->Pause();
 }
 
 Task<Status> Room::ResumeProducer(std::shared_ptr<Producer> producer) {
   if (producer->closed) co_return Error("producer closed");
+  if (producer->muted) {
+    co_return RuleError(policy_.kind(), "muted",
+                        "a moderator has muted your " + std::string(ToString(producer->source)));
+  }
+  producer->paused = false;
   co_return co_await producer->remote->Resume();
 }
 
@@ -288,6 +405,7 @@ Task<Status> Room::ResumeProducer(std::shared_ptr<Producer> producer) {
 
 void Room::GivePeer(const std::shared_ptr<Participant>& peer,
                     const std::shared_ptr<Producer>& producer) {
+  if (!policy_.rules().receive.Has(producer->source)) return;
   if (!peer->capabilities || !producer->PatternFor(peer->capabilities, true).ok()) return;
   if (peer->link->policy() == SubscriptionPolicy::kOnRequest) {
     peer->link->OnEvent(
@@ -303,62 +421,67 @@ Task<Result<std::shared_ptr<Consumer>>> Room::Consume(std::shared_ptr<Participan
                                                       std::shared_ptr<Producer> producer,
                                                       ConsumerRequest request) {
   const auto self = shared_from_this();
-  if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
-  if (transport->closed) co_return Error("transport closed");
+  if (Status may = CheckConsumer(*owner, *transport); !may.ok()) co_return may;
+  if (Status may = policy_.Receive(producer->source); !may.ok()) co_return may;
   if (!owner->capabilities) co_return Error("no rtpCapabilities were given");
+  const InFlight in_flight(&owner->pending_consumers);
   std::optional<ConsumedOnce> consumed;
-  std::optional<InFlight> in_flight;
-  if (owner->link == nullptr) {  // a broadcaster
-    if (transport->plain && !transport->plain_options.may_receive) {
-      co_return Error("transport \"" + transport->id +
-                      "\" is pinned to another address than yours: it can send, not receive");
-    }
-    if (owner->consumers.size() + owner->data_consumers.size() + owner->pending_consumers >=
-        settings_.max_broadcaster_consumers) {
-      co_return LimitError("maxConsumersPerBroadcaster",
-                           Error("too many consumers: one broadcaster may have " +
-                                 std::to_string(settings_.max_broadcaster_consumers)));
-    }
-    in_flight.emplace(&owner->pending_consumers);
+  if (owner->is_broadcaster()) {
     consumed.emplace(transport, producer->id);
     if (!consumed->is_first()) {
       co_return Error("producer \"" + producer->id + "\" is consumed on transport \"" +
                       transport->id + "\" already");
     }
   }
-  const auto pattern = producer->PatternFor(owner->capabilities, request.enable_rtx);
+  Result<std::shared_ptr<const ConsumerPattern>> pattern = request.pattern;
+  if (!request.pattern) pattern = producer->PatternFor(owner->capabilities, request.enable_rtx);
   if (!pattern.ok()) co_return pattern.status();
-
-  auto consumer = std::make_shared<Consumer>();
-  consumer->id = request.identity ? request.identity->id : MakeUuid();
-  consumer->producer = producer;
-  consumer->pattern = *pattern;
-  consumer->mid = request.identity ? request.identity->mid : std::to_string(transport->next_mid++);
-  consumer->first_ssrc = request.identity ? request.identity->first_ssrc : RandomSsrcBase();
-
-  ConsumeOptions options;
-  options.consumer_id = consumer->id;
-  options.producer_id = producer->id;
-  options.kind = producer->kind;
-  options.parameters =
-      std::shared_ptr<const RtpParameters>(consumer->pattern, &consumer->pattern->parameters);
-  options.mid = consumer->mid;
-  options.encodings = consumer->Encodings();
-  options.type = producer->type;
-  options.consumable = producer->consumable;
-  options.paused = request.paused;
-  options.ignore_dtx = request.ignore_dtx;
+  const std::shared_ptr<Consumer> consumer =
+      DescribeConsumer(transport, producer, *pattern, request);
+  ConsumeOptions options = OptionsOf(*consumer, request);
   Result<WorkerTransport::ConsumerMade> made =
       co_await transport->remote->Consume(transport->shard->bulk, std::move(options));
   if (!made.ok()) co_return made.status();
-  if (Status alive = CheckAlive(*owner); !alive.ok()) co_return alive;
+  if (Status alive = CheckAlive(*owner, *transport); !alive.ok()) co_return alive;
+  // The rules may have changed meanwhile.
+  if (Status may = policy_.Receive(producer->source); !may.ok()) co_return may;
   consumer->producer_paused = made->result.producer_paused;
   consumer->score = made->result.score;
   consumer->remote = std::move(made->consumer);
-  consumer->transport = transport;
   if (consumed) consumed->Keep();
   owner->consumers[consumer->id] = consumer;
   co_return consumer;
+}
+
+Status Room::CheckConsumer(const Participant& owner, const Transport& transport) const {
+  if (Status alive = CheckAlive(owner, transport); !alive.ok()) return alive;
+  if (!owner.is_broadcaster()) return absl::OkStatus();
+  if (transport.plain && !transport.plain_options.may_receive) {
+    return Error("transport \"" + transport.id +
+                 "\" is pinned to another address than yours: it can send, not receive");
+  }
+  if (owner.consumers.size() + owner.data_consumers.size() + owner.pending_consumers >=
+      settings_.max_broadcaster_consumers) {
+    return LimitError("maxConsumersPerBroadcaster",
+                      Error("too many consumers: one broadcaster may have " +
+                            std::to_string(settings_.max_broadcaster_consumers)));
+  }
+  return absl::OkStatus();
+}
+
+std::shared_ptr<Consumer> Room::DescribeConsumer(const std::shared_ptr<Transport>& transport,
+                                                 const std::shared_ptr<Producer>& producer,
+                                                 std::shared_ptr<const ConsumerPattern> pattern,
+                                                 const ConsumerRequest& request) {
+  const auto& known = request.identity;
+  auto consumer = std::make_shared<Consumer>();
+  consumer->id = known ? known->id : MakeUuid();
+  consumer->producer = producer;
+  consumer->transport = transport;
+  consumer->pattern = std::move(pattern);
+  consumer->mid = known ? known->mid : std::to_string(transport->next_mid++);
+  consumer->first_ssrc = known ? known->first_ssrc : RandomSsrcBase();
+  return consumer;
 }
 
 void Room::Deliver(const std::shared_ptr<Participant>& owner,

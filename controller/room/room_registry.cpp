@@ -49,6 +49,23 @@ Task<Result<std::shared_ptr<Room>>> RoomRegistry::GetOrCreate(std::string room_i
   co_return co_await creation.Wait();
 }
 
+std::shared_ptr<Room> RoomRegistry::Find(const std::string& room_id) const {
+  const auto it = rooms_.find(room_id);
+  return it == rooms_.end() ? nullptr : it->second;
+}
+
+void RoomRegistry::Forget(const std::string& room_id) {
+  policies_.erase(room_id);
+  const auto rebuild = rebuilds_.find(room_id);
+  if (rebuild == rebuilds_.end()) return;
+  rebuild->second.plans.clear();
+  ++rebuild->second.called_off;
+}
+
+bool RoomRegistry::IsKnown(const std::string& room_id) const {
+  return rooms_.contains(room_id) || creations_.contains(room_id);
+}
+
 Status RoomRegistry::MakeRoomFor(const std::string& source) {
   const auto known = sources_.find(source);
   if (limits_.rooms_per_source != 0 && known != sources_.end() &&
@@ -70,7 +87,7 @@ bool RoomRegistry::EvictFrom(EmptyRooms* list) {
   while (!list->empty()) {
     const std::shared_ptr<Room> oldest = list->front().lock();
     list->pop_front();
-    if (!oldest || oldest->closed() || !oldest->empty()) continue;
+    if (!oldest || oldest->closed() || !oldest->empty() || oldest->kept_empty()) continue;
     ++counters_.evicted;
     oldest->Close();
     return true;
@@ -81,7 +98,7 @@ bool RoomRegistry::EvictFrom(EmptyRooms* list) {
 void RoomRegistry::DropUsed(EmptyRooms* list) {
   const auto in_use = [](const std::weak_ptr<Room>& entry) {
     const std::shared_ptr<Room> room = entry.lock();
-    return !room || room->closed() || !room->empty();
+    return !room || room->closed() || !room->empty() || room->kept_empty();
   };
   while (!list->empty() && in_use(list->front())) list->pop_front();
 }
@@ -118,14 +135,20 @@ Task<Result<std::shared_ptr<Room>>> RoomRegistry::Create(std::string room_id,
     Result<std::shared_ptr<MediaWorker>> worker = co_await workers_->Acquire();
     if (!worker.ok()) co_return worker.status();
     const auto room = std::make_shared<Room>(room_id, executor_, settings_, wish.consumer_replicas);
-    if (const auto kept = policies_.find(room_id); kept != policies_.end()) {
-      room->set_policy(kept->second);
-    }
+    const auto kept = policies_.find(room_id);
+    if (kept != policies_.end()) room->set_policy(kept->second.policy);
     const Room::ClosedCallback on_closed = [this, source = wish.source](Room& closed) {
       OnRoomClosed(closed, source);
     };
     failure = co_await room->Open((*worker)->ForSource(wish.source), on_closed);
     if (failure.ok()) {
+      if (wish.managed) {
+        co_await Room::SetRules(room, wish.managed->rules);
+        room->KeepEmpty(wish.managed->empty_timeout);
+      } else if (const auto was = policies_.find(room_id);
+                 was != policies_.end() && was->second.kept_empty) {
+        room->KeepEmpty(*was->second.kept_empty);
+      }
       policies_.erase(room_id);
       LogInfo("room {} opened on worker {}", room_id, (*worker)->index());
       co_return room;
@@ -142,16 +165,35 @@ void RoomRegistry::OnRoomClosed(const Room& room, const std::string& source) {
   if (const auto it = sources_.find(source); it != sources_.end()) DropUsed(&it->second.empty);
   GiveBack(source);
   ForgetPolicies();
-  if (!room.policy().IsTaken(std::chrono::steady_clock::now())) return;
-  if (policies_.size() < limits_.rooms) policies_.insert_or_assign(room.id(), room.policy());
+  const auto now = std::chrono::steady_clock::now();
+  Kept kept{room.policy(), std::nullopt, now};
+  if (room.worker_died()) {
+    const bool says_something =
+        room.policy().ruled_by() != RuledBy::kNobody || room.policy().IsRemembering();
+    if (says_something) kept.until = now + RoomPolicy::kExpectFor;
+    kept.kept_empty = room.kept_empty();
+    if (const auto& patience = room.kept_empty()) {
+      kept.until = patience->count() == 0 ? std::chrono::steady_clock::time_point::max()
+                                          : std::max(kept.until, now + *patience);
+    }
+  }
+  if (!IsKept(room.id(), kept, now) || policies_.size() >= limits_.rooms) return;
+  policies_.insert_or_assign(room.id(), std::move(kept));
 }
 
-/// Those whose stage is free by now.
+bool RoomRegistry::IsKept(const std::string& room_id, const Kept& kept,
+                          std::chrono::steady_clock::time_point now) const {
+  return kept.policy.IsTaken(now) || kept.policy.IsExpecting(now) || now < kept.until ||
+         rebuilds_.contains(room_id);
+}
+
+/// Those that nobody comes back to any more.
 void RoomRegistry::ForgetPolicies() {
   const auto now = std::chrono::steady_clock::now();
   if (now < policies_checked_ + kPolicyCheck) return;
   policies_checked_ = now;
-  std::erase_if(policies_, [&](const auto& entry) { return !entry.second.IsTaken(now); });
+  std::erase_if(policies_,
+                [&](const auto& entry) { return !IsKept(entry.first, entry.second, now); });
 }
 
 void RoomRegistry::OnWorkerDied(const std::shared_ptr<MediaWorker>& worker) {
@@ -162,16 +204,28 @@ void RoomRegistry::OnWorkerDied(const std::shared_ptr<MediaWorker>& worker) {
   for (const auto& room : affected) {
     std::vector<BroadcastPlan> plans = room->PlanBroadcasts();
     room->OnWorkerDied(tasks_);
+    if (plans.empty() && room->kept_empty()) tasks_.Spawn(Remake(this, room->id()));
     if (plans.empty()) continue;
     // One task for a room: consumers can be made only when the broadcasters of all plans are here.
     const auto [rebuild, is_new] = rebuilds_.try_emplace(room->id());
-    std::move(plans.begin(), plans.end(), std::back_inserter(rebuild->second));
+    std::move(plans.begin(), plans.end(), std::back_inserter(rebuild->second.plans));
     if (is_new) tasks_.Spawn(Rebuild(this, room->id()));
   }
 }
 
+Task<void> RoomRegistry::Remake(RoomRegistry* self, std::string room_id) {
+  for (int attempt = 0; attempt < kRebuildAttempts; ++attempt) {
+    const RoomWish wish;  // of nobody's account: the room was there before
+    const Result<std::shared_ptr<Room>> made = co_await self->GetOrCreate(room_id, wish);
+    if (made.ok()) co_return;
+    co_await Delay(kRebuildPause);
+  }
+  LogWarn("room {} of the management is not open any more: no worker in time", room_id);
+}
+
 Task<void> RoomRegistry::Rebuild(RoomRegistry* self, std::string room_id) {
-  std::vector<BroadcastPlan>& plans = self->rebuilds_[room_id];
+  const uint64_t& called_off = self->rebuilds_[room_id].called_off;
+  std::vector<BroadcastPlan>& plans = self->rebuilds_[room_id].plans;
   std::shared_ptr<Room> room;
   int attempts = 0;  // since a worker died that had made some of them
   while (!plans.empty()) {
@@ -190,8 +244,10 @@ Task<void> RoomRegistry::Rebuild(RoomRegistry* self, std::string room_id) {
       continue;
     }
     room = *made;
+    const uint64_t before = called_off;
     std::vector<BroadcastPlan> planned = std::exchange(plans, {});
     std::vector<BroadcastPlan> left = co_await RestoreAll(room, std::move(planned));
+    if (called_off != before) left.clear();
     if (left.empty() && plans.empty()) co_await room->RestoreConsumers();
     if (!plans.empty()) attempts = 0;  // another death
     std::move(left.begin(), left.end(), std::back_inserter(plans));
@@ -231,6 +287,7 @@ RoomRegistry::People RoomRegistry::CountPeople() const {
   for (const auto& [id, room] : rooms_) {
     people.peers += room->peer_count();
     people.broadcasters += room->broadcaster_count();
+    for (const auto& peer : room->peers()) people.away += peer->away ? 1 : 0;
   }
   return people;
 }

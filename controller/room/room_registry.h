@@ -20,6 +20,12 @@ namespace sluice::controller {
 struct RoomWish {
   std::string source;         ///< whom the room counts for, "" = nobody
   int consumer_replicas = 0;  ///< see Room
+  /// Of the management, which makes a room with rules that stay.
+  struct Managed {
+    RoomRules rules;
+    std::chrono::milliseconds empty_timeout{60'000};  ///< see Room::kept_empty()
+  };
+  std::optional<Managed> managed = std::nullopt;
 };
 
 /// All rooms by id. Makes a room on the least-loaded worker when it is first asked for; calls for
@@ -45,6 +51,15 @@ class RoomRegistry {
   /// others out. kUnavailable when no worker runs, kResourceExhausted when all rooms are in use.
   Task<Result<std::shared_ptr<Room>>> GetOrCreate(std::string room_id, RoomWish wish = {});
 
+  /// The open room of that id; nullptr when there is none.
+  std::shared_ptr<Room> Find(const std::string& room_id) const;
+  /// Whether it is open or being made.
+  bool IsKnown(const std::string& room_id) const;
+  /// All open rooms, by id.
+  const std::map<std::string, std::shared_ptr<Room>>& rooms() const { return rooms_; }
+  /// Nothing of an ended room of that id is kept, nor made again.
+  void Forget(const std::string& room_id);
+
   /// Closes the rooms of a dead worker and makes those with broadcasters anew, whose programs go on
   /// sending to the same ports.
   void OnWorkerDied(const std::shared_ptr<MediaWorker>& worker);
@@ -61,6 +76,7 @@ class RoomRegistry {
   struct People {
     size_t peers = 0;
     size_t broadcasters = 0;
+    size_t away = 0;  ///< of the peers: they lost their connection and are awaited
   };
   /// Those of all rooms.
   People CountPeople() const;
@@ -83,6 +99,8 @@ class RoomRegistry {
     EmptyRooms empty;
   };
 
+  /// Makes a room of the management again after its worker's death.
+  static Task<void> Remake(RoomRegistry* self, std::string room_id);
   static Task<void> Make(RoomRegistry* self, std::string room_id, RoomWish wish, Creation creation);
   Task<Result<std::shared_ptr<Room>>> Create(std::string room_id, const RoomWish& wish);
   void OnRoomClosed(const Room& room, const std::string& source);
@@ -104,12 +122,27 @@ class RoomRegistry {
   std::map<std::string, Creation> creations_;
   EmptyRooms empty_rooms_;
   std::map<std::string, Source> sources_;
-  /// Of live rooms that have ended while their stage was somebody's, who may come back to it: after
-  /// a worker's death, say. At most as many as there may be rooms; see ForgetPolicies().
-  std::map<std::string, RoomPolicy> policies_;
+  /// What is kept of a room that has ended.
+  struct Kept {
+    RoomPolicy policy;
+    std::optional<std::chrono::milliseconds> kept_empty;  ///< of a room of the management
+    std::chrono::steady_clock::time_point until;          ///< whoever is on its stage or expected
+  };
+  /// Whether somebody may come back to it, or what was there is being made again.
+  bool IsKept(const std::string& room_id, const Kept& kept,
+              std::chrono::steady_clock::time_point now) const;
+  /// Of rooms that have ended while their stage was somebody's, who may come back to it, or by a
+  /// worker's death, when somebody had made their rules or moderated there. At most as many as
+  /// there may be rooms; see ForgetPolicies().
+  std::map<std::string, Kept> policies_;
   std::chrono::steady_clock::time_point policies_checked_;
-  /// Broadcasters to be made again, of each room that a Rebuild() runs for.
-  std::map<std::string, std::vector<BroadcastPlan>> rebuilds_;
+  /// Broadcasters to be made again.
+  struct Rebuilds {
+    std::vector<BroadcastPlan> plans;
+    uint64_t called_off = 0;  ///< times that the room was ended meanwhile
+  };
+  /// Of each room that a Rebuild() runs for.
+  std::map<std::string, Rebuilds> rebuilds_;
   Counters counters_;
   TaskScope tasks_;
 };

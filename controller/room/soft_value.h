@@ -42,6 +42,7 @@ class SoftValue {
   }
 
   TimePoint due() const { return told_at_ + kPeriod; }
+  const std::optional<T>& newest() const { return newest_; }
 
  private:
   void MarkTold(TimePoint now) {

@@ -7,6 +7,8 @@
 #include <boost/json/serialize.hpp>
 #include <optional>
 
+#include "common/fingerprint_names.h"
+
 namespace sluice::controller::shell {
 
 namespace json = boost::json;
@@ -22,24 +24,34 @@ struct FieldForm {
 
 /// Fields of the JSON protocol (docs/json-protocol.md) whose values the worker or the network
 /// chooses.
-constexpr std::array<FieldForm, 28> kForms = {{
-    {"sha-1", Form::kHash},           {"sha-224", Form::kHash},
-    {"sha-256", Form::kHash},         {"sha-384", Form::kHash},
-    {"sha-512", Form::kHash},         {"usernameFragment", Form::kToken},
-    {"password", Form::kToken},       {"muxId", Form::kToken},
-    {"ip", Form::kAddress},           {"localIP", Form::kAddress},
-    {"remoteIP", Form::kAddress},     {"port", Form::kPort},
-    {"localPort", Form::kPort},       {"remotePort", Form::kPort},
-    {"dtlsRemoteCert", Form::kPem},   {"reason", Form::kText},
-    {"workerId", Form::kText},        {"received", Form::kNumber},
-    {"receivedBytes", Form::kNumber}, {"maxTimestamp", Form::kNumber},
-    {"transit", Form::kNumber},       {"jitter", Form::kNumber},
-    {"rtt", Form::kNumber},           {"sequenceNumber", Form::kNumber},
-    {"timestamp", Form::kNumber},     {"effectiveMaxBitrate", Form::kSince0},
-    {"marker", Form::kAny},           {"entries", Form::kAny},
+constexpr std::array<FieldForm, 23> kForms = {{
+    {"usernameFragment", Form::kToken},
+    {"password", Form::kToken},
+    {"muxId", Form::kToken},
+    {"ip", Form::kAddress},
+    {"localIP", Form::kAddress},
+    {"remoteIP", Form::kAddress},
+    {"port", Form::kPort},
+    {"localPort", Form::kPort},
+    {"remotePort", Form::kPort},
+    {"dtlsRemoteCert", Form::kPem},
+    {"reason", Form::kText},
+    {"workerId", Form::kText},
+    {"received", Form::kNumber},
+    {"receivedBytes", Form::kNumber},
+    {"maxTimestamp", Form::kNumber},
+    {"transit", Form::kNumber},
+    {"jitter", Form::kNumber},
+    {"rtt", Form::kNumber},
+    {"sequenceNumber", Form::kNumber},
+    {"timestamp", Form::kNumber},
+    {"effectiveMaxBitrate", Form::kSince0},
+    {"marker", Form::kAny},
+    {"entries", Form::kAny},
 }};
 
 std::optional<Form> FormOf(std::string_view field) {
+  if (FingerprintSize(field)) return Form::kHash;
   const auto* found = std::find_if(kForms.begin(), kForms.end(),
                                    [field](const FieldForm& form) { return form.field == field; });
   if (found == kForms.end()) return std::nullopt;

@@ -9,6 +9,8 @@
 #include <cmath>
 
 #include "common/fingerprint_names.h"
+#include "common/printable.h"
+#include "common/utf8.h"
 #include "controller/ortc/ortc.h"
 
 namespace sluice::controller {
@@ -17,10 +19,13 @@ namespace json = boost::json;
 
 namespace {
 
+constexpr absl::string_view kFieldPayload = "sluice/field";
+constexpr absl::string_view kValuePayload = "sluice/value";
+
 /// Only the first is used; browsers send one or two.
 constexpr size_t kMaxFingerprints = 16;
-/// sha-512: 64 bytes as hex with colons.
-constexpr size_t kMaxFingerprintLength = 64 * 3;
+/// The longest, as hex with colons.
+constexpr size_t kMaxFingerprintLength = kFingerprintSizes.back() * 3;
 
 bool IsAbsent(const json::value* value) { return value == nullptr || value->is_null(); }
 
@@ -50,16 +55,24 @@ std::string_view KindOf(const json::value& value) {
   return "something else";
 }
 
+Status Missing(std::string_view prefix, std::string_view name) {
+  const std::string field = Name(prefix, name);
+  return WrongField(field, "missing " + field);
+}
+
 Status WrongKind(std::string_view prefix, std::string_view name, std::string_view wanted,
                  const json::value& got) {
-  return TypeError(Name(prefix, name) + " must be " + std::string(wanted) + ", not " +
-                   std::string(KindOf(got)));
+  const std::string field = Name(prefix, name);
+  return WrongField(
+      field, field + " must be " + std::string(wanted) + ", not " + std::string(KindOf(got)));
 }
 
 Status TooLong(std::string_view prefix, std::string_view name, size_t length, SizeLimit limit) {
-  return LimitError(limit.option,
-                    TypeError(Name(prefix, name) + " has " + std::to_string(length) +
-                              " bytes, at most " + std::to_string(limit.max) + " are allowed"));
+  const std::string field = Name(prefix, name);
+  return LimitError(
+      limit.option,
+      WrongField(field, field + " has " + std::to_string(length) + " bytes, at most " +
+                            std::to_string(limit.max) + " are allowed"));
 }
 
 /// Whether `value` has more than `max` bytes as JSON; stops where it does.
@@ -76,9 +89,10 @@ bool IsLarger(const json::value& value, size_t max) {
 }
 
 Status TooLarge(std::string_view prefix, std::string_view name, SizeLimit limit) {
-  return LimitError(limit.option,
-                    TypeError(Name(prefix, name) + " is too large: at most " +
-                              std::to_string(limit.max) + " bytes of JSON are allowed"));
+  const std::string field = Name(prefix, name);
+  return LimitError(limit.option, WrongField(field, field + " is too large: at most " +
+                                                        std::to_string(limit.max) +
+                                                        " bytes of JSON are allowed"));
 }
 
 bool IsIdCharacter(char c) {
@@ -116,19 +130,42 @@ Result<DtlsFingerprint> ReadFingerprint(const json::value& value, std::string_vi
   Result<std::string> algorithm = RequiredString(value.get_object(), "algorithm", where);
   if (!algorithm.ok()) return algorithm.status();
   if (!FingerprintOf<size_t>(*algorithm)) {
-    return TypeError(where + "algorithm " + Quoted(*algorithm) + " must be " +
-                     std::string(kFingerprintList));
+    return WrongField(where + "algorithm", where + "algorithm " + Quoted(*algorithm) + " must be " +
+                                               std::string(kFingerprintList));
   }
   Result<std::string> text =
       RequiredString(value.get_object(), "value", where, kMaxFingerprintLength);
   if (!text.ok()) return text.status();
   if (!IsHexWithColons(*text)) {
-    return TypeError(where + "value " + Quoted(*text) + " is not hex bytes separated by colons");
+    return WrongField(where + "value",
+                      where + "value " + Quoted(*text) + " is not hex bytes separated by colons");
   }
   return DtlsFingerprint{*std::move(algorithm), *std::move(text)};
 }
 
+std::string PayloadOf(const Status& status, absl::string_view name) {
+  const auto value = status.GetPayload(name);
+  return value ? std::string(*value) : std::string();
+}
+
 }  // namespace
+
+Status WrongField(std::string_view field, const std::string& text) {
+  Status status = TypeError(text);
+  status.SetPayload(kFieldPayload, absl::Cord(std::string(field)));
+  return status;
+}
+
+Status FieldError(std::string_view field, const json::value& value, std::string_view right) {
+  constexpr size_t kMaxShown = 80;  // bytes of a value that an error quotes
+  const std::string shown = Printable(json::serialize(value), kMaxShown);
+  Status status = WrongField(field, std::string(field) + " " + shown + ": " + std::string(right));
+  status.SetPayload(kValuePayload, absl::Cord(shown));
+  return status;
+}
+
+std::string FieldOf(const Status& status) { return PayloadOf(status, kFieldPayload); }
+std::string ValueOf(const Status& status) { return PayloadOf(status, kValuePayload); }
 
 Status CheckId(std::string_view field, std::string_view value) {
   const bool good = !value.empty() && value.size() <= kMaxIdLength && value != "." &&
@@ -139,8 +176,9 @@ Status CheckId(std::string_view field, std::string_view value) {
   for (const char c : value.substr(0, kShown)) {
     shown += std::isprint(static_cast<unsigned char>(c)) != 0 ? c : '?';
   }
-  return TypeError("invalid " + std::string(field) + " " + Quoted(shown) + ": 1 to " +
-                   std::to_string(kMaxIdLength) + " letters, digits or - _ . ~ @ : + are allowed");
+  return WrongField(field, "invalid " + std::string(field) + " " + Quoted(shown) + ": 1 to " +
+                               std::to_string(kMaxIdLength) +
+                               " letters, digits or - _ . ~ @ : + are allowed");
 }
 
 Result<json::value> ParseJson(std::string_view text) {
@@ -156,7 +194,7 @@ Result<std::string> RequiredString(const json::object& object, std::string_view 
                                    std::string_view prefix, SizeLimit limit) {
   const json::value* value = object.if_contains({name.data(), name.size()});
   if (IsAbsent(value) || !value->is_string() || value->get_string().empty()) {
-    return TypeError("missing " + Name(prefix, name));
+    return Missing(prefix, name);
   }
   const json::string& text = value->get_string();
   if (text.size() > limit.max) return TooLong(prefix, name, text.size(), limit);
@@ -193,7 +231,7 @@ Result<json::object> OptionalObject(const json::object& object, std::string_view
 Result<RtpParameters> RequiredRtpParameters(const json::object& object, std::string_view prefix,
                                             SizeLimit limit) {
   const json::value* value = object.if_contains("rtpParameters");
-  if (!value || !value->is_object()) return TypeError("missing " + Name(prefix, "rtpParameters"));
+  if (!value || !value->is_object()) return Missing(prefix, "rtpParameters");
   if (IsLarger(*value, limit.max)) return TooLarge(prefix, "rtpParameters", limit);
   return ParseRtpParameters(*value);
 }
@@ -206,7 +244,10 @@ Result<std::optional<RtpCapabilities>> OptionalCapabilities(const json::object& 
                      (value->is_string() && value->get_string().empty()) ||
                      (value->is_int64() && value->get_int64() == 0);
   if (falsy) return std::optional<RtpCapabilities>();
-  if (!value->is_object()) return TypeError("wrong " + Name(prefix, "rtpCapabilities"));
+  if (!value->is_object()) {
+    const std::string field = Name(prefix, "rtpCapabilities");
+    return WrongField(field, "wrong " + field);
+  }
   if (IsLarger(*value, limit.max)) return TooLarge(prefix, "rtpCapabilities", limit);
   Result<RtpCapabilities> capabilities = ParseRtpCapabilities(*value);
   if (!capabilities.ok()) return capabilities.status();
@@ -216,18 +257,19 @@ Result<std::optional<RtpCapabilities>> OptionalCapabilities(const json::object& 
 Result<int64_t> RequiredInteger(const json::object& object, std::string_view name,
                                 std::string_view prefix, int64_t min, int64_t max) {
   const json::value* value = object.if_contains({name.data(), name.size()});
-  if (IsAbsent(value)) return TypeError("missing " + Name(prefix, name));
+  if (IsAbsent(value)) return Missing(prefix, name);
   const std::optional<int64_t> number = AsInteger(*value);
   if (!number || *number < min || *number > max) {
-    return TypeError(Name(prefix, name) + " must be an integer from " + std::to_string(min) +
-                     " to " + std::to_string(max));
+    const std::string field = Name(prefix, name);
+    return WrongField(field, field + " must be an integer from " + std::to_string(min) + " to " +
+                                 std::to_string(max));
   }
   return *number;
 }
 
 Result<DtlsParameters> ReadDtlsParameters(const json::object& object, std::string_view prefix) {
   const json::value* value = object.if_contains("dtlsParameters");
-  if (IsAbsent(value)) return TypeError("missing " + Name(prefix, "dtlsParameters"));
+  if (IsAbsent(value)) return Missing(prefix, "dtlsParameters");
   if (!value->is_object()) return WrongKind(prefix, "dtlsParameters", "an object", *value);
   const json::object& dtls = value->get_object();
 
@@ -239,16 +281,17 @@ Result<DtlsParameters> ReadDtlsParameters(const json::object& object, std::strin
   } else if (*role == "server") {
     parameters.role = DtlsRole::kServer;
   } else if (!role->empty() && *role != "auto") {
-    return TypeError(Name(prefix, "dtlsParameters.role ") + Quoted(*role) +
-                     " is not auto, client or server");
+    const std::string field = Name(prefix, "dtlsParameters.role");
+    return WrongField(field, field + " " + Quoted(*role) + " is not auto, client or server");
   }
   const json::value* list = dtls.if_contains("fingerprints");
   if (IsAbsent(list) || !list->is_array() || list->get_array().empty()) {
-    return TypeError("missing " + Name(prefix, "dtlsParameters.fingerprints"));
+    return Missing(prefix, "dtlsParameters.fingerprints");
   }
   if (list->get_array().size() > kMaxFingerprints) {
-    return TypeError(Name(prefix, "dtlsParameters.fingerprints") + " has more than " +
-                     std::to_string(kMaxFingerprints) + " entries");
+    const std::string field = Name(prefix, "dtlsParameters.fingerprints");
+    return WrongField(field,
+                      field + " has more than " + std::to_string(kMaxFingerprints) + " entries");
   }
   for (const json::value& entry : list->get_array()) {
     Result<DtlsFingerprint> fingerprint = ReadFingerprint(entry, prefix);
@@ -258,12 +301,27 @@ Result<DtlsParameters> ReadDtlsParameters(const json::object& object, std::strin
   return parameters;
 }
 
+Status CheckText(std::string_view field, std::string_view value, SizeLimit limit) {
+  if (value.size() > limit.max) return TooLong("", field, value.size(), limit);
+  if (!IsUtf8(value)) {
+    return WrongField(field, std::string(field) + " has bytes that are no UTF-8");
+  }
+  return absl::OkStatus();
+}
+
 size_t ProducerBytes(const json::object& request, std::string_view app_data) {
   constexpr size_t kCopies = 4;
   constexpr size_t kObjects = 2 << 10;
   const json::value* parameters = request.if_contains("rtpParameters");
   const size_t size = parameters ? json::serialize(*parameters).size() : 0;
   return kObjects + kCopies * (size + app_data.size());
+}
+
+Result<size_t> ProducerBytes(const RtpParameters& parameters, SizeLimit limit) {
+  const json::object request{{"rtpParameters", ToJson(parameters)}};
+  const size_t size = json::serialize(request.at("rtpParameters")).size();
+  if (size > limit.max) return TooLong("", "rtpParameters", size, limit);
+  return ProducerBytes(request, "");
 }
 
 Result<bool> WantsSctp(const json::object& object, std::string_view prefix) {
@@ -282,12 +340,12 @@ Result<std::string> OptionalLabel(const json::object& object, std::string_view n
 
 Result<SctpStreamParameters> ReadSctpStreamParameters(const json::object& object) {
   const json::value* value = object.if_contains("sctpStreamParameters");
-  if (IsAbsent(value)) return TypeError("missing sctpStreamParameters");
+  if (IsAbsent(value)) return Missing("", "sctpStreamParameters");
   if (!value->is_object()) return WrongKind("", "sctpStreamParameters", "an object", *value);
   const json::object& stream = value->get_object();
   constexpr int64_t kMaxStream = 65'534;  // 65535 is no stream (RFC 8832 §6)
   constexpr int64_t kMaxLimit = 65'535;
-  if (IsAbsent(stream.if_contains("streamId"))) return TypeError("missing params.streamId");
+  if (IsAbsent(stream.if_contains("streamId"))) return Missing("params.", "streamId");
   const auto id = RequiredInteger(stream, "streamId", "params.", 0, kMaxStream);
   if (!id.ok()) return id.status();
   SctpStreamParameters parameters;

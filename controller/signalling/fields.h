@@ -38,11 +38,25 @@ inline constexpr size_t kParticipantBytes = 4 << 10;
 /// What a producer costs that was described in `request`: its parameters are kept as they came, as
 /// they are consumed, and as each kind of client in the room is told.
 size_t ProducerBytes(const boost::json::object& request, std::string_view app_data);
+/// The same of parameters that came otherwise; the error names `limit`.
+Result<size_t> ProducerBytes(const RtpParameters& parameters, SizeLimit limit);
 /// Deepest nesting of JSON that is read.
 inline constexpr size_t kMaxJsonDepth = 32;
 
+/// TypeError `text` about a field, of which the answer has the name as a member, too.
+Status WrongField(std::string_view field, const std::string& text);
+/// The same of `FIELD VALUE: RIGHT`, with the value. `right` says what would be right: "must be …".
+Status FieldError(std::string_view field, const boost::json::value& value, std::string_view right);
+/// The field that an error is about, and its value as JSON, which may be cut; "" where there is
+/// none.
+std::string FieldOf(const Status& status);
+std::string ValueOf(const Status& status);
+
 /// 1 to kMaxIdLength of A-Z a-z 0-9 - _ . ~ @ : + and not "." or "..".
 Status CheckId(std::string_view field, std::string_view value);
+
+/// A text that did not come in JSON: UTF-8 within the limit.
+Status CheckText(std::string_view field, std::string_view value, SizeLimit limit);
 
 /// Parses one JSON text with the depth limit; Error with the parser's reason when it is not JSON.
 Result<boost::json::value> ParseJson(std::string_view text);

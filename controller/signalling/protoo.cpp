@@ -8,10 +8,11 @@
 #include "common/printable.h"
 #include "controller/base/log.h"
 #include "controller/base/logging.h"
+#include "controller/http/http_error.h"
 #include "controller/room/random.h"
+#include "controller/signalling/api_error.h"
 #include "controller/signalling/fields.h"
 #include "controller/signalling/protoo_events.h"
-#include "controller/signalling/rest.h"
 #include "controller/signalling/shapes.h"
 
 namespace sluice::controller {
@@ -26,7 +27,10 @@ constexpr std::string_view kToldVersion = "3.27.1";
 constexpr uint32_t kRequestIdBound = 10'000'001;  // ids 0..10000000
 constexpr int kErrorCode = 500;
 constexpr int kErrorForbidden = 403;
-constexpr uint16_t kClosePolicy = 1008;       // RFC 6455 §7.4.1
+constexpr int kErrorNotFound = 404;
+constexpr std::string_view kResume = "resume";
+constexpr int kErrorNotImplemented = 501;
+constexpr int kErrorTooManyRequests = 429;    // RFC 6585 §4
 constexpr uint32_t kRefusalsPerRequest = 10;  // refused requests for each that may be made
 
 bool OffersProtoo(std::string_view protocols) {
@@ -77,6 +81,28 @@ bool IsTruthy(const json::object& message, std::string_view name) {
   return true;
 }
 
+/// Ids in one list of `resume`: as many as there can be offers without an answer, twice what a room
+/// of 1,000 with two producers each has.
+constexpr size_t kMaxKnownIds = 4'096;
+
+/// A list of ids that a client may name; absent, null: it names none.
+Status ReadKnownIds(const json::object& data, std::string_view name, KnownObjects::Ids* ids) {
+  const json::value* list = data.if_contains({name.data(), name.size()});
+  if (!list || list->is_null()) return absl::OkStatus();
+  const Status wrong = TypeError(std::string(name) + " must be a list of ids");
+  if (!list->is_array()) return wrong;
+  if (const size_t size = list->get_array().size(); size > kMaxKnownIds) {
+    return TypeError(std::string(name) + " has " + std::to_string(size) +
+                     " ids: must have at most " + std::to_string(kMaxKnownIds));
+  }
+  ids->emplace();
+  for (const json::value& entry : list->get_array()) {
+    if (!entry.is_string() || entry.get_string().size() > kMaxIdLength) return wrong;
+    (*ids)->emplace(entry.get_string().data(), entry.get_string().size());
+  }
+  return absl::OkStatus();
+}
+
 /// Permissions of which one is needed to be in a room.
 constexpr Permissions kTakePart =
     Permissions(Permission::kPublish) | Permission::kSubscribe | Permission::kData;
@@ -116,7 +142,7 @@ Task<UpgradeDecision> ProtooGateway::Upgrade(HttpRequest request) {
     decision.rejection = Reject(AuthHttpStatus(allowed), std::string(Reason(allowed)), true);
     co_return decision;
   }
-  const Result<RoomKind> kind = WantedKind(*grants, QueryValue(request, "mode"));
+  const Result<KindWish> kind = WantedKind(*grants, QueryValue(request, "mode"));
   if (!kind.ok()) {
     decision.rejection = Reject(400, std::string(Reason(kind.status())), true);
     co_return decision;
@@ -131,9 +157,12 @@ Task<UpgradeDecision> ProtooGateway::Upgrade(HttpRequest request) {
     if (busy) decision.rejection.headers.emplace_back("Retry-After", kRetryAfterSeconds);
     co_return decision;
   }
-  decision.session = std::make_shared<ProtooSession>(
-      executor_, *std::move(room),
-      ProtooClient{peer_id, request.client_ip, request.source, *std::move(grants), *kind}, limits_);
+  ProtooClient client{peer_id, request.client_ip, request.source, *grants, *kind, {}};
+  client.pass_for = [auth = auth_, peer_id, mine = *std::move(grants)](const std::string& other) {
+    return auth.PassFor(mine, peer_id, other);
+  };
+  decision.session =
+      std::make_shared<ProtooSession>(executor_, *std::move(room), std::move(client), limits_);
   decision.subprotocol = std::string(kSubprotocol);
   decision.authenticated = auth_.enabled();
   co_return decision;
@@ -156,14 +185,9 @@ void ProtooSession::OnOpen(std::shared_ptr<WebSocketLink> link) {
   visit_ = limits_.budget->Enter(client_.source, room_->id());
   Result<std::shared_ptr<Participant>> peer =
       room_->Connect(client_.peer_id, shared_from_this(), Owner{client_.address, ""},
-                     IsProven(client_), client_.kind);
+                     IsProven(client_), client_.wish);
   if (!peer.ok()) {
-    LogInfo("room {}: peer {} not let in: {}", room_->id(), client_.peer_id, Reason(peer.status()));
-    limits_.counters->Count(LimitOf(peer.status()));
-    // A room that closed meanwhile is made anew when the client comes back; a connection of its own
-    // that it has lost ends in half a minute.
-    const bool again = room_->closed() || absl::IsAlreadyExists(peer.status());
-    link_->Close(again ? kCloseReconnect : kCloseForGood, Reason(peer.status()));
+    Refuse(peer.status());
     return;
   }
   peer_ = *std::move(peer);
@@ -173,10 +197,28 @@ void ProtooSession::OnOpen(std::shared_ptr<WebSocketLink> link) {
         {"data", json::object{{"version", kToldVersion}}}});
 }
 
+void ProtooSession::Refuse(const Status& why) {
+  LogInfo("room {}: peer {} not let in: {}", room_->id(), client_.peer_id, Reason(why));
+  limits_.counters->Count(LimitOf(why));
+  // A room that closed meanwhile is made anew when the client comes back; a connection of its own
+  // that it has lost ends in half a minute.
+  const bool again = room_->closed() || absl::IsAlreadyExists(why);
+  link_->Close(again ? kCloseReconnect : kCloseForGood, Reason(why));
+}
+
 SubscriptionPolicy ProtooSession::policy() const {
   const bool receives =
       client_.grants.admin() || client_.grants.permissions.Has(Permission::kSubscribe);
   return receives ? SubscriptionPolicy::kAutomatic : SubscriptionPolicy::kOnRequest;
+}
+
+void ProtooSession::OnLeft(uint16_t code) {
+  // A page that is closed says 1001, a client that leaves 1000 or nothing. Whatever else is said,
+  // by a proxy that is started anew say, is not the client's wish.
+  constexpr uint16_t kNormal = 1000;
+  constexpr uint16_t kGoingAway = 1001;
+  constexpr uint16_t kNoCode = 1005;
+  left_ = left_ || code == kNormal || code == kGoingAway || code == kNoCode;
 }
 
 void ProtooSession::OnClosed() {
@@ -185,13 +227,26 @@ void ProtooSession::OnClosed() {
   server_requests_.clear();
   offers_.clear();
   // When the room itself has ended, nobody is told.
-  if (visit_ && room_ && room_->closed()) visit_->SetAnnounced(false);
+  const bool announced = room_ && !room_->closed();
+  const std::shared_ptr<Room> room = room_;
+  const std::shared_ptr<Participant> peer = peer_;
+  if (peer) {
+    LogInfo("room {}: peer {} disconnected", room->id(), client_.peer_id);
+    if (left_) {
+      room->Leave(peer);
+    } else {
+      room->Drop(peer);
+    }
+    if (peer->away) return;  // until End()
+  }
+  Detach(announced);
+}
+
+void ProtooSession::Detach(bool announced) {
+  if (visit_ && !announced) visit_->SetAnnounced(false);
   visit_.reset();
-  const std::shared_ptr<Room> room = std::exchange(room_, nullptr);
-  const std::shared_ptr<Participant> peer = std::exchange(peer_, nullptr);
-  if (!peer) return;
-  LogInfo("room {}: peer {} disconnected", room->id(), client_.peer_id);
-  room->Leave(peer);
+  room_.reset();
+  peer_.reset();
 }
 
 void ProtooSession::OnText(std::string_view text) {
@@ -213,7 +268,7 @@ void ProtooSession::OnText(std::string_view text) {
 
 void ProtooSession::PauseIfBusy() {
   if (paused_ || !link_ || !room_) return;
-  if (!TooManyRequests() && !room_->IsBusy()) return;
+  if (!TooManyRequests() && !congested() && !room_->IsBusy()) return;
   paused_ = true;
   link_->Pause();
   tasks_.Spawn(ResumeWhenCalm(shared_from_this(), room_));
@@ -221,10 +276,14 @@ void ProtooSession::PauseIfBusy() {
 
 Task<void> ProtooSession::ResumeWhenCalm(std::shared_ptr<ProtooSession> self,
                                          std::shared_ptr<Room> room) {
-  while (self->TooManyRequests() || room->IsBusy()) {
+  while (self->TooManyRequests() || self->congested() || room->IsBusy()) {
     if (self->TooManyRequests()) {
       if (!self->answered_) self->answered_.emplace(room->executor());
       co_await self->answered_->Wait();
+    }
+    if (self->congested()) {
+      if (!self->drained_) self->drained_.emplace(room->executor());
+      co_await self->drained_->Wait();
     }
     co_await Room::Calm(room);
   }
@@ -233,6 +292,7 @@ Task<void> ProtooSession::ResumeWhenCalm(std::shared_ptr<ProtooSession> self,
 }
 
 void ProtooSession::OnDrained() {
+  drained_.reset();
   if (room_ && peer_) room_->GoOn(peer_);
 }
 
@@ -244,28 +304,32 @@ void ProtooSession::OnIgnored() {
 
 void ProtooSession::CloseFlooder() {
   LogWarn("a client of room {} sends too much, it is cut off", room_ ? room_->id() : "");
+  left_ = true;
   if (!link_) return;
   ++*limits_.flooders;
-  link_->Close(kClosePolicy, "too many messages: at most " +
-                                 std::to_string(limits_.requests_per_second) +
-                                 " a second (maxRequestsPerSecond)");
+  CloseForFlood(limits_.requests_per_second, link_.get());
 }
 
 void ProtooSession::Send(const json::object& message) {
   if (link_) link_->Send(json::serialize(message));
 }
 
-void ProtooSession::SendError(const json::value& id, int code, std::string_view reason) {
+void ProtooSession::SendError(const json::value& id, int code, const Status& why, int http_status) {
   constexpr size_t kMaxReason = 1024;  // bytes; the reason may quote what the client sent
+  const std::string reason = Printable(Reason(why), kMaxReason);
+  const std::string word(ErrorCode(http_status == 0 ? HttpStatusOf(why) : http_status));
+  json::object error{{"code", word}, {"message", reason}};
+  if (const std::string field = FieldOf(why); !field.empty()) error["field"] = field;
   Send({{"response", true},
         {"id", id},
         {"errorCode", code},
-        {"errorReason", Printable(reason, kMaxReason)}});
+        {"errorReason", reason},
+        {"error", std::move(error)}});
 }
 
 void ProtooSession::SendLimit(const json::value& id, const Status& refused) {
   limits_.counters->Count(LimitOf(refused));
-  SendError(id, kErrorCode, Reason(refused));
+  SendError(id, kErrorCode, refused, kErrorTooManyRequests);
 }
 
 void ProtooSession::OnEvent(const RoomMessage& message) {
@@ -274,6 +338,11 @@ void ProtooSession::OnEvent(const RoomMessage& message) {
     Forget(ended->consumer_id);
   } else if (const auto* data = std::get_if<DataConsumerEnded>(&message.event())) {
     Forget(data->data_consumer_id);
+  }
+  if (const auto* moved = std::get_if<PeerMoved>(&message.event())) {
+    Send(MovedNotification(moved->room_id,
+                           client_.pass_for ? client_.pass_for(moved->room_id) : ""));
+    return;
   }
   const RoomMessage::Text& text = message.In(&RenderNotification);
   if (!text->empty()) link_->Send(text);
@@ -322,18 +391,19 @@ bool ProtooSession::may_have_data() const {
 }
 
 void ProtooSession::End(EndReason reason, std::string_view text) {
-  if (!link_) return;
-  switch (reason) {
-    case EndReason::kForGood:
-      link_->Close(kCloseForGood, text.empty() ? kClosedByServer : text);
-      break;
-    case EndReason::kReconnect:
-      link_->Close(kCloseReconnect, text);
-      break;
-    case EndReason::kShutdown:
-      link_->Close(kCloseShutdown, "the server is ending");
-      break;
+  if (!link_) {
+    // It was awaited: either it is back over another connection, or it has left.
+    if (peer_) Detach(reason == EndReason::kForGood && room_ && !room_->closed());
+    return;
   }
+  if (reason == EndReason::kReplaced) {
+    tasks_.Cancel();
+    server_requests_.clear();
+    offers_.clear();
+    peer_.reset();
+    if (visit_) visit_->SetAnnounced(false);
+  }
+  CloseFor(reason, text, link_.get());
 }
 
 void ProtooSession::OnRequest(const json::object& message) {
@@ -345,13 +415,28 @@ void ProtooSession::OnRequest(const json::object& message) {
   }
   if (!TakeRequest(*id)) return;
   const std::string name(method->get_string().data(), method->get_string().size());
+  if (name == kResume) {
+    if (!TakeAnnouncement(*id)) return;  // as join
+    const json::value* data = message.if_contains("data");
+    OnResume(*id, data && data->is_object() ? data->get_object() : json::object());
+    return;
+  }
+  if (peer_->pending) {
+    if (Status settled = room_->Settle(peer_); !settled.ok()) {
+      Refuse(settled);
+      return;
+    }
+  }
+  peer_->old_resume_token.clear();  // what comes after the answer with the new one
   const auto known = Methods().find(name);
   if (known == Methods().end()) {
-    SendError(*id, kErrorCode, "unknown request.method \"" + name + "\"");
+    SendError(*id, kErrorCode, UnsupportedError("unknown request.method \"" + name + "\""));
     return;
   }
   if (!client_.grants.admin() && !client_.grants.permissions.HasAny(known->second.any_of)) {
-    SendError(*id, kErrorForbidden, "this needs the permission " + known->second.any_of.Describe());
+    SendError(*id, kErrorForbidden,
+              absl::PermissionDeniedError("this needs the permission " +
+                                          known->second.any_of.Describe()));
     return;
   }
   if (known->second.announced && !TakeAnnouncement(*id)) return;
@@ -361,6 +446,33 @@ void ProtooSession::OnRequest(const json::object& message) {
   }
   ++client_requests_;
   tasks_.Spawn(Handle(shared_from_this(), *id, &known->second, std::move(context)));
+}
+
+void ProtooSession::OnResume(const json::value& id, const json::object& data) {
+  KnownObjects known;
+  Result<std::string> token = RequiredString(data, "resumeToken", "");
+  Status read = token.status();
+  for (const auto& [name, ids] :
+       {std::pair("producerIds", &known.producers), std::pair("consumerIds", &known.consumers),
+        std::pair("dataProducerIds", &known.data_producers),
+        std::pair("dataConsumerIds", &known.data_consumers)}) {
+    if (read.ok()) read = ReadKnownIds(data, name, ids);
+  }
+  if (!read.ok()) {
+    SendError(id, kErrorCode, read);
+    return;
+  }
+  Result<std::shared_ptr<Participant>> peer = room_->Resume(peer_, *token);
+  if (!peer.ok()) {
+    SendError(id, absl::IsNotFound(peer.status()) ? kErrorNotFound : kErrorForbidden,
+              peer.status());
+    return;
+  }
+  peer_ = *std::move(peer);
+  link_->Keep();
+  visit_->SetAnnounced();
+  Send({{"response", true}, {"id", id}, {"ok", true}, {"data", DescribeResumed(*room_, *peer_)}});
+  room_->Start(Room::Reconcile(room_, peer_, std::move(known)));
 }
 
 bool ProtooSession::TakeRequest(const json::value& id) {
@@ -375,8 +487,9 @@ bool ProtooSession::TakeRequest(const json::value& id) {
   } else {
     const uint32_t most = limits_.budget->limits().requests_per_second;
     SendError(id, kErrorCode,
-              "too many requests of this address: at most " + std::to_string(most) +
-                  " a second (maxRequestsPerSecondPerIp)");
+              Error("too many requests of this address: at most " + std::to_string(most) +
+                    " a second (maxRequestsPerSecondPerIp)"),
+              kErrorTooManyRequests);
   }
   return false;
 }
@@ -392,20 +505,26 @@ bool ProtooSession::TakeAnnouncement(const json::value& id) {
   }
   if (visit_ && visit_->TakeAnnouncement()) return true;
   SendError(id, kErrorCode,
-            "too many changes of this address that everybody is told of: at most " +
-                std::to_string(limits_.budget->limits().announcement_burst) + " at once and " +
-                std::to_string(limits_.budget->limits().announcements_per_second) +
-                " a second, and a tenth for each more who is there "
-                "(maxAnnouncementsPerSecondPerIp)");
+            Error("too many changes of this address that everybody is told of: at most " +
+                  std::to_string(limits_.budget->limits().announcement_burst) + " at once and " +
+                  std::to_string(limits_.budget->limits().announcements_per_second) +
+                  " a second, and a tenth for each more who is there "
+                  "(maxAnnouncementsPerSecondPerIp)"),
+            kErrorTooManyRequests);
   return false;
+}
+
+int ProtooSession::CodeOf(const Method& method, const Status& refused) {
+  if (absl::IsPermissionDenied(refused)) return kErrorForbidden;
+  // Of everything else the room API knows but one code.
+  const bool machine = method.handler == &ProtooSession::ApplyNetworkThrottle;
+  return machine && absl::IsUnimplemented(refused) ? kErrorNotImplemented : kErrorCode;
 }
 
 Task<void> ProtooSession::Handle(std::shared_ptr<ProtooSession> self, json::value id,
                                  const Method* method, Context context) {
-  if (method->handler == &ProtooSession::RefuseThrottle) {
-    self->SendError(id, kErrorForbidden, "network throttling is not enabled on this server");
-  } else if (method->needs_join && !context.peer->joined) {
-    self->SendError(id, kErrorCode, "Peer not yet joined");
+  if (method->needs_join && !context.peer->joined) {
+    self->SendError(id, kErrorCode, Error("Peer not yet joined"));
   } else {
     Result<Reply> reply = co_await method->handler(std::move(context));
     if (reply.ok()) {
@@ -416,9 +535,8 @@ Task<void> ProtooSession::Handle(std::shared_ptr<ProtooSession> self, json::valu
       self->Send({{"response", true}, {"id", id}, {"ok", true}, {"data", std::move(reply->data)}});
       if (reply->then) reply->then();
     } else {
-      const bool forbidden = absl::IsPermissionDenied(reply.status());
       self->limits_.counters->Count(LimitOf(reply.status()));
-      self->SendError(id, forbidden ? kErrorForbidden : kErrorCode, Reason(reply.status()));
+      self->SendError(id, CodeOf(*method, reply.status()), reply.status());
     }
   }
   --self->client_requests_;
@@ -436,6 +554,7 @@ void ProtooSession::OnResponse(const json::object& message) {
     OnIgnored();
     return;
   }
+  if (peer_) peer_->old_resume_token.clear();
   if (IsTruthy(message, "ok")) {
     request->answer(absl::OkStatus());
     return;

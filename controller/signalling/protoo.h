@@ -21,17 +21,13 @@
 #include "controller/http/http_types.h"
 #include "controller/room/room_registry.h"
 #include "controller/signalling/fields.h"
+#include "controller/signalling/network_throttle.h"
 #include "controller/signalling/request_auth.h"
 #include "controller/signalling/source_budget.h"
 #include "controller/signalling/transport_quota.h"
+#include "controller/signalling/websocket_end.h"
 
 namespace sluice::controller {
-
-/// WebSocket close codes that clients tell apart.
-inline constexpr uint16_t kCloseForGood = 4000;    ///< the client does not come back
-inline constexpr uint16_t kCloseReconnect = 1012;  ///< "service restart": the client reconnects
-inline constexpr uint16_t kCloseShutdown = 1001;   ///< "going away"; the client reconnects as well
-inline constexpr std::string_view kClosedByServer = "closed by protoo-server";
 
 struct ProtooLimits {
   /// Requests of one peer, with bursts of one second's worth; 0 = no limit. A page that joins a
@@ -49,6 +45,8 @@ struct ProtooLimits {
   std::shared_ptr<uint64_t> flooders = std::make_shared<uint64_t>(0);
   /// What all clients of one address may do together.
   std::shared_ptr<SourceBudget> budget = std::make_shared<SourceBudget>();
+  /// Who may slow the network down; null = nobody.
+  std::shared_ptr<const ThrottleAccess> throttle = nullptr;
   std::function<TokenBucket::TimePoint()> now = std::chrono::steady_clock::now;
 };
 
@@ -76,12 +74,14 @@ struct ProtooClient {
   std::string address;  ///< HttpRequest::client_ip
   std::string source;   ///< HttpRequest::source
   Grants grants;
-  RoomKind kind = RoomKind::kOpen;  ///< what the room is for, if this is who comes first
+  KindWish wish = {};  ///< what the room is for, if this is who comes first
+  /// A token for another room (RequestAuth::PassFor); "" when none is needed.
+  std::function<std::string(const std::string& room_id)> pass_for = nullptr;
 };
 
 /// One protoo client: turns its requests into room operations and the room's notifications and
 /// requests into messages (docs/protocols/room-api.md). Shared by the socket, the room and requests
-/// in flight; ends when the socket does.
+/// in flight; ends when the socket does, or with its peer, if that is awaited longer.
 class ProtooSession : public WebSocketEvents,
                       public PeerLink,
                       public std::enable_shared_from_this<ProtooSession> {
@@ -98,6 +98,7 @@ class ProtooSession : public WebSocketEvents,
   void OnText(std::string_view text) override;
   void OnIgnored() override;
   void OnDrained() override;
+  void OnLeft(uint16_t code) override;
   void OnClosed() override;
 
   /// Who may not receive media is offered none.
@@ -147,13 +148,26 @@ class ProtooSession : public WebSocketEvents,
   void PauseIfBusy();
   bool TooManyRequests() const { return client_requests_ >= kMaxClientRequests; }
   static Task<void> ResumeWhenCalm(std::shared_ptr<ProtooSession> self, std::shared_ptr<Room> room);
-  void SendError(const boost::json::value& id, int code, std::string_view reason);
+  /// `code` is protoo's; what REST would say, a status of HTTP, stands beside it as a word:
+  /// HttpStatusOf(why) unless it is given.
+  void SendError(const boost::json::value& id, int code, const Status& why, int http_status = 0);
+  /// Something came more often than it may.
   void SendLimit(const boost::json::value& id, const Status& refused);
+  /// The code of the error that answers a request of this method.
+  static int CodeOf(const Method& method, const Status& refused);
+  /// The throttle, for a request that may use it.
+  static Result<std::shared_ptr<NetworkThrottle>> OpenThrottle(const Context& context);
   /// Whether the rates of the client and of its address allow one more request; what is refused is
   /// answered.
   bool TakeRequest(const boost::json::value& id);
   bool TakeAnnouncement(const boost::json::value& id);
   void OnRequest(const boost::json::object& message);
+  /// The request `resume`: takes up the peer that the client was before its connection was lost.
+  void OnResume(const boost::json::value& id, const boost::json::object& data);
+  /// Lets go of the room: nothing more happens there for this session.
+  void Detach(bool announced);
+  /// Ends a connection whose peer is not let in.
+  void Refuse(const Status& why);
   void OnResponse(const boost::json::object& message);
   /// Ends the session once it is over its rate by far: what is refused costs work, too.
   void CloseFlooder();
@@ -182,7 +196,8 @@ class ProtooSession : public WebSocketEvents,
   static Task<Result<Reply>> GetConsumerStats(Context context);
   static Task<Result<Reply>> GetDataProducerStats(Context context);
   static Task<Result<Reply>> GetDataConsumerStats(Context context);
-  static Task<Result<Reply>> RefuseThrottle(Context context);
+  static Task<Result<Reply>> ApplyNetworkThrottle(Context context);
+  static Task<Result<Reply>> ResetNetworkThrottle(Context context);
 
   std::shared_ptr<Room> room_;
   const ProtooClient client_;
@@ -190,7 +205,9 @@ class ProtooSession : public WebSocketEvents,
   std::shared_ptr<WebSocketLink> link_;
   TaskScope tasks_;  ///< requests of the client; they end with the connection
   size_t client_requests_ = 0;
+  bool left_ = false;              ///< the client has closed the connection itself, or is cut off
   bool paused_ = false;            ///< a task waits to have the client's messages read again
+  std::optional<Event> drained_;   ///< while it is awaited that the client reads
   std::optional<Event> answered_;  ///< while there are too many: happens when half are answered
   ProtooLimits limits_;
   std::unique_ptr<SourceBudget::Visit> visit_;  ///< while the connection is open

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "controller/ortc/ortc.h"
 #include "controller/signalling/shapes.h"
@@ -61,15 +62,36 @@ Notification Render(const ConsumerLayersMoved& event) {
            {"spatialLayer", layers ? json::value(layers->spatial) : json::value(nullptr)},
            {"temporalLayer", layers ? LayerOrNull(layers->temporal) : json::value(nullptr)}}};
 }
-Notification Render(const ProducerScored& event) {
+json::array DescribeScores(const std::vector<ProducerStreamScore>& streams) {
   json::array scores;
-  for (const ProducerStreamScore& stream : event.scores) {
+  for (const ProducerStreamScore& stream : streams) {
     json::object entry{
         {"encodingIdx", stream.encoding_index}, {"ssrc", stream.ssrc}, {"score", stream.score}};
     if (!stream.rid.empty()) entry["rid"] = stream.rid;
     scores.push_back(std::move(entry));
   }
-  return {"producerScore", {{"producerId", event.producer_id}, {"score", std::move(scores)}}};
+  return scores;
+}
+
+Notification Render(const ProducerScored& event) {
+  return {"producerScore",
+          {{"producerId", event.producer_id}, {"score", DescribeScores(event.scores)}}};
+}
+Notification Render(const LayersWanted& event) {
+  json::array encodings;
+  for (const std::optional<WantedEncoding>& each : event.encodings) {
+    json::value& encoding = encodings.emplace_back(nullptr);
+    if (!each) continue;
+    json::object& layers = encoding.emplace_object();
+    if (each->spatial) layers["spatialLayer"] = *each->spatial;
+    if (each->temporal) layers["temporalLayer"] = *each->temporal;
+  }
+  return {"producerWantedLayers",
+          {{"producerId", event.producer_id}, {"encodings", std::move(encodings)}}};
+}
+Notification Render(const DataProducerConsumed& event) {
+  return {"dataProducerConsumed",
+          {{"dataProducerId", event.data_producer_id}, {"peerId", event.peer_id}}};
 }
 Notification Render(const DataConsumerEnded& event) {
   return {"dataConsumerClosed", {{"dataConsumerId", event.data_consumer_id}}};
@@ -80,6 +102,23 @@ Notification Render(const DownlinkEstimated& event) {
            {"effectiveDesiredBitrate", event.estimate.effective_desired},
            {"availableBitrate", event.estimate.available}}};
 }
+
+Notification Render(const ProducerEnded& event) {
+  return {"producerClosed", {{"producerId", event.producer_id}}};
+}
+Notification Render(const DataProducerEnded& event) {
+  return {"dataProducerClosed", {{"dataProducerId", event.data_producer_id}}};
+}
+Notification Render(const PeerMuted& event) {
+  json::array sources;
+  for (const MediaSource source : kMediaSources) {
+    if (event.sources.Has(source)) sources.emplace_back(ToString(source));
+  }
+  return {"muted", {{"sources", std::move(sources)}}};
+}
+Notification Render(const PeerMoved& /*event*/) { return {}; }  // see MovedNotification()
+
+Notification Render(const TransportEnded& /*event*/) { return {}; }
 
 /// The members of a newConsumer's data that are the same for all consumers of a pattern, and the
 /// start of rtpParameters, which is left open.
@@ -99,6 +138,48 @@ std::string RenderPattern(const Producer& producer, const RtpParameters& paramet
 }
 
 }  // namespace
+
+json::object MovedNotification(const std::string& room_id, const std::string& token) {
+  json::object data{{"roomId", room_id}};
+  if (!token.empty()) data["token"] = token;
+  return {{"notification", true}, {"method", "moved"}, {"data", std::move(data)}};
+}
+
+json::object DescribeResumed(const Room& room, const Participant& peer) {
+  json::array peers;
+  for (const auto& other : room.Others(peer)) peers.push_back(DescribePeer(*other));
+  json::array producers;
+  for (const auto& [id, producer] : peer.producers) {
+    json::object entry{{"id", id}, {"paused", producer->paused}};
+    if (const auto& scores = producer->scores.newest()) entry["score"] = DescribeScores(*scores);
+    producers.push_back(std::move(entry));
+  }
+  json::array consumers;
+  for (const auto& [id, consumer] : peer.consumers) {
+    json::object entry{{"id", consumer->id},
+                       {"producerId", consumer->producer->id},
+                       {"producerPaused", consumer->producer_paused},
+                       {"paused", consumer->client_paused},
+                       {"score", ToJson(consumer->score)}};
+    if (const auto& layers = consumer->layers.newest()) {
+      entry["spatialLayer"] = *layers ? json::value((*layers)->spatial) : json::value(nullptr);
+      entry["temporalLayer"] = *layers ? LayerOrNull((*layers)->temporal) : json::value(nullptr);
+    }
+    consumers.push_back(std::move(entry));
+  }
+  json::array data_producers;
+  for (const auto& [id, producer] : peer.data_producers) {
+    data_producers.push_back(json::object{{"id", id}});
+  }
+  json::array data_consumers;
+  for (const auto& [id, consumer] : peer.data_consumers) {
+    data_consumers.push_back(json::object{{"id", id}, {"dataProducerId", consumer->producer->id}});
+  }
+  return {
+      {"resumeToken", peer.resume_token},           {"peers", std::move(peers)},
+      {"producers", std::move(producers)},          {"consumers", std::move(consumers)},
+      {"dataProducers", std::move(data_producers)}, {"dataConsumers", std::move(data_consumers)}};
+}
 
 std::string RenderOffer(uint32_t request_id, const Consumer& consumer) {
   const std::string& pattern = consumer.pattern->In(&RenderPattern, *consumer.producer);

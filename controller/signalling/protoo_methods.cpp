@@ -28,7 +28,7 @@ Result<typename Map::mapped_type> Find(const Map& objects, const json::object& d
   if (!id.ok()) return id.status();
   const auto it = objects.find(*id);
   if (it == objects.end()) {
-    return Error(std::string(what) + " with id \"" + *id + "\" not found");
+    return NotFoundError(std::string(what) + " with id \"" + *id + "\" not found");
   }
   return it->second;
 }
@@ -77,8 +77,8 @@ const std::map<std::string, ProtooSession::Method, std::less<>>& ProtooSession::
       {"getConsumerStats", {&GetConsumerStats, false}},
       {"getDataProducerStats", {&GetDataProducerStats, false}},
       {"getDataConsumerStats", {&GetDataConsumerStats, false}},
-      {"applyNetworkThrottle", {&RefuseThrottle, false}},
-      {"resetNetworkThrottle", {&RefuseThrottle, false}},
+      {"applyNetworkThrottle", {&ApplyNetworkThrottle, false}},
+      {"resetNetworkThrottle", {&ResetNetworkThrottle, false}},
   };
   return methods;
 }
@@ -98,6 +98,8 @@ Task<Result<ProtooSession::Reply>> ProtooSession::Join(Context context) {
   if (!capabilities.ok()) co_return capabilities.status();
   const Result<bool> takes_data = WantsSctp(context.data, "");
   if (!takes_data.ok()) co_return takes_data.status();
+  const Result<bool> resume = OptionalBool(context.data, "resume", "", false);
+  if (!resume.ok()) co_return resume.status();
   std::string device_text = json::serialize(*device);
   Result<SourceBudget::Place> place = context.session->limits_.budget->Store(
       context.session->client_.source, kParticipantBytes + name->size() + device_text.size());
@@ -111,7 +113,13 @@ Task<Result<ProtooSession::Reply>> ProtooSession::Join(Context context) {
   for (const auto& other : context.room->Others(*context.peer)) {
     others.push_back(DescribePeer(*other));
   }
-  reply.data = json::object{{"peers", std::move(others)}};
+  json::object data{{"peers", std::move(others)}};
+  if (const std::string token = *resume ? context.room->OfferResumption(context.peer) : "";
+      !token.empty()) {
+    data["resumeToken"] = token;
+    data["resumeGrace"] = context.room->resume_grace().count();
+  }
+  reply.data = std::move(data);
   reply.then = [room = context.room, peer = context.peer] { room->AnnounceJoin(peer); };
   co_return reply;
 }
@@ -169,18 +177,24 @@ Task<Result<ProtooSession::Reply>> ProtooSession::Produce(Context context) {
   if (!kind_text.ok()) co_return kind_text.status();
   const Result<MediaKind> kind = ParseMediaKind(*kind_text);
   if (!kind.ok()) co_return kind.status();
+  const Result<bool> wanted = OptionalBool(context.data, "reportWantedLayers", "", false);
+  if (!wanted.ok()) co_return wanted.status();
   const FieldLimits& fields = context.session->limits_.fields;
   Result<RtpParameters> parameters = RequiredRtpParameters(context.data, "", fields.rtp_parameters);
   if (!parameters.ok()) co_return parameters.status();
   Result<json::object> app_data = OptionalObject(context.data, "appData", "", fields.app_data);
   if (!app_data.ok()) co_return app_data.status();
+  const json::value* share = app_data->if_contains("share");
+  const bool screen = share && share->is_bool() && share->get_bool();
   (*app_data)["peerId"] = context.peer->id;
   std::string app_data_text = json::serialize(*app_data);
   Result<SourceBudget::Place> place = context.session->limits_.budget->Store(
       context.session->client_.source, ProducerBytes(context.data, app_data_text));
   if (!place.ok()) co_return place.status();
-  const Result<std::shared_ptr<Producer>> producer = co_await context.room->Produce(
-      context.peer, *transport, *kind, *std::move(parameters), std::move(app_data_text));
+  Room::ProducerRequest request{*kind, screen, *std::move(parameters), std::move(app_data_text),
+                                *wanted};
+  const Result<std::shared_ptr<Producer>> producer =
+      co_await context.room->Produce(context.peer, *transport, std::move(request));
   if (!producer.ok()) co_return producer.status();
   (*producer)->stored = *std::move(place);
   Reply reply;
@@ -242,16 +256,20 @@ Task<Result<ProtooSession::Reply>> ProtooSession::ResumeConsumer(Context context
 Task<Result<ProtooSession::Reply>> ProtooSession::SetConsumerPreferredLayers(Context context) {
   const auto consumer = FindConsumer(*context.peer, context.data);
   if (!consumer.ok()) co_return consumer.status();
-  const json::value* spatial_value = context.data.if_contains("spatialLayer");
-  if (!spatial_value || !spatial_value->is_number()) {
-    co_return TypeError("spatialLayer must be a number");
+  const auto given = [&](const char* name) {
+    const json::value* value = context.data.if_contains(name);
+    return value && !value->is_null();
+  };
+  PreferredLayers layers;
+  // A temporal layer alone keeps the spatial one.
+  if (given("spatialLayer") || !given("temporalLayer")) {
+    const json::value* value = context.data.if_contains("spatialLayer");
+    if (!value || !value->is_number()) co_return TypeError("spatialLayer must be a number");
+    const auto spatial = RequiredInteger(context.data, "spatialLayer", "", 0, kMaxLayer);
+    if (!spatial.ok()) co_return spatial.status();
+    layers.spatial = static_cast<uint8_t>(*spatial);
   }
-  const auto spatial = RequiredInteger(context.data, "spatialLayer", "", 0, kMaxLayer);
-  if (!spatial.ok()) co_return spatial.status();
-  ConsumerLayers layers;
-  layers.spatial = static_cast<uint8_t>(*spatial);
-  const json::value* temporal_value = context.data.if_contains("temporalLayer");
-  if (temporal_value && !temporal_value->is_null()) {
+  if (given("temporalLayer")) {
     const auto temporal = RequiredInteger(context.data, "temporalLayer", "", 0, kMaxLayer);
     if (!temporal.ok()) co_return temporal.status();
     layers.temporal = static_cast<uint8_t>(*temporal);
@@ -291,9 +309,12 @@ Task<Result<ProtooSession::Reply>> ProtooSession::ProduceData(Context context) {
   Result<json::object> app_data =
       OptionalObject(context.data, "appData", "", context.session->limits_.fields.app_data);
   if (!app_data.ok()) co_return app_data.status();
+  const Result<bool> report = OptionalBool(context.data, "reportConsumers", "", false);
+  if (!report.ok()) co_return report.status();
   (*app_data)["peerId"] = context.peer->id;
   Room::DataRequest request{*stream, *std::move(label), *std::move(protocol),
                             json::serialize(*app_data)};
+  request.report_consumers = *report;
   Result<SourceBudget::Place> place = context.session->limits_.budget->Store(
       context.session->client_.source, ProducerBytes(context.data, request.app_data));
   if (!place.ok()) co_return place.status();
@@ -357,9 +378,28 @@ Task<Result<ProtooSession::Reply>> ProtooSession::GetDataConsumerStats(Context c
   co_return Reply{StatsJson(*stats), {}};
 }
 
-/// Answered by Handle() with 403: there is no throttle secret in this server.
-Task<Result<ProtooSession::Reply>> ProtooSession::RefuseThrottle(Context /*context*/) {
-  co_return Error("network throttling is not enabled on this server");
+Result<std::shared_ptr<NetworkThrottle>> ProtooSession::OpenThrottle(const Context& context) {
+  const auto& access = context.session->limits_.throttle;
+  if (access) return access->Open(context.data);
+  return absl::PermissionDeniedError("network throttling is not enabled on this server");
+}
+
+Task<Result<ProtooSession::Reply>> ProtooSession::ApplyNetworkThrottle(Context context) {
+  const auto throttle = OpenThrottle(context);
+  if (!throttle.ok()) co_return throttle.status();
+  const Result<NetworkConditions> conditions = ReadNetworkConditions(context.data);
+  if (!conditions.ok()) co_return conditions.status();
+  const Status applied = co_await (*throttle)->Apply(*conditions);
+  if (!applied.ok()) co_return applied;
+  co_return Reply{};
+}
+
+Task<Result<ProtooSession::Reply>> ProtooSession::ResetNetworkThrottle(Context context) {
+  const auto throttle = OpenThrottle(context);
+  if (!throttle.ok()) co_return throttle.status();
+  const Status reset = co_await (*throttle)->Reset();
+  if (!reset.ok()) co_return reset;
+  co_return Reply{};
 }
 
 }  // namespace sluice::controller

@@ -27,6 +27,11 @@ class RequestAuth {
   bool enabled() const { return authority_.enabled(); }
   /// The grants of who sent the request, or why there are none (Unauthenticated).
   Result<Grants> GrantsOf(const HttpRequest& request) const;
+  /// A token with which who has `grants` gets into another room as `peer`, for a minute, with the
+  /// same permissions but admin; "" when none is needed: without an authority, or when their own
+  /// token is good for that room.
+  std::string PassFor(const Grants& grants, const std::string& peer,
+                      const std::string& room_id) const;
 
  private:
   Authority authority_;
@@ -35,7 +40,7 @@ class RequestAuth {
 
 /// What a room is for, if it is who sent the request that comes first: as their token says, or else
 /// as they do. TypeError when that is nothing that we know.
-Result<RoomKind> WantedKind(const Grants& grants, const std::string& said);
+Result<KindWish> WantedKind(const Grants& grants, const std::string& said);
 
 /// The answer to a request that may not be made: 401 or 403 with the reason.
 HttpResponse AuthRefusal(const Status& status);

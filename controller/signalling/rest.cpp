@@ -6,7 +6,11 @@
 #include <utility>
 
 #include "common/socket_address.h"
+#include "common/utf8.h"
+#include "controller/base/limits.h"
 #include "controller/base/logging.h"
+#include "controller/http/client_address.h"
+#include "controller/http/http_error.h"
 #include "controller/ortc/ortc.h"
 #include "controller/room/random.h"
 #include "controller/signalling/fields.h"
@@ -25,21 +29,6 @@ constexpr int64_t kMaxReceiverTimeoutMs = 86'400'000;
 /// Of a broadcaster's secret: 36^26 is more than 2^128.
 constexpr size_t kSecretLength = 26;
 
-std::vector<std::string> SplitPath(std::string_view path) {
-  std::vector<std::string> segments;
-  size_t start = 0;
-  while (start < path.size()) {
-    if (path[start] == '/') {
-      ++start;
-      continue;
-    }
-    const size_t end = std::min(path.find('/', start), path.size());
-    segments.push_back(PercentDecode(path.substr(start, end - start)));
-    start = end;
-  }
-  return segments;
-}
-
 /// How long a plain transport may be without a sign of its receiver; nullopt when the client leaves
 /// that to the server. `most` is the server's own limit, 0 = none: media must not go on for longer
 /// to an address whose owner has left.
@@ -56,9 +45,11 @@ Result<std::optional<std::chrono::milliseconds>> ReadReceiverTimeout(
   if (given.ok() && (*given == 0 || *given >= kMinReceiverTimeoutMs)) {
     return std::chrono::milliseconds(*given);
   }
-  return TypeError("body.receiverTimeout " + json::serialize(*value).substr(0, kMaxQuoted) +
-                   ": must be " + (unlimited ? "0 (never) or " : "") + "an integer from " +
-                   std::to_string(kMinReceiverTimeoutMs) + " to " + std::to_string(max) + " (ms)");
+  return WrongField(
+      "body.receiverTimeout",
+      "body.receiverTimeout " + std::string(Utf8Prefix(json::serialize(*value), kMaxQuoted)) +
+          ": must be " + (unlimited ? "0 (never) or " : "") + "an integer from " +
+          std::to_string(kMinReceiverTimeoutMs) + " to " + std::to_string(max) + " (ms)");
 }
 
 /// Of the allowance that it has as a client: a request is not one more client of its address.
@@ -104,7 +95,7 @@ std::string_view AllowedMethod(Route route) {
     case Route::kNone:
       return "";
     case Route::kRoom:
-      return "GET,HEAD";
+      return "GET, HEAD";
     case Route::kBroadcaster:
       return "DELETE";
     default:
@@ -137,12 +128,12 @@ HttpResponse OptionsResponse(Route route) {
 }
 
 Status NoSuch(std::string_view what, const std::string& id) {
-  return Error(std::string(what) + " with id \"" + id + "\" does not exist");
+  return NotFoundError(std::string(what) + " with id \"" + id + "\" does not exist");
 }
 
-/// The body of a request: {} when there is none or it is not declared as JSON.
+/// The body of a request: {} when there is none.
 Result<json::object> ReadBody(const HttpRequest& request) {
-  if (request.body.empty() || request.content_type != "application/json") return json::object();
+  if (request.body.empty()) return json::object();
   Result<json::value> value = ParseJson(request.body);
   if (!value.ok()) return value.status();
   if (value->is_object()) return std::move(value->get_object());
@@ -150,7 +141,26 @@ Result<json::object> ReadBody(const HttpRequest& request) {
   return Error("body must be a JSON object");
 }
 
-/// Joined peers with the producers that `broadcaster` can consume; none when it does not consume.
+/// The answer to a method that a route does not have.
+HttpResponse WrongMethod(const HttpRequest& request, Route route) {
+  constexpr int kMethodNotAllowed = 405;
+  const std::string allowed = std::string(AllowedMethod(route)) + ", OPTIONS";
+  HttpResponse response =
+      ApiError(kMethodNotAllowed, TypeError("method " + request.method + ": must be " + allowed));
+  response.headers.emplace_back("Allow", allowed);
+  return response;
+}
+
+/// The answer to a body that is not declared as JSON.
+HttpResponse WrongContentType(const HttpRequest& request) {
+  constexpr int kUnsupportedMediaType = 415;
+  return ApiError(
+      kUnsupportedMediaType,
+      FieldError("Content-Type", json::value(request.content_type), "must be application/json"));
+}
+
+/// Joined peers with the producers that `broadcaster` can consume, and their data producers; none
+/// when it does not consume.
 json::array PeersFor(const Participant& broadcaster, const Room& room) {
   json::array peers;
   if (!broadcaster.capabilities) return peers;
@@ -160,8 +170,13 @@ json::array PeersFor(const Participant& broadcaster, const Room& room) {
       if (!CanConsume(*producer->consumable, *broadcaster.capabilities)) continue;
       producers.push_back(json::object{{"id", id}, {"kind", ToString(producer->kind)}});
     }
+    json::array data_producers;
+    for (const auto& [id, producer] : peer->data_producers) {
+      data_producers.push_back(json::object{{"id", id}, {"label", producer->label}});
+    }
     json::object entry = DescribePeer(*peer);
     entry["producers"] = std::move(producers);
+    entry["dataProducers"] = std::move(data_producers);
     peers.push_back(std::move(entry));
   }
   return peers;
@@ -181,29 +196,11 @@ struct RestApi::Call {
   std::shared_ptr<Transport> transport;
 };
 
-bool IsTemporary(const Status& status) {
-  return status.code() == absl::StatusCode::kUnavailable ||
-         status.code() == absl::StatusCode::kResourceExhausted;
-}
-
 HttpResponse ErrorResponse(const Status& status) {
-  HttpResponse response;
-  response.status = 500;
-  if (status.code() == absl::StatusCode::kInvalidArgument) response.status = 400;
-  if (status.code() == absl::StatusCode::kPermissionDenied) response.status = 403;
-  if (IsTemporary(status)) {
-    response.status = 503;
-    response.headers.emplace_back("Retry-After", kRetryAfterSeconds);
-  }
-  response.limit = LimitOf(status);
-  const std::string message(Reason(status));
-  HttpResponse text =
-      TextResponse(response.status, std::string(ErrorClassName(status)) + ": " + message);
-  response.content_type = std::move(text.content_type);
-  response.body = std::move(text.body);
+  HttpResponse response = ApiError(status);
   // A reason phrase is one line of printable characters (RFC 9112 §4).
   constexpr size_t kMaxReason = 200;
-  for (const char c : message.substr(0, kMaxReason)) {
+  for (const char c : std::string(Reason(status)).substr(0, kMaxReason)) {
     const auto byte = static_cast<unsigned char>(c);
     response.reason += byte >= 0x20 && byte < 0x7f ? c : '?';
   }
@@ -239,13 +236,12 @@ std::optional<HttpResponse> RestApi::Refuse(const Call& call) {
 
 HttpResponse RestApi::TooManyRequests() const {
   constexpr int kStatus = 429;  // RFC 6585 §4
-  const std::string limit = "maxRestRequestsPerSecond";
   HttpResponse response =
-      TextResponse(kStatus, "Error: too many requests: one address may make " +
-                                std::to_string(rate_.per_second()) + " a second, " +
-                                std::to_string(rate_.burst()) + " at once (" + limit + ")");
+      ApiError(kStatus, LimitError("maxRestRequestsPerSecond",
+                                   Error("too many requests: one address may make " +
+                                         std::to_string(rate_.per_second()) + " a second, " +
+                                         std::to_string(rate_.burst()) + " at once")));
   response.headers.emplace_back("Retry-After", "1");
-  response.limit = limit;
   return response;
 }
 
@@ -258,15 +254,17 @@ Task<HttpResponse> RestApi::Respond(HttpRequest request) {
   if (call.route != Route::kNone && request.method == "OPTIONS") {
     co_return OptionsResponse(call.route);
   }
-  if (!Allows(call.route, request.method)) co_return CannotRespond(request);
+  if (call.route == Route::kNone) co_return CannotRespond(request);
+  if (!Allows(call.route, request.method)) co_return WrongMethod(request, call.route);
   if (!rate_.Take(request.source, limits_.now())) co_return TooManyRequests();
 
+  if (!request.body.empty() && request.content_type != "application/json") {
+    co_return WrongContentType(request);
+  }
   Result<json::object> body = ReadBody(request);
   if (!body.ok()) {
-    HttpResponse response = ErrorResponse(TypeError(std::string(Reason(body.status()))));
-    response.body =
-        TextResponse(response.status, "SyntaxError: " + std::string(Reason(body.status()))).body;
-    co_return response;
+    constexpr int kBadRequest = 400;
+    co_return HttpErrorText(kBadRequest, "SyntaxError: " + std::string(Reason(body.status())));
   }
   call.body = *std::move(body);
   call.request = std::move(request);
@@ -332,7 +330,7 @@ HttpResponse RestApi::CreateBroadcaster(const Call& call) {
   if (!name.ok()) return ErrorResponse(name.status());
   const json::value* device_value = call.body.if_contains("device");
   if (!device_value || !device_value->is_object()) {
-    return ErrorResponse(TypeError("missing body.device.name"));
+    return ErrorResponse(WrongField("body.device.name", "missing body.device.name"));
   }
   const json::object& given = device_value->get_object();
   Result<std::string> device_name = RequiredString(given, "name", "body.device.", kMaxTextLength);
@@ -344,7 +342,7 @@ HttpResponse RestApi::CreateBroadcaster(const Call& call) {
   if (!capabilities.ok()) return ErrorResponse(capabilities.status());
   const Result<std::string> mode = OptionalString(call.body, "mode", kPrefix);
   if (!mode.ok()) return ErrorResponse(mode.status());
-  const Result<RoomKind> kind = WantedKind(call.grants, *mode);
+  const Result<KindWish> kind = WantedKind(call.grants, *mode);
   if (!kind.ok()) return ErrorResponse(kind.status());
 
   json::object device{{"flag", "broadcaster"}, {"name", *device_name}};
@@ -360,7 +358,8 @@ HttpResponse RestApi::CreateBroadcaster(const Call& call) {
   if (!visit->TakeAnnouncement()) return TooManyAnnouncements();
   const Result<std::shared_ptr<Participant>> broadcaster = call.room->CreateBroadcaster(
       *id, *std::move(name), std::move(device_text), *std::move(capabilities),
-      Owner{call.request.client_ip, RandomText(kSecretLength)}, *kind);
+      Owner{call.request.client_ip, RandomText(kSecretLength)}, *kind,
+      call.grants.admin() || call.grants.permissions.Has(Permission::kPublish));
   if (!broadcaster.ok()) return ErrorResponse(broadcaster.status());
   visit->SetAnnounced();
   (*broadcaster)->places = {*std::move(place), *std::move(stored)};
@@ -372,12 +371,12 @@ HttpResponse RestApi::CreateBroadcaster(const Call& call) {
 HttpResponse RestApi::TooManyAnnouncements() const {
   constexpr int kStatus = 429;  // RFC 6585 §4
   const SourceBudget::Limits& limits = limits_.budget->limits();
-  HttpResponse response = TextResponse(
-      kStatus, "Error: too many changes of this address that everybody is told of: at most " +
-                   std::to_string(limits.announcement_burst) + " at once and " +
-                   std::to_string(limits.announcements_per_second) +
-                   " a second, and a tenth for each more who is there "
-                   "(maxAnnouncementsPerSecondPerIp)");
+  HttpResponse response = ApiError(
+      kStatus,
+      Error("too many changes of this address that everybody is told of: at most " +
+            std::to_string(limits.announcement_burst) + " at once and " +
+            std::to_string(limits.announcements_per_second) +
+            " a second, and a tenth for each more who is there (maxAnnouncementsPerSecondPerIp)"));
   response.headers.emplace_back("Retry-After", "1");
   return response;
 }
@@ -392,7 +391,8 @@ Task<HttpResponse> RestApi::CreateTransport(Call call) {
   const bool is_string = type && type->is_string();
   const bool webrtc = is_string && type->get_string() == "webrtc";
   if (!webrtc && (!is_string || type->get_string() != "plain")) {
-    co_return ErrorResponse(TypeError("invalid type"));
+    co_return ErrorResponse(
+        WrongField("body.type", "invalid type: body.type must be plain or webrtc"));
   }
   Result<TransportQuota::Place> place =
       limits_.quota->Take(call.room->id() + "/" + call.broadcaster->id, call.request.source);
@@ -420,7 +420,8 @@ Task<HttpResponse> RestApi::CreateTransport(Call call) {
   if (!pinned.ok()) co_return ErrorResponse(pinned.status());
   if (!pinned->empty() && !IpAddress::Parse(*pinned)) {
     co_return ErrorResponse(
-        TypeError("body.remoteIp \"" + *pinned + "\" is not a literal IPv4 or IPv6 address"));
+        WrongField("body.remoteIp",
+                   "body.remoteIp \"" + *pinned + "\" is not a literal IPv4 or IPv6 address"));
   }
   Room::PlainRequest request;
   request.rtcp_mux = *rtcp_mux;
@@ -445,11 +446,59 @@ Task<HttpResponse> RestApi::CreateTransport(Call call) {
   co_return JsonResponse(ToJson(*info));
 }
 
-Task<HttpResponse> RestApi::Connect(Call call) {
-  if (call.transport->plain) {
+namespace {
+Result<uint16_t> RequiredPort(const json::object& body, std::string_view name) {
+  const Result<int64_t> port = RequiredInteger(body, name, kPrefix, 1, 65'535);
+  if (!port.ok()) return port.status();
+  return static_cast<uint16_t>(*port);
+}
+}  // namespace
+
+/// Media goes to the caller's own address, whatever it says, unless the server lifts that.
+Task<HttpResponse> RestApi::ConnectPlain(Call call) {
+  if (!call.body.contains("port")) {  // in the words of other servers of this API
     co_return ErrorResponse(
         Error("transport with id \"" + call.transport->id + "\" is not a WebRtcTransport"));
   }
+  const Result<std::string> ip = OptionalString(call.body, "ip", kPrefix);
+  if (!ip.ok()) co_return ErrorResponse(ip.status());
+  const std::string client = CanonicalIp(call.request.client_ip);
+  PlainDestination destination;
+  destination.ip = ip->empty() ? client : CanonicalIp(*ip);
+  if (destination.ip.empty()) {
+    co_return ErrorResponse(
+        WrongField("body.ip", "body.ip \"" + *ip + "\" is not a literal IPv4 or IPv6 address"));
+  }
+  if (destination.ip != client && !rooms_->settings().plain_any_receiver) {
+    co_return ErrorResponse(WrongField(
+        "body.ip",
+        "body.ip \"" + *ip + "\" must be the caller's address, " + client + " (plainAnyReceiver)"));
+  }
+  if (IsLoopback(destination.ip) && call.request.proxied && !call.request.trusted_proxy) {
+    co_return ErrorResponse(WrongField(
+        "body.ip", "body.ip \"" + destination.ip +
+                       "\" is the address of a proxy, not yours: media is sent there only for "
+                       "requests that no "
+                       "proxy has passed on, or one of trustedProxies, which says whose they are"));
+  }
+  const Result<uint16_t> port = RequiredPort(call.body, "port");
+  if (!port.ok()) co_return ErrorResponse(port.status());
+  destination.port = *port;
+  if (call.body.contains("rtcpPort")) {
+    const Result<uint16_t> rtcp_port = RequiredPort(call.body, "rtcpPort");
+    if (!rtcp_port.ok()) co_return ErrorResponse(rtcp_port.status());
+    destination.rtcp_port = *rtcp_port;
+  }
+  const Status connected =
+      co_await call.room->ConnectTransport(call.transport, std::move(destination));
+  if (!connected.ok()) co_return ErrorResponse(connected);
+  HttpResponse response;
+  response.content_type = "application/json; charset=utf-8";
+  co_return response;
+}
+
+Task<HttpResponse> RestApi::Connect(Call call) {
+  if (call.transport->plain) co_return co_await ConnectPlain(std::move(call));
   Result<DtlsParameters> remote = ReadDtlsParameters(call.body, kPrefix);
   if (!remote.ok()) co_return ErrorResponse(remote.status());
   const Status connected = co_await call.room->ConnectTransport(call.transport, *std::move(remote));
@@ -465,7 +514,9 @@ Task<HttpResponse> RestApi::Produce(Call call) {
                                     ? std::string(kind_value->get_string().c_str())
                                     : std::string("undefined");
   const Result<MediaKind> kind = ParseMediaKind(kind_text);
-  if (!kind.ok()) co_return ErrorResponse(kind.status());
+  if (!kind.ok()) {
+    co_return ErrorResponse(WrongField("body.kind", std::string(Reason(kind.status()))));
+  }
   Result<RtpParameters> parameters =
       RequiredRtpParameters(call.body, kPrefix, limits_.fields.rtp_parameters);
   if (!parameters.ok()) co_return ErrorResponse(parameters.status());
@@ -473,8 +524,9 @@ Task<HttpResponse> RestApi::Produce(Call call) {
   Result<SourceBudget::Place> stored =
       limits_.budget->Store(call.request.source, ProducerBytes(call.body, ""));
   if (!stored.ok()) co_return ErrorResponse(stored.status());
-  const Result<std::shared_ptr<Producer>> producer = co_await call.room->Produce(
-      call.broadcaster, call.transport, *kind, *std::move(parameters), ClientText());
+  Room::ProducerRequest request{*kind, /*screen=*/false, *std::move(parameters), ClientText()};
+  const Result<std::shared_ptr<Producer>> producer =
+      co_await call.room->Produce(call.broadcaster, call.transport, std::move(request));
   if (!producer.ok()) co_return ErrorResponse(producer.status());
   (*producer)->stored = *std::move(stored);
   call.room->AnnounceProducer(call.broadcaster, *producer);
@@ -484,7 +536,7 @@ Task<HttpResponse> RestApi::Produce(Call call) {
 Task<HttpResponse> RestApi::Consume(Call call) {
   const auto wanted = call.request.query.find("producerId");
   if (wanted == call.request.query.end() || wanted->second.empty()) {
-    co_return ErrorResponse(TypeError("missing producerId"));
+    co_return ErrorResponse(WrongField("producerId", "missing producerId"));
   }
   const std::shared_ptr<Producer> producer = call.room->FindProducer(wanted->second);
   if (!producer) {
@@ -508,7 +560,7 @@ Task<HttpResponse> RestApi::Consume(Call call) {
 Task<HttpResponse> RestApi::ConsumeData(Call call) {
   const Result<std::string> id = RequiredString(call.body, "dataProducerId", "");
   if (!id.ok()) co_return ErrorResponse(id.status());
-  const std::shared_ptr<DataProducer> producer = call.room->FindDataProducer(*id);
+  const std::shared_ptr<DataProducer> producer = co_await Room::GetDataProducer(call.room, *id);
   if (!producer) {
     co_return ErrorResponse(NotFoundError("DataProducer with id \"" + *id + "\" not found"));
   }

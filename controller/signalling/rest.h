@@ -12,6 +12,7 @@
 #include "controller/base/source_rate.h"
 #include "controller/http/http_types.h"
 #include "controller/room/room_registry.h"
+#include "controller/signalling/api_error.h"
 #include "controller/signalling/fields.h"
 #include "controller/signalling/request_auth.h"
 #include "controller/signalling/source_budget.h"
@@ -63,6 +64,7 @@ class RestApi {
   Task<HttpResponse> DeleteBroadcaster(Call call);
   Task<HttpResponse> CreateTransport(Call call);
   Task<HttpResponse> Connect(Call call);
+  Task<HttpResponse> ConnectPlain(Call call);
   Task<HttpResponse> Produce(Call call);
   Task<HttpResponse> Consume(Call call);
   Task<HttpResponse> ConsumeData(Call call);
@@ -74,13 +76,8 @@ class RestApi {
   SourceRate rate_;
 };
 
-/// Whether the same request may succeed soon: no worker runs, or it has too much to do.
-bool IsTemporary(const Status& status);
-/// What an answer 503 tells the client to wait.
-inline constexpr const char* kRetryAfterSeconds = "2";
-/// An error as the API shows it: 400 for a TypeError, 403 for what is somebody else's to do, 503
-/// when it is temporary, 500 otherwise; the
-/// message as the reason phrase, "<Class>: <message>" as the body.
+/// ApiError() with the message as the reason phrase, too: programs that were written for other
+/// servers of this API show that.
 HttpResponse ErrorResponse(const Status& status);
 
 }  // namespace sluice::controller

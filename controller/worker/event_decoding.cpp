@@ -1,5 +1,6 @@
 #include "controller/worker/event_decoding.h"
 
+#include <limits>
 #include <string>
 
 #include "common/fingerprint_names.h"
@@ -15,6 +16,20 @@ ProducerScoreChanged DecodeProducerScore(const FBS::Producer::ScoreNotification&
   for (const auto* score : *body.scores()) {
     event.scores.push_back(
         {score->encoding_idx(), score->ssrc(), Text(score->rid()), score->score()});
+  }
+  return event;
+}
+
+WantedLayersChanged DecodeWanted(const FBS::Producer::WantedLayersNotification& body) {
+  constexpr int16_t kWhole = std::numeric_limits<int16_t>::max();
+  const auto layer = [](int16_t value) {
+    return value == kWhole ? std::nullopt : std::optional(static_cast<uint8_t>(value));
+  };
+  WantedLayersChanged event;
+  for (const auto* each : *body.encodings()) {
+    auto& encoding = event.encodings.emplace_back();
+    if (each->spatial_layer() < 0) continue;
+    encoding = WantedEncoding{layer(each->spatial_layer()), layer(each->temporal_layer())};
   }
   return event;
 }
@@ -45,6 +60,22 @@ std::optional<SctpParameters> DecodeSctp(const FBS::Transport::Dump& transport) 
   if (!sctp) return std::nullopt;
   return SctpParameters{sctp->port(), sctp->max_send_message_size(),
                         sctp->max_receive_message_size()};
+}
+
+DataChannelOpened DecodeChannel(const FBS::Transport::DataChannelOpenNotification& body) {
+  const auto& stream = *body.sctp_stream_parameters();
+  DataChannelOpened opened;
+  opened.data_producer_id = Text(body.data_producer_id());
+  opened.label = Text(body.label());
+  opened.protocol = Text(body.protocol());
+  opened.stream.stream_id = stream.stream_id();
+  opened.stream.ordered = stream.ordered().value_or(true);
+  if (stream.max_packet_life_time()) {
+    opened.stream.max_packet_life_time = *stream.max_packet_life_time();
+  } else if (stream.max_retransmits()) {
+    opened.stream.max_retransmits = *stream.max_retransmits();
+  }
+  return opened;
 }
 
 }  // namespace
@@ -88,6 +119,11 @@ std::optional<WorkerEvent> DecodeEvent(const FBS::Notification::Notification& no
         return DecodeProducerScore(*body);
       }
       return std::nullopt;
+    case Event::PRODUCER_WANTED_LAYERS:
+      if (const auto* body = notification.body_as_Producer_WantedLayersNotification()) {
+        return DecodeWanted(*body);
+      }
+      return std::nullopt;
     case Event::CONSUMER_SCORE:
       if (const auto* body = notification.body_as_Consumer_ScoreNotification()) {
         return ConsumerScoreChanged{DecodeScore(*body->score())};
@@ -104,6 +140,16 @@ std::optional<WorkerEvent> DecodeEvent(const FBS::Notification::Notification& no
       return ConsumerProducerResumed{};
     case Event::CONSUMER_PRODUCER_CLOSE:
       return ConsumerProducerClosed{};
+    case Event::TRANSPORT_DATA_CHANNEL_OPEN:
+      if (const auto* body = notification.body_as_Transport_DataChannelOpenNotification()) {
+        return DecodeChannel(*body);
+      }
+      return std::nullopt;
+    case Event::TRANSPORT_DATA_CHANNEL_CLOSE:
+      if (const auto* body = notification.body_as_Transport_DataChannelCloseNotification()) {
+        return DataChannelClosed{Text(body->data_producer_id())};
+      }
+      return std::nullopt;
     case Event::DATACONSUMER_DATAPRODUCER_CLOSE:
       return DataProducerClosed{};
     case Event::DATACONSUMER_MESSAGE:

@@ -50,13 +50,15 @@ std::vector<Offset<FBS::Transport::ListenInfo>> EncodeListens(
 
 Offset<FBS::Transport::Options> EncodeBaseOptions(FlatBufferBuilder& builder,
                                                   uint32_t initial_outgoing_bitrate,
-                                                  bool enable_sctp, bool is_data_channel) {
+                                                  bool enable_sctp, bool is_data_channel,
+                                                  bool terminate_dcep = false) {
   flatbuffers::Optional<uint64_t> bitrate;
   if (initial_outgoing_bitrate > 0) bitrate = initial_outgoing_bitrate;
   if (!enable_sctp) return FBS::Transport::CreateOptions(builder, /*direct=*/false, bitrate);
-  return FBS::Transport::CreateOptions(
-      builder, /*direct=*/false, bitrate, /*enable_sctp=*/true, kMaxDataMessage, kMaxDataMessage,
-      kSctpSendBuffer, kSctpSendBuffer, kSctpReceiveWindow, kSctpLowThreshold, is_data_channel);
+  return FBS::Transport::CreateOptions(builder, /*direct=*/false, bitrate, /*enable_sctp=*/true,
+                                       kMaxDataMessage, kMaxDataMessage, kSctpSendBuffer,
+                                       kSctpSendBuffer, kSctpReceiveWindow, kSctpLowThreshold,
+                                       is_data_channel, terminate_dcep);
 }
 
 FBS::RtpParameters::MediaKind EncodeKind(MediaKind kind) {
@@ -254,8 +256,9 @@ Task<Result<WebRtcTransportInfo>> MediaWorker::CreateWebRtcTransport(
   const bool with_server = !options.webrtc_server_id.empty();
   Body body = [id, options, with_server](FlatBufferBuilder& builder) {
     namespace fbs = FBS::WebRtcTransport;
-    const auto base = EncodeBaseOptions(builder, options.initial_outgoing_bitrate,
-                                        options.enable_sctp, /*is_data_channel=*/true);
+    const auto base =
+        EncodeBaseOptions(builder, options.initial_outgoing_bitrate, options.enable_sctp,
+                          /*is_data_channel=*/true, options.terminate_dcep);
     Offset<void> listen;
     if (with_server) {
       listen = fbs::CreateListenServerDirect(builder, options.webrtc_server_id.c_str()).Union();
@@ -324,6 +327,17 @@ Task<Status> MediaWorker::ConnectWebRtcTransport(std::string id, DtlsParameters 
   co_return co_await Call(Method::WEBRTCTRANSPORT_CONNECT, std::move(id), std::move(body));
 }
 
+Task<Status> MediaWorker::ConnectPlainTransport(std::string id, PlainDestination destination) {
+  Body body = [destination](FlatBufferBuilder& builder) {
+    flatbuffers::Optional<uint16_t> rtcp_port;
+    if (destination.rtcp_port) rtcp_port = *destination.rtcp_port;
+    return Finish(Kind::PlainTransport_ConnectRequest,
+                  FBS::PlainTransport::CreateConnectRequestDirect(builder, destination.ip.c_str(),
+                                                                  destination.port, rtcp_port));
+  };
+  co_return co_await Call(Method::PLAINTRANSPORT_CONNECT, std::move(id), std::move(body));
+}
+
 Task<Result<WorkerCounters>> MediaWorker::GetCounters() {
   Body none;
   const Result<WorkerResponse> response =
@@ -361,18 +375,17 @@ Task<Status> MediaWorker::EnableBandwidthTrace(std::string id) {
   });
 }
 
-Task<Result<RtpType>> MediaWorker::Produce(std::string transport_id, std::string producer_id,
-                                           MediaKind kind, RtpParameters parameters,
-                                           RtpMapping mapping,
-                                           std::chrono::milliseconds key_frame_request_delay) {
-  const auto delay = static_cast<uint32_t>(key_frame_request_delay.count());
-  Body body = [producer_id, kind, parameters, mapping, delay](FlatBufferBuilder& builder) {
-    const auto rtp = Encode(builder, parameters);
-    const auto map = Encode(builder, mapping);
-    return Finish(Kind::Transport_ProduceRequest,
-                  FBS::Transport::CreateProduceRequestDirect(builder, producer_id.c_str(),
-                                                             EncodeKind(kind), rtp, map,
-                                                             /*paused=*/false, delay));
+Task<Result<RtpType>> MediaWorker::Produce(std::string transport_id, ProduceOptions options) {
+  Body body = [options = std::move(options)](FlatBufferBuilder& builder) {
+    const auto rtp = Encode(builder, options.parameters);
+    const auto map = Encode(builder, options.mapping);
+    const auto delay = static_cast<uint32_t>(options.key_frame_request_delay.count());
+    return Finish(
+        Kind::Transport_ProduceRequest,
+        FBS::Transport::CreateProduceRequestDirect(
+            builder, options.producer_id.c_str(), EncodeKind(options.kind), rtp, map,
+            /*paused=*/false, delay, /*enable_mediasoup_packet_id_header_extension=*/false,
+            options.report_wanted_layers));
   };
   const Result<WorkerResponse> response =
       co_await Ask(Method::TRANSPORT_PRODUCE, std::move(transport_id), std::move(body));
@@ -394,12 +407,14 @@ Task<Result<ConsumeResult>> MediaWorker::Consume(std::string transport_id, Consu
   Body body = [options = std::move(options)](FlatBufferBuilder& builder) {
     const auto rtp = Encode(builder, *options.parameters, options.mid, options.encodings);
     const auto encodings = Encode(builder, options.consumable->encodings);
+    flatbuffers::Optional<uint8_t> source_type;
+    if (options.source_payload_type) source_type = *options.source_payload_type;
     return Finish(
         Kind::Transport_ConsumeRequest,
         FBS::Transport::CreateConsumeRequestDirect(
             builder, options.consumer_id.c_str(), options.producer_id.c_str(),
             EncodeKind(options.kind), rtp, static_cast<FBS::RtpParameters::Type>(options.type),
-            &encodings, options.paused, /*preferred_layers=*/{}, options.ignore_dtx));
+            &encodings, options.paused, /*preferred_layers=*/{}, options.ignore_dtx, source_type));
   };
   const Result<WorkerResponse> response =
       co_await Ask(Method::TRANSPORT_CONSUME, std::move(transport_id), std::move(body));
@@ -418,15 +433,16 @@ Task<Status> MediaWorker::ResumeConsumer(std::string id) {
   return Call(Method::CONSUMER_RESUME, std::move(id), {});
 }
 
-Task<Status> MediaWorker::SetPreferredLayers(std::string consumer_id, ConsumerLayers layers) {
+Task<Status> MediaWorker::SetPreferredLayers(std::string consumer_id, PreferredLayers layers) {
   return Call(Method::CONSUMER_SET_PREFERRED_LAYERS, std::move(consumer_id),
               [layers](FlatBufferBuilder& builder) {
                 flatbuffers::Optional<uint8_t> temporal;
                 if (layers.temporal) temporal = *layers.temporal;
-                const auto encoded =
-                    FBS::Consumer::CreateConsumerLayers(builder, layers.spatial, temporal);
+                const auto encoded = FBS::Consumer::CreateConsumerLayers(
+                    builder, layers.spatial.value_or(0), temporal);
                 return Finish(Kind::Consumer_SetPreferredLayersRequest,
-                              FBS::Consumer::CreateSetPreferredLayersRequest(builder, encoded));
+                              FBS::Consumer::CreateSetPreferredLayersRequest(
+                                  builder, encoded, /*keep_spatial_layer=*/!layers.spatial));
               });
 }
 

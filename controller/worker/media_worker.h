@@ -107,37 +107,38 @@ class MediaWorker : public std::enable_shared_from_this<MediaWorker> {
   Task<Result<PlainTransportInfo>> CreatePlainTransport(std::string router_id, std::string id,
                                                         PlainTransportOptions options);
   Task<Status> ConnectWebRtcTransport(std::string id, DtlsParameters remote);
+  Task<Status> ConnectPlainTransport(std::string id, PlainDestination destination);
   Task<Result<IceParameters>> RestartIce(std::string id);
   Task<Status> SetMaxIncomingBitrate(std::string id, uint64_t bps);
   Task<Status> EnableBandwidthTrace(std::string id);
 
-  Task<Result<RtpType>> Produce(std::string transport_id, std::string producer_id, MediaKind kind,
-                                RtpParameters parameters, RtpMapping mapping,
-                                std::chrono::milliseconds key_frame_request_delay);
+  Task<Result<RtpType>> Produce(std::string transport_id, ProduceOptions options);
   Task<Status> PauseProducer(std::string id);
   Task<Status> ResumeProducer(std::string id);
 
   Task<Result<ConsumeResult>> Consume(std::string transport_id, ConsumeOptions options);
   Task<Status> PauseConsumer(std::string id);
   Task<Status> ResumeConsumer(std::string id);
-  Task<Status> SetPreferredLayers(std::string consumer_id, ConsumerLayers layers);
+  Task<Status> SetPreferredLayers(std::string consumer_id, PreferredLayers layers);
   Task<Status> SetPriority(std::string consumer_id, uint8_t priority);
   Task<Status> RequestKeyFrame(std::string consumer_id);
 
   /// A transport whose data ends here: its data consumers report messages as events.
-  Task<Status> CreateDirectTransport(std::string router_id, std::string id,
-                                     uint32_t max_message_size);
+  Task<Status> CreateDirectTransport(std::string router_id, std::string id, uint32_t max_sent,
+                                     uint32_t max_heard);
   Task<Status> ProduceData(std::string transport_id, ProduceDataOptions options);
   Task<Status> ConsumeData(std::string transport_id, ConsumeDataOptions options);
   /// A message of a data producer of a direct transport.
   void SendData(const std::string& data_producer_id, uint32_t ppid, std::string_view bytes);
+  Task<Status> PauseDataProducer(std::string id);
+  Task<Status> ResumeDataProducer(std::string id);
   Task<Result<DataStats>> GetDataProducerStats(std::string id);
   Task<Result<DataStats>> GetDataConsumerStats(std::string id);
 
   /// Everything that the worker has counted since it started (docs/metrics.md).
   Task<Result<WorkerCounters>> GetCounters();
   Task<Result<TransportTraffic>> Traffic(std::string transport_id);
-  /// docs/protocols/router-protocol.md §17).
+  /// What is counted of one object (docs/protocols/router-protocol.md §17).
   Task<Result<TransportStats>> GetTransportStats(std::string id);
   Task<Result<std::vector<RtpStreamStats>>> GetProducerStats(std::string id);
   Task<Result<std::vector<RtpStreamStats>>> GetConsumerStats(std::string id);

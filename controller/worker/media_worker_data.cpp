@@ -34,13 +34,14 @@ Offset<FBS::SctpParameters::SctpStreamParameters> EncodeStream(
 }  // namespace
 
 Task<Status> MediaWorker::CreateDirectTransport(std::string router_id, std::string id,
-                                                uint32_t max_message_size) {
+                                                uint32_t max_sent, uint32_t max_heard) {
   return Call(
       Method::ROUTER_CREATE_DIRECTTRANSPORT, std::move(router_id),
-      [id = std::move(id), max_message_size](FlatBufferBuilder& builder) {
+      [id = std::move(id), max_sent, max_heard](FlatBufferBuilder& builder) {
         const auto base =
             FBS::Transport::CreateOptions(builder, /*direct=*/true, {}, /*enable_sctp=*/false,
-                                          max_message_size, max_message_size);
+                                          /*max_send_message_size=*/max_heard,
+                                          /*max_receive_message_size=*/max_sent);
         const auto options = FBS::DirectTransport::CreateDirectTransportOptions(builder, base);
         return Finish(
             Kind::Router_CreateDirectTransportRequest,
@@ -71,7 +72,8 @@ Task<Status> MediaWorker::ConsumeData(std::string transport_id, ConsumeDataOptio
             FBS::Transport::CreateConsumeDataRequestDirect(
                 builder, options.data_consumer_id.c_str(), options.data_producer_id.c_str(),
                 options.stream ? FBS::DataConsumer::Type::SCTP : FBS::DataConsumer::Type::DIRECT,
-                stream, options.label.c_str(), options.protocol.c_str()));
+                stream, options.label.c_str(), options.protocol.c_str(), /*paused=*/false,
+                /*subchannels=*/nullptr, options.open_channel));
       });
 }
 
@@ -86,6 +88,14 @@ void MediaWorker::SendData(const std::string& data_producer_id, uint32_t ppid,
                      return NotificationBody{FBS::Notification::Body::DataProducer_SendNotification,
                                              body.Union()};
                    });
+}
+
+Task<Status> MediaWorker::PauseDataProducer(std::string id) {
+  return Call(Method::DATAPRODUCER_PAUSE, std::move(id), {});
+}
+
+Task<Status> MediaWorker::ResumeDataProducer(std::string id) {
+  return Call(Method::DATAPRODUCER_RESUME, std::move(id), {});
 }
 
 Task<Result<DataStats>> MediaWorker::GetDataProducerStats(std::string id) {

@@ -26,7 +26,7 @@ Status ToStatus(const FBS::Response::Response& response) {
   if (name == "TypeError") return TypeError(reason);
   if (name == "NotFoundError") return NotFoundError(reason);
   if (name == "UnsupportedError") return UnsupportedError(reason);
-  return Error(reason);
+  return absl::InternalError(reason);
 }
 
 }  // namespace

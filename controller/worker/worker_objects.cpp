@@ -95,7 +95,7 @@ WorkerConsumer::WorkerConsumer(const std::shared_ptr<State>& transport,
 
 Task<Status> WorkerConsumer::Pause() { return worker()->PauseConsumer(id()); }
 Task<Status> WorkerConsumer::Resume() { return worker()->ResumeConsumer(id()); }
-Task<Status> WorkerConsumer::SetPreferredLayers(ConsumerLayers layers) {
+Task<Status> WorkerConsumer::SetPreferredLayers(PreferredLayers layers) {
   return worker()->SetPreferredLayers(id(), layers);
 }
 Task<Status> WorkerConsumer::SetPriority(uint8_t priority) {
@@ -109,6 +109,8 @@ Task<Result<std::vector<RtpStreamStats>>> WorkerConsumer::Stats() {
 WorkerDataProducer::WorkerDataProducer(const std::shared_ptr<State>& transport, std::string id)
     : WorkerObject(WorkerObjectKind::kDataProducer, transport->worker, transport, std::move(id)) {}
 
+Task<Status> WorkerDataProducer::Pause() { return worker()->PauseDataProducer(id()); }
+Task<Status> WorkerDataProducer::Resume() { return worker()->ResumeDataProducer(id()); }
 Task<Result<DataStats>> WorkerDataProducer::Stats() { return worker()->GetDataProducerStats(id()); }
 void WorkerDataProducer::Send(uint32_t ppid, std::string_view bytes) {
   if (!state_->Gone()) worker()->SendData(id(), ppid, bytes);
@@ -132,6 +134,10 @@ Task<Status> WorkerObserver::Add(std::string producer_id) {
 WorkerTransport::WorkerTransport(const std::shared_ptr<State>& router, std::string id)
     : WorkerObject(WorkerObjectKind::kTransport, router->worker, router, std::move(id)) {}
 
+Task<Status> WorkerTransport::Connect(PlainDestination destination) {
+  return worker()->ConnectPlainTransport(id(), std::move(destination));
+}
+
 Task<Status> WorkerTransport::Connect(DtlsParameters remote) {
   return worker()->ConnectWebRtcTransport(id(), std::move(remote));
 }
@@ -145,15 +151,11 @@ Task<Status> WorkerTransport::EnableBandwidthTrace() {
 Task<Result<TransportTraffic>> WorkerTransport::Traffic() { return worker()->Traffic(id()); }
 Task<Result<TransportStats>> WorkerTransport::Stats() { return worker()->GetTransportStats(id()); }
 
-Task<Result<WorkerTransport::ProducerMade>> WorkerTransport::Produce(
-    std::string id, MediaKind kind, RtpParameters parameters, RtpMapping mapping,
-    std::chrono::milliseconds key_frame_request_delay) {
+Task<Result<WorkerTransport::ProducerMade>> WorkerTransport::Produce(ProduceOptions options) {
   const std::shared_ptr<State> state = state_;
   ProducerMade made;
-  made.producer.reset(new WorkerProducer(state, id));
-  const Result<RtpType> type =
-      co_await state->worker->Produce(state->id, std::move(id), kind, std::move(parameters),
-                                      std::move(mapping), key_frame_request_delay);
+  made.producer.reset(new WorkerProducer(state, options.producer_id));
+  const Result<RtpType> type = co_await state->worker->Produce(state->id, std::move(options));
   if (Status status = made.producer->CheckMade(type.status()); !status.ok()) co_return status;
   made.type = *type;
   co_return std::move(made);
@@ -177,6 +179,10 @@ Task<Result<std::unique_ptr<WorkerDataProducer>>> WorkerTransport::ProduceData(
   const Status answer = co_await state->worker->ProduceData(state->id, std::move(options));
   if (Status status = made->CheckMade(answer); !status.ok()) co_return status;
   co_return std::move(made);
+}
+
+std::unique_ptr<WorkerDataProducer> WorkerTransport::Adopt(const std::string& data_producer_id) {
+  return std::unique_ptr<WorkerDataProducer>(new WorkerDataProducer(state_, data_producer_id));
 }
 
 Task<Result<std::unique_ptr<WorkerDataConsumer>>> WorkerTransport::ConsumeData(
@@ -227,11 +233,11 @@ Task<Result<WorkerRouter::PlainTransportMade>> WorkerRouter::CreatePlainTranspor
 }
 
 Task<Result<std::unique_ptr<WorkerTransport>>> WorkerRouter::CreateDirectTransport(
-    std::string id, uint32_t max_message_size) {
+    std::string id, uint32_t max_sent, uint32_t max_heard) {
   const std::shared_ptr<State> state = state_;
   std::unique_ptr<WorkerTransport> made(new WorkerTransport(state, id));
   const Status answer =
-      co_await state->worker->CreateDirectTransport(state->id, std::move(id), max_message_size);
+      co_await state->worker->CreateDirectTransport(state->id, std::move(id), max_sent, max_heard);
   if (Status status = made->CheckMade(answer); !status.ok()) co_return status;
   co_return std::move(made);
 }

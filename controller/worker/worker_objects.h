@@ -70,7 +70,7 @@ class WorkerConsumer : public WorkerObject {
  public:
   Task<Status> Pause();
   Task<Status> Resume();
-  Task<Status> SetPreferredLayers(ConsumerLayers layers);
+  Task<Status> SetPreferredLayers(PreferredLayers layers);
   Task<Status> SetPriority(uint8_t priority);  ///< 1..255
   Task<Status> RequestKeyFrame();
   Task<Result<std::vector<RtpStreamStats>>> Stats();
@@ -83,6 +83,9 @@ class WorkerConsumer : public WorkerObject {
 
 class WorkerDataProducer : public WorkerObject {
  public:
+  /// What comes while it is paused reaches nobody.
+  Task<Status> Pause();
+  Task<Status> Resume();
   Task<Result<DataStats>> Stats();
   /// A message, of one on a direct transport.
   void Send(uint32_t ppid, std::string_view bytes);
@@ -115,6 +118,8 @@ class WorkerObserver : public WorkerObject {
 class WorkerTransport : public WorkerObject {
  public:
   Task<Status> Connect(DtlsParameters remote);
+  /// Of a plain one without comedia.
+  Task<Status> Connect(PlainDestination destination);
   Task<Result<IceParameters>> RestartIce();
   Task<Status> SetMaxIncomingBitrate(uint64_t bps);
   Task<Status> EnableBandwidthTrace();
@@ -125,9 +130,8 @@ class WorkerTransport : public WorkerObject {
     std::unique_ptr<WorkerProducer> producer;
     RtpType type = RtpType::kSimple;
   };
-  Task<Result<ProducerMade>> Produce(std::string id, MediaKind kind, RtpParameters parameters,
-                                     RtpMapping mapping,
-                                     std::chrono::milliseconds key_frame_request_delay);
+  /// `options.producer_id` becomes the handle's id.
+  Task<Result<ProducerMade>> Produce(ProduceOptions options);
   struct ConsumerMade {
     std::unique_ptr<WorkerConsumer> consumer;
     ConsumeResult result;
@@ -138,6 +142,8 @@ class WorkerTransport : public WorkerObject {
 
   /// `options.data_producer_id` becomes the handle's id.
   Task<Result<std::unique_ptr<WorkerDataProducer>>> ProduceData(ProduceDataOptions options);
+  /// The handle of a data producer that is there: a channel that the client has opened.
+  std::unique_ptr<WorkerDataProducer> Adopt(const std::string& data_producer_id);
   /// `options.data_consumer_id` becomes the handle's id; `worker` as with Consume().
   Task<Result<std::unique_ptr<WorkerDataConsumer>>> ConsumeData(std::shared_ptr<MediaWorker> worker,
                                                                 ConsumeDataOptions options);
@@ -164,9 +170,11 @@ class WorkerRouter : public WorkerObject {
   };
   Task<Result<PlainTransportMade>> CreatePlainTransport(std::string id,
                                                         PlainTransportOptions options);
-  /// One whose data begins and ends in this process.
+  /// One whose data begins and ends in this process. Bytes of a message that we send, and of one
+  /// that we hear.
   Task<Result<std::unique_ptr<WorkerTransport>>> CreateDirectTransport(std::string id,
-                                                                       uint32_t max_message_size);
+                                                                       uint32_t max_sent,
+                                                                       uint32_t max_heard);
   Task<Result<std::unique_ptr<WorkerObserver>>> CreateAudioLevelObserver(std::string id,
                                                                          uint16_t max_entries,
                                                                          int8_t threshold_dbov,

@@ -27,6 +27,9 @@ namespace {
 /// Longest line of a worker's log that is kept; packet traces are long.
 constexpr size_t kMaxWorkerLine = 4'096;  // bytes
 
+/// As WorkerHandle::WaitForExit() says it.
+constexpr const char* kNormalExit = "exit code 0";
+
 /// Of a log line on the channel, by its letter there.
 LogSeverity SeverityOf(char level) {
   switch (level) {
@@ -57,10 +60,10 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
   }
 
   static Task<void> Run(std::shared_ptr<Slot> self) {
-    while (!self->stop_.happened()) {
+    while (!self->EndIsExpected()) {
       const Clock::time_point started = Clock::now();
       co_await self->LiveOnce();
-      if (self->stop_.happened()) break;
+      if (self->EndIsExpected()) break;
       const auto lived = std::chrono::duration_cast<milliseconds>(Clock::now() - started);
       co_await self->stop_.Wait(self->backoff_.Next(lived));
     }
@@ -140,6 +143,10 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
     }
     co_await ended_->Wait();
     const std::string how = co_await handle_->WaitForExit();
+    // Who ends us, by Ctrl-C or as a supervisor does, often tells the workers as well, and they are
+    // quicker: such an end is a normal one.
+    constexpr milliseconds kWord{200};
+    if (how == kNormalExit && !EndIsExpected()) co_await stop_.Wait(kWord);
     Bury(how);
   }
 
@@ -165,10 +172,15 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
     }
   }
 
+  bool EndIsExpected() const { return stop_.happened() || pool_->ending_; }
+
   void Bury(const std::string& how) {
-    const bool asked = stop_.happened();
+    const bool asked = EndIsExpected();
     if (asked) {
       LogInfo("worker {} ended: {}", index_, how);
+    } else if (how == kNormalExit) {
+      LogWarn("worker {} (pid {}) was ended by somebody else: it is started again", index_,
+              ready_id_);
     } else {
       LogError("worker {} (pid {}) died: {} ({})", index_, ready_id_, how, end_reason_);
     }
@@ -203,7 +215,8 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
       co_return;
     }
     LogError(
-        "worker {}: cannot listen on RTC port {}: {}; its transports use the port range instead",
+        "worker {}: cannot listen on RTC port {}: {}; its transports use the port range instead "
+        "(ss -lntup names who has the port; rtcPort chooses another)",
         index_, port, Reason(made));
   }
 

@@ -68,6 +68,8 @@ class WorkerPool {
   /// when none is ready, kUnavailable after the acquire time-out.
   Task<Result<std::shared_ptr<MediaWorker>>> Acquire();
 
+  /// This process is about to end: workers that end from now on are not started again.
+  void ExpectEnd() { ending_ = true; }
   /// Asks all workers to end and waits until they have.
   Task<void> Stop();
 
@@ -103,6 +105,7 @@ class WorkerPool {
   HopelessCallback on_hopeless_;
   std::vector<std::shared_ptr<Slot>> slots_;
   size_t next_slot_ = 0;
+  bool ending_ = false;
   bool was_ready_ = false;  ///< any worker, ever
   uint64_t deaths_ = 0;
   uint64_t unresponsive_ = 0;

@@ -77,6 +77,8 @@ struct WebRtcTransportOptions {
   uint32_t initial_outgoing_bitrate = 0;  ///< bps; 0 = the worker's default
   uint8_t ice_consent_timeout = 20;       ///< seconds
   bool enable_sctp = false;
+  /// The worker answers DCEP: channels that the client opens become data producers by themselves.
+  bool terminate_dcep = false;
 };
 
 struct WebRtcTransportInfo {
@@ -113,6 +115,13 @@ struct PlainTransportInfo {
   std::optional<SctpParameters> sctp_parameters;  ///< absent without SCTP
 };
 
+/// Where a plain transport without comedia sends to.
+struct PlainDestination {
+  std::string ip;
+  uint16_t port = 0;
+  std::optional<uint16_t> rtcp_port;  ///< present without rtcp-mux
+};
+
 /// What has come in to a transport, bytes.
 struct TransportTraffic {
   uint64_t received = 0;      ///< of anything
@@ -132,6 +141,21 @@ struct ConsumerLayers {
   friend bool operator==(const ConsumerLayers&, const ConsumerLayers&) = default;
 };
 
+/// The most that a client wants of a consumer.
+struct PreferredLayers {
+  std::optional<uint8_t> spatial;   ///< nullopt: as it is
+  std::optional<uint8_t> temporal;  ///< nullopt: the highest
+};
+
+struct ProduceOptions {
+  std::string producer_id;
+  MediaKind kind = MediaKind::kAudio;
+  RtpParameters parameters;
+  RtpMapping mapping;
+  std::chrono::milliseconds key_frame_request_delay{0};  ///< 0: off
+  bool report_wanted_layers = false;                     ///< WantedLayersChanged is sent
+};
+
 struct ConsumeOptions {
   std::string consumer_id;
   std::string producer_id;
@@ -144,6 +168,8 @@ struct ConsumeOptions {
   std::shared_ptr<const RtpParameters> consumable;  ///< of the producer
   bool paused = false;
   bool ignore_dtx = false;
+  /// The router's payload type of the media codec, where `parameters` have the receiver's numbers.
+  std::optional<uint8_t> source_payload_type = std::nullopt;
 };
 
 struct ConsumeResult {
@@ -167,6 +193,7 @@ struct ConsumeDataOptions {
   std::optional<SctpStreamParameters> stream;
   std::string label;
   std::string protocol;
+  bool open_channel = false;  ///< by DCEP, where that is terminated
 };
 
 /// Payload protocol identifiers of data channel messages (RFC 8831 §8).
@@ -194,6 +221,15 @@ struct DtlsStateChanged {
 };
 struct ProducerScoreChanged {
   std::vector<ProducerStreamScore> scores;
+};
+/// The most that any consumer wants of one encoding.
+struct WantedEncoding {
+  std::optional<uint8_t> spatial;   ///< nullopt: whatever there is
+  std::optional<uint8_t> temporal;  ///< likewise
+};
+/// What is wanted of a producer, one element for each encoding; nullopt: nothing.
+struct WantedLayersChanged {
+  std::vector<std::optional<WantedEncoding>> encodings;
 };
 struct ConsumerScoreChanged {
   ConsumerScore score;
@@ -238,8 +274,21 @@ struct DataMessage {
   std::string bytes;
 };
 
+/// The client has opened a channel by DCEP, and there is a data producer of it.
+struct DataChannelOpened {
+  std::string data_producer_id;
+  SctpStreamParameters stream;
+  std::string label;
+  std::string protocol;
+};
+/// It has closed it: the data producer is gone.
+struct DataChannelClosed {
+  std::string data_producer_id;
+};
+
 using WorkerEvent =
-    std::variant<IceStateChanged, DtlsStateChanged, ProducerScoreChanged, ConsumerScoreChanged,
+    std::variant<DataChannelOpened, DataChannelClosed, IceStateChanged, DtlsStateChanged,
+                 ProducerScoreChanged, WantedLayersChanged, ConsumerScoreChanged,
                  ConsumerLayersChanged, ConsumerProducerPaused, ConsumerProducerResumed,
                  ConsumerProducerClosed, AudioVolumes, BandwidthEstimate, PlainPeerMoved,
                  PlainReceiverChanged, DataProducerClosed, DataMessage>;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
 import { Browser } from './lib/chromium.mjs';
+import { DataBroadcaster } from './lib/data-broadcaster.mjs';
 import { Sluice } from './lib/sluice.mjs';
 import { waitFor } from './lib/wait.mjs';
 
@@ -50,4 +51,42 @@ test('media comes back after a worker was killed', async () => {
     assert.equal(Object.keys(remotes).length, 1);
   }
   await ann.screenshot('after-worker-death');
+});
+
+test('what a broadcaster receives on a data channel comes again on the same stream, and who is muted stays so', { timeout: 90_000 }, async (t) => {
+  const [sender, receiver] = [await DataBroadcaster.create(sluice, 'data', 'sender'), await DataBroadcaster.create(sluice, 'data', 'receiver')];
+  t.after(() => Promise.all([sender.end(), receiver.end()]));
+  const streams = [];
+  for (const stream of [0, 1]) streams.push((await receiver.consume((await sender.produce(stream)).id)).streamId);
+  const hears = (stream, text) => waitFor(text, async () => {
+    await sender.say(stream, text);
+    return receiver.heard.some((each) => each.stream === streams[stream] && each.text === text);
+  }, { interval: 200, describe: () => receiver.heard.slice(-5) });
+  await hears(0, 'before');
+  await hears(1, 'as well');
+
+  const [victim] = workers();
+  process.kill(victim, 'SIGKILL');
+  await waitFor('a new worker', () => workers().find((pid) => pid !== victim), { interval: 10, timeout: 5000 });
+  const stats = async () => (await sluice.rest('GET', '/api/v1/rooms/data/stats')).body;
+  await waitFor('all to be there again', async () => {
+    const { dataProducers, dataConsumers, transports } = await stats();
+    return dataProducers === 2 && dataConsumers === 2 && transports === 2;
+  }, { describe: stats });
+  // The programs notice that nobody answers, and begin anew; they ask for nothing.
+  await sender.begin();
+  await receiver.begin();
+  await hears(0, 'after');
+  await hears(1, 'after as well');
+
+  const mute = (how) => sluice.rest('POST', `/api/v1/rooms/data/broadcasters/sender/${how}`, { sources: ['data'] });
+  assert.deepEqual((await mute('mute')).body, { muted: ['data'] });
+  const refused = await sluice.rest('POST', `/rooms/data/broadcasters/sender/transports/${sender.transport.id}/produce/data`,
+    { label: 'x', protocol: '', sctpStreamParameters: { streamId: 2 } });
+  assert.deepEqual([refused.status, refused.body.error.rule], [403, 'open.muted']);
+  await sender.say(0, 'not to be heard');
+  assert.deepEqual((await mute('unmute')).body, { muted: [] });
+  await hears(0, 'to be heard');
+  assert.ok(!receiver.heard.some(({ text }) => text === 'not to be heard'));
+  for (const id of ['sender', 'receiver']) assert.equal((await sluice.rest('DELETE', `${sender.at}/${id}`)).status, 200);
 });

@@ -71,7 +71,8 @@ describe('REST', () => {
 
   const call = (...args) => ask(sluice.url, ...args);
 
-  test('nine routes, as a broadcaster calls them', async () => {
+  for (const door of ['url', 'secureUrl']) test(`nine routes, as a broadcaster calls them, over ${door === 'url' ? 'HTTP' : 'HTTPS'}`, async () => {
+    const call = (...args) => ask(sluice[door], ...args);
     const room = await call('GET', '/rooms/r');
     assert.equal(room.status, 200);
     assert.equal(room.headers['content-type'], 'application/json; charset=utf-8');
@@ -100,6 +101,16 @@ describe('REST', () => {
     assert.deepEqual([connect.status, connect.text, connect.headers['content-length']], [200, '', '0']);
     assert.equal(connect.headers['content-type'], 'application/json; charset=utf-8');
 
+    // Data, over a transport that takes it.
+    const sctp = JSON.parse((await call('POST', `${broadcasters}/b/transports`, json({ type: 'webrtc', enableSctp: true }))).text);
+    assert.equal(sctp.sctpParameters.port, 5000);
+    const spoken = await call('POST', `${broadcasters}/b/transports/${sctp.id}/produce/data`, json({
+      label: 'chat', protocol: 'p', sctpStreamParameters: { streamId: 3, ordered: true }, appData: { a: 1 },
+    }));
+    assert.deepEqual([spoken.status, Object.keys(JSON.parse(spoken.text))], [200, ['id']]);
+    const heard = await call('POST', `${broadcasters}/b/transports/${sctp.id}/consume/data`, json({ dataProducerId: JSON.parse(spoken.text).id }));
+    assert.deepEqual([heard.status, Object.keys(JSON.parse(heard.text)), JSON.parse(heard.text).streamId], [200, ['id', 'streamId'], 0]);
+
     const base = `${broadcasters}/b/transports/${transport.id}`;
     const produced = await call('POST', `${base}/producers`, json({
       kind: 'audio', rtpParameters: { codecs: [opus], encodings: [{ ssrc: 1111 }] },
@@ -112,37 +123,44 @@ describe('REST', () => {
     assert.deepEqual(Object.keys(consumer).sort(), ['id', 'kind', 'producerId', 'rtpParameters', 'type']);
     assert.deepEqual([consumer.producerId, consumer.kind, consumer.type], [producer, 'audio', 'simple']);
 
-    for (const [target, body, status, text] of [
-      [`${base}/connect`, {}, 500, `Error: transport with id "${transport.id}" is not a WebRtcTransport`],
-      [`${base}/consume`, {}, 400, 'TypeError: missing producerId'],
-      [`${base}/consume?producerId=x`, {}, 500, 'NotFoundError: Producer with id "x" not found'],
-      [`${base}/consume/data`, {}, 400, 'TypeError: missing dataProducerId'],
-      [`${base}/consume/data`, { dataProducerId: 'x' }, 500, 'NotFoundError: DataProducer with id "x" not found'],
-      [`${base}/produce/data`, { label: 'chat', sctpStreamParameters: { streamId: 1 } }, 500,
-        'Error: SCTP not enabled and not a direct Transport'],
-      [`${base}/produce/data`, { label: 'chat', sctpStreamParameters: {} }, 400, 'TypeError: missing params.streamId'],
-      [`${base}/producers`, { kind: 'smell' }, 400, 'TypeError: invalid kind "smell"'],
-      [`${base}/producers`, { kind: 'audio', rtpParameters: {} }, 400, 'TypeError: missing params.codecs'],
+    for (const [target, body, status, type, text, field] of [
+      [`${base}/connect`, {}, 409, 'Error', `transport with id "${transport.id}" is not a WebRtcTransport`],
+      [`${base}/consume`, {}, 400, 'TypeError', 'missing producerId', 'producerId'],
+      [`${base}/consume?producerId=x`, {}, 404, 'NotFoundError', 'Producer with id "x" not found'],
+      [`${base}/consume/data`, {}, 400, 'TypeError', 'missing dataProducerId', 'dataProducerId'],
+      [`${base}/consume/data`, { dataProducerId: 'x' }, 404, 'NotFoundError', 'DataProducer with id "x" not found'],
+      [`${base}/produce/data`, { label: 'chat', sctpStreamParameters: { streamId: 1 } }, 409, 'Error',
+        'SCTP not enabled and not a direct Transport'],
+      [`${base}/produce/data`, { label: 'chat', sctpStreamParameters: {} }, 400, 'TypeError', 'missing params.streamId', 'params.streamId'],
+      [`${base}/producers`, { kind: 'smell' }, 400, 'TypeError', 'invalid kind "smell"', 'kind'],
+      [`${base}/producers`, { kind: 'audio', rtpParameters: {} }, 400, 'TypeError', 'missing params.codecs'],
       [`${base}/producers`,
         { kind: 'video', rtpParameters: { codecs: [{ mimeType: 'video/none', payloadType: 101, clockRate: 90000 }] } },
-        500, /^UnsupportedError: unsupported codec \[mimeType:video\/none, payloadType:101\]/],
-      [`${broadcasters}/b/transports`, { type: 'pigeon' }, 400, 'TypeError: invalid type'],
-      [`${broadcasters}/b/transports/none/connect`, {}, 500, 'Error: transport with id "none" does not exist'],
-      [broadcasters, { id: 'b', displayName: 'B', device: { name: 'x' } }, 500, 'Error: broadcaster with id "b" already exists'],
+        422, 'UnsupportedError', 'unsupported codec [mimeType:video/none, payloadType:101]'],
+      [`${broadcasters}/b/transports`, { type: 'pigeon' }, 400, 'TypeError', 'invalid type', 'type'],
+      [`${broadcasters}/b/transports/none/connect`, {}, 404, 'NotFoundError', 'transport with id "none" does not exist'],
+      [broadcasters, { id: 'b', displayName: 'B', device: { name: 'x' } }, 409, 'Error', 'broadcaster with id "b" already exists'],
     ]) {
       const reply = await call('POST', target, json(body));
       assert.equal(reply.status, status, `${target} ${reply.text}`);
-      assert.match(reply.text, text instanceof RegExp ? text : new RegExp(`^${RegExp.escape?.(text) ?? text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`));
-      assert.equal(reply.headers['content-type'], 'text/plain; charset=utf-8');
+      const { error } = JSON.parse(reply.text);
+      assert.deepEqual([error.status, error.type, error.field], [status, type, field], reply.text);
+      assert.ok(error.message.startsWith(text), error.message);
+      assert.equal(reply.headers['content-type'], 'application/json; charset=utf-8');
       assert.equal(reply.headers['x-content-type-options'], 'nosniff');
-      assert.ok(reply.text.endsWith(reply.reason) || reply.reason.length >= 100, `reason "${reply.reason}"`);
+      assert.ok(error.message === reply.reason || reply.reason.length >= 100, `reason "${reply.reason}"`);
     }
 
     const deleted = await call('DELETE', `${broadcasters}/b`);
     assert.deepEqual([deleted.status, deleted.text], [200, 'broadcaster deleted']);
     assert.match(deleted.headers['content-type'], /^text\/plain/);
     const again = await call('DELETE', `${broadcasters}/b`);
-    assert.deepEqual([again.status, again.text], [500, 'Error: broadcaster with id "b" does not exist']);
+    assert.deepEqual([again.status, JSON.parse(again.text).error.message], [404, 'broadcaster with id "b" does not exist']);
+    // The log says who sent what for how long; an end is no error.
+    await waitFor('the end in the log', () => /broadcaster b \(B\) ended after \d+ s: audio\/opus, data, \d+ bytes/.test(sluice.output));
+    assert.match(sluice.output, /broadcaster b \(B\) begins/);
+    assert.match(sluice.output, /broadcaster b \(B\) sends audio\/opus/);
+    assert.ok(!/error.*broadcaster b/.test(sluice.output), sluice.output);
   });
 
   test('fields of a broadcaster are checked by name', async () => {
@@ -158,24 +176,27 @@ describe('REST', () => {
     ]) {
       const reply = await call('POST', broadcasters, json(body));
       assert.equal(reply.status, 400);
-      assert.ok(reply.text.startsWith(`TypeError: ${text}`), reply.text);
+      const { error } = JSON.parse(reply.text);
+      assert.ok(error.message.startsWith(text), reply.text);
+      assert.ok(text.includes(`body.${error.field}`), reply.text);
     }
   });
 
   test('bodies that are no JSON, not declared so, too long or too deep', async () => {
     const good = JSON.stringify({ id: 'x', displayName: 'X', device: { name: 'x' } });
     for (const [body, type, status, start] of [
-      ['{', 'application/json', 400, 'SyntaxError: '],
-      ['7', 'application/json', 400, 'SyntaxError: '],
-      ['[]', 'application/json', 400, 'TypeError: missing body.id'],
-      ['', 'application/json', 400, 'TypeError: missing body.id'],
-      [good, 'text/plain', 400, 'TypeError: missing body.id'],
-      ['['.repeat(5000), 'application/json', 400, 'SyntaxError: '],
-      [`{"id":"${'x'.repeat(20000)}"}`, 'application/json', 413, 'PayloadTooLargeError: '],
+      ['{', 'application/json', 400, ''],
+      ['7', 'application/json', 400, ''],
+      ['[]', 'application/json', 400, 'missing body.id'],
+      ['', 'application/json', 400, 'missing body.id'],
+      [good, 'text/plain', 415, 'Content-Type "text/plain"'],
+      [good, '', 415, 'Content-Type ""'],
+      ['['.repeat(5000), 'application/json', 400, ''],
+      [`{"id":"${'x'.repeat(20000)}"}`, 'application/json', 413, 'request entity too large'],
     ]) {
       const reply = await call('POST', broadcasters, { body, type });
       assert.equal(reply.status, status, reply.text);
-      assert.ok(reply.text.startsWith(start), reply.text);
+      assert.ok(JSON.parse(reply.text).error.message.startsWith(start), reply.text);
     }
     const charset = await call('POST', broadcasters, { body: good, type: 'Application/JSON; charset=utf-8' });
     assert.equal(charset.status, 200);
@@ -187,18 +208,23 @@ describe('REST', () => {
     assert.deepEqual([head.status, head.text], [200, '']);
     assert.ok(Number(head.headers['content-length']) > 100);
     const options = await call('OPTIONS', '/rooms/r');
-    assert.deepEqual([options.status, options.headers.allow], [200, 'GET,HEAD']);
+    assert.deepEqual([options.status, options.headers.allow], [200, 'GET, HEAD']);
     assert.equal((await call('OPTIONS', broadcasters)).headers.allow, 'POST');
-    for (const [method, target] of [['GET', '/rooms'], ['PUT', '/rooms/r'], ['GET', broadcasters], ['POST', '/x'], ['GET', '/x.png']]) {
+    for (const [method, target] of [['GET', '/rooms'], ['POST', '/x'], ['GET', '/x.png']]) {
       const reply = await call(method, target);
       assert.equal(reply.status, 404);
-      assert.equal(reply.text, `Cannot ${method} ${target}`);
+      assert.equal(JSON.parse(reply.text).error.message, `Cannot ${method} ${target}`);
+    }
+    for (const [method, target, allow] of [['PUT', '/rooms/r', 'GET, HEAD, OPTIONS'], ['GET', broadcasters, 'POST, OPTIONS']]) {
+      const reply = await call(method, target);
+      assert.deepEqual([reply.status, reply.headers.allow], [405, allow]);
+      assert.equal(JSON.parse(reply.text).error.code, 'method_not_allowed');
     }
     for (const target of ['/x.png%3Cscript%3E<b>', '/rooms/<script>', '/rooms/r/broadcasters/<script>/transports']) {
       for (const method of ['GET', 'POST']) {
         const reply = await call(method, target);
         assert.ok(!/[<>]/.test(reply.text), reply.text);
-        assert.match(reply.headers['content-type'], /^text\/plain/);
+        assert.match(reply.headers['content-type'], /^application\/json/);
       }
     }
   });
@@ -207,7 +233,7 @@ describe('REST', () => {
     for (const id of ['a%2Fb', '%2e%2e', 'x'.repeat(65), 'a%00b', '%F0%9F%98%80', 'a%20b']) {
       const reply = await call('GET', `/rooms/${id}`);
       assert.equal(reply.status, 400, id);
-      assert.match(reply.text, /^TypeError: invalid roomId ".*": 1 to 64 letters/);
+      assert.match(JSON.parse(reply.text).error.message, /^invalid roomId ".*": 1 to 64 letters/);
     }
     assert.equal((await call('GET', '/rooms/A-z_0.9~@:+')).status, 200);
   });
@@ -420,8 +446,8 @@ describe('process', () => {
       [['--keepBroadcastRooms', 'maybe'], {}, 'option --keepBroadcastRooms "maybe": must be true or false'],
       [['--mediaCodecs', 'opus'], {}, 'must look like audio/opus/48000/2'],
       [['--rtcMinPort', '500', '--rtcMaxPort', '400'], {}, 'option rtcMaxPort "400" must not be below rtcMinPort "500"'],
-      [['--config', toml], {}, `option ${toml}: listenPort "high": must be an integer`],
-      [['--config', unknown], {}, `config file "${unknown}": unknown option "colour"`],
+      [['--config', toml], {}, `${toml}:1: listenPort "high": must be an integer`],
+      [['--config', unknown], {}, `${unknown}:1: there is no option "colour"`],
       [['--config', '/nonexistent'], {}, 'option config "/nonexistent" must be a readable TOML file'],
       [['--tlsCert', 'x.pem'], {}, 'options tlsCert and tlsKey go together'],
       [['--workerBin', '/nonexistent'], {}, 'option workerBin "/nonexistent": must be an executable file'],
@@ -500,41 +526,32 @@ describe('process', () => {
 
     writeFileSync(config, 'logLevel = "loud"\n');
     sluice.child.process.kill('SIGHUP');
-    await waitFor('the complaint about the level', () => /log level stays: option .*logLevel "loud"/.test(sluice.output));
+    await waitFor('the complaint about the level', () => /log level stays: .*:1: logLevel "loud"/.test(sluice.output));
 
     make(); // nobody tells it
     await waitFor('the certificate to be noticed', async () => (await print()) !== second, { timeout: 20_000 });
     assert.deepEqual(await sluice.stop(), { code: 0, signal: null });
   });
 
-  test('a busy port: the other listener stays', async () => {
+  test('a listener that cannot start ends the program, and says what to do', async () => {
     const blocker = net.createServer();
     await new Promise((resolve) => blocker.listen(0, '127.0.0.1', resolve));
     const { port } = blocker.address();
-    const sluice = await Sluice.start('controller-busy', { args: ['--numWorkers', '1'], env: {} });
-    const taken = new URL(sluice.url).port;
-    const second = new Child('controller-busy-second', controllerBin, [
-      '--listenPort', String(port), '--listenIp', '127.0.0.1', '--plainListenPort', String(await freePort()),
-      '--rtcPort', '0', '--numWorkers', '1', '--stateDir', path.join(scratch, 'busy'),
-    ]);
-    await waitFor('the plain listener', () => /listening: http and ws/.test(second.output), { describe: () => second.output });
-    assert.match(second.output, new RegExp(`no https: cannot listen on 127.0.0.1 port ${port}: Address already in use`));
-    assert.ok(!second.exit);
-    assert.deepEqual(await second.stop(), { code: 0, signal: null });
-    const none = runOnce(['--listenPort', '0', '--plainListenPort', taken, '--stateDir', path.join(scratch, 'busy')]);
-    assert.equal(none.status, 2);
-    assert.match(none.stdout + none.stderr, /no plain http: cannot listen/);
-    await sluice.stop();
+    const common = ['--rtcPort', '0', '--numWorkers', '1', '--stateDir', path.join(scratch, 'busy')];
+    for (const [args, said] of [
+      [['--listenPort', String(port), '--plainListenPort', String(await freePort())],
+        `no https: cannot listen on 127.0.0.1 port ${port}: Address already in use`],
+      [['--listenPort', '0', '--plainListenPort', String(port)], `no plain http: cannot listen on 127.0.0.1 port ${port}`],
+      [['--tlsCert', '/nonexistent/cert.pem', '--tlsKey', '/nonexistent/key.pem', '--plainListenPort', String(await freePort())],
+        'no https: tlsCert "/nonexistent/cert.pem" is not a readable PEM certificate'],
+    ]) {
+      const ended = runOnce(['--listenIp', '127.0.0.1', ...common, ...args]);
+      assert.equal(ended.status, 2, ended.stdout + ended.stderr);
+      assert.match(ended.stderr, /^sluice: [^\n]+\n$/);
+      assert.ok(ended.stderr.includes(said), ended.stderr);
+      assert.ok(!ended.stdout.includes('Sluice is running'));
+    }
     blocker.close();
-  });
-
-  test('a missing certificate: plain HTTP stays', async () => {
-    const sluice = await Sluice.start('controller-no-certificate', {
-      args: ['--numWorkers', '1', '--tlsCert', '/nonexistent/cert.pem', '--tlsKey', '/nonexistent/key.pem'],
-    });
-    assert.match(sluice.output, /no https: tlsCert "\/nonexistent\/cert.pem" is not a readable PEM certificate/);
-    assert.equal((await sluice.rest('GET', '/rooms/r')).status, 200);
-    await sluice.stop();
   });
 
   test('the self-signed certificate is kept over restarts', async () => {
@@ -551,7 +568,7 @@ describe('process', () => {
 
   test('workers that exit at once are started again, ever more slowly, and say why', async () => {
     const worker = path.join(scratch, 'broken-worker');
-    writeFileSync(worker, '#!/bin/sh\necho "no luck today" >&2\nexit 7\n');
+    writeFileSync(worker, '#!/bin/sh\n[ "$1" = --version ] && echo sluice-worker 1 && exit 0\necho "no luck today" >&2\nexit 7\n');
     chmodSync(worker, 0o755);
     const sluice = await Sluice.start('controller-crash-loop', { args: ['--numWorkers', '1', '--workerBin', worker] });
     const deaths = () => [...sluice.output.matchAll(/(\d\d):(\d\d):(\d\d)\.(\d\d\d) .*worker 0 \(pid \d+\) died: exit code 7/g)]

@@ -105,7 +105,7 @@ test('an ffmpeg that is killed leaves no ghost: viewers hear it, the ports are f
   assert.ok(heard < (broadcasterTimeout * 2) * 1000, `heard after ${heard} ms`);
   console.log(`peerClosed ${heard} ms after the kill, broadcasterTimeout ${broadcasterTimeout} s`);
   await waitFor('the ports', () => areFree(ports));
-  assert.equal((await sluice.rest('DELETE', base)).status, 500);
+  assert.equal((await sluice.rest('DELETE', base)).status, 404);
   assert.ok((await metric('sluice_room_broadcasters_ended_total', 'silent')) >= 1);
   viewer.close();
 });
@@ -133,7 +133,7 @@ test('a broadcast goes on when its worker is killed: ffmpeg notices nothing, vie
     kind: 'audio', rtpParameters: { codecs: [{ mimeType: 'audio/opus', payloadType: 100, clockRate: 48000, channels: 2 }], encodings: [{ ssrc: 3333 }] },
   });
   assert.equal(refused.status, 403);
-  assert.match(refused.body, /its stage belongs to "phoenix"/);
+  assert.match(refused.body.error.message, /its stage belongs to "phoenix"/);
   assert.deepEqual(await sluice.rest('DELETE', base), { status: 200, body: 'broadcaster deleted' });
   await ffmpeg.stop();
   viewer.close();

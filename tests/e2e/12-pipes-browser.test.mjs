@@ -1,6 +1,6 @@
 // Eight pages of Chromium on two routers of two workers, joined by pipes through the Node library
-// mediasoup@3.27.1: everyone decodes picture and sound of everyone, and the death of one worker harms
-// only its own.
+// mediasoup@3.27.1: everyone decodes picture and sound of everyone, in each video codec that Chromium
+// encodes, and the death of one worker harms only its own.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Browser } from './lib/chromium.mjs';
@@ -14,7 +14,15 @@ const mediasoup = await import('mediasoup');
 const mediaCodecs = [
   { kind: 'audio', mimeType: 'audio/opus', clockRate: 48000, channels: 2 },
   { kind: 'video', mimeType: 'video/VP8', clockRate: 90000 },
+  { kind: 'video', mimeType: 'video/VP9', clockRate: 90000 },
+  {
+    kind: 'video', mimeType: 'video/H264', clockRate: 90000,
+    parameters: { 'packetization-mode': 1, 'profile-level-id': '42e01f', 'level-asymmetry-allowed': 1 },
+  },
+  { kind: 'video', mimeType: 'video/AV1', clockRate: 90000 },
 ];
+/** Of the people of one router each sends in another one. */
+const codecs = ['video/VP8', 'video/VP9', 'video/H264', 'video/AV1'];
 const peopleOfRouter = 4;
 const workers = [];
 const routers = [];
@@ -69,8 +77,9 @@ test('everyone decodes everyone, across the pipe too', { timeout: 240_000 }, asy
       const page = await MediaPage.open(browser, server.origin, router);
       const producers = [
         await page.produce({ kind: 'audio' }),
-        await page.produce({ kind: 'video', width: 160, height: 120, frameRate: 10 }),
+        await page.produce({ kind: 'video', codec: codecs[n], width: 160, height: 120, frameRate: 10 }),
       ];
+      assert.ok(producers[1], `this Chromium encodes ${codecs[n]}`);
       people.push({ page, router, producers });
     }
   }

@@ -89,7 +89,9 @@ async function switchThrough(consumer, { spatial, temporal, width }) {
   consumer.on('layerschange', (layers) => changes.push({ at: Date.now(), layers }));
   const steps = [];
   let before = await receiver.received(consumer);
-  for (const [spatialLayer, temporalLayer] of schedule(spatial, temporal, seconds)) {
+  const left = schedule(spatial, temporal, seconds).map((pair) => ({ pair, attempts: 1 }));
+  while (left.length > 0) {
+    const { pair: [spatialLayer, temporalLayer], attempts } = left.shift();
     const step = { spatialLayer, temporalLayer, at: Date.now(), width: width >> (spatial - 1 - spatialLayer) };
     const end = delay(stepTime);
     await consumer.setPreferredLayers({ spatialLayer, temporalLayer });
@@ -101,6 +103,9 @@ async function switchThrough(consumer, { spatial, temporal, width }) {
     // With 133 ms between frames of the lowest temporal layer not much has to be late for a freeze.
     step.stalled = await sender.stalled(step.at - 200) || await receiver.stalled(step.at - 200);
     step.reached = { ...consumer.currentLayers };
+    // What a machine that stood still has missed, is tried again; the third time it counts.
+    step.again = step.stalled && attempts < 3;
+    if (step.again) left.unshift({ pair: [spatialLayer, temporalLayer], attempts: attempts + 1 });
     before = now;
     steps.push(step);
   }
@@ -119,7 +124,7 @@ async function switchThrough(consumer, { spatial, temporal, width }) {
 const withSsrc = (score) => Number.isInteger(score.ssrc) && score.score === 10;
 
 for (const each of cases) {
-  test(`${each.name}: every layer is reached and decoded`, { timeout: 60_000 + seconds * 2000 }, async (t) => {
+  test(`${each.name}: every layer is reached and decoded`, { timeout: 60_000 + seconds * 4000 }, async (t) => {
     const producer = await sender.produce({
       kind: 'video', frameRate, codecOptions: { videoGoogleStartBitrate: 1500 }, ...each,
     });
@@ -186,9 +191,10 @@ for (const each of cases) {
     const calm = steps.filter((step) => !step.stalled);
     const frozen = calm.filter((step) => step.freezes > 0);
     t.diagnostic(`${steps.length - calm.length} steps in which a browser or its camera stood still; ${sum(frozen, 'freezes')} freezes in the others`);
-    const missed = steps.filter((step) => step.after === null);
+    const tried = steps.filter((step) => !step.again);
+    const missed = tried.filter((step) => step.after === null);
     assert.deepEqual(missed, [], 'the decoded size follows within a second');
-    for (const step of steps) {
+    for (const step of tried) {
       const { spatialLayer, temporalLayer } = step;
       assert.deepEqual(step.reached, { spatialLayer, temporalLayer }, JSON.stringify(steps));
     }

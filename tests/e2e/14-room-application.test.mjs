@@ -1,9 +1,10 @@
-// Applications of the room API, unmodified libraries of both generations: layers, chat and bot, and every
-// message that the tables of docs/protocols/room-api.md name.
+// Applications of the room API, unmodified libraries of both generations: layers, chat and bot. Every message
+// that the API has is in 14-room-table.test.mjs.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { AppPage } from './lib/app-page.mjs';
 import { Browser } from './lib/chromium.mjs';
+import { DataBroadcaster } from './lib/data-broadcaster.mjs';
 import { Sluice } from './lib/sluice.mjs';
 import { waitFor } from './lib/wait.mjs';
 
@@ -43,31 +44,56 @@ test('the bot answers everybody', async () => {
   assert.equal(answer.peerId, null);
 });
 
-test('a broadcaster chats by REST, and is heard by those who are there', async () => {
-  const at = '/rooms/app/broadcasters';
-  const capabilities = await apps.neo.call((a) => a.device.rtpCapabilities);
-  assert.equal((await sluice.rest('POST', at, {
-    id: 'robot', displayName: 'Robot', device: { name: 'test' }, rtpCapabilities: capabilities,
-  })).status, 200);
-  const made = await sluice.rest('POST', `${at}/robot/transports`, {
-    type: 'webrtc', sctpCapabilities: { numStreams: { OS: 1024, MIS: 1024 } },
-  });
-  assert.equal(made.body.sctpParameters.port, 5000);
-  const produced = await sluice.rest('POST', `${at}/robot/transports/${made.body.id}/produce/data`, {
-    label: 'chat', protocol: '', sctpStreamParameters: { streamId: 0, ordered: true }, appData: {},
-  });
-  assert.equal(produced.status, 200);
-  await apps.trinity.until('a data consumer of the robot', (a) =>
-    [...a.dataConsumers.values()].some((c) => c.peerId === 'robot'));
-  const chat = await apps.neo.call((a) => a.chat.id);
-  const consumed = await sluice.rest('POST', `${at}/robot/transports/${made.body.id}/consume/data`, { dataProducerId: chat });
-  assert.equal(consumed.status, 200);
-  assert.equal(typeof consumed.body.streamId, 'number');
-  assert.equal((await sluice.rest('DELETE', `${at}/robot`)).status, 200);
-  await apps.trinity.until('its end', (a) => ![...a.dataConsumers.values()].some((c) => c.peerId === 'robot'));
+test('chat and bot go both ways between two pages and a broadcaster by REST', async (t) => {
+  await apps.trinity.call((a) => a.enableData('bot', { maxRetransmits: undefined, maxPacketLifeTime: 2000 }));
+  const robot = await DataBroadcaster.create(sluice, 'app', 'robot');
+  t.after(() => robot.end());
+  // What it can hear it was told when it was made; the bot has a name.
+  const streams = {};
+  for (const name of Object.keys(apps)) {
+    const { dataProducers } = robot.peers.find(({ id }) => id === name);
+    assert.deepEqual(dataProducers.map(({ label }) => label).sort(), ['bot', 'chat']);
+    const consumed = await robot.consume(dataProducers.find(({ label }) => label === 'chat').id);
+    assert.equal(typeof consumed.streamId, 'number');
+    streams[name] = consumed.streamId;
+  }
+  streams.bot = (await robot.consume('bot')).streamId;
+  const [chat, bot] = [10, 11]; // streams of its own
+  await robot.produce(chat, 'chat');
+  await robot.produce(bot, 'bot');
+  const robotHears = (from, text) => waitFor(`the robot to hear ${from}: ${text}`,
+    () => robot.heard.some((each) => each.stream === streams[from] && each.text === text), { describe: () => robot.heard });
+  const pageHears = (name, label, peerId, text) => apps[name].until(`${name} to hear ${text}`,
+    (a, [l, p, said]) => a.messages.some((m) => m.label === l && m.peerId === p && m.text === said), [label, peerId, text]);
+
+  for (const [name, app] of Object.entries(apps)) {
+    await app.until(`${name} to listen to the robot`, (a) =>
+      [...a.dataConsumers.values()].some((c) => c.label === 'chat' && c.peerId === 'robot' && c.consumer.readyState === 'open'));
+  }
+  await robot.say(chat, 'hello from the robot');
+  for (const name of Object.keys(apps)) await pageHears(name, 'chat', 'robot', 'hello from the robot');
+  for (const [name, app] of Object.entries(apps)) {
+    await app.call((a, text) => a.chat.send(text), `robot, it is ${name}`);
+    await robotHears(name, `robot, it is ${name}`);
+  }
+  const ask = {
+    neo: (text) => apps.neo.call((a, said) => a.bot.send(said), text),
+    trinity: (text) => apps.trinity.call((a, said) => a.bot.send(said), text),
+    robot: (text) => robot.say(bot, text),
+  };
+  for (const [who, say] of Object.entries(ask)) {
+    await say(`${who} asks`);
+    const answer = `${who} said me: "${who} asks"`;
+    for (const name of Object.keys(apps)) await pageHears(name, 'bot', null, answer);
+    await robotHears('bot', answer);
+  }
+  assert.equal((await sluice.rest('DELETE', `${robot.at}/robot`)).status, 200);
+  for (const app of Object.values(apps)) {
+    await app.until('its end', (a) => ![...a.dataConsumers.values()].some((c) => c.peerId === 'robot'));
+  }
 });
 
-test('three encodings of a camera arrive, and a layer that is asked for is what is decoded', async () => {
+test('three encodings of a camera arrive, and a layer that is asked for is what is decoded within a second', async (t) => {
   const width = 960; // below it Chromium sends two encodings
   await apps.neo.call((a) => a.enableMic());
   await apps.neo.call((a) => a.enableWebcam('simulcast'));
@@ -75,15 +101,23 @@ test('three encodings of a camera arrive, and a layer that is asked for is what 
     [...a.consumers.entries()].find(([, c]) => c.kind === 'video')?.[0]);
   assert.equal(await apps.trinity.call((a, c) => a.consumers.get(c).type, id), 'simulcast');
   await apps.trinity.until('its picture', async (a, c) => (await a.received())[c].frames > 10, id);
+  await apps.neo.until('all three to be sent', (a) => {
+    const scores = a.notifications.filter((n) => n.method === 'producerScore' && n.data.producerId === a.webcam.id).at(-1)?.data.score;
+    return scores?.length === 3 && scores.every((each) => each.score === 10);
+  });
+  const took = [];
   for (const [spatial, wanted] of [[0, width / 4], [2, width], [1, width / 2], [0, width / 4]]) {
-    await apps.trinity.call((a, [consumerId, layer]) =>
-      a.request('setConsumerPreferredLayers', { consumerId, spatialLayer: layer, temporalLayer: 2 }), [id, spatial]);
-    await apps.trinity.until(`a width of ${wanted}`, async (a, [c, w]) => (await a.received())[c].width === w, [id, wanted]);
+    // A sender is asked for a key frame at most once a second: two seconds of pictures lie between the changes.
+    const { frames } = (await apps.trinity.call((a) => a.received()))[id];
+    await apps.trinity.until('more of it', async (a, [c, n]) => (await a.received())[c].frames > n + 20, [id, frames]);
+    took.push(await apps.trinity.call((a, [c, layer, w]) => a.switchTo(c, layer, w), [id, spatial, wanted]));
     await apps.trinity.until('word of it', (a, [c, layer]) => {
       const last = a.notifications.filter((n) => n.method === 'consumerLayersChanged' && n.data.consumerId === c).at(-1);
       return last?.data.spatialLayer === layer;
     }, [id, spatial]);
   }
+  t.diagnostic(`from the request to the first picture of that size: ${took.join(', ')} ms`);
+  assert.ok(Math.max(...took) <= 1000, `${took} ms`);
 });
 
 test('SVC as well', async () => {
@@ -92,55 +126,4 @@ test('SVC as well', async () => {
     [...a.consumers.entries()].find(([, c]) => c.kind === 'video')?.[0]);
   assert.equal(await apps.neo.call((a, c) => a.consumers.get(c).type, id), 'svc');
   await apps.neo.until('its picture', async (a, c) => (await a.received())[c].frames > 10, id);
-});
-
-test('every request and notification of the tables', async () => {
-  const consumer = await apps.trinity.call((a) => [...a.consumers.keys()][0]);
-  const dataConsumer = await apps.trinity.call((a) => [...a.dataConsumers.keys()][0]);
-  const requests = [
-    ['changeDisplayName', { displayName: 'Tri' }],
-    ['pauseConsumer', { consumerId: consumer }],
-    ['resumeConsumer', { consumerId: consumer }],
-    ['setConsumerPriority', { consumerId: consumer, priority: 2 }],
-    ['requestConsumerKeyFrame', { consumerId: consumer }],
-    ['getConsumerStats', { consumerId: consumer }, (body) => body.some((s) => s.type === 'outbound-rtp')],
-    ['getDataConsumerStats', { dataConsumerId: dataConsumer }, (body) => body[0].type === 'data-consumer'],
-  ];
-  for (const [method, data, check] of requests) {
-    const body = await apps.trinity.call((a, [m, d]) => a.request(m, d), [method, data]);
-    assert.ok(check ? check(body) : JSON.stringify(body) === '{}', `${method}: ${JSON.stringify(body)}`);
-  }
-  const own = await apps.neo.call((a) => ({ webcam: a.webcam.id, chat: a.chat.id, send: a.send.id }));
-  const ofNeo = [
-    ['pauseProducer', { producerId: own.webcam }],
-    ['resumeProducer', { producerId: own.webcam }],
-    ['getProducerStats', { producerId: own.webcam }, (body) => body.length === 3 && body.every((s) => s.type === 'inbound-rtp')],
-    ['getDataProducerStats', { dataProducerId: own.chat }, (body) => body[0].messagesReceived > 0],
-    ['getTransportStats', { transportId: own.send }, (body) => body[0].sctpState === 'connected'],
-    ['restartIce', { transportId: own.send }, (body) => body.iceLite === true],
-    ['closeProducer', { producerId: own.webcam }],
-  ];
-  for (const [method, data, check] of ofNeo) {
-    const body = await apps.neo.call((a, [m, d]) => a.request(m, d), [method, data]);
-    assert.ok(check ? check(body) : JSON.stringify(body) === '{}', `${method}: ${JSON.stringify(body)}`);
-  }
-  for (const method of ['applyNetworkThrottle', 'resetNetworkThrottle']) {
-    const why = await apps.neo.call((a, m) => a.request(m, {}).then(() => '', (error) => error.message), method);
-    assert.match(why, /throttl/i);
-  }
-  const wanted = ['mediasoup-version', 'newPeer', 'peerDisplayNameChanged', 'consumerClosed', 'consumerPaused',
-    'consumerResumed', 'consumerLayersChanged', 'consumerScore', 'producerScore', 'dataConsumerClosed',
-    'activeSpeaker', 'peerClosed'];
-  await waitFor('each notification', async () => {
-    const seen = new Set();
-    for (const app of Object.values(apps)) {
-      for (const name of await app.call((a) => a.notifications.map((n) => n.method))) seen.add(name);
-    }
-    return wanted.every((name) => seen.has(name));
-  }, { describe: async () => (await apps.trinity.call((a) => [...new Set(a.notifications.map((n) => n.method))])) });
-  for (const app of Object.values(apps)) {
-    assert.deepEqual(await app.call((a) => a.notifications.filter((n) => n.method.startsWith('failure'))), []);
-    // newPeer comes before what is theirs.
-    assert.ok(await app.call((a) => [...a.consumers.values()].every((c) => c.knownPeer)));
-  }
 });

@@ -50,6 +50,12 @@ const kinds = [
       codec: 'video/VP9', width: 960, height: 540, encodings: [{ scalabilityMode: 'L3T3_KEY', maxBitrate: 2_000_000 }],
     },
   },
+  {
+    name: 'AV1 L1T3', type: 'svc', mode: 'L1T3', spatial: 1,
+    options: {
+      codec: 'video/AV1', width: 320, height: 180, encodings: [{ scalabilityMode: 'L1T3', maxBitrate: 500_000 }],
+    },
+  },
 ];
 
 for (const { name, type, mode, spatial, options } of kinds) {
@@ -83,6 +89,21 @@ for (const { name, type, mode, spatial, options } of kinds) {
       assert.deepEqual(await ben.request('setConsumerPreferredLayers', { consumerId, spatialLayer, temporalLayer }), {});
       await decoded(Math.min(spatialLayer, spatial - 1), Math.min(temporalLayer ?? 2, 2));
     }
+    // The sender hears what nobody wants any more, and what somebody wants again.
+    await ben.request('setConsumerPreferredLayers', { consumerId, spatialLayer: 0, temporalLayer: 0 });
+    const wanted = () => ann.latest('producerWantedLayers', producer.id)?.encodings;
+    await waitFor('news of what is wanted', () => wanted()?.[0]?.temporalLayer === 0
+      && (type === 'simulcast' ? wanted()[1] === null && wanted()[2] === null : spatial === 1 || wanted()[0].spatialLayer === 0),
+    { describe: wanted });
+    await ben.request('setConsumerPreferredLayers', { consumerId, spatialLayer: spatial - 1 });
+    await decoded(spatial - 1, 2);
+    await waitFor('news of what is wanted again', () => wanted().at(-1)?.temporalLayer === undefined && wanted().at(-1) !== null
+      && wanted().at(-1).spatialLayer === undefined, { describe: wanted });
+    // A temporal layer alone keeps the picture's size.
+    for (const temporalLayer of [1, 2]) {
+      await ben.request('setConsumerPreferredLayers', { consumerId, temporalLayer });
+      await decoded(spatial - 1, temporalLayer);
+    }
     await ben.request('setConsumerPriority', { consumerId, priority: 3 });
     await assert.rejects(ben.request('setConsumerPreferredLayers', { consumerId }), /spatialLayer must be a number/);
     await waitFor('the scores', () => {
@@ -97,9 +118,12 @@ for (const { name, type, mode, spatial, options } of kinds) {
     // Without a picture there are no layers.
     await ann.request('pauseProducer', { producerId: producer.id });
     await waitFor('news of the pause', () => ben.latest('consumerPaused', consumerId));
+    await waitFor('that there are none to be told', () => ben.latest('consumerLayersChanged', consumerId).spatialLayer === null, { describe });
+    assert.deepEqual(ben.latest('consumerLayersChanged', consumerId), { consumerId, spatialLayer: null, temporalLayer: null });
     await ann.request('resumeProducer', { producerId: producer.id });
     await waitFor('news of the end of the pause', () => ben.latest('consumerResumed', consumerId));
     const { framesDecoded } = await ben.page.received(consumer);
+    await decoded(spatial - 1, 2);
     await waitFor('pictures after the pause', async () => (await ben.page.received(consumer)).framesDecoded > framesDecoded + 10, { describe });
   });
 }

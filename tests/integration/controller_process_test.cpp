@@ -2,12 +2,16 @@
 #include <catch2/catch.hpp>
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <memory>
 #include <sstream>
 #include <string>
 
@@ -68,6 +72,59 @@ TEST_CASE("a controller says the last of what it has to say") {
   CHECK_THAT(output, Catch::Contains("Sluice is running."));
   CHECK_THAT(output, Catch::Contains("room demo opened"));
   CHECK_THAT(output, Catch::Contains("signal 15"));
+}
+
+std::string FirstLineOf(const std::string& command) {
+  const std::unique_ptr<FILE, int (*)(FILE*)> output(popen(command.c_str(), "r"), pclose);
+  REQUIRE(output);
+  std::array<char, 4'096> line{};
+  REQUIRE(fgets(line.data(), line.size(), output.get()) != nullptr);
+  std::string text(line.data());
+  if (text.ends_with('\n')) text.pop_back();
+  return text;
+}
+
+TEST_CASE("neither the secret nor a token gets into the log, whatever door it comes to") {
+  const std::string secret = "integration-secret-of-32-bytes-or-more";
+  const std::string good =
+      FirstLineOf("SLUICE_AUTH_SECRET=" + secret +
+                  " " SLUICE_BIN " token --room demo --peer ann --publish --subscribe");
+  REQUIRE(std::count(good.begin(), good.end(), '.') == 2);
+  std::string forged = good;
+  std::swap(forged[forged.size() - 2], forged[forged.size() - 3]);
+  forged.insert(forged.size() - 4, "Zz");
+  const Fd log(memfd_create("log", MFD_CLOEXEC));
+  Controller controller(log.get(), {"--logLevel=debug", "--workerLogLevel=debug"},
+                        [&] { setenv("SLUICE_AUTH_SECRET", secret.c_str(), 1); });
+  controller.AwaitWorker();
+  const std::string upgrade =
+      "Connection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+      "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+  // None is let in over a WebSocket: of one the sub-protocol is missing, the other is another
+  // peer's.
+  for (const std::string& token : {good, forged}) {
+    const std::string bearer = "Authorization: Bearer " + token + "\r\n";
+    const bool known = token == good;
+    const std::string expected = known ? "HTTP/1.1 200" : "HTTP/1.1 401";
+    CHECK_THAT(controller.Ask("GET", "/rooms/demo", bearer), Catch::StartsWith(expected));
+    CHECK_THAT(controller.Get("/rooms/demo?token=" + token), Catch::StartsWith(expected));
+    controller.Ask("GET", "/rooms/" + token, bearer);
+    controller.Ask("GET", "/?roomId=demo&peerId=ann&token=" + token, upgrade);
+    controller.Ask("GET", "/sdp?roomId=demo&peerId=bob&token=" + token, upgrade);
+    controller.Ask("POST", "/whip/demo", bearer, "v=0\r\n");
+    controller.Ask("POST", "/whip/demo?token=" + token, "", "v=0\r\n");
+    controller.Ask("GET", "/api/v1/rooms", bearer);
+  }
+  controller.process().Signal(SIGTERM);
+  CHECK(controller.process().Wait() == 0);
+  std::string text(size_t{1} << 20, '\0');
+  text.resize(static_cast<size_t>(pread(log.get(), text.data(), text.size(), 0)));
+  CHECK_THAT(text, Catch::Contains("room demo opened"));
+  for (const std::string& hidden : {secret, good, forged}) {
+    CHECK(text.find(hidden) == std::string::npos);
+    // Nor a piece of a signature that one could guess the rest of.
+    CHECK(text.find(hidden.substr(hidden.size() - 20)) == std::string::npos);
+  }
 }
 
 }  // namespace

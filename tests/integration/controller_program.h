@@ -144,12 +144,15 @@ class Controller {
   }
 
   ChildProcess& process() { return process_; }
+  uint16_t port() const { return port_; }
 
  private:
   static std::vector<std::string> Command(uint16_t port, const std::vector<std::string>& options) {
     std::vector<std::string> command = {
-        SLUICE_BIN,       "--listenPort=0",    "--plainListenPort=" + std::to_string(port),
-        "--numWorkers=1", "--rtcIp=127.0.0.1", "--rtcPort=0"};
+        SLUICE_BIN,          "--listenPort=0",
+        "--gstListenPort=0", "--plainListenPort=" + std::to_string(port),
+        "--numWorkers=1",    "--rtcIp=127.0.0.1",
+        "--rtcPort=0"};
     command.insert(command.end(), options.begin(), options.end());
     return command;
   }

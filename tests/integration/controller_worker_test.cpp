@@ -6,12 +6,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "common/fd.h"
+#include "controller/worker/liveness.h"
 #include "tests/integration/child_process.h"
 #include "tests/integration/controller_program.h"
 #include "tests/integration/process_state.h"
@@ -22,14 +26,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A program that stands in for the worker, in a folder of its own.
+/// A program that stands in for the worker, in a folder of its own. It says that it is one.
 class WorkerScript {
  public:
   explicit WorkerScript(const std::string& body) {
     std::string pattern = (fs::temp_directory_path() / "sluice-worker-XXXXXX").string();
     REQUIRE(mkdtemp(pattern.data()) != nullptr);
     folder_ = pattern;
-    std::ofstream(program()) << "#!/bin/sh\n" << body;
+    std::ofstream(program()) << "#!/bin/sh\n"
+                             << "[ \"$1\" = --version ] && echo sluice-worker 1 && exit 0\n"
+                             << body;
     REQUIRE(chmod(program().c_str(), S_IRWXU) == 0);
   }
   ~WorkerScript() { fs::remove_all(folder_); }
@@ -111,6 +117,31 @@ TEST_CASE("a worker program that can never start ends the controller in its own 
                                      "code 7: no luck today"));
 }
 
+TEST_CASE("who ends the controller and its worker at once, as Ctrl-C does, is told of no death") {
+  Listened listened({});
+  const pid_t worker = listened.controller.AwaitWorker();
+  REQUIRE(kill(worker, SIGINT) == 0);
+  listened.controller.process().Signal(SIGINT);
+  CHECK(listened.controller.process().Wait() == 0);
+  const std::string output = listened.ReadOutput();
+  CHECK(Count(output, "died") == 0);
+  CHECK(Count(output, "worker 0 ready") == 1);
+  CHECK_THAT(output, Catch::Contains("worker 0 ended: exit code 0"));
+}
+
+TEST_CASE("a worker that somebody else ends did not die: it is started again") {
+  Listened listened({});
+  const pid_t worker = listened.controller.AwaitWorker();
+  REQUIRE(kill(worker, SIGTERM) == 0);
+  REQUIRE(Eventually([&] { return HasEnded(worker); }));
+  CHECK(listened.controller.AwaitWorker() != worker);
+  listened.controller.process().Signal(SIGTERM);
+  CHECK(listened.controller.process().Wait() == 0);
+  const std::string output = listened.ReadOutput();
+  CHECK(Count(output, "died") == 0);
+  CHECK_THAT(output, Catch::Contains("was ended by somebody else: it is started again"));
+}
+
 TEST_CASE("a worker that cannot start again is tried ever more slowly, and comes back") {
   const WorkerScript fickle(
       "here=$(dirname \"$0\")\nif [ -e \"$here/broken\" ]; then\n"
@@ -157,6 +188,124 @@ TEST_CASE("a worker that is stopped does not outlive its controller") {
   }
   CHECK(Eventually([&] { return HasEnded(worker); }));
   CHECK(Eventually([&] { return CanBind(SOCK_DGRAM, rtc_port); }));
+}
+
+/// The value of a member of an answer in JSON, up to the end of a text or a number.
+std::string Member(const std::string& answer, const std::string& name) {
+  const std::string start = "\"" + name + "\":";
+  size_t at = answer.find(start);
+  INFO(answer);
+  REQUIRE(at != std::string::npos);
+  at += start.size();
+  if (answer[at] == '"') ++at;
+  return answer.substr(at, answer.find_first_of("\",}", at) - at);
+}
+
+/// Audio from one program to another over plain transports of two broadcasters of room "a".
+class PlainCall {
+ public:
+  explicit PlainCall(const Controller& controller) : controller_(controller) {
+    for (const Fd* socket : {&from_, &to_}) {
+      const sockaddr_in any = Loopback(0);
+      REQUIRE(bind(socket->get(), reinterpret_cast<const sockaddr*>(&any), sizeof(any)) == 0);
+    }
+    sockaddr_in bound{};
+    socklen_t size = sizeof(bound);
+    REQUIRE(getsockname(to_.get(), reinterpret_cast<sockaddr*>(&bound), &size) == 0);
+    const uint16_t port = ntohs(bound.sin_port);
+    const std::string sends = Add("sends", R"("comedia":true)");
+    const std::string producer = Member(
+        Post("/sends/transports/" + Member(sends, "id") + "/producers",
+             R"({"kind":"audio","rtpParameters":{"codecs":[{"mimeType":"audio/opus",)"
+             R"("payloadType":100,"clockRate":48000,"channels":2}],"encodings":[{"ssrc":1}]}})"),
+        "id");
+    const std::string takes =
+        "/takes/transports/" + Member(Add("takes", R"("comedia":false)"), "id");
+    Post(takes + "/connect", R"({"ip":"127.0.0.1","port":)" + std::to_string(port) + "}");
+    Post(takes + "/consume?producerId=" + producer, "{}");
+    const sockaddr_in worker = Loopback(static_cast<uint16_t>(std::stoi(Member(sends, "port"))));
+    REQUIRE(connect(from_.get(), reinterpret_cast<const sockaddr*>(&worker), sizeof(worker)) == 0);
+  }
+
+  /// Sends a packet every 20 ms until one has come; false when none does.
+  bool Pass() {
+    const auto give_up = Clock::now() + milliseconds(kTimeoutMs);
+    while (Clock::now() < give_up) {
+      ++sequence_;
+      const std::array<uint8_t, 15> packet = {0x80,
+                                              100,
+                                              static_cast<uint8_t>(sequence_ >> 8),
+                                              static_cast<uint8_t>(sequence_),
+                                              0,
+                                              0,
+                                              static_cast<uint8_t>(sequence_),
+                                              0,
+                                              0,
+                                              0,
+                                              0,
+                                              1,
+                                              'a',
+                                              'b',
+                                              'c'};
+      (void)send(from_.get(), packet.data(), packet.size(), 0);
+      std::this_thread::sleep_for(milliseconds(20));
+      bool came = false;
+      std::array<uint8_t, 1500> received{};
+      while (recv(to_.get(), received.data(), received.size(), MSG_DONTWAIT) > 0) {
+        came = came || (received[1] & 0x7f) == 100;  // no RTCP
+      }
+      if (came) return true;
+    }
+    return false;
+  }
+  bool PassFor(milliseconds time) {
+    const auto end = Clock::now() + time;
+    while (Clock::now() < end) {
+      if (!Pass()) return false;
+    }
+    return true;
+  }
+
+ private:
+  std::string Post(const std::string& route, const std::string& body) {
+    std::string answer = controller_.Ask("POST", "/rooms/a/broadcasters" + route, "", body);
+    INFO(answer);
+    REQUIRE_THAT(answer, Catch::StartsWith("HTTP/1.1 200"));
+    return answer.substr(answer.find("\r\n\r\n"));
+  }
+  /// A broadcaster with a transport, which is answered.
+  std::string Add(const std::string& id, const std::string& transport) {
+    Post("", R"({"id":")" + id +
+                 R"(","displayName":"B","device":{"name":"x"},"rtpCapabilities":)"
+                 R"({"codecs":[{"kind":"audio","mimeType":"audio/opus","preferredPayloadType":100,)"
+                 R"("clockRate":48000,"channels":2}],"headerExtensions":[]}})");
+    return Post("/" + id + "/transports", R"({"type":"plain","rtcpMux":true,)" + transport + "}");
+  }
+
+  const Controller& controller_;
+  const Fd from_{socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  const Fd to_{socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  uint16_t sequence_ = 0;
+};
+
+TEST_CASE("a controller that stands still for a while takes no worker with it, and media goes on") {
+  // More than a worker may be silent, had the controller been there to hear it.
+  constexpr milliseconds kStall{1'000 * (controller::LivenessProbe::kMaxUnanswered + 2)};
+  Controller controller(Nowhere());
+  const pid_t worker = controller.AwaitWorker();
+  PlainCall call(controller);
+  REQUIRE(call.Pass());
+  controller.process().Signal(SIGSTOP);
+  REQUIRE(Eventually([&] { return StateAndParent(controller.process().pid()).first == "T"; }));
+  CHECK(call.PassFor(kStall));
+  controller.process().Signal(SIGCONT);
+  // It had time to find out, and to end a worker that it gives up.
+  CHECK(call.PassFor(kStall));
+  CHECK(ChildrenOf(controller.process().pid()) == std::vector<pid_t>{worker});
+  const std::string metrics = controller.Get("/metrics");
+  CHECK_THAT(metrics, Catch::Contains("\nsluice_workers_died_total 0\n"));
+  CHECK_THAT(metrics, Catch::Contains("\nsluice_workers_unresponsive_total 0\n"));
+  CHECK_THAT(metrics, Catch::Contains("\nsluice_room_broadcasters 2\n"));
 }
 
 TEST_CASE("the page of /metrics is strict Prometheus text, with a worker that is stopped, too") {
@@ -251,6 +400,72 @@ TEST_CASE("a transport that nobody uses gives its ports back") {
   CHECK(Eventually([&] { return OpenSockets(worker, "udp") == before; }));
   CHECK_THAT(controller.Get("/metrics"),
              Catch::Contains("sluice_room_transports_closed_total{reason=\"unused\"} 2\n"));
+}
+
+TEST_CASE("what one transport of a worker takes is an option, and what it refuses is counted") {
+  Controller controller(Nowhere(), {"--maxProducersPerTransport=1"});
+  controller.AwaitWorker();
+  const std::string all = "/rooms/a/broadcasters";
+  CHECK_THAT(controller.Ask("POST", all, "", kBroadcaster), Catch::StartsWith("HTTP/1.1 200"));
+  const std::string made = controller.Ask("POST", all + "/b/transports", "", R"({"type":"plain"})");
+  REQUIRE_THAT(made, Catch::StartsWith("HTTP/1.1 200"));
+  const size_t id = made.find("\"id\":\"") + 6;
+  const std::string transport = made.substr(id, made.find('"', id) - id);
+  const auto produce = [&](int ssrc) {
+    return controller.Ask(
+        "POST", all + "/b/transports/" + transport + "/producers", "",
+        R"({"kind":"audio","rtpParameters":{"codecs":[{"mimeType":"audio/opus","payloadType":100,)"
+        R"("clockRate":48000,"channels":2}],"encodings":[{"ssrc":)" +
+            std::to_string(ssrc) + "}]}}");
+  };
+  CHECK_THAT(produce(1), Catch::StartsWith("HTTP/1.1 200"));
+  const std::string refused = produce(2);
+  CHECK_THAT(refused, Catch::StartsWith("HTTP/1.1 500"));
+  CHECK_THAT(refused, Catch::Contains("(maxProducersPerTransport)"));
+  CHECK_THAT(controller.Get("/metrics"),
+             Catch::Contains("sluice_worker_transport_objects_refused_total{worker=\"0\",limit="
+                             "\"max_producers_per_transport\"} 1\n"));
+}
+
+TEST_CASE("two controllers: a room of one name is a room of each, and a port is the first one's") {
+  Controller first(Nowhere());
+  const pid_t worker = first.AwaitWorker();
+  const std::string all = "/rooms/shared/broadcasters";
+  CHECK_THAT(first.Ask("POST", all, "", kBroadcaster), Catch::StartsWith("HTTP/1.1 200"));
+  {
+    // Nothing is shared between processes, so nothing can be claimed: it is another room.
+    Controller second(Nowhere());
+    CHECK(second.AwaitWorker() != worker);
+    CHECK_THAT(second.Ask("POST", all, "", kBroadcaster), Catch::StartsWith("HTTP/1.1 200"));
+    CHECK_THAT(second.Ask("DELETE", all + "/b"), Catch::StartsWith("HTTP/1.1 200"));
+  }
+  // The end of one takes nothing of the other.
+  CHECK(ChildrenOf(first.process().pid()) == std::vector<pid_t>{worker});
+  CHECK_THAT(first.Ask("POST", all, "", kBroadcaster), Catch::Contains("already exists"));
+
+  // A port for HTTP that is taken is named, and who has no other ends.
+  Listened third({"--plainListenPort=" + std::to_string(first.port())});
+  CHECK(third.controller.process().Wait() == 2);
+  CHECK_THAT(third.controller.process().errors,
+             Catch::Contains("port " + std::to_string(first.port())));
+  CHECK_THAT(first.Get("/readyz"), Catch::StartsWith("HTTP/1.1 200"));
+}
+
+TEST_CASE("two controllers: a port for media that is taken stays the first one's") {
+  uint16_t port = 0;
+  REQUIRE(CanBind(SOCK_DGRAM, 0, &port));
+  const std::string option = "--rtcPort=" + std::to_string(port);
+  Controller first(Nowhere(), {option});
+  const pid_t worker = first.AwaitWorker();
+  Listened second({option});
+  second.controller.AwaitWorker();  // with ports of the range
+  CHECK_FALSE(CanBind(SOCK_DGRAM, port));
+  second.controller.process().Signal(SIGTERM);
+  CHECK(second.controller.process().Wait() == 0);
+  CHECK_THAT(second.ReadOutput(),
+             Catch::Contains("cannot listen on RTC port " + std::to_string(port)));
+  CHECK(ChildrenOf(first.process().pid()) == std::vector<pid_t>{worker});
+  CHECK_FALSE(CanBind(SOCK_DGRAM, port));
 }
 
 TEST_CASE("behind a trusted proxy each client is who the proxy says, and its limits its own") {

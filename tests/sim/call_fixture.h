@@ -19,7 +19,8 @@ struct CallFixture {
   static constexpr const char* kEngineIp = "127.0.0.1";
   static constexpr const char* kPeerIp = "192.0.2.1";
 
-  explicit CallFixture(uint64_t seed = 1) : environment(seed) {
+  explicit CallFixture(uint64_t seed = 1, const EngineSettings& with = {})
+      : environment(seed), engine_settings(with) {
     environment.AtTurnEnd(VirtualEnvironment::TurnStage::kEngine,
                           [this](Timestamp now) { engine->OnTurnEnd(now); });
     SetDelay(Duration::Millis(10));
@@ -91,9 +92,10 @@ struct CallFixture {
   SimulatedLinks links{environment, pool};
   LinkConditions conditions;  // of both directions
   RecordingEvents events;
+  const EngineSettings engine_settings;
   std::unique_ptr<SrtpEngine> srtp = *SrtpEngine::Create();
-  std::unique_ptr<TestEngine> engine = std::make_unique<TestEngine>(
-      EngineDependencies{environment, links, pool, *srtp, EngineDtls(), events});
+  std::unique_ptr<TestEngine> engine = std::make_unique<TestEngine>(EngineDependencies{
+      environment, links, pool, *srtp, EngineDtls(), events, {}, engine_settings});
 
  private:
   uint16_t next_peer_port_ = 20'000;

@@ -298,7 +298,7 @@ TEST_CASE("a large room that ends is silent at once, and each peer hears of it",
     if (server_closes) {
       REQUIRE(call.engine->closing() == 1);
       REQUIRE(call.engine->CloseWebRtcServer("s").ok());
-      CHECK(call.engine->closing() == 0);
+      CHECK(call.engine->closing() == 2);  // both in slices
     }
     // What was on its way when it ended.
     call.environment.AdvanceBy(Duration::Millis(15));

@@ -90,4 +90,50 @@ TEST_CASE("checks of a backup interface do not keep media flowing to a dead addr
   CHECK(backup.media() == last);
 }
 
+TEST_CASE("media that chooses another path of its sender is taken by it", "[sim]") {
+  CallFixture call;
+  WebRtcTransportOptions options;
+  options.webrtc_server_id = "s";
+  const auto dump = call.engine->CreateWebRtcTransport("r", "pub", options);
+  WebRtcPeer publisher({call.environment, call.links, *call.srtp, CallFixture::PeerDtls()},
+                       call.NextAddress());
+  publisher.SetNominating(false);  // then it is media that says which
+  DtlsParameters parameters;
+  parameters.role = DtlsRole::kClient;
+  parameters.fingerprints = {CallFixture::PeerDtls()->fingerprints().at(CallFixture::kSha256)};
+  REQUIRE(call.engine->ConnectWebRtcTransport("pub", parameters).ok());
+  publisher.Connect(dump->ice_candidates.at(0), dump->ice_parameters,
+                    dump->dtls_fingerprints.at(CallFixture::kSha256), DtlsRole::kClient);
+  REQUIRE(call.AwaitConnected(publisher, "pub", Duration::Seconds(30)));
+  REQUIRE(call.Ice("pub") == IceState::kConnected);
+  REQUIRE(call.engine->Produce("pub", call.VideoOptions()).ok());
+  const SocketAddress other = call.NextAddress();
+  publisher.MoveTo(other);
+  call.environment.AdvanceBy(Duration::Seconds(5));  // tuples that change often are told late
+  const auto selected_port = [&] {
+    return call.engine->DumpWebRtcTransport("pub")->ice_selected_tuple->remote_port;
+  };
+  CHECK(selected_port() != other.port);
+  const auto packet = samples::Rtp(samples::kVp8, CallFixture::kVideoSsrc, 1, 3000,
+                                   samples::Vp8Payload(true, 1), true);
+  SECTION("and goes on") {
+    CHECK(publisher.SendRtp(packet));
+    call.environment.AdvanceBy(Duration::Millis(200));
+    CHECK(selected_port() == other.port);
+    const auto stats = call.engine->GetProducerStats("v");
+    REQUIRE(stats.ok());
+    REQUIRE(stats->size() == 1);
+    CHECK(stats->at(0).packet_count == 1);
+  }
+  SECTION("unless somebody who hears of it closes the transport") {
+    call.events.on_line = [&](const std::string& line) {
+      if (line.starts_with("tuple ")) (void)call.engine->CloseTransport("r", "pub");
+    };
+    CHECK(publisher.SendRtp(packet));
+    call.environment.AdvanceBy(Duration::Millis(200));
+    CHECK_FALSE(call.engine->DumpWebRtcTransport("pub").ok());
+  }
+  call.events.on_line = nullptr;
+}
+
 }  // namespace sluice::worker

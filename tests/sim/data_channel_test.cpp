@@ -429,8 +429,18 @@ TEST_CASE("data: of a peer with few streams only those can be used", "[sim]") {
     sctp->Receive(data);
   };
   REQUIRE(call.engine->ProduceData("a", DataFixture::Producer("p", 0)).ok());
+  for (const uint16_t stream : {uint16_t{14}, uint16_t{16}, uint16_t{40}}) {
+    const std::string id = "early" + std::to_string(stream);
+    REQUIRE(call.engine->ConsumeData("a", DataFixture::Consumer(id, "p", stream)).ok());
+  }
   REQUIRE(call.Until([&] { return call.SctpConnected("a"); }));
   CHECK(call.Lines("sctp-streams a") == Lines{"sctp-streams a 16/16"});
+  // Those that were made before that was known are told.
+  CHECK(call.events.Count("data-close early16") == 1);
+  CHECK(call.events.Count("data-close early40") == 1);
+  CHECK(call.events.Count("data-close early14") == 0);
+  CHECK_FALSE(call.engine->DumpDataConsumer("early16").ok());
+  CHECK(call.engine->DumpDataConsumer("early14").ok());
   const auto refused = call.engine->ConsumeData("a", DataFixture::Consumer("c", "p", 16));
   REQUIRE_FALSE(refused.ok());
   CHECK_THAT(std::string(refused.status().message()),

@@ -189,4 +189,156 @@ TEST_CASE("dcep: nothing overtakes the request to open a channel", "[sim]") {
   CHECK(bob.sctp->received()[0].ppid == kDcep);
 }
 
+TEST_CASE("dcep: what comes right behind the request is there for who consumes it soon", "[sim]") {
+  DcepFixture call;
+  const DataPeer alice = call.JoinRoom("a");
+  const DataPeer bob = call.JoinRoom("b");
+  DcepFixture::Open(alice, 0, Channel("chat"));
+  alice.sctp->Send(0, "first");
+  alice.sctp->Send(0, "second");
+  REQUIRE(call.Until([&] {
+    return call.engine->DumpDataProducer("a/channel0").ok() &&
+           call.engine->GetDataProducerStats("a/channel0")->messages_received == 2;
+  }));
+  // Back in the same channel, and to another.
+  REQUIRE(call.engine->ConsumeData("a", DataFixture::Consumer("echo", "a/channel0", 0)).ok());
+  ConsumeDataOptions options = DataFixture::Consumer("c", "a/channel0", 1);
+  options.open_channel = true;
+  REQUIRE(call.engine->ConsumeData("b", options).ok());
+  alice.sctp->Send(0, "third");
+  REQUIRE(call.Until([&] {
+    return bob.sctp->received().size() == 4 &&
+           alice.sctp->text(alice.sctp->received().size() - 1) == "third";
+  }));
+  for (size_t i = 0; i < 3; ++i) {
+    const char* texts[] = {"first", "second", "third"};
+    CHECK(bob.sctp->text(i + 1) == texts[i]);
+    CHECK(alice.sctp->text(alice.sctp->received().size() - 3 + i) == texts[i]);
+  }
+  // Who comes later gets what comes later.
+  call.environment.AdvanceBy(EarlyMessages::kFor);
+  options = DataFixture::Consumer("late", "a/channel0", 3);
+  options.open_channel = true;
+  REQUIRE(call.engine->ConsumeData("b", options).ok());
+  alice.sctp->Send(0, "fourth");
+  REQUIRE(call.Until([&] { return bob.sctp->received().size() == 7; }));
+  CHECK(bob.sctp->text(5) == "fourth");
+  CHECK(bob.sctp->text(6) == "fourth");
+}
+
+TEST_CASE("dcep: what is kept for who comes soon is bounded", "[sim]") {
+  DcepFixture call;
+  const DataPeer alice = call.JoinRoom("a");
+  DcepFixture::Open(alice, 0, Channel("chat"));
+  const std::string big(EarlyMessages::kMaxBytes - 1, 'x');
+  alice.sctp->Send(0, big);
+  alice.sctp->Send(0, "two");
+  alice.sctp->Send(0, "1");
+  REQUIRE(call.Until([&] {
+    return call.engine->DumpDataProducer("a/channel0").ok() &&
+           call.engine->GetDataProducerStats("a/channel0")->messages_received == 3;
+  }));
+  REQUIRE(call.engine->ConsumeData("a", DataFixture::Consumer("echo", "a/channel0", 0)).ok());
+  call.environment.AdvanceBy(Duration::Millis(500));
+  const auto& received = alice.sctp->received();
+  REQUIRE(received.size() == 3);  // the first is the ACK
+  CHECK(received[1].bytes.size() == big.size());
+  CHECK(alice.sctp->text(2) == "1");
+}
+
+TEST_CASE("dcep: several producers are heard in one channel of the peer", "[sim]") {
+  DcepFixture call;
+  const DataPeer alice = call.JoinRoom("a");
+  const DataPeer bob = call.JoinRoom("b");
+  const DataPeer eve = call.JoinRoom("e");
+  REQUIRE(call.engine->ProduceData("a", DataFixture::Producer("pa", 0)).ok());
+  REQUIRE(call.engine->ProduceData("b", DataFixture::Producer("pb", 0)).ok());
+  REQUIRE(call.engine->ProduceData("e", DataFixture::Producer("pe", 0)).ok());
+  REQUIRE(call.engine->ConsumeData("a", DataFixture::Consumer("ab", "pb", 0)).ok());
+  REQUIRE(call.engine->ConsumeData("a", DataFixture::Consumer("ae", "pe", 0)).ok());
+  REQUIRE(call.engine->ConsumeData("b", DataFixture::Consumer("ba", "pa", 0)).ok());
+  // A channel of our own is nobody else's.
+  ConsumeDataOptions own = DataFixture::Consumer("own", "pb", 1);
+  own.open_channel = true;
+  REQUIRE(call.engine->ConsumeData("a", own).ok());
+  CHECK_FALSE(call.engine->ConsumeData("a", DataFixture::Consumer("x", "pe", 1)).ok());
+  own.data_consumer_id = "y";
+  own.sctp_stream_parameters->stream_id = 0;
+  CHECK_FALSE(call.engine->ConsumeData("a", own).ok());
+  REQUIRE(call.Until([&] {
+    return call.SctpConnected("a") && call.SctpConnected("b") && call.SctpConnected("e");
+  }));
+  const auto heard = [&](const std::string& text) {
+    size_t count = 0;
+    for (size_t i = 0; i < alice.sctp->received().size(); ++i) {
+      if (alice.sctp->received()[i].stream == 0 && alice.sctp->text(i) == text) ++count;
+    }
+    return count;
+  };
+  bob.sctp->Send(0, "bob");
+  eve.sctp->Send(0, "eve");
+  alice.sctp->Send(0, "alice");
+  REQUIRE(call.Until([&] { return heard("bob") == 1 && heard("eve") == 1; }));
+  REQUIRE(call.Until([&] { return bob.sctp->received().size() == 1; }));
+  // One of them goes: the channel stays, for the others.
+  REQUIRE(call.engine->CloseDataProducer("e", "pe").ok());
+  call.environment.AdvanceBy(Duration::Seconds(1));
+  CHECK(call.events.Count("data-close ae") == 1);
+  CHECK(alice.sctp->resets().empty());
+  bob.sctp->Send(0, "bob again");
+  REQUIRE(call.Until([&] { return heard("bob again") == 1; }));
+  REQUIRE(call.engine->CloseDataConsumer("a", "ab").ok());
+  call.environment.AdvanceBy(Duration::Seconds(1));
+  CHECK(alice.sctp->resets().empty());
+  // The peer closes it: so do we, and all who were heard there.
+  REQUIRE(call.engine->ConsumeData("a", DataFixture::Consumer("ab2", "pb", 0)).ok());
+  alice.sctp->ResetStream(0);
+  REQUIRE(call.Until([&] { return alice.sctp->resets() == std::vector<uint16_t>{0}; }));
+  CHECK(call.events.Count("data-close ab2") == 1);
+}
+
+TEST_CASE("dcep: a peer whose first channel has a number of ours counts by its own rules",
+          "[sim]") {
+  DcepFixture call;
+  const DataPeer alice = call.JoinRoom("a");  // a DTLS client, as aiortc, which begins with 1
+  REQUIRE(call.engine->ProduceData("a", DataFixture::Producer("p", 0)).ok());
+  ConsumeDataOptions options = DataFixture::Consumer("c", "p", 1);
+  options.open_channel = true;
+  REQUIRE(call.engine->ConsumeData("a", options).ok());
+  REQUIRE(call.Until([&] { return alice.sctp->received().size() == 1; }));
+  DcepFixture::Open(alice, 3, Channel("chat"));
+  REQUIRE(call.Until([&] { return DcepFixture::AcksOf(alice, 3) == 1; }));
+  DcepFixture::Open(alice, 5, Channel("more"));
+  REQUIRE(call.Until([&] { return DcepFixture::AcksOf(alice, 5) == 1; }));
+  CHECK(call.Refused() == 0);
+  // What is in use is in use.
+  DcepFixture::Open(alice, 1, Channel("ours"));
+  REQUIRE(call.Until([&] { return call.Refused() == 1; }));
+  options = DataFixture::Consumer("d", "p", 3);
+  options.open_channel = true;
+  CHECK_FALSE(call.engine->ConsumeData("a", options).ok());
+  options.sctp_stream_parameters->stream_id = 7;
+  CHECK(call.engine->ConsumeData("a", options).ok());
+}
+
+TEST_CASE("dcep: a channel that we open, in which the peer answers", "[sim]") {
+  DcepFixture call;
+  const DataPeer alice = call.JoinRoom("a");
+  REQUIRE(call.engine->ProduceData("a", DataFixture::Producer("p", 1)).ok());
+  ConsumeDataOptions options = DataFixture::Consumer("c", "p", 1);
+  options.open_channel = true;
+  options.label = "echo";
+  REQUIRE(call.engine->ConsumeData("a", options).ok());
+  REQUIRE(call.Until([&] { return alice.sctp->received().size() == 1; }));
+  CHECK(alice.sctp->received()[0].bytes == dcep::Serialize(Channel("echo")));
+  alice.sctp->Send(1, dcep::Serialize(dcep::Ack()), {}, kDcep);
+  alice.sctp->Send(1, "hello");
+  REQUIRE(call.Until([&] { return alice.sctp->received().size() == 2; }));
+  CHECK(alice.sctp->text(1) == "hello");
+  CHECK(call.Refused() == 0);
+  alice.sctp->ResetStream(1);
+  REQUIRE(call.Until([&] { return alice.sctp->resets() == std::vector<uint16_t>{1}; }));
+  CHECK(call.events.Count("data-close c") == 1);
+}
+
 }  // namespace sluice::worker

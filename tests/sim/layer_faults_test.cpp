@@ -50,9 +50,11 @@ TEST_CASE("layer fault 2: a key frame that is older than what was sent is taken"
 }
 
 TEST_CASE("layer fault 3: a key frame whose packets overtake each other is shown") {
-  for (const CodecKind codec : {CodecKind::kVp8, CodecKind::kAv1}) {
+  for (const CodecKind codec :
+       {CodecKind::kVp8, CodecKind::kVp9, CodecKind::kH264, CodecKind::kH265, CodecKind::kAv1}) {
     LayerWorld::Options options = Simulcast(codec, 2, 1);
     options.structure.descriptors = codec == CodecKind::kAv1;
+    CAPTURE(options.structure.Name());
     options.up.reorder = 0.5;
     options.up.jitter = Duration::Millis(8);
     LayerWorld world(options, 4);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdlib>
+#include <iterator>
 #include <optional>
 #include <random>
 #include <string>
@@ -132,10 +133,15 @@ struct Scenario {
     return options;
   }
 
+  static LayerWorld::Options WithTwins(LayerWorld::Options options, uint64_t seed) {
+    options.twins = static_cast<int>(seed % 3);
+    return options;
+  }
+
   Scenario(CodecKind codec, uint64_t seed)
       : choice(seed * 5 + static_cast<uint64_t>(codec)),
         structure(WithSeed(StructureOf(codec, choice), seed)),
-        world(OptionsOf(structure, choice), seed),
+        world(WithTwins(OptionsOf(structure, choice), seed), seed),
         sending(static_cast<size_t>(structure.encodings), true),
         spatial_layers(structure.spatial) {
     preferred.spatial_layer = static_cast<uint8_t>(MaxSpatial());
@@ -149,9 +155,9 @@ struct Scenario {
   void Command() {
     switch (choice.Below(10)) {
       case 0:
-        world.consumer().Pause();
+        world.Pause();
         world.Run(Duration::Millis(choice.Between(0, 1500)));
-        world.consumer().Resume();
+        world.Resume();
         return;
       case 1: {
         if (structure.encodings == 1) return StopLayer();
@@ -276,6 +282,30 @@ TEST_CASE("layers: what is sent can be decoded, H265", "[layers-property]") {
   RunCodec(kCodecs[3]);
 }
 TEST_CASE("layers: what is sent can be decoded, AV1", "[layers-property]") { RunCodec(kCodecs[4]); }
+
+TEST_CASE("layers: worlds that once failed") {
+  struct World {
+    const char* codec;
+    uint64_t seed;
+    const char* fault;
+  };
+  constexpr World kWorlds[] = {
+      {"h265", 266, "of an encoding that was left a packet of a frame that was left out was sent"},
+      {"vp9", 283, "an encoding that came back for a moment was waited for, for it seemed slow"},
+      {"vp8", 3210,
+       "a frame was sent that refers to one which was late, and not wanted at its place"},
+      {"av1", 1441, "the same, right behind a key picture"},
+      {"vp9", 2025,
+       "a picture was left without its marker when its last frame was not wanted any more"},
+  };
+  for (const World& world : kWorlds) {
+    const auto* codec =
+        std::find_if(std::begin(kCodecs), std::end(kCodecs),
+                     [&](const CodecName& each) { return std::string(each.name) == world.codec; });
+    INFO(world.codec << ':' << world.seed << ": " << world.fault);
+    CHECK(RunSeed(*codec, world.seed));
+  }
+}
 
 TEST_CASE("layers: a world is replayed by its seed", "[.][layers-replay]") {
   const char* text = std::getenv("SLUICE_LAYERS_REPLAY");

@@ -64,6 +64,20 @@ TEST_CASE("layers of Safari: VP9 in flexible mode, no group of pictures is annou
   GoThroughLayers(temporal, 44);
 }
 
+TEST_CASE("layers of hardware encoders: simulcast of H264 and H265") {
+  for (const CodecKind codec : {CodecKind::kH264, CodecKind::kH265}) {
+    GoThroughLayers(Simulcast(codec, 3, 1), 35);
+    GoThroughLayers(Simulcast(codec, 3, 2), 36);
+    for (const int encodings : {1, 3}) {
+      LayerWorld::Options described = Simulcast(codec, encodings, 3);
+      described.structure.descriptors = true;
+      GoThroughLayers(described, 37);
+    }
+  }
+  GoThroughLayers(Simulcast(CodecKind::kH265, 3, 3), 38);
+  GoThroughLayers(Svc(CodecKind::kH265, 1, 3, Spatial::kFull, false), 39);
+}
+
 /// A screen at two pictures a second: it is slow, not dead, and its layers are to be had.
 void WatchScreen(LayerWorld::Options options, uint64_t seed) {
   CAPTURE(options.structure.Name());
@@ -109,7 +123,8 @@ void WatchScreen(LayerWorld::Options options, uint64_t seed) {
 }
 
 TEST_CASE("layers of a screen at two pictures a second: simulcast") {
-  for (const CodecKind codec : {CodecKind::kVp8, CodecKind::kVp9, CodecKind::kAv1}) {
+  for (const CodecKind codec :
+       {CodecKind::kVp8, CodecKind::kVp9, CodecKind::kH264, CodecKind::kH265, CodecKind::kAv1}) {
     for (const int temporal : {1, 2}) {
       LayerWorld::Options options = Simulcast(codec, 2, temporal);
       options.structure.descriptors = codec == CodecKind::kAv1;
@@ -126,6 +141,20 @@ TEST_CASE("layers of a screen at two pictures a second: SVC") {
     WatchScreen(Svc(CodecKind::kAv1, 1, 2, Spatial::kFull, descriptors), 64);
     WatchScreen(Svc(CodecKind::kAv1, 2, 1, Spatial::kFull, descriptors), 65);
   }
+}
+
+TEST_CASE("layers of a sender that writes the structure into every packet") {
+  for (const CodecKind codec : {CodecKind::kVp9, CodecKind::kAv1}) {
+    for (const Spatial mode : {Spatial::kFull, Spatial::kKey, Spatial::kIndependent}) {
+      LayerWorld::Options options = Svc(codec, 3, 3, mode, true);
+      options.structure.structure_always = true;
+      GoThroughLayers(options, 81);
+    }
+  }
+  LayerWorld::Options temporal = Svc(CodecKind::kVp8, 1, 3, Spatial::kFull, true);
+  temporal.structure.structure_always = true;
+  temporal.structure.chained = true;
+  GoThroughLayers(temporal, 82);
 }
 
 TEST_CASE("layers that are encodings of their own within one SSRC: S modes") {

@@ -63,6 +63,7 @@ std::string LayerStructure::Name() const {
   if (descriptors) text += chains ? " dd+chains" : " dd";
   if (chained) text += " chained";
   if (structure_once) text += " structure once";
+  if (structure_always) text += " structure always";
   if (bare) text += " bare";
   return text;
 }
@@ -172,8 +173,9 @@ std::vector<SourcePacket> LayerEncoder::Encode(uint32_t picture, int64_t capture
       packet.payload = Payload(frame, references, i, frame.packets, top, sync);
       WriteTail(&packet.payload, frame.id, i);
       if (structure_.descriptors) {
-        packet.descriptor = Descriptor(frame, references, i == 0, i + 1 == frame.packets,
-                                       i == 0 && BringsStructure(frame), sync);
+        const bool structure = structure_.structure_always || (i == 0 && BringsStructure(frame));
+        packet.descriptor =
+            Descriptor(frame, references, i == 0, i + 1 == frame.packets, structure, sync);
       }
       packets.push_back(std::move(packet));
     }
@@ -360,7 +362,7 @@ std::vector<uint8_t> LayerEncoder::Descriptor(const TrueFrame& frame,
                                               bool end, bool structure, bool sync) {
   const int targets = structure_.spatial * structure_.temporal;
   const int template_count = targets;  // one for each pair of layers
-  if (structure && frame.spatial == 0)
+  if (structure && start && frame.key_picture && frame.spatial == 0)
     template_offset_ = static_cast<uint8_t>((template_offset_ + template_count) % 64);
   const int index = frame.spatial * structure_.temporal + frame.temporal;
   const auto indications = [&](BitWriter& writer, const TrueFrame& of) {

@@ -33,6 +33,8 @@ struct LayerStructure {
   /// Of independent spatial layers only the lowest one's key frames bring the structure; else each
   /// layer's do.
   bool structure_once = false;
+  /// Every packet's descriptor brings the structure.
+  bool structure_always = false;
   /// One layer, and no word of it: VP9 without layer indices (L = 0); AV1 OBUs without extension,
   /// and key frames that only their sequence header tells (N = 0).
   bool bare = false;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <utility>
 
 namespace sluice::worker {
@@ -72,7 +73,16 @@ LayerWorld::LayerWorld(Options options, uint64_t seed)
   environment_.Schedule(Duration::Millis(5), [this] { AskAgain(); });
 }
 
-LayerWorld::~LayerWorld() { consumer_.reset(); }
+LayerWorld::~LayerWorld() {
+  twins_.clear();
+  consumer_.reset();
+}
+
+size_t LayerWorld::Digest(const OutgoingRtp& packet) {
+  std::string bytes(packet.slot, packet.slot + packet.header_size);
+  bytes.append(packet.payload.begin(), packet.payload.end());
+  return std::hash<std::string>()(bytes);
+}
 
 void LayerWorld::CreateProducer() {
   const auto count = static_cast<size_t>(options_.structure.encodings);
@@ -126,10 +136,31 @@ void LayerWorld::CreateConsumer() {
   }
   options.preferred_layers = options_.preferred;
   consumer_ = Must(Consumer::Create(options, *producer_, *this, environment_, *this));
+  FirstNumbers& first = options.first_numbers.emplace_back();
+  first.sequence = consumer_->stream(0).next_sequence;
+  first.rtx_sequence = consumer_->stream(0).next_rtx_sequence;
+  for (int i = 0; i < options_.twins; ++i) {
+    auto twin = std::make_unique<Twin>();
+    options.consumer_id = fmt::format("twin{}", i);
+    twin->consumer = Must(Consumer::Create(options, *producer_, *twin, environment_, unheard_));
+    twins_.push_back(std::move(twin));
+  }
 }
 
 std::optional<ConsumerLayers> LayerWorld::Prefer(uint8_t spatial, std::optional<uint8_t> temporal) {
+  for (auto& twin : twins_) twin->consumer->SetPreferredLayers({spatial, temporal});
   return consumer_->SetPreferredLayers({spatial, temporal});
+}
+
+void LayerWorld::Pause() {
+  consumer_->Pause();
+  for (auto& twin : twins_) twin->consumer->Pause();
+}
+
+/// The first twin comes back first: now it is the first to be served, too.
+void LayerWorld::Resume() {
+  for (auto& twin : twins_) twin->consumer->Resume();
+  consumer_->Resume();
 }
 
 void LayerWorld::SetSending(int encoding, bool sends) {

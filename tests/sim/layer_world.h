@@ -43,6 +43,10 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
     std::vector<int> encoding_divisors;  ///< of the frame rate, by encoding; empty: 1 each
     bool trailing = false;               ///< upper encodings are captured alike but sent later
     std::optional<ConsumerLayers> preferred;
+    /// Consumers beside the one that is judged, which are told the same: what
+    /// is worked out for all of them together must be what each would have sent
+    /// alone.
+    int twins = 0;
   };
 
   LayerWorld(Options options, uint64_t seed);
@@ -53,8 +57,8 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
 
   // What the application and the sender do.
   std::optional<ConsumerLayers> Prefer(uint8_t spatial, std::optional<uint8_t> temporal);
-  void Pause() { consumer_->Pause(); }
-  void Resume() { consumer_->Resume(); }
+  void Pause();
+  void Resume();
   Consumer& consumer() { return *consumer_; }
   Producer& producer() { return *producer_; }
   /// The sender stops an encoding, or starts it again with a key frame.
@@ -129,6 +133,20 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
     bool after_break = false;
   };
 
+  /// Takes what a twin sends.
+  struct Twin final : RtpEgress {
+    bool connected() const override { return true; }
+    uint8_t* BeginRtp(size_t /*capacity*/) override { return slot.data(); }
+    uint32_t EndRtp(const OutgoingRtp& packet) override {
+      if (packet.rtp_class != RtpClass::kRetransmission) sent.push_back(Digest(packet));
+      return kNoNumber;
+    }
+    std::vector<uint8_t> slot = std::vector<uint8_t>(4096);
+    std::vector<size_t> sent;
+    std::unique_ptr<Consumer> consumer;
+  };
+  static size_t Digest(const OutgoingRtp& packet);
+
   // ProducerHost
   void SendRtcpToProducer(std::span<const uint8_t> compound) override;
   void ScheduleDelivery(Producer& /*producer*/) override { delivery_due_ = true; }
@@ -196,6 +214,9 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
   bool layers_told_ = false;           ///< an upper layer's key frame has been sent
   std::unique_ptr<Producer> producer_;
   std::unique_ptr<Consumer> consumer_;
+  EngineEvents unheard_;  ///< of twins
+  std::vector<std::unique_ptr<Twin>> twins_;
+  std::vector<size_t> digests_;  ///< of what the consumer has sent, but for retransmissions
   bool delivery_due_ = false;
 
   std::optional<ConsumerLayers> layers_;

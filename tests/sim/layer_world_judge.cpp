@@ -30,6 +30,15 @@ std::vector<std::string> LayerWorld::Faults() {
   if (unwanted_ > 0) {
     faults.push_back(fmt::format("{} packets of layers that were not to be sent", unwanted_));
   }
+  for (const auto& twin : twins_) {
+    if (twin->sent == digests_) continue;
+    const auto [own, other] =
+        std::mismatch(digests_.begin(), digests_.end(), twin->sent.begin(), twin->sent.end());
+    (void)other;
+    faults.push_back(
+        fmt::format("a twin was sent something else from packet {} on: {} in all, not {}",
+                    own - digests_.begin(), twin->sent.size(), digests_.size()));
+  }
   JudgeNumbers(&faults);
   JudgeFrames(&faults);
   JudgeTimes(&faults);

@@ -20,6 +20,7 @@ uint8_t* LayerWorld::BeginRtp(size_t capacity) {
 }
 
 uint32_t LayerWorld::EndRtp(const OutgoingRtp& out) {
+  if (out.rtp_class != RtpClass::kRetransmission) digests_.push_back(Digest(out));
   std::vector<uint8_t> bytes(out.slot, out.slot + out.header_size);
   bytes.insert(bytes.end(), out.payload.begin(), out.payload.end());
   auto packet = RtpPacket::Parse(bytes);

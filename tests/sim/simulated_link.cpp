@@ -185,6 +185,15 @@ void SimulatedLinks::SetConditions(const IpAddress& from, const IpAddress& to,
   conditions_[{from, to}] = conditions;
 }
 
+void SimulatedLinks::SetModel(const IpAddress& from, const IpAddress& to,
+                              std::shared_ptr<LinkModel> model) {
+  if (model == nullptr) {
+    models_.erase({from, to});
+  } else {
+    models_[{from, to}] = std::move(model);
+  }
+}
+
 Result<std::unique_ptr<ServerSocket>> SimulatedLinks::Open(const ListenInfo& info,
                                                            DatagramHandler& handler) {
   const std::optional<IpAddress> ip = IpAddress::Parse(info.ip);
@@ -284,6 +293,8 @@ Duration SimulatedLinks::QueueOf(const IpAddress& from, const IpAddress& to) con
 
 void SimulatedLinks::SendUdp(const SocketAddress& from, const Outgoing& datagram) {
   ++stats_.sent;
+  const auto model = models_.find({from.ip, datagram.to.ip});
+  if (model != models_.end()) return SendByModel(*model->second, from, datagram);
   const LinkConditions& link = ConditionsOf(from.ip, datagram.to.ip);
   if (Happens(link.loss)) {
     ++stats_.lost;
@@ -307,6 +318,21 @@ void SimulatedLinks::SendUdp(const SocketAddress& from, const Outgoing& datagram
     environment_.Schedule(arrival - now,
                           [this, from, to = datagram.to, bytes] { DeliverUdp(from, to, bytes); });
   }
+}
+
+void SimulatedLinks::SendByModel(LinkModel& model, const SocketAddress& from,
+                                 const Outgoing& datagram) {
+  constexpr size_t kHeaders = 28;  // IPv4 and UDP
+  const Timestamp now = environment_.Now();
+  const std::optional<Timestamp> arrival = model.Send(datagram.size + kHeaders, now);
+  if (!arrival) {
+    ++stats_.lost;
+    return;
+  }
+  std::vector<uint8_t> bytes(datagram.bytes.get(), datagram.bytes.get() + datagram.size);
+  environment_.Schedule(*arrival - now, [this, from, to = datagram.to, bytes = std::move(bytes)] {
+    DeliverUdp(from, to, bytes);
+  });
 }
 
 void SimulatedLinks::DeliverUdp(const SocketAddress& from, const SocketAddress& to,

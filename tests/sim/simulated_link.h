@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "tests/sim/network/link_model.h"
 #include "tests/sim/virtual_environment.h"
 #include "worker/core/packet_buffer.h"
 #include "worker/media/socket_factory.h"
@@ -60,6 +61,9 @@ class SimulatedLinks final : public SocketFactory {
   void SetConditions(const LinkConditions& conditions) { default_conditions_ = conditions; }
   /// One direction, from one IP address to another.
   void SetConditions(const IpAddress& from, const IpAddress& to, const LinkConditions& conditions);
+  /// The same direction, UDP only, by a model in place of conditions; null: these again. Several
+  /// directions may share a model.
+  void SetModel(const IpAddress& from, const IpAddress& to, std::shared_ptr<LinkModel> model);
 
   /// What a datagram that is sent now would wait for the bottleneck between the two.
   Duration QueueOf(const IpAddress& from, const IpAddress& to) const;
@@ -95,6 +99,7 @@ class SimulatedLinks final : public SocketFactory {
                               const ListenInfo& info);
   void Flush();
   void SendUdp(const SocketAddress& from, const Outgoing& datagram);
+  void SendByModel(LinkModel& model, const SocketAddress& from, const Outgoing& datagram);
   void DeliverUdp(const SocketAddress& from, const SocketAddress& to,
                   const std::vector<uint8_t>& bytes);
   UdpSocket* FindUdp(const SocketAddress& address) const;
@@ -103,6 +108,7 @@ class SimulatedLinks final : public SocketFactory {
   PacketBufferPool& buffers_;
   LinkConditions default_conditions_;
   std::map<std::pair<IpAddress, IpAddress>, LinkConditions> conditions_;
+  std::map<std::pair<IpAddress, IpAddress>, std::shared_ptr<LinkModel>> models_;
   std::map<Endpoint, ServerSocket*> listening_;
   std::map<std::pair<SocketAddress, SocketAddress>, Timestamp> last_arrival_;  // where no reorder
   std::map<std::pair<IpAddress, IpAddress>, Timestamp> bottleneck_free_at_;

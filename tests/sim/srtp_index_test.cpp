@@ -153,5 +153,33 @@ TEST_CASE("10^5 consumers come and go on one transport: the last one is heard", 
   CHECK(heard == kCycles);
 }
 
+TEST_CASE("a handshake that comes again installs no keys again", "[sim]") {
+  WrappingCall call;
+  call.Produce();
+  call.Consume();
+  call.sender->Start();
+  call.environment.AdvanceBy(Duration::Seconds(2));
+  const std::vector<uint8_t> old_packet = call.publisher->last_rtp();
+  const auto count = [&] { return call.engine->ReadCounters().counters.transports.srtp_replayed; };
+  const auto handshakes = [&] {
+    return call.events.Count("dtls pub connected") + call.events.Count("dtls view connected");
+  };
+  REQUIRE(handshakes() == 2);
+  for (WebRtcPeer* peer : {call.publisher.get(), call.viewer.get()}) {
+    const std::vector<std::vector<uint8_t>> handshake = peer->sent_dtls();
+    REQUIRE(handshake.size() >= 2);
+    for (int round = 0; round < 3; ++round) {
+      for (const auto& datagram : handshake) peer->Replay(datagram);
+      call.environment.AdvanceBy(Duration::Millis(50));
+    }
+  }
+  CHECK(handshakes() == 2);
+  const uint64_t before = count();
+  call.publisher->Replay(old_packet);
+  call.environment.AdvanceBy(Duration::Millis(50));
+  CHECK(count() == before + 1);  // the window is what it was
+  CHECK(call.InOneSecond() > 140);
+}
+
 }  // namespace
 }  // namespace sluice::worker

@@ -3,6 +3,7 @@
 #include <functional>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "worker/media/audio_level_observer.h"
@@ -66,9 +67,21 @@ class TestEngine : public Engine {
     return status;
   }
   Status CloseWebRtcServer(Id id) {
-    const Status status = Engine::CloseWebRtcServer(id);
+    const Status status = Engine::CloseWebRtcServer(id, nullptr).status();
     DeliverEvents();
     return status;
+  }
+
+  /// As the channel does it: in slices.
+  Result<Closing> CloseWebRtcServer(Id id, Closed closed) {
+    const Result<Closing> closing = Engine::CloseWebRtcServer(id, std::move(closed));
+    DeliverEvents();
+    return closing;
+  }
+  Result<Closing> CloseTransport(Id router, Id id, Closed closed) {
+    const Result<Closing> closing = Engine::CloseTransport(router, id, std::move(closed));
+    DeliverEvents();
+    return closing;
   }
 
   // Router
@@ -100,6 +113,9 @@ class TestEngine : public Engine {
   }
   Status SetMinOutgoingBitrate(Id id, uint64_t bps) {
     return On<RtpCore>(id, [&](RtpCore& t) { return t.SetMinOutgoingBitrate(bps); });
+  }
+  Status EnableTransportTraces(Id id, TraceMask traces) {
+    return On<RtpCore>(id, [&](RtpCore& t) { t.EnableTraces(traces); });
   }
   Result<ProduceReport> Produce(Id id, const ProduceOptions& options) {
     return On<RtpCore>(id, [&](RtpCore& t) { return t.Produce(options); });

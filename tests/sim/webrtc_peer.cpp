@@ -137,7 +137,10 @@ void WebRtcPeer::OnMedia(std::span<uint8_t> datagram, bool is_rtcp) {
   if (packet && on_rtp) on_rtp(*packet);
 }
 
-void WebRtcPeer::SendDtls(std::span<const uint8_t> datagram) { Send(datagram); }
+void WebRtcPeer::SendDtls(std::span<const uint8_t> datagram) {
+  sent_dtls_.emplace_back(datagram.begin(), datagram.end());
+  Send(datagram);
+}
 
 void WebRtcPeer::OnDtlsConnected(const SrtpMasterKey& local, const SrtpMasterKey& remote,
                                  const std::string&) {

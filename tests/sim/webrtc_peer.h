@@ -68,6 +68,8 @@ class WebRtcPeer final : private DtlsEvents, private DatagramHandler {
   bool SendRtcp(std::span<const uint8_t> compound);
   /// The last RTP packet as it was sent.
   const std::vector<uint8_t>& last_rtp() const { return last_rtp_; }
+  /// What it has sent of DTLS.
+  const std::vector<std::vector<uint8_t>>& sent_dtls() const { return sent_dtls_; }
   /// The same packet to the byte once more.
   void Replay(std::span<const uint8_t> datagram) { Send(datagram); }
 
@@ -114,6 +116,7 @@ class WebRtcPeer final : private DtlsEvents, private DatagramHandler {
   std::unique_ptr<DtlsDriver> dtls_;
   std::unique_ptr<SrtpSender> srtp_sender_;
   std::vector<uint8_t> last_rtp_;
+  std::vector<std::vector<uint8_t>> sent_dtls_;
   std::unique_ptr<SrtpReceiver> srtp_receiver_;
   uint64_t answered_ = 0;
   uint64_t refused_ = 0;

@@ -94,7 +94,8 @@ void RouterChannel::RejectFrame(std::span<const uint8_t> frame) {
 
 void RouterChannel::OnRequest(const FBS::Request::Request& request) {
   reply_builder_.Clear();
-  rp::MethodContext context{*engine_, process_, reply_builder_};
+  rp::MethodContext context{*engine_, process_, reply_builder_,
+                            [this, id = request.id()] { SendDone(id); }};
   const Result<rp::Reply> reply = rp::RunMethod(request, context);
   engine_->DeliverEvents();  // before the response
   if (!reply.ok()) {
@@ -103,6 +104,7 @@ void RouterChannel::OnRequest(const FBS::Request::Request& request) {
     SendError(request.id(), ErrorClassName(reply.status()), std::string(reply.status().message()));
     return;
   }
+  if (reply->later) return;
   const auto response =
       FBS::Response::CreateResponse(reply_builder_, request.id(), true, reply->type, reply->body);
   if (SendMessage(reply_builder_, FBS::Message::Body::Response, response.Union())) return;
@@ -169,6 +171,12 @@ void RouterChannel::OnDataProducerSend(const std::string& data_producer_id,
   const Status sent = engine_->DataProducerSend(data_producer_id, rp::DecodeMessage(body));
   if (!sent.ok()) SLUICE_ERROR("ignored a message: {}", std::string(sent.message()));
   engine_->DeliverEvents();
+}
+
+void RouterChannel::SendDone(uint32_t id) {
+  reply_builder_.Clear();
+  const auto response = FBS::Response::CreateResponse(reply_builder_, id, true);
+  SendMessage(reply_builder_, FBS::Message::Body::Response, response.Union());
 }
 
 void RouterChannel::SendError(uint32_t id, std::string_view error_class, std::string_view reason) {

@@ -19,6 +19,8 @@ class Engine;
 /// The router protocol on the pipe (docs/protocols/worker-pipe.md, router-protocol.md): FlatBuffers
 /// frames ⇄ the engine's typed commands and events. Frames are handled one after the other; every
 /// request gets exactly one response, in request order, after the notifications that it caused.
+/// Closing something large takes several turns: it is answered when it is done, and others
+/// meanwhile.
 ///
 /// Owned by main; also the process's log sink while the pipe lives. A frame passes the verifier
 /// before anything in it is read; one that fails is logged, counted, and answered when its id can
@@ -110,6 +112,8 @@ class RouterChannel final : public EngineEvents, public LogSink {
                           const FBS::DataProducer::SendNotification& body);
   /// Answers a frame that failed the verifier when its id is readable.
   void RejectFrame(std::span<const uint8_t> frame);
+  /// Accepts a request, without a body.
+  void SendDone(uint32_t id);
   void SendError(uint32_t id, std::string_view error_class, std::string_view reason);
   /// Sends a notification; `body` has been built in builder_.
   void Notify(const std::string& handler_id, FBS::Notification::Event event,

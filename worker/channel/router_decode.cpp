@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "worker/channel/frame_fields.h"
@@ -315,6 +316,27 @@ ConsumerLayers DecodeLayers(const FBS::Consumer::ConsumerLayers& layers) {
   return {layers.spatial_layer(), Optional(layers.temporal_layer())};
 }
 
+Result<std::vector<WantedLayers>> DecodeWantedLayers(
+    const FBS::Consumer::SetWantedLayersRequest& request) {
+  std::vector<WantedLayers> result;
+  for (const FBS::Producer::WantedEncoding* each : *request.encodings()) {
+    const int spatial = each->spatial_layer();
+    const int temporal = each->temporal_layer();
+    if (spatial < -1 || temporal < -1 || (spatial == -1) != (temporal == -1)) {
+      return TypeError(fmt::format(
+          "encodings[{}] has spatialLayer {} and temporalLayer {}: both are -1, or neither is less "
+          "than 0",
+          result.size(), spatial, temporal));
+    }
+    const auto layer = [](int value) {
+      return static_cast<uint8_t>(std::min<int>(value, WantedLayers::kAll));
+    };
+    result.push_back(spatial == -1 ? WantedLayers{}
+                                   : WantedLayers{true, layer(spatial), layer(temporal)});
+  }
+  return result;
+}
+
 namespace {
 
 /// What a request to produce and one to consume have in common.
@@ -360,6 +382,7 @@ Result<ConsumeOptions> DecodeConsume(const FBS::Transport::ConsumeRequest& reque
     result.preferred_layers = DecodeLayers(*request.preferred_layers());
   }
   result.ignore_dtx = request.ignore_dtx();
+  if (request.source_payload_type()) result.source_payload_type = *request.source_payload_type();
   return result;
 }
 

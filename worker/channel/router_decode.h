@@ -7,6 +7,7 @@
 #include "proto/transport_generated.h"
 #include "proto/webrtc_transport_generated.h"
 #include "worker/media/options.h"
+#include "worker/media/reports.h"
 
 /// FlatBuffers of the router protocol → the engine's plain values. The buffers have passed the
 /// verifier, so required fields are there; what is checked here are enum values and unions. Meaning
@@ -30,5 +31,7 @@ Result<DtlsParameters> DecodeDtlsParameters(const FBS::WebRtcTransport::DtlsPara
 Result<ProduceOptions> DecodeProduce(const FBS::Transport::ProduceRequest& request);
 Result<ConsumeOptions> DecodeConsume(const FBS::Transport::ConsumeRequest& request);
 ConsumerLayers DecodeLayers(const FBS::Consumer::ConsumerLayers& layers);
+Result<std::vector<WantedLayers>> DecodeWantedLayers(
+    const FBS::Consumer::SetWantedLayersRequest& request);
 
 }  // namespace sluice::worker::router_protocol

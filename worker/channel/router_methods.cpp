@@ -157,9 +157,17 @@ Result<Reply> CreateWebRtcServer(Engine& engine, const FBS::Worker::CreateWebRtc
   return Done(engine.CreateWebRtcServer(body.web_rtc_server_id()->str(), *infos));
 }
 
+/// What takes long is answered when it is done; other requests are meanwhile.
+Result<Reply> DoneWhenClosed(const Result<Engine::Closing>& closing) {
+  if (!closing.ok()) return closing.status();
+  Reply reply;
+  reply.later = *closing == Engine::Closing::kLater;
+  return reply;
+}
+
 Result<Reply> CloseWebRtcServer(Engine& engine, const FBS::Worker::CloseWebRtcServerRequest& body,
-                                MethodContext& /*c*/) {
-  return Done(engine.CloseWebRtcServer(body.web_rtc_server_id()->str()));
+                                MethodContext& c) {
+  return DoneWhenClosed(engine.CloseWebRtcServer(body.web_rtc_server_id()->str(), c.done));
 }
 
 Result<Reply> CreateRouter(Engine& engine, const FBS::Worker::CreateRouterRequest& body,
@@ -220,8 +228,8 @@ Result<Reply> CreateDirectTransport(Router& router,
 }
 
 Result<Reply> CloseTransport(Router& router, const FBS::Router::CloseTransportRequest& body,
-                             MethodContext& /*c*/) {
-  return Done(router.CloseTransport(body.transport_id()->str()));
+                             MethodContext& c) {
+  return DoneWhenClosed(c.engine.CloseTransport(router.id(), body.transport_id()->str(), c.done));
 }
 
 Result<Reply> CreateAudioLevelObserver(Router& router,
@@ -361,9 +369,20 @@ Result<Reply> ConsumerGetStats(Consumer& consumer, MethodContext& c) {
 Result<Reply> ConsumerSetPreferredLayers(Consumer& consumer,
                                          const FBS::Consumer::SetPreferredLayersRequest& body,
                                          MethodContext& c) {
-  const auto layers = consumer.SetPreferredLayers(DecodeLayers(*body.preferred_layers()));
+  const ConsumerLayers wish = DecodeLayers(*body.preferred_layers());
+  const auto layers = body.keep_spatial_layer()
+                          ? consumer.SetPreferredTemporalLayer(wish.temporal_layer)
+                          : consumer.SetPreferredLayers(wish);
   const auto stored = layers ? Encode(c.builder, *layers) : Offset<FBS::Consumer::ConsumerLayers>();
   return With(FBS::Consumer::CreateSetPreferredLayersResponse(c.builder, stored));
+}
+
+Result<Reply> ConsumerSetWantedLayers(Consumer& consumer,
+                                      const FBS::Consumer::SetWantedLayersRequest& body,
+                                      MethodContext& /*c*/) {
+  auto wanted = DecodeWantedLayers(body);
+  if (!wanted.ok()) return wanted.status();
+  return Done(consumer.SetWantedLayers(*std::move(wanted)));
 }
 
 Result<Reply> ConsumerSetPriority(Consumer& consumer, const FBS::Consumer::SetPriorityRequest& body,
@@ -442,6 +461,7 @@ constexpr std::array<Handler, kMethodCount> MakeTable() {
   set(Method::CONSUMER_PAUSE, &On<&Act<Consumer, &Consumer::Pause>>);
   set(Method::CONSUMER_RESUME, &On<&Act<Consumer, &Consumer::Resume>>);
   set(Method::CONSUMER_SET_PREFERRED_LAYERS, &On<&ConsumerSetPreferredLayers>);
+  set(Method::CONSUMER_SET_WANTED_LAYERS, &On<&ConsumerSetWantedLayers>);
   set(Method::CONSUMER_SET_PRIORITY, &On<&ConsumerSetPriority>);
   set(Method::CONSUMER_REQUEST_KEY_FRAME, &On<&Act<Consumer, &Consumer::RequestKeyFrame>>);
   set(Method::CONSUMER_ENABLE_TRACE_EVENT,

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+
 #include "common/status.h"
 #include "proto/message_generated.h"
 #include "worker/channel/process_info.h"
@@ -11,6 +13,7 @@ namespace sluice::worker::router_protocol {
 struct Reply {
   FBS::Response::Body type = FBS::Response::Body::NONE;
   flatbuffers::Offset<void> body;
+  bool later = false;  ///< MethodContext::done will be called: the response waits until then
 };
 
 /// What a method works with. `builder` is where it builds its reply; the engine has emitted its
@@ -19,6 +22,8 @@ struct MethodContext {
   Engine& engine;
   ProcessInfo& process;
   flatbuffers::FlatBufferBuilder& builder;
+  /// Accepts this request, without a body, once the method has returned.
+  std::function<void()> done;
 };
 
 /// Runs one request of the router protocol. Every request gets exactly one Result: TypeError for a

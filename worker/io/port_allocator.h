@@ -15,12 +15,6 @@
 
 namespace sluice::worker {
 
-/// Ports from which to choose, both ends included.
-struct PortRange {
-  uint16_t min = 0;
-  uint16_t max = 0;  ///< 0 (then min is 0 too): any port that the kernel has free
-};
-
 /// Which ports of the ranges in use are taken: one table per protocol, address and range
 /// (docs/protocols/router-protocol.md §4). bind() alone would let sockets with udpReusePort share a
 /// port.
@@ -85,6 +79,7 @@ class PortAllocator {
   /// busy, range full, address not on this host, no descriptors left. Texts name protocol, address
   /// and port or range.
   Result<BoundSocket> Open(const ListenInfo& info);
+  PortRange worker_range() const { return worker_range_; }
 
  private:
   Result<BoundSocket> OpenSocket(const ListenInfo& info, const IpAddress& ip);

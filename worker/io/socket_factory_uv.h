@@ -22,6 +22,7 @@ class UvSocketFactory final : public SocketFactory {
 
   Result<std::unique_ptr<ServerSocket>> Open(const ListenInfo& info,
                                              DatagramHandler& handler) override;
+  PortRange worker_range() const override { return ports_.worker_range(); }
 
   /// The turn end calls egress().Flush(); encryption is finished by its before-flush hook.
   Egress& egress() { return egress_; }

@@ -61,7 +61,7 @@ void UdpBacklog::Rerank(Receiver& receiver) {
 }
 
 bool UdpBacklog::MakeRoom(size_t cost) {
-  while (budget_.used + cost > BacklogBudget::kMaxBytes) {
+  while (budget_.used + cost > budget_.max_bytes) {
     if (ranking_.empty()) return false;
     Apply(*ranking_.begin()->receiver, [](ReceiverBacklog& held) { held.DropFrame(); });
   }

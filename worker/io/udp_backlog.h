@@ -18,8 +18,8 @@ namespace sluice::worker {
 
 /// Bytes that the backlogs of all UDP sockets of a worker hold.
 struct BacklogBudget {
-  /// Half a second (ReceiverBacklog::kMaxAge) at 1 Gbit/s.
-  static constexpr size_t kMaxBytes = size_t{64} << 20;
+  /// The default is half a second (ReceiverBacklog::kMaxAge) at 1 Gbit/s.
+  size_t max_bytes = size_t{64} << 20;
   size_t used = 0;
 };
 

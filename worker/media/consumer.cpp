@@ -1,5 +1,7 @@
 #include "worker/media/consumer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -63,6 +65,17 @@ Consumer::Impl::Impl(const ConsumeOptions& options, ConsumerSettings resolved,
 void Consumer::Impl::UpdateTarget(Timestamp now) {
   if (has_layers && producer != nullptr) policy.Update(producer->encoding_lives(), now);
   forwarder->SetTarget(policy.target());
+  settled = false;
+  if (is_limited) UpdatePipe(now);
+}
+
+void Consumer::Impl::UpdatePipe(Timestamp now) {
+  if (producer == nullptr) return;
+  pipe_policy->Update(producer->encoding_lives(), now);
+  forwarder->SetWanted(pipe_policy->target());
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (!IsWanted(i)) outputs[i].send.Stop();
+  }
 }
 
 std::optional<ConsumerLayers> Consumer::Impl::CurrentLayers() const {
@@ -88,8 +101,19 @@ void Consumer::Impl::ReportLayers() {
   EmitScore();
 }
 
+/// Of a pipe those of encodings that live: another one begins with a key frame when it comes back.
+uint32_t Consumer::Impl::KeyFramesWanted(Timestamp now) const {
+  uint32_t wanted = forwarder->KeyFramesWanted(now);
+  if (settings.type != RtpType::kPipe) return wanted;
+  const std::span<const EncodingLife> lives = producer->encoding_lives();
+  for (size_t i = 0; i < lives.size() && i < 32; ++i) {
+    if (!lives[i].alive) wanted &= ~(uint32_t{1} << i);
+  }
+  return wanted;
+}
+
 void Consumer::Impl::AskForKeyFrames(Timestamp now) {
-  const uint32_t wanted = forwarder->KeyFramesWanted(now);
+  const uint32_t wanted = KeyFramesWanted(now);
   if (wanted == 0) {
     key_frames_asked = 0;
     return;
@@ -105,18 +129,22 @@ void Consumer::Impl::AskForKeyFrames(Timestamp now) {
   }
   key_frames_asked = wanted;
   key_frame_asked_at = now;
-  for (size_t i = 0; i < consumable_encodings().size() && i < 32; ++i) {
-    if ((wanted >> i & 1) == 0) continue;
-    producer->RequestKeyFrame(Ssrc(consumable_encodings()[i].ssrc.value_or(0)));
+  uint32_t left = wanted;
+  for (const RtpEncodingParameters& encoding : consumable_encodings()) {
+    if ((left & 1) != 0) producer->RequestKeyFrame(Ssrc(encoding.ssrc.value_or(0)));
+    left >>= 1;
   }
 }
 
 void Consumer::Impl::UpdateActive(bool source_asks) {
+  if (start_listener != nullptr && !active && ShouldBeActive()) start_listener->OnConsumerStarts();
   const bool should = ShouldBeActive();
   if (should == active) return;
   active = should;
+  settled = false;
   if (!active) {
     if (producer != nullptr) producer->SetConsumerActive(*self, false);
+    forwarder->Rest();
     for (Output& output : outputs) output.send.Stop();
     held.clear();
     if (has_layers && producer != nullptr) ReportLayers();
@@ -131,7 +159,7 @@ void Consumer::Impl::UpdateActive(bool source_asks) {
   if (!forwarder->awaits_key_frame()) return;
   if (source_asks) {
     key_frame_asked_at = key_frame_wanted_since = environment.Now();
-    key_frames_asked = forwarder->KeyFramesWanted(environment.Now());
+    key_frames_asked = KeyFramesWanted(environment.Now());
   } else {
     AskForKeyFrames(environment.Now());
   }
@@ -193,8 +221,8 @@ Result<std::unique_ptr<Consumer>> Consumer::Create(const ConsumeOptions& options
   Result<ConsumerSettings> settings =
       ResolveConsumerSettings(options, producer.shared_parameters());
   if (!settings.ok()) return settings.status();
-  auto forwarder =
-      LayerForwarder::Create(settings->type, settings->codec, settings->streams.size());
+  auto forwarder = LayerForwarder::Create(settings->type, settings->codec, settings->streams.size(),
+                                          producer.layer_filters());
   if (!forwarder.ok()) return forwarder.status();
   std::unique_ptr<Consumer> consumer(
       new Consumer(std::make_unique<Impl>(options, *std::move(settings), *std::move(forwarder),
@@ -229,6 +257,15 @@ Consumer::Stream Consumer::stream(size_t index) const {
   stream.next_sequence = send.next_own().value();
   stream.next_rtx_sequence = send.next_rtx().value();
   return stream;
+}
+const StreamContinuity& Consumer::continuity(size_t index) const {
+  return impl_->outputs[index].send.continuity();
+}
+void Consumer::GoOnAfter(size_t index, const StreamContinuity& earlier, bool same_producer) {
+  impl_->outputs[index].send.GoOnAfter(earlier, same_producer);
+}
+Ssrc Consumer::first_consumable() const {
+  return Ssrc(impl_->consumable_encodings().front().ssrc.value_or(0));
 }
 bool Consumer::active() const { return impl_->active; }
 bool Consumer::producer_closed() const { return impl_->producer == nullptr; }
@@ -269,11 +306,20 @@ void Consumer::OnProducerResumed() {
 
 void Consumer::OnProducerClosed() {
   if (impl_->producer == nullptr) return;
-  impl_->producer = nullptr;
-  for (Impl::Output& output : impl_->outputs) output.send.SetCaptureClock(nullptr);
-  impl_->UpdateActive();
+  LeaveProducer();
   impl_->events.OnConsumerProducerClose(impl_->id);
 }
+
+void Consumer::LeaveProducer() {
+  Impl& impl = *impl_;
+  if (impl.producer == nullptr) return;
+  impl.producer->DetachConsumer(*this);
+  impl.producer = nullptr;
+  impl.active = false;
+  for (Impl::Output& output : impl.outputs) output.send.SetCaptureClock(nullptr);
+}
+
+bool Consumer::is_orphan() const { return impl_->producer != nullptr && impl_->producer->sealed(); }
 
 void Consumer::OnProducerScore() {
   if (impl_->producer == nullptr) return;
@@ -283,11 +329,73 @@ void Consumer::OnProducerScore() {
 
 void Consumer::OnProducerLayers() {
   Impl& impl = *impl_;
-  if (impl.producer == nullptr || !impl.has_layers) return;
+  if (impl.producer == nullptr || !(impl.has_layers || impl.is_limited)) return;
   impl.UpdateTarget(impl.environment.Now());
   if (impl.active) impl.AskForKeyFrames(impl.environment.Now());
-  impl.ReportLayers();
+  if (impl.has_layers) impl.ReportLayers();
 }
+
+bool Consumer::wants_bandwidth() const {
+  return impl_->kind == MediaKind::kVideo && impl_->MaySend() &&
+         impl_->settings.type != RtpType::kPipe;
+}
+
+uint8_t Consumer::priority() const { return impl_->policy.priority(); }
+
+bool Consumer::has_layers() const { return impl_->has_layers; }
+
+void Consumer::AddSteps(std::vector<LadderStep>* steps, Timestamp now) const {
+  if (impl_->producer == nullptr) return;
+  const std::span<const LadderStep> ladder = impl_->producer->ladder(now);
+  if (!impl_->has_layers) {
+    if (!ladder.empty()) steps->push_back(ladder.back());
+    return;
+  }
+  const LayerTarget wish = impl_->policy.Wish();
+  const bool simulcast = impl_->settings.type == RtpType::kSimulcast;
+  const auto fits = [&](const LadderStep& step) {
+    return (simulcast ? step.encoding <= wish.encoding : step.spatial <= wish.spatial) &&
+           step.temporal <= wish.temporal;
+  };
+  const size_t lowest = steps->size();
+  for (size_t i = 0; i < ladder.size(); ++i) {
+    const LadderStep& step = ladder[i];
+    if (!fits(step)) continue;
+    // A quarter of the frames of a larger picture is worse than all of those of a smaller one.
+    const bool is_quarter = i + 2 < ladder.size() && fits(ladder[i + 2]) &&
+                            ladder[i + 2].encoding == step.encoding &&
+                            ladder[i + 2].spatial == step.spatial;
+    if (!is_quarter || steps->size() == lowest) steps->push_back(step);
+  }
+}
+
+void Consumer::SetCeiling(const LadderStep* step) {
+  Impl& impl = *impl_;
+  if (!impl.has_layers) return;
+  std::optional<LayerTarget> ceiling;
+  if (step != nullptr) {
+    ceiling = LayerTarget{step->encoding, step->spatial, step->temporal};
+    if (impl.settings.type == RtpType::kSimulcast) ceiling->spatial = LayerTarget::kAll;
+  }
+  if (!impl.policy.SetCeiling(ceiling)) return;
+  const Timestamp now = impl.environment.Now();
+  impl.UpdateTarget(now);
+  if (impl.active) impl.AskForKeyFrames(now);
+}
+
+void Consumer::Starve(bool starves) {
+  if (std::exchange(impl_->starves, starves) == starves) return;
+  impl_->UpdateActive();
+}
+
+void Consumer::TellBeforeStart(StartListener* listener) { impl_->start_listener = listener; }
+
+void Consumer::ExpectCeilings() {
+  if (std::exchange(impl_->expects_ceilings, true)) return;
+  if (impl_->producer != nullptr && impl_->active) impl_->producer->OnWishesChanged();
+}
+
+const ExtensionIds& Consumer::extension_ids() const { return impl_->settings.extension_ids; }
 
 uint8_t Consumer::needed_encoding() const { return impl_->forwarder->needed_encoding(); }
 
@@ -359,13 +467,39 @@ void Consumer::Resume() {
   impl_->UpdateActive();
 }
 
+void Consumer::Impl::OnWish() {
+  if (producer != nullptr && active) producer->OnWishesChanged();
+  UpdateTarget(environment.Now());
+  if (active) AskForKeyFrames(environment.Now());
+}
+
 std::optional<ConsumerLayers> Consumer::SetPreferredLayers(const ConsumerLayers& layers) {
-  Impl& impl = *impl_;
-  const std::optional<ConsumerLayers> set = impl.policy.SetPreferredLayers(layers);
-  if (impl.producer != nullptr && impl.active) impl.producer->OnWishesChanged();
-  impl.UpdateTarget(impl.environment.Now());
-  if (set && impl.active) impl.AskForKeyFrames(impl.environment.Now());
+  const std::optional<ConsumerLayers> set = impl_->policy.SetPreferredLayers(layers);
+  if (set) impl_->OnWish();
   return set;
+}
+
+std::optional<ConsumerLayers> Consumer::SetPreferredTemporalLayer(std::optional<uint8_t> layer) {
+  const std::optional<ConsumerLayers> set = impl_->policy.SetPreferredTemporalLayer(layer);
+  if (set) impl_->OnWish();
+  return set;
+}
+
+Status Consumer::SetWantedLayers(std::vector<WantedLayers> wanted) {
+  Impl& impl = *impl_;
+  if (impl.settings.type != RtpType::kPipe) {
+    return Error(
+        fmt::format("consumer \"{}\" is not of a pipe: its layers are preferred layers", impl.id));
+  }
+  if (wanted.size() != impl.outputs.size()) {
+    return TypeError(fmt::format("encodings has {} elements: the consumer has {}, one is for each",
+                                 wanted.size(), impl.outputs.size()));
+  }
+  if (!std::exchange(impl.is_limited, true)) impl.pipe_policy = std::make_unique<PipePolicy>();
+  impl.pipe_policy->SetWishes(std::move(wanted));
+  impl.UpdateActive();
+  impl.OnWish();
+  return {};
 }
 
 Status Consumer::SetPriority(uint8_t priority) { return impl_->policy.SetPriority(priority); }
@@ -373,23 +507,28 @@ Status Consumer::SetPriority(uint8_t priority) { return impl_->policy.SetPriorit
 void Consumer::RequestKeyFrame() {
   if (!impl_->active || !HasKeyFrames(impl_->settings.codec)) return;
   for (size_t i = 0; i < impl_->outputs.size(); ++i) {
-    impl_->AskForKeyFrame(i, impl_->environment.Now());
+    if (impl_->IsWanted(i)) impl_->AskForKeyFrame(i, impl_->environment.Now());
   }
 }
 
 void Consumer::AddWishes(std::span<WantedLayers> most) const {
-  const auto add = [](WantedLayers& to, uint8_t spatial, uint8_t temporal) {
-    static_assert(LayerTarget::kAll == WantedLayers::kAll);
-    to.spatial = to.any ? std::max(to.spatial, spatial) : spatial;
-    to.temporal = to.any ? std::max(to.temporal, temporal) : temporal;
-    to.any = true;
-  };
+  static_assert(LayerTarget::kAll == WantedLayers::kAll);
+  if (impl_->is_limited) {
+    const std::span<const WantedLayers> far = impl_->pipe_policy->wishes();
+    for (size_t i = 0; i < most.size() && i < far.size(); ++i) most[i].Add(far[i]);
+    return;
+  }
   if (!impl_->has_layers) {
-    for (WantedLayers& each : most) add(each, WantedLayers::kAll, WantedLayers::kAll);
+    for (WantedLayers& each : most) each.Add({true, WantedLayers::kAll, WantedLayers::kAll});
     return;
   }
   const LayerTarget wish = impl_->policy.Wish();
-  if (wish.encoding < most.size()) add(most[wish.encoding], wish.spatial, wish.temporal);
+  if (impl_->expects_ceilings && impl_->settings.type == RtpType::kSimulcast) {
+    for (size_t i = 0; i < wish.encoding && i < most.size(); ++i) {
+      most[i].Add({true, wish.spatial, wish.temporal});
+    }
+  }
+  if (wish.encoding < most.size()) most[wish.encoding].Add({true, wish.spatial, wish.temporal});
 }
 
 void Consumer::EnableTraces(TraceMask traces) { impl_->traces = traces; }

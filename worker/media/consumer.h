@@ -10,6 +10,7 @@
 #include "common/status.h"
 #include "worker/core/environment.h"
 #include "worker/core/rtp/routed_packet.h"
+#include "worker/core/rtp/stream_continuity.h"
 #include "worker/media/engine_events.h"
 #include "worker/media/indexed_list.h"
 #include "worker/media/options.h"
@@ -42,6 +43,14 @@ struct SendTotals {
   uint64_t plis_received = 0;
   uint64_t firs_received = 0;
   uint64_t bad_round_trips = 0;  ///< reports with an impossible round-trip time
+};
+
+/// Hears that a consumer of video is about to send after a standstill: SendBandwidth.
+class StartListener {
+ public:
+  virtual ~StartListener() = default;
+  /// Called from within the consumer, which may be given another ceiling now.
+  virtual void OnConsumerStarts() = 0;
 };
 
 /// What goes out of one producer to one receiver: takes the turn's packets of the producer, lets
@@ -78,6 +87,14 @@ class Consumer {
   size_t stream_count() const;
   /// `index` < stream_count(), here and below.
   Stream stream(size_t index) const;
+  /// Where a stream is in time and pictures, and to begin there: the receiver had the SSRC of an
+  /// earlier consumer before, and sees one stream.
+  const StreamContinuity& continuity(size_t index) const;
+  /// `same_producer`: the earlier one had the same.
+  void GoOnAfter(size_t index, const StreamContinuity& earlier, bool same_producer);
+  /// What an application tells its producer by, who may make another with the same id: by the SSRC
+  /// that it chose for the first encoding.
+  Ssrc first_consumable() const;
 
   /// Fetches what OnPackets() will need, so that it need not wait for memory. Each step reads what
   /// the one before has fetched, which takes a while: other consumers' steps come in between.
@@ -105,9 +122,15 @@ class Consumer {
   // From the producer
   void OnProducerPaused();
   void OnProducerResumed();
-  /// The producer is going: emits the close event; unusable afterwards. The transport deletes it.
+  /// The producer is going: leaves it and emits the close event; unusable afterwards. The transport
+  /// deletes it.
   void OnProducerClosed();
   bool producer_closed() const;
+  /// Its own transport is closing: it leaves the producer, and from here on gets nothing, sends
+  /// nothing and tells nothing, whatever becomes of the producer. The transport deletes it later.
+  void LeaveProducer();
+  /// Its producer's transport is closing: it will be told of it, but nothing comes any more.
+  bool is_orphan() const;
   /// A stream of the producer appeared, stopped, came back or changed its score.
   void OnProducerScore();
   /// The producer's layers have stopped or come back.
@@ -132,7 +155,37 @@ class Consumer {
   void Pause();
   void Resume();
   bool active() const;
+
+  // From whoever shares out what the path takes.
+  /// Sends, but for what a lack of bandwidth keeps back.
+  bool wants_bandwidth() const;
+  uint8_t priority() const;
+  /// It has steps to choose from.
+  bool has_layers() const;
+  /// The steps of its producer that it wants, lowest first, into `steps`.
+  void AddSteps(std::vector<LadderStep>* steps, Timestamp now) const;
+  /// From now on no more than `step` is sent; null: as much as is wanted.
+  void SetCeiling(const LadderStep* step);
+  /// Nothing is sent until Starve(false).
+  void Starve(bool starves);
+  /// Whoever shares bandwidth out hears of it before anything is sent after a standstill, as the
+  /// first key frame may be more than the path takes. Null: nobody. Outlives it, or the next call.
+  void TellBeforeStart(StartListener* listener);
+  /// From now on what is sent depends on the bandwidth: all below what is wanted may be needed.
+  void ExpectCeilings();
+  /// Sends one of the newest packets again, as padding that may be of use. False: it cannot.
+  bool SendPadding(Timestamp now);
+  /// Of an output stream: as it was negotiated.
+  const ExtensionIds& extension_ids() const;
+
+  /// LayerPolicy::SetPreferredLayers and SetPreferredTemporalLayer.
   std::optional<ConsumerLayers> SetPreferredLayers(const ConsumerLayers& layers);
+  std::optional<ConsumerLayers> SetPreferredTemporalLayer(std::optional<uint8_t> layer);
+  /// Of a pipe consumer: what is wanted at the far end, one element for each encoding; at first
+  /// all. An encoding that is not wanted is not sent, and comes back with a key frame; layers that
+  /// are not are left out from a key frame on. Error for another type, TypeError for another
+  /// number of encodings.
+  Status SetWantedLayers(std::vector<WantedLayers> wanted);
   Status SetPriority(uint8_t priority);
   void RequestKeyFrame();
   void EnableTraces(TraceMask traces);

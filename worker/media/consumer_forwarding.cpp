@@ -10,6 +10,10 @@ namespace sluice::worker {
 
 namespace {
 constexpr size_t kEgressBytes = 128;  // of a PacedSender: all of it
+
+bool IsSameFrame(const RoutedPacket& a, const RoutedPacket& b) {
+  return a.timestamp == b.timestamp && a.frame.spatial_layer == b.frame.spatial_layer;
+}
 }  // namespace
 
 void Consumer::PrefetchStep(size_t step) const {
@@ -17,7 +21,7 @@ void Consumer::PrefetchStep(size_t step) const {
     case 0:
       return Prefetch(impl_.get(), Impl::kHotBytes);
     case 1:
-      Prefetch(impl_->forwarder.get());
+      Prefetch(impl_->forwarder.get(), LayerForwarder::kHotBytes);
       Prefetch(&impl_->egress, kEgressBytes);
       return impl_->outputs.front().send.PrefetchRest();
     case 2:
@@ -30,26 +34,43 @@ void Consumer::PrefetchStep(size_t step) const {
 void Consumer::OnPackets(std::span<const RoutedPacket* const> packets, Timestamp now) {
   Impl& impl = *impl_;
   if (!impl.active) return;
-  if (impl.forwarder->awaits_key_frame()) {
+  if (!impl.forwarder->runs() && impl.forwarder->awaits_key_frame()) {
     const size_t in_vain = impl.CountAwaited(packets);
     looked_at_ += in_vain;
     packets = packets.subspan(in_vain);
     if (packets.empty()) return impl.AskForKeyFrames(now);
   }
-  for (const RoutedPacket* packet : packets) {
-    impl.Forward(*packet, now);
-    if (packet->completes_others && !impl.held.empty()) [[unlikely]]
-      impl.SendHeld(*packet, now);
-  }
+  while (!packets.empty()) packets = packets.subspan(impl.Forward(packets, now));
   for (Impl::Output& output : impl.outputs) output.send.EndTurn(now);
-  if (!impl.has_layers) return;
-  if (const auto due = impl.policy.next_update(); due && *due <= now) impl.UpdateTarget(now);
-  impl.AskForKeyFrames(now);
+  if (!impl.has_layers) {
+    if (impl.is_limited || impl.waited) [[unlikely]]
+      impl.FinishSimpleTurn(now);
+    return;
+  }
+  const bool same = impl.forwarder->EndTurn();
+  if (same && impl.settled) [[likely]]
+    return;
+  impl.FinishTurn(now);
+}
+
+void Consumer::Impl::FinishSimpleTurn(Timestamp now) {
+  waited = false;
+  if (is_limited) {
+    if (const auto due = pipe_policy->next_update(); due && *due <= now) UpdatePipe(now);
+  }
+  AskForKeyFrames(now);
+}
+
+void Consumer::Impl::FinishTurn(Timestamp now) {
+  if (const auto due = policy.next_update(); due && *due <= now) UpdateTarget(now);
+  AskForKeyFrames(now);
   // What else it follows from is told by the producer.
-  const auto current = impl.forwarder->current();
-  if (current == impl.seen_current && impl.reported_layers) return;
-  impl.seen_current = current;
-  impl.ReportLayers();
+  const auto current = forwarder->current();
+  if (current != seen_current || !reported_layers) {
+    seen_current = current;
+    ReportLayers();
+  }
+  settled = key_frames_asked == 0 && reported_layers && !policy.next_update();
 }
 
 /// How many packets at the front cannot end the wait for a key frame. Nothing is kept of them:
@@ -63,15 +84,92 @@ size_t Consumer::Impl::CountAwaited(std::span<const RoutedPacket* const> packets
   return count;
 }
 
-void Consumer::Impl::Forward(const RoutedPacket& packet, Timestamp now) {
-  if (packet.padding_only) return Drop(packet);
+// Defined before those who call them, for each packet.
+/// Of what is being sent, and one behind the other.
+[[gnu::always_inline]] inline void Consumer::Impl::DropRun(
+    std::span<const RoutedPacket* const> packets, bool closes_picture) {
+  SendStream& stream = outputs.front().send;
+  if (stream.SkipRun(*packets.front(), packets.size(), closes_picture)) [[likely]]
+    return;
+  for (const RoutedPacket* packet : packets) {
+    stream.Skip(*packet, std::exchange(closes_picture, false));
+  }
+}
+
+[[gnu::always_inline]] inline size_t Consumer::Impl::ForwardRun(
+    std::span<const RoutedPacket* const> packets, const LayerDecision& decision) {
+  const RoutedPacket& packet = *packets.front();
+  SendStream& stream = outputs.front().send;
+  const size_t run = decision.run;
+  const bool together = run > 0 && run < packets.size() && forwarder->TakeRun(run, *packets[run]);
+  const size_t count = together ? run + 1 : 1;
+  switch (decision.verdict) {
+    case LayerFilter::Verdict::kForward: {
+      if (stream.IsJump(packet)) [[unlikely]]
+        stream.Renumber(packet);
+      const SendStream::Layers layers{decision.top, decision.active_targets};
+      for (const RoutedPacket* each : packets.first(count)) Send(stream, *each, layers);
+      return count;
+    }
+    case LayerFilter::Verdict::kDrop:
+      DropRun(packets.first(count), false);
+      return count;
+    case LayerFilter::Verdict::kDropPicture:
+      DropRun(packets.first(count), true);
+      return count;
+    case LayerFilter::Verdict::kUnreadable:
+      Hold(packet);
+      return 1;
+  }
+  return 1;
+}
+
+size_t Consumer::Impl::ForwardRuns(std::span<const RoutedPacket* const> packets,
+                                   const LayerDecision& first) {
+  const LayerDecision* decision = &first;
+  size_t count = 0;
+  do {
+    const bool goes_on = decision->goes_on;
+    count += ForwardRun(packets.subspan(count), *decision);
+    if (!goes_on || count == packets.size()) break;
+    decision = forwarder->Read(*packets[count]);
+  } while (decision != nullptr);
+  return count;
+}
+
+size_t Consumer::Impl::Forward(std::span<const RoutedPacket* const> packets, Timestamp now) {
+  const RoutedPacket& packet = *packets.front();
+  if (packet.padding_only) [[unlikely]] {
+    Drop(packet);
+    return 1;
+  }
   if (packet.codec_epoch != codec_epoch) [[unlikely]]
     EnterCodec(packet);
-  if (const auto counter = Unwanted(packet)) {
+  if (const auto counter = Unwanted(packet)) [[unlikely]] {
     ++(counters.*counter);
-    return Drop(packet);
+    Drop(packet);
+    return 1;
   }
-  const ForwardDecision decision = forwarder->Decide(packet);
+  if (forwarder->passes() && !packet.restarted) [[likely]] {
+    SendStream& stream = outputs.front().send;
+    if (stream.IsJump(packet)) [[unlikely]]
+      stream.Renumber(packet);
+    Send(stream, packet, {});
+    return 1;
+  }
+  size_t count = 1;
+  if (const LayerDecision* decision = forwarder->Read(packet)) [[likely]] {
+    count = ForwardRuns(packets, *decision);
+  } else {
+    ForwardOne(packet, forwarder->Decide(packet), now);
+  }
+  if (packet.completes_others && !held.empty()) [[unlikely]]
+    SendHeld(packet, now);
+  return count;
+}
+
+void Consumer::Impl::ForwardOne(const RoutedPacket& packet, const ForwardDecision& decision,
+                                Timestamp now) {
   switch (decision.action) {
     case ForwardDecision::Action::kForward:
       break;
@@ -82,7 +180,7 @@ void Consumer::Impl::Forward(const RoutedPacket& packet, Timestamp now) {
     case ForwardDecision::Action::kHold:
       return Hold(packet);
     case ForwardDecision::Action::kWait:
-      if (!has_layers) AskForKeyFrames(now);  // else at the end of the turn
+      waited = !has_layers;  // what has layers asks at the end of each turn
       return;
     case ForwardDecision::Action::kWaitBegun:
       return StartWithOvertaker(packet, now);
@@ -106,7 +204,7 @@ void Consumer::Impl::Start(const RoutedPacket& packet, const ForwardDecision& de
                            uint64_t newest_arrival, Timestamp now) {
   SendStream& stream = outputs[decision.stream].send;
   held.clear();
-  Begin(stream, packet, decision, now);
+  Begin(stream, packet, decision, newest_arrival, now);
   if (packet.frame.key || has_layers) SendOvertakers(stream, packet, newest_arrival, now);
 }
 
@@ -126,7 +224,8 @@ void Consumer::Impl::StartWithOvertaker(const RoutedPacket& key, Timestamp now) 
 
 /// The packets of parameter sets were not known to belong to a key frame when they came.
 void Consumer::Impl::Begin(SendStream& stream, const RoutedPacket& packet,
-                           const ForwardDecision& decision, Timestamp now) {
+                           const ForwardDecision& decision, uint64_t newest_arrival,
+                           Timestamp now) {
   const bool after_break = decision.rewrite == ForwardDecision::Rewrite::kStart;
   const int64_t in_front = packet.info.packets_in_front;
   const PacketRing* ring = in_front > 0 ? producer->ring(packet.encoding_index) : nullptr;
@@ -137,18 +236,18 @@ void Consumer::Impl::Begin(SendStream& stream, const RoutedPacket& packet,
     if (before == nullptr) continue;  // follows if it still comes
     const bool left_out = before->padding_only || before->codec_epoch != packet.codec_epoch ||
                           Unwanted(*before) != nullptr;
-    if (!std::exchange(started, true)) stream.Start(*before, after_break);
+    if (!std::exchange(started, true)) stream.Start(*before, after_break, newest_arrival);
     if (left_out) {
       stream.Skip(*before);
     } else {
       Send(stream, *before, decision.layers);
     }
   }
-  if (!started) stream.Start(packet, after_break);
+  if (!started) stream.Start(packet, after_break, newest_arrival);
   Send(stream, packet, decision.layers);
 }
 
-uint64_t ConsumerCounters::*Consumer::Impl::Unwanted(const RoutedPacket& packet) const {
+uint64_t ConsumerCounters::*Consumer::Impl::WhyUnwanted(const RoutedPacket& packet) const {
   if (!payload_types[packet.payload_type.value() & 0x7f]) {
     // Of redundant audio the primary block will do, if there is one.
     const bool has_primary = packet.is_redundant() && !packet.primary().empty() &&
@@ -223,12 +322,21 @@ void Consumer::OnFec(const FecPacket& packet) {
     return;  // of an encoding that is not being sent
   }
   SendStream& stream = impl.outputs[one_each ? packet.encoding_index : 0].send;
-  if (!stream.SendFec(packet)) ++impl.counters.fec_unfit;
+  switch (stream.SendFec(packet)) {
+    case FecStream::Outcome::kSent:
+      return;
+    case FecStream::Outcome::kUnfit:
+      ++impl.counters.fec_unfit;
+      return;
+    case FecStream::Outcome::kRefused:
+      ++impl.counters.refused;
+      return;
+  }
 }
 
-void Consumer::Impl::Send(SendStream& stream, const RoutedPacket& packet,
-                          const SendStream::Layers& layers) {
-  switch (stream.Send(packet, layers)) {
+void Consumer::Impl::OnOutcome(SendStream::Outcome outcome, const SendStream& stream,
+                               const RoutedPacket& packet) {
+  switch (outcome) {
     case SendStream::Outcome::kSent:
       if (traces != 0) [[unlikely]]
         TracePacket(stream, packet, stream.last_sent().marker, false);
@@ -280,6 +388,35 @@ void Consumer::OnNack(size_t stream, std::span<const rtcp::NackItem> items, Time
   }
 }
 
+/// All packets of a frame get the same decision: that of those which came in time. Of a frame of
+/// which none did, frames that were sent behind it may need it; where there are none it would only
+/// have the number of one that was sent in its place.
+bool Consumer::Impl::WasLeftOut(const SendStream& stream, const PacketRing& ring,
+                                const SequenceRewriter::Origin& origin, const RoutedPacket& packet,
+                                Timestamp now) const {
+  if (!SendStream::IsTooLateFor(origin, packet)) [[likely]]
+    return false;
+  const auto came_in_time = [&](int64_t distance) -> const RoutedPacket* {
+    const RoutedPacket* other =
+        ring.Find(ExtendedSeqNumber(origin.sequence.value() + distance), now);
+    if (other == nullptr || SendStream::IsTooLateFor(origin, *other)) return nullptr;
+    return other->padding_only || Unwanted(*other) != nullptr ? nullptr : other;
+  };
+  for (int64_t back = 1; back < kMaxOvertakers; ++back) {
+    const RoutedPacket* other = came_in_time(-back);
+    if (other == nullptr) continue;
+    if (!IsSameFrame(*other, packet)) break;
+    return !stream.WasChosen(origin, other->sequence);
+  }
+  for (int64_t ahead = 1; ahead < kMaxOvertakers; ++ahead) {
+    const RoutedPacket* other = came_in_time(ahead);
+    if (other == nullptr) continue;
+    const bool chosen = stream.WasChosen(origin, other->sequence);
+    if (chosen || IsSameFrame(*other, packet)) return !chosen;
+  }
+  return true;
+}
+
 bool Consumer::Impl::Repair(size_t index, SeqNumber own, Timestamp now) {
   const OutputStreamSettings& output = settings.streams[index];
   if (!output.params.use_nack) return true;
@@ -317,7 +454,8 @@ bool Consumer::Impl::Repair(size_t index, SeqNumber own, Timestamp now) {
     return true;
   }
   // What was not to be sent, but came too late to close its gap.
-  const bool skipped = packet->padding_only || Unwanted(*packet) != nullptr;
+  const bool skipped = packet->padding_only || Unwanted(*packet) != nullptr ||
+                       WasLeftOut(stream, *ring, *origin, *packet, now);
   if (stream.Resend(*origin, *packet, skipped, now) == SendStream::Outcome::kRefused) {
     ++counters.refused;
     return true;
@@ -325,6 +463,29 @@ bool Consumer::Impl::Repair(size_t index, SeqNumber own, Timestamp now) {
   if (traces != 0) [[unlikely]]
     TracePacket(stream, *packet, stream.last_sent().marker, output.uses_rtx);
   return true;
+}
+
+bool Consumer::SendPadding(Timestamp now) {
+  Impl& impl = *impl_;
+  const OutputStreamSettings& output = impl.settings.streams.front();
+  if (!impl.active || impl.kind != MediaKind::kVideo || !output.uses_rtx) return false;
+  SendStream& stream = impl.outputs.front().send;
+  // The newest are likeliest to be missed; small ones are not worth their headers.
+  constexpr int kNewest = 8;
+  constexpr size_t kWorthwhile = 400;
+  for (int i = 1; i <= kNewest; ++i) {
+    const auto origin = stream.Find(stream.next_own() + -i);
+    if (!origin) continue;
+    const PacketRing* ring = impl.producer->ring(origin->offsets.source);
+    const RoutedPacket* packet = ring == nullptr ? nullptr : ring->Find(origin->sequence, now);
+    if (packet == nullptr || packet->padding_only || packet->payload.size() < kWorthwhile ||
+        impl.Unwanted(*packet) != nullptr || !impl.forwarder->IsReadable(*packet) ||
+        impl.WasLeftOut(stream, *ring, *origin, *packet, now)) {
+      continue;
+    }
+    return stream.SendAsPadding(*origin, *packet) == SendStream::Outcome::kSent;
+  }
+  return false;
 }
 
 void Consumer::Impl::TracePacket(const SendStream& stream, const RoutedPacket& packet, bool marker,
@@ -347,7 +508,7 @@ void Consumer::Impl::TracePacket(const SendStream& stream, const RoutedPacket& p
   if (settings.extension_ids[static_cast<size_t>(RtpExtensionUri::kMid)] != 0) {
     report.mid = settings.mid;
   }
-  if (sent.transport_sequence != RtpEgress::kNoNumber) {
+  if (sent.transport_sequence < RtpEgress::kNoNumber) {
     report.wide_sequence_number = static_cast<uint16_t>(sent.transport_sequence);
   }
   TraceReport trace;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <bitset>
 #include <cstdint>
 #include <memory>
@@ -9,10 +10,12 @@
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
+#include "worker/core/rtp/packet_ring.h"
 #include "worker/media/consumer.h"
 #include "worker/media/consumer_settings.h"
 #include "worker/media/layer_forwarder.h"
 #include "worker/media/layer_policy.h"
+#include "worker/media/pipe_policy.h"
 #include "worker/media/send_stream.h"
 
 namespace sluice::worker {
@@ -55,19 +58,29 @@ struct alignas(64) Consumer::Impl {
   };
 
   // consumer.cpp
-  bool ShouldBeActive() const {
-    return producer != nullptr && transport_connected && !paused && !producer_paused;
+  bool ShouldBeActive() const { return MaySend() && !starves; }
+  bool MaySend() const {
+    return producer != nullptr && transport_connected && !paused && !producer_paused &&
+           (pipe_policy == nullptr || pipe_policy->wants_anything());
   }
   /// `source_asks`: the producer itself asks for the key frame that activation needs.
   void UpdateActive(bool source_asks = false);
   /// Has the policy choose anew.
   void UpdateTarget(Timestamp now);
+  /// The same of a pipe that is limited.
+  void UpdatePipe(Timestamp now);
+  /// The encoding of this output stream is to be sent.
+  bool IsWanted(size_t stream) const { return !is_limited || pipe_policy->target()[stream].any; }
   /// What is sent, in the terms of the application.
   std::optional<ConsumerLayers> CurrentLayers() const;
   /// Reports it when it has changed.
   void ReportLayers();
+  /// Something else is wanted.
+  void OnWish();
   /// Asks for the key frames that are wanted, again when it is time to.
   void AskForKeyFrames(Timestamp now);
+  /// A bit for each encoding of which a key frame is to be asked for.
+  uint32_t KeyFramesWanted(Timestamp now) const;
   void AskForKeyFrame(size_t stream, Timestamp now);
   void OnKeyFrameRequest(size_t stream, TraceReport::Type type, ConsumerTraceType bit,
                          Timestamp now);
@@ -75,17 +88,38 @@ struct alignas(64) Consumer::Impl {
   ConsumerScore Score() const;
 
   // consumer_forwarding.cpp
-  void Forward(const RoutedPacket& packet, Timestamp now);
+  /// The first packet, and those behind it that need no decision of their own; how many it were.
+  size_t Forward(std::span<const RoutedPacket* const> packets, Timestamp now);
+  void ForwardOne(const RoutedPacket& packet, const ForwardDecision& decision, Timestamp now);
+  /// As LayerForwarder::Read() says of the first packet, and of those behind it; how many it were.
+  size_t ForwardRuns(std::span<const RoutedPacket* const> packets, const LayerDecision& first);
+  size_t ForwardRun(std::span<const RoutedPacket* const> packets, const LayerDecision& decision);
+  void DropRun(std::span<const RoutedPacket* const> packets, bool closes_picture);
+  /// What is sent, and what is wanted, has changed.
+  void FinishTurn(Timestamp now);
+  /// The same of a consumer without layers.
+  void FinishSimpleTurn(Timestamp now);
   /// The producer's sender has changed to the codec of this packet.
   void EnterCodec(const RoutedPacket& packet);
   /// The counter for a packet that the receiver must not get, by why it must not; null when it may
   /// get it.
-  uint64_t ConsumerCounters::*Unwanted(const RoutedPacket& packet) const;
+  uint64_t ConsumerCounters::*Unwanted(const RoutedPacket& packet) const {
+    if (payload_types[packet.payload_type.value() & 0x7f] && !ignore_dtx) [[likely]]
+      return nullptr;
+    return WhyUnwanted(packet);
+  }
+  uint64_t ConsumerCounters::*WhyUnwanted(const RoutedPacket& packet) const;
   void Drop(const RoutedPacket& packet, bool closes_picture = false);
-  void Send(SendStream& stream, const RoutedPacket& packet, const SendStream::Layers& layers);
+  void Send(SendStream& stream, const RoutedPacket& packet, const SendStream::Layers& layers) {
+    const SendStream::Outcome outcome = stream.Send(packet, layers);
+    if (outcome != SendStream::Outcome::kSent || traces != 0) [[unlikely]]
+      OnOutcome(outcome, stream, packet);
+  }
+  /// Counts and traces it.
+  void OnOutcome(SendStream::Outcome outcome, const SendStream& stream, const RoutedPacket& packet);
   /// The source starts with this packet and those in front of it that belong to it.
   void Begin(SendStream& stream, const RoutedPacket& packet, const ForwardDecision& decision,
-             Timestamp now);
+             uint64_t newest_arrival, Timestamp now);
   void Hold(const RoutedPacket& packet);
   /// `completed` has made packets readable that were held.
   void SendHeld(const RoutedPacket& completed, Timestamp now);
@@ -99,6 +133,10 @@ struct alignas(64) Consumer::Impl {
   void StartWithOvertaker(const RoutedPacket& key, Timestamp now);
   void SendOvertakers(SendStream& stream, const RoutedPacket& first, uint64_t newest_arrival,
                       Timestamp now);
+  /// It came when its source had been left, and what was decided of its frame is no.
+  bool WasLeftOut(const SendStream& stream, const PacketRing& ring,
+                  const SequenceRewriter::Origin& origin, const RoutedPacket& packet,
+                  Timestamp now) const;
   /// False when this receiver has asked for too much of late.
   bool Repair(size_t index, SeqNumber own, Timestamp now);
   void TracePacket(const SendStream& stream, const RoutedPacket& packet, bool marker, bool is_rtx);
@@ -110,7 +148,11 @@ struct alignas(64) Consumer::Impl {
   TraceMask traces = 0;
   bool active = false;
   bool has_layers = false;  ///< simulcast, SVC
+  /// Nothing is to be done at the end of a turn in which LayerForwarder::EndTurn() is true.
+  bool settled = false;
   bool ignore_dtx = false;
+  bool is_limited = false;                 ///< there is a pipe_policy
+  bool waited = false;                     ///< in this turn a packet waited; without layers
   uint16_t codec_epoch = 0;                ///< of the newest packet
   Producer* producer;                      ///< null once closed
   absl::InlinedVector<Output, 1> outputs;  ///< as settings.streams
@@ -133,7 +175,12 @@ struct alignas(64) Consumer::Impl {
   bool transport_connected = false;
   bool paused = false;
   bool producer_paused = false;
+  bool starves = false;                     ///< Starve()
+  StartListener* start_listener = nullptr;  ///< TellBeforeStart()
+  bool expects_ceilings = false;            ///< ExpectCeilings()
   LayerPolicy policy;
+  /// Of a pipe that was told what is wanted at its far end.
+  std::unique_ptr<PipePolicy> pipe_policy;
 
   Timestamp key_frame_asked_at;
   Timestamp key_frame_wanted_since;

@@ -130,6 +130,7 @@ size_t Consumer::MemoryUsage() const {
   for (const OutputStreamSettings& stream : impl.settings.streams) {
     bytes += HeapBytes(stream.params.mime_type);
   }
+  if (impl.outputs.size() > 1) bytes += impl.outputs.capacity() * sizeof(Impl::Output);
   for (const Impl::Output& output : impl.outputs) bytes += output.send.HeapBytes();
   return bytes;
 }

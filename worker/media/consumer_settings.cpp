@@ -64,6 +64,30 @@ Status ReadLayers(const ConsumeOptions& options, const std::string& text,
   return {};
 }
 
+/// Which packets are forwarded.
+Status ReadPayloadTypes(const ConsumeOptions& options, const RtpParameters& parameters,
+                        ConsumerSettings* settings) {
+  settings->source_payload_type = options.source_payload_type;
+  size_t media_codecs = 0;
+  for (const RtpCodecParameters& each : parameters.codecs) {
+    if (!IsMediaCodec(each) && !IsAudioRedCodec(each)) continue;
+    ++media_codecs;
+    if (!options.source_payload_type) settings->payload_types.set(each.payload_type);
+  }
+  if (!options.source_payload_type) return {};
+  if (*options.source_payload_type >= settings->payload_types.size()) {
+    return TypeError(
+        fmt::format("sourcePayloadType is {}; it must be 0 to 127", *options.source_payload_type));
+  }
+  if (media_codecs != 1) {
+    return TypeError(
+        fmt::format("rtpParameters.codecs has {} media codecs; with sourcePayloadType there is one",
+                    media_codecs));
+  }
+  settings->payload_types.set(*options.source_payload_type);
+  return {};
+}
+
 }  // namespace
 
 RtpParameters ConsumerSettings::Parameters() const {
@@ -99,11 +123,7 @@ Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options,
                                    codec.mime_type));
     }
   }
-  for (const RtpCodecParameters& each : parameters.codecs) {
-    if (IsMediaCodec(each) || IsAudioRedCodec(each)) {
-      settings.payload_types.set(each.payload_type);
-    }
-  }
+  SLUICE_RETURN_IF_ERROR(ReadPayloadTypes(options, parameters, &settings));
   for (const RtpHeaderExtensionParameters& extension : parameters.header_extensions) {
     uint8_t& id = settings.extension_ids[static_cast<size_t>(extension.uri)];
     if (id == 0) id = extension.id;  // the first of each kind counts
@@ -131,6 +151,7 @@ Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options,
 }
 
 void ChangeCodec(PayloadType payload_type, ConsumerSettings* settings) {
+  if (settings->source_payload_type) return;  // there is one codec
   const bool is_video = settings->streams.front().params.mime_type.starts_with("video/");
   const MediaKind kind = is_video ? MediaKind::kVideo : MediaKind::kAudio;
   for (const RtpCodecParameters& codec : settings->common->codecs) {

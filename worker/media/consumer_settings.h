@@ -46,7 +46,9 @@ struct ConsumerSettings {
   CodecKind codec = CodecKind::kOther;  ///< of what is sent
   ExtensionIds extension_ids{};
   bool joins_layers = false;  ///< ConsumeOptions::joins_layers, and there is need for it
-  /// Of media codecs and redundant audio: others are not forwarded.
+  /// What is sent has the receiver's own payload type instead of the router's, which this is.
+  std::optional<uint8_t> source_payload_type;
+  /// The router's, of media codecs and redundant audio: others are not forwarded.
   std::bitset<128> payload_types;
   /// At least one. A pipe consumer is to have one for each encoding of its producer, in their
   /// order.

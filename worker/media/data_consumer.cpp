@@ -13,12 +13,19 @@ namespace sluice::worker {
 DataConsumer::DataConsumer(ConsumeDataOptions options, DataProducer& producer, DataEgress& egress,
                            uint32_t low_threshold, EngineEvents& events)
     : options_(std::move(options)),
-      producer_(producer),
+      producer_(&producer),
       egress_(egress),
       events_(events),
       producer_paused_(producer.paused()),
       low_threshold_(low_threshold),
       subchannels_(options_.subchannels.begin(), options_.subchannels.end()) {}
+
+void DataConsumer::Detach() {
+  if (producer_ != nullptr) producer_->Detach(*this);
+  producer_ = nullptr;
+}
+
+bool DataConsumer::is_orphan() const { return producer_ != nullptr && producer_->sealed(); }
 
 // ---- Messages ---------------------------------------------------------------------------------
 
@@ -133,7 +140,7 @@ void DataConsumer::SetSubchannels(const std::vector<uint16_t>& subchannels) {
 DataConsumerDump DataConsumer::Dump() const {
   DataConsumerDump dump;
   dump.id = id();
-  dump.data_producer_id = producer_.id();
+  dump.data_producer_id = options_.data_producer_id;
   dump.type = options_.type;
   dump.sctp_stream_parameters = options_.sctp_stream_parameters;
   dump.label = options_.label;

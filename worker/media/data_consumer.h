@@ -66,7 +66,10 @@ class DataConsumer {
   const std::string& id() const { return options_.data_consumer_id; }
   DataType type() const { return options_.type; }
   const ConsumeDataOptions& options() const { return options_; }
-  DataProducer& producer() const { return producer_; }
+  /// Leaves its producer, which closes, or it does: no more messages come.
+  void Detach();
+  /// Its producer's transport is closing: it will be told of it, but nothing comes any more.
+  bool is_orphan() const;
   const std::set<uint16_t>& subchannels() const { return subchannels_; }
 
   // The producer pushes.
@@ -100,7 +103,7 @@ class DataConsumer {
   uint32_t buffered_amount() const;
 
   ConsumeDataOptions options_;
-  DataProducer& producer_;
+  DataProducer* producer_;  ///< null after Detach()
   DataEgress& egress_;
   EngineEvents& events_;
   bool producer_paused_;

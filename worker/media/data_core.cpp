@@ -182,16 +182,29 @@ void DataCore::Handle(const SctpStateChange& change) {
 }
 
 void DataCore::Handle(const SctpNegotiated& negotiated) {
-  const auto beyond = consumer_by_stream_.lower_bound(negotiated.streams.outbound);
-  if (beyond != consumer_by_stream_.end() &&
-      context_.data_lines.Allows(context_.environment.Now())) {
-    SLUICE_WARN(kNone,
-                "transport {}: the peer takes {} streams; what data consumer {} sends on stream {} "
-                "is dropped{}",
-                id(), negotiated.streams.outbound, beyond->second->id(), beyond->first,
-                MoreLines(context_.data_lines));
-  }
   context_.events.OnSctpNegotiated(id(), negotiated.streams);
+  const auto beyond = consumer_by_stream_.lower_bound(negotiated.streams.outbound);
+  if (beyond == consumer_by_stream_.end()) return;
+  context_.turn.AfterResponse(this, [this](Timestamp) { CloseUntaken(); });
+}
+
+/// Closes data consumers that were made before it was known how many streams the peer takes, and
+/// that are beyond them. The application is told as of a data producer that has ended, which it
+/// understands.
+void DataCore::CloseUntaken() {
+  const uint16_t taken = association_->streams().outbound;
+  for (auto it = consumer_by_stream_.lower_bound(taken); it != consumer_by_stream_.end();
+       it = consumer_by_stream_.lower_bound(taken)) {
+    DataConsumer& consumer = *it->second;
+    if (context_.data_lines.untaken.Allows(context_.environment.Now())) {
+      SLUICE_WARN(kNone,
+                  "transport {}: the peer takes {} streams; data consumer {} of stream {} is "
+                  "closed{}",
+                  id(), taken, consumer.id(), it->first, MoreLines(context_.data_lines.untaken));
+    }
+    consumer.OnProducerClosed();
+    CloseDataConsumer(consumer);
+  }
 }
 
 void DataCore::Handle(SctpReceived& received) {
@@ -220,15 +233,15 @@ void DataCore::Handle(SctpReceived& received) {
     if (received.bytes.empty()) return;  // a header alone: no worker sends that
   }
   message.payload = std::make_shared<const std::vector<uint8_t>>(std::move(received.bytes));
-  it->second->Receive(message);
+  it->second->Receive(message, context_.environment.Now());
 }
 
 void DataCore::LogNoProducer(const SctpReceived& received) {
-  if (!context_.data_lines.Allows(context_.environment.Now())) return;
+  if (!context_.data_lines.stray.Allows(context_.environment.Now())) return;
   SLUICE_WARN(kNone,
               "transport {}: dropped a message of {} bytes on SCTP stream {}, which is no data "
               "producer's{}",
-              id(), received.bytes.size(), received.stream, MoreLines(context_.data_lines));
+              id(), received.bytes.size(), received.stream, MoreLines(context_.data_lines.stray));
 }
 
 void DataCore::Handle(const SctpStreamsReset& reset) {
@@ -246,22 +259,22 @@ void DataCore::OnStreamsReset(const std::vector<uint16_t>& streams) {
   }
   for (const uint16_t stream : closing) {
     const bool was_channel = CloseChannel(stream);
-    const auto it = consumer_by_stream_.find(stream);
-    if (it == consumer_by_stream_.end()) {
-      if (!was_channel) ResetStream(stream);
-      continue;
+    for (auto it = consumer_by_stream_.find(stream); it != consumer_by_stream_.end();
+         it = consumer_by_stream_.find(stream)) {
+      DataConsumer& consumer = *it->second;
+      consumer.OnProducerClosed();  // what the application understands
+      CloseDataConsumer(consumer);
     }
-    DataConsumer& consumer = *it->second;
-    consumer.OnProducerClosed();  // what the application understands
-    CloseDataConsumer(consumer);
+    if (!was_channel) ResetStream(stream);
   }
 }
 
 void DataCore::Handle(const SctpBufferedAmountLow& low) {
-  const auto it = consumer_by_stream_.find(low.stream);
-  if (it == consumer_by_stream_.end()) return;
-  context_.events.OnDataConsumerBufferedAmountLow(it->second->id(),
-                                                  static_cast<uint32_t>(low.bytes));
+  const auto [first, last] = consumer_by_stream_.equal_range(low.stream);
+  for (auto it = first; it != last; ++it) {
+    context_.events.OnDataConsumerBufferedAmountLow(it->second->id(),
+                                                    static_cast<uint32_t>(low.bytes));
+  }
 }
 
 void DataCore::ResetStream(uint16_t stream) {
@@ -319,9 +332,9 @@ void DataCore::TellSendBufferFull(const DataConsumer& consumer) {
 }
 
 void DataCore::LogUnread(const DataConsumer& consumer) {
-  if (!context_.data_lines.Allows(context_.environment.Now())) return;
+  if (!context_.data_lines.unread.Allows(context_.environment.Now())) return;
   SLUICE_WARN(kNone, "data consumer {}: refused a message: the controller does not read{}",
-              consumer.id(), MoreLines(context_.data_lines));
+              consumer.id(), MoreLines(context_.data_lines.unread));
 }
 
 // ---- Data producers and data consumers --------------------------------------------------------
@@ -392,15 +405,20 @@ Result<DataProducerDump> DataCore::ProduceData(const ProduceDataOptions& options
     return Error(fmt::format("sctpStreamParameters.streamId {} is another data producer's",
                              (*stream)->stream_id));
   }
-  if (producers_.size() >= kMaxObjects) {
-    return Error(
-        fmt::format("this transport has {} data producers, the most it takes", kMaxObjects));
-  }
+  SLUICE_RETURN_IF_ERROR(CheckRoomFor("data producers", producers_.size()));
   ProduceDataOptions checked = options;
   checked.sctp_stream_parameters = *stream;
   const DataProducer& producer = AddProducer(checked);
   StartSctpAfterResponse();
   return producer.Dump();
+}
+
+Status DataCore::CheckRoomFor(const char* what, size_t count) const {
+  const size_t most = context_.limits.data_channels;
+  if (count < most) return absl::OkStatus();
+  ++context_.closed.limits.data_channels;
+  return Error(fmt::format(
+      "this transport has {} {}, the most it takes (maxDataChannelsPerTransport)", most, what));
 }
 
 DataProducer& DataCore::AddProducer(const ProduceDataOptions& checked) {
@@ -411,13 +429,13 @@ DataProducer& DataCore::AddProducer(const ProduceDataOptions& checked) {
     producer_by_stream_[stream->stream_id] = &producer;
     closed_streams_.erase(stream->stream_id);
   }
-  context_.objects.Register(producer.id(), DataProducerEntry{&producer, this},
-                            core_.router().closed_flag());
+  context_.objects.Register(producer.id(), DataProducerEntry{&producer, this}, core_.closed_flag());
   core_.router().AddDataProducer(producer);
   return producer;
 }
 
 Result<DataConsumerDump> DataCore::ConsumeData(const ConsumeDataOptions& options) {
+  CloseOrphans(options);
   SLUICE_RETURN_IF_ERROR(context_.objects.CheckFree(options.data_consumer_id));
   DataProducer* const producer = core_.router().FindDataProducer(options.data_producer_id);
   if (producer == nullptr) {
@@ -427,16 +445,13 @@ Result<DataConsumerDump> DataCore::ConsumeData(const ConsumeDataOptions& options
   SLUICE_RETURN_IF_ERROR(CheckType(options.type));
   const auto stream = CheckStream(options.type, options.sctp_stream_parameters);
   if (!stream.ok()) return stream.status();
-  if (*stream && consumer_by_stream_.contains((*stream)->stream_id)) {
+  if (*stream && !MayUse((*stream)->stream_id, options)) {
     return Error(fmt::format("sctpStreamParameters.streamId {} is another data consumer's",
                              (*stream)->stream_id));
   }
   if (*stream) SLUICE_RETURN_IF_ERROR(CheckRoomForStream((*stream)->stream_id));
   SLUICE_RETURN_IF_ERROR(CheckOpenChannel(options));
-  if (consumers_.size() >= kMaxObjects) {
-    return Error(
-        fmt::format("this transport has {} data consumers, the most it takes", kMaxObjects));
-  }
+  SLUICE_RETURN_IF_ERROR(CheckRoomFor("data consumers", consumers_.size()));
   ConsumeDataOptions checked = options;
   checked.sctp_stream_parameters = *stream;
   auto created = std::make_unique<DataConsumer>(
@@ -446,12 +461,12 @@ Result<DataConsumerDump> DataCore::ConsumeData(const ConsumeDataOptions& options
   consumers_.Add(std::move(created));
   producer->Attach(consumer);
   if (*stream) {
-    consumer_by_stream_[(*stream)->stream_id] = &consumer;
+    consumer_by_stream_.emplace((*stream)->stream_id, &consumer);
     closed_streams_.erase((*stream)->stream_id);
   }
-  context_.objects.Register(consumer.id(), DataConsumerEntry{&consumer, this},
-                            core_.router().closed_flag());
+  context_.objects.Register(consumer.id(), DataConsumerEntry{&consumer, this}, core_.closed_flag());
   if (options.open_channel) OpenChannel(consumer.options());
+  producer->SendEarly(consumer, context_.environment.Now());
   StartSctpAfterResponse();
   return consumer.Dump();
 }
@@ -476,15 +491,44 @@ Status DataCore::CloseDataConsumer(const std::string& data_consumer_id) {
   return absl::OkStatus();
 }
 
-void DataCore::CloseDataProducer(DataProducer& producer) {
-  const std::vector<DataConsumer*> consumers = producer.consumers();
-  for (DataConsumer* consumer : consumers) {
-    consumer->OnProducerClosed();
+void DataCore::CloseConsumersOf(DataProducer& producer, size_t* effort) {
+  const std::vector<DataConsumer*>& all = producer.consumers();
+  const size_t count = std::min(*effort, all.size());
+  const std::vector<DataConsumer*> some(all.begin(),
+                                        all.begin() + static_cast<std::ptrdiff_t>(count));
+  for (DataConsumer* consumer : some) {
+    // Those whose transports are closing have left.
     const auto* entry = context_.objects.FindAs<DataConsumerEntry>(consumer->id());
-    if (entry != nullptr) entry->transport->CloseDataConsumer(*consumer);
+    entry->transport->CloseOrphan(*consumer);
   }
+  *effort -= count;
+}
+
+void DataCore::CloseOrphan(DataConsumer& consumer) {
+  consumer.OnProducerClosed();
+  CloseDataConsumer(consumer);
+}
+
+void DataCore::CloseOrphans(const ConsumeDataOptions& options) {
+  const auto* same_id = context_.objects.FindAs<DataConsumerEntry>(options.data_consumer_id);
+  if (same_id != nullptr && same_id->consumer->is_orphan()) {
+    same_id->transport->CloseOrphan(*same_id->consumer);
+  }
+  if (!options.sctp_stream_parameters) return;
+  const auto [first, last] =
+      consumer_by_stream_.equal_range(options.sctp_stream_parameters->stream_id);
+  std::vector<DataConsumer*> orphans;
+  for (auto it = first; it != last; ++it) {
+    if (it->second->is_orphan()) orphans.push_back(it->second);
+  }
+  for (DataConsumer* orphan : orphans) CloseOrphan(*orphan);
+}
+
+void DataCore::CloseDataProducer(DataProducer& producer) {
+  size_t effort = SIZE_MAX;
+  CloseConsumersOf(producer, &effort);
   core_.router().RemoveDataProducer(producer);
-  context_.objects.Unregister(producer.id(), core_.router().closed_flag());
+  context_.objects.Unregister(producer.id(), core_.closed_flag());
   const std::optional<SctpStreamParameters> stream = producer.options().sctp_stream_parameters;
   if (stream) {
     producer_by_stream_.erase(stream->stream_id);
@@ -496,18 +540,34 @@ void DataCore::CloseDataProducer(DataProducer& producer) {
 }
 
 void DataCore::CloseDataConsumer(DataConsumer& consumer) {
-  consumer.producer().Detach(consumer);
-  context_.objects.Unregister(consumer.id(), core_.router().closed_flag());
+  consumer.Detach();
+  context_.objects.Unregister(consumer.id(), core_.closed_flag());
   AddConsumer(consumer, &counters_);
   const std::optional<SctpStreamParameters> stream = consumer.options().sctp_stream_parameters;
+  const bool joins = Joins(consumer.options());
   if (stream) {
-    consumer_by_stream_.erase(stream->stream_id);
+    const auto [first, last] = consumer_by_stream_.equal_range(stream->stream_id);
+    const auto entry =
+        std::find_if(first, last, [&](const auto& each) { return each.second == &consumer; });
+    if (entry != last) consumer_by_stream_.erase(entry);
     unacked_streams_.erase(stream->stream_id);
   }
   consumers_.Take(consumer);
   if (!stream || association_ == nullptr) return;
+  if (consumer_by_stream_.contains(stream->stream_id)) return;  // others go on there
   association_->ForgetStream(stream->stream_id);
-  ResetStream(stream->stream_id);
+  if (!joins) ResetStream(stream->stream_id);
+}
+
+bool DataCore::Joins(const ConsumeDataOptions& options) const {
+  return core_.options().terminate_dcep && !options.open_channel;
+}
+
+bool DataCore::MayUse(uint16_t stream, const ConsumeDataOptions& options) const {
+  const auto [first, last] = consumer_by_stream_.equal_range(stream);
+  return std::all_of(first, last, [&](const auto& each) {
+    return Joins(options) && Joins(each.second->options());
+  });
 }
 
 void DataCore::CloseChildren() {
@@ -520,10 +580,40 @@ void DataCore::CloseChildren() {
   DropConsumers();
 }
 
+size_t DataCore::size() const {
+  size_t size = producers_.size() + consumers_.size();
+  for (const auto& producer : producers_) size += producer->consumers().size();
+  return size;
+}
+
+void DataCore::LeaveRouter() {
+  for (const auto& consumer : consumers_) consumer->Detach();
+  for (const auto& producer : producers_) {
+    producer->Seal();
+    core_.router().RemoveDataProducer(*producer);
+  }
+}
+
+bool DataCore::CloseSome(size_t* effort) {
+  while (!producers_.empty()) {
+    DataProducer& producer = *producers_.all().back();
+    CloseConsumersOf(producer, effort);
+    if (*effort == 0) return false;
+    --*effort;
+    CloseDataProducer(producer);
+  }
+  while (!consumers_.empty()) {
+    if (*effort == 0) return false;
+    --*effort;
+    CloseDataConsumer(*consumers_.all().back());
+  }
+  return true;
+}
+
 void DataCore::DropConsumers() {
   for (const auto& consumer : consumers_) {
-    consumer->producer().Detach(*consumer);
-    context_.objects.Unregister(consumer->id(), core_.router().closed_flag());
+    consumer->Detach();
+    context_.objects.Unregister(consumer->id(), core_.closed_flag());
     AddConsumer(*consumer, &counters_);
   }
   consumer_by_stream_.clear();
@@ -533,7 +623,7 @@ void DataCore::DropConsumers() {
 void DataCore::DropProducers() {
   for (const auto& producer : producers_) {
     core_.router().RemoveDataProducer(*producer);
-    context_.objects.Unregister(producer->id(), core_.router().closed_flag());
+    context_.objects.Unregister(producer->id(), core_.closed_flag());
   }
   producer_by_stream_.clear();
   peer_channels_.clear();
@@ -549,7 +639,7 @@ Status DataCore::Inject(DataProducer& producer, const DataMessage& message) {
   }
   ++counters_.messages_received;
   counters_.bytes_received += size;
-  producer.Receive(message);
+  producer.Receive(message, context_.environment.Now());
   return absl::OkStatus();
 }
 

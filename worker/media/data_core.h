@@ -14,6 +14,7 @@
 #include "worker/media/data_consumer.h"
 #include "worker/media/data_counters.h"
 #include "worker/media/data_producer.h"
+#include "worker/media/early_messages.h"
 #include "worker/media/indexed_list.h"
 #include "worker/media/options.h"
 #include "worker/media/reports.h"
@@ -56,9 +57,6 @@ class DataCore final : public DataEgress {
   };
   /// Bytes of SCTP packets over UDP: what fits the smallest IPv6 link with room for DTLS.
   static constexpr size_t kUdpPathMtu = 1188;
-  /// Data producers, and data consumers, of one transport. An association has 1024 streams; a
-  /// DirectTransport may serve the channels of many peers.
-  static constexpr size_t kMaxObjects = 4096;
   /// Bytes that an option may ask for, of a buffer or a message: a worker serves many transports.
   static constexpr uint32_t kMaxBuffer = 64U << 20U;
   /// RFC 8832 §6: 65535 is reserved.
@@ -107,6 +105,14 @@ class DataCore final : public DataEgress {
   void CloseDataConsumer(DataConsumer& consumer);
   /// Data producers, each as above, then data consumers. The transport closes next.
   void CloseChildren();
+  /// The same in slices, of a transport that is closing: takes from `effort` 1 for each object that
+  /// it closes, wherever that is. False when there are more.
+  bool CloseSome(size_t* effort);
+  /// What CloseSome() has to do in all.
+  size_t size() const;
+  /// The transport is closing: its data producers are no longer those of the router, and its data
+  /// consumers leave theirs.
+  void LeaveRouter();
   /// Deletes the data consumers, or the data producers (which must have no consumers left), telling
   /// nobody.
   void DropConsumers();
@@ -134,6 +140,9 @@ class DataCore final : public DataEgress {
   /// What goes in front of a message between workers (PipeHeader); nothing elsewhere.
   std::vector<uint8_t> Prefix(const DataConsumer& consumer, const DataMessage& message) const;
   Status CheckType(DataType type) const;
+  /// Error, and counted, when the transport has `count` of `what` ("data producers") and takes no
+  /// more (EngineLimits::data_channels).
+  Status CheckRoomFor(const char* what, size_t count) const;
   DataProducer& AddProducer(const ProduceDataOptions& checked);
   // DCEP, data_core_dcep.cpp
   void OnDcep(uint16_t stream, std::span<const uint8_t> message);
@@ -144,11 +153,22 @@ class DataCore final : public DataEgress {
   Status CheckOpenChannel(const ConsumeDataOptions& options) const;
   void OpenChannel(const ConsumeDataOptions& options);
   SctpSendResult SendDcep(uint16_t stream, std::vector<uint8_t> message);
+  /// Until nothing is left of `effort`, 1 for each.
+  void CloseConsumersOf(DataProducer& producer, size_t* effort);
+  /// The producer of this data consumer is going: closes it, and tells of it.
+  void CloseOrphan(DataConsumer& consumer);
+  /// As RtpCore::CloseOrphans.
+  void CloseOrphans(const ConsumeDataOptions& options);
   /// The parameters with `ordered` set; none for kDirect.
   Result<std::optional<SctpStreamParameters>> CheckStream(
       DataType type, const std::optional<SctpStreamParameters>& parameters) const;
   /// Error: the association cannot send on one more stream, or on none of this number.
   Status CheckRoomForStream(uint16_t stream) const;
+  /// It is heard in a channel of the peer's, opened or agreed on otherwise: others may be heard
+  /// there as well, and it is not ours to close.
+  bool Joins(const ConsumeDataOptions& options) const;
+  /// Whether the stream is free, or may be shared with those that have it.
+  bool MayUse(uint16_t stream, const ConsumeDataOptions& options) const;
   /// Begins the association once there is something to carry and a way.
   void StartSctp();
   void StartSctpAfterResponse();
@@ -158,6 +178,7 @@ class DataCore final : public DataEgress {
   void Handle(const SctpStateChange& change);
   void Handle(const SctpNegotiated& negotiated);
   void Handle(SctpReceived& received);
+  void CloseUntaken();
   void LogNoProducer(const SctpReceived& received);
   void Handle(const SctpStreamsReset& reset);
   void Handle(const SctpBufferedAmountLow& low);
@@ -174,10 +195,12 @@ class DataCore final : public DataEgress {
   bool sealed_ = false;
   bool packets_sent_ = false;  // since the last flush
   DataCounters counters_;
+  EarlyMessages early_;  ///< of channels that the peer has just opened; outlives producers_
   IndexedList<std::unique_ptr<DataProducer>, &DataProducer::core_slot> producers_;
   IndexedList<std::unique_ptr<DataConsumer>, &DataConsumer::core_slot> consumers_;
   std::map<uint16_t, DataProducer*> producer_by_stream_;
-  std::map<uint16_t, DataConsumer*> consumer_by_stream_;
+  /// Several of one stream where all of them join it.
+  std::multimap<uint16_t, DataConsumer*> consumer_by_stream_;
   /// Streams that we have closed towards the peer and not used since: when the peer closes its
   /// direction of them, no answer is needed.
   std::set<uint16_t> closed_streams_;

@@ -57,16 +57,15 @@ Status DataCore::CheckChannel(uint16_t stream) const {
   if (producer_by_stream_.contains(stream) || consumer_by_stream_.contains(stream)) {
     return Error("the stream is in use");
   }
-  if (peer_parity_ != Parity::kUnknown && ParityOf(stream) != peer_parity_) {
-    return Error("the number is one of ours");
-  }
-  if (producers_.size() >= kMaxObjects) {
-    return Error(fmt::format("the transport has {} data producers", kMaxObjects));
-  }
-  return absl::OkStatus();
+  const bool ours = peer_parity_ != Parity::kUnknown && ParityOf(stream) != peer_parity_;
+  if (ours && channel_serial_ > 0) return Error("the number is one of ours");
+  return CheckRoomFor("data producers", producers_.size());
 }
 
 void DataCore::OnChannelOpen(uint16_t stream, const dcep::Open& open) {
+  // Its first channel: it counts by other rules than RFC 8832 §6. aiortc up to 1.4 does, by its
+  // role in ICE. Then either side may have any number that is free.
+  if (ParityOf(stream) != peer_parity_) peer_parity_ = Parity::kUnknown;
   ProduceDataOptions options;
   do {
     options.data_producer_id = fmt::format("{}/channel{}", id(), channel_serial_++);
@@ -81,7 +80,8 @@ void DataCore::OnChannelOpen(uint16_t stream, const dcep::Open& open) {
     ResetStream(stream);
     return;
   }
-  const DataProducer& producer = AddProducer(options);
+  DataProducer& producer = AddProducer(options);
+  producer.KeepEarly(early_, context_.environment.Now());
   peer_channels_.insert(stream);
   context_.events.OnDataChannelOpen(id(), producer.Dump());
 }
@@ -101,7 +101,8 @@ Status DataCore::CheckOpenChannel(const ConsumeDataOptions& options) const {
     return TypeError("openChannel true: this transport was made with terminateDcep false");
   }
   const uint16_t stream = options.sctp_stream_parameters->stream_id;
-  if (producer_by_stream_.contains(stream)) {
+  // A data producer of the application's may be there: what the peer answers in our channel.
+  if (peer_channels_.contains(stream)) {
     return Error(
         fmt::format("sctpStreamParameters.streamId {} is that of a channel of the peer", stream));
   }

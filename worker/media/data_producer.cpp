@@ -2,10 +2,25 @@
 
 namespace sluice::worker {
 
-void DataProducer::Receive(const DataMessage& message) {
+DataProducer::~DataProducer() {
+  if (early_ != nullptr) early_->Forget(*this);
+}
+
+void DataProducer::KeepEarly(EarlyMessages& early, Timestamp now) {
+  early_ = &early;
+  early_until_ = now + EarlyMessages::kFor;
+}
+
+void DataProducer::SendEarly(DataConsumer& consumer, Timestamp now) const {
+  if (early_ == nullptr || options_.paused || now >= early_until_) return;
+  for (const DataMessage& message : early_->Of(*this, now)) consumer.OnMessage(message);
+}
+
+void DataProducer::Receive(const DataMessage& message, Timestamp now) {
   ++messages_received_;
   bytes_received_ += message.payload->size();
   if (options_.paused) return;
+  if (early_ != nullptr && now < early_until_) early_->Keep(*this, message, now);
   for (DataConsumer* consumer : consumers_) consumer->OnMessage(message);
 }
 

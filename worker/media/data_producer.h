@@ -6,6 +6,7 @@
 
 #include "worker/media/data_consumer.h"
 #include "worker/media/data_message.h"
+#include "worker/media/early_messages.h"
 #include "worker/media/indexed_list.h"
 #include "worker/media/options.h"
 #include "worker/media/reports.h"
@@ -20,6 +21,7 @@ class DataProducer {
  public:
   /// `options` have passed the checks of DataCore; `ordered` is set.
   explicit DataProducer(ProduceDataOptions options) : options_(std::move(options)) {}
+  ~DataProducer();
   DataProducer(const DataProducer&) = delete;
   DataProducer& operator=(const DataProducer&) = delete;
 
@@ -28,10 +30,19 @@ class DataProducer {
   const ProduceDataOptions& options() const { return options_; }
   bool paused() const { return options_.paused; }
 
-  void Receive(const DataMessage& message);
+  void Receive(const DataMessage& message, Timestamp now);
+  /// What comes within EarlyMessages::kFor from now is kept for consumers that come as late.
+  /// `early` outlives this.
+  void KeepEarly(EarlyMessages& early, Timestamp now);
+  /// What a consumer that has just come has missed.
+  void SendEarly(DataConsumer& consumer, Timestamp now) const;
   /// Each of its consumers hears of it.
   void Pause() { SetPaused(true); }
   void Resume() { SetPaused(false); }
+
+  /// Its transport is closing, and it with that.
+  void Seal() { sealed_ = true; }
+  bool sealed() const { return sealed_; }
 
   void Attach(DataConsumer& consumer) { consumers_.Add(&consumer); }
   void Detach(DataConsumer& consumer) { consumers_.Take(consumer); }
@@ -47,7 +58,10 @@ class DataProducer {
   void SetPaused(bool paused);
 
   ProduceDataOptions options_;
+  bool sealed_ = false;
   IndexedList<DataConsumer*, &DataConsumer::producer_slot> consumers_;
+  EarlyMessages* early_ = nullptr;
+  Timestamp early_until_;
   uint64_t messages_received_ = 0;
   uint64_t bytes_received_ = 0;
 };

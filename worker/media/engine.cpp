@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 #include <utility>
+#include <variant>
 
+#include "absl/container/flat_hash_set.h"
 #include "worker/media/data_core.h"
 #include "worker/media/direct_transport.h"
 #include "worker/media/engine_context.h"
@@ -23,6 +26,21 @@ namespace {
 constexpr size_t kSliceEffort = 512;
 /// Between two slices: packets come first.
 constexpr Duration kSliceInterval = Duration::Millis(1);
+
+/// Where what is made of these options listens.
+const std::vector<ListenInfo>& ListenInfosOf(const std::vector<ListenInfo>& infos) { return infos; }
+const std::vector<ListenInfo>& ListenInfosOf(const WebRtcTransportOptions& options) {
+  return options.listen_infos;
+}
+std::vector<ListenInfo> ListenInfosOf(const PlainTransportOptions& options) {
+  std::vector<ListenInfo> infos{options.listen_info};
+  if (options.rtcp_listen_info) infos.push_back(*options.rtcp_listen_info);
+  return infos;
+}
+std::vector<ListenInfo> ListenInfosOf(const PipeTransportOptions& options) {
+  return {options.listen_info};
+}
+std::vector<ListenInfo> ListenInfosOf(const DirectTransportOptions&) { return {}; }
 
 /// Gives a transport that has been made to its router, and tells of it.
 template <typename T>
@@ -45,6 +63,8 @@ struct Engine::Impl {
                 dependencies.srtp,
                 std::move(dependencies.dtls),
                 events,
+                dependencies.limits,
+                dependencies.settings,
                 {},
                 {},
                 {},
@@ -52,22 +72,64 @@ struct Engine::Impl {
                 {},
                 {},
                 nullptr},
-        slice_timer(context.environment.CreateTimer([this](Timestamp) { DestroySome(); })) {}
+        slice_timer(context.environment.CreateTimer([this](Timestamp) { OnTimer(); })) {}
 
   /// Who listens hears the end of everything, but not from inside of it.
   ~Impl() {
+    // Whose transports use a server goes before it.
     routers.clear();
     closing.clear();
+    closing_servers.clear();
     servers.clear();
     events.Deliver();
   }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
+  // What has been closed and is not destroyed yet.
+  struct ClosingTransport {
+    Router* owner;
+    Transport* transport;
+    Closed closed;
+  };
+  using ClosingItem = std::variant<std::unique_ptr<Router>, ClosingTransport>;
+  /// It goes with the last of its transports, which are others of these.
+  struct ClosingServer {
+    std::unique_ptr<WebRtcServer> server;
+    Closed closed;
+  };
+  /// `item` is destroyed when its turn comes; at once, as far as a slice goes, when nothing waits.
+  void Add(ClosingItem item);
+  /// Destroys of `item` what can be for `effort`; true when nothing is left of it.
+  bool Destroy(ClosingItem& item, size_t* effort);
+  void DestroyServers();
+  /// What it has counted stays in the worker's counters.
+  void CountClosed(const WebRtcServer& server) {
+    AddCounters(&context.closed.servers, server.counters());
+  }
+  /// Who waits for it is told later.
+  void Tell(Closed closed) {
+    if (closed) done.push_back(std::move(closed));
+  }
   /// One slice of what is closing; the next one follows.
   void DestroySome();
-  /// All that is closing, now.
-  void DestroyClosing();
+  void OnTimer();
+  /// Destroys the closing WebRtcServers that hold a port for one of `infos`, and what is on them;
+  /// who waits for it is told later. False when there is none.
+  bool FreePorts(const std::vector<ListenInfo>& infos);
+  /// Of what is closing, destroys that on which something of `server` hangs.
+  void DestroyUsersOf(const WebRtcServer& server);
+  /// What `create` makes of `options`; when it cannot and WebRtcServers that hold
+  /// one of the ports are closing, once more without these: whoever has closed one need not know
+  /// how much was on it to use its port again.
+  template <typename Options, typename Create>
+  auto WithFreedPorts(const Options& options, const Create& create) -> decltype(create()) {
+    auto created = create();
+    const bool may_lack_port = absl::IsFailedPrecondition(created.status());
+    if (!may_lack_port || closing_servers.empty()) return created;
+    if (!FreePorts(ListenInfosOf(options))) return created;
+    return create();
+  }
   /// A transport of class T that listens, if it does, on sockets of its own.
   template <typename T, typename Options>
   auto CreateTransport(const Engine& engine, const std::string& router_id,
@@ -76,14 +138,18 @@ struct Engine::Impl {
     const Result<Router*> router = engine.Find<Router>(router_id);
     if (!router.ok()) return router.status();
     SLUICE_RETURN_IF_ERROR(context.objects.CheckFree(transport_id));
-    return AddTransport(**router, T::Create(transport_id, options, **router, context));
+    return AddTransport(**router, WithFreedPorts(options, [&] {
+      return T::Create(transport_id, options, **router, context);
+    }));
   }
 
   EventQueue events;
   EngineContext context;
   std::vector<std::unique_ptr<WebRtcServer>> servers;
   std::vector<std::unique_ptr<Router>> routers;  // after the servers: destroyed first
-  std::vector<std::unique_ptr<Router>> closing;  // closed, the oldest first
+  std::deque<ClosingItem> closing;               // the oldest first
+  std::vector<ClosingServer> closing_servers;
+  std::vector<Closed> done;  // who has to be told that something has closed
   std::unique_ptr<Timer> slice_timer;
   uint64_t most_lost = 0;  ///< the highest sum of lost packets that was told
 };
@@ -122,52 +188,141 @@ Status Engine::CloseRouter(const std::string& router_id) {
   impl_->context.objects.Unregister(router_id);
   const auto at = std::find_if(impl_->routers.begin(), impl_->routers.end(),
                                [&](const auto& router) { return router.get() == *found; });
-  (*at)->Close();
-  impl_->closing.push_back(std::move(*at));
+  std::unique_ptr<Router> router = std::move(*at);
   impl_->routers.erase(at);
-  if (!impl_->slice_timer->armed()) impl_->DestroySome();
+  router->Close();
+  // Its transports that were closing go with it.
+  std::erase_if(impl_->closing, [&](Impl::ClosingItem& item) {
+    auto* const transport = std::get_if<Impl::ClosingTransport>(&item);
+    if (transport == nullptr || transport->owner != router.get()) return false;
+    impl_->Tell(std::move(transport->closed));
+    return true;
+  });
+  impl_->Add(std::move(router));
   return absl::OkStatus();
 }
 
+void Engine::Impl::Add(ClosingItem item) {
+  closing.push_back(std::move(item));
+  if (!slice_timer->armed()) DestroySome();
+}
+
+bool Engine::Impl::Destroy(ClosingItem& item, size_t* effort) {
+  if (auto* const router = std::get_if<std::unique_ptr<Router>>(&item)) {
+    if (!(*router)->DestroySome(effort)) return false;
+  } else {
+    auto& closing_transport = std::get<ClosingTransport>(item);
+    if (!closing_transport.owner->CloseSome(*closing_transport.transport, effort)) return false;
+    Tell(std::move(closing_transport.closed));
+  }
+  return true;
+}
+
+void Engine::Impl::DestroyServers() {
+  std::erase_if(closing_servers, [this](ClosingServer& each) {
+    if (!each.server->empty()) return false;
+    CountClosed(*each.server);
+    Tell(std::move(each.closed));
+    return true;
+  });
+}
+
 void Engine::Impl::DestroySome() {
-  if (closing.empty()) return;
-  if (closing.front()->DestroySome(kSliceEffort)) closing.erase(closing.begin());
-  if (!closing.empty()) slice_timer->Start(kSliceInterval);
+  size_t effort = kSliceEffort;
+  while (!closing.empty() && Destroy(closing.front(), &effort)) closing.pop_front();
+  DestroyServers();
+  if (!closing.empty() || !done.empty()) slice_timer->Start(kSliceInterval);
 }
 
-void Engine::Impl::DestroyClosing() {
-  closing.clear();
-  slice_timer->Stop();
+void Engine::Impl::OnTimer() {
+  DestroySome();
+  if (done.empty()) return;
+  events.Deliver();  // what the closing caused comes before the news of its end
+  for (const Closed& closed : std::exchange(done, {})) closed();
 }
 
-size_t Engine::closing() const { return impl_->closing.size(); }
+void Engine::Impl::DestroyUsersOf(const WebRtcServer& server) {
+  absl::flat_hash_set<const void*> users;
+  for (WebRtcTransport* transport : server.transports()) {
+    users.insert(static_cast<const Transport*>(transport));
+    users.insert(&transport->core().router());
+  }
+  std::erase_if(closing, [&](ClosingItem& item) {
+    auto* const transport = std::get_if<ClosingTransport>(&item);
+    const void* const user = transport != nullptr ? static_cast<const void*>(transport->transport)
+                                                  : std::get<std::unique_ptr<Router>>(item).get();
+    if (!users.contains(user)) return false;
+    size_t effort = SIZE_MAX;
+    return Destroy(item, &effort);
+  });
+}
+
+bool Engine::Impl::FreePorts(const std::vector<ListenInfo>& infos) {
+  const PortRange worker_range = context.sockets.worker_range();
+  const auto in_the_way = [&](const ClosingServer& each) {
+    return std::any_of(infos.begin(), infos.end(), [&](const ListenInfo& info) {
+      return each.server->HoldsPortFor(info, worker_range);
+    });
+  };
+  bool any = false;
+  for (const ClosingServer& each : closing_servers) {
+    if (!in_the_way(each)) continue;
+    any = true;
+    DestroyUsersOf(*each.server);
+  }
+  if (!any) return false;
+  DestroyServers();
+  if (done.empty()) {
+    slice_timer->Stop();
+  } else {
+    slice_timer->Start(kSliceInterval);
+  }
+  return true;
+}
+
+size_t Engine::closing() const { return impl_->closing.size() + impl_->closing_servers.size(); }
 
 // ---- WebRtcServer -----------------------------------------------------------------------------
 
 Status Engine::CreateWebRtcServer(const std::string& server_id,
                                   const std::vector<ListenInfo>& infos) {
   SLUICE_RETURN_IF_ERROR(impl_->context.objects.CheckFree(server_id));
-  Result<std::unique_ptr<WebRtcServer>> created =
-      WebRtcServer::Create(server_id, infos, impl_->context);
+  Result<std::unique_ptr<WebRtcServer>> created = impl_->WithFreedPorts(
+      infos, [&] { return WebRtcServer::Create(server_id, infos, impl_->context); });
   if (!created.ok()) return created.status();
   impl_->servers.push_back(*std::move(created));
   impl_->context.objects.Register(server_id, impl_->servers.back().get());
   return absl::OkStatus();
 }
 
-Status Engine::CloseWebRtcServer(const std::string& server_id) {
+Result<Engine::Closing> Engine::CloseWebRtcServer(const std::string& server_id, Closed closed) {
   const Result<WebRtcServer*> found = Find<WebRtcServer>(server_id);
   if (!found.ok()) return found.status();
-  WebRtcServer* const server = *found;
-  impl_->DestroyClosing();  // transports of it may be among that
-  for (WebRtcTransport* transport : server->transports()) {
-    const std::string transport_id = transport->id();
-    SLUICE_RETURN_IF_ERROR(transport->core().router().CloseTransport(transport_id));
+  std::vector<WebRtcTransport*> transports = (*found)->transports();
+  std::erase_if(transports, [](const auto* transport) { return transport->sealed(); });  // closing
+  size_t effort = 0;
+  for (WebRtcTransport* transport : transports) effort += Router::EffortOf(*transport);
+  for (WebRtcTransport* transport : transports) {
+    Router& router = transport->core().router();
+    if (effort <= kSliceEffort) {
+      router.CloseTransport(*transport);
+    } else {
+      router.BeginClose(*transport);
+      impl_->closing.push_back(Impl::ClosingTransport{&router, transport, nullptr});
+    }
   }
   impl_->context.objects.Unregister(server_id);
-  AddCounters(&impl_->context.closed.servers, server->counters());
-  std::erase_if(impl_->servers, [&](const auto& owned) { return owned.get() == server; });
-  return absl::OkStatus();
+  const auto at = std::find_if(impl_->servers.begin(), impl_->servers.end(),
+                               [&](const auto& server) { return server.get() == *found; });
+  std::unique_ptr<WebRtcServer> server = std::move(*at);
+  impl_->servers.erase(at);
+  if (server->empty()) {
+    impl_->CountClosed(*server);
+    return Closing::kDone;
+  }
+  impl_->closing_servers.push_back({std::move(server), std::move(closed)});
+  if (!impl_->slice_timer->armed()) impl_->slice_timer->Start(kSliceInterval);
+  return Closing::kLater;
 }
 
 // ---- Transports -------------------------------------------------------------------------------
@@ -188,9 +343,9 @@ Result<WebRtcTransportDump> Engine::CreateWebRtcTransport(const std::string& rou
     }
     server = *found;
   }
-  Result<std::unique_ptr<WebRtcTransport>> created =
-      WebRtcTransport::Create(transport_id, options, server, **router, impl_->context);
-  return AddTransport(**router, std::move(created));
+  return AddTransport(**router, impl_->WithFreedPorts(options, [&] {
+    return WebRtcTransport::Create(transport_id, options, server, **router, impl_->context);
+  }));
 }
 
 Result<PlainTransportDump> Engine::CreatePlainTransport(const std::string& router_id,
@@ -209,6 +364,21 @@ Result<DirectTransportDump> Engine::CreateDirectTransport(const std::string& rou
                                                           const std::string& transport_id,
                                                           const DirectTransportOptions& options) {
   return impl_->CreateTransport<DirectTransport>(*this, router_id, transport_id, options);
+}
+
+Result<Engine::Closing> Engine::CloseTransport(const std::string& router_id,
+                                               const std::string& transport_id, Closed closed) {
+  const Result<Router*> router = Find<Router>(router_id);
+  if (!router.ok()) return router.status();
+  const Result<Transport*> transport = (*router)->GetTransport(transport_id);
+  if (!transport.ok()) return transport.status();
+  if (Router::EffortOf(**transport) <= kSliceEffort) {
+    (*router)->CloseTransport(**transport);
+    return Closing::kDone;
+  }
+  (*router)->BeginClose(**transport);
+  impl_->Add(Impl::ClosingTransport{*router, *transport, std::move(closed)});
+  return Closing::kLater;
 }
 
 // ---- Look-up ----------------------------------------------------------------------------------
@@ -319,7 +489,13 @@ EngineSnapshot Engine::ReadCounters() {
   }
   for (const auto& router : impl_->routers) router->AddTo(&snapshot.counters, &snapshot.alive);
   ObjectCounts dying;  // what they have counted counts until it has moved to `closed`
-  for (const auto& router : impl_->closing) router->AddTo(&snapshot.counters, &dying);
+  for (const auto& item : impl_->closing) {
+    const auto* router = std::get_if<std::unique_ptr<Router>>(&item);
+    if (router != nullptr) (*router)->AddTo(&snapshot.counters, &dying);
+  }
+  for (const auto& closing : impl_->closing_servers) {
+    AddCounters(&snapshot.counters.servers, closing.server->counters());
+  }
   snapshot.alive.webrtc_servers = impl_->servers.size();
   snapshot.events_merged = impl_->events.merged();
   snapshot.forwarding_delay = impl_->context.delay.histogram();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -13,6 +14,8 @@
 #include "worker/media/data_message.h"
 #include "worker/media/engine_counters.h"
 #include "worker/media/engine_events.h"
+#include "worker/media/engine_limits.h"
+#include "worker/media/engine_settings.h"
 #include "worker/media/object_table.h"
 #include "worker/media/options.h"
 #include "worker/media/reports.h"
@@ -28,6 +31,8 @@ struct EngineDependencies {
   SrtpEngine& srtp;
   std::shared_ptr<DtlsContext> dtls;
   EngineEvents& events;
+  EngineLimits limits = {};
+  EngineSettings settings = {};
 };
 
 /// The object graph of a worker behind typed commands: what the codecs of `channel/` call. The
@@ -45,6 +50,9 @@ struct EngineDependencies {
 /// A command may close anything at any point of a turn, and from inside any event.
 class Engine {
  public:
+  enum class Closing : uint8_t { kDone, kLater };
+  using Closed = std::function<void()>;
+
   explicit Engine(EngineDependencies dependencies);
   ~Engine();
 
@@ -56,7 +64,17 @@ class Engine {
   /// packets.
   Status CloseRouter(const std::string& router_id);
   Status CreateWebRtcServer(const std::string& server_id, const std::vector<ListenInfo>& infos);
-  Status CloseWebRtcServer(const std::string& server_id);
+  /// With all its transports, whatever their routers. Large ones are closed in slices, as
+  /// CloseTransport() has it; its ports are free when `closed` is called. For whoever needs one of
+  /// them before, what is left of it is closed at once.
+  Result<Closing> CloseWebRtcServer(const std::string& server_id, Closed closed);
+  /// Closes a transport with the notifications of docs/protocols/router-protocol.md §15. kDone: it
+  /// is gone. kLater: it was large. Nothing of it can be found any more and it does nothing; what
+  /// is on it is closed in slices of about a millisecond, so that this does not keep the worker
+  /// from others' packets. Then the notifications that it caused have been delivered and `closed`
+  /// is called, unless the engine ends before.
+  Result<Closing> CloseTransport(const std::string& router_id, const std::string& transport_id,
+                                 Closed closed);
   Result<WebRtcTransportDump> CreateWebRtcTransport(const std::string& router_id,
                                                     const std::string& transport_id,
                                                     const WebRtcTransportOptions& options);
@@ -83,7 +101,7 @@ class Engine {
   /// PRODUCER_SEND and the like: a packet handed in as if the producer's transport had received it.
   Status ProducerSend(const std::string& producer_id, std::span<const uint8_t> rtp_packet);
 
-  /// Routers that have been closed and are not destroyed yet: see CloseRouter.
+  /// Routers, transports and servers that have been closed and are not destroyed yet.
   size_t closing() const;
   /// DATAPRODUCER_SEND: a message handed in as if it had been received.
   Status DataProducerSend(const std::string& data_producer_id, const DataMessage& message);

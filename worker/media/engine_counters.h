@@ -9,15 +9,17 @@
 #include "worker/core/dtls/dtls_session.h"
 #include "worker/core/ice/ice_lite_agent.h"
 #include "worker/core/srtp/srtp_session.h"
+#include "worker/media/bandwidth_counters.h"
 #include "worker/media/consumer.h"
 #include "worker/media/data_counters.h"
+#include "worker/media/engine_limits.h"
 #include "worker/media/forwarding_delay.h"
 #include "worker/media/producer.h"
 #include "worker/media/transport_traffic.h"
 
 namespace sluice::worker {
 
-/// Objects alive.
+/// Objects alive, and the state of their paths.
 struct ObjectCounts {
   uint64_t routers = 0;
   uint64_t webrtc_servers = 0;
@@ -30,6 +32,7 @@ struct ObjectCounts {
   uint64_t data_producers = 0;
   uint64_t data_consumers = 0;
   uint64_t sctp_associations = 0;  ///< of transports made with enableSctp
+  PathStates paths;
 };
 
 /// Everything that the objects of an engine count, added up over all of them, those included that
@@ -50,6 +53,8 @@ struct EngineCounters {
   PlainCounters plain;
   DataCounters data;
   SctpCounters sctp;
+  LimitCounters limits;
+  BandwidthCounters bandwidth;
 };
 
 /// The counters of an engine at one moment.

@@ -53,24 +53,29 @@ void FecStream::OnMediaSent(const RoutedPacket& packet, SeqNumber own,
   as_sent_.set(At(own), unchanged && packet.header_size != 0 && SameHeader(packet, header, stamps));
 }
 
-bool FecStream::Send(const FecPacket& packet, const SequenceRewriter& numbers, Ssrc media,
-                     PayloadType media_type, RtpEgress& egress) {
-  // Each of them must have gone out, as it came, with a number at the same distance.
+std::optional<int64_t> FecStream::ShiftOf(const FecPacket& packet,
+                                          const SequenceRewriter& numbers) const {
   std::optional<int64_t> shift;
   for (size_t i = 0; i < packet.header.protected_count; ++i) {
     const int64_t number = packet.base.value() + packet.header.distances[i];
     const auto own = numbers.OwnOf(ExtendedSeqNumber(number));
-    if (!own || (shift && *own - number != *shift)) return false;
+    if (!own || (shift && *own - number != *shift)) return std::nullopt;
     shift = *own - number;
     const SeqNumber sent(static_cast<uint16_t>(*own));
     const int16_t behind = Distance(newest_, sent);
-    if (!any_ || behind < 0 || behind >= static_cast<int16_t>(kRemembered)) return false;
-    if (!as_sent_.test(At(sent))) return false;
+    if (behind < 0 || behind >= static_cast<int16_t>(kRemembered)) return std::nullopt;
+    if (!as_sent_.test(At(sent))) return std::nullopt;
   }
-  if (!shift) return false;
+  return shift;
+}
+
+FecStream::Outcome FecStream::Send(const FecPacket& packet, const SequenceRewriter& numbers,
+                                   Ssrc media, PayloadType media_type, RtpEgress& egress) {
+  const std::optional<int64_t> shift = ShiftOf(packet, numbers);
+  if (!shift) return Outcome::kUnfit;
   const std::span<const uint8_t> none;
   uint8_t* slot = egress.BeginRtp(writer_.MaxSize(none) + packet.payload.size());
-  if (slot == nullptr) return false;
+  if (slot == nullptr) return Outcome::kRefused;
   RtpHeaderWriter::Fields fields;
   fields.payload_type = payload_type_;
   fields.marker = packet.marker;
@@ -88,9 +93,10 @@ bool FecStream::Send(const FecPacket& packet, const SequenceRewriter& numbers, S
   out.header_size = header.size;
   out.payload = {body, packet.payload.size()};
   out.stamps = header.stamps;
-  egress.EndRtp(out);
+  // A number that does not leave would look lost.
+  if (egress.EndRtp(out) == RtpEgress::kNotSent) return Outcome::kRefused;
   next_ = next_ + 1;
-  return true;
+  return Outcome::kSent;
 }
 
 }  // namespace sluice::worker

@@ -3,6 +3,7 @@
 #include <bitset>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -55,15 +56,23 @@ class FecStream {
   /// Nothing that was sent counts any more.
   void Clear() { as_sent_.reset(); }
 
+  enum class Outcome : uint8_t {
+    kSent,
+    kUnfit,    ///< not true of what this receiver got
+    kRefused,  ///< the transport had no room
+  };
   /// Sends `packet`, if it is true of the stream `media` with payload type `media_type`, which
-  /// `numbers` has numbered. False: it is not, or there was no room.
-  bool Send(const FecPacket& packet, const SequenceRewriter& numbers, Ssrc media,
-            PayloadType media_type, RtpEgress& egress);
+  /// `numbers` has numbered.
+  Outcome Send(const FecPacket& packet, const SequenceRewriter& numbers, Ssrc media,
+               PayloadType media_type, RtpEgress& egress);
 
   Ssrc ssrc() const { return ssrc_; }
   SeqNumber next() const { return next_; }
 
  private:
+  /// How far the receiver's numbers of what it protects are ahead of the producer's; nullopt where
+  /// one of these packets did not go out as it came, or with a number at another distance.
+  std::optional<int64_t> ShiftOf(const FecPacket& packet, const SequenceRewriter& numbers) const;
   size_t At(SeqNumber own) const { return own.value() % kRemembered; }
 
   const Ssrc ssrc_;

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "worker/core/layers/layer_filter.h"
 #include "worker/media/pipe_forwarder.h"
 
 namespace sluice::worker {
@@ -31,18 +30,18 @@ class SimpleForwarder final : public LayerForwarder {
 
   void SetTarget(const LayerTarget& /*target*/) override {}  // there is one encoding, whole or not
   ForwardDecision Decide(const RoutedPacket& packet) override {
-    if (started_) [[likely]]
+    if (passes_) [[likely]]
       return Forward(packet.restarted ? Rewrite::kRenumber : Rewrite::kContinue);
     if (needs_key_frame_ && !packet.frame.key) return No(Action::kWait);
-    started_ = true;
+    passes_ = runs_ = true;
     return Forward(Rewrite::kStart);
   }
-  void Restart(Timestamp /*now*/) override { started_ = false; }
+  void Restart(Timestamp /*now*/) override { passes_ = runs_ = false; }
   void ChangeCodec(CodecKind codec) override {
     needs_key_frame_ = HasKeyFrames(codec);
-    started_ = false;
+    passes_ = runs_ = false;
   }
-  bool awaits_key_frame() const override { return needs_key_frame_ && !started_; }
+  bool awaits_key_frame() const override { return needs_key_frame_ && !passes_; }
   uint32_t KeyFramesWanted(Timestamp /*now*/) const override { return awaits_key_frame() ? 1 : 0; }
   std::optional<Current> current() const override { return std::nullopt; }
   uint8_t current_encoding() const override { return 0; }
@@ -52,65 +51,100 @@ class SimpleForwarder final : public LayerForwarder {
 
  private:
   bool needs_key_frame_;
-  bool started_ = false;
 };
 
 /// One of several encodings at a time, and of it the layers that are wanted: simulcast, SVC. From
 /// one encoding to another it goes at a key frame; until that comes the old one goes on.
-class LayeredForwarder final : public LayerForwarder {
+class alignas(64) LayeredForwarder final : public LayerForwarder {
  public:
+  explicit LayeredForwarder(std::shared_ptr<LayerFilterPool> pool) : filter_(std::move(pool)) {}
+  void KeepBelow() { filter_.KeepBelow(); }
+
   void SetTarget(const LayerTarget& target) override {
     if (target == target_) return;
-    if (target.encoding != target_.encoding) aiming_since_.reset();
+    if (target.encoding != target_.encoding) {
+      aiming_since_.reset();
+      began_at_.reset();
+    }
     target_ = target;
-    filter_.SetTarget(target.spatial, target.temporal);
+    settled_ = false;
+    FollowTarget();
   }
   ForwardDecision Decide(const RoutedPacket& packet) override;
+  bool EndTurn() override;
+  void Rest() override { filter_.Leave(); }
   void Restart(Timestamp now) override {
-    running_ = false;
+    Stop();
     waiting_since_ = now;
-    aiming_since_.reset();
   }
-  void ChangeCodec(CodecKind /*codec*/) override {
-    running_ = false;
-    aiming_since_.reset();
-  }
-  bool awaits_key_frame() const override { return !running_; }
+  void ChangeCodec(CodecKind /*codec*/) override { Stop(); }
+  bool awaits_key_frame() const override { return !runs_; }
   uint32_t KeyFramesWanted(Timestamp now) const override;
   std::optional<Current> current() const override {
-    if (!running_) return std::nullopt;
+    if (!runs_) return std::nullopt;
     return Current{encoding_, filter_.spatial(), filter_.temporal()};
   }
-  uint8_t current_encoding() const override { return running_ ? encoding_ : target_.encoding; }
+  uint8_t current_encoding() const override { return runs_ ? encoding_ : target_.encoding; }
   uint8_t needed_encoding() const override {
-    return running_ && encoding_ == target_.encoding ? encoding_ : kAnyEncoding;
+    return runs_ && encoding_ == target_.encoding ? encoding_ : kAnyEncoding;
   }
   bool IsReadable(const RoutedPacket& packet) const override {
-    const bool is_current = running_ && packet.encoding_index == encoding_;
+    const bool is_current = runs_ && packet.encoding_index == encoding_;
     return is_current ? filter_.IsReadable(packet) : packet.frame.readable;
   }
-  size_t MemoryUsage() const override { return sizeof(*this); }
+  size_t MemoryUsage() const override { return sizeof(*this) + filter_.HeapBytes(); }
 
  private:
+  void Stop() {
+    runs_ = false;
+    settled_ = false;
+    shared_ = nullptr;
+    aiming_since_.reset();
+    filter_.Leave();
+  }
+  /// The filter's share of the target, of the encoding that is sent.
+  void FollowTarget() {
+    uint8_t temporal = target_.temporal;
+    if (runs_ && encoding_ > target_.encoding) temporal = target_.temporal_above;
+    if (runs_ && encoding_ < target_.encoding) temporal = target_.temporal_below;
+    filter_.SetTarget(target_.spatial, temporal);
+  }
   bool Accepts(const RoutedPacket& key_frame) const;
   ForwardDecision Begin(const RoutedPacket& packet, Rewrite rewrite);
   ForwardDecision Continue(const RoutedPacket& packet);
 
+  // Read for each packet: one cache line, with what comes first in the filter.
+  uint8_t encoding_ = 0;  ///< being sent while runs_
+  /// How the first packet of the encoding that is taken goes out; kContinue: one has been.
+  Rewrite beginning_ = Rewrite::kContinue;
   LayerTarget target_;
-  LayerFilter filter_;
+  Current seen_;          ///< current() at the end of the last turn
+  bool settled_ = false;  ///< what EndTurn() was last
+  SharedLayerFilter filter_;
+  RtpTimestamp key_picture_;  ///< with which it was taken
   Timestamp waiting_since_;
   /// First packet of another encoding since the way to this target began: with the target, or where
   /// what was shown ended. None once the target is reached.
   std::optional<Timestamp> aiming_since_;
-  uint8_t encoding_ = 0;  ///< being sent while running_
-  bool running_ = false;
-  /// How the first packet of the encoding that is taken goes out; kContinue: one has been.
-  Rewrite beginning_ = Rewrite::kContinue;
-  RtpTimestamp key_picture_;  ///< with which it was taken
+  /// First packet of what ended the last standstill; none where the target has changed since.
+  std::optional<Timestamp> began_at_;
 };
 
+bool LayeredForwarder::EndTurn() {
+  if (!runs_) return false;
+  if (settled_ && filter_.EndSteadyTurn()) [[likely]]
+    return true;
+  filter_.EndTurn();
+  const Current now{encoding_, filter_.spatial(), filter_.temporal()};
+  const bool same = now == seen_;
+  seen_ = now;
+  const bool shows = beginning_ == Rewrite::kContinue;
+  settled_ = same && shows && encoding_ == target_.encoding && !filter_.wants_key_frame();
+  return settled_;
+}
+
 ForwardDecision LayeredForwarder::Decide(const RoutedPacket& packet) {
-  if (running_ && packet.encoding_index == encoding_) [[likely]] {
+  if (runs_ && packet.encoding_index == encoding_) [[likely]] {
     if (beginning_ == Rewrite::kContinue && !packet.restarted) [[likely]]
       return Continue(packet);
     const bool begins_again = beginning_ != Rewrite::kContinue && packet.frame.key &&
@@ -125,21 +159,24 @@ ForwardDecision LayeredForwarder::Decide(const RoutedPacket& packet) {
     return No(Action::kWait);
   }
   if (!aiming_since_) aiming_since_ = packet.received_at;
-  if (!packet.frame.key || !Accepts(packet)) return No(running_ ? Action::kDrop : Action::kWait);
-  return Begin(packet, running_ ? Rewrite::kSwitch : Rewrite::kStart);
+  if (!packet.frame.key || !Accepts(packet)) return No(runs_ ? Action::kDrop : Action::kWait);
+  const bool shows = runs_ && beginning_ != Rewrite::kStart;
+  return Begin(packet, shows ? Rewrite::kSwitch : Rewrite::kStart);
 }
 
 /// A key frame of the target; where that has not come for long, one of an encoding on the way
 /// there. (A sender that is asked for one makes one of all its encodings, and of those between
 /// nobody has any use.) After a standstill that of any encoding below the target, so that there is
-/// a picture soon; in the end that of any.
+/// a picture soon, and each better one that follows within kKeyFrameGroup; in the end that of any.
 bool LayeredForwarder::Accepts(const RoutedPacket& key_frame) const {
   const uint8_t encoding = key_frame.encoding_index;
   const uint8_t target = target_.encoding;
-  if (!running_) {
+  if (!runs_) {
     return encoding <= target || key_frame.received_at - waiting_since_ >= kMaxWait;
   }
   if (encoding == target) return true;
+  const bool better = encoding > encoding_ && encoding < target;
+  if (better && began_at_ && key_frame.received_at - *began_at_ < kKeyFrameGroup) return true;
   if (key_frame.received_at - *aiming_since_ < kMaxWait) return false;
   if (encoding_ < target) return encoding > encoding_ && encoding <= target;
   return encoding < encoding_ && encoding >= target;
@@ -147,17 +184,22 @@ bool LayeredForwarder::Accepts(const RoutedPacket& key_frame) const {
 
 ForwardDecision LayeredForwarder::Begin(const RoutedPacket& packet, Rewrite rewrite) {
   encoding_ = packet.encoding_index;
-  running_ = true;
+  if (rewrite == Rewrite::kStart) began_at_ = packet.received_at;
+  runs_ = true;
   beginning_ = rewrite;
+  settled_ = false;
+  shared_ = nullptr;
   key_picture_ = packet.timestamp;
   if (encoding_ == target_.encoding) aiming_since_.reset();
-  filter_.Reset();
+  filter_.Reset(encoding_);
+  FollowTarget();
   return Continue(packet);
 }
 
 ForwardDecision LayeredForwarder::Continue(const RoutedPacket& packet) {
+  const LayerDecision layer = filter_.Decide(packet);
   ForwardDecision decision;
-  switch (filter_.Decide(packet)) {
+  switch (layer.verdict) {
     case LayerFilter::Verdict::kForward:
       decision.action = Action::kForward;
       break;
@@ -181,35 +223,42 @@ ForwardDecision LayeredForwarder::Continue(const RoutedPacket& packet) {
       return No(packet.frame.key ? Action::kWaitBegun : Action::kWait);
     }
     decision.rewrite = std::exchange(beginning_, Rewrite::kContinue);
+    shared_ = &filter_;
   }
-  decision.layers.top = filter_.picture_top();
-  decision.layers.active_targets = filter_.active_targets();
+  decision.layers = {layer.top, layer.active_targets};
   return decision;
 }
 
 uint32_t LayeredForwarder::KeyFramesWanted(Timestamp now) const {
   constexpr uint32_t kAll = 0xffffffff;
-  if (!running_ && now - waiting_since_ >= kMaxWait) return kAll;
-  const uint32_t target = uint32_t{1} << (target_.encoding & 31);
-  const bool shows = running_ && beginning_ == Rewrite::kContinue;
+  constexpr uint8_t kBits = 32;  // more than a producer has encodings
+  if (!runs_ && now - waiting_since_ >= kMaxWait) return kAll;
+  const uint32_t target = target_.encoding < kBits ? uint32_t{1} << target_.encoding : 0;
+  const bool shows = runs_ && beginning_ == Rewrite::kContinue;
   if (!shows || encoding_ != target_.encoding) return target;
   return filter_.wants_key_frame() ? target : 0;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<LayerForwarder>> LayerForwarder::Create(RtpType type, CodecKind codec,
-                                                               size_t streams) {
+Result<std::unique_ptr<LayerForwarder>> LayerForwarder::Create(
+    RtpType type, CodecKind codec, size_t streams, std::shared_ptr<LayerFilterPool> pool) {
   switch (type) {
     case RtpType::kSimple:
       return std::make_unique<SimpleForwarder>(codec);
     case RtpType::kSimulcast:
     case RtpType::kSvc:
-      return std::make_unique<LayeredForwarder>();
+      return std::make_unique<LayeredForwarder>(std::move(pool));
     case RtpType::kPipe:
       return std::make_unique<PipeForwarder>(codec, streams);
   }
   return UnsupportedError("unknown consumer type");
+}
+
+std::unique_ptr<LayerForwarder> LayerForwarder::CreateLimiter() {
+  auto limiter = std::make_unique<LayeredForwarder>(nullptr);
+  limiter->KeepBelow();
+  return limiter;
 }
 
 }  // namespace sluice::worker

@@ -1,6 +1,7 @@
 #include "worker/media/layer_policy.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace sluice::worker {
 
@@ -27,9 +28,17 @@ std::optional<ConsumerLayers> LayerPolicy::SetPreferredLayers(const ConsumerLaye
   return preferred_layers();
 }
 
+std::optional<ConsumerLayers> LayerPolicy::SetPreferredTemporalLayer(std::optional<uint8_t> layer) {
+  return SetPreferredLayers({preferred_spatial_, layer});
+}
+
 std::optional<ConsumerLayers> LayerPolicy::preferred_layers() const {
   if (!chooses()) return std::nullopt;
   return ConsumerLayers{preferred_spatial_, preferred_temporal_};
+}
+
+bool LayerPolicy::SetCeiling(const std::optional<LayerTarget>& ceiling) {
+  return std::exchange(ceiling_, ceiling) != ceiling;
 }
 
 void LayerPolicy::Update(std::span<const EncodingLife> encodings, Timestamp now) {
@@ -41,8 +50,16 @@ void LayerPolicy::Update(std::span<const EncodingLife> encodings, Timestamp now)
   // Layers that were not announced go along with the highest that was.
   const bool all_temporal = preferred_temporal_ + 1 >= temporal_layers_;
   if (!all_temporal) target_.temporal = preferred_temporal_;
+  target_.temporal_above = target_.temporal_below = target_.temporal;
+  uint8_t preferred = preferred_spatial_;
+  if (ceiling_) {
+    target_.temporal_above = 0;  // what has to go for want of bandwidth goes on as little as can be
+    target_.temporal = std::min(target_.temporal, ceiling_->temporal);
+    const uint8_t most = type_ == RtpType::kSimulcast ? ceiling_->encoding : ceiling_->spatial;
+    preferred = std::min(preferred, most);
+  }
   if (type_ == RtpType::kSvc) {
-    uint8_t highest = preferred_spatial_;
+    uint8_t highest = preferred;
     if (!encodings.empty() && encodings[0].alive) {
       const uint8_t living = std::max<uint8_t>(encodings[0].spatial_layers, 1);
       highest = std::min(highest, static_cast<uint8_t>(living - 1));
@@ -50,21 +67,25 @@ void LayerPolicy::Update(std::span<const EncodingLife> encodings, Timestamp now)
     if (highest + 1 < spatial_layers_) target_.spatial = highest;
     return;
   }
-  target_.encoding = preferred_spatial_;
-  if (!any_alive_) return;
+  target_.encoding = BestLiving(encodings, preferred, now, &next_update_).value_or(preferred);
+}
+
+std::optional<uint8_t> LayerPolicy::BestLiving(std::span<const EncodingLife> encodings,
+                                               uint8_t preferred, Timestamp now,
+                                               std::optional<Timestamp>* next_update) {
   std::optional<uint8_t> best;
   for (size_t i = 0; i < encodings.size(); ++i) {
     const EncodingLife& each = encodings[i];
-    if (!each.alive || (best && i > preferred_spatial_)) continue;
+    if (!each.alive || (best && i > preferred)) continue;
     const Timestamp settled = each.alive_since + kMinLife;
     const bool is_new = each.alive_since != Timestamp() && now < settled;
     if (best && is_new) {
-      if (!next_update_ || settled < *next_update_) next_update_ = settled;
+      if (!*next_update || settled < **next_update) *next_update = settled;
       continue;
     }
     best = static_cast<uint8_t>(i);
   }
-  target_.encoding = *best;
+  return best;
 }
 
 LayerTarget LayerPolicy::Wish() const {

@@ -20,6 +20,9 @@ struct LayerTarget {
   uint8_t encoding = 0;  ///< of the producer: the one to be on
   uint8_t spatial = kAll;
   uint8_t temporal = kAll;
+  // Of an encoding above or below this one, while it is sent until a key frame of this one comes.
+  uint8_t temporal_above = kAll;
+  uint8_t temporal_below = kAll;
   friend bool operator==(const LayerTarget&, const LayerTarget&) = default;
 };
 
@@ -46,8 +49,8 @@ struct EncodingLife {
 };
 
 /// Decides what a consumer should get: its wishes (preferred layers, priority) and which encodings
-/// of the producer live go in, the target comes out. The share of the bandwidth is to come in here,
-/// too. It never sees a packet; when and how the target is reached is the LayerForwarder's
+/// of the producer live go in, the target comes out. The share of the bandwidth comes in as a
+/// ceiling. It never sees a packet; when and how the target is reached is the LayerForwarder's
 /// business.
 ///
 /// Owned by a Consumer.
@@ -72,11 +75,24 @@ class LayerPolicy {
   /// The highest layers that the application wants, cut to what there is; no temporal layer: the
   /// highest. Returns what was set; nullopt where there are none to prefer.
   std::optional<ConsumerLayers> SetPreferredLayers(const ConsumerLayers& layers);
+  /// The same, with the spatial layer as it is: screens whose viewers prefer size or motion.
+  std::optional<ConsumerLayers> SetPreferredTemporalLayer(std::optional<uint8_t> layer);
   std::optional<ConsumerLayers> preferred_layers() const;
 
+  /// What the bandwidth allows: no encoding and no layer above this; nullopt, as at first: it has
+  /// no say. True when that is new.
+  bool SetCeiling(const std::optional<LayerTarget>& ceiling);
+  /// The bandwidth has a say: what is wanted may have to give way to what is below it.
+  bool has_ceiling() const { return ceiling_.has_value(); }
   /// Chooses the target anew, with one element for each encoding.
   void Update(std::span<const EncodingLife> encodings, Timestamp now);
   const LayerTarget& target() const { return target_; }
+  /// The living encoding to be sent to whoever prefers `preferred`: the highest that is not above
+  /// it, else the lowest; nullopt: none lives. Where that may change with time alone, `next_update`
+  /// becomes when, unless it is earlier.
+  static std::optional<uint8_t> BestLiving(std::span<const EncodingLife> encodings,
+                                           uint8_t preferred, Timestamp now,
+                                           std::optional<Timestamp>* next_update);
   /// What the target would be if all encodings and layers lived.
   LayerTarget Wish() const;
   /// The target in the terms of the application; nullopt while no encoding lives.
@@ -95,6 +111,7 @@ class LayerPolicy {
   uint8_t preferred_spatial_ = 0;
   uint8_t preferred_temporal_ = 0;
   bool any_alive_ = false;
+  std::optional<LayerTarget> ceiling_;
   LayerTarget target_;
   std::optional<Timestamp> next_update_;
 };

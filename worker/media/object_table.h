@@ -50,9 +50,9 @@ struct RtpObserverEntry {
 /// (docs/protocols/router-protocol.md §2).
 /// Owns nothing; each object's owner registers it and takes it out.
 ///
-/// What belongs to a router is registered with the flag of that router. Once the flag is set none
-/// of it is found any more and its ids are free, however much there is; the entries go when the
-/// objects do.
+/// What belongs to a transport, or is a router's observer, is registered with the flag of that
+/// transport or router. Once the flag is set none of it is found any more and its ids are free,
+/// however much there is; the entries go when the objects do.
 class ObjectTable {
  public:
   using Object = std::variant<Router*, WebRtcServer*, WebRtcTransport*, PlainTransport*,
@@ -64,7 +64,7 @@ class ObjectTable {
 
   /// Error when the id is in use by any object; TypeError when it is too long.
   Status CheckFree(const std::string& id) const;
-  /// The id must be free. `closed`: the flag of the object's router, which lives until
+  /// The id must be free. `closed`: the flag of the object's transport or router, which lives until
   /// Unregister(); null for what has none.
   void Register(const std::string& id, const Object& object, const bool* closed = nullptr);
   /// With the flag that the object was registered with. Where the id has gone to another object

@@ -18,6 +18,12 @@
 namespace sluice::worker {
 
 /// Where to listen (docs/protocols/router-protocol.md §4).
+/// Ports from which to choose, both ends included.
+struct PortRange {
+  uint16_t min = 0;
+  uint16_t max = 0;  ///< 0 (then min is 0 too): any port that the kernel has free
+};
+
 struct ListenInfo {
   TransportProtocol protocol = TransportProtocol::kUdp;
   std::string ip;                 ///< literal address to bind
@@ -185,6 +191,9 @@ struct ConsumeOptions {
   /// one frame. Browsers without descriptors cannot decode them otherwise; other receivers may not
   /// know fragments without bytes.
   bool joins_layers = false;
+  /// The router's payload type of the one media codec that is sent, where rtp_parameters has
+  /// numbers of the receiver's own; nullopt: they are the router's.
+  std::optional<uint8_t> source_payload_type;
   /// Where an earlier consumer with the same SSRCs stopped (Consumer::stream): the receiver sees
   /// one stream. By encoding; may be shorter than rtp_parameters.encodings.
   std::vector<FirstNumbers> first_numbers;

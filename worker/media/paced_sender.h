@@ -3,34 +3,48 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "common/units.h"
-#include "worker/core/bwe/sent_packet_history.h"
 #include "worker/core/environment.h"
 #include "worker/core/packet_writer.h"
 #include "worker/core/srtp/srtp_session.h"
+#include "worker/media/pacer.h"
+#include "worker/media/pacing_clock.h"
 #include "worker/media/rtp_egress.h"
 #include "worker/media/send_limit.h"
 #include "worker/media/transport_traffic.h"
 
 namespace sluice::worker {
 
+/// Makes packets that carry nothing new, for probes and padding.
+class PaddingSource {
+ public:
+  virtual ~PaddingSource() = default;
+  /// Sends one such packet by the sender that asks. False: there is none to be had.
+  virtual bool SendPadding(Timestamp now) = 0;
+  /// Packets that waited for too long were dropped, of these SSRCs.
+  virtual void OnPacketsDropped(std::span<const Ssrc> ssrcs) = 0;
+};
+
 /// The one point at which the RTP of a transport leaves it. Media, retransmissions and padding of
 /// all its consumers come by here in the order in which they go out; here, and nowhere else, a
 /// packet gets its transport-wide number and its time of sending, is encrypted, counted and
 /// remembered.
 ///
-/// It does not hold anything back yet: what is handed in leaves with this turn. What is to wait
-/// will wait in front of this point as a reference (consumer, stream, number of the packet in the
-/// producer's ring), and be written when its time has come.
+/// Without Pace() nothing is held back: what is handed in leaves with this turn. With it, what
+/// exceeds the pacing rate waits in a Pacer in front of this point, and probes and padding leave
+/// from here.
 ///
 /// Owned by the transport, which says where packets go and with which keys.
-class alignas(64) PacedSender final : public RtpEgress {
+class alignas(64) PacedSender final : public RtpEgress, private PacingClock::Client {
  public:
   /// `encrypted`: nothing is sent before SetSrtp(). Counts into `traffic` and keeps to `limit`;
   /// both outlive it.
   PacedSender(Environment& environment, bool encrypted, TransportTraffic& traffic,
               SendLimit& limit);
+  ~PacedSender() override;
 
   // From the transport.
 
@@ -39,10 +53,23 @@ class alignas(64) PacedSender final : public RtpEgress {
   /// Not owned; null while there are no keys.
   void SetSrtp(SrtpSender* sender) { srtp_ = sender; }
   void SetConnected(bool connected) { connected_ = connected; }
-  /// From now on packets with a transport-wide number are remembered, for whoever reads feedback.
-  void KeepHistory();
-  /// Null before KeepHistory().
-  const SentPacketHistory* history() const { return history_.get(); }
+
+  // From whoever estimates the path.
+
+  /// From now on packets with a transport-wide number are remembered, and a rate may be set. All
+  /// outlive it, or the call of Unpace().
+  void Pace(PacketBufferPool& buffers, PacingClock& clock, PaddingSource& padding);
+  void Unpace();
+  /// Null before Pace().
+  Pacer* pacer() { return pacer_.get(); }
+  const Pacer* pacer() const { return pacer_.get(); }
+  void StartProbe(const ProbePlan& plan);
+  /// Padding is to be sent, or the rate has changed.
+  void Wake();
+  /// No consumer sends this SSRC any more.
+  void Purge(Ssrc ssrc) {
+    if (pacer_ != nullptr && pacer_->queued_bytes() > 0) pacer_->Purge(ssrc);
+  }
 
   // RtpEgress
   bool connected() const override { return connected_; }
@@ -55,6 +82,14 @@ class alignas(64) PacedSender final : public RtpEgress {
 
  private:
   uint32_t Stamp(uint8_t* header, const RtpHeaderStamps& stamps, Timestamp now);
+  uint8_t* Reserve(size_t capacity);
+  uint32_t Leave(const OutgoingRtp& packet, Timestamp now);
+  uint32_t EndBorrowed(const OutgoingRtp& packet);
+  /// A packet that has waited.
+  size_t Release(const Pacer::Held& held, Timestamp now);
+  bool OnTick(Timestamp now) override;
+  void RunProbe(Timestamp now);
+  void DropWaiting();
 
   Environment& environment_;
   const bool encrypted_;
@@ -65,8 +100,10 @@ class alignas(64) PacedSender final : public RtpEgress {
   uint32_t abs_send_time_ = 0;  ///< of stamped_at_
   Timestamp stamped_at_;
   SrtpSender* srtp_ = nullptr;
+  std::unique_ptr<Pacer> pacer_;
   NetworkPath path_;
-  std::unique_ptr<SentPacketHistory> history_;
+  PacingClock* clock_ = nullptr;
+  PaddingSource* padding_ = nullptr;
 };
 
 }  // namespace sluice::worker

@@ -2,7 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "worker/media/layer_forwarder.h"
@@ -11,61 +13,67 @@ namespace sluice::worker {
 
 /// What a pipe sends: every encoding of the producer, each whole and in an output stream of its
 /// own, from its first key frame on. Who receives them chooses among them again.
+///
+/// Where the far end wants less (SetWanted), encodings that nobody wants there are not sent, and of
+/// the others the layers are left out that nobody wants. That begins at a key frame, as a forwarder
+/// of layers has to have seen one; until then the encoding goes on whole.
 class PipeForwarder final : public LayerForwarder {
  public:
   /// `streams`: output streams, one per encoding of the producer.
-  PipeForwarder(CodecKind codec, size_t streams)
-      : needs_key_frame_(HasKeyFrames(codec)), started_(streams, false) {}
+  PipeForwarder(CodecKind codec, size_t streams) : codec_(codec), streams_(streams) {}
 
   void SetTarget(const LayerTarget& /*target*/) override {}  // there is nothing to choose
+  void SetWanted(std::span<const WantedLayers> wanted) override;
   ForwardDecision Decide(const RoutedPacket& packet) override {
-    const uint8_t stream = packet.encoding_index;
-    if (stream >= started_.size()) return {};
-    using Rewrite = ForwardDecision::Rewrite;
+    if (packet.encoding_index >= streams_.size()) return {};
+    Stream& stream = streams_[packet.encoding_index];
     ForwardDecision decision;
-    decision.stream = stream;
-    decision.action = ForwardDecision::Action::kForward;
-    if (started_[stream]) [[likely]] {
-      if (packet.restarted) decision.rewrite = Rewrite::kRenumber;
-      return decision;
+    if (stream.state == State::kRuns) [[likely]] {
+      decision.action = ForwardDecision::Action::kForward;
+      if (packet.restarted) decision.rewrite = ForwardDecision::Rewrite::kRenumber;
+    } else {
+      decision = DecideOther(stream, packet);
     }
-    if (needs_key_frame_ && !packet.frame.key) {
-      decision.action = ForwardDecision::Action::kWait;
-      return decision;
-    }
-    started_[stream] = true;
-    any_started_ = true;
-    decision.rewrite = Rewrite::kStart;
+    decision.stream = packet.encoding_index;
     return decision;
   }
-  void Restart(Timestamp /*now*/) override { Restart(); }
-  void ChangeCodec(CodecKind codec) override {
-    needs_key_frame_ = HasKeyFrames(codec);
-    Restart();
-  }
-  uint32_t KeyFramesWanted(Timestamp /*now*/) const override {
-    uint32_t wanted = 0;
-    for (size_t i = 0; needs_key_frame_ && i < started_.size() && i < 32; ++i) {
-      if (started_[i] == 0) wanted |= uint32_t{1} << i;
-    }
-    return wanted;
-  }
-  bool awaits_key_frame() const override { return needs_key_frame_ && !any_started_; }
+  void Restart(Timestamp now) override;
+  void ChangeCodec(CodecKind codec) override;
+  uint32_t KeyFramesWanted(Timestamp now) const override;
+  bool awaits_key_frame() const override { return HasKeyFrames(codec_) && !any_started_; }
   std::optional<Current> current() const override { return std::nullopt; }
   uint8_t current_encoding() const override { return 0; }
-  uint8_t needed_encoding() const override { return kAnyEncoding; }
+  /// That which alone is wanted.
+  uint8_t needed_encoding() const override { return needed_; }
   bool IsReadable(const RoutedPacket& /*packet*/) const override { return true; }
-  size_t MemoryUsage() const override { return sizeof(*this) + started_.capacity(); }
+  size_t MemoryUsage() const override;
 
  private:
-  void Restart() {
-    started_.assign(started_.size(), false);
-    any_started_ = false;
+  enum class State : uint8_t {
+    kWaits,     ///< for its first key frame
+    kRuns,      ///< whole
+    kNarrows,   ///< whole still, from the next key frame on as the limiter says
+    kLimited,   ///< as the limiter says, from its first key frame on
+    kUnwanted,  ///< not sent
+  };
+  struct Stream {
+    State state = State::kWaits;
+    /// Leaves out what is not wanted of it; null as long as everything is.
+    std::unique_ptr<LayerForwarder> limiter;
+  };
+
+  ForwardDecision DecideOther(Stream& stream, const RoutedPacket& packet);
+  ForwardDecision Limit(Stream& stream, const RoutedPacket& packet);
+  /// What it does after a standstill.
+  static void Begin(Stream& stream) {
+    if (stream.state == State::kUnwanted) return;
+    stream.state = stream.limiter == nullptr ? State::kWaits : State::kLimited;
   }
 
-  bool needs_key_frame_;
-  bool any_started_ = false;
-  std::vector<uint8_t> started_;  ///< by stream; bytes, for they are read once per packet
+  CodecKind codec_;
+  bool any_started_ = false;  ///< since the last standstill of all
+  uint8_t needed_ = kAnyEncoding;
+  std::vector<Stream> streams_;
 };
 
 }  // namespace sluice::worker

@@ -26,13 +26,21 @@ Result<std::unique_ptr<PipeTransport>> PipeTransport::Create(const std::string& 
   return transport;
 }
 
+namespace {
+/// The other end is ours, so a pipe may carry what a worker has: as many producers as a transport
+/// has consumers, with four SSRCs each.
+RtpLimits PipeLimits(const EngineLimits& limits) {
+  return {limits.consumers, limits.consumers, 4 * limits.consumers};
+}
+}  // namespace
+
 PipeTransport::PipeTransport(const std::string& id, const PipeTransportOptions& options,
                              Router& router, EngineContext& context)
     : context_(context),
       options_(options),
       core_(id, options.base, router, context),
       path_(core_, options.enable_srtp),
-      rtp_core_(core_, path_, kLimits),
+      rtp_core_(core_, path_, PipeLimits(context.limits)),
       data_core_(core_, this, {DataCore::Kind::kPipe}) {
   if (options.enable_srtp) local_key_ = GenerateSrtpKey(kSrtpProfile, context.environment);
 }
@@ -144,12 +152,7 @@ void PipeTransport::OnDatagram(PacketRef buffer, size_t size, const NetworkPath&
   }
   if (from.tuple.remote != network_path_.tuple.remote) {
     ++core_.counters().wrong_source;
-    if (std::exchange(refusal_logged_, true)) return;
-    SLUICE_WARN(kRtp,
-                "transport {}: dropped a packet from {}, which is not the peer; said once per "
-                "transport",
-                id(), from.tuple.remote.ToString());
-    return;
+    return LogRefusedSource(core_, from.tuple.remote, &refusal_logged_, &context_);
   }
   if (is_sctp) return data_core_.OnSctpPacket({buffer.data(), size});
   if (kind == DatagramKind::kRtp) {

@@ -31,11 +31,6 @@ namespace sluice::worker {
 class PipeTransport final : public Transport, private DatagramHandler, private DataLink {
  public:
   static constexpr SrtpProfile kSrtpProfile = SrtpProfile::kAeadAes256Gcm;
-  /// The other end is ours, so a pipe may carry what a worker has: as many producers as a transport
-  /// has consumers, with four SSRCs each.
-  static constexpr RtpLimits kLimits{RtpCore::kMaxConsumers, RtpCore::kMaxConsumers,
-                                     4 * RtpCore::kMaxConsumers};
-
   /// TypeError: protocol not UDP, bad ip. Error: the port cannot be had.
   static Result<std::unique_ptr<PipeTransport>> Create(const std::string& id,
                                                        const PipeTransportOptions& options,

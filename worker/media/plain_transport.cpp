@@ -360,11 +360,7 @@ bool PlainTransport::Learn(Port& port, PeerLock::Verdict verdict, const SocketAd
 
 void PlainTransport::RefuseSource(const SocketAddress& from) {
   ++core_.counters().wrong_source;
-  if (std::exchange(refusal_logged_, true)) return;
-  SLUICE_WARN(kRtp,
-              "transport {}: dropped a packet from {}, which is not the peer; said once per "
-              "transport",
-              id(), from.ToString());
+  LogRefusedSource(core_, from, &refusal_logged_, &context_);
 }
 
 // ---- Is somebody there ------------------------------------------------------------------------

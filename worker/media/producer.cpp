@@ -23,17 +23,6 @@ constexpr Duration kScoreInterval = Duration::Seconds(1);
 constexpr Duration kWantedMoreInterval = Duration::Millis(500);
 constexpr Duration kWantedLessTime = Duration::Seconds(5);
 
-/// Of each encoding what is more.
-std::vector<WantedLayers> Most(std::vector<WantedLayers> a, std::span<const WantedLayers> b) {
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (!b[i].any) continue;
-    a[i].spatial = a[i].any ? std::max(a[i].spatial, b[i].spatial) : b[i].spatial;
-    a[i].temporal = a[i].any ? std::max(a[i].temporal, b[i].temporal) : b[i].temporal;
-    a[i].any = true;
-  }
-  return a;
-}
-
 }  // namespace
 
 Producer::Impl::Impl(Producer& producer_in, const ProduceOptions& options, RtpParameters parameters,
@@ -81,6 +70,7 @@ Producer::Impl::Impl(Producer& producer_in, const ProduceOptions& options, RtpPa
     red.is_red = true;
   }
   rtp_type = ProducerTypeOf(rtp_parameters, kind);
+  if (rtp_type != RtpType::kSimple) layer_filters = std::make_shared<LayerFilterPool>();
   const size_t count = rtp_parameters.encodings.size();
   descriptor_readers.resize(count);
   picture_groups.resize(count);
@@ -151,7 +141,8 @@ std::vector<WantedLayers> Producer::Impl::Wanted() const {
 /// More is told at once, but not more often than each kWantedMoreInterval; less when it has lasted.
 void Producer::Impl::TellWanted(Timestamp now) {
   const std::vector<WantedLayers> most = Wanted();
-  const std::vector<WantedLayers> more = Most(wanted, most);
+  std::vector<WantedLayers> more = wanted;
+  for (size_t i = 0; i < more.size(); ++i) more[i].Add(most[i]);
   if (more != wanted) {
     const bool first = wanted_told_at == Timestamp();
     const Timestamp due = first ? now : wanted_told_at + kWantedMoreInterval;
@@ -268,6 +259,7 @@ void Producer::DeliverTurn(Timestamp now) {
 }
 
 void Producer::OnSenderReport(const rtcp::SenderInfo& report, Timestamp now) {
+  impl_->CountReport();
   for (const auto& stream : impl_->streams) {
     if (stream->ssrc() == report.ssrc || stream->rtx_ssrc() == report.ssrc ||
         stream->fec_ssrc() == report.ssrc) {
@@ -364,6 +356,19 @@ void Producer::RequestKeyFrames() {
 
 void Producer::EnableTraces(TraceMask traces) { impl_->traces = traces; }
 
+void Producer::Seal() {
+  Impl& impl = *impl_;
+  impl.sealed = true;
+  impl.traces = 0;
+  impl.reports_wanted = false;
+  impl.score_timer->Stop();
+  if (impl.wanted_timer != nullptr) impl.wanted_timer->Stop();
+  // As when it is paused nothing is asked for, and nothing counts as stopped.
+  impl.paused = true;
+  for (const auto& stream : impl.streams) stream->OnPause();
+}
+bool Producer::sealed() const { return impl_->sealed; }
+
 void Producer::AttachConsumer(Consumer& consumer) {
   if (!impl_->consumers.Has(consumer)) impl_->consumers.Add(&consumer);
 }
@@ -430,10 +435,25 @@ std::span<const EncodingLife> Producer::encoding_lives() const { return impl_->l
 const CaptureClock& Producer::capture_clock() const { return *impl_; }
 
 SharedConsumerParameters& Producer::shared_parameters() { return impl_->shared_parameters; }
+const std::shared_ptr<LayerFilterPool>& Producer::layer_filters() const {
+  return impl_->layer_filters;
+}
 
 DataRate Producer::encoding_bitrate(uint8_t encoding_index, Timestamp now) const {
   ReceiveStream* stream = impl_->StreamAt(encoding_index);
   return stream == nullptr ? DataRate::Zero() : stream->Bitrate(now);
+}
+
+std::span<const LadderStep> Producer::ladder(Timestamp now) const {
+  Impl& impl = *impl_;
+  if (impl.ladder_at != Timestamp() && now - impl.ladder_at < kLadderInterval) return impl.ladder;
+  impl.ladder_at = now;
+  impl.ladder.clear();
+  for (const auto& stream : impl.streams) stream->AddSteps(&impl.ladder, now);
+  // A step costs no less than the one below it: who is given it has been given that.
+  int64_t least = 0;
+  for (LadderStep& step : impl.ladder) least = step.bps = std::max(step.bps, least);
+  return impl.ladder;
 }
 
 std::optional<NtpTime> Producer::CaptureTime(uint8_t encoding_index, RtpTimestamp timestamp) const {

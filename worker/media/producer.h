@@ -28,6 +28,7 @@ class PacketRing;
 class SenderClock;
 struct SharedConsumerParameters;
 struct FecPacket;
+class LayerFilterPool;
 
 /// What a producer has counted of what its sender sent, over all encodings.
 struct ReceiveTotals {
@@ -138,6 +139,10 @@ class Producer {
   /// For every encoding, throttled.
   void RequestKeyFrames();
   void EnableTraces(TraceMask traces);
+  /// Its transport is closing, and its id is free for others: it tells nothing any more but its
+  /// consumers that it closes, and its timers stop.
+  void Seal();
+  bool sealed() const;
 
   // Consumers. Attached ones are told of pause, resume and close; active ones get packets.
   void AttachConsumer(Consumer& consumer);
@@ -164,7 +169,13 @@ class Producer {
   const CaptureClock& capture_clock() const;
   /// What its consumers have in common, as one copy.
   SharedConsumerParameters& shared_parameters();
+  /// For those of its consumers that choose among layers; null when it has none.
+  const std::shared_ptr<LayerFilterPool>& layer_filters() const;
   DataRate encoding_bitrate(uint8_t encoding_index, Timestamp now) const;
+  /// What its layers cost that come, lowest first; measured anew each kLadderInterval. Good until
+  /// the next call.
+  static constexpr Duration kLadderInterval = Duration::Millis(100);
+  std::span<const LadderStep> ladder(Timestamp now) const;
   /// When the sample with this RTP timestamp was captured, on OUR NTP time line: from the sender's
   /// last report, its clock's offset and the codec's clock rate. nullopt before a report has come
   /// and when the last one is too old. Base sender reports on it: it keeps lip sync.

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "worker/core/layers/shared_layer_filter.h"
+#include "worker/core/rtp/patched_payloads.h"
 #include "worker/core/rtp/picture_group.h"
 #include "worker/media/consumer.h"
 #include "worker/media/extension_router.h"
@@ -98,6 +100,7 @@ struct Producer::Impl final : public ReceiveStreamEvents, public CaptureClock {
   void ChangeCodec(ReceiveStream& stream, const RtpPacket& packet, Timestamp now);
 
   // CaptureClock
+  void CountReport() { ++reports_; }
   std::optional<int64_t> SenderTime(uint8_t encoding, RtpTimestamp timestamp) const override {
     const ReceiveStream* stream = StreamAt(encoding);
     return stream == nullptr ? std::nullopt : stream->SenderTime(timestamp);
@@ -133,13 +136,17 @@ struct Producer::Impl final : public ReceiveStreamEvents, public CaptureClock {
   std::vector<DependencyDescriptorReader> descriptor_readers;  ///< likewise
   std::vector<std::unique_ptr<PictureGroup>> picture_groups;   ///< likewise; VP9 only
   std::vector<EncodingLife> lives;                             ///< likewise
+  std::vector<LadderStep> ladder;
+  Timestamp ladder_at;  ///< the start of time: never
   RtpType rtp_type = RtpType::kSimple;
   bool paused;
+  bool sealed = false;
   TraceMask traces = 0;
   std::optional<VideoOrientation> orientation;
 
   IndexedList<Consumer*, &Consumer::producer_slot> consumers;
-  SharedConsumerParameters shared_parameters;  ///< of these
+  SharedConsumerParameters shared_parameters;      ///< of these
+  std::shared_ptr<LayerFilterPool> layer_filters;  ///< likewise; null without layers
   IndexedList<Consumer*, &Consumer::active_slot> active_consumers;
   std::vector<ProducerObserver*> observers;
   bool reports_packets = false;
@@ -149,6 +156,7 @@ struct Producer::Impl final : public ReceiveStreamEvents, public CaptureClock {
   std::vector<const RoutedPacket*> turn_packets;
   /// The same by encoding, where there are several.
   std::vector<std::vector<const RoutedPacket*>> encoding_packets;
+  PatchedPayloads patched;  ///< of turn_packets, and as long as these
   bool delivery_scheduled = false;
   std::vector<FecPacket> turn_repair;  ///< FEC of this turn, at most kMaxTurnRepair
   uint64_t arrivals = 0;
@@ -156,7 +164,7 @@ struct Producer::Impl final : public ReceiveStreamEvents, public CaptureClock {
   /// What its sender has said last, by encoding and spatial layer.
   std::vector<AnnouncedLayers> announced;
 
-  const bool reports_wanted;         ///< EngineEvents::OnProducerWantedLayers
+  bool reports_wanted;               ///< EngineEvents::OnProducerWantedLayers
   std::vector<WantedLayers> wanted;  ///< as told last
   Timestamp wanted_told_at;
   /// Since when less is wanted than was told; zero: it is not.

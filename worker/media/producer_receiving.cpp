@@ -273,6 +273,7 @@ void Producer::Impl::Route(ReceiveStream& stream, size_t index, const PacketRef&
   RoutedPacket* slot =
       stream.ring()->Add(outcome.sequence, payload.empty() ? PacketRef() : buffer, received_at);
   if (slot == nullptr) return;  // older than anything that the stream's tracker lets through
+  slot->turn_index = static_cast<uint32_t>(turn_packets.size());
   turn_packets.push_back(slot);
   if (!encoding_packets.empty()) encoding_packets[index].push_back(slot);
   RoutedPacket& routed = *slot;
@@ -293,6 +294,8 @@ void Producer::Impl::Route(ReceiveStream& stream, size_t index, const PacketRef&
   routed.restarted = outcome.restarted || outcome.time_jumped;
   routed.info = info;
   if (routed.padding_only) return;
+  const bool has_ids = info.picture_id || info.tl0_picture_index || info.key_index;
+  routed.patched = has_ids ? &patched : nullptr;
   extensions.Route(packet, stream.clock_offset(), &routed.extensions);
   routed.frame = FrameInfo::Of(info, routed.marker, ReadDescriptor(index, *stream.ring(), routed));
   if (info.packets_in_front > 0) {
@@ -393,6 +396,7 @@ void Producer::Impl::BeginTurn(Duration max_age) {
 }
 
 void Producer::Impl::UnpinRings() {
+  patched.Clear();
   for (const auto& stream : streams) {
     if (stream->ring() != nullptr) stream->ring()->Unpin();
   }
@@ -409,7 +413,8 @@ void Producer::Impl::ExpireRings(Timestamp now) {
     ring->Shrink();
     if (!ring->idle()) longest = std::max(longest, ring->max_age());
   }
-  if (longest > Duration::Zero()) expiry_timer->Start(longest + kExpirySlack);
+  if (longest > Duration::Zero()) return expiry_timer->Start(longest + kExpirySlack);
+  if (!delivery_scheduled) patched.Release();
 }
 
 void Producer::Impl::ReadAudioLevel(const RtpPacket& packet) {
@@ -434,19 +439,35 @@ void Producer::Impl::FanOut(Timestamp now) {
   constexpr size_t kSteps = Consumer::kPrefetchSteps;
   constexpr size_t kLead = (kSteps + 1) * kPrefetchStride;  // consumers
   const auto& active = active_consumers;
-  for (size_t i = 0; i < active.size() + kLead; ++i) {
-    if (i < active.size()) Prefetch(active[i]);
-    for (size_t step = 0; step < kSteps; ++step) {
-      const size_t behind = (step + 1) * kPrefetchStride;
-      if (i >= behind && i - behind < active.size()) active[i - behind]->PrefetchStep(step);
-    }
-    if (i < kLead || i - kLead >= active.size()) continue;
-    Consumer& consumer = *active[i - kLead];
+  // None leaves or comes meanwhile: events wait, and that a TCP connection has broken while it was
+  // written to is told in a later turn.
+  const size_t count = active.size();
+  if (layer_filters != nullptr) layer_filters->BeginTurn();
+  const auto serve = [&](Consumer& consumer) {
     const uint8_t needed =
         encoding_packets.empty() ? Consumer::kAnyEncoding : consumer.needed_encoding();
     consumer.OnPackets(needed < encoding_packets.size() ? encoding_packets[needed] : turn_packets,
                        now);
+  };
+  const auto at_the_edge = [&](size_t i) {
+    if (i < count) Prefetch(active[i]);
+    for (size_t step = 0; step < kSteps; ++step) {
+      const size_t behind = (step + 1) * kPrefetchStride;
+      if (i >= behind && i - behind < count) active[i - behind]->PrefetchStep(step);
+    }
+    if (i >= kLead && i - kLead < count) serve(*active[i - kLead]);
+  };
+  size_t i = 0;
+  for (; i < std::min(kLead, count); ++i) at_the_edge(i);
+  for (; i < count; ++i) {
+    Prefetch(active[i]);
+    for (size_t step = 0; step < kSteps; ++step) {
+      active[i - (step + 1) * kPrefetchStride]->PrefetchStep(step);
+    }
+    serve(*active[i - kLead]);
   }
+  for (; i < count + kLead; ++i) at_the_edge(i);
+  if (layer_filters != nullptr) layer_filters->EndTurn();
   if (!turn_repair.empty()) [[unlikely]]
     FanOutRepair();
 }

@@ -164,6 +164,7 @@ std::optional<ReceiveStream::Repaired> ReceiveStream::OnRetransmission(RtpPacket
 void ReceiveStream::Track(const SequenceTracker::Outcome& outcome, const RtpPacket& packet,
                           bool repaired, const PayloadInfo& info, Timestamp now) {
   const bool key_frame = info.key_frame;
+  if (!tracked_) rates_since_ = now;
   tracked_ = true;
   if (outcome.verdict == SequenceTracker::Verdict::kNewest) newest_timestamp_ = packet.timestamp();
   rate_.Add(packet.size(), now);
@@ -220,7 +221,12 @@ void ReceiveStream::CountLayers(uint8_t spatial, uint8_t temporal, size_t size, 
 
 void ReceiveStream::OnAlive(const RtpPacket& packet, Timestamp now) {
   if (packet.timestamp() != last_frame_ || last_frame_at_ == Timestamp()) {
-    const bool first = last_frame_at_ == Timestamp();
+    // What lies between its end and its return is no interval of its frames.
+    const bool first = last_frame_at_ == Timestamp() || !alive_;
+    if (first) {
+      frames_ = 0;
+      frame_interval_ = Duration::Zero();
+    }
     const Duration since = first ? Duration::Zero() : now - last_frame_at_;
     const Duration interval = std::min(since, Duration::Micros(kMaxSilence.us() / 3));
     if (frames_ < kFewFrames) ++frames_;
@@ -238,6 +244,7 @@ void ReceiveStream::OnAlive(const RtpPacket& packet, Timestamp now) {
   if (alive_) return;
   alive_ = true;
   alive_since_ = now;
+  rates_since_ = now;
   score_.Reset();
   events_.OnStreamScore();
 }
@@ -337,6 +344,7 @@ void ReceiveStream::OnPause() {
 
 void ReceiveStream::OnResume(Timestamp now) {
   paused_ = false;
+  rates_since_ = now;
   if (life_timer_ == nullptr || last_frame_at_ == Timestamp()) return;
   last_frame_at_ = now;
   layer_seen_at_.fill(now);
@@ -486,6 +494,35 @@ RtpStreamStats ReceiveStream::Stats(Timestamp now) {
   stats.newest_timestamp = newest_timestamp_.value();
   stats.transit = statistics_.transit();
   return stats;
+}
+
+void ReceiveStream::AddSteps(std::vector<LadderStep>* steps, Timestamp now) {
+  if (!started() || !alive_) return;
+  const auto encoding = static_cast<uint8_t>(params_.encoding_idx);
+  // A window that is not full yet, since the stream began or came back.
+  const Duration age = std::clamp(now - rates_since_, kMinRateAge, kRateWindow);
+  const double scale = kRateWindow.seconds() / age.seconds();
+  const auto scaled = [scale](RateWindow& window, Timestamp at) {
+    return static_cast<int64_t>(static_cast<double>(window.Rate(at).bps()) * scale);
+  };
+  if (layer_rates_.empty()) {
+    steps->push_back({encoding, 0, 0, scaled(rate_, now)});
+    return;
+  }
+  const size_t spatial_layers =
+      watches_layers_ ? std::min(living_layers_, params_.spatial_layers) : params_.spatial_layers;
+  int64_t below = 0;
+  for (size_t spatial = 0; spatial < spatial_layers; ++spatial) {
+    int64_t sum = below;
+    for (size_t temporal = 0; temporal < params_.temporal_layers; ++temporal) {
+      const int64_t own = scaled(layer_rates_[spatial * params_.temporal_layers + temporal], now);
+      sum += own;
+      if (own == 0 && (spatial > 0 || temporal > 0)) continue;  // it does not come
+      steps->push_back(
+          {encoding, static_cast<uint8_t>(spatial), static_cast<uint8_t>(temporal), sum});
+    }
+    below = sum;
+  }
 }
 
 std::vector<std::pair<std::string, uint64_t>> ReceiveStream::BitrateByLayer(Timestamp now) {

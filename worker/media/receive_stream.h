@@ -59,6 +59,8 @@ class ReceiveStream final : private KeyFrameRequestSink {
   static constexpr Duration kMaxExtrapolation = Duration::Seconds(60);
   /// A capture time further from now than that comes from a report that makes no sense.
   static constexpr Duration kMaxCaptureSkew = Duration::Seconds(10);
+  /// Rates of less time than this say little.
+  static constexpr Duration kMinRateAge = Duration::Millis(300);
   /// A media SSRC that has been silent for this long may be replaced by another.
   static constexpr Duration kSsrcSilence = Duration::Millis(500);
   /// A report that places a packet further from its arrival than that is of another clock.
@@ -165,6 +167,8 @@ class ReceiveStream final : private KeyFrameRequestSink {
   void OnResume(Timestamp now);
 
   DataRate Bitrate(Timestamp now) { return rate_.Rate(now); }
+  /// Appends a step for each of its layers that come, lowest first.
+  void AddSteps(std::vector<LadderStep>* steps, Timestamp now);
   /// Our clock minus the sender's.
   std::optional<Duration> clock_offset() const;
   std::optional<NtpTime> CaptureTime(RtpTimestamp timestamp) const;
@@ -218,6 +222,7 @@ class ReceiveStream final : private KeyFrameRequestSink {
   bool paused_ = false;  ///< between OnPause() and OnResume()
   bool alive_ = true;
   Timestamp alive_since_;    ///< when it came back
+  Timestamp rates_since_;    ///< the rates count since
   Timestamp last_frame_at_;  ///< of media
   RtpTimestamp last_frame_;
   int frames_ = 0;           ///< until they are no longer few

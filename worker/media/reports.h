@@ -139,7 +139,22 @@ struct WantedLayers {
   bool any = false;  ///< false: nobody wants anything of it
   uint8_t spatial = 0;
   uint8_t temporal = 0;
+  /// What `other` wants is wanted, too.
+  void Add(const WantedLayers& other) {
+    if (!other.any) return;
+    spatial = any && spatial > other.spatial ? spatial : other.spatial;
+    temporal = any && temporal > other.temporal ? temporal : other.temporal;
+    any = true;
+  }
   friend bool operator==(const WantedLayers&, const WantedLayers&) = default;
+};
+
+/// What a viewer gets of a producer up to a layer, and what that costs.
+struct LadderStep {
+  uint8_t encoding = 0;
+  uint8_t spatial = 0;
+  uint8_t temporal = 0;
+  int64_t bps = 0;  ///< with the layers that it needs
 };
 
 struct VideoOrientation {

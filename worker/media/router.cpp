@@ -16,10 +16,20 @@
 
 namespace sluice::worker {
 
+namespace {
+/// glibc's malloc keeps small pieces that were freed apart until it is asked for a large one, and
+/// joins all of them then: 20 ms after 20,000 consumers. So it is asked after each slice.
+void JoinFreedPieces() {
+  constexpr size_t kLargeRequest = 4096;  // bytes: more than malloc has small pieces for
+  ::operator delete(::operator new(kLargeRequest));
+}
+}  // namespace
+
 Router::Router(std::string id, EngineContext& context) : id_(std::move(id)), context_(context) {}
 
 Router::~Router() {
   DropObservers();  // first: they would report who goes
+  TakeBackClosing();
   // Consumers before producers: they hang on producers of any transport.
   for (const auto& transport : transports_) {
     transport->rtp().DropConsumers();
@@ -30,44 +40,52 @@ Router::~Router() {
     transport->data().DropProducers();
   }
   for (const auto& transport : transports_) {
-    context_.objects.Unregister(transport->core().id(), &closed_);
+    context_.objects.Unregister(transport->core().id(), transport->core().closed_flag());
   }
   transports_.TakeAll();
+}
+
+void Router::TakeBackClosing() {
+  for (auto& transport : closing_.TakeAll()) transports_.Add(std::move(transport));
 }
 
 void Router::Close() {
   closed_ = true;
   context_.srtp.Flush();  // what this turn has sent so far leaves whole
   DropObservers();
-  for (const auto& transport : transports_) transport->Seal();
+  for (const auto& transport : transports_) Seal(*transport);
+  TakeBackClosing();
 }
 
-bool Router::DestroySome(size_t effort) {
+void Router::Seal(Transport& transport) {
+  transport.core().MarkClosed();
+  transport.Seal();
+}
+
+bool Router::DestroySome(size_t* effort) {
   const bool done = DestroyChildren(effort);
-  // glibc's malloc keeps small pieces that were freed apart until it is asked for a large one, and
-  // joins all of them then: 20 ms after 20,000 consumers. So it is asked after each slice.
-  ::operator delete(::operator new(kLargeRequest));
+  JoinFreedPieces();
   return done;
 }
 
-bool Router::DestroyChildren(size_t effort) {
+bool Router::DestroyChildren(size_t* effort) {
   for (; without_consumers_ < transports_.size(); ++without_consumers_) {
     RtpCore& rtp = transports_[without_consumers_]->rtp();
-    effort -= rtp.DropConsumers(effort);
-    if (effort == 0) return false;
+    *effort -= rtp.DropConsumers(*effort);
+    if (*effort == 0) return false;
     transports_[without_consumers_]->data().DropConsumers();
   }
   for (; without_producers_ < transports_.size(); ++without_producers_) {
     RtpCore& rtp = transports_[without_producers_]->rtp();
-    effort -= kProducerEffort * rtp.DropProducers(effort / kProducerEffort);
-    if (effort < kProducerEffort) return false;
+    *effort -= RtpCore::kProducerEffort * rtp.DropProducers(*effort / RtpCore::kProducerEffort);
+    if (*effort < RtpCore::kProducerEffort) return false;
     transports_[without_producers_]->data().DropProducers();
   }
   while (!transports_.empty()) {
-    if (effort < kTransportEffort) return false;
-    effort -= kTransportEffort;
+    if (*effort < kTransportEffort) return false;
+    *effort -= kTransportEffort;
     Transport& transport = *transports_.all().back();
-    context_.objects.Unregister(transport.core().id(), &closed_);
+    context_.objects.Unregister(transport.core().id(), transport.core().closed_flag());
     transports_.Take(transport);
   }
   return true;
@@ -81,27 +99,52 @@ void Router::DropObservers() {
 // ---- Transports -------------------------------------------------------------------------------
 
 void Router::AddTransport(std::unique_ptr<Transport> transport, const ObjectTable::Object& object) {
-  context_.objects.Register(transport->core().id(), object, &closed_);
+  context_.objects.Register(transport->core().id(), object, transport->core().closed_flag());
   transports_.Add(std::move(transport));
 }
 
-Transport* Router::FindTransport(const std::string& id) const {
-  const ObjectTable::Object* object = context_.objects.Find(id);
+Result<Transport*> Router::GetTransport(const std::string& transport_id) const {
+  const ObjectTable::Object* object = context_.objects.Find(transport_id);
   Transport* transport = object == nullptr ? nullptr : AsTransport(*object);
-  return transport != nullptr && transports_.Has(*transport) ? transport : nullptr;
+  if (transport != nullptr && transports_.Has(*transport)) return transport;
+  return NotFoundError(
+      fmt::format("transportId '{}' names no transport of router '{}'", transport_id, id_));
 }
 
 Status Router::CloseTransport(const std::string& transport_id) {
-  Transport* const found = FindTransport(transport_id);
-  if (found == nullptr) {
-    return NotFoundError(
-        fmt::format("transportId '{}' names no transport of router '{}'", transport_id, id_));
-  }
-  const std::unique_ptr<Transport> closing = transports_.Take(*found);
+  const Result<Transport*> found = GetTransport(transport_id);
+  if (!found.ok()) return found.status();
+  CloseTransport(**found);
+  return absl::OkStatus();
+}
+
+void Router::CloseTransport(Transport& transport) {
+  const std::unique_ptr<Transport> closing = transports_.Take(transport);
   closing->rtp().CloseChildren();
   closing->data().CloseChildren();
-  context_.objects.Unregister(closing->core().id(), &closed_);
-  return absl::OkStatus();
+  context_.objects.Unregister(closing->core().id(), closing->core().closed_flag());
+}
+
+size_t Router::EffortOf(Transport& transport) {
+  return kTransportEffort + transport.rtp().effort() + transport.data().size();
+}
+
+void Router::BeginClose(Transport& transport) {
+  closing_.Add(transports_.Take(transport));
+  context_.srtp.Flush();  // what this turn has sent so far leaves whole
+  transport.rtp().LeaveRouter();
+  transport.data().LeaveRouter();
+  Seal(transport);
+}
+
+bool Router::CloseSome(Transport& transport, size_t* effort) {
+  const bool empty = transport.rtp().CloseSome(effort) && transport.data().CloseSome(effort);
+  JoinFreedPieces();
+  if (!empty || *effort < kTransportEffort) return false;
+  *effort -= kTransportEffort;
+  context_.objects.Unregister(transport.core().id(), transport.core().closed_flag());
+  closing_.Take(transport);
+  return true;
 }
 
 // ---- Producers --------------------------------------------------------------------------------
@@ -199,6 +242,8 @@ Status Router::RemoveProducerFromObserver(RtpObserver& observer, const std::stri
 
 void Router::AddTo(EngineCounters* counters, ObjectCounts* alive) const {
   for (const auto& transport : transports_) transport->AddTo(counters, alive);
+  ObjectCounts dying;  // what they have counted counts until it has moved to `closed`
+  for (const auto& transport : closing_) transport->AddTo(counters, &dying);
   ++alive->routers;
 }
 

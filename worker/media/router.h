@@ -38,16 +38,24 @@ class Router {
   /// rest, and says goodbye to the peers.
   void Close();
   /// Of a closed router: destroys what can be destroyed for `effort`, in about as much time as so
-  /// many consumers take. True when nothing is left.
-  bool DestroySome(size_t effort);
-  /// For the id table; set by Close().
-  const bool* closed_flag() const { return &closed_; }
-
+  /// many consumers take, and takes it from that. True when nothing is left.
+  bool DestroySome(size_t* effort);
   /// `object` is what the id table shall hold for it.
   void AddTransport(std::unique_ptr<Transport> transport, const ObjectTable::Object& object);
   /// With the notifications of docs/protocols/router-protocol.md §15. NotFoundError when it is not
   /// one of this router's.
   Status CloseTransport(const std::string& transport_id);
+  /// NotFoundError when it is not one of this router's.
+  Result<Transport*> GetTransport(const std::string& transport_id) const;
+  void CloseTransport(Transport& transport);
+  /// What it takes to close it, in consumers.
+  static size_t EffortOf(Transport& transport);
+  /// CloseTransport() of a large one: nothing of it can be found by its id any more, and it does
+  /// nothing. CloseSome() does the rest.
+  void BeginClose(Transport& transport);
+  /// Closes what of it can be closed for `effort`, which it takes from that, with the
+  /// notifications. True when the transport is gone.
+  bool CloseSome(Transport& transport, size_t* effort);
 
   // Called by RtpCore.
   void AddProducer(Producer& producer);
@@ -77,17 +85,14 @@ class Router {
  private:
   /// Fewer clocks than this are not worth sweeping.
   static constexpr size_t kMinClocksToSweep = 16;
-  // What takes as long to destroy as so many consumers do (bench/teardown_bench).
-  static constexpr size_t kProducerEffort = 4;
+  /// To destroy a transport takes as long as so many consumers do (bench/teardown_bench).
   static constexpr size_t kTransportEffort = 32;
-  /// Bytes: more than malloc has small pieces for.
-  static constexpr size_t kLargeRequest = 4096;
-
   void DropObservers();
+  static void Seal(Transport& transport);
+  /// Those that are closing are closed with the router.
+  void TakeBackClosing();
   void AddObserver(std::unique_ptr<RtpObserver> observer);
-  bool DestroyChildren(size_t effort);
-  /// Null when it is not one of this router's.
-  Transport* FindTransport(const std::string& id) const;
+  bool DestroyChildren(size_t* effort);
 
   const std::string id_;
   EngineContext& context_;
@@ -96,6 +101,8 @@ class Router {
   size_t without_consumers_ = 0;
   size_t without_producers_ = 0;
   IndexedList<std::unique_ptr<Transport>, &Transport::router_slot> transports_;
+  /// See BeginClose().
+  IndexedList<std::unique_ptr<Transport>, &Transport::router_slot> closing_;
   IndexedList<Producer*, &Producer::router_slot> producers_;
   IndexedList<DataProducer*, &DataProducer::router_slot> data_producers_;
   std::vector<std::unique_ptr<RtpObserver>> observers_;

@@ -4,6 +4,7 @@
 #include "worker/media/consumer.h"
 #include "worker/media/producer.h"
 #include "worker/media/rtp_core.h"
+#include "worker/media/send_bandwidth.h"
 
 namespace sluice::worker {
 namespace {
@@ -48,7 +49,11 @@ void RtcpReceiver::OnSsrcLearned(Ssrc ssrc, Producer& producer, Timestamp now) {
 void RtcpReceiver::OnReportBlock(Ssrc /*reporter*/, const rtcp::ReportBlock& block) {
   // A block on an RTX SSRC is no news of the media stream; unknown ones end up here, too.
   const ConsumerStream sent = core_.FindConsumer(block.ssrc);
-  if (sent) sent.consumer->OnReportBlock(sent.stream, block, now_);
+  if (!sent) return;
+  sent.consumer->OnReportBlock(sent.stream, block, now_);
+  if (SendBandwidth* bandwidth = core_.send_bandwidth()) {
+    bandwidth->OnReport(sent.consumer->round_trip_time(), block.fraction_lost, now_);
+  }
 }
 
 void RtcpReceiver::OnReceiverReferenceTime(Ssrc reporter, NtpTime ntp) {
@@ -106,6 +111,14 @@ void RtcpReceiver::OnPli(Ssrc media) {
 void RtcpReceiver::OnFir(Ssrc media, uint8_t /*sequence*/) {
   const ConsumerStream sent = Find(media, "FIR");
   if (sent) sent.consumer->OnFir(sent.stream, now_);
+}
+
+void RtcpReceiver::OnRemb(DataRate bitrate, std::span<const Ssrc> /*ssrcs*/) {
+  if (SendBandwidth* bandwidth = core_.send_bandwidth()) bandwidth->OnRemb(bitrate, now_);
+}
+
+void RtcpReceiver::OnTransportFeedback(const rtcp::TransportFeedback& feedback) {
+  if (SendBandwidth* bandwidth = core_.send_bandwidth()) bandwidth->OnFeedback(feedback, now_);
 }
 
 void RtcpReceiver::OnUnknown(uint8_t type, uint8_t format) {

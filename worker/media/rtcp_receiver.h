@@ -53,6 +53,8 @@ class RtcpReceiver final : public rtcp::Visitor {
   void OnNack(Ssrc media, const rtcp::NackItem& item) override;
   void OnPli(Ssrc media) override;
   void OnFir(Ssrc media, uint8_t sequence) override;
+  void OnRemb(DataRate bitrate, std::span<const Ssrc> ssrcs) override;
+  void OnTransportFeedback(const rtcp::TransportFeedback& feedback) override;
   void OnUnknown(uint8_t type, uint8_t format) override;
 
   void FlushNack();

@@ -9,6 +9,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "common/log.h"
 #include "worker/media/router.h"
+#include "worker/media/send_bandwidth.h"
 #include "worker/wire/rtcp.h"
 
 namespace sluice::worker {
@@ -33,6 +34,11 @@ bool HasExtension(const RtpParameters& parameters, RtpExtensionUri uri) {
 
 }  // namespace
 
+RtpCore::RtpCore(TransportCore& core, RtpLink& link)
+    : RtpCore(core, link,
+              {core.context().limits.producers, core.context().limits.consumers,
+               RtpListener::kMaxSsrcs}) {}
+
 RtpCore::RtpCore(TransportCore& core, RtpLink& link, const RtpLimits& limits)
     : core_(core),
       context_(core.context()),
@@ -43,9 +49,10 @@ RtpCore::RtpCore(TransportCore& core, RtpLink& link, const RtpLimits& limits)
       rtcp_reporter_(*this, rtcp_receiver_, context_.environment) {}
 
 RtpCore::~RtpCore() {
+  AddFeedback(&context_.closed);
+  send_bandwidth_.reset();
   DropConsumers();
   DropProducers();
-  AddFeedback(&context_.closed);
   context_.turn.ForgetOwner(this);
 }
 
@@ -168,7 +175,24 @@ void RtpCore::FeedCongestionFeedback(const RtpPacket& packet, Timestamp received
   if (remb_limiter_->has_estimator() && extension_ids_.abs_send_time != 0) {
     abs_send_time = ParseAbsSendTime(packet.Extension(extension_ids_.abs_send_time));
   }
-  remb_limiter_->OnPacket(abs_send_time, packet.size(), packet.ssrc(), received_at);
+  const bool due =
+      remb_limiter_->OnPacket(abs_send_time, packet.size(), packet.ssrc(), received_at);
+  if (due) SendRemb(received_at);
+}
+
+void RtpCore::SendTransportFeedback() {
+  std::array<uint8_t, rtcp::Builder::kMaxCompound> bytes;
+  for (;;) {
+    const std::span<const uint8_t> feedback = transport_feedback_->TakeFeedback(bytes);
+    if (feedback.empty()) return;
+    SendToSender(feedback);
+  }
+}
+
+void RtpCore::SendRemb(Timestamp now) {
+  const RembLimiter::Remb remb = remb_limiter_->TakeRemb(now);
+  if (remb.size > 0) SendToSender(remb.rtcp());
+  if (remb.collapsed) OnRembCollapsed();
 }
 
 void RtpCore::ChooseCongestionFeedback(const RtpParameters& parameters, Timestamp now) {
@@ -179,7 +203,8 @@ void RtpCore::ChooseCongestionFeedback(const RtpParameters& parameters, Timestam
                     HasFeedback(parameters, "goog-remb");
   if (!transport_cc && !remb) return;
   if (transport_cc) {
-    transport_feedback_ = std::make_unique<TransportFeedbackGenerator>(context_.environment, *this);
+    transport_feedback_ = std::make_unique<TransportFeedbackGenerator>(
+        context_.environment, [this] { SendTransportFeedback(); });
   }
   StartRembLimiter(/*estimate=*/!transport_cc, now);  // else the sender estimates for itself
 }
@@ -191,11 +216,14 @@ void RtpCore::StartRemb() {
 
 void RtpCore::StartRembLimiter(bool estimate, Timestamp now) {
   if (remb_limiter_ != nullptr) return;
-  remb_limiter_ = std::make_unique<RembLimiter>(*this);
+  remb_limiter_ = std::make_unique<RembLimiter>();
   if (estimate) remb_limiter_->StartEstimator();
-  if (max_incoming_bitrate_ == 0) return;
-  remb_limiter_->SetMaxIncomingBitrate(
-      DataRate::BitsPerSecond(static_cast<int64_t>(max_incoming_bitrate_)), now);
+  if (max_incoming_bitrate_ != 0) ApplyMaxIncomingBitrate(now);
+}
+
+void RtpCore::ApplyMaxIncomingBitrate(Timestamp now) {
+  const auto limit = DataRate::BitsPerSecond(static_cast<int64_t>(max_incoming_bitrate_));
+  if (remb_limiter_->SetMaxIncomingBitrate(limit, now)) SendRemb(now);
 }
 
 void RtpCore::OnRembCollapsed() {
@@ -210,22 +238,24 @@ void RtpCore::OnRembCollapsed() {
 Result<ProduceReport> RtpCore::Produce(const ProduceOptions& options) {
   SLUICE_RETURN_IF_ERROR(context_.objects.CheckFree(options.producer_id));
   if (producers_.size() >= limits_.producers) {
+    ++context_.closed.limits.producers;
     return Error(
-        fmt::format("this transport has {} producers, the most it takes; use another "
-                    "transport",
+        fmt::format("this transport has {} producers, the most it takes "
+                    "(maxProducersPerTransport); use another transport",
                     limits_.producers));
   }
   Result<std::unique_ptr<Producer>> created =
       Producer::Create(options, *this, context_.environment, context_.events);
   if (!created.ok()) return created.status();
   Producer& producer = **created;
-  SLUICE_RETURN_IF_ERROR(
-      listener_.Add(producer, producer.rtp_parameters(), options.route_by_payload_type));
+  const Status added =
+      listener_.Add(producer, producer.rtp_parameters(), options.route_by_payload_type);
+  if (absl::IsResourceExhausted(added)) ++context_.closed.limits.ssrcs;
+  SLUICE_RETURN_IF_ERROR(added);
   producers_.Add(*std::move(created));
   extension_ids_.Update(producer.rtp_parameters());
   if (!producer.rtp_parameters().rtcp.reduced_size) full_compounds_ = true;
-  context_.objects.Register(producer.id(), ProducerEntry{&producer, this},
-                            core_.router().closed_flag());
+  context_.objects.Register(producer.id(), ProducerEntry{&producer, this}, core_.closed_flag());
   core_.router().AddProducer(producer);
   context_.turn.AfterResponse(this, [this, id = producer.id()](Timestamp now) {
     const auto* entry = context_.objects.FindAs<ProducerEntry>(id);
@@ -271,7 +301,22 @@ ConsumeOptions RtpCore::WithSequenceAfterEarlierUse(ConsumeOptions options) cons
   return options;
 }
 
+void RtpCore::CloseOrphans(const ConsumeOptions& options) {
+  const auto* same_id = context_.objects.FindAs<ConsumerEntry>(options.consumer_id);
+  if (same_id != nullptr && same_id->consumer->is_orphan()) {
+    same_id->transport->CloseOrphan(*same_id->consumer);
+  }
+  for (const RtpEncodingParameters& encoding : options.rtp_parameters.encodings) {
+    for (const std::optional<uint32_t>& ssrc :
+         {encoding.ssrc, encoding.rtx_ssrc, encoding.fec_ssrc}) {
+      const ConsumerStream taken = ssrc ? FindSent(Ssrc(*ssrc)) : ConsumerStream();
+      if (taken && taken.consumer->is_orphan()) CloseOrphan(*taken.consumer);
+    }
+  }
+}
+
 Result<ConsumeReport> RtpCore::Consume(const ConsumeOptions& options) {
+  CloseOrphans(options);
   SLUICE_RETURN_IF_ERROR(context_.objects.CheckFree(options.consumer_id));
   Producer* producer = core_.router().FindProducer(options.producer_id);
   if (producer == nullptr) {
@@ -279,9 +324,10 @@ Result<ConsumeReport> RtpCore::Consume(const ConsumeOptions& options) {
         fmt::format("producerId '{}' names no producer of this router", options.producer_id));
   }
   if (consumers_.size() >= limits_.consumers) {
+    ++context_.closed.limits.consumers;
     return Error(
-        fmt::format("this transport has {} consumers, the most it takes; use another "
-                    "transport",
+        fmt::format("this transport has {} consumers, the most it takes "
+                    "(maxConsumersPerTransport); use another transport",
                     limits_.consumers));
   }
   SLUICE_RETURN_IF_ERROR(CheckConsumerSsrcs(options));
@@ -297,6 +343,7 @@ Result<ConsumeReport> RtpCore::Consume(const ConsumeOptions& options) {
   if (!created.ok()) return created.status();
   Consumer& consumer = **created;
   consumers_.Add(*std::move(created));
+  GoOnAfterEnded(&consumer);
   for (size_t i = 0; i < consumer.stream_count(); ++i) {
     const Consumer::Stream stream = consumer.stream(i);
     const auto index = static_cast<uint8_t>(i);
@@ -306,22 +353,58 @@ Result<ConsumeReport> RtpCore::Consume(const ConsumeOptions& options) {
     }
   }
   if (!sending_allowed_) consumer.OnTransportDisconnected();
-  context_.objects.Register(consumer.id(), ConsumerEntry{&consumer, this},
-                            core_.router().closed_flag());
+  context_.objects.Register(consumer.id(), ConsumerEntry{&consumer, this}, core_.closed_flag());
+  ChooseSendBandwidth(consumer, options.rtp_parameters, options.type);
   return consumer.Report();
 }
 
-void RtpCore::CloseProducer(Producer& producer) {
-  const std::vector<Consumer*> consumers = producer.consumers();
-  for (Consumer* consumer : consumers) {
-    const auto* entry = context_.objects.FindAs<ConsumerEntry>(consumer->id());
-    consumer->OnProducerClosed();
-    producer.DetachConsumer(*consumer);
-    if (entry != nullptr) entry->transport->CloseConsumer(*consumer);
+void RtpCore::ChooseSendBandwidth(Consumer& consumer, const RtpParameters& parameters,
+                                  RtpType type) {
+  if (!context_.settings.estimate_bandwidth || consumer.kind() != MediaKind::kVideo) return;
+  if (send_bandwidth_ != nullptr) return send_bandwidth_->OnConsumerAdded(consumer);
+  PacedSender* sender = link_.paced_sender();
+  if (sender == nullptr || type == RtpType::kPipe) return;
+  SendBandwidth::Settings settings;
+  if (HasExtension(parameters, RtpExtensionUri::kTransportWideCc) &&
+      HasFeedback(parameters, "transport-cc")) {
+    settings.source = BweTrace::Source::kTransportCc;
+  } else if (HasExtension(parameters, RtpExtensionUri::kAbsSendTime) &&
+             HasFeedback(parameters, "goog-remb")) {
+    settings.source = BweTrace::Source::kRemb;
+  } else {
+    return;
   }
+  settings.extension_ids = consumer.extension_ids();
+  settings.start = core_.options().initial_available_outgoing_bitrate;
+  settings.min = min_outgoing_bitrate_;
+  settings.max = max_outgoing_bitrate_;
+  send_bandwidth_ = std::make_unique<SendBandwidth>(*this, *sender, settings);
+  send_bandwidth_->OnConsumerAdded(consumer);
+}
+
+void RtpCore::CloseConsumersOf(Producer& producer, size_t* effort) {
+  const std::vector<Consumer*>& all = producer.consumers();
+  const size_t count = std::min(*effort, all.size());
+  const std::vector<Consumer*> some(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count));
+  for (Consumer* consumer : some) {
+    // Those whose transports are closing have left.
+    const auto* entry = context_.objects.FindAs<ConsumerEntry>(consumer->id());
+    entry->transport->CloseOrphan(*consumer);
+  }
+  *effort -= count;
+}
+
+void RtpCore::CloseOrphan(Consumer& consumer) {
+  consumer.OnProducerClosed();
+  CloseConsumer(consumer);
+}
+
+void RtpCore::CloseProducer(Producer& producer) {
+  size_t effort = SIZE_MAX;
+  CloseConsumersOf(producer, &effort);
   core_.router().RemoveProducer(producer);
   listener_.Remove(producer);
-  context_.objects.Unregister(producer.id(), core_.router().closed_flag());
+  context_.objects.Unregister(producer.id(), core_.closed_flag());
   context_.turn.ForgetProducer(producer);
   AddProducer(producer, &context_.closed);
   context_.srtp.Flush();  // it may read the producer's packets
@@ -338,20 +421,44 @@ Status RtpCore::CloseProducer(const std::string& producer_id) {
   return absl::OkStatus();
 }
 
+void RtpCore::RememberEnded(const Consumer& consumer) {
+  for (size_t i = 0; i < consumer.stream_count(); ++i) {
+    if (!consumer.continuity(i).sent_any()) continue;
+    if (ended_streams_.size() >= kMaxEndedStreams) ended_streams_.erase(ended_streams_.begin());
+    ended_streams_.push_back({consumer.stream(i).ssrc, consumer.producer_id(),
+                              consumer.first_consumable(), consumer.continuity(i)});
+  }
+}
+
+void RtpCore::GoOnAfterEnded(Consumer* consumer) {
+  for (size_t i = 0; i < consumer->stream_count(); ++i) {
+    const auto it = std::find_if(
+        ended_streams_.begin(), ended_streams_.end(),
+        [&](const EndedStream& ended) { return ended.ssrc == consumer->stream(i).ssrc; });
+    if (it == ended_streams_.end()) continue;
+    const bool same = it->producer_id == consumer->producer_id() &&
+                      it->first_consumable == consumer->first_consumable();
+    consumer->GoOnAfter(i, it->continuity, same);
+    ended_streams_.erase(it);
+  }
+}
+
 void RtpCore::CloseConsumer(Consumer& consumer) {
+  RememberEnded(consumer);
   for (size_t i = 0; i < consumer.stream_count(); ++i) {
     const Consumer::Stream stream = consumer.stream(i);
     ForgetSent(stream.ssrc);
     if (stream.rtx_ssrc) ForgetSent(*stream.rtx_ssrc);
     if (stream.fec_ssrc) ForgetSent(*stream.fec_ssrc);
   }
-  context_.objects.Unregister(consumer.id(), core_.router().closed_flag());
+  context_.objects.Unregister(consumer.id(), core_.closed_flag());
   AddConsumer(consumer, &context_.closed);
   consumers_.Take(consumer);
 }
 
 void RtpCore::ForgetSent(Ssrc ssrc) {
   streams_by_ssrc_.erase(ssrc.value());
+  if (PacedSender* sender = link_.paced_sender()) sender->Purge(ssrc);
   link_.RetireSent(ssrc);
 }
 
@@ -372,13 +479,36 @@ void RtpCore::CloseChildren() {
   DropConsumers();
 }
 
+size_t RtpCore::effort() const {
+  size_t effort = consumers_.size() + kProducerEffort * producers_.size();
+  for (const auto& producer : producers_) effort += producer->consumers().size();
+  return effort;
+}
+
+void RtpCore::LeaveRouter() {
+  for (const auto& consumer : consumers_) consumer->LeaveProducer();
+  for (const auto& producer : producers_) core_.router().RemoveProducer(*producer);
+}
+
+bool RtpCore::CloseSome(size_t* effort) {
+  while (!producers_.empty()) {
+    Producer& producer = *producers_.all().back();
+    CloseConsumersOf(producer, effort);
+    if (*effort < kProducerEffort) return false;
+    *effort -= kProducerEffort;
+    CloseProducer(producer);
+  }
+  *effort -= DropConsumers(*effort);
+  return consumers_.empty();
+}
+
 size_t RtpCore::DropConsumers(size_t at_most) {
   context_.srtp.Flush();  // it may hold packets of theirs
   streams_by_ssrc_.clear();
   size_t dropped = 0;
   for (; dropped < at_most && !consumers_.empty(); ++dropped) {
     Consumer& consumer = *consumers_.all().back();
-    context_.objects.Unregister(consumer.id(), core_.router().closed_flag());
+    context_.objects.Unregister(consumer.id(), core_.closed_flag());
     AddConsumer(consumer, &context_.closed);
     consumers_.Take(consumer);
   }
@@ -392,7 +522,7 @@ size_t RtpCore::DropProducers(size_t at_most) {
   for (; dropped < at_most && !producers_.empty(); ++dropped) {
     Producer& producer = *producers_.all().back();
     core_.router().RemoveProducer(producer);
-    context_.objects.Unregister(producer.id(), core_.router().closed_flag());
+    context_.objects.Unregister(producer.id(), core_.closed_flag());
     context_.turn.ForgetProducer(producer);
     AddProducer(producer, &context_.closed);
     producers_.Take(producer);
@@ -404,7 +534,7 @@ void RtpCore::Seal() {
   connected_ = false;  // consumers need not hear of it: no producer of the router gets packets
   rtcp_reporter_.Stop();
   for (const auto& producer : producers_) {
-    producer->EnableTraces(0);  // its timers still ask for what is missing, in vain
+    producer->Seal();
     context_.turn.ForgetProducer(*producer);
   }
 }

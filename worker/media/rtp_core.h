@@ -12,10 +12,10 @@
 #include "absl/container/flat_hash_map.h"
 #include "common/rtp_types.h"
 #include "common/status.h"
-#include "worker/core/bwe/feedback_sink.h"
 #include "worker/core/bwe/remb_limiter.h"
 #include "worker/core/bwe/transport_feedback_generator.h"
 #include "worker/core/packet_buffer.h"
+#include "worker/core/rtp/stream_continuity.h"
 #include "worker/media/consumer.h"
 #include "worker/media/indexed_list.h"
 #include "worker/media/producer.h"
@@ -27,6 +27,8 @@
 #include "worker/wire/rtp_packet.h"
 
 namespace sluice::worker {
+
+class SendBandwidth;
 
 /// What a transport sends under one SSRC: an output stream of a consumer.
 struct ConsumerStream {
@@ -48,20 +50,18 @@ struct RtpLimits {
 /// and whether media may flow, it is told.
 ///
 /// Owned by a class of transport, beside the TransportCore and the link that it works with.
-class RtpCore final : public ProducerHost, public FeedbackSink {
+class RtpCore final : public ProducerHost {
  public:
+  /// To close a producer takes as long as to close so many consumers (bench/teardown_bench).
+  static constexpr size_t kProducerEffort = 4;
+  /// Streams of consumers that have ended and may go on: of a few players at most is it needed.
+  static constexpr size_t kMaxEndedStreams = 16;
   /// Smallest limit for outgoing bitrate.
   static constexpr uint64_t kMinOutgoingBitrate = 30'000;           // bps
   static constexpr uint64_t kMaxBitrate = (uint64_t{1} << 63) - 2;  // bps
-  /// Consumers of one transport: a viewer of a conference of 1000 with audio and video.
-  static constexpr size_t kMaxConsumers = 2048;
-  /// Producers of one transport; each costs receive state.
-  static constexpr size_t kMaxProducers = 256;
-
-  static constexpr RtpLimits kLimits{kMaxProducers, kMaxConsumers, RtpListener::kMaxSsrcs};
-
-  /// Both outlive it.
-  RtpCore(TransportCore& core, RtpLink& link, const RtpLimits& limits = kLimits);
+  /// Both outlive it. Without `limits`: those of the worker (EngineLimits).
+  RtpCore(TransportCore& core, RtpLink& link);
+  RtpCore(TransportCore& core, RtpLink& link, const RtpLimits& limits);
   ~RtpCore() override;
   RtpCore(const RtpCore&) = delete;
   RtpCore& operator=(const RtpCore&) = delete;
@@ -107,6 +107,15 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   Status CloseConsumer(const std::string& consumer_id);
   /// Producers, each as above, then consumers. The transport closes next: SRTP state stays.
   void CloseChildren();
+  /// The same in slices, of a transport that is closing: takes from `effort` what each object takes
+  /// that it closes, wherever that is: 1 for a consumer, kProducerEffort for a producer. False when
+  /// there are more.
+  bool CloseSome(size_t* effort);
+  /// What CloseSome() would take in all.
+  size_t effort() const;
+  /// The transport is closing: its producers are no longer those of the router, and its consumers
+  /// leave theirs.
+  void LeaveRouter();
   /// Deletes consumers, or producers (which must have no consumers left), telling nobody; returns
   /// how many. From now on RTP and RTCP that comes in finds none of them, deleted or not. Likewise.
   size_t DropConsumers(size_t at_most = SIZE_MAX);
@@ -123,6 +132,8 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
 
   // --- RtcpReceiver and RtcpReporter look these up.
 
+  /// Null while nothing that is sent is estimated.
+  SendBandwidth* send_bandwidth() { return send_bandwidth_.get(); }
   const RtpListener& listener() const { return listener_; }
   const std::vector<std::unique_ptr<Producer>>& producers() const { return producers_.all(); }
   const std::vector<std::unique_ptr<Consumer>>& consumers() const { return consumers_.all(); }
@@ -144,12 +155,14 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   void OnSsrcReleased(Producer& producer, Ssrc ssrc) override;
   std::shared_ptr<SenderClock> ClockOf(const std::string& cname) override;
 
-  // FeedbackSink
-  void SendFeedback(std::span<const uint8_t> rtcp) override { SendToSender(rtcp); }
-  void OnRembCollapsed() override;
-
  private:
+  void SendTransportFeedback();
+  void SendRemb(Timestamp now);
+  void OnRembCollapsed();
+  void ApplyMaxIncomingBitrate(Timestamp now);
   void TellConsumers();
+  /// Until nothing is left of `effort`, 1 for each.
+  void CloseConsumersOf(Producer& producer, size_t* effort);
   static void AddProducer(const Producer& producer, EngineCounters* counters);
   static void AddConsumer(const Consumer& consumer, EngineCounters* counters);
   void AddFeedback(EngineCounters* counters) const;
@@ -163,7 +176,17 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   void ChooseCongestionFeedback(const RtpParameters& parameters, Timestamp now);
   void StartRembLimiter(bool estimate, Timestamp now);
   void ForgetSent(Ssrc ssrc);
+  /// The producer of this consumer is going: closes it, and tells of it.
+  void CloseOrphan(Consumer& consumer);
+  /// Closes consumers that stand in the way of what is to be consumed, and will be closed anyway:
+  /// their producers' transports are closing.
+  void CloseOrphans(const ConsumeOptions& options);
+  /// The first video consumer with parameters that allow it has the path estimated.
+  void ChooseSendBandwidth(Consumer& consumer, const RtpParameters& parameters, RtpType type);
   Status CheckConsumerSsrcs(const ConsumeOptions& options) const;
+  /// Streams of consumers that have ended are remembered so that they can go on.
+  void RememberEnded(const Consumer& consumer);
+  void GoOnAfterEnded(Consumer* consumer);
   /// An SSRC that was sent before goes on with its next sequence number.
   ConsumeOptions WithSequenceAfterEarlierUse(ConsumeOptions options) const;
 
@@ -182,12 +205,20 @@ class RtpCore final : public ProducerHost, public FeedbackSink {
   IndexedList<std::unique_ptr<Producer>, &Producer::owner_slot> producers_;
   IndexedList<std::unique_ptr<Consumer>, &Consumer::owner_slot> consumers_;
   absl::flat_hash_map<uint32_t, ConsumerStream> streams_by_ssrc_;  ///< what is sent, RTX too
+  struct EndedStream {
+    Ssrc ssrc;
+    std::string producer_id;
+    Ssrc first_consumable;
+    StreamContinuity continuity;
+  };
+  std::vector<EndedStream> ended_streams_;  ///< of consumers, the newest last
 
   // RTCP and congestion feedback.
   RtcpReceiver rtcp_receiver_;
   RtcpReporter rtcp_reporter_;
   std::unique_ptr<TransportFeedbackGenerator> transport_feedback_;
   std::unique_ptr<RembLimiter> remb_limiter_;
+  std::unique_ptr<SendBandwidth> send_bandwidth_;
 
   // Settings.
   uint64_t max_incoming_bitrate_ = 0;  // bps, 0 = none; likewise below

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "worker/media/rtp_core.h"
+#include "worker/media/send_bandwidth.h"
 
 namespace sluice::worker {
 namespace {
@@ -32,9 +33,7 @@ Status RtpCore::SetMaxIncomingBitrate(uint64_t bps) {
   SLUICE_RETURN_IF_ERROR(CheckUpperBound("maxIncomingBitrate", bps));
   max_incoming_bitrate_ = bps;
   context_.turn.AfterResponse(this, [this](Timestamp now) {
-    if (remb_limiter_ == nullptr) return;
-    remb_limiter_->SetMaxIncomingBitrate(
-        DataRate::BitsPerSecond(static_cast<int64_t>(max_incoming_bitrate_)), now);
+    if (remb_limiter_ != nullptr) ApplyMaxIncomingBitrate(now);
   });
   return absl::OkStatus();
 }
@@ -46,6 +45,9 @@ Status RtpCore::SetMaxOutgoingBitrate(uint64_t bps) {
                                  min_outgoing_bitrate_));
   }
   max_outgoing_bitrate_ = bps;
+  if (send_bandwidth_ != nullptr) {
+    send_bandwidth_->SetLimits(min_outgoing_bitrate_, max_outgoing_bitrate_);
+  }
   return absl::OkStatus();
 }
 
@@ -56,6 +58,9 @@ Status RtpCore::SetMinOutgoingBitrate(uint64_t bps) {
                                  max_outgoing_bitrate_));
   }
   min_outgoing_bitrate_ = bps;
+  if (send_bandwidth_ != nullptr) {
+    send_bandwidth_->SetLimits(min_outgoing_bitrate_, max_outgoing_bitrate_);
+  }
   return absl::OkStatus();
 }
 
@@ -73,6 +78,7 @@ void RtpCore::AddTo(EngineCounters* counters, ObjectCounts* alive) const {
   for (const auto& producer : producers_) AddProducer(*producer, counters);
   for (const auto& consumer : consumers_) AddConsumer(*consumer, counters);
   AddFeedback(counters);
+  if (send_bandwidth_ != nullptr) send_bandwidth_->AddTo(&alive->paths);
   alive->producers += producers_.size();
   alive->consumers += consumers_.size();
 }
@@ -88,6 +94,7 @@ void RtpCore::AddConsumer(const Consumer& consumer, EngineCounters* counters) {
 }
 
 void RtpCore::AddFeedback(EngineCounters* counters) const {
+  if (send_bandwidth_ != nullptr) AddCounters(&counters->bandwidth, send_bandwidth_->counters());
   if (transport_feedback_ == nullptr) return;
   AddCounters(&counters->feedback,
               {transport_feedback_->feedbacks_sent(), transport_feedback_->ignored()});
@@ -132,6 +139,10 @@ TransportStats RtpCore::GetStats(Timestamp now) {
   core_.FillStats(&stats, now);
   if (remb_limiter_ != nullptr) {
     stats.available_incoming_bitrate = static_cast<uint64_t>(remb_limiter_->available().bps());
+  }
+  if (send_bandwidth_ != nullptr) {
+    stats.available_outgoing_bitrate = send_bandwidth_->available();
+    stats.rtp_packet_loss_sent = send_bandwidth_->loss();
   }
   stats.max_incoming_bitrate = IfPositive(max_incoming_bitrate_);
   stats.max_outgoing_bitrate = IfPositive(max_outgoing_bitrate_);

@@ -35,6 +35,8 @@ class RtpEgress {
   /// No transport-wide number: these have 16 bits. (An optional<uint16_t> is written in two parts
   /// and read back as one, which costs 4 ns for each packet.)
   static constexpr uint32_t kNoNumber = uint32_t{1} << 16;
+  /// The packet did not leave.
+  static constexpr uint32_t kNotSent = kNoNumber + 1;
 
   virtual ~RtpEgress() = default;
 
@@ -50,7 +52,7 @@ class RtpEgress {
   /// counted).
   virtual uint8_t* BeginRtp(size_t capacity) = 0;
   /// The packet leaves: it is stamped, encrypted and queued for the end of the turn. Returns its
-  /// transport-wide number, or kNoNumber.
+  /// transport-wide number, or kNoNumber; kNotSent where encryption refused it (counted).
   virtual uint32_t EndRtp(const OutgoingRtp& packet) = 0;
 };
 

@@ -10,6 +10,8 @@
 
 namespace sluice::worker {
 
+class PacedSender;
+
 /// The way that the packets of an RtpCore take: a network path with or without SRTP (RtpPath), or
 /// whatever else carries RTP.
 class RtpLink {
@@ -18,6 +20,8 @@ class RtpLink {
 
   /// Where consumers send. Lives as long as the link.
   virtual RtpEgress& egress() = 0;
+  /// The same where packets leave for a network whose capacity can be estimated; else null.
+  virtual PacedSender* paced_sender() { return nullptr; }
   /// Sends one RTCP compound, at once.
   virtual void SendRtcp(std::span<const uint8_t> compound) = 0;
   /// No consumer sends this SSRC any more.

@@ -101,8 +101,8 @@ Status RtpListener::AddPayloadTypes(Producer& producer, const RtpParameters& par
 
 Status RtpListener::AddSsrc(uint32_t ssrc, Producer& producer, const std::string& field) {
   if (ssrcs_.size() >= max_ssrcs_) {
-    return Error(fmt::format("rtpParameters.{} {}: this transport already receives {} SSRCs", field,
-                             ssrc, max_ssrcs_));
+    return absl::ResourceExhaustedError(fmt::format(
+        "rtpParameters.{} {}: this transport already receives {} SSRCs", field, ssrc, max_ssrcs_));
   }
   if (ssrcs_.try_emplace(ssrc, &producer).second) {
     names_[&producer].ssrcs.push_back(ssrc);

@@ -43,7 +43,8 @@ class RtpListener {
 
   /// Registers every SSRC and RTX SSRC of the encodings, then the MID, then the RIDs, then
   /// the payload types of the codecs that `routes` names. Error when an SSRC, the MID or a payload
-  /// type is taken, or a RID is taken and there is no MID; nothing is registered then.
+  /// type is taken, or a RID is taken and there is no MID; kResourceExhausted, of the same class,
+  /// when the table is full. Nothing is registered then.
   Status Add(Producer& producer, const RtpParameters& parameters,
              const PayloadTypeRoutes& routes = {});
   /// Forgets everything of the producer, what was learned included. Costs the same however many

@@ -56,6 +56,7 @@ class RtpPath final : public RtpLink {
   void SetRtcpAllowed(bool allowed) { rtcp_allowed_ = allowed; }
 
   RtpEgress& egress() override { return sender_; }
+  PacedSender* paced_sender() override { return &sender_; }
   void SendRtcp(std::span<const uint8_t> compound) override;
   void RetireSent(Ssrc ssrc) override;
   size_t RoomToSend() const override;

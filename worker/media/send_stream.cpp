@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "worker/core/rtp/patched_payloads.h"
 #include "worker/wire/payload_descriptor.h"
 #include "worker/wire/rtp_packet.h"
 
@@ -15,13 +16,8 @@ constexpr uint8_t kPaddingBit = 0x20;    // RFC 3550 §5.1, in the first byte
 /// A packet of padding: its last byte says how many there are.
 constexpr uint8_t kPadding[] = {1};
 
-void Patch(std::span<uint8_t> payload, const PayloadInfo& info, const RewriteOffsets& offsets) {
-  ContinuityFields fields;
-  fields.picture_id = static_cast<uint16_t>(info.picture_id.value_or(0) + offsets.picture_id);
-  fields.tl0_picture_index =
-      static_cast<uint8_t>(info.tl0_picture_index.value_or(0) + offsets.tl0_picture_index);
-  fields.key_index = static_cast<uint8_t>(info.key_index.value_or(0) + offsets.key_index);
-  RewriteContinuity(payload, info, fields);
+bool Renumbers(const DescriptorRewrite& rewrite) {
+  return (rewrite.frame_number | rewrite.template_id) != 0;
 }
 
 bool HasPictureIds(CodecKind codec) { return codec == CodecKind::kVp8 || codec == CodecKind::kVp9; }
@@ -37,10 +33,12 @@ SendStream::SendStream(const ConsumerSettings& settings, const OutputStreamSetti
       has_key_frames_(HasKeyFrames(settings.codec)),
       may_join_layers_(settings.joins_layers),
       takes_red_(stream.params.red_payload_type.has_value()),
+      has_own_type_(settings.source_payload_type.has_value()),
       uses_rtx_(stream.uses_rtx),
       packet_kind_(stream.params.mime_type.starts_with("audio/") ? PacketKind::kAudio
                                                                  : PacketKind::kVideo),
-      repeats_bytes_(stream.plain_retransmission),
+      fixes_time_(stream.plain_retransmission &&
+                  settings.extension_ids[static_cast<size_t>(RtpExtensionUri::kAbsSendTime)] != 0),
       payload_type_(stream.params.payload_type),
       rtx_payload_type_(stream.params.rtx_payload_type.value_or(0)),
       next_rtx_(first.rtx.value()),
@@ -65,15 +63,19 @@ void SendStream::EndTurn(Timestamp now) {
   turn_payload_bytes_ = 0;
 }
 
-void SendStream::Start(const RoutedPacket& packet, bool after_break) {
+void SendStream::Start(const RoutedPacket& packet, bool after_break, uint64_t arrival) {
   // A number left out tells the receiver that the frame it holds will not be completed.
   const bool leave_gap =
       after_break && has_key_frames_ && continuity_.sent_any() && !continuity_.last_marker();
-  rewriter_.Start(packet.sequence, continuity_.Begin(packet, capture_clock_), leave_gap);
+  RewriteOffsets offsets = continuity_.Begin(packet, capture_clock_);
+  offsets.began_at = static_cast<uint32_t>(arrival);
+  rewriter_.Start(packet.sequence, offsets, leave_gap);
 }
 
 void SendStream::Renumber(const RoutedPacket& packet) {
-  rewriter_.Start(packet.sequence, continuity_.Begin(packet, capture_clock_), false);
+  RewriteOffsets offsets = continuity_.Begin(packet, capture_clock_);
+  offsets.began_at = static_cast<uint32_t>(packet.arrival);
+  rewriter_.Start(packet.sequence, offsets, false);
 }
 
 void SendStream::Stop() {
@@ -96,6 +98,24 @@ void SendStream::ChangeCodec(CodecKind codec, const RtpStreamParams& params) {
   rewriter_.ClearHistory();
 }
 
+/// Defined before those who call it, for each packet.
+[[gnu::always_inline]] inline void SendStream::Write(
+    const RoutedPacket& packet, const RtpHeaderWriter& writer, std::span<const uint8_t> descriptor,
+    const RewriteOffsets& offsets, RtpHeaderWriter::Fields& fields, OutgoingRtp* out) {
+  if (fixes_time_) fields.abs_send_time = AbsSendTimeFromMicros(packet.received_at.us());
+  out->header_size = writer.Write(out->slot, fields, packet.extensions, descriptor, &out->stamps);
+  if (fixes_time_) out->stamps.abs_send_time_at = 0;
+  if (out->stamps.descriptor_at != 0 && Renumbers(offsets.descriptor) && RenumbersInPlace(packet)) {
+    RenumberDescriptor(out->slot + out->stamps.descriptor_at, *packet.frame.descriptor,
+                       offsets.descriptor);
+  }
+  last_sent_.header_size = static_cast<uint32_t>(out->header_size);
+  last_sent_.payload_type = fields.payload_type.value();
+  last_sent_.sequence = fields.sequence;
+  last_sent_.timestamp = fields.timestamp;
+  last_sent_.marker = fields.marker;
+}
+
 /// What changes with this packet and those behind it: highest layer, active targets, time.
 void SendStream::ApplyChanges(const RoutedPacket& packet, const Layers& layers) {
   if (!rewriter_.started()) return;
@@ -104,12 +124,7 @@ void SendStream::ApplyChanges(const RoutedPacket& packet, const Layers& layers) 
     if (packet.frame.end) rewriter_.ChangeTopOfLate(packet.sequence, layers.top);
     return;
   }
-  const RewriteOffsets& before = rewriter_.offsets();
-  if (before.top_layer == layers.top && continuity_.aligned() &&
-      before.descriptor.active_targets == layers.active_targets) [[likely]] {
-    return;
-  }
-  RewriteOffsets offsets = before;
+  RewriteOffsets offsets = rewriter_.offsets();
   offsets.top_layer = layers.top;
   offsets.descriptor.active_targets = layers.active_targets;
   // Where nothing is missing before it, the packet is the first of its picture, and no picture
@@ -124,66 +139,78 @@ void SendStream::ApplyChanges(const RoutedPacket& packet, const Layers& layers) 
 
 std::span<const uint8_t> SendStream::RewrittenDescriptor(const RoutedPacket& packet,
                                                          const RewriteOffsets& offsets,
-                                                         DescriptorRoom* room) {
+                                                         uint32_t targets, DescriptorRoom* room) {
   const auto own = packet.extensions.dependency_descriptor;
-  const DependencyDescriptor* descriptor = packet.frame.descriptor;
-  if (descriptor == nullptr) return {};  // not understood: its numbers would be wrong
+  const DependencyDescriptor& descriptor = *packet.frame.descriptor;
   DescriptorRewrite rewrite = offsets.descriptor;
-  if (!descriptor->start_of_frame) rewrite.active_targets = 0;  // said once a frame
-  const size_t size = RewriteDescriptor(own, *descriptor, rewrite, *room);
+  rewrite.active_targets = targets;
+  const size_t size = RewriteDescriptor(own, descriptor, rewrite, *room);
   return std::span<const uint8_t>(*room).first(size);
 }
 
 SendStream::Outcome SendStream::Send(const RoutedPacket& packet, const Layers& layers) {
   if (layers.top != RewriteOffsets::kNoLayer || !continuity_.aligned()) {
-    ApplyChanges(packet, layers);
+    if (!FollowsAlike(packet, layers)) ApplyChanges(packet, layers);
   }
   const SequenceRewriter::Mapped mapped = rewriter_.Map(packet.sequence);
   if (!mapped) return Outcome::kTooLate;
-  const RewriteOffsets& offsets = mapped.interval->offsets;
+  const RewriteOffsets& offsets = *mapped.offsets;
   const bool marker = MarkerOf(packet, offsets);
   if (mapped.newest) continuity_.OnSent(packet, offsets, marker);
-  const Content content = ContentOf(packet);
-  const uint8_t* payload = content.payload.data();
-  size_t payload_size = content.payload.size();
+  RtpHeaderWriter::Fields fields;
+  fields.payload_type = TypeOf(packet.payload_type);
+  const uint8_t* payload = packet.payload.data();
+  size_t payload_size = packet.payload.size();
+  if (packet.is_redundant()) [[unlikely]] {
+    const Content content = ContentOf(packet);
+    fields.payload_type = content.payload_type;
+    payload = content.payload.data();
+    payload_size = content.payload.size();
+  }
   DescriptorRoom room;
   const auto descriptor = DescriptorOf(packet, offsets, &room);
-  const Av1Joint joint = JointOf(packet, offsets, marker);
+  Av1Joint joint;
+  if (joins_layers_) [[unlikely]]
+    joint = JointOf(packet, offsets, marker);
   const size_t growth = joint ? kMaxAv1JoinGrowth : 0;
   uint8_t* slot = egress_.BeginRtp(writer_.MaxSize(descriptor) + payload_size + growth);
   if (slot == nullptr) return Outcome::kRefused;
 
-  RtpHeaderWriter::Fields fields;
-  fields.payload_type = content.payload_type;
   fields.marker = marker;
   fields.sequence = SeqNumber(static_cast<uint16_t>(mapped.own));
   fields.timestamp = RtpTimestamp(packet.timestamp.value() + offsets.timestamp);
-  const RtpHeaderStamps stamps = Write(slot, packet, writer_, descriptor, fields);
+  OutgoingRtp out;
+  out.slot = slot;
+  out.kind = packet_kind_;
+  Write(packet, writer_, descriptor, offsets, fields, &out);
   last_sent_.ssrc = ssrc_;
-  const size_t header_size = last_sent_.header_size;
+  const size_t header_size = out.header_size;
   if (fec_ != nullptr) [[unlikely]] {
     RewriteOffsets none;
     none.source = offsets.source;
-    fec_->OnMediaSent(packet, fields.sequence, {slot, header_size}, stamps,
+    none.began_at = offsets.began_at;
+    fec_->OnMediaSent(packet, fields.sequence, {slot, header_size}, out.stamps,
                       offsets == none && marker == packet.marker && !joint);
   }
 
   if (NeedsPatch(packet, offsets)) {
-    uint8_t* copy = slot + header_size;
-    std::memcpy(copy, payload, payload_size);
-    Patch({copy, payload_size}, packet.info, offsets);
-    payload = copy;
+    const uint8_t* patched =
+        packet.patched == nullptr ? nullptr : packet.patched->Get(packet, offsets);
+    if (patched == nullptr) {
+      uint8_t* copy = slot + header_size;
+      std::memcpy(copy, payload, payload_size);
+      PatchPayload({copy, payload_size}, packet, offsets);
+      patched = copy;
+    }
+    payload = patched;
   } else if (joint) [[unlikely]] {
     payload = slot + header_size;
     payload_size = JoinAv1(packet.payload, joint, slot + header_size);
   }
-  OutgoingRtp out;
-  out.slot = slot;
-  out.kind = packet_kind_;
-  out.header_size = header_size;
   out.payload = {payload, payload_size};
-  out.stamps = stamps;
   last_sent_.transport_sequence = egress_.EndRtp(out);
+  if (last_sent_.transport_sequence == RtpEgress::kNotSent) [[unlikely]]
+    return Outcome::kRefused;
   ++turn_packets_;
   turn_bytes_ += header_size + payload_size;
   turn_payload_bytes_ += payload_size;
@@ -200,18 +227,17 @@ void SendStream::SendPadding(const RoutedPacket& packet) {
   RtpHeaderWriter::Fields fields;
   fields.payload_type = payload_type_;
   fields.sequence = SeqNumber(static_cast<uint16_t>(mapped.own));
-  fields.timestamp = RtpTimestamp(packet.timestamp.value() + mapped.interval->offsets.timestamp);
+  fields.timestamp = RtpTimestamp(packet.timestamp.value() + mapped.offsets->timestamp);
   OutgoingRtp out;
   out.slot = slot;
   out.kind = packet_kind_;
   out.rtp_class = RtpClass::kPadding;
-  out.stamps = Write(slot, packet, writer_, {}, fields);
-  out.header_size = last_sent_.header_size;
+  Write(packet, writer_, {}, *mapped.offsets, fields, &out);
   slot[0] |= kPaddingBit;
   uint8_t* body = slot + out.header_size;
   std::memcpy(body, kPadding, sizeof(kPadding));
   out.payload = {body, sizeof(kPadding)};
-  egress_.EndRtp(out);
+  if (egress_.EndRtp(out) == RtpEgress::kNotSent) return;
   ++turn_packets_;
   turn_bytes_ += last_sent_.header_size + sizeof(kPadding);
   RememberPadded(fields.sequence);
@@ -234,6 +260,21 @@ bool SendStream::WasPadded(SeqNumber own) const {
 SendStream::Outcome SendStream::Resend(const SequenceRewriter::Origin& origin,
                                        const RoutedPacket& packet, bool was_skipped,
                                        Timestamp now) {
+  const Outcome outcome = Repeat(origin, packet, was_skipped, RtpClass::kRetransmission);
+  if (outcome != Outcome::kSent) return outcome;
+  guard_.Spend(last_sent_.header_size + last_sent_.payload_size);
+  statistics_.OnResent(guard_.MarkSent(SeqNumber(static_cast<uint16_t>(origin.own)), now));
+  return outcome;
+}
+
+SendStream::Outcome SendStream::SendAsPadding(const SequenceRewriter::Origin& origin,
+                                              const RoutedPacket& packet) {
+  return Repeat(origin, packet, false, RtpClass::kProbation);
+}
+
+SendStream::Outcome SendStream::Repeat(const SequenceRewriter::Origin& origin,
+                                       const RoutedPacket& packet, bool was_skipped,
+                                       RtpClass rtp_class) {
   const SeqNumber own(static_cast<uint16_t>(origin.own));
   if (WasPadded(own)) {
     was_skipped = true;
@@ -259,19 +300,18 @@ SendStream::Outcome SendStream::Resend(const SequenceRewriter::Origin& origin,
 
   fields.payload_type = was_skipped ? payload_type_ : content.payload_type;
   if (uses_rtx_) fields.payload_type = rtx_payload_type_;
-  fields.sequence = uses_rtx_ ? SeqNumber(next_rtx_++) : own;
+  fields.sequence = uses_rtx_ ? SeqNumber(next_rtx_) : own;
   fields.timestamp = RtpTimestamp(packet.timestamp.value() + origin.offsets.timestamp);
   OutgoingRtp out;
   out.slot = slot;
   out.kind = packet_kind_;
-  out.rtp_class = RtpClass::kRetransmission;
+  out.rtp_class = rtp_class;
   out.same_bytes_again = !uses_rtx_;
-  out.stamps = Write(slot, packet, writer, descriptor, fields);
+  Write(packet, writer, descriptor, origin.offsets, fields, &out);
   last_sent_.ssrc = uses_rtx_ ? rtx_ssrc_ : ssrc_;
-  const size_t header_size = last_sent_.header_size;
 
   // Copied: the ring may let go of the packet before the turn ends.
-  uint8_t* copy = slot + header_size;
+  uint8_t* copy = slot + out.header_size;
   if (uses_rtx_) {
     copy[0] = static_cast<uint8_t>(own.value() >> 8);
     copy[1] = static_cast<uint8_t>(own.value());
@@ -285,32 +325,15 @@ SendStream::Outcome SendStream::Resend(const SequenceRewriter::Origin& origin,
   if (was_skipped) {
     if (!uses_rtx_) slot[0] |= kPaddingBit;
   } else if (NeedsPatch(packet, origin.offsets)) {
-    Patch({copy + prefix, payload.size()}, packet.info, origin.offsets);
+    PatchPayload({copy + prefix, payload.size()}, packet, origin.offsets);
   }
-  out.header_size = header_size;
   out.payload = {copy, prefix + size};
   last_sent_.transport_sequence = egress_.EndRtp(out);
+  // A number that does not leave would look lost.
+  if (last_sent_.transport_sequence == RtpEgress::kNotSent) return Outcome::kRefused;
+  if (uses_rtx_) ++next_rtx_;
   last_sent_.payload_size = static_cast<uint32_t>(prefix + size);
-  guard_.Spend(header_size + last_sent_.payload_size);
-  statistics_.OnResent(guard_.MarkSent(own, now));
   return Outcome::kSent;
-}
-
-RtpHeaderStamps SendStream::Write(uint8_t* slot, const RoutedPacket& packet,
-                                  const RtpHeaderWriter& writer,
-                                  std::span<const uint8_t> descriptor,
-                                  RtpHeaderWriter::Fields& fields) {
-  // Where retransmission repeats the bytes, the time must follow from the packet.
-  const bool fixed_time = repeats_bytes_ && writer.writes_abs_send_time();
-  if (fixed_time) fields.abs_send_time = AbsSendTimeFromMicros(packet.received_at.us());
-  RtpHeaderWriter::Header header = writer.Write(slot, fields, packet.extensions, descriptor);
-  if (fixed_time) header.stamps.abs_send_time_at = 0;
-  last_sent_.header_size = static_cast<uint32_t>(header.size);
-  last_sent_.payload_type = fields.payload_type.value();
-  last_sent_.sequence = fields.sequence;
-  last_sent_.timestamp = fields.timestamp;
-  last_sent_.marker = fields.marker;
-  return header.stamps;
 }
 
 }  // namespace sluice::worker

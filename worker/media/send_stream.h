@@ -70,8 +70,9 @@ class SendStream {
   };
 
   /// A source starts with `packet` (see SequenceRewriter::Start); Send() it next. `after_break`:
-  /// the stream stood still before; what it left incomplete stays so.
-  void Start(const RoutedPacket& packet, bool after_break);
+  /// the stream stood still before; what it left incomplete stays so. `arrival`: of the newest
+  /// packet that has been looked at, with which the source was chosen.
+  void Start(const RoutedPacket& packet, bool after_break, uint64_t arrival);
   /// The running source has renumbered itself from `packet` on.
   void Renumber(const RoutedPacket& packet);
   bool IsJump(const RoutedPacket& packet) const { return rewriter_.IsJump(packet.sequence); }
@@ -82,6 +83,11 @@ class SendStream {
     if (!rewriter_.Skip(packet.sequence, closes_picture && renumbers_pictures_)) {
       SendPadding(packet);
     }
+  }
+  /// Skip() of so many packets, of which each has the number behind that of the one before. False,
+  /// and nothing was done, where packets behind them have gone out already.
+  bool SkipRun(const RoutedPacket& first, size_t count, bool closes_picture) {
+    return rewriter_.Skip(first.sequence, closes_picture && renumbers_pictures_, count);
   }
   /// The packet's bytes must stay until the turn ends.
   Outcome Send(const RoutedPacket& packet, const Layers& layers);
@@ -95,22 +101,42 @@ class SendStream {
 
   /// The producer packet behind a number of ours, and how it was rewritten.
   std::optional<SequenceRewriter::Origin> Find(SeqNumber own) const { return rewriter_.Find(own); }
+  /// It came when the source that it is of had been left, and has not been sent.
+  static bool IsTooLateFor(const SequenceRewriter::Origin& origin, const RoutedPacket& packet) {
+    return origin.ended_at &&
+           static_cast<int32_t>(static_cast<uint32_t>(packet.arrival) - *origin.ended_at) >= 0;
+  }
+  /// Packet `sequence` of the source of `origin`, which came in time, was not left out.
+  bool WasChosen(const SequenceRewriter::Origin& origin, ExtendedSeqNumber sequence) const {
+    const auto own = rewriter_.OwnNear(origin, sequence);
+    return own && !WasPadded(SeqNumber(static_cast<uint16_t>(*own)));
+  }
   /// Sends it again: as RTX (RFC 4588), or byte for byte. Not for consumers that can do neither.
   /// `was_skipped`: it went out as padding, see Skip(), which is remembered of the last kMaxPadded
   /// packets.
   Outcome Resend(const SequenceRewriter::Origin& origin, const RoutedPacket& packet,
                  bool was_skipped, Timestamp now);
 
+  /// The same by RTX, which must have been negotiated, where nobody has asked for it.
+  Outcome SendAsPadding(const SequenceRewriter::Origin& origin, const RoutedPacket& packet);
+
   /// Numbers that went out as padding and are remembered: more than two seconds of a bad link.
   static constexpr size_t kMaxPadded = 256;
   bool WasPadded(SeqNumber own) const;
 
-  /// Sends a FEC packet of the producer, if it is true of what went out here; false: it was not.
-  bool SendFec(const FecPacket& packet) {
-    return fec_ != nullptr && fec_->Send(packet, rewriter_, ssrc_, payload_type_, egress_);
+  /// Sends a FEC packet of the producer, if it is true of what went out here.
+  FecStream::Outcome SendFec(const FecPacket& packet) {
+    if (fec_ == nullptr) return FecStream::Outcome::kUnfit;
+    return fec_->Send(packet, rewriter_, ssrc_, payload_type_, egress_);
   }
   /// Null: none was negotiated.
   const FecStream* fec() const { return fec_.get(); }
+
+  /// The stream goes on after one of another producer, with this, as its receiver sees one stream.
+  void GoOnAfter(const StreamContinuity& earlier, bool same_producer) {
+    continuity_ = earlier;
+    continuity_.ChangeProducer(same_producer);
+  }
 
   SeqNumber next_own() const { return rewriter_.next_own(); }
   SeqNumber next_rtx() const { return SeqNumber(next_rtx_); }
@@ -127,7 +153,7 @@ class SendStream {
 
   /// Bytes from its start that Send() looks at; and, once these are there, the rest is fetched by
   /// PrefetchRest().
-  static constexpr size_t kHotBytes = 320;
+  static constexpr size_t kHotBytes = 328;
   void PrefetchRest() const { Prefetch(&statistics_); }
 
  private:
@@ -139,29 +165,57 @@ class SendStream {
   };
   Content ContentOf(const RoutedPacket& packet) const {
     if (packet.is_redundant() && !takes_red_) [[unlikely]]
-      return {packet.primary_type, packet.primary()};
-    return {packet.payload_type, packet.payload};
+      return {TypeOf(packet.primary_type), packet.primary()};
+    return {TypeOf(packet.payload_type), packet.payload};
   }
+  /// What a payload type of the router is to this receiver.
+  PayloadType TypeOf(PayloadType routed) const { return has_own_type_ ? payload_type_ : routed; }
+  Outcome Repeat(const SequenceRewriter::Origin& origin, const RoutedPacket& packet,
+                 bool was_skipped, RtpClass rtp_class);
   void SendPadding(const RoutedPacket& packet);
   void RememberPadded(SeqNumber own);
-  RtpHeaderStamps Write(uint8_t* slot, const RoutedPacket& packet, const RtpHeaderWriter& writer,
-                        std::span<const uint8_t> descriptor, RtpHeaderWriter::Fields& fields);
+  /// Writes the header into out->slot, and of `out` what is known of it.
+  void Write(const RoutedPacket& packet, const RtpHeaderWriter& writer,
+             std::span<const uint8_t> descriptor, const RewriteOffsets& offsets,
+             RtpHeaderWriter::Fields& fields, OutgoingRtp* out);
+  /// Numbers of its dependency descriptor are changed where it stands in the header.
+  static bool RenumbersInPlace(const RoutedPacket& packet) {
+    return packet.frame.descriptor != nullptr && !packet.frame.descriptor->brings_structure;
+  }
+  /// Goes out with the offsets of what went out before, and behind it: ApplyChanges() would change
+  /// nothing.
+  bool FollowsAlike(const RoutedPacket& packet, const Layers& layers) const {
+    const RewriteOffsets& before = rewriter_.offsets();
+    return before.top_layer == layers.top &&
+           before.descriptor.active_targets == layers.active_targets &&
+           (continuity_.aligned() || packet.timestamp == continuity_.last_source_timestamp()) &&
+           rewriter_.IsAhead(packet.sequence);
+  }
   void ApplyChanges(const RoutedPacket& packet, const Layers& layers);
   /// Memory for a dependency descriptor that is rewritten.
   using DescriptorRoom =
       std::array<uint8_t, RtpHeaderWriter::kMaxTwoByteLength + kMaxDescriptorGrowth>;
-  /// The packet's own, or what it becomes in `room`.
+  /// The packet's own, or what it becomes, perhaps in `room`; but for what Write() renumbers.
   std::span<const uint8_t> DescriptorOf(const RoutedPacket& packet, const RewriteOffsets& offsets,
                                         DescriptorRoom* room) const {
     const auto own = packet.extensions.dependency_descriptor;
-    const bool changes = offsets.descriptor != DescriptorRewrite{};
-    if (!changes || own.empty() || !writer_.writes_descriptor()) [[likely]]
+    if (own.empty() || !writer_.writes_descriptor() || offsets.descriptor == DescriptorRewrite{}) {
       return own;
-    return RewrittenDescriptor(packet, offsets, room);
+    }
+    const DependencyDescriptor* descriptor = packet.frame.descriptor;
+    if (descriptor == nullptr) return {};  // not understood: its numbers would be wrong
+    // Active targets are said once a frame.
+    const uint32_t targets = descriptor->start_of_frame ? offsets.descriptor.active_targets : 0;
+    if (!descriptor->brings_structure) {
+      if (targets == 0) return own;
+      const auto announced = AnnounceTargets(own, *descriptor, targets);
+      if (!announced.empty()) return announced;
+    }
+    return RewrittenDescriptor(packet, offsets, targets, room);
   }
   static std::span<const uint8_t> RewrittenDescriptor(const RoutedPacket& packet,
                                                       const RewriteOffsets& offsets,
-                                                      DescriptorRoom* room);
+                                                      uint32_t targets, DescriptorRoom* room);
   bool NeedsPatch(const RoutedPacket& packet, const RewriteOffsets& offsets) const {
     return patches_payload_ &&
            (offsets.picture_id | offsets.tl0_picture_index | offsets.key_index) != 0 &&
@@ -185,15 +239,19 @@ class SendStream {
   // viewers in a turn it is memory that takes time.
   RtpEgress& egress_;
   const CaptureClock* capture_clock_ = nullptr;
-  bool patches_payload_;     ///< VP8, VP9
-  bool joins_layers_;        ///< AV1, where ConsumerSettings::joins_layers says so
-  bool renumbers_pictures_;  ///< VP8: picture ids close up where pictures are left out
+  std::unique_ptr<FecStream> fec_;  ///< null without FEC
+  bool patches_payload_;            ///< VP8, VP9
+  bool joins_layers_;               ///< AV1, where ConsumerSettings::joins_layers says so
+  bool renumbers_pictures_;         ///< VP8: picture ids close up where pictures are left out
   bool has_key_frames_;
   const bool may_join_layers_;
-  bool takes_red_;  ///< redundant audio goes out as it is
+  bool takes_red_;           ///< redundant audio goes out as it is
+  const bool has_own_type_;  ///< ConsumerSettings::source_payload_type
   const bool uses_rtx_;
   const PacketKind packet_kind_;
-  const bool repeats_bytes_;  ///< ConsumerSettings::plain_retransmission
+  /// ConsumerSettings::plain_retransmission: where retransmission repeats the bytes, abs-send-time
+  /// must follow from the packet.
+  const bool fixes_time_;
   PayloadType payload_type_;  ///< of the codec that is sent
   PayloadType rtx_payload_type_;
   uint16_t next_rtx_;
@@ -209,8 +267,7 @@ class SendStream {
   SequenceRewriter rewriter_;  // its first 60 bytes
   SendStatistics statistics_;  // likewise
   RtpHeaderWriter rtx_writer_;
-  std::unique_ptr<FecStream> fec_;  ///< null without FEC
-  std::vector<SeqNumber> padded_;   ///< a ring once it is full
+  std::vector<SeqNumber> padded_;  ///< a ring once it is full
   size_t oldest_padded_ = 0;
 };
 

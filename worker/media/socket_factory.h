@@ -53,6 +53,8 @@ class SocketFactory {
   /// text names address and port.
   virtual Result<std::unique_ptr<ServerSocket>> Open(const ListenInfo& info,
                                                      DatagramHandler& handler) = 0;
+  /// Where Open() chooses from when ListenInfo names neither a port nor a range.
+  virtual PortRange worker_range() const { return {}; }
 };
 
 }  // namespace sluice::worker

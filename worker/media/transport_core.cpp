@@ -1,7 +1,11 @@
 #include "worker/media/transport_core.h"
 
+#include <fmt/format.h>
+
 #include <cstring>
 #include <utility>
+
+#include "common/log.h"
 
 namespace sluice::worker {
 
@@ -56,6 +60,20 @@ void TransportCore::FillStats(TransportStats* stats, Timestamp now) {
   fill(traffic_.rtp_sent, &stats->rtp_bytes_sent, &stats->rtp_send_bitrate);
   fill(traffic_.rtx_received, &stats->rtx_bytes_received, &stats->rtx_recv_bitrate);
   fill(traffic_.rtx_sent, &stats->rtx_bytes_sent, &stats->rtx_send_bitrate);
+  fill(traffic_.probation_sent, &stats->probation_bytes_sent, &stats->probation_send_bitrate);
+}
+
+void LogRefusedSource(const TransportCore& transport, const SocketAddress& from, bool* logged,
+                      EngineContext* context) {
+  if (std::exchange(*logged, true)) return;
+  LineLimit& lines = context->refusal_lines;
+  if (!lines.Allows(context->environment.Now())) return;
+  const uint64_t left_out = lines.TakeLeftOut();
+  SLUICE_WARN(
+      kNone,
+      "transport {}: dropped a packet from {}, which is not the peer; said once per transport{}",
+      transport.id(), from.ToString(),
+      left_out == 0 ? "" : fmt::format(" (and of {} others before)", left_out));
 }
 
 }  // namespace sluice::worker

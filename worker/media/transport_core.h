@@ -44,6 +44,12 @@ class TransportCore {
   EngineContext& context() const { return context_; }
   const TransportOptions& options() const { return options_; }
 
+  /// The transport is closing: from here on nothing of it can be found by its id.
+  void MarkClosed() { closed_ = true; }
+  bool closed() const { return closed_; }
+  /// For the id table, of the transport and all that is on it.
+  const bool* closed_flag() const { return &closed_; }
+
   TransportTraffic& traffic() { return traffic_; }
   TransportCounters& counters() { return traffic_.counters; }
   const TransportCounters& counters() const { return traffic_.counters; }
@@ -66,6 +72,13 @@ class TransportCore {
   EngineContext& context_;
   const TransportOptions options_;
   TransportTraffic traffic_;
+  bool closed_ = false;
 };
+
+/// Logs, whatever tags are on, that packets to the transport from `from`, which is not its peer,
+/// are dropped: once for a transport, which `logged` is for, and not more often than it can be
+/// read.
+void LogRefusedSource(const TransportCore& transport, const SocketAddress& from, bool* logged,
+                      EngineContext* context);
 
 }  // namespace sluice::worker

@@ -70,6 +70,7 @@ struct TransportTraffic {
   static constexpr Duration kTransportWindow = Duration::Millis(1000);
   static constexpr Duration kRtpWindow = Duration::Millis(2500);
   static constexpr Duration kRtxWindow = Duration::Millis(1000);
+  static constexpr Duration kProbationWindow = Duration::Millis(100);
 
   TransportCounters counters;
   ByteRate received{kTransportWindow};  ///< UDP or TCP payload: STUN, DTLS, SRTP, SRTCP
@@ -80,6 +81,7 @@ struct TransportTraffic {
   ByteRate rtp_sent{kRtpWindow};
   ByteRate rtx_received{kRtxWindow};
   ByteRate rtx_sent{kRtxWindow};
+  ByteRate probation_sent{kProbationWindow};  ///< what carries nothing, to probe
 
   TrafficTotals Totals() const {
     TrafficTotals totals;

@@ -14,6 +14,30 @@
 
 namespace sluice::worker {
 
+namespace {
+
+/// The ports that a socket for `info` may get, by the order of PortAllocator::Open.
+PortRange PortsOf(const ListenInfo& info, PortRange worker_range) {
+  constexpr PortRange kAny{0, 65'535};
+  if (info.port_min != 0 && info.port_max != 0) return {info.port_min, info.port_max};
+  if (info.port != 0) return {info.port, info.port};
+  return worker_range.max != 0 ? worker_range : kAny;
+}
+
+/// A socket on :: takes IPv4 as well, unless told otherwise (RFC 3493 section 5.3).
+bool TakesIpv4(const IpAddress& ip, const ListenInfo& info) {
+  return ip.is_v4() || (ip.is_unspecified() && !info.ipv6_only);
+}
+
+/// Whether two sockets on one port exclude each other, by where they listen.
+bool Overlap(const IpAddress& a, const ListenInfo& a_info, const IpAddress& b,
+             const ListenInfo& b_info) {
+  if (a.family() != b.family()) return TakesIpv4(a, a_info) && TakesIpv4(b, b_info);
+  return a == b || a.is_unspecified() || b.is_unspecified();
+}
+
+}  // namespace
+
 Result<std::unique_ptr<WebRtcServer>> WebRtcServer::Create(std::string id,
                                                            const std::vector<ListenInfo>& infos,
                                                            EngineContext& context) {
@@ -26,6 +50,17 @@ Result<std::unique_ptr<WebRtcServer>> WebRtcServer::Create(std::string id,
 }
 
 WebRtcServer::~WebRtcServer() = default;
+
+bool WebRtcServer::HoldsPortFor(const ListenInfo& info, PortRange worker_range) const {
+  const std::optional<IpAddress> ip = IpAddress::Parse(info.ip);
+  if (!ip) return false;
+  const PortRange wanted = PortsOf(info, worker_range);
+  return std::any_of(points_.begin(), points_.end(), [&](const ListenPoint& point) {
+    const SocketAddress& held = point.socket->local_address();
+    return point.socket->protocol() == info.protocol && held.port >= wanted.min &&
+           held.port <= wanted.max && Overlap(*ip, info, held.ip, point.info);
+  });
+}
 
 // ---- Registration -----------------------------------------------------------------------------
 
@@ -50,6 +85,19 @@ void WebRtcServer::RemoveTransport(WebRtcTransport& transport) {
   for (const std::string& ufrag : member->second.ufrags) ufrags_.erase(ufrag);
   for (const FiveTuple& tuple : member->second.tuples) tuples_.erase(tuple);
   members_.erase(member);
+}
+
+void WebRtcServer::Silence(WebRtcTransport& transport) {
+  const auto found = members_.find(&transport);
+  if (found == members_.end()) return;
+  Member& member = found->second;
+  for (const std::string& ufrag : member.ufrags) ufrags_.erase(ufrag);
+  member.ufrags.clear();
+  std::erase_if(member.tuples, [this](const FiveTuple& tuple) {
+    if (tuple.protocol == TransportProtocol::kTcp) return false;
+    tuples_.erase(tuple);
+    return true;
+  });
 }
 
 void WebRtcServer::AddUfrag(const std::string& username_fragment, WebRtcTransport& transport) {
@@ -141,7 +189,6 @@ WebRtcServerDump WebRtcServer::Dump() const {
     dump.transport_ids.push_back(transport->id());
   }
   for (const auto& [ufrag, transport] : ufrags_) {
-    if (transport->sealed()) continue;
     dump.local_ice_ufrags.emplace_back(ufrag, transport->id());
   }
   return dump;

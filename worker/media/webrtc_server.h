@@ -39,6 +39,10 @@ class WebRtcServer final : public DatagramHandler {
   const std::string& id() const { return id_; }
   std::span<const ListenPoint> listen_points() const { return points_; }
   std::vector<WebRtcTransport*> transports() const;
+  bool empty() const { return members_.empty(); }
+  /// Whether a port of this server is one that a socket for `info` needs or may choose, and so
+  /// stands in its way. `worker_range`: for an `info` that names neither a port nor a range.
+  bool HoldsPortFor(const ListenInfo& info, PortRange worker_range) const;
   const Counters& counters() const { return counters_; }
   WebRtcServerDump Dump() const;
 
@@ -46,6 +50,9 @@ class WebRtcServer final : public DatagramHandler {
   void AddTransport(WebRtcTransport& transport);
   /// Forgets its ufrags and tuples, too.
   void RemoveTransport(WebRtcTransport& transport);
+  /// The transport is closing: what comes is for others from here on, though it may still say
+  /// goodbye. TCP connections stay its own, as it has to hear of their end.
+  void Silence(WebRtcTransport& transport);
   void AddUfrag(const std::string& username_fragment, WebRtcTransport& transport);
   void RemoveUfrag(const std::string& username_fragment);
   void AddTuple(const FiveTuple& tuple, WebRtcTransport& transport);

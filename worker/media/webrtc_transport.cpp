@@ -106,7 +106,8 @@ void WebRtcTransport::Seal() {
   timer_->Stop();
   timer_at_.reset();
   path_.SetConnected(false);
-  if (server_ == nullptr) Disconnect();
+  if (server_ == nullptr) return Disconnect();
+  server_->Silence(*this);
 }
 
 void WebRtcTransport::Disconnect() {

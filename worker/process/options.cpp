@@ -69,6 +69,74 @@ Status SetUdpReceiveBuffer(std::string_view value, WorkerOptions& options) {
   return ParseBufferSize("--udpReceiveBuffer", value, &options.udp_buffers.receive);
 }
 
+// Upper bounds of limits: what SRTP can send at a time (SrtpSender::kMaxSsrcs), what usrsctp has
+// streams for, and what a process has descriptors and memory for.
+constexpr size_t kMaxProducers = 1024;
+constexpr size_t kMaxConsumers = 4096;
+constexpr size_t kMaxDataChannels = 65'535;
+constexpr size_t kMaxConnections = 1'000'000;
+constexpr size_t kMaxBacklog = size_t{4} << 30;
+constexpr size_t kMinBacklog = size_t{64} << 10;  // one datagram
+
+Status ParseLimit(std::string_view option, std::string_view value, size_t least, size_t most,
+                  size_t* limit) {
+  size_t number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc() || end != value.data() + value.size() || number < least ||
+      number > most) {
+    return TypeError(
+        fmt::format("{}: \"{}\" is not a number from {} to {}", option, value, least, most));
+  }
+  *limit = number;
+  return absl::OkStatus();
+}
+
+Status SetMaxProducers(std::string_view value, WorkerOptions& options) {
+  return ParseLimit("--maxProducersPerTransport", value, 1, kMaxProducers,
+                    &options.limits.producers);
+}
+
+Status SetMaxConsumers(std::string_view value, WorkerOptions& options) {
+  return ParseLimit("--maxConsumersPerTransport", value, 1, kMaxConsumers,
+                    &options.limits.consumers);
+}
+
+Status SetMaxDataChannels(std::string_view value, WorkerOptions& options) {
+  return ParseLimit("--maxDataChannelsPerTransport", value, 1, kMaxDataChannels,
+                    &options.limits.data_channels);
+}
+
+Status SetMaxTcp(std::string_view value, WorkerOptions& options) {
+  return ParseLimit("--maxTcpConnections", value, 1, kMaxConnections,
+                    &options.tcp_limits.connections);
+}
+
+Status SetMaxTcpPerIp(std::string_view value, WorkerOptions& options) {
+  return ParseLimit("--maxTcpConnectionsPerIp", value, 1, kMaxConnections,
+                    &options.tcp_limits.per_network);
+}
+
+Status SetMaxTcpStrangers(std::string_view value, WorkerOptions& options) {
+  return ParseLimit("--maxTcpStrangers", value, 1, kMaxConnections, &options.tcp_limits.strangers);
+}
+
+Status SetMaxTcpStrangersPerIp(std::string_view value, WorkerOptions& options) {
+  return ParseLimit("--maxTcpStrangersPerIp", value, 1, kMaxConnections,
+                    &options.tcp_limits.strangers_per_network);
+}
+
+Status SetMaxSendBacklog(std::string_view value, WorkerOptions& options) {
+  return ParseLimit("--maxSendBacklog", value, kMinBacklog, kMaxBacklog, &options.max_send_backlog);
+}
+
+Status SetEstimateBandwidth(std::string_view value, WorkerOptions& options) {
+  if (value != "on" && value != "off") {
+    return TypeError(fmt::format("--estimateBandwidth: \"{}\" is not one of on, off", value));
+  }
+  options.engine.estimate_bandwidth = value == "on";
+  return absl::OkStatus();
+}
+
 Status SetCertificateFile(std::string_view value, WorkerOptions& options) {
   options.dtls_certificate_file = value;
   return CheckReadableFile("--dtlsCertificateFile", options.dtls_certificate_file);
@@ -118,7 +186,7 @@ struct OptionSpec {
   Status (*apply)(std::string_view value, WorkerOptions& options);
 };
 
-constexpr std::array<OptionSpec, 13> kOptions = {{
+constexpr std::array<OptionSpec, 22> kOptions = {{
     {"logLevel", "LEVEL", "debug, warn, error (default) or none", SetLogLevel},
     {"logTag", "TAG",
      "a subject of debug and warn lines; repeatable: info ice dtls rtp\n"
@@ -133,6 +201,26 @@ constexpr std::array<OptionSpec, 13> kOptions = {{
      "0: what the system gives",
      SetUdpSendBuffer},
     {"udpReceiveBuffer", "BYTES", "the same for what is received (4194304)", SetUdpReceiveBuffer},
+    {"maxProducersPerTransport", "N", "producers of one transport (256)", SetMaxProducers},
+    {"maxConsumersPerTransport", "N",
+     "consumers of one transport (2048); of a pipe its producers, too", SetMaxConsumers},
+    {"maxDataChannelsPerTransport", "N",
+     "data producers, and as many data consumers, of one transport\n"
+     "(4096)",
+     SetMaxDataChannels},
+    {"maxTcpConnections", "N", "ICE-TCP connections (8192)", SetMaxTcp},
+    {"maxTcpConnectionsPerIp", "N", "of these, of one IPv4 address or IPv6 /64 (1024)",
+     SetMaxTcpPerIp},
+    {"maxTcpStrangers", "N", "ICE-TCP connections without a valid connectivity check (512)",
+     SetMaxTcpStrangers},
+    {"maxTcpStrangersPerIp", "N", "of these, of one IPv4 address or IPv6 /64 (64)",
+     SetMaxTcpStrangersPerIp},
+    {"maxSendBacklog", "BYTES", "most that may wait for UDP sockets that are full (67108864)",
+     SetMaxSendBacklog},
+    {"estimateBandwidth", "on|off",
+     "whether the path to each viewer is estimated, paced and shared\n"
+     "out; off (default): not yet measured with real viewers",
+     SetEstimateBandwidth},
     {"dtlsCertificateFile", "PATH",
      "DTLS certificate in PEM, with --dtlsPrivateKeyFile; without them\n"
      "one is made at start",

@@ -11,6 +11,10 @@
 #include "worker/core/srtp/srtp_session.h"
 #include "worker/io/port_allocator.h"
 #include "worker/io/send_strategy.h"
+#include "worker/io/tcp_census.h"
+#include "worker/io/udp_backlog.h"
+#include "worker/media/engine_limits.h"
+#include "worker/media/engine_settings.h"
 
 namespace sluice::worker {
 
@@ -21,6 +25,11 @@ struct WorkerOptions {
   uint16_t log_tags = 0;  ///< LogTag bits
   PortRange rtc_ports{10'000, 59'999};
   PortAllocator::UdpBuffers udp_buffers;
+  // What strangers may make us hold (docs/limits.md).
+  EngineLimits limits;
+  TcpLimits tcp_limits;
+  size_t max_send_backlog = BacklogBudget().max_bytes;
+  EngineSettings engine;
   std::string dtls_certificate_file;  ///< both files or neither
   std::string dtls_private_key_file;
   /// Accepted and checked, without effect.

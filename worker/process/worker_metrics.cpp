@@ -147,6 +147,47 @@ constexpr Labelled<ConsumerCounters> kConsumerRefusals[] = {
 };
 static_assert(Covers<ConsumerCounters>(kConsumerRefusals), "a counter has no row");
 
+// ---- Paths to viewers -------------------------------------------------------------------------
+
+constexpr Single<BandwidthCounters> kBandwidth[] = {
+    {&BandwidthCounters::feedbacks, "bandwidth_feedbacks_received_total",
+     "Transport-wide congestion feedback received from viewers."},
+    {&BandwidthCounters::rembs, "bandwidth_rembs_received_total",
+     "Bandwidth estimates (REMB) received from viewers."},
+    {&BandwidthCounters::clock_steps, "bandwidth_clock_steps_total",
+     "Times that a viewer's feedback had a clock that was set."},
+    {&BandwidthCounters::probes, "bandwidth_probes_sent_total",
+     "Bursts sent to viewers to learn whether more fits."},
+    {&BandwidthCounters::padding_bytes, "bandwidth_padding_bytes_sent_total",
+     "Bytes sent to viewers for nothing else, as they leave."},
+    {&BandwidthCounters::packets_held, "pacer_packets_held_total",
+     "Packets that waited for their turn, instead of leaving in a burst."},
+    {&BandwidthCounters::packets_dropped, "pacer_packets_dropped_total",
+     "Packets that waited in vain: too many, or their path was gone."},
+};
+constexpr Labelled<BandwidthCounters> kPacketFates[] = {
+    {&BandwidthCounters::packets_received, "received"},
+    {&BandwidthCounters::packets_lost, "lost"},
+    {&BandwidthCounters::packets_unknown, "unknown"},
+};
+static_assert(Covers<BandwidthCounters>(kBandwidth, kPacketFates), "a counter has no row");
+
+constexpr Labelled<PathStates> kPaths[] = {
+    {&PathStates::unanswered, "unanswered"},
+    {&PathStates::limited, "limited"},
+    {&PathStates::unlimited, "unlimited"},
+};
+constexpr Single<PathStates> kPathValues[] = {
+    {&PathStates::available, "bandwidth_available_bits_per_second",
+     "What all these paths take, by estimate."},
+    {&PathStates::wanted, "bandwidth_wanted_bits_per_second",
+     "What would be sent over them if they took it."},
+    {&PathStates::resting, "bandwidth_consumers_resting",
+     "Consumers of video that are sent nothing, as not even the lowest layer fits."},
+    {&PathStates::queued_bytes, "pacer_queued_bytes", "Bytes that wait for their turn."},
+};
+static_assert(Covers<PathStates>(kPaths, kPathValues), "a value has no row");
+
 // ---- Connectivity -----------------------------------------------------------------------------
 
 constexpr Labelled<IceStats> kIceMessages[] = {
@@ -174,6 +215,10 @@ constexpr Single<IceStats> kIce[] = {
      "Moves to an address that did not show it, when the old one was silent."},
     {&IceStats::moves_refused, "ice_moves_refused_total",
      "Moves to an address that did not show it, when the old one was alive."},
+    {&IceStats::proofs_expired, "ice_proofs_expired_total",
+     "Addresses that had shown it, and whose checks had ended before they began again."},
+    {&IceStats::dropped_outputs, "ice_dropped_outputs_total",
+     "Changes of ICE transports lost by a mistake of the worker: please report."},
 };
 static_assert(Covers<IceStats>(kIceMessages, kIce), "a counter has no row");
 
@@ -271,6 +316,14 @@ constexpr Labelled<SctpCounters> kSctpRefusals[] = {
 };
 static_assert(Covers<SctpCounters>(kSctp, kSctpRefusals), "a counter has no row");
 
+constexpr Labelled<LimitCounters> kLimits[] = {
+    {&LimitCounters::producers, "max_producers_per_transport"},
+    {&LimitCounters::consumers, "max_consumers_per_transport"},
+    {&LimitCounters::ssrcs, "max_ssrcs_per_transport"},
+    {&LimitCounters::data_channels, "max_data_channels_per_transport"},
+};
+static_assert(Covers<LimitCounters>(kLimits), "a counter has no row");
+
 // ---- Sockets ----------------------------------------------------------------------------------
 
 static_assert(static_cast<size_t>(PacketKind::kSctp) + 1 == kPacketKinds);  // names in Report
@@ -353,16 +406,16 @@ constexpr Labelled<ObjectCounts> kObjects[] = {
     {&ObjectCounts::data_consumers, "data_consumer"},
     {&ObjectCounts::sctp_associations, "sctp_association"},
 };
-static_assert(Covers<ObjectCounts>(kObjects), "a counter has no row");
+static_assert(Covers<ObjectCounts, PathStates>(kObjects), "a counter has no row");
 
 // ---- Rows to values ---------------------------------------------------------------------------
 
 class Report {
  public:
   template <typename S, size_t kRows>
-  void Add(const Single<S> (&rows)[kRows], const S& counters) {
+  void Add(const Single<S> (&rows)[kRows], const S& counters, Type type = Type::kCounter) {
     for (const Single<S>& row : rows) {
-      report_.metrics.push_back({row.name, "", "", row.help, Type::kCounter, counters.*row.value});
+      report_.metrics.push_back({row.name, "", "", row.help, type, counters.*row.value});
     }
   }
   template <typename S, size_t kRows>
@@ -423,6 +476,12 @@ MetricsReport MakeMetricsReport(const WorkerSnapshot& snapshot) {
   report.Add("consumer_refusals_total", "reason",
              "Packets that a consumer did not send, and requests that it did not follow.",
              kConsumerRefusals, counters.refusals);
+  report.Add(kBandwidth, counters.bandwidth);
+  report.Add("bandwidth_packets_reported_total", "fate",
+             "Packets that feedback of viewers told of.", kPacketFates, counters.bandwidth);
+  report.Add("bandwidth_paths", "state", "Transports whose path to the viewer is estimated.",
+             kPaths, snapshot.engine.alive.paths, Type::kGauge);
+  report.Add(kPathValues, snapshot.engine.alive.paths, Type::kGauge);
   report.Add("ice_messages_total", "result", "STUN messages received, by what became of them.",
              kIceMessages, counters.ice);
   report.Add(kIce, counters.ice);
@@ -441,6 +500,10 @@ MetricsReport MakeMetricsReport(const WorkerSnapshot& snapshot) {
   report.Add("sctp_packets_refused_total", "reason",
              "SCTP packets dropped before their association saw them.", kSctpRefusals,
              counters.sctp);
+  report.Add("transport_objects_refused_total", "limit",
+             "Producers, consumers and data channels refused because a transport had as many as "
+             "it takes.",
+             kLimits, counters.limits);
   report.Add(kSent, snapshot.sent);
   report.Add("udp_packets_dropped_total", "reason", "Datagrams that could not be sent.",
              kSendErrors, snapshot.sent);

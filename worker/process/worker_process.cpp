@@ -45,11 +45,14 @@ Status WorkerProcess::Init(const WorkerOptions& options) {
   loop_ = std::move(*loop);
   SLUICE_RETURN_IF_ERROR(WatchSignals());
   SLUICE_RETURN_IF_ERROR(OpenChannel(options));
-  sockets_ = std::make_unique<UvSocketFactory>(*loop_, buffers_, std::move(*strategy),
-                                               options.rtc_ports, options.udp_buffers);
+  sockets_ =
+      std::make_unique<UvSocketFactory>(*loop_, buffers_, std::move(*strategy), options.rtc_ports,
+                                        options.udp_buffers, options.tcp_limits);
+  sockets_->egress().backlog_budget().max_bytes = options.max_send_backlog;
   sockets_->egress().SetBeforeFlush([this] { srtp_->Flush(); });
-  engine_ = std::make_unique<Engine>(
-      EngineDependencies{*loop_, *sockets_, buffers_, *srtp_, dtls_, channel_->events()});
+  engine_ = std::make_unique<Engine>(EngineDependencies{*loop_, *sockets_, buffers_, *srtp_, dtls_,
+                                                        channel_->events(), options.limits,
+                                                        options.engine});
   channel_->SetEngine(engine_.get());
   loop_->SetTurnEnd([this](Timestamp now) { OnTurnEnd(now); });
   heap_timer_ = loop_->CreateTimer([this](Timestamp) { LookAtHeap(); });

@@ -32,7 +32,7 @@ class BitReader {
     return (value << 1) - short_values + Read(1);
   }
   size_t position() const { return at_; }
-  void Skip(size_t bits) { at_ += bits; }
+  void SkipTo(size_t at) { at_ = at; }
   void Fail() { failed_ = true; }
   bool ok() const { return !failed_ && at_ <= bytes_.size() * 8; }
 
@@ -45,8 +45,6 @@ class BitReader {
 constexpr size_t kMandatoryBytes = 3;
 constexpr int kMaxLateFrames = 512;  // more than any ring of packets holds
 // Bits from the start of the descriptor.
-constexpr size_t kTemplateIdAt = 2;
-constexpr size_t kFrameNumberAt = 8;
 constexpr size_t kTargetsFlagAt = 25;
 constexpr size_t kFlagsEnd = 29;
 constexpr size_t kTemplateOffsetAt = kFlagsEnd;  // with a structure
@@ -148,15 +146,35 @@ std::shared_ptr<DependencyStructure> ReadStructure(BitReader& reader) {
   return structure;
 }
 
-/// Overwrites `bits` bits of `bytes` from bit `at` on.
+constexpr size_t kMaxBits = 32;  // of the following two
+
+/// So many bits of `bytes` from bit `at` on; zeros behind its end.
+uint32_t GetBits(std::span<const uint8_t> bytes, size_t at, size_t bits) {
+  uint64_t word = 0;
+  const size_t first = at / 8;
+  const size_t count = (at % 8 + bits + 7) / 8;  // at most 5
+  for (size_t i = first; i < first + count; ++i) {
+    word = word << 8 | (i < bytes.size() ? bytes[i] : 0);
+  }
+  word >>= count * 8 - at % 8 - bits;
+  return static_cast<uint32_t>(word & ((uint64_t{1} << bits) - 1));
+}
+
+/// Overwrites `bits` bits of `bytes` from bit `at` on, which must be there.
 void PutBits(std::span<uint8_t> bytes, size_t at, size_t bits, uint32_t value) {
-  for (size_t i = 0; i < bits; ++i, ++at) {
-    const auto mask = static_cast<uint8_t>(0x80 >> at % 8);
-    const bool bit = (value >> (bits - 1 - i) & 1) != 0;
-    bytes[at / 8] = static_cast<uint8_t>(bit ? bytes[at / 8] | mask : bytes[at / 8] & ~mask);
+  const size_t first = at / 8;
+  const size_t count = (at % 8 + bits + 7) / 8;
+  const size_t behind = count * 8 - at % 8 - bits;
+  const uint64_t mask = ((uint64_t{1} << bits) - 1) << behind;
+  const uint64_t word = uint64_t{value} << behind & mask;
+  for (size_t i = 0; i < count; ++i) {
+    uint8_t& byte = bytes[first + i];
+    const size_t shift = (count - 1 - i) * 8;
+    byte = static_cast<uint8_t>((byte & ~(mask >> shift)) | word >> shift);
   }
 }
 
+/// `template_id` modulo 64: the flags in front of it in its byte do not count.
 size_t TemplateIndex(const DependencyStructure& structure, uint8_t template_id) {
   return (template_id + DependencyStructure::kMaxTemplates - structure.template_offset) %
          DependencyStructure::kMaxTemplates;
@@ -175,6 +193,7 @@ bool DependencyDescriptorReader::Read(std::span<const uint8_t> extension,
   out->brings_structure = false;
   out->brings_targets = false;
   out->targets_at = kFlagsEnd;
+  for (DependencyDescriptor::Announcement& each : out->announcements) each.size = 0;
 
   const auto behind = static_cast<int16_t>(first_frame_ - out->frame_number);
   const bool late = previous_structure_ != nullptr && behind > 0 && behind < kMaxLateFrames;
@@ -190,7 +209,12 @@ bool DependencyDescriptorReader::Read(std::span<const uint8_t> extension,
     custom_references = reader.ReadFlag();
     custom_chains = reader.ReadFlag();
     if (out->brings_structure) {
-      structure = ReadStructure(reader);
+      if (RepeatsStructure(extension)) {
+        structure = structure_;
+        reader.SkipTo(structure_end_);
+      } else {
+        structure = ReadStructure(reader);
+      }
       if (!reader.ok()) return false;
       active_targets = structure->AllTargets();
     }
@@ -229,18 +253,48 @@ bool DependencyDescriptorReader::Read(std::span<const uint8_t> extension,
       previous_active_targets_ = active_targets_;
       first_frame_ = out->frame_number;
     }
-    structure_ = structure;
+    if (structure_ != structure) KeepStructure(structure, extension, out->targets_at);
   }
-  if (!late) active_targets_ = active_targets;
+  if (!late) {
+    active_targets_ = active_targets;
+    // Frame numbers wrap: those half a cycle on would count as late again.
+    const int ahead = static_cast<int16_t>(out->frame_number - first_frame_);
+    if (ahead >= kMaxLateFrames) previous_structure_ = nullptr;
+  }
   out->active_targets = active_targets;
+  out->templates_end =
+      static_cast<uint8_t>(structure->template_offset + structure->templates.size());
   out->structure = std::move(structure);
   return true;
+}
+
+/// Brings what structure_ was read from, bit by bit.
+bool DependencyDescriptorReader::RepeatsStructure(std::span<const uint8_t> extension) const {
+  if (structure_ == nullptr || extension.size() * 8 < structure_end_) return false;
+  const size_t first = kFlagsEnd / 8;
+  const size_t last = (structure_end_ - 1) / 8;
+  constexpr uint8_t kInFirst = 0xff >> kFlagsEnd % 8;
+  const auto in_last = static_cast<uint8_t>(0xff << (last * 8 + 8 - structure_end_));
+  const auto written = [&](size_t at) { return structure_bytes_[at - first]; };
+  if (((extension[first] ^ written(first)) & kInFirst) != 0) return false;
+  if (((extension[last] ^ written(last)) & in_last) != 0) return false;
+  return std::equal(extension.begin() + first + 1,
+                    extension.begin() + static_cast<std::ptrdiff_t>(last),
+                    structure_bytes_.begin() + 1);
+}
+
+void DependencyDescriptorReader::KeepStructure(std::shared_ptr<const DependencyStructure> structure,
+                                               std::span<const uint8_t> extension, size_t end) {
+  structure_ = std::move(structure);
+  const auto written = extension.first((end + 7) / 8).subspan(kFlagsEnd / 8);
+  structure_bytes_.assign(written.begin(), written.end());
+  structure_end_ = end;
 }
 
 bool DependencyDescriptorReader::PeekLayers(std::span<const uint8_t> extension, uint8_t* spatial,
                                             uint8_t* temporal) const {
   if (structure_ == nullptr || extension.size() < kMandatoryBytes) return false;
-  const size_t index = TemplateIndex(*structure_, extension[0] & 0x3f);
+  const size_t index = TemplateIndex(*structure_, extension[0]);
   if (index >= structure_->templates.size()) return false;
   *spatial = structure_->templates[index].spatial_layer;
   *temporal = structure_->templates[index].temporal_layer;
@@ -269,22 +323,42 @@ size_t RewriteDescriptor(std::span<const uint8_t> extension, const DependencyDes
       size = (old_bits + targets + 7) / 8;
       std::fill(out.begin() + static_cast<std::ptrdiff_t>(extension.size()),
                 out.begin() + static_cast<std::ptrdiff_t>(size), uint8_t{0});
-      BitReader rest(extension);
-      rest.Skip(at);
-      for (size_t bit = at; bit < extension.size() * 8; ++bit) {
-        PutBits(out, bit + targets, 1, rest.Read(1));
+      for (size_t bit = at; bit < extension.size() * 8; bit += kMaxBits) {
+        const size_t bits = std::min(extension.size() * 8 - bit, kMaxBits);
+        PutBits(out, bit + targets, bits, GetBits(extension, bit, bits));
       }
       PutBits(out, kTargetsFlagAt, 1, 1);
     }
     PutBits(out, at, targets, rewrite.active_targets & descriptor.structure->AllTargets());
   }
-  PutBits(out, kTemplateIdAt, kTemplateIdBits, descriptor.template_id + rewrite.template_id);
-  PutBits(out, kFrameNumberAt, 16, uint32_t{descriptor.frame_number} + rewrite.frame_number);
+  RenumberDescriptor(out.data(), descriptor, rewrite);
   if (descriptor.brings_structure) {
     PutBits(out, kTemplateOffsetAt, kTemplateIdBits,
             uint32_t{descriptor.structure->template_offset} + rewrite.template_id);
   }
   return size;
+}
+
+/// One that was made before, or is now.
+std::span<const uint8_t> MakeAnnouncement(std::span<const uint8_t> extension,
+                                          const DependencyDescriptor& descriptor,
+                                          uint32_t active_targets) {
+  using Announcement = DependencyDescriptor::Announcement;
+  for (const Announcement& each : descriptor.announcements) {
+    if (each.size > 0 && each.active_targets == active_targets) {
+      return std::span(each.bytes).first(each.size);
+    }
+  }
+  if (extension.size() + kMaxDescriptorGrowth > Announcement::kMaxBytes) return {};
+  for (Announcement& each : descriptor.announcements) {
+    if (each.size > 0) continue;
+    DescriptorRewrite rewrite;
+    rewrite.active_targets = active_targets;
+    each.active_targets = active_targets;
+    each.size = static_cast<uint8_t>(RewriteDescriptor(extension, descriptor, rewrite, each.bytes));
+    return std::span(each.bytes).first(each.size);
+  }
+  return {};
 }
 
 }  // namespace sluice::worker

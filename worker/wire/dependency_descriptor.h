@@ -79,6 +79,7 @@ struct DependencyDescriptor {
   bool start_of_frame = false;
   bool end_of_frame = false;
   uint8_t template_id = 0;
+  uint8_t templates_end = 0;  ///< id behind that of the last template of `structure`, modulo 256
   uint16_t frame_number = 0;
   /// This packet brought the structure that is in force.
   bool brings_structure = false;
@@ -89,6 +90,16 @@ struct DependencyDescriptor {
   bool brings_targets = false;  ///< it stands there
   FrameDependencies frame;
   std::shared_ptr<const DependencyStructure> structure;
+
+  /// The extension with other active targets.
+  struct Announcement {
+    static constexpr size_t kMaxBytes = 32;  // without a structure few are longer than 12
+    uint32_t active_targets = 0;
+    uint8_t size = 0;  ///< 0: there is none
+    std::array<uint8_t, kMaxBytes> bytes{};
+  };
+  /// Made by AnnounceTargets() for one receiver, and the same for all that are told the same.
+  mutable std::array<Announcement, 2> announcements{};
 };
 
 /// How a descriptor changes on its way to one receiver.
@@ -108,12 +119,40 @@ inline constexpr size_t kMaxDescriptorGrowth = 1 + (FrameDependencies::kMaxTarge
 size_t RewriteDescriptor(std::span<const uint8_t> extension, const DependencyDescriptor& descriptor,
                          const DescriptorRewrite& rewrite, std::span<uint8_t> out);
 
+std::span<const uint8_t> MakeAnnouncement(std::span<const uint8_t> extension,
+                                          const DependencyDescriptor& descriptor,
+                                          uint32_t active_targets);
+/// `extension`, which was read as `descriptor`, with these active targets and nothing else changed.
+/// It lives as long as `descriptor`. Empty where that keeps no copy: RewriteDescriptor() makes one.
+inline std::span<const uint8_t> AnnounceTargets(std::span<const uint8_t> extension,
+                                                const DependencyDescriptor& descriptor,
+                                                uint32_t active_targets) {
+  const DependencyDescriptor::Announcement& first = descriptor.announcements[0];
+  if (first.size > 0 && first.active_targets == active_targets) [[likely]]
+    return std::span(first.bytes).first(first.size);
+  return MakeAnnouncement(extension, descriptor, active_targets);
+}
+
+/// Changes frame number and template ids at their place in `extension`, which was read as
+/// `descriptor` and brings no structure.
+inline void RenumberDescriptor(uint8_t* extension, const DependencyDescriptor& descriptor,
+                               const DescriptorRewrite& rewrite) {
+  constexpr uint8_t kTemplateIdMask = 0x3f;
+  const auto template_id = static_cast<uint8_t>(descriptor.template_id + rewrite.template_id);
+  const auto number = static_cast<uint16_t>(descriptor.frame_number + rewrite.frame_number);
+  const int flags = (descriptor.start_of_frame ? 0x80 : 0) | (descriptor.end_of_frame ? 0x40 : 0);
+  extension[0] = static_cast<uint8_t>(flags | (template_id & kTemplateIdMask));
+  extension[1] = static_cast<uint8_t>(number >> 8);
+  extension[2] = static_cast<uint8_t>(number);
+}
+
 /// Reads the dependency descriptors of one RTP stream (docs/protocols/forwarding.md): holds
 /// the structure and the active targets that earlier packets announced.
 class DependencyDescriptorReader {
  public:
   /// False when `extension` is malformed, or refers to a structure or template that is not known;
-  /// what is held stays as it was. Allocates only where the packet brings a structure.
+  /// what is held stays as it was. A structure that is written as the one in force was is that one:
+  /// it is not read again. Allocates only where the packet brings another.
   bool Read(std::span<const uint8_t> extension, DependencyDescriptor* out);
   /// The layers that `extension` says its frame is of; false when that cannot be told. Changes
   /// nothing.
@@ -122,7 +161,15 @@ class DependencyDescriptorReader {
   void Reset();
 
  private:
+  bool RepeatsStructure(std::span<const uint8_t> extension) const;
+  void KeepStructure(std::shared_ptr<const DependencyStructure> structure,
+                     std::span<const uint8_t> extension, size_t end);
+
   std::shared_ptr<const DependencyStructure> structure_;
+  /// How structure_ was written: the extension from the byte with its first bit on, and where it
+  /// ends, in bits from the start of the extension.
+  std::vector<uint8_t> structure_bytes_;
+  size_t structure_end_ = 0;
   uint32_t active_targets_ = 0;
   uint16_t first_frame_ = 0;  ///< of structure_
   /// For frames before that, which may come late.

@@ -2,9 +2,11 @@
 // {name, run(server, sinks)}: runs for server.seconds where it goes on for some time, leaves nothing
 // behind but what the server keeps, and returns words for the report (or nothing). The honest come
 // from 127.0.0.1, attackers from other loopback addresses.
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import tls from 'node:tls';
+import WebSocket from 'ws';
 import { bindingRequest, checkOverTcp } from './ice.mjs';
 import { LightClient } from './light_client.mjs';
 import { rest, socketOn } from './plain_peer.mjs';
@@ -125,6 +127,12 @@ async function askTheWorker(server, from, roomOf) {
   for (const client of crowd) client.destroy();
   return `${answered} answered, ${refused} refused, ${(taken * 100).toFixed(0)} % of a core`;
 }
+
+/** An offer of the corpus (fuzzers/corpus/sdp). */
+const offerOf = (name) => readFileSync(new URL(`../../../fuzzers/corpus/sdp/${name}`, import.meta.url), 'utf8');
+
+/** The same with lines that mean nothing, so that it has about so many bytes. */
+const padded = (offer, bytes) => offer + `a=x-nothing:${'y'.repeat(1_000)}\r\n`.repeat(Math.floor((bytes - offer.length) / 1_014));
 
 export const attacks = [
   {
@@ -310,6 +318,7 @@ export const attacks = [
   },
   {
     name: 'joining and leaving one room, 150 at a time',
+    maxJoinMs: 100,
     async run(server) {
       let rounds = 0;
       await until(server.seconds, async () => {
@@ -576,11 +585,67 @@ export const attacks = [
   },
   {
     name: 'requests to the worker by 150 in one room, as many as they may',
+    maxJoinMs: 100,
     run: (server) => askTheWorker(server, '127.0.0.24', () => 'curious'),
   },
   {
     name: 'requests to the worker by 150 in a room each, as many as they may',
+    maxJoinMs: 100,
     run: (server) => askTheWorker(server, '127.0.0.25', (n) => `curious-${n}`),
+  },
+  {
+    name: 'bytes that are no text: names, labels and descriptions',
+    async run(server) {
+      // One who is told of everybody: such a client must fail its connection (RFC 6455 §8.1).
+      const bystander = await enterAt(server.url, 'bytes', 'bystander', '127.0.0.26');
+      let closed = false;
+      bystander.socket.on('close', () => (closed = true));
+      const from = '127.0.0.27';
+      const upgrade = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==' };
+      const answers = [
+        await ask(server.url, 'GET', '/sdp?roomId=bytes&peerId=a&displayName=%FF', { from, headers: upgrade }),
+        await ask(server.url, 'GET', `/sdp?roomId=bytes&peerId=b&displayName=${'%C3%A9'.repeat(150)}`, { from, headers: upgrade }),
+      ];
+      for (const [what, by] of [['cname:', 'cname:\xff'], ['cname:', 'cname:\r a=inactive'], ['sprop', 'x\xff']]) {
+        const body = Buffer.from(offerOf('obs-offer').replaceAll(what, by), 'latin1');
+        answers.push(await ask(server.url, 'POST', '/whip/bytes/mallory', { from, body, headers: { 'content-type': 'application/sdp' } }));
+      }
+      await sleep(300);
+      const pong = await bystander.request('changeDisplayName', { displayName: 'still here' });
+      bystander.close();
+      if (closed || !pong.ok) throw new Error('who was in the room lost its connection');
+      const taken = answers.filter(({ status }) => status !== 400);
+      if (taken.length > 0) throw new Error(`answered ${taken.map(({ status, text }) => `${status} ${text}`).join('; ')}`);
+    },
+  },
+  {
+    name: 'offers of 60 KB to every door that takes them',
+    async run(server) {
+      const from = '127.0.0.28';
+      const offer = padded(offerOf('chrome-av-dc-offer'), 60_000);
+      const sockets = Array.from({ length: 150 }, (_, n) => {
+        const socket = new WebSocket(`${server.url.replace('http', 'ws')}/sdp?roomId=offers-${n % 10}&peerId=p${n}`, { localAddress: from });
+        socket.on('error', () => {});
+        return socket;
+      });
+      const answers = {};
+      const count = (what) => (answers[what] = (answers[what] ?? 0) + 1);
+      for (const socket of sockets) socket.on('message', (text) => count(JSON.parse(text).type));
+      const before = usage(server.pid);
+      await until(server.seconds, async () => {
+        for (const socket of sockets) {
+          if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ type: 'offer', sdp: offer }));
+        }
+        await Promise.all([1, 2, 3, 4].map(async (n) => {
+          const made = await ask(server.url, 'POST', `/whip/offers-${n}`, { from, body: offer, headers: { 'content-type': 'application/sdp' } });
+          count(made.status ?? 'lost');
+          if (made.status === 201) await ask(server.url, 'DELETE', made.headers.location, { from });
+        }));
+      });
+      const taken = share(server, before, server.seconds);
+      for (const socket of sockets) socket.terminate();
+      return `${JSON.stringify(answers)}, ${(taken * 100).toFixed(0)} % of a core`;
+    },
   },
   {
     name: 'TLS handshakes that never end',

@@ -63,3 +63,26 @@ export class AppPage {
     await this.page.close();
   }
 }
+
+/** Viewers by the hundred in one page, over connections of their own. */
+export class CrowdPage {
+  /** `count` viewers, NAME0 and so on, come into the room, `atOnce` at a time; resolves when all have joined. */
+  static async open(browser, sluice, { room, name, count, atOnce = 8, ...settings }) {
+    const page = await browser.context.newPage();
+    await page.goto(`${sluice.url}/`);
+    await page.evaluate(bundle());
+    const urls = Array.from({ length: count }, (_, i) =>
+      `${sluice.url.replace('http', 'ws')}/?${new URLSearchParams({ roomId: room, peerId: `${name}${i}` })}`);
+    await page.evaluate(([all, how, several]) => window.startCrowd(all, how, several), [urls, settings, atOnce]);
+    return new CrowdPage(page);
+  }
+
+  constructor(page) {
+    this.page = page;
+  }
+
+  /** Runs `what(viewers, argument)` in the page. */
+  call(what, argument) {
+    return this.page.evaluate(`(${what})(window.crowd, ${JSON.stringify(argument)})`);
+  }
+}

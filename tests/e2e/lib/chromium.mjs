@@ -24,7 +24,7 @@ const flags = [
 
 /** A headless Chromium with fake camera and microphone. */
 export class Browser {
-  static async launch({ args = [], executablePath = '/usr/bin/chromium', viewport } = {}) {
+  static async launch({ args = [], executablePath = '/usr/bin/chromium', viewport, ...more } = {}) {
     const dir = mkdtempSync(path.join(os.tmpdir(), 'sluice-chromium-'));
     const context = await chromium.launchPersistentContext(dir, {
       executablePath,
@@ -33,6 +33,7 @@ export class Browser {
       ignoreHTTPSErrors: true,
       viewport: viewport ?? { width: 960, height: 600 },
       permissions: ['camera', 'microphone'],
+      ...more,
     });
     return new Browser(context, dir);
   }
@@ -67,7 +68,8 @@ export class Member {
   }
 
   async open(url, settings) {
-    const query = new URLSearchParams({ join: 'true', ...settings }).toString();
+    // Small: two cores encode, serve and decode for everybody.
+    const query = new URLSearchParams({ join: 'true', resolution: '180', ...settings }).toString();
     await this.page.goto(`${url}/?${query}`);
   }
 
@@ -77,18 +79,21 @@ export class Member {
    */
   async remotes() {
     return await this.page.evaluate(async () => {
-      const page = window.sluice.page;
-      if (!page?.session) return {};
+      const page = window.sluice?.page;
+      if (!page) return {};
       const result = {};
-      for (const tile of page.tiles.values()) {
-        if (tile.local) continue;
+      for (const person of page.state.people.value) {
+        // What the page shows of them; of a broadcast's audience it shows nothing.
+        const tile = document.querySelector(`.tile[data-source="camera"][data-peer="${CSS.escape(person.id)}"]`);
+        const video = tile?.querySelector('video');
         const entry = {
-          name: tile.root.querySelector('.tile-name').textContent,
-          muted: !tile.root.querySelector('.tile-muted').hidden,
-          videoHidden: tile.root.classList.contains('no-video'),
-          speaking: tile.root.classList.contains('speaking'),
-          width: tile.video.videoWidth,
-          height: tile.video.videoHeight,
+          name: tile ? tile.querySelector('.tile-name').textContent : person.name.value,
+          muted: tile ? !tile.querySelector('.tile-muted').hidden : person.muted.value,
+          videoHidden: tile ? tile.classList.contains('no-video') : true,
+          speaking: tile?.classList.contains('speaking') ?? false,
+          lost: tile?.classList.contains('lost') ?? false,
+          width: video?.videoWidth ?? 0,
+          height: video?.videoHeight ?? 0,
           framesDecoded: 0,
           framesReceived: 0,
           audioEnergy: 0,
@@ -101,7 +106,7 @@ export class Member {
           at: 0,
         };
         for (const { peerId, consumer } of page.session.consumers.values()) {
-          if (peerId !== tile.peerId) continue;
+          if (peerId !== person.id) continue;
           const report = await consumer.getStats();
           report.forEach((s) => {
             if (s.type !== 'inbound-rtp') return;
@@ -120,7 +125,7 @@ export class Member {
             }
           });
         }
-        result[tile.peerId] = entry;
+        result[person.id] = entry;
       }
       return result;
     });

@@ -4,7 +4,7 @@ import { Child } from './process.mjs';
 import { waitFor } from './wait.mjs';
 
 /** The SDP answer of a transport to an offer of data channels. */
-function answerOf(transport) {
+export function answerOf(transport) {
   const { iceParameters: ice, dtlsParameters: dtls, sctpParameters: sctp } = transport;
   const { value } = dtls.fingerprints.find(({ algorithm }) => algorithm === 'sha-256');
   return [

@@ -143,7 +143,7 @@ export class MediaPage {
   producers = new Map();  // the library's
   capabilities;
 
-  static async open(browser, origin, router, { directions = ['send', 'recv'], transportOptions = {} } = {}) {
+  static async open(browser, origin, router, { directions = ['send', 'recv'], transportOptions = {}, route = (candidates) => candidates } = {}) {
     const self = new MediaPage();
     self.router = router;
     self.page = await browser.context.newPage();
@@ -160,7 +160,8 @@ export class MediaPage {
       });
       self.transports[direction] = transport;
       self.byId.set(transport.id, transport);
-      const { id, iceParameters, iceCandidates, dtlsParameters } = transport;
+      const { id, iceParameters, dtlsParameters } = transport;
+      const iceCandidates = await route(transport.iceCandidates, direction);
       await self.page.evaluate(
         ([d, options]) => window.client.connect(d, options), [direction, { id, iceParameters, iceCandidates, dtlsParameters }]);
     }
@@ -186,10 +187,14 @@ export class MediaPage {
     const consumer = await this.transports.recv.consume({
       producerId: producer.id, rtpCapabilities: this.capabilities, paused: true, ...options,
     });
+    await this.show(consumer);
+    return consumer;
+  }
+  /** The page plays it, and it runs. */
+  async show(consumer) {
     const { id, producerId, kind, rtpParameters } = consumer;
     await this.page.evaluate((o) => window.client.consume(o), { id, producerId, kind, rtpParameters });
     await consumer.resume();
-    return consumer;
   }
 
   /** The inbound-rtp statistics of a consumer. */

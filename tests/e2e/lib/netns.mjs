@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { root } from './paths.mjs';
@@ -119,7 +119,9 @@ export class TestNetwork {
 
   #executable(prefix, command) {
     this.dir ??= mkdtempSync(path.join(os.tmpdir(), 'sluice-netns-'));
-    const file = path.join(this.dir, path.basename(command));
+    const folder = path.join(this.dir, prefix.at(-1)); // the namespace: both may start the same program
+    mkdirSync(folder, { recursive: true });
+    const file = path.join(folder, path.basename(command));
     writeFileSync(file, `#!/bin/sh\nexec ${prefix.join(' ')} ${command} "$@"\n`);
     chmodSync(file, 0o755);
     return file;

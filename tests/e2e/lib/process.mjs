@@ -4,6 +4,10 @@ import net from 'node:net';
 import path from 'node:path';
 import { artifacts } from './paths.mjs';
 
+// A test that fails half-way leaves nothing behind, whose pipes would keep its file from ending.
+const running = new Set();
+process.on('exit', () => running.forEach((child) => child.process.kill('SIGKILL')));
+
 /** A child process whose output goes to artifacts/NAME.log and can be waited on. */
 export class Child {
   output = '';
@@ -19,10 +23,12 @@ export class Child {
         log.write(chunk);
       });
     }
+    running.add(this);
     this.exited = new Promise((resolve) => {
       this.process.on('error', (error) => resolve((this.exit = { error })));
       this.process.on('exit', (code, signal) => resolve((this.exit = { code, signal })));
     });
+    void this.exited.then(() => running.delete(this));
   }
 
   get pid() {

@@ -29,7 +29,7 @@ export class RoomClient {
           ...options,
           connect: ({ dtlsParameters }) => self.request('connectWebRtcTransport', { transportId, dtlsParameters }),
           produce: async ({ kind, rtpParameters }) =>
-            ({ kind, rtpParameters, ...(await self.request('produce', { transportId, kind, rtpParameters, appData: {} })) }),
+            ({ kind, rtpParameters, ...(await self.request('produce', { transportId, kind, rtpParameters, appData: {}, reportWantedLayers: true })) }),
         };
       },
     }, { directions });

@@ -7,8 +7,11 @@ import { Hopeless, waitFor } from './wait.mjs';
 
 /** A controller with its workers, on ports of its own. */
 export class Sluice {
-  static async start(name, { args = [], env = {}, command = [], host = '127.0.0.1' } = {}) {
-    const [https, http, rtc] = [await freePort(), await freePort(), await freePort()];
+  /** `ports` of one that ended: the next one is at the same address. */
+  static async start(name, { args = [], env = {}, command = [], host = '127.0.0.1', ports } = {}) {
+    const { https, http, rtc, gst } = ports ?? {
+      https: await freePort(), http: await freePort(), rtc: await freePort(), gst: await freePort(),
+    };
     const state = mkdtempSync(path.join(os.tmpdir(), 'sluice-state-'));
     const argv = [
       ...command,
@@ -17,6 +20,8 @@ export class Sluice {
       '--listenPort', String(https),
       '--plainListenIp', host,
       '--plainListenPort', String(http),
+      '--gstListenIp', host,
+      '--gstListenPort', String(gst ?? 0),
       '--rtcIp', host,
       '--rtcPort', String(rtc),
       '--stateDir', state,
@@ -24,8 +29,8 @@ export class Sluice {
       ...args,
     ];
     const child = new Child(name, argv[0], argv.slice(1), { env: { ...process.env, ...env } });
-    const sluice = new Sluice(child, host, { https, http, rtc }, state);
-    await waitFor(
+    const sluice = new Sluice(child, host, { https, http, rtc, gst }, state);
+    const answers = waitFor(
       'the controller to answer',
       async () => {
         if (child.exit) throw new Hopeless(`controller exited: ${JSON.stringify(child.exit)}\n${child.output}`);
@@ -35,14 +40,21 @@ export class Sluice {
       },
       { describe: () => child.output },
     );
+    await answers.catch(async (error) => {
+      await sluice.stop();
+      throw error;
+    });
     return sluice;
   }
 
-  constructor(child, host, { https, http, rtc }, state) {
+  constructor(child, host, { https, http, rtc, gst }, state) {
     this.child = child;
     this.url = `http://${host}:${http}`;
     this.secureUrl = `https://${host}:${https}`;
     this.rtcPort = rtc;
+    /** Of GStreamer's signalling, behind ws:// or wss://. */
+    this.gstHost = `${host}:${gst}`;
+    this.ports = { https, http, rtc, gst };
     this.state = state;
   }
 

@@ -1,6 +1,9 @@
 /** Thrown by a probe: waiting longer is of no use. */
 export class Hopeless extends Error {}
 
+const unanswered = new Error('the probe does not answer');
+const patience = 5000;  // ms: a probe asks a browser or a server, which may have stopped answering
+
 /**
  * Polls `probe` until it returns something truthy, and returns that. Fails with `what` and the last
  * value that `describe` gives after `timeout` ms, or at once where `probe` throws Hopeless: the only
@@ -8,19 +11,27 @@ export class Hopeless extends Error {}
  */
 export async function waitFor(what, probe, { timeout = 30_000, interval = 50, describe } = {}) {
   const end = Date.now() + timeout;
-  let last;
-  for (;;) {
-    try {
-      last = await probe();
-      if (last) return last;
-    } catch (error) {
-      if (error instanceof Hopeless) throw error;
-      last = error;
+  let timer;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(() => resolve(unanswered), timeout + patience);
+  });
+  try {
+    let last;
+    for (;;) {
+      try {
+        last = await Promise.race([probe(), late]);
+        if (last && last !== unanswered) return last;
+      } catch (error) {
+        if (error instanceof Hopeless) throw error;
+        last = error;
+      }
+      if (Date.now() > end) {
+        const seen = describe ? await Promise.race([describe(), late]) : last;
+        throw new Error(`waited ${timeout} ms for ${what}; last: ${seen instanceof Error ? seen.stack : JSON.stringify(seen)}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, interval));
     }
-    if (Date.now() > end) {
-      const seen = describe ? await describe() : last;
-      throw new Error(`waited ${timeout} ms for ${what}; last: ${seen instanceof Error ? seen.stack : JSON.stringify(seen)}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, interval));
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -10,39 +10,45 @@
 namespace sluice::worker {
 namespace {
 
-class Fixture : public FeedbackSink, public rtcp::Visitor {
+class Fixture : public rtcp::Visitor {
  public:
-  void SendFeedback(std::span<const uint8_t> rtcp) override { REQUIRE(rtcp::Parse(rtcp, *this)); }
   void OnRemb(DataRate rate, std::span<const Ssrc> ssrcs) override {
     sent.emplace_back(now_ms, rate.bps());
     REQUIRE(ssrcs.size() == 1);
     named = ssrcs[0];
   }
-  void OnRembCollapsed() override { collapses.push_back(now_ms); }
   /// Frames of a sender with abs-send-time, whose delay grows by `growth_ms` with each.
   void Frames(int64_t from_ms, int64_t to_ms, size_t bytes, int64_t growth_ms = 0) {
     for (now_ms = from_ms; now_ms < to_ms; now_ms += 20) {
       const uint32_t send_time = AbsSendTimeFromMicros(now_ms * 1000);
       delay_ms += growth_ms;
-      limiter.OnPacket(send_time, bytes, Ssrc(7), Timestamp::Millis(now_ms + delay_ms));
+      const Timestamp now = Timestamp::Millis(now_ms + delay_ms);
+      if (limiter.OnPacket(send_time, bytes, Ssrc(7), now)) Send(now);
     }
   }
   void Limit(int64_t ms, int64_t bps) {
     now_ms = ms;
-    limiter.SetMaxIncomingBitrate(DataRate::BitsPerSecond(bps), Timestamp::Millis(ms));
+    const Timestamp now = Timestamp::Millis(ms);
+    if (limiter.SetMaxIncomingBitrate(DataRate::BitsPerSecond(bps), now)) Send(now);
   }
   /// A packet each 100 ms.
   void Packets(int64_t from_ms, int64_t to_ms) {
     for (now_ms = from_ms; now_ms < to_ms; now_ms += 100) {
-      limiter.OnPacket(std::nullopt, 1000, Ssrc(1), Timestamp::Millis(now_ms));
+      const Timestamp now = Timestamp::Millis(now_ms);
+      if (limiter.OnPacket(std::nullopt, 1000, Ssrc(1), now)) Send(now);
     }
+  }
+  void Send(Timestamp now) {
+    const RembLimiter::Remb remb = limiter.TakeRemb(now);
+    REQUIRE(rtcp::Parse(remb.rtcp(), *this));
+    if (remb.collapsed) collapses.push_back(now_ms);
   }
 
   int64_t now_ms = 0;
   int64_t delay_ms = 0;
   Ssrc named;
   std::vector<int64_t> collapses;
-  RembLimiter limiter{*this};
+  RembLimiter limiter;
   std::vector<std::pair<int64_t, int64_t>> sent;
 };
 

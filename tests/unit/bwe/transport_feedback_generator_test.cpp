@@ -1,8 +1,11 @@
 #include "worker/core/bwe/transport_feedback_generator.h"
 
+#include <array>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <map>
+#include <memory>
+#include <span>
 #include <vector>
 
 #include "tests/sim/virtual_environment.h"
@@ -13,19 +16,23 @@ namespace {
 
 constexpr int64_t kReferenceUnitUs = 64'000;
 
-class Fixture : public FeedbackSink, public rtcp::Visitor {
+class Fixture : public rtcp::Visitor {
  public:
-  void SendFeedback(std::span<const uint8_t> rtcp) override {
-    REQUIRE(rtcp.size() <= rtcp::Builder::kMaxCompound);
-    REQUIRE(rtcp::Parse(rtcp, *this));
-    sent_at.push_back((environment.Now() - VirtualEnvironment::kStart).ms());
+  void Send() {
+    std::array<uint8_t, rtcp::Builder::kMaxCompound> bytes;
+    for (;;) {
+      const std::span<const uint8_t> rtcp = generator->TakeFeedback(bytes);
+      if (rtcp.empty()) return;
+      REQUIRE(rtcp::Parse(rtcp, *this));
+      sent_at.push_back((environment.Now() - VirtualEnvironment::kStart).ms());
+    }
   }
   void OnTransportFeedback(const rtcp::TransportFeedback& feedback) override {
     feedbacks.push_back(feedback);
   }
   void Receive(int64_t ms, int sequence) {
     environment.AdvanceTo(VirtualEnvironment::kStart + Duration::Millis(ms));
-    generator.OnPacket(static_cast<uint16_t>(sequence), Ssrc(5), environment.Now());
+    generator->OnPacket(static_cast<uint16_t>(sequence), Ssrc(5), environment.Now());
   }
   void To(int64_t ms) { environment.AdvanceTo(VirtualEnvironment::kStart + Duration::Millis(ms)); }
   /// "1.1" – received, lost, received – from the base of feedback `index`.
@@ -36,7 +43,8 @@ class Fixture : public FeedbackSink, public rtcp::Visitor {
   }
 
   VirtualEnvironment environment;
-  TransportFeedbackGenerator generator{environment, *this};
+  std::unique_ptr<TransportFeedbackGenerator> generator =
+      std::make_unique<TransportFeedbackGenerator>(environment, [this] { Send(); });
   std::vector<rtcp::TransportFeedback> feedbacks;
   std::vector<int64_t> sent_at;
 };
@@ -101,7 +109,7 @@ TEST_CASE("a packet from before the arrival memory is ignored") {
   f.Receive(1000, 4);
   f.Receive(1600, 5);
   f.Receive(1610, 2);
-  CHECK(f.generator.ignored() == 1);
+  CHECK(f.generator->ignored() == 1);
 }
 
 TEST_CASE("what one feedback does not hold goes into several") {
@@ -142,7 +150,7 @@ TEST_CASE("the window is bounded, and a sender that begins anew is followed") {
   f.To(1000);
   REQUIRE(f.feedbacks.size() == 1);
   CHECK(f.feedbacks[0].packets.back().sequence == 139);
-  CHECK(f.generator.ignored() == TransportFeedbackGenerator::kRestartAfter);
+  CHECK(f.generator->ignored() == TransportFeedbackGenerator::kRestartAfter);
 }
 
 TEST_CASE("under loss and reordering every arrival is reported once its number was seen") {
@@ -165,6 +173,20 @@ TEST_CASE("under loss and reordering every arrival is reported once its number w
   }
   CHECK(reported == received);
   CHECK(f.environment.pending() == 0);
+}
+
+TEST_CASE("whoever is told of feedback may destroy its generator") {
+  VirtualEnvironment environment;
+  std::unique_ptr<TransportFeedbackGenerator> generator;
+  int told = 0;
+  generator = std::make_unique<TransportFeedbackGenerator>(environment, [&] {
+    generator.reset();
+    ++told;
+  });
+  generator->OnPacket(1, Ssrc(5), environment.Now());
+  environment.AdvanceBy(Duration::Seconds(1));
+  CHECK(told == 1);
+  CHECK(environment.pending() == 0);
 }
 
 }  // namespace

@@ -335,7 +335,8 @@ inline MakeBody Produce(ProduceOptions options) {
     const auto body = FBS::Transport::CreateProduceRequest(
         b, b.CreateString(options.producer_id),
         static_cast<FBS::RtpParameters::MediaKind>(options.kind), parameters, mapping,
-        options.paused, options.key_frame_request_delay, options.enable_packet_id_extension);
+        options.paused, options.key_frame_request_delay, options.enable_packet_id_extension,
+        options.report_wanted_layers);
     return Body{rq::Transport_ProduceRequest, body.Union()};
   };
 }
@@ -362,10 +363,23 @@ inline MakeBody Consume(ConsumeOptions options) {
   };
 }
 
-inline MakeBody PreferredLayers(ConsumerLayers layers) {
+inline MakeBody PreferredLayers(ConsumerLayers layers, bool keep_spatial = false) {
   return [=](Builder& b) {
-    const auto body = FBS::Consumer::CreateSetPreferredLayersRequest(b, Layers(b, layers));
+    const auto body =
+        FBS::Consumer::CreateSetPreferredLayersRequest(b, Layers(b, layers), keep_spatial);
     return Body{rq::Consumer_SetPreferredLayersRequest, body.Union()};
+  };
+}
+
+/// Spatial and temporal layer of each encoding, as on the wire.
+inline MakeBody WantedLayers(std::vector<std::pair<int16_t, int16_t>> layers) {
+  return [=](Builder& b) {
+    std::vector<Offset<FBS::Producer::WantedEncoding>> encodings;
+    for (const auto& [spatial, temporal] : layers) {
+      encodings.push_back(FBS::Producer::CreateWantedEncoding(b, spatial, temporal));
+    }
+    const auto body = FBS::Consumer::CreateSetWantedLayersRequestDirect(b, &encodings);
+    return Body{rq::Consumer_SetWantedLayersRequest, body.Union()};
   };
 }
 

@@ -335,7 +335,8 @@ TEST_CASE_METHOD(DirectDataFixture, "what waits to be told counts as waiting for
   auto* const producer = *engine->Find<DataProducer>("dp");
   const DataMessage message{
       53, std::make_shared<const std::vector<uint8_t>>(std::vector<uint8_t>(1000)), {}, {}, {}};
-  for (int i = 0; i < 10; ++i) producer->Receive(message);  // as a burst from the network
+  for (int i = 0; i < 10; ++i)
+    producer->Receive(message, environment.Now());  // as a burst from the network
   sent.clear();
   environment.EndTurn();
   CHECK(MessagesSent() == 2);  // with their overhead

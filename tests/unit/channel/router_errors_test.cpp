@@ -38,6 +38,7 @@ const std::vector<M> kConsumerMethods = {M::CONSUMER_DUMP,
                                          M::CONSUMER_PAUSE,
                                          M::CONSUMER_RESUME,
                                          M::CONSUMER_SET_PREFERRED_LAYERS,
+                                         M::CONSUMER_SET_WANTED_LAYERS,
                                          M::CONSUMER_SET_PRIORITY,
                                          M::CONSUMER_REQUEST_KEY_FRAME,
                                          M::CONSUMER_ENABLE_TRACE_EVENT};
@@ -102,6 +103,8 @@ frames::MakeBody BodyFor(M method) {
       return frames::ProducerTraces({0});
     case M::CONSUMER_SET_PREFERRED_LAYERS:
       return frames::PreferredLayers({0, {}});
+    case M::CONSUMER_SET_WANTED_LAYERS:
+      return frames::WantedLayers({{0, 0}});
     case M::CONSUMER_SET_PRIORITY:
       return frames::Priority(1);
     case M::CONSUMER_ENABLE_TRACE_EVENT:
@@ -240,7 +243,7 @@ TEST_CASE_METHOD(ChannelFixture, "a missing or wrong body is a TypeError") {
 TEST_CASE_METHOD(ChannelFixture,
                  "unknown and obsolete methods are an Error, no other is unsupported") {
   BuildCall();
-  for (const int number : {20, 69, 70, 127, 200, 255}) {
+  for (const int number : {20, 70, 71, 127, 200, 255}) {
     INFO(number);
     CHECK(ErrorOf(static_cast<M>(number), "w") == "Error");
   }

@@ -140,6 +140,43 @@ TEST_CASE_METHOD(ChannelFixture, "a WebRtcTransport is dumped with all that the 
   CHECK(dump.dtls_parameters()->role() == FBS::WebRtcTransport::DtlsRole::AUTO);
 }
 
+TEST_CASE_METHOD(ChannelFixture, "what takes long to close is answered when it is closed") {
+  Do(M::WORKER_CREATE_ROUTER, "", frames::CreateRouter("r"));
+  Do(M::ROUTER_CREATE_PLAINTRANSPORT, "r", frames::CreatePlainTransport("p", Comedia()),
+     B::PlainTransport_DumpResponse);
+  Do(M::ROUTER_CREATE_DIRECTTRANSPORT, "r", frames::CreateDirectTransport("d", Direct()),
+     B::DirectTransport_DumpResponse);
+  Do(M::TRANSPORT_PRODUCE, "p", frames::Produce(audio), B::Transport_ProduceResponse);
+  constexpr uint32_t kConsumers = 1200;
+  for (uint32_t i = 0; i < kConsumers; ++i) {
+    Do(M::TRANSPORT_CONSUME, "d",
+       frames::Consume(samples::ConsumerOf(audio, "c" + std::to_string(i), 9000 + i)),
+       B::Transport_ConsumeResponse);
+  }
+  sent.clear();
+  const uint32_t id = ++last_id;
+  channel.OnBytes(frames::Request(id, M::ROUTER_CLOSE_TRANSPORT, "r", frames::CloseTransport("p")));
+  const auto answered = [&] {
+    return !sent.empty() && sent.back().response() != nullptr && sent.back().response()->id() == id;
+  };
+  CHECK_FALSE(answered());
+  size_t told = Notifications().size();
+  CHECK(told < kConsumers);
+  // Others are answered meanwhile, and do not find it.
+  CHECK(ErrorOf(M::ROUTER_CLOSE_TRANSPORT, "r", frames::CloseTransport("p")) == "NotFoundError");
+  told += Notifications().size();
+  Do(M::ROUTER_CREATE_PLAINTRANSPORT, "r", frames::CreatePlainTransport("p", Comedia()),
+     B::PlainTransport_DumpResponse);
+  sent.clear();
+  REQUIRE(environment.AdvanceUntil(answered, Duration::Seconds(1)));
+  CHECK(sent.back().response()->accepted());
+  CHECK(sent.back().response()->body_type() == B::NONE);
+  told += Notifications().size();
+  CHECK(told == kConsumers);
+  CHECK(std::count_if(sent.begin(), sent.end(),
+                      [](const SentFrame& frame) { return frame.response() != nullptr; }) == 1);
+}
+
 TEST_CASE_METHOD(ChannelFixture, "transport methods answer") {
   BuildCall();
   Do(M::TRANSPORT_SET_MAX_INCOMING_BITRATE, "w", frames::MaxIncomingBitrate(900'000));
@@ -332,6 +369,96 @@ TEST_CASE_METHOD(ChannelFixture, "packets handed in reach the producer and its s
   REQUIRE(streams.size() == 1);
   CHECK(streams.Get(0)->params()->rid() != nullptr);
   CHECK(streams.Get(0)->params()->cname() != nullptr);
+}
+
+TEST_CASE_METHOD(ChannelFixture,
+                 "FlexFEC goes to the consumers that negotiate it, and to no other") {
+  BuildCall();
+  constexpr uint8_t kFec = 98;
+  constexpr uint8_t kRoutedFec = 103;
+  const auto fec_codec = [](uint8_t payload_type) {
+    RtpCodecParameters codec;
+    codec.mime_type = "video/flexfec-03";
+    codec.payload_type = payload_type;
+    codec.clock_rate = 90'000;
+    codec.parameters["repair-window"] = int32_t{10'000'000};
+    return codec;
+  };
+  ProduceOptions repaired = samples::Video("repaired", 4001);
+  repaired.rtp_parameters.codecs.push_back(fec_codec(kFec));
+  repaired.rtp_parameters.encodings[0].fec_ssrc = 4002;
+  repaired.rtp_mapping.codecs.push_back({kFec, kRoutedFec});
+  Do(M::TRANSPORT_PRODUCE, "p", frames::Produce(repaired), B::Transport_ProduceResponse);
+  ConsumeOptions takes = samples::ConsumerOf(repaired, "takes", 4100);
+  takes.rtp_parameters.codecs.push_back(fec_codec(kRoutedFec));
+  takes.rtp_parameters.encodings[0].fec_ssrc = 4102;
+  Do(M::TRANSPORT_CONSUME, "direct", frames::Consume(takes), B::Transport_ConsumeResponse);
+  Do(M::TRANSPORT_CONSUME, "direct", frames::Consume(samples::ConsumerOf(repaired, "leaves", 4200)),
+     B::Transport_ConsumeResponse);
+  sent.clear();
+  for (uint16_t i = 0; i < 3; ++i) {
+    channel.OnBytes(frames::ProducerSend(
+        "repaired", samples::Rtp(samples::kVp8, 4001, i, 3000, samples::Vp8Payload(i == 0, i))));
+  }
+  // Protects all three (draft-ietf-payload-flexible-fec-scheme-03 §4.2).
+  const std::vector<uint8_t> repair = {0, 0x60, 0,    9,    1, 2, 3,    4,    1, 0, 0, 0,
+                                       0, 0,    0x0F, 0xA1, 0, 0, 0xF0, 0x00, 7, 8, 9};
+  channel.OnBytes(frames::ProducerSend("repaired", samples::Rtp(kFec, 4002, 1, 3000, repair)));
+  environment.EndTurn();
+  std::map<std::string, std::vector<uint32_t>> ssrcs;
+  for (const SentFrame& frame : sent) {
+    const auto* n = frame.notification();
+    if (n == nullptr || n->event() != FBS::Notification::Event::CONSUMER_RTP) continue;
+    const auto& data = *n->body_as_Consumer_RtpNotification()->data();
+    const auto packet = RtpPacket::Parse({const_cast<uint8_t*>(data.data()), data.size()});
+    REQUIRE(packet);
+    ssrcs[n->handler_id()->str()].push_back(packet->ssrc().value());
+  }
+  CHECK(ssrcs["takes"] == std::vector<uint32_t>{4100, 4100, 4100, 4102});
+  CHECK(ssrcs["leaves"] == std::vector<uint32_t>{4200, 4200, 4200});
+}
+
+TEST_CASE_METHOD(ChannelFixture, "a temporal layer alone keeps the spatial one") {
+  BuildCall();
+  ProduceOptions layered = samples::Video("layered", 7100);
+  layered.rtp_parameters.encodings[0].scalability_mode = "L3T3";
+  Do(M::TRANSPORT_PRODUCE, "p", frames::Produce(layered), B::Transport_ProduceResponse);
+  ConsumeOptions consume = samples::ConsumerOf(layered, "layered-out", 7200);
+  consume.rtp_parameters.encodings[0].scalability_mode = "L3T3";
+  consume.consumable_rtp_encodings[0].scalability_mode = "L3T3";
+  consume.type = RtpType::kSvc;
+  Do(M::TRANSPORT_CONSUME, "w", frames::Consume(consume), B::Transport_ConsumeResponse);
+  const auto prefer = [&](ConsumerLayers layers, bool keep) {
+    const Reply reply =
+        Do(M::CONSUMER_SET_PREFERRED_LAYERS, "layered-out", frames::PreferredLayers(layers, keep),
+           B::Consumer_SetPreferredLayersResponse);
+    const auto& set = *reply.body<FBS::Consumer::SetPreferredLayersResponse>().preferred_layers();
+    return std::pair<int, int>(set.spatial_layer(), set.temporal_layer().value_or(99));
+  };
+  CHECK(prefer({1, uint8_t{2}}, false) == std::pair(1, 2));
+  CHECK(prefer({0, uint8_t{0}}, true) == std::pair(1, 0));
+  CHECK(prefer({2, std::nullopt}, true) == std::pair(1, 2));
+  CHECK(prefer({0, std::nullopt}, false) == std::pair(0, 2));
+}
+
+TEST_CASE_METHOD(ChannelFixture, "what the far end of a pipe wants is checked and answered") {
+  BuildCall();
+  CHECK(ErrorOf(M::CONSUMER_SET_WANTED_LAYERS, "video-out", frames::WantedLayers({{0, 0}})) ==
+        "Error");  // it is no pipe
+  Do(M::TRANSPORT_CONSUME, "pipe", frames::Consume(samples::PipeConsumerOf(video, "piped", 7300)),
+     B::Transport_ConsumeResponse);
+  for (const std::vector<std::pair<int16_t, int16_t>>& wrong :
+       {std::vector<std::pair<int16_t, int16_t>>{},
+        {{0, 0}, {0, 0}},
+        {{-1, 0}},
+        {{0, -1}},
+        {{-2, -2}}}) {
+    CHECK(ErrorOf(M::CONSUMER_SET_WANTED_LAYERS, "piped", frames::WantedLayers(wrong)) ==
+          "TypeError");
+  }
+  Do(M::CONSUMER_SET_WANTED_LAYERS, "piped", frames::WantedLayers({{-1, -1}}));
+  Do(M::CONSUMER_SET_WANTED_LAYERS, "piped", frames::WantedLayers({{0, 1}}));
+  Do(M::CONSUMER_SET_WANTED_LAYERS, "piped", frames::WantedLayers({{32767, 32767}}));
 }
 
 TEST_CASE_METHOD(ChannelFixture, "consumer methods answer") {

@@ -44,7 +44,7 @@ TEST_CASE("the envelope") {
 
 TEST_CASE("methods, events and bodies") {
   using M = FBS::Request::Method;
-  CHECK(Value(M::MAX) == 68);
+  CHECK(Value(M::MAX) == 69);
   CHECK(Value(M::WORKER_DUMP) == 0);
   CHECK(Value(M::ROUTER_DUMP) == 8);
   CHECK(Value(M::TRANSPORT_CONNECT) == 20);
@@ -52,7 +52,8 @@ TEST_CASE("methods, events and bodies") {
   CHECK(Value(M::WEBRTCTRANSPORT_CONNECT) == 36);
   CHECK(Value(M::CONSUMER_DUMP) == 42);
   CHECK(Value(M::RTPOBSERVER_REMOVE_PRODUCER) == 67);
-  CHECK(Value(M::WORKER_GET_COUNTERS) == 68);  // ours
+  CHECK(Value(M::WORKER_GET_COUNTERS) == 68);  // ours, as what follows
+  CHECK(Value(M::CONSUMER_SET_WANTED_LAYERS) == 69);
   using E = FBS::Notification::Event;
   CHECK(Value(E::MAX) == 36);
   CHECK(Value(E::WORKER_RUNNING) == 4);
@@ -65,7 +66,7 @@ TEST_CASE("methods, events and bodies") {
   CHECK(Value(E::TRANSPORT_DATA_CHANNEL_OPEN) == 35);
   CHECK(Value(E::TRANSPORT_DATA_CHANNEL_CLOSE) == 36);
   using RequestBody = FBS::Request::Body;
-  CHECK(Value(RequestBody::MAX) == 39);
+  CHECK(Value(RequestBody::MAX) == 40);
   CHECK(Value(RequestBody::Worker_CreateRouterRequest) == 4);
   CHECK(Value(RequestBody::Transport_ProduceRequest) == 17);
   CHECK(Value(RequestBody::WebRtcTransport_ConnectRequest) == 28);

@@ -1,5 +1,6 @@
 // FlexFEC on its way from a sender to receivers: it goes on only where it is true of what they got.
 #include "tests/unit/consumer/consumer_fixture.h"
+#include "worker/media/fec_stream.h"
 #include "worker/wire/flexfec.h"
 
 namespace sluice::worker {
@@ -180,6 +181,26 @@ TEST_CASE_METHOD(FecTest, "FEC: masks over no packets, of other streams, repeate
   CHECK(egress_.packets.empty());
 }
 
+TEST_CASE_METHOD(FecTest, "FEC: what does not leave takes no number and counts as refused") {
+  Prepare();
+  Create();
+  for (uint16_t i = 0; i < 3; ++i) Forward(Vp8(i, 3000, i == 0));
+  REQUIRE(egress_.Take().size() == 3);
+  egress_.refuses = true;
+  Fec(1, 0, kFirstThree);
+  egress_.refuses = false;
+  egress_.full = true;
+  Fec(2, 0, kFirstThree);
+  egress_.full = false;
+  CHECK(consumer_->counters().refused == 2);
+  Fec(3, 0, kFirstThree);
+  Fec(4, 0, kFirstThree);
+  const auto sent = egress_.Take();
+  REQUIRE(sent.size() == 2);
+  CHECK(SequenceOf(sent[1]) == static_cast<uint16_t>(SequenceOf(sent[0]) + 1));
+  CHECK(consumer_->counters().fec_unfit == 0);
+}
+
 TEST_CASE_METHOD(FecTest, "FEC: its SSRC can be learned, and may not be the media's") {
   Prepare();
   consume_.rtp_parameters.mid = "";
@@ -193,6 +214,30 @@ TEST_CASE_METHOD(FecTest, "FEC: its SSRC can be learned, and may not be the medi
   CHECK(producer_->HasSsrc(Ssrc(kProducerFecSsrc)));
   produce_.rtp_parameters.encodings[0].fec_ssrc = kProducerSsrc;
   CHECK_FALSE(Producer::Create(produce_, *this, environment_, events_).ok());
+}
+
+TEST_CASE_METHOD(FecTest, "FEC: of packets that were forgotten, or refused, is not sent") {
+  Prepare();
+  consume_.rtp_parameters.mid = "";
+  Create();
+  constexpr uint16_t kLast = 100 + FecStream::kRemembered - 1;
+  for (uint16_t i = 100; i <= kLast; ++i) Forward(Vp8(i, 3000, i == 100));
+  egress_.Take();
+  Fec(1, 100, 0x4000);
+  CHECK(egress_.Take().size() == 1);
+  // The next one's place is that of the first.
+  egress_.full = true;
+  Forward(Vp8(kLast + 1, 3000, false));
+  egress_.full = false;
+  Fec(2, kLast + 1, 0x4000);
+  CHECK(egress_.Take().empty());
+  Forward(Vp8(kLast + 2, 3000, false));
+  egress_.Take();
+  Fec(3, 101, 0x4000);
+  CHECK(egress_.Take().empty());
+  Fec(4, 102, 0x4000);
+  CHECK(egress_.Take().size() == 1);
+  CHECK(consumer_->counters().fec_unfit == 2);
 }
 
 }  // namespace

@@ -48,6 +48,7 @@ class RecordingEgress final : public RtpEgress {
   uint32_t EndRtp(const OutgoingRtp& out) override {
     REQUIRE(out.slot == slot_.data());
     REQUIRE(out.header_size + out.payload.size() <= slot_.size());
+    if (refuses) return kNotSent;
     uint32_t number = kNoNumber;
     if (out.stamps.transport_sequence_at != 0) {
       number = next_transport_sequence++;
@@ -72,6 +73,7 @@ class RecordingEgress final : public RtpEgress {
   const Environment* environment = nullptr;
   bool is_connected = true;
   bool full = false;
+  bool refuses = false;  ///< at EndRtp(), as encryption does
   uint16_t next_transport_sequence = 1;
   std::vector<Packet> packets;
 
@@ -194,13 +196,14 @@ class ConsumerTest : public ProducerHost {
     size_t padding = 0;
     uint8_t payload_type = kProducerPayloadType;
     std::vector<uint8_t> descriptor{};  ///< dependency descriptor, at most 16 bytes
+    uint32_t ssrc = kProducerSsrc;
   };
   Producer::ReceiveResult Receive(const Source& source) {
     std::vector<uint8_t> bytes{
         static_cast<uint8_t>(source.padding > 0 ? 0xA0 : 0x80),
         static_cast<uint8_t>((source.marker ? 0x80 : 0) | source.payload_type),
         static_cast<uint8_t>(source.sequence >> 8), static_cast<uint8_t>(source.sequence)};
-    for (const uint32_t word : {source.timestamp, kProducerSsrc}) {
+    for (const uint32_t word : {source.timestamp, source.ssrc}) {
       for (int shift = 24; shift >= 0; shift -= 8) {
         bytes.push_back(static_cast<uint8_t>(word >> shift));
       }

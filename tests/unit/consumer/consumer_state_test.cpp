@@ -1,6 +1,8 @@
 #include <functional>
 
 #include "tests/unit/consumer/consumer_fixture.h"
+#include "worker/media/consumer_settings.h"
+#include "worker/media/send_stream.h"
 
 namespace sluice::worker {
 namespace {
@@ -244,6 +246,52 @@ TEST_CASE_METHOD(ConsumerTest, "consumer: dump, stats and memory") {
   CHECK(consumer_->Dump().priority == 255);
   Nack(SequenceOf(egress_.packets[0]));  // allocates the marks
   CHECK(consumer_->MemoryUsage() <= 8 * 1024);
+}
+
+TEST_CASE_METHOD(ConsumerTest, "consumer: what it holds for itself counts as its memory") {
+  const auto usage = [&] {
+    Create();
+    const size_t bytes = consumer_->MemoryUsage();
+    CHECK(bytes < size_t{32} * 1024);
+    consumer_.reset();
+    producer_.reset();
+    return bytes;
+  };
+  Prepare("video/VP8", true);
+  const size_t least = usage();
+  consume_.consumer_id.assign(100, 'c');
+  CHECK(usage() >= least + 100);
+  consume_.consumer_id = "c";
+  consume_.producer_id.assign(200, 'p');
+  CHECK(usage() >= least + 200);
+  consume_.producer_id = "p";
+  consume_.rtp_parameters.encodings[0].rid.assign(300, 'r');
+  CHECK(usage() >= least + 300);
+  consume_.rtp_parameters.encodings[0].rid.clear();
+
+  // A stream for each encoding.
+  consume_.type = RtpType::kPipe;
+  const size_t one = usage();
+  for (uint32_t i = 1; i < 8; ++i) {
+    consume_.rtp_parameters.encodings.push_back(consume_.rtp_parameters.encodings[0]);
+    consume_.rtp_parameters.encodings[i].ssrc = kSsrc + 100 + i;
+    consume_.rtp_parameters.encodings[i].rtx_ssrc = kRtxSsrc + 200 + i;
+    consume_.consumable_rtp_encodings.push_back(consume_.consumable_rtp_encodings[0]);
+    consume_.consumable_rtp_encodings[i].ssrc = kMappedSsrc + i;
+  }
+  constexpr size_t kSettings = sizeof(RtpEncodingParameters) + sizeof(OutputStreamSettings);
+  CHECK(usage() >= one + 7 * kSettings + 8 * sizeof(SendStream));  // the first stands in itself
+}
+
+TEST_CASE_METHOD(ConsumerTest, "consumer: what it remembers of its packets counts as its memory") {
+  Prepare("video/VP8", true);
+  Create();
+  const size_t at_first = consumer_->MemoryUsage();
+  Forward(Vp8(0, 0, true));
+  const size_t started = consumer_->MemoryUsage();
+  CHECK(started > at_first);
+  Nack(SequenceOf(egress_.packets.at(0)));  // allocates the marks
+  CHECK(consumer_->MemoryUsage() > started);
 }
 
 TEST_CASE_METHOD(ConsumerTest, "consumer: refuses parameters by name") {

@@ -5,28 +5,15 @@
 #include <iterator>
 
 #include "tests/unit/consumer/consumer_fixture.h"
+#include "tests/unit/media/codec_samples.h"
 
 namespace sluice::worker {
 namespace {
 
-struct Sample {
-  const char* mime_type;
-  std::vector<uint8_t> key;
-  std::vector<uint8_t> other;
-};
-
-const Sample kSamples[] = {
-    {"video/VP8", {0x10, 0x10, 1, 2}, {0x10, 0x11, 1, 2}},
-    {"video/VP9", {0x8C, 1, 0x82, 0x49, 0x83, 0x42}, {0xCC, 2, 0x86, 0, 0, 0}},
-    {"video/H264", {0x78, 0, 2, 0x67, 1, 0, 3, 0x65, 0x88}, {0x61, 1, 2, 3}},
-    {"video/H265", {0x60, 0x01, 0, 3, 0x42, 0x01, 1, 0, 4, 0x26, 0x01, 0x80}, {0x02, 0x01, 1, 2}},
-    {"video/AV1", {0x18, 0x08, 1, 2}, {0x10, 0x30, 1, 2}},
-};
-
 class VideoCodecTest : protected ConsumerTest {
  protected:
   void Begin(bool with_rtx = true) {
-    codec_ = &kSamples[GENERATE(range(size_t{0}, std::size(kSamples)))];
+    codec_ = &samples::kVideoCodecs[GENERATE(range(size_t{0}, std::size(samples::kVideoCodecs)))];
     Prepare(codec_->mime_type, with_rtx);
     Create();
   }
@@ -49,7 +36,7 @@ class VideoCodecTest : protected ConsumerTest {
     }
     return shown;
   }
-  const Sample* codec_ = nullptr;
+  const samples::VideoCodec* codec_ = nullptr;
 };
 
 TEST_CASE_METHOD(VideoCodecTest, "every video codec begins with a key frame, which is asked for") {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "tests/sim/routed_source.h"
 #include "worker/media/layer_policy.h"
 
 namespace sluice::worker {
@@ -99,6 +100,20 @@ TEST_CASE("layer policy: the highest living encoding that is wanted, else the lo
   CHECK_FALSE(policy.next_update());
 }
 
+TEST_CASE("layer policy: looks again when the first of the new encodings has lasted") {
+  LayerPolicy policy(RtpType::kSimulcast, 3, 1);
+  const Timestamp now = Timestamp::Millis(100'000);
+  std::array<EncodingLife, 3> lives{};
+  for (EncodingLife& each : lives) each.alive = true;
+  for (const int first : {1, 2}) {
+    lives[1].alive_since = now - Duration::Millis(first == 1 ? 500 : 0);
+    lives[2].alive_since = now - Duration::Millis(first == 2 ? 500 : 0);
+    policy.Update(lives, now);
+    CHECK(policy.target().encoding == 0);
+    CHECK(policy.next_update() == now + Duration::Millis(1500));
+  }
+}
+
 TEST_CASE("layer policy: of SVC the highest spatial layer that comes") {
   LayerPolicy policy(RtpType::kSvc, 3, 2);
   EncodingLife life;
@@ -113,6 +128,18 @@ TEST_CASE("layer policy: of SVC the highest spatial layer that comes") {
   policy.Update({&life, 1}, Timestamp());
   CHECK(policy.target().spatial == 0);
   CHECK(policy.target().temporal == 0);
+}
+
+TEST_CASE("layer policy: what has to go for want of bandwidth goes on as little as can be") {
+  LayerPolicy policy(RtpType::kSimulcast, 3, 3);
+  std::array<EncodingLife, 3> lives{};
+  for (EncodingLife& each : lives) each.alive = true;
+  policy.SetPreferredLayers({2, uint8_t{1}});
+  policy.Update(lives, Timestamp());
+  CHECK(policy.target() == LayerTarget{2, LayerTarget::kAll, 1, 1, 1});
+  CHECK(policy.SetCeiling(LayerTarget{1, LayerTarget::kAll, 0}));
+  policy.Update(lives, Timestamp());
+  CHECK(policy.target() == LayerTarget{1, LayerTarget::kAll, 0, 0, 1});
 }
 
 TEST_CASE("layer policy: what it wishes does not depend on what lives") {
@@ -216,6 +243,30 @@ TEST_CASE("layer forwarder: what was left is dropped, also what comes late of it
   CHECK(forwarder->Decide(Picture(6, 0, false, 2)).action == Action::kDrop);
 }
 
+TEST_CASE("layer forwarder: until the key frame comes the old encoding has layers of its own") {
+  LayerTarget target{2, LayerTarget::kAll, LayerTarget::kAll};
+  const auto forwarder = Layered(target);
+  const auto action = [&](int number, uint8_t temporal, bool key, uint8_t encoding) {
+    return forwarder->Decide(Picture(number, temporal, key, encoding)).action;
+  };
+  CHECK(action(1, 0, true, 2) == Action::kForward);
+  CHECK(action(2, 2, false, 2) == Action::kForward);
+  // What does not fit any more goes on as little as can be, what is smaller whole.
+  target = {1, LayerTarget::kAll, 1, /*above=*/0, /*below=*/2};
+  forwarder->SetTarget(target);
+  CHECK(action(3, 0, false, 2) == Action::kForward);
+  CHECK(action(4, 1, false, 2) == Action::kDropPicture);
+  CHECK(action(5, 0, true, 1) == Action::kForward);
+  CHECK(action(6, 1, false, 1) == Action::kForward);
+  CHECK(action(7, 2, false, 1) == Action::kDropPicture);
+  target.encoding = 2;
+  forwarder->SetTarget(target);
+  CHECK(action(8, 0, false, 1) == Action::kForward);
+  CHECK(action(9, 2, false, 1) == Action::kForward);
+  CHECK(action(10, 0, true, 2) == Action::kForward);
+  CHECK(action(11, 2, false, 2) == Action::kDropPicture);
+}
+
 TEST_CASE("layer forwarder: a sender that begins anew is followed from its key frame") {
   const auto forwarder = Layered({});
   CHECK(forwarder->Decide(Picture(1, 0, true)).rewrite == Rewrite::kStart);
@@ -281,6 +332,23 @@ TEST_CASE("layer forwarder: a structure that changes without a key frame") {
   CHECK(forwarder->KeyFramesWanted(Timestamp()) == 0u);
 }
 
+TEST_CASE("layer forwarder: a better key frame replaces the first only for a while") {
+  const auto forwarder = Layered({2, LayerTarget::kAll, LayerTarget::kAll});
+  const Timestamp start = Timestamp::Millis(100'000);
+  const auto key_frame = [&](int number, uint8_t encoding, Duration after) {
+    RoutedPacket packet = Picture(number, 0, true, encoding);
+    packet.received_at = start + after;
+    return forwarder->Decide(packet);
+  };
+  forwarder->Restart(start - Duration::Seconds(1));
+  CHECK(key_frame(1, 0, {}).rewrite == Rewrite::kStart);
+  CHECK(key_frame(2, 1, LayerForwarder::kKeyFrameGroup).action == Action::kDrop);
+  // After another standstill the time begins anew.
+  forwarder->Restart(start + Duration::Seconds(1));
+  CHECK(key_frame(3, 0, Duration::Seconds(2)).rewrite == Rewrite::kStart);
+  CHECK(key_frame(4, 1, Duration::Millis(2299)).rewrite == Rewrite::kSwitch);
+}
+
 TEST_CASE("layer forwarder: from one encoding to another, past those between") {
   const auto made = LayerForwarder::Create(RtpType::kSimulcast, CodecKind::kVp8, 1);
   REQUIRE(made.ok());
@@ -301,10 +369,13 @@ TEST_CASE("layer forwarder: from one encoding to another, past those between") {
   target.encoding = 2;
   forwarder.SetTarget(target);
   forwarder.Restart(now);
-  // A picture soon; then at once the one that is wanted.
+  // A picture soon, then each better one of the same request, up to the one that is wanted.
   CHECK(key_frame(0));
-  CHECK_FALSE(key_frame(1));
+  now = now + Duration::Millis(299);
+  CHECK(key_frame(1));
+  CHECK_FALSE(key_frame(0));
   CHECK(key_frame(2));
+  CHECK_FALSE(key_frame(1));
   now = now + Duration::Millis(5000);
   // The sender makes key frames of all of them when it is asked for one.
   target.encoding = 0;
@@ -333,8 +404,35 @@ TEST_CASE("layer forwarder: from one encoding to another, past those between") {
     packet.restarted = false;
   }
   CHECK(key_frame(0));
-  CHECK_FALSE(key_frame(1));
+  CHECK(key_frame(1));
   CHECK(key_frame(2));
+}
+
+TEST_CASE("layer forwarder: a key frame is wanted until something is shown, whatever the filter") {
+  // Nothing is to be changed, and there is nothing yet.
+  CHECK(Layered({0, 0, 0}, RtpType::kSvc)->KeyFramesWanted(Timestamp()) == 1u);
+  CHECK(Layered({31, 0, 0})->KeyFramesWanted(Timestamp()) == 0x80000000u);
+  CHECK(Layered({32, 0, 0})->KeyFramesWanted(Timestamp()) == 0u);  // no producer has it
+  // Three independent layers, each of which brings the structure, and of which one is sent.
+  LayerStructure structure;
+  structure.codec = CodecKind::kVp9;
+  structure.spatial = 3;
+  structure.mode = LayerStructure::Spatial::kIndependent;
+  structure.packets = 1;
+  RoutedSource source(structure, 0, 1);
+  const auto forwarder = Layered({0, 2, 0}, RtpType::kSvc);
+  for (const RoutedPacket* packet : source.Turn(true, 0)) forwarder->Decide(*packet);
+  CHECK(forwarder->KeyFramesWanted(Timestamp()) == 0u);
+  forwarder->Restart(Timestamp());
+  const auto turn = source.Turn(true, 0);
+  REQUIRE(turn.size() == 3);
+  CHECK(forwarder->Decide(*turn[0]).action == Action::kWaitBegun);
+  CHECK(forwarder->KeyFramesWanted(Timestamp()) == 1u);
+  CHECK(forwarder->Decide(*turn[1]).action != Action::kForward);
+  CHECK(forwarder->KeyFramesWanted(Timestamp()) == 1u);
+  CHECK(forwarder->Decide(*turn[2]).rewrite == Rewrite::kStart);
+  CHECK(forwarder->KeyFramesWanted(Timestamp()) == 0u);
+  CHECK(forwarder->KeyFramesWanted(Timestamp() + LayerForwarder::kMaxWait) == 0u);
 }
 
 }  // namespace

@@ -41,11 +41,14 @@ Offset<void> MakeWebRtc(FlatBufferBuilder& builder, const char* id,
                         const FBS::Transport::Options& options) {
   namespace fbs = FBS::WebRtcTransport;
   const auto base = MakeBase(builder, id, options);
-  const auto ice = fbs::CreateIceParametersDirect(builder, "ufrag", "password", true);
+  const auto ice =
+      fbs::CreateIceParametersDirect(builder, "ufrag", "passwordpasswordpassword", true);
   const std::vector<Offset<fbs::IceCandidate>> candidates = {fbs::CreateIceCandidateDirect(
       builder, "udpcandidate", 1'076'302'079, "127.0.0.1", FBS::Transport::Protocol::UDP, 44'444)};
-  const std::vector<Offset<fbs::Fingerprint>> fingerprints = {
-      fbs::CreateFingerprintDirect(builder, fbs::FingerprintAlgorithm::SHA256, "AA:BB")};
+  const std::vector<Offset<fbs::Fingerprint>> fingerprints = {fbs::CreateFingerprintDirect(
+      builder, fbs::FingerprintAlgorithm::SHA256,
+      "AB:CD:EF:01:23:45:67:89:AB:CD:EF:01:23:45:67:89:AB:CD:EF:01:23:45:67:89:AB:CD:EF:01:23:"
+      "45:67:89")};
   const auto dtls = fbs::CreateDtlsParametersDirect(builder, &fingerprints, fbs::DtlsRole::AUTO);
   return fbs::CreateDumpResponse(builder, base, fbs::IceRole::CONTROLLED, ice,
                                  builder.CreateVector(candidates), fbs::IceState::NEW, {}, dtls,
@@ -217,6 +220,44 @@ void FakeWorker::NotifyTuple(const std::string& transport_id, const std::string&
   SendMessage(builder, FBS::Message::Body::Notification, body.Union());
 }
 
+void FakeWorker::NotifyChannel(const std::string& transport_id, const std::string& data_producer_id,
+                               uint16_t stream, const std::string& label) {
+  FlatBufferBuilder builder;
+  const auto parameters =
+      FBS::SctpParameters::CreateSctpStreamParameters(builder, stream, /*ordered=*/true);
+  const auto opened = FBS::Transport::CreateDataChannelOpenNotificationDirect(
+      builder, data_producer_id.c_str(), parameters, label.c_str(), "");
+  const auto body = FBS::Notification::CreateNotificationDirect(
+      builder, transport_id.c_str(), FBS::Notification::Event::TRANSPORT_DATA_CHANNEL_OPEN,
+      FBS::Notification::Body::Transport_DataChannelOpenNotification, opened.Union());
+  SendMessage(builder, FBS::Message::Body::Notification, body.Union());
+}
+
+void FakeWorker::NotifyChannelClosed(const std::string& transport_id,
+                                     const std::string& data_producer_id) {
+  FlatBufferBuilder builder;
+  const auto closed =
+      FBS::Transport::CreateDataChannelCloseNotificationDirect(builder, data_producer_id.c_str());
+  const auto body = FBS::Notification::CreateNotificationDirect(
+      builder, transport_id.c_str(), FBS::Notification::Event::TRANSPORT_DATA_CHANNEL_CLOSE,
+      FBS::Notification::Body::Transport_DataChannelCloseNotification, closed.Union());
+  SendMessage(builder, FBS::Message::Body::Notification, body.Union());
+}
+
+void FakeWorker::NotifyWanted(const std::string& producer_id) {
+  FlatBufferBuilder builder;
+  constexpr int16_t kWhole = 32767;
+  const std::vector<Offset<FBS::Producer::WantedEncoding>> encodings = {
+      FBS::Producer::CreateWantedEncoding(builder, kWhole, kWhole),
+      FBS::Producer::CreateWantedEncoding(builder, -1, -1),
+      FBS::Producer::CreateWantedEncoding(builder, 1, kWhole)};
+  const auto change = FBS::Producer::CreateWantedLayersNotificationDirect(builder, &encodings);
+  const auto body = FBS::Notification::CreateNotificationDirect(
+      builder, producer_id.c_str(), FBS::Notification::Event::PRODUCER_WANTED_LAYERS,
+      FBS::Notification::Body::Producer_WantedLayersNotification, change.Union());
+  SendMessage(builder, FBS::Message::Body::Notification, body.Union());
+}
+
 void FakeWorker::NotifyScore(const std::string& consumer_id, uint8_t score) {
   FlatBufferBuilder builder;
   const std::vector<uint8_t> scores = {score};
@@ -225,6 +266,32 @@ void FakeWorker::NotifyScore(const std::string& consumer_id, uint8_t score) {
   const auto body = FBS::Notification::CreateNotificationDirect(
       builder, consumer_id.c_str(), FBS::Notification::Event::CONSUMER_SCORE,
       FBS::Notification::Body::Consumer_ScoreNotification, change.Union());
+  SendMessage(builder, FBS::Message::Body::Notification, body.Union());
+}
+
+void FakeWorker::NotifyLayers(const std::string& consumer_id,
+                              const std::optional<std::pair<uint8_t, uint8_t>>& layers) {
+  FlatBufferBuilder builder;
+  Offset<FBS::Consumer::ConsumerLayers> encoded;
+  if (layers) {
+    encoded = FBS::Consumer::CreateConsumerLayers(builder, layers->first, layers->second);
+  }
+  const auto change = FBS::Consumer::CreateLayersChangeNotification(builder, encoded);
+  const auto body = FBS::Notification::CreateNotificationDirect(
+      builder, consumer_id.c_str(), FBS::Notification::Event::CONSUMER_LAYERS_CHANGE,
+      FBS::Notification::Body::Consumer_LayersChangeNotification, change.Union());
+  SendMessage(builder, FBS::Message::Body::Notification, body.Union());
+}
+
+void FakeWorker::NotifyProducerScore(const std::string& producer_id, uint8_t score) {
+  FlatBufferBuilder builder;
+  constexpr uint32_t kSsrc = 1111;
+  const std::vector<Offset<FBS::Producer::Score>> scores = {
+      FBS::Producer::CreateScoreDirect(builder, /*encoding_idx=*/0, kSsrc, "r0", score)};
+  const auto change = FBS::Producer::CreateScoreNotificationDirect(builder, &scores);
+  const auto body = FBS::Notification::CreateNotificationDirect(
+      builder, producer_id.c_str(), FBS::Notification::Event::PRODUCER_SCORE,
+      FBS::Notification::Body::Producer_ScoreNotification, change.Union());
   SendMessage(builder, FBS::Message::Body::Notification, body.Union());
 }
 
@@ -334,6 +401,15 @@ void FakeWorker::Answer(const FBS::Request::Request& request) {
       body = MakeWebRtc(builder, create->transport_id()->c_str(), *create->options()->base());
       break;
     }
+    case Method::PLAINTRANSPORT_CONNECT: {
+      const auto* asked = request.body_as_PlainTransport_ConnectRequest();
+      std::string text = asked->ip()->str();
+      for (const auto& port : {asked->port(), asked->rtcp_port()}) {
+        if (port) text += " " + std::to_string(*port);
+      }
+      destinations.push_back(text);
+      break;
+    }
     case Method::ROUTER_CREATE_PLAINTRANSPORT: {
       const auto* create = request.body_as_Router_CreatePlainTransportRequest();
       transport_ids.push_back(create->transport_id()->str());
@@ -356,6 +432,7 @@ void FakeWorker::Answer(const FBS::Request::Request& request) {
     case Method::TRANSPORT_PRODUCE:
       key_frame_delays.push_back(
           request.body_as_Transport_ProduceRequest()->key_frame_request_delay());
+      reports_wanted.push_back(request.body_as_Transport_ProduceRequest()->report_wanted_layers());
       cnames.push_back(
           request.body_as_Transport_ProduceRequest()->rtp_parameters()->rtcp()->cname()->str());
       producers_.emplace(request.handler_id()->str(),
@@ -369,10 +446,24 @@ void FakeWorker::Answer(const FBS::Request::Request& request) {
       consumers_.emplace(consume->producer_id()->str(), consume->consumer_id()->str());
       consumer_ids.push_back(consume->consumer_id()->str());
       consumer_ssrcs.push_back(consume->rtp_parameters()->encodings()->Get(0)->ssrc().value_or(0));
+      consumer_types.push_back(
+          std::to_string(consume->rtp_parameters()->codecs()->Get(0)->payload_type()));
+      if (consume->source_payload_type()) {
+        consumer_types.back() += "<" + std::to_string(*consume->source_payload_type());
+      }
       type = FBS::Response::Body::Transport_ConsumeResponse;
       body = FBS::Transport::CreateConsumeResponse(builder, consume->paused(), producer_paused,
                                                    MakeScore(builder))
                  .Union();
+      break;
+    }
+    case Method::CONSUMER_SET_PREFERRED_LAYERS: {
+      const auto* wish = request.body_as_Consumer_SetPreferredLayersRequest();
+      const auto& layers = *wish->preferred_layers();
+      const auto temporal = layers.temporal_layer();
+      preferred.push_back(
+          (wish->keep_spatial_layer() ? "keep" : std::to_string(layers.spatial_layer())) + " " +
+          (temporal ? std::to_string(*temporal) : "highest"));
       break;
     }
     case Method::TRANSPORT_PRODUCE_DATA:
@@ -387,6 +478,7 @@ void FakeWorker::Answer(const FBS::Request::Request& request) {
       made.producer_id = consume->data_producer_id()->str();
       made.direct = consume->type() == FBS::DataConsumer::Type::DIRECT;
       made.label = consume->label()->str();
+      made.opens_channel = consume->open_channel();
       if (const auto* stream = consume->sctp_stream_parameters()) {
         made.stream_id = stream->stream_id();
         made.ordered = stream->ordered().value_or(true);
@@ -427,7 +519,8 @@ void FakeWorker::Answer(const FBS::Request::Request& request) {
       break;
     case Method::TRANSPORT_RESTART_ICE:
       type = FBS::Response::Body::Transport_RestartIceResponse;
-      body = FBS::Transport::CreateRestartIceResponseDirect(builder, "ufrag2", "password2", true)
+      body = FBS::Transport::CreateRestartIceResponseDirect(builder, "ufrag2",
+                                                            "password2password2password2", true)
                  .Union();
       break;
     default:

@@ -9,6 +9,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/frame_buffer.h"
@@ -40,7 +41,18 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
   void NotifyDtlsState(const std::string& transport_id, FBS::WebRtcTransport::DtlsState state);
   /// A plain transport's peer is at that address.
   void NotifyTuple(const std::string& transport_id, const std::string& ip, uint16_t port);
+  /// A client has opened a data channel by DCEP, or closed it.
+  void NotifyChannel(const std::string& transport_id, const std::string& data_producer_id,
+                     uint16_t stream, const std::string& label);
+  void NotifyChannelClosed(const std::string& transport_id, const std::string& data_producer_id);
+  /// Of three encodings: the first whole, nothing of the second, of the third spatial layer 1.
+  void NotifyWanted(const std::string& producer_id);
   void NotifyScore(const std::string& consumer_id, uint8_t score);
+  /// A spatial and a temporal layer; nullopt: nothing is forwarded.
+  void NotifyLayers(const std::string& consumer_id,
+                    const std::optional<std::pair<uint8_t, uint8_t>>& layers);
+  /// Of one encoding, with SSRC 1111 and RID "r0".
+  void NotifyProducerScore(const std::string& producer_id, uint8_t score);
   /// Whether somebody listens where a plain transport sends.
   void NotifyReceiver(const std::string& transport_id, bool listens);
   /// A message for a data consumer of a direct transport.
@@ -71,6 +83,8 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
     uint32_t receiver_timeout = 0;
     bool public_destinations = false;
   } plain_protection;
+  /// Where plain transports were told to send to, as "ip port" or "ip port rtcp-port".
+  std::vector<std::string> destinations;
   std::vector<uint16_t> plain_ports;  ///< that plain transports were asked to listen on, 0 = any
   bool producer_paused = false;       ///< what the answer to consume says
   bool mute = false;                  ///< requests are read and not answered
@@ -79,6 +93,9 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
   std::vector<std::string> transport_ids;
   std::vector<std::string> consumer_ids;
   std::vector<uint32_t> consumer_ssrcs;  ///< of their first encodings, in the same order
+  /// Likewise, of their first codecs: the payload type, and behind it "<" and that of the source
+  /// where it is another's.
+  std::vector<std::string> consumer_types;
   std::vector<std::string> data_producer_ids;
   struct DataConsumed {
     std::string id;
@@ -88,11 +105,14 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
     bool ordered = true;
     std::optional<uint16_t> max_retransmits;
     std::string label;
+    bool opens_channel = false;
   };
   std::vector<DataConsumed> data_consumers;
   std::vector<std::string> data_sent;      ///< by data producers of direct transports
   std::vector<std::string> cnames;         ///< of the producers, in order
   std::vector<uint32_t> key_frame_delays;  ///< likewise, milliseconds
+  std::vector<bool> reports_wanted;        ///< likewise: were asked to say what is wanted of them
+  std::vector<std::string> preferred;      ///< layers: "spatial temporal", "keep", "highest"
 
  private:
   void ReadSome();

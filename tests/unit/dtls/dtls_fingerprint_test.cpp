@@ -68,6 +68,21 @@ TEST_CASE("wrong hash name, other text and an empty value match nothing") {
   }
 }
 
+TEST_CASE("a fingerprint has hexadecimal digits and colons, each at its place") {
+  const std::string valid = Sha256Of(*SharedDtlsContext(1)).value;
+  REQUIRE(CheckFingerprint({FingerprintAlgorithm::kSha256, valid}).ok());
+  for (size_t at = 0; at < valid.size(); ++at) {
+    const bool is_digit = at % 3 != 2;
+    for (int c = 0; c < 256; ++c) {
+      std::string changed = valid;
+      changed[at] = static_cast<char>(c);
+      const bool good = is_digit ? std::isxdigit(c) != 0 : c == ':';
+      CAPTURE(at, c);
+      CHECK(CheckFingerprint({FingerprintAlgorithm::kSha256, changed}).ok() == good);
+    }
+  }
+}
+
 TEST_CASE("without a fingerprint nothing is reported, sent or delivered until it comes") {
   DtlsPair pair;
   pair.client.session->SetRemoteFingerprint(Sha256Of(*pair.server.context));

@@ -219,6 +219,41 @@ TEST_CASE("an alert during the handshake fails it where the peer has fallen sile
   }
 }
 
+TEST_CASE("a peer that closes at any step of the handshake ends it, and hears nothing more") {
+  const Bytes close_notify = {21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 99, 0, 2, 1, 0};
+  for (const bool client_closes : {true, false}) {
+    for (int steps = 0; steps < 8; ++steps) {
+      INFO("client " << client_closes << ", step " << steps);
+      DtlsPair pair;
+      pair.SetFingerprints();
+      pair.StartBoth();
+      for (int i = 0; i < steps && !pair.client.connected() && !pair.server.connected(); ++i) {
+        pair.environment.RunNext();
+      }
+      DtlsEnd& other = client_closes ? pair.server : pair.client;
+      DtlsEnd& closing = client_closes ? pair.client : pair.server;
+      closing.send = nullptr;  // it is gone: says goodbye, and reads nothing more
+      other.send = nullptr;
+      pair.environment.AdvanceBy(Duration::Millis(20));  // what was on its way arrives
+      if (other.connected()) break;
+      other.session->OnDatagram(close_notify);
+      // Who could forge the peer's address could say so as well: it is believed when nothing
+      // follows.
+      pair.environment.AdvanceBy(DtlsSession::kAlertGrace - Duration::Millis(100));
+      CHECK(other.states == States{DtlsState::kConnecting});
+      CHECK(pair.environment.AdvanceUntil([&] { return other.states.back() == DtlsState::kFailed; },
+                                          Duration::Seconds(1)));
+      CHECK(other.session->stats().plaintext_alerts == 1);
+      CHECK(other.local_key.key_and_salt.empty());
+      CHECK(other.received.empty());
+      const size_t sent = other.sent;
+      pair.environment.AdvanceBy(Duration::Seconds(60));
+      CHECK(other.sent == sent);
+      CHECK(other.states == States{DtlsState::kConnecting, DtlsState::kFailed});
+    }
+  }
+}
+
 TEST_CASE("a forged alert does nothing once the session is connected") {
   const Bytes alert = {21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 99, 0, 2, 2, 40};
   DtlsPair pair;

@@ -36,7 +36,6 @@ TEST_CASE("each rule has its error, none of which changes the state") {
   uint16_t expected = 400;
   SECTION("method") { options.method = 0x003; }
   SECTION("no FINGERPRINT") { options.with_fingerprint = false; }
-  SECTION("no PRIORITY") { options.with_priority = false; }
   SECTION("no USERNAME") { options.with_username = false; }
   SECTION("no MESSAGE-INTEGRITY") { options.with_integrity = false; }
   SECTION("unknown ufrag") {
@@ -104,6 +103,15 @@ TEST_CASE("a 420 lists the attributes and an unknown optional one is ignored") {
   options.unknown = {0xc057};
   f.Check(1000, options);
   CHECK(f.AnswerCode() == 0);
+}
+
+TEST_CASE("a check without PRIORITY, as FFmpeg sends it, counts like any other") {
+  Fixture f;
+  CheckOptions options;
+  options.with_priority = false;
+  f.Check(1000, options);
+  CHECK(f.AnswerCode() == 0);
+  CHECK(f.agent.stats().requests == 1);
 }
 
 TEST_CASE("an error that would outgrow its request loses its reason, then is not sent") {

@@ -88,10 +88,85 @@ TEST_CASE_METHOD(ProofFixture, "another address takes over when it answers the p
   CHECK(agent.stats().addresses_proven == 1);
   environment.AdvanceBy(Duration::Seconds(5));
   CHECK(TakeEvents().empty());
-  // It is proven as long as the agent knows a tuple of it.
+  // It is proven as long as checks come from it.
   CheckFrom(Path(1000));
   CheckFrom(Elsewhere(2001));
   CHECK(SelectedPort() == 2001);
+}
+
+TEST_CASE_METHOD(ProofFixture,
+                 "an address whose checks have ended has to show again that it receives") {
+  CheckFrom(Elsewhere(2000));
+  Answer(TakeProbes().at(0).transaction_id(), Elsewhere(2000));
+  REQUIRE(SelectedPort() == 2000);
+  // The peer has moved. Whoever is at its old address now asked for nothing.
+  const auto stay_until = [&](Duration end) {
+    const Timestamp due = environment.Now() + end;
+    while (environment.Now() + Duration::Seconds(5) < due) {
+      environment.AdvanceBy(Duration::Seconds(5));
+      CheckFrom(Elsewhere(2000), false);
+    }
+    environment.AdvanceBy(due - environment.Now());
+    TakeProbes();
+    TakeEvents();
+  };
+  SECTION("a moment before the end of consent it need not") {
+    stay_until(Duration::Seconds(30) - Duration::Millis(1));
+    CheckFrom(Path(1000));
+    CHECK(SelectedPort() == 1000);
+    CHECK(agent.stats().proofs_expired == 0);
+  }
+  SECTION("then a check of any of its ports, and media, are not enough") {
+    stay_until(Duration::Seconds(30));
+    const uint16_t port = GENERATE(uint16_t{1000}, uint16_t{1001});
+    CheckFrom(Path(port));
+    CHECK(SelectedPort() == 2000);
+    CHECK(agent.stats().proofs_expired == 1);
+    const std::vector<StunMessage> probes = TakeProbes();
+    REQUIRE(probes.size() == 1);
+    agent.OnTraffic(Path(port).tuple, 1000, environment.Now());
+    CHECK(SelectedPort() == 2000);
+    Answer(probes[0].transaction_id(), Path(port));
+    CHECK(SelectedPort() == port);
+  }
+}
+
+TEST_CASE("where consent is switched off a proof ends likewise") {
+  IceFixture f(Duration::Zero());
+  f.Nominate(1000);
+  f.agent.StartProofs(*IpAddress::Parse("192.0.2.7"), f.environment.Now());
+  NetworkPath elsewhere = f.Path(2000, TransportProtocol::kTcp);  // its handshake is its proof
+  elsewhere.tuple.remote.ip = *IpAddress::Parse("198.51.100.1");
+  CheckOptions options;
+  options.use_candidate = true;
+  f.agent.OnStun(f.MakeCheck(options), elsewhere, f.environment.Now());
+  REQUIRE(f.SelectedPort() == 2000);
+  f.agent.FollowTraffic();
+  const bool expired = GENERATE(false, true);
+  f.environment.AdvanceBy(IceLiteAgent::kProofLifetime - Duration::Millis(expired ? 0 : 1));
+  SECTION("a check") { f.Nominate(1000); }
+  SECTION("media, where a room follows it") { f.agent.OnNonStun(f.Path(1000).tuple); }
+  CHECK(f.SelectedPort() == (expired ? 2000 : 1000));
+  CHECK(f.agent.stats().proofs_expired == (expired ? 1 : 0));
+}
+
+TEST_CASE("where consent is switched off what is left of a closed connection may not be proven") {
+  IceFixture f(Duration::Zero());
+  f.Nominate(1000);
+  f.agent.StartProofs(*IpAddress::Parse("192.0.2.7"), f.environment.Now());
+  NetworkPath elsewhere = f.Path(2000, TransportProtocol::kTcp);
+  elsewhere.tuple.remote.ip = *IpAddress::Parse("198.51.100.1");
+  CheckOptions options;
+  options.use_candidate = true;
+  f.agent.OnStun(f.MakeCheck(options), elsewhere, f.environment.Now());
+  REQUIRE(f.SelectedPort() == 2000);
+  const bool expired = GENERATE(false, true);
+  f.environment.AdvanceBy(IceLiteAgent::kProofLifetime - Duration::Millis(expired ? 0 : 1));
+  f.TakeEvents();
+  f.agent.OnPathClosed(elsewhere.tuple);
+  // Who is there now has asked for nothing.
+  CHECK(f.TakeEvents() == Events{"-2000", expired ? "selected 1000 unproven" : "selected 1000"});
+  CHECK(f.agent.stats().proofs_expired == (expired ? 1 : 0));
 }
 
 TEST_CASE_METHOD(ProofFixture, "what is no answer proves nothing") {

@@ -360,7 +360,7 @@ TEST_CASE("a closed connection: the tuple that was checked last takes over") {
   CHECK(f.TakeEvents() == Events{"-1000", "selected 1001"});
 }
 
-TEST_CASE("what the owner does not take is bounded and calls nobody") {
+TEST_CASE("what the owner does not take is bounded and counted, and calls nobody") {
   Fixture f;
   IceLiteAgent agent(f.agent.credentials(), Duration::Seconds(10), f.environment);
   for (uint16_t port = 1; port < 1000; ++port) {
@@ -368,10 +368,15 @@ TEST_CASE("what the owner does not take is bounded and calls nobody") {
     options.use_candidate = true;
     agent.OnStun(f.MakeCheck(options), f.Path(port), f.environment.Now());
   }
+  const uint64_t dropped = agent.stats().dropped_outputs;
+  CHECK(dropped > 900);
   size_t outputs = 0;
   while (agent.TakeOutput()) ++outputs;
   CHECK(outputs == IceLiteAgent::kMaxOutputs);
   CHECK_FALSE(agent.has_output());
+  agent.OnStun(f.MakeCheck(), f.Path(1000), f.environment.Now());
+  CHECK(agent.has_output());
+  CHECK(agent.stats().dropped_outputs == dropped);
 }
 
 }  // namespace sluice::worker

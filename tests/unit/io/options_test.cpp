@@ -31,6 +31,37 @@ TEST_CASE("no options give the defaults") {
   CHECK(options->rtc_ports.min == 10'000);
   CHECK(options->rtc_ports.max == 59'999);
   CHECK(options->writer == SendStrategy::Kind::kAuto);
+  CHECK(options->limits.consumers == 2048);
+  CHECK(options->max_send_backlog == size_t{64} << 20);
+}
+
+TEST_CASE("limits are options, each within what makes sense") {
+  const auto options = Parse({"--maxProducersPerTransport=1", "--maxConsumersPerTransport=2",
+                              "--maxDataChannelsPerTransport=3", "--maxTcpConnections=4",
+                              "--maxTcpConnectionsPerIp=5", "--maxTcpStrangers=6",
+                              "--maxTcpStrangersPerIp=7", "--maxSendBacklog=65536"});
+  REQUIRE(options.ok());
+  CHECK(options->limits.producers == 1);
+  CHECK(options->limits.consumers == 2);
+  CHECK(options->limits.data_channels == 3);
+  CHECK(options->tcp_limits.connections == 4);
+  CHECK(options->tcp_limits.per_network == 5);
+  CHECK(options->tcp_limits.strangers == 6);
+  CHECK(options->tcp_limits.strangers_per_network == 7);
+  CHECK(options->max_send_backlog == 65'536);
+  CheckError({"--maxProducersPerTransport=0"},
+             {"--maxProducersPerTransport", "\"0\"", "1 to 1024"});
+  CheckError({"--maxConsumersPerTransport=4097"}, {"--maxConsumersPerTransport", "4097", "4096"});
+  CheckError({"--maxDataChannelsPerTransport=x"}, {"--maxDataChannelsPerTransport", "\"x\""});
+  CheckError({"--maxTcpStrangers=-1"}, {"--maxTcpStrangers", "\"-1\"", "1 to 1000000"});
+  CheckError({"--maxSendBacklog=1"}, {"--maxSendBacklog", "65536 to 4294967296"});
+}
+
+TEST_CASE("bandwidth is estimated where that is asked for") {
+  CHECK_FALSE(Parse({})->engine.estimate_bandwidth);
+  CHECK(Parse({"--estimateBandwidth=on"})->engine.estimate_bandwidth);
+  CHECK_FALSE(Parse({"--estimateBandwidth=off"})->engine.estimate_bandwidth);
+  CheckError({"--estimateBandwidth=yes"}, {"--estimateBandwidth", "\"yes\"", "on, off"});
 }
 
 TEST_CASE("the library's command line is understood") {
@@ -85,10 +116,28 @@ TEST_CASE("help lists every option, whatever else is wrong after it") {
   REQUIRE(options.ok());
   CHECK(options->help);
   CHECK(Parse({"--version"})->version);
-  for (const char* name :
-       {"--logLevel=", "--logTag=", "--logTags=", "--rtcMinPort=", "--rtcMaxPort=",
-        "--dtlsCertificateFile=", "--dtlsPrivateKeyFile=", "--libwebrtcFieldTrials=", "--writer=",
-        "--srtpEngine=", "--protocol=", "--help", "--version"}) {
+  for (const char* name : {"--logLevel=",
+                           "--logTag=",
+                           "--logTags=",
+                           "--rtcMinPort=",
+                           "--rtcMaxPort=",
+                           "--dtlsCertificateFile=",
+                           "--dtlsPrivateKeyFile=",
+                           "--libwebrtcFieldTrials=",
+                           "--writer=",
+                           "--srtpEngine=",
+                           "--protocol=",
+                           "--maxProducersPerTransport=",
+                           "--maxConsumersPerTransport=",
+                           "--maxDataChannelsPerTransport=",
+                           "--maxTcpConnections=",
+                           "--maxTcpConnectionsPerIp=",
+                           "--maxTcpStrangers=",
+                           "--maxTcpStrangersPerIp=",
+                           "--maxSendBacklog=",
+                           "--estimateBandwidth=",
+                           "--help",
+                           "--version"}) {
     CHECK_THAT(WorkerHelp(), Catch::Contains(name));
   }
 }

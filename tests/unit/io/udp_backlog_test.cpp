@@ -108,7 +108,7 @@ TEST_CASE("a frame is dropped whole: its young packets, and those that come late
 TEST_CASE("without room, frames of who holds most go first, and never what is not video") {
   Fixture f;
   constexpr size_t kPacket = 60'000;
-  constexpr size_t kFits = BacklogBudget::kMaxBytes / (kPacket + ReceiverBacklog::kOverhead);
+  constexpr size_t kFits = BacklogBudget().max_bytes / (kPacket + ReceiverBacklog::kOverhead);
   // 1 holds most and 2 little; both have frames of two packets.
   const size_t most = kFits - 20;
   for (size_t i = 0; i < most / 2; ++i) f.Video(1, static_cast<uint32_t>(i), 2, kPacket);
@@ -117,7 +117,7 @@ TEST_CASE("without room, frames of who holds most go first, and never what is no
   f.Take(1);  // the first frame of 1 is begun: it is spared
   for (size_t i = 0; i < 60; ++i) f.Add(3, Bytes(kPacket), PacketKind::kAudio);
   for (uint32_t i = 5; i < 10; ++i) f.Video(2, i, 2, kPacket);
-  CHECK(f.budget.used <= BacklogBudget::kMaxBytes);
+  CHECK(f.budget.used <= BacklogBudget().max_bytes);
   CHECK(f.drops.of(PacketKind::kAudio) == 0);
   CHECK(f.drops.of(PacketKind::kVideo) == 2 * f.drops.video_frames);
   const Taken taken = f.Take();
@@ -137,7 +137,7 @@ TEST_CASE("a full backlog of many destinations finds quickly who holds most") {
   const uint64_t before = UdpBacklog::compared();
   round(2);
   CHECK(f.drops.video_frames > kDestinations / 2);
-  CHECK(f.budget.used <= BacklogBudget::kMaxBytes);
+  CHECK(f.budget.used <= BacklogBudget().max_bytes);
   const uint64_t each = (UdpBacklog::compared() - before) / kDestinations;
   INFO(each << " comparisons for each packet");
   CHECK(each < 100);
@@ -148,7 +148,7 @@ TEST_CASE("a full backlog of many destinations finds quickly who holds most") {
 TEST_CASE("with no video to drop a packet that does not fit is refused") {
   Fixture f;
   for (size_t i = 0; i < 1200; ++i) f.Add(1, Bytes(60'000), PacketKind::kAudio);
-  CHECK(f.budget.used <= BacklogBudget::kMaxBytes);
+  CHECK(f.budget.used <= BacklogBudget().max_bytes);
   CHECK(f.drops.of(PacketKind::kAudio) > 0);
   CHECK(f.drops.total() + f.Take().size() == 1200);
 }

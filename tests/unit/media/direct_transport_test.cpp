@@ -1,7 +1,9 @@
 #include "worker/media/direct_transport.h"
 
 #include <catch2/catch.hpp>
+#include <iterator>
 
+#include "tests/unit/media/codec_samples.h"
 #include "tests/unit/media/engine_fixture.h"
 #include "worker/wire/rtcp.h"
 #include "worker/wire/rtp_packet.h"
@@ -206,6 +208,43 @@ TEST_CASE_METHOD(DirectFixture, "a direct transport may go from inside its packe
   environment.EndTurn();
   SendVideo(3, true);
   CHECK_FALSE(engine->Find<Router>("r").ok());
+}
+
+TEST_CASE_METHOD(DirectFixture, "every video codec goes through the channel from a key frame on") {
+  const samples::VideoCodec& codec =
+      samples::kVideoCodecs[GENERATE(range(size_t{0}, std::size(samples::kVideoCodecs)))];
+  INFO(codec.mime_type);
+  const auto rename = [&](RtpParameters* parameters) {
+    for (RtpCodecParameters& each : parameters->codecs) {
+      if (each.mime_type == "video/VP8") each.mime_type = codec.mime_type;
+    }
+  };
+  ProduceOptions options = samples::Video("coded", 7111, 7112);
+  ConsumeOptions view = samples::ConsumerOf(options, "view", 8000);
+  rename(&options.rtp_parameters);
+  rename(&view.rtp_parameters);
+  REQUIRE(engine->Produce("in", options).ok());
+  REQUIRE(engine->Consume("out", view).ok());
+  const auto send = [&](uint16_t sequence, Bytes payload) {
+    payload.push_back(static_cast<uint8_t>(sequence));
+    REQUIRE(engine
+                ->ProducerSend("coded", samples::Rtp(samples::kVp8, 7111, sequence,
+                                                     sequence * 3000u, payload, true))
+                .ok());
+    environment.EndTurn();
+  };
+  send(1, codec.other);
+  CHECK(direct.rtp.empty());
+  send(2, codec.key);
+  send(3, codec.other);
+  REQUIRE(direct.rtp.size() == 2);
+  for (const bool key : {true, false}) {
+    const auto packet = RtpPacket::Parse(direct.rtp[key ? 0 : 1].bytes);
+    REQUIRE(packet);
+    CHECK(packet->ssrc() == Ssrc(8000));
+    const auto payload = packet->payload();
+    CHECK(Bytes(payload.begin(), payload.end() - 1) == (key ? codec.key : codec.other));
+  }
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -24,6 +25,7 @@ class AnyEvent final : public EngineEvents {
   std::function<void(const std::string&)> on_event;
 
   void OnPlainTuple(const std::string&, const TupleReport&) override { on_event("plain tuple"); }
+  void OnPlainReceiver(const std::string&, bool) override { on_event("plain receiver"); }
   void OnProducerScore(const std::string&, const std::vector<ProducerScoreEntry>&) override {
     on_event("producer score");
   }
@@ -44,6 +46,9 @@ class AnyEvent final : public EngineEvents {
   void OnConsumerProducerClose(const std::string&) override { on_event("producer close"); }
   void OnConsumerScore(const std::string&, const ConsumerScore&) override {
     on_event("consumer score");
+  }
+  void OnConsumerLayers(const std::string&, const std::optional<ConsumerLayers>&) override {
+    on_event("consumer layers");
   }
   void OnConsumerTrace(const std::string&, const TraceReport&) override {
     on_event("consumer trace");
@@ -82,6 +87,11 @@ class Stage {
     video_ = samples::Video("video", 2, 3);
     AddExtension(RtpExtensionUri::kVideoOrientation, kOrientationId, &video_);
     video_.report_wanted_layers = true;
+    layers_ = samples::Video("layers", 5);
+    RtpEncodingParameters second;
+    second.ssrc = 6;
+    layers_.rtp_parameters.encodings.push_back(second);
+    layers_.rtp_mapping.encodings.push_back({"", 6, 5006});
   }
 
   /// The whole play. Once something has been closed its commands fail, which is as it should be.
@@ -92,6 +102,7 @@ class Stage {
     options.comedia = true;
     const auto sender = engine->CreatePlainTransport("router", "sender", options);
     options.comedia = false;
+    options.receiver_timeout = 1000;  // it says nothing
     (void)engine->CreatePlainTransport("router", "receiver", options);
     PlainConnectOptions connect;
     connect.ip = "192.0.2.2";
@@ -101,10 +112,12 @@ class Stage {
     local_ = {*IpAddress::Parse("127.0.0.1"), sender->tuple.local_port};
     (void)engine->Produce("sender", audio_);
     (void)engine->Produce("sender", video_);
+    (void)engine->Produce("sender", layers_);
     (void)engine->CreateAudioLevelObserver("router", "observer", {});
     (void)engine->AddProducerToObserver("observer", "audio");
     (void)engine->Consume("receiver", samples::ConsumerOf(audio_, "listener", 10));
     (void)engine->Consume("receiver", samples::ConsumerOf(video_, "viewer", 20));
+    (void)engine->Consume("receiver", Layered());
     (void)engine->Consume("sender", samples::ConsumerOf(video_, "mirror", 30));
     (void)engine->CreateActiveSpeakerObserver("router", "speaker", {});
     (void)engine->AddProducerToObserver("speaker", "audio");
@@ -138,8 +151,12 @@ class Stage {
     if (id == "sender" || id == "receiver" || id == "direct" || id == "pipe") {
       (void)engine->CloseTransport("router", id);
     }
-    if (id == "audio" || id == "video") (void)engine->CloseProducer("sender", id);
-    if (id == "listener" || id == "viewer") (void)engine->CloseConsumer("receiver", id);
+    if (id == "audio" || id == "video" || id == "layers") {
+      (void)engine->CloseProducer("sender", id);
+    }
+    if (id == "listener" || id == "viewer" || id == "layered") {
+      (void)engine->CloseConsumer("receiver", id);
+    }
     if (id == "mirror") (void)engine->CloseConsumer("sender", id);
     if (id == "tap") (void)engine->CloseConsumer("direct", id);
     if (id == "through") (void)engine->CloseConsumer("pipe", id);
@@ -152,6 +169,15 @@ class Stage {
     extension.uri = uri;
     extension.id = id;
     options->rtp_parameters.header_extensions.push_back(extension);
+  }
+  ConsumeOptions Layered() const {
+    ConsumeOptions options = samples::ConsumerOf(layers_, "layered", 60);
+    options.consumable_rtp_encodings.clear();
+    for (const RtpEncodingMapping& each : layers_.rtp_mapping.encodings) {
+      options.consumable_rtp_encodings.emplace_back().ssrc = each.mapped_ssrc;
+    }
+    options.rtp_parameters.encodings[0].scalability_mode = "L2T1";
+    return options;
   }
   void ReportEverything() {
     for (const char* id : {"audio", "video"}) {
@@ -179,6 +205,10 @@ class Stage {
                        samples::Vp8Payload(sequence % 4 == 0, sequence), i == 1),
           kOrientationId, {static_cast<uint8_t>(number & 3)}));
     }
+    for (const uint32_t ssrc : {5u, 6u}) {
+      Receive(samples::Rtp(samples::kVp8, ssrc, number, timestamp,
+                           samples::Vp8Payload(true, number), true));
+    }
     environment.EndTurn();
     environment.AdvanceBy(Duration::Millis(400));
   }
@@ -199,6 +229,7 @@ class Stage {
   SocketAddress local_;
   ProduceOptions audio_;
   ProduceOptions video_;
+  ProduceOptions layers_;
 
  public:
   VirtualEnvironment environment;
@@ -220,10 +251,10 @@ std::vector<std::string> EventsOfPlay() {
 TEST_CASE("events come from outside the graph: any object can be closed inside any", "[engine]") {
   const std::vector<std::string> names = EventsOfPlay();
   // All kinds that a graph without ICE and DTLS has.
-  CHECK(std::set<std::string>(names.begin(), names.end()).size() >= 15);
-  const std::vector<std::string> victims = {"video", "audio",    "viewer",   "listener", "mirror",
-                                            "tap",   "through",  "receiver", "sender",   "direct",
-                                            "pipe",  "observer", "speaker",  "router"};
+  CHECK(std::set<std::string>(names.begin(), names.end()).size() >= 18);
+  const std::vector<std::string> victims = {
+      "layers",  "layered",  "video",  "audio",  "viewer", "listener", "mirror",  "tap",
+      "through", "receiver", "sender", "direct", "pipe",   "observer", "speaker", "router"};
   for (const std::string& victim : victims) {
     for (size_t when = 0; when < names.size(); ++when) {
       CAPTURE(victim, when, names[when]);

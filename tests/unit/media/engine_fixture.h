@@ -15,7 +15,7 @@ namespace sluice::worker {
 
 /// An engine in virtual time on a network in memory.
 struct EngineFixture {
-  EngineFixture() {
+  explicit EngineFixture(const EngineLimits& with = {}) : limits(with) {
     environment.AtTurnEnd(VirtualEnvironment::TurnStage::kEngine,
                           [this](Timestamp now) { engine->OnTurnEnd(now); });
     environment.AtTurnEnd(VirtualEnvironment::TurnStage::kWriters,
@@ -70,13 +70,14 @@ struct EngineFixture {
     return network.TakeSent();
   }
 
+  const EngineLimits limits;
   VirtualEnvironment environment;
   PacketBufferPool pool;
   FakeNetwork network;
   RecordingEvents events;
   std::unique_ptr<SrtpEngine> srtp = *SrtpEngine::Create(SrtpEngine::Kind::kOpenSsl);
   std::unique_ptr<TestEngine> engine = std::make_unique<TestEngine>(
-      EngineDependencies{environment, network, pool, *srtp, SharedDtls(), events});
+      EngineDependencies{environment, network, pool, *srtp, SharedDtls(), events, limits});
 };
 
 }  // namespace sluice::worker

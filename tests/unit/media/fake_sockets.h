@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -100,12 +101,27 @@ class FakeNetwork final : public SocketFactory {
                                              DatagramHandler& handler) override {
     const auto ip = IpAddress::Parse(info.ip);
     if (!ip) return TypeError(fmt::format("ip '{}' is not a literal address", info.ip));
-    const SocketAddress local{*ip, info.port != 0 ? info.port : next_port_++};
-    if (Find(info.protocol, local) != nullptr) {
+    if (refused_addresses_.contains(*ip)) {
+      return Error(fmt::format("{} is no address of this host", info.ip));
+    }
+    const bool in_range = info.port_min != 0;
+    SocketAddress local{*ip, in_range ? info.port_min : info.port};
+    if (local.port == 0) local.port = next_port_++;
+    while (in_range && local.port < info.port_max && InUse(info.protocol, local)) ++local.port;
+    if (InUse(info.protocol, local)) {
       return Error(fmt::format("{} is in use", local.ToString()));
     }
     return {std::make_unique<Socket>(*this, info.protocol, local, handler)};
   }
+  /// From here on another program has `port`, or, with 0, some port that was free.
+  SocketAddress TakeForeignPort(TransportProtocol protocol, const std::string& ip,
+                                uint16_t port = 0) {
+    const SocketAddress taken{*IpAddress::Parse(ip), port != 0 ? port : next_port_++};
+    foreign_.emplace(protocol, taken);
+    return taken;
+  }
+  /// This host does not have the address.
+  void RefuseAddress(const std::string& ip) { refused_addresses_.insert(*IpAddress::Parse(ip)); }
 
   /// False when nothing listens there. UDP only.
   bool Deliver(PacketBufferPool& pool, const std::vector<uint8_t>& bytes,
@@ -153,7 +169,18 @@ class FakeNetwork final : public SocketFactory {
     return nullptr;
   }
 
+  bool InUse(TransportProtocol protocol, const SocketAddress& local) const {
+    if (foreign_.contains({protocol, local})) return true;
+    return std::any_of(sockets_.begin(), sockets_.end(), [&](const Socket* socket) {
+      const IpAddress& ip = socket->local_.ip;
+      const bool overlap = ip == local.ip || ip.is_unspecified() || local.ip.is_unspecified();
+      return socket->protocol_ == protocol && socket->local_.port == local.port && overlap;
+    });
+  }
+
   std::vector<Socket*> sockets_;
+  std::set<std::pair<TransportProtocol, SocketAddress>> foreign_;
+  std::set<IpAddress> refused_addresses_;
   std::vector<SentDatagram> sent_;
   uint16_t next_port_ = 40'000;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <span>
 #include <vector>
 
 #include "tests/sim/virtual_environment.h"
@@ -104,26 +105,184 @@ TEST_CASE_METHOD(PacedSenderTest, "paced sender: what does not leave takes no nu
   CHECK(without_keys.BeginRtp(100) == nullptr);
 }
 
-TEST_CASE_METHOD(PacedSenderTest, "paced sender: remembers what it sent for two seconds") {
-  Send();
-  CHECK(sender_.history() == nullptr);
-  sender_.KeepHistory();
+/// With a pacer.
+class PacedTest : public PacedSenderTest, private PaddingSource {
+ protected:
+  static constexpr size_t kSize = 1000;  // of a packet
+
+  PacedTest() {
+    sender_.Pace(buffers_, clock_, *this);
+    pacer().SetRate(DataRate::BitsPerSecond(800'000));  // 500 bytes in 5 ms
+  }
+  ~PacedTest() { sender_.Unpace(); }
+
+  Pacer& pacer() { return *sender_.pacer(); }
+  /// A packet of kSize whose number in the first byte of the payload tells it apart.
+  uint32_t SendOne(uint8_t mark, RtpClass rtp_class = RtpClass::kMedia,
+                   PacketKind kind = PacketKind::kVideo, uint32_t ssrc = 0) {
+    uint8_t* slot = sender_.BeginRtp(kSize);
+    if (slot == nullptr) return kNoNumber;
+    std::memset(slot, 0, kHeader);
+    slot[11] = static_cast<uint8_t>(ssrc);
+    const std::vector<uint8_t> payload(kSize - kHeader, mark);
+    std::memcpy(slot + kHeader, payload.data(), payload.size());
+    OutgoingRtp packet;
+    packet.slot = slot;
+    packet.header_size = kHeader;
+    packet.payload = {slot + kHeader, payload.size()};
+    packet.rtp_class = rtp_class;
+    packet.kind = kind;
+    packet.stamps = {13, 17};
+    return sender_.EndRtp(packet);
+  }
+  std::vector<int> Marks() const {
+    std::vector<int> marks;
+    for (const auto& packet : writer_.packets) marks.push_back(packet[kHeader]);
+    return marks;
+  }
+  void Run(int64_t ms) { environment_.AdvanceBy(Duration::Millis(ms)); }
+
+  bool SendPadding(Timestamp) override {
+    ++padding_;
+    SendOne(99, RtpClass::kProbation);
+    return true;
+  }
+  void OnPacketsDropped(std::span<const Ssrc> ssrcs) override {
+    dropped_.assign(ssrcs.begin(), ssrcs.end());
+  }
+
+  PacketBufferPool buffers_;
+  PacingClock clock_{environment_, Pacer::kTick};
+  int padding_ = 0;
+  std::vector<Ssrc> dropped_;
+};
+
+TEST_CASE_METHOD(PacedTest, "paced sender: remembers what it sent for two seconds") {
+  pacer().SetRate(DataRate::Zero());
   // Past a wrap of the number.
   for (int i = 0; i < 65'536; ++i) Send();
   Send(RtpClass::kRetransmission);
   const Timestamp now = environment_.Now();
-  const SentPacketHistory& history = *sender_.history();
-  const SentPacketHistory::Packet* newest = history.Find(2, now);
+  SentPacketHistory& history = pacer().history();
+  const SentPacketHistory::Packet* newest = history.Find(1, now);
   REQUIRE(newest != nullptr);
   CHECK(newest->rtp_class == RtpClass::kRetransmission);
   CHECK(newest->size == kHeader + payload_.size());
   CHECK(newest->sent_at == now);
   CHECK(history.Find(65'535, now) != nullptr);
   CHECK(history.Find(0, now) != nullptr);
-  CHECK(history.Find(3, now) == nullptr);
-  CHECK(history.Find(static_cast<uint16_t>(2 - SentPacketHistory::kMaxPackets), now) == nullptr);
-  CHECK(history.Find(2, now + SentPacketHistory::kMaxAge) != nullptr);
-  CHECK(history.Find(2, now + SentPacketHistory::kMaxAge + Duration::Millis(1)) == nullptr);
+  CHECK(history.Find(2, now) == nullptr);
+  CHECK(history.Find(static_cast<uint16_t>(1 - SentPacketHistory::kMaxPackets), now) == nullptr);
+  CHECK(history.Find(1, now + SentPacketHistory::kMaxAge) != nullptr);
+  CHECK(history.Find(1, now + SentPacketHistory::kMaxAge + Duration::Millis(1)) == nullptr);
+}
+
+TEST_CASE_METHOD(PacedTest, "paced sender: a burst goes straight through, the rest at the rate") {
+  Run(10);
+  for (uint8_t i = 1; i <= 10; ++i) SendOne(i);
+  // A burst is 3,000 bytes at this rate.
+  CHECK(Marks() == std::vector{1, 2, 3});
+  CHECK(pacer().queued_packets() == 7);
+  Run(100);
+  // 10,000 bytes in all, 100 in a millisecond, but no more than half a second of waiting.
+  CHECK(writer_.packets.size() >= 10);
+  CHECK(Marks() == std::vector{1, 2, 3, 4, 5, 6, 7, 8, 9, 10});
+  CHECK(pacer().queued_packets() == 0);
+  // Numbers follow the order of leaving.
+  for (size_t i = 0; i < writer_.packets.size(); ++i) CHECK(writer_.packets[i][18] == i + 1);
+  // And nothing ticks any more.
+  Run(20);
+  CHECK(environment_.pending() == 0);
+}
+
+TEST_CASE_METHOD(PacedTest, "paced sender: audio does not wait, repairs wait less than video") {
+  Run(10);
+  for (uint8_t i = 1; i <= 6; ++i) SendOne(i);
+  SendOne(50, RtpClass::kRetransmission);
+  SendOne(60, RtpClass::kMedia, PacketKind::kAudio);
+  CHECK(Marks() == std::vector{1, 2, 3, 60});
+  Run(200);
+  CHECK(Marks() == std::vector{1, 2, 3, 60, 50, 4, 5, 6});
+}
+
+TEST_CASE_METHOD(PacedTest, "paced sender: nothing waits much longer than half a second") {
+  pacer().SetRate(DataRate::BitsPerSecond(80'000));
+  Run(10);
+  for (int i = 0; i < 100; ++i) SendOne(1);  // 10 s of the rate
+  CHECK(pacer().queued_packets() >= 90);
+  Run(2500);
+  CHECK(pacer().queued_packets() <= 5);
+  Run(500);
+  CHECK(pacer().queued_packets() == 0);
+}
+
+TEST_CASE_METHOD(PacedTest, "paced sender: what does not fit is dropped, with what waits") {
+  Run(10);
+  for (int i = 0; i < 600; ++i) SendOne(1, RtpClass::kMedia, PacketKind::kVideo, 7);
+  CHECK(dropped_ == std::vector{Ssrc(7)});
+  CHECK(pacer().queued_bytes() <= Pacer::kMaxBytes);
+  CHECK(pacer().counters().dropped > 500);
+}
+
+TEST_CASE_METHOD(PacedTest, "paced sender: what waits of a stream that is gone is not sent") {
+  Run(10);
+  for (uint8_t i = 1; i <= 8; ++i) SendOne(i, RtpClass::kMedia, PacketKind::kVideo, i % 2);
+  sender_.Purge(Ssrc(0));
+  Run(300);
+  CHECK(Marks() == std::vector{1, 2, 3, 5, 7});
+  sender_.SetConnected(false);
+  Run(300);
+  CHECK(pacer().queued_packets() == 0);
+}
+
+TEST_CASE_METHOD(PacedTest, "paced sender: a probe is media that waits, then padding") {
+  Run(10);
+  for (uint8_t i = 1; i <= 5; ++i) SendOne(i);
+  ProbePlan plan;
+  plan.id = 3;
+  plan.rate = DataRate::BitsPerSecond(4'000'000);  // 2,500 bytes in 5 ms
+  plan.min_bytes = 7500;
+  plan.min_packets = 5;
+  sender_.StartProbe(plan);
+  Run(60);
+  CHECK(padding_ >= 5);
+  CHECK(padding_ <= 7);
+  int in_probe = 0;
+  Timestamp first;
+  Timestamp last;
+  for (uint16_t number = 1; number <= writer_.packets.size(); ++number) {
+    const SentPacketHistory::Packet* sent = pacer().history().Find(number, environment_.Now());
+    REQUIRE(sent != nullptr);
+    if (sent->probe != 3) continue;
+    if (in_probe++ == 0) first = sent->sent_at;
+    last = sent->sent_at;
+  }
+  CHECK(in_probe >= 8);
+  CHECK(last - first >= Duration::Millis(10));
+  CHECK(last - first <= Duration::Millis(20));
+  CHECK(!pacer().has_probe());
+  CHECK(traffic_.probation_sent.count() == static_cast<uint64_t>(padding_));
+}
+
+TEST_CASE_METHOD(PacedTest, "paced sender: padding fills what media leaves of its rate") {
+  pacer().SetRate(DataRate::BitsPerSecond(8'000'000));
+  pacer().SetPadding(DataRate::BitsPerSecond(800'000));
+  sender_.Wake();
+  Run(1000);
+  CHECK(padding_ >= 90);
+  CHECK(padding_ <= 102);
+  padding_ = 0;
+  for (int i = 0; i < 100; ++i) {
+    if (i % 2 == 0) SendOne(1);  // half of it
+    Run(10);
+  }
+  CHECK(padding_ >= 40);
+  CHECK(padding_ <= 55);
+  pacer().SetPadding(DataRate::Zero());
+  Run(20);
+  padding_ = 0;
+  Run(1000);
+  CHECK(padding_ == 0);
 }
 
 }  // namespace

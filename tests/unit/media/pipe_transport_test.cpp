@@ -2,10 +2,10 @@
 
 #include <catch2/catch.hpp>
 #include <map>
+#include <set>
+#include <utility>
 
-#include "tests/unit/media/engine_fixture.h"
-#include "worker/wire/rtcp.h"
-#include "worker/wire/rtp_packet.h"
+#include "tests/unit/media/pipe_fixture.h"
 
 namespace sluice::worker {
 namespace {
@@ -13,102 +13,6 @@ namespace {
 using Bytes = std::vector<uint8_t>;
 
 std::string ClassOf(const Status& status) { return status.ok() ? "ok" : ErrorClassName(status); }
-
-/// Routers r1 and r2; pipes p1 and p2 between them.
-struct PipeFixture : EngineFixture {
-  PipeFixture() {
-    REQUIRE(engine->CreateRouter("r1").ok());
-    REQUIRE(engine->CreateRouter("r2").ok());
-  }
-  static PipeTransportOptions Options(bool encrypted = false, bool rtx = false) {
-    PipeTransportOptions options;
-    options.listen_info = Listen();
-    options.enable_srtp = encrypted;
-    options.enable_rtx = rtx;
-    return options;
-  }
-  PipeTransportDump Add(const std::string& router, const std::string& id,
-                        const PipeTransportOptions& options) {
-    const auto dump = engine->CreatePipeTransport(router, id, options);
-    REQUIRE(dump.ok());
-    return *dump;
-  }
-  static PipeConnectOptions To(const PipeTransportDump& other) {
-    PipeConnectOptions options;
-    options.ip = other.tuple.local_address;
-    options.port = other.tuple.local_port;
-    options.srtp_parameters = other.srtp_parameters;
-    return options;
-  }
-  void Join(bool encrypted = false, bool rtx = false) {
-    const auto one = Add("r1", "p1", Options(encrypted, rtx));
-    const auto two = Add("r2", "p2", Options(encrypted, rtx));
-    REQUIRE(engine->ConnectPipeTransport("p1", To(two)).ok());
-    REQUIRE(engine->ConnectPipeTransport("p2", To(one)).ok());
-    environment.EndTurn();
-    from = LocalOf(one.tuple);
-    to = LocalOf(two.tuple);
-  }
-  /// Turns, until nothing is on its way between sockets of ours any more. What goes elsewhere is
-  /// kept; what `lose` wants is lost.
-  void Pump() {
-    for (;;) {
-      bool moved = false;
-      for (SentDatagram& sent : EndTurnAndTake()) {
-        if (lose && lose(sent)) continue;
-        if (Deliver(sent.bytes, sent.tuple.remote, sent.tuple.local)) {
-          crossed.push_back(std::move(sent));
-          moved = true;
-        } else {
-          outside.push_back(std::move(sent));
-        }
-      }
-      if (!moved) return;
-    }
-  }
-  /// A publisher at r1, piped as "pp" to r2, and a viewer there.
-  void PipeVideo(bool rtx) {
-    in = LocalOf(AddComedia("r1", "in").tuple);
-    AddSender("r2", "out", viewer);
-    const ProduceOptions video = samples::Video("v", 1111, 1112);
-    REQUIRE(engine->Produce("in", video).ok());
-    const ConsumeOptions pipe = samples::PipeConsumerOf(video, "pc", 3000, rtx);
-    REQUIRE(engine->Consume("p1", pipe).ok());
-    const ProduceOptions far = samples::PipeProducerOf(pipe, "pp");
-    REQUIRE(engine->Produce("p2", far).ok());
-    ConsumeOptions view = samples::ConsumerOf(video, "c", 5000);
-    view.producer_id = "pp";
-    view.consumable_rtp_encodings[0].ssrc = far.rtp_mapping.encodings[0].mapped_ssrc;
-    REQUIRE(engine->Consume("out", view).ok());
-    Pump();
-    outside.clear();
-  }
-  void SendVideo(int count, bool key_frame = false) {
-    for (int i = 0; i < count; ++i, ++sequence) {
-      Deliver(samples::Rtp(samples::kVp8, 1111, sequence, sequence * 3000u,
-                           samples::Vp8Payload(key_frame && i == 0, sequence), true),
-              in, publisher);
-    }
-    Pump();
-  }
-  /// Sequence numbers of the media that the viewer got, in order.
-  std::vector<uint16_t> Viewed() {
-    std::vector<uint16_t> numbers;
-    for (SentDatagram& sent : std::exchange(outside, {})) {
-      if (sent.tuple.remote != viewer || rtcp::LooksLikeRtcp(sent.bytes)) continue;
-      numbers.push_back(RtpPacket::Parse(sent.bytes)->sequence_number().value());
-    }
-    return numbers;
-  }
-
-  SocketAddress from, to, in;
-  const SocketAddress publisher = Address("192.0.2.1", 5000);
-  const SocketAddress viewer = Address("192.0.2.8", 6000);
-  uint16_t sequence = 100;
-  std::vector<SentDatagram> crossed;  ///< from one socket of ours to another
-  std::vector<SentDatagram> outside;
-  std::function<bool(const SentDatagram&)> lose;
-};
 
 TEST_CASE_METHOD(PipeFixture, "a pipe transport listens on UDP, and its dump says what it is") {
   PipeTransportOptions tcp = Options();
@@ -313,6 +217,40 @@ TEST_CASE_METHOD(PipeFixture, "encrypted pipes count what is forged and replayed
         before.srtp_too_short + before.srtp_auth_failed + 17);
 }
 
+// Keys that are installed again would begin their counts again: the same key stream twice, and what
+// was received once would be taken once more.
+TEST_CASE_METHOD(PipeFixture, "keys that are given again begin nothing anew") {
+  const auto one = Add("r1", "p1", Options(/*encrypted=*/true));
+  const auto two = Add("r2", "p2", Options(/*encrypted=*/true));
+  REQUIRE(engine->ConnectPipeTransport("p1", To(two)).ok());
+  REQUIRE(engine->ConnectPipeTransport("p2", To(one)).ok());
+  environment.EndTurn();
+  from = LocalOf(one.tuple);
+  to = LocalOf(two.tuple);
+  PipeVideo(false);
+  SendVideo(3, true);
+  std::vector<Bytes> sent;
+  const auto keep = [&] {
+    for (const SentDatagram& each : std::exchange(crossed, {})) {
+      if (!rtcp::LooksLikeRtcp(each.bytes)) sent.push_back(each.bytes);
+    }
+  };
+  keep();
+  CHECK(ClassOf(engine->ConnectPipeTransport("p1", To(two)).status()) == "Error");
+  CHECK(ClassOf(engine->ConnectPipeTransport("p2", To(one)).status()) == "Error");
+  const auto replayed = [&] { return engine->ReadCounters().counters.transports.srtp_replayed; };
+  const uint64_t before = replayed();
+  for (const Bytes& each : sent) Deliver(each, to, from);
+  CHECK(replayed() == before + sent.size());
+  SendVideo(3);
+  keep();
+  REQUIRE(sent.size() == 6);
+  std::set<std::pair<int, int>> numbers;
+  for (const Bytes& each : sent) numbers.emplace(each[2], each[3]);
+  CHECK(numbers.size() == sent.size());
+  CHECK(Viewed().size() == 6);
+}
+
 TEST_CASE_METHOD(PipeFixture, "a flood of unknown SSRCs through a pipe leaves nothing behind") {
   const bool encrypted = GENERATE(false, true);
   Join(encrypted);
@@ -414,7 +352,7 @@ TEST_CASE_METHOD(PipeFixture, "every encoding crosses a pipe, under an ssrc of i
 
 TEST_CASE_METHOD(PipeFixture, "a pipe carries a worker's worth of producers") {
   Join();
-  for (uint32_t i = 0; i < RtpCore::kMaxConsumers; ++i) {
+  for (uint32_t i = 0; i < EngineLimits().consumers; ++i) {
     const auto produced = engine->Produce(
         "p2", samples::Video("v" + std::to_string(i), 10'000 + 2 * i, 10'001 + 2 * i));
     REQUIRE(produced.ok());

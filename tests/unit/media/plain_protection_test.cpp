@@ -197,6 +197,42 @@ struct LogLines final : LogSink {
   Lines lines;
 };
 
+TEST_CASE_METHOD(ProtectionFixture, "packets from elsewhere are counted, and logged once",
+                 "[plain][protection]") {
+  LogLines log;
+  const SocketAddress local = Create(Comedia());
+  REQUIRE(engine->Produce("t", samples::Audio("p", 10)).ok());
+  Send(local, source, 10);
+  CHECK(log.lines.empty());
+  for (int i = 0; i < 100; ++i) {
+    Send(local, stranger, 10);
+    Deliver({0x80, 201, 0, 1, 0, 0, 0, 1}, local, moved);  // RTCP
+  }
+  CHECK(transport().core().counters().wrong_source == 200);
+  REQUIRE(log.lines.size() == 1);
+  CHECK_THAT(log.lines[0], Catch::Contains("transport t: dropped a packet from 198.51.100.7:1000"));
+  // Each transport tells for itself, as often as it can be read.
+  const SocketAddress other = Create(Comedia(), "other");
+  for (int i = 0; i < 3; ++i) {
+    Send(other, source, 10);
+    Send(other, moved, 10);
+  }
+  REQUIRE(log.lines.size() == 2);
+  CHECK_THAT(log.lines[1],
+             Catch::Contains("transport other: dropped a packet from 192.0.2.77:3000"));
+  const auto refuse = [&](int number) {
+    const SocketAddress at = Create(Comedia(), "t" + std::to_string(number));
+    Send(at, source, 10);
+    Send(at, moved, 10);
+  };
+  for (int i = 0; i < 20; ++i) refuse(i);
+  CHECK(log.lines.size() == LineLimit::kLines);
+  environment.AdvanceBy(LineLimit::kWindow);
+  refuse(20);
+  REQUIRE(log.lines.size() == LineLimit::kLines + 1);
+  CHECK_THAT(log.lines.back(), Catch::Contains("(and of 12 others before)"));
+}
+
 TEST_CASE_METHOD(ReceiverFixture, "the log tells by itself of media that stops",
                  "[plain][protection]") {
   LogLines log;
@@ -362,14 +398,15 @@ TEST_CASE_METHOD(ProtectionFixture, "destinations that make no sense are refused
   Create(options);
   PlainConnectOptions connect;
   connect.port = 5000;
-  for (const char* ip : {"0.0.0.0", "224.0.0.1", "239.255.1.1", "255.255.255.255", "0.1.2.3"}) {
+  for (const char* ip : {"0.0.0.0", "224.0.0.1", "239.255.1.1", "255.255.255.255", "0.1.2.3",
+                         "::ffff:224.0.0.1", "::ffff:255.255.255.255"}) {
     connect.ip = ip;
     INFO(ip);
     const Status status = engine->ConnectPlainTransport("t", connect).status();
     CHECK(ErrorClassName(status) == std::string("TypeError"));
     CHECK_THAT(std::string(status.message()), Catch::Contains(ip));
   }
-  CHECK(Counters().destination_refused == 5);
+  CHECK(Counters().destination_refused == 7);
   connect.ip = "192.0.2.1";
   CHECK(engine->ConnectPlainTransport("t", connect).ok());
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -53,6 +54,11 @@ class RecordingEvents final : public EngineEvents {
   void OnProducerVideoOrientation(const std::string& id, const VideoOrientation&) override {
     Add("orientation", id, "");
   }
+  void OnProducerWantedLayers(const std::string& id,
+                              const std::vector<WantedLayers>& layers) override {
+    wanted[id] = layers;
+    Add("wanted", id, "");
+  }
   void OnConsumerProducerPause(const std::string& id) override { Add("pause", id, ""); }
   void OnConsumerProducerResume(const std::string& id) override { Add("resume", id, ""); }
   void OnConsumerProducerClose(const std::string& id) override { Add("close", id, ""); }
@@ -99,6 +105,7 @@ class RecordingEvents final : public EngineEvents {
   }
 
   bool record_scores = false;
+  std::map<std::string, std::vector<WantedLayers>> wanted;  ///< the last of each producer
   /// Hears each line; may do with the engine what it likes.
   std::function<void(const std::string& line)> on_line;
 

@@ -4,57 +4,11 @@
 #include <cstdint>
 #include <string>
 
-#include "tests/unit/media/engine_fixture.h"
 #include "tests/unit/media/stun_samples.h"
-#include "worker/media/indexed_list.h"
+#include "tests/unit/media/teardown_fixture.h"
 
 namespace sluice::worker {
 namespace {
-
-/// Elements touched so far by every list that closing goes through.
-uint64_t Touched() {
-  return IndexedList<std::unique_ptr<Transport>, &Transport::router_slot>::touched() +
-         IndexedList<Producer*, &Producer::router_slot>::touched() +
-         IndexedList<std::unique_ptr<Producer>, &Producer::owner_slot>::touched() +
-         IndexedList<std::unique_ptr<Consumer>, &Consumer::owner_slot>::touched() +
-         IndexedList<Consumer*, &Consumer::producer_slot>::touched() +
-         IndexedList<Consumer*, &Consumer::active_slot>::touched();
-}
-
-struct TeardownFixture : EngineFixture {
-  static constexpr size_t kConsumers = 5;
-
-  static std::string TransportId(size_t i) { return "t" + std::to_string(i); }
-
-  /// Router r: everybody on `transports` transports consumes five producers of transport "source".
-  void BuildMeeting(size_t transports) {
-    REQUIRE(engine->CreateRouter("r").ok());
-    AddSender("r", "source", Address("192.0.2.1", 5000));
-    for (size_t p = 0; p < kConsumers; ++p) {
-      REQUIRE(engine->Produce("source", ProducerOf(p)).ok());
-    }
-    for (size_t t = 0; t < transports; ++t) {
-      AddSender("r", TransportId(t), Address("192.0.2.2", static_cast<uint16_t>(6000 + t)));
-      for (size_t p = 0; p < kConsumers; ++p) {
-        const auto ssrc = static_cast<uint32_t>(100 + 2 * p);
-        const std::string id = TransportId(t) + "-" + std::to_string(p);
-        REQUIRE(engine->Consume(TransportId(t), samples::ConsumerOf(ProducerOf(p), id, ssrc)).ok());
-      }
-    }
-  }
-  static ProduceOptions ProducerOf(size_t p) {
-    return samples::Audio("p" + std::to_string(p), static_cast<uint32_t>(10 + p));
-  }
-  /// Until everything that was closed is destroyed.
-  void Finish() {
-    REQUIRE(environment.AdvanceUntil([&] { return engine->closing() == 0; }, Duration::Seconds(5)));
-  }
-  /// Each object once for each list that it is in, and once for the one that takes its place.
-  static uint64_t Bound(size_t transports) {
-    const uint64_t consumers = transports * kConsumers;
-    return 2 * (3 * consumers + (transports + 1) + 2 * kConsumers);
-  }
-};
 
 TEST_CASE_METHOD(TeardownFixture, "closing a router touches each of its objects a few times",
                  "[teardown]") {
@@ -223,6 +177,194 @@ TEST_CASE_METHOD(TeardownFixture, "the worker ends in the middle of it", "[teard
   BuildMeeting(80);
   REQUIRE(engine->CloseRouter("r").ok());
   CHECK(engine->closing() == 2);
+  engine.reset();
+  CHECK(network.open_sockets() == 0);
+}
+
+// ---- One transport, or one WebRtcServer, with very much on it ----------------------------------
+
+TEST_CASE_METHOD(SlicesFixture, "a transport with little on it is gone with its response",
+                 "[teardown]") {
+  BuildMeeting(4);
+  CHECK(*engine->CloseTransport("r", "source", Closed()) == Engine::Closing::kDone);
+  CHECK(engine->closing() == 0);
+  CHECK(events.Count("close t0-0") == 1);
+  CHECK(absl::IsNotFound(engine->CloseTransport("r", "source", Closed()).status()));
+  environment.AdvanceBy(Duration::Seconds(1));
+  CHECK(closed == 0);  // nobody waits for it
+}
+
+TEST_CASE_METHOD(SlicesFixture, "a transport whose producers have very many consumers",
+                 "[teardown]") {
+  constexpr size_t kTransports = 400;
+  BuildMeeting(kTransports);
+  const SocketAddress source = LocalOf(engine->DumpPlainTransport("source")->tuple);
+  const size_t sockets = network.open_sockets();
+  events.Take();
+  REQUIRE(*engine->CloseTransport("r", "source", Closed()) == Engine::Closing::kLater);
+  // Of what is closing nothing is seen, and its ids and ports are free.
+  CHECK(absl::IsNotFound(engine->CloseTransport("r", "source", Closed()).status()));
+  CHECK(absl::IsNotFound(engine->PauseProducer("p0")));
+  CHECK(absl::IsNotFound(engine->CloseProducer("source", "p0")));
+  CHECK(network.open_sockets() == sockets - 1);
+  CHECK_FALSE(Deliver({0x80, 111}, source, Address("192.0.2.1", 5000)));
+  const RouterDump dump = *engine->DumpRouter("r");
+  CHECK(dump.transport_ids.size() == kTransports);
+  CHECK(dump.producer_consumer_ids.empty());
+  AddSender("r", "source", Address("192.0.2.1", 5000));
+  REQUIRE(engine->Produce("source", ProducerOf(0)).ok());
+  REQUIRE(engine->Consume(TransportId(0), samples::ConsumerOf(ProducerOf(0), "new", 901)).ok());
+  // What is left of it can be closed meanwhile, and is not told of then.
+  const bool was_told = events.Count("close t0-0") == 1;
+  CHECK(engine->CloseConsumer(TransportId(0), "t0-0").ok() == !was_told);
+  CHECK(Slices() >= 3);
+  const size_t told = kTransports * kConsumers - (was_told ? 0 : 1);
+  CHECK(events.lines.size() == told);
+  CHECK(events_before_closed == told);  // the notifications, then the response
+  CHECK(events.Count("close t399-4") == 1);
+  CHECK(engine->DumpRouter("r")->consumer_producer_ids.size() == 1);
+  CHECK(engine->PauseProducer("p0").ok());
+}
+
+TEST_CASE_METHOD(SlicesFixture, "a transport with very many consumers", "[teardown]") {
+  BuildMeeting(1);
+  for (uint32_t i = 0; i < 1500; ++i) {
+    const std::string id = "c" + std::to_string(i);
+    REQUIRE(
+        engine->Consume(TransportId(0), samples::ConsumerOf(ProducerOf(0), id, 1000 + 2 * i)).ok());
+  }
+  environment.EndTurn();
+  network.TakeSent();
+  const SocketAddress source = LocalOf(engine->DumpPlainTransport("source")->tuple);
+  const auto packet = samples::Rtp(samples::kOpus, 10, 1, 960, {1, 2, 3});
+  events.Take();
+  REQUIRE(*engine->CloseTransport("r", TransportId(0), Closed()) == Engine::Closing::kLater);
+  CHECK(engine->DumpRouter("r")->consumer_producer_ids.empty());
+  Deliver(packet, source, Address("192.0.2.1", 5000));
+  CHECK(EndTurnAndTake().empty());  // it sends nothing any more
+  // Their producer goes before them, and nobody hears of consumers that are closed.
+  const bool producer_goes = GENERATE(false, true);
+  if (producer_goes) REQUIRE(engine->CloseProducer("source", "p0").ok());
+  CHECK(Slices() >= 3);
+  CHECK(events.lines.empty());
+  CHECK(engine->ReadCounters().alive.consumers == 0);
+}
+
+TEST_CASE_METHOD(SlicesFixture, "data channels of a transport that is closing", "[teardown]") {
+  REQUIRE(engine->CreateRouter("r").ok());
+  DirectTransportOptions direct;
+  direct.base.direct = true;
+  for (const char* id : {"a", "b"}) REQUIRE(engine->CreateDirectTransport("r", id, direct).ok());
+  constexpr size_t kCount = 700;
+  const auto produce = [&](const std::string& on, const std::string& id) {
+    ProduceDataOptions options;
+    options.data_producer_id = id;
+    options.type = DataType::kDirect;
+    REQUIRE(engine->ProduceData(on, options).ok());
+  };
+  const auto consume = [&](const std::string& on, const std::string& id, const std::string& of) {
+    ConsumeDataOptions options;
+    options.data_consumer_id = id;
+    options.data_producer_id = of;
+    options.type = DataType::kDirect;
+    REQUIRE(engine->ConsumeData(on, options).ok());
+  };
+  produce("a", "of-a");
+  produce("b", "of-b");
+  for (size_t i = 0; i < kCount; ++i) {
+    consume("b", "b" + std::to_string(i), "of-a");
+    consume("a", "a" + std::to_string(i), "of-b");
+  }
+  events.Take();
+  REQUIRE(*engine->CloseTransport("r", "a", Closed()) == Engine::Closing::kLater);
+  CHECK(absl::IsNotFound(engine->PauseDataConsumer("a699")));
+  CHECK(engine->DumpRouter("r")->data_consumer_producer_ids.empty());
+  const bool producer_goes = GENERATE(false, true);
+  if (producer_goes) REQUIRE(engine->CloseDataProducer("b", "of-b").ok());
+  CHECK(Slices() >= 2);
+  CHECK(events.lines.size() == kCount);  // those of b
+  CHECK(engine->ReadCounters().alive.data_consumers == 0);
+}
+
+TEST_CASE_METHOD(SlicesFixture, "a router is closed while transports of it are", "[teardown]") {
+  BuildMeeting(400);
+  REQUIRE(*engine->CloseTransport("r", "source", Closed()) == Engine::Closing::kLater);
+  environment.AdvanceBy(Duration::Millis(1));
+  events.Take();
+  REQUIRE(engine->CloseRouter("r").ok());
+  CHECK(closed == 0);
+  CHECK(engine->closing() == 1);
+  Finish();
+  CHECK(closed == 1);
+  CHECK(events.lines.empty());
+  CHECK(network.open_sockets() == 0);
+  CHECK(engine->Dump().request_handler_ids.empty());
+}
+
+TEST_CASE_METHOD(SlicesFixture, "the worker ends while a transport is closing", "[teardown]") {
+  BuildMeeting(400);
+  REQUIRE(*engine->CloseTransport("r", "source", Closed()) == Engine::Closing::kLater);
+  environment.AdvanceBy(Duration::Millis(1));
+  engine.reset();
+  CHECK(closed == 0);
+  CHECK(network.open_sockets() == 0);
+}
+
+TEST_CASE_METHOD(SlicesFixture, "counters do not fall while a transport is closing", "[teardown]") {
+  BuildMeeting(400);
+  const auto packet = samples::Rtp(samples::kOpus, 10, 1, 960, {1, 2, 3});
+  Deliver(packet, LocalOf(engine->DumpPlainTransport("source")->tuple), Address("192.0.2.1", 5000));
+  REQUIRE(EndTurnAndTake().size() == 400);
+  const EngineCounters before = engine->ReadCounters().counters;
+  REQUIRE(*engine->CloseTransport("r", "source", Closed()) == Engine::Closing::kLater);
+  for (; closed == 0; environment.AdvanceBy(Duration::Millis(1))) {
+    const EngineSnapshot now = engine->ReadCounters();
+    CHECK(now.counters.traffic.rtp_packets_sent == before.traffic.rtp_packets_sent);
+    CHECK(now.counters.traffic.rtp_packets_received == before.traffic.rtp_packets_received);
+    CHECK(now.alive.plain_transports == 400);
+    CHECK(now.alive.producers == 0);
+  }
+}
+
+TEST_CASE_METHOD(ServerSlicesFixture, "a WebRtcServer with very many transports", "[teardown]") {
+  constexpr size_t kTransports = 120;
+  BuildServer(kTransports);
+  REQUIRE(*engine->CloseWebRtcServer("s", Closed()) == Engine::Closing::kLater);
+  // Its transports take nothing and say nothing.
+  CHECK(absl::IsNotFound(engine->DumpWebRtcServer("s").status()));
+  CHECK(absl::IsNotFound(engine->DumpWebRtcTransport("w0").status()));
+  CHECK(engine->DumpRouter("r")->transport_ids.empty());
+  CHECK(engine->Dump().webrtc_server_ids.empty());
+  Deliver(samples::BindingRequest(ice[0], true), server, Address("192.0.2.9", 1000));
+  Deliver(samples::BindingRequest(ice[1], true), server, Address("192.0.2.10", 1000));
+  CHECK(EndTurnAndTake().empty());
+  WebRtcTransportOptions options;
+  options.webrtc_server_id = "s";
+  CHECK_FALSE(engine->CreateWebRtcTransport("r", "late", options).ok());
+  CHECK(network.open_sockets() == 1);  // goodbyes leave by it
+  const bool router_goes = GENERATE(false, true);
+  if (router_goes) REQUIRE(engine->CloseRouter("r").ok());
+  CHECK(Slices() >= 5);
+  CHECK(network.open_sockets() == 0);
+  CHECK(engine->closing() == 0);
+  CHECK(events.lines.empty());
+  CHECK(engine->ReadCounters().alive.webrtc_transports == 0);
+}
+
+TEST_CASE_METHOD(ServerSlicesFixture, "a WebRtcServer with few transports is gone at once",
+                 "[teardown]") {
+  BuildServer(3);
+  CHECK(*engine->CloseWebRtcServer("s", Closed()) == Engine::Closing::kDone);
+  CHECK(network.open_sockets() == 0);
+  CHECK(engine->closing() == 0);
+}
+
+TEST_CASE_METHOD(ServerSlicesFixture, "the worker ends while a WebRtcServer is closing",
+                 "[teardown]") {
+  BuildServer(120);
+  REQUIRE(*engine->CloseWebRtcServer("s", Closed()) == Engine::Closing::kLater);
+  environment.AdvanceBy(Duration::Millis(1));
+  REQUIRE(engine->CloseRouter("other").ok());
   engine.reset();
   CHECK(network.open_sockets() == 0);
 }

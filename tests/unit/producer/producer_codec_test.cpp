@@ -200,6 +200,39 @@ TEST_CASE("another clock: jitter and capture time begin anew") {
   CHECK(bed.Stats().jitter <= 1);
 }
 
+TEST_CASE("the bitrate goes on over a change of the codec") {
+  CodecBed bed;
+  for (int i = 1; i <= 50; ++i) bed.Take(Media(samples::kVp8, i, i == 1));
+  const auto before = bed.Stats().bitrate;
+  REQUIRE(before > 0);
+  bed.Take(Media(kVp9, 51, true));
+  CHECK(bed.Params().payload_type == kVp9);
+  CHECK(bed.Stats().bitrate > before / 2);
+}
+
+// docs/protocols/rtp-rtcp.md §6
+TEST_CASE("the bitrate is measured over a longer time while the codec has DTX") {
+  CodecBed bed(TwoAudioCodecs());
+  uint16_t sequence = 0;
+  const auto send = [&](uint8_t type) {
+    for (int i = 0; i < 20; ++i) {
+      ++sequence;
+      bed.Take(samples::Rtp(type, kSsrc, sequence, sequence * 160u, {1, 2, 3, 4}));
+    }
+  };
+  send(samples::kOpus);
+  bed.AdvanceBy(2'700);
+  CHECK(bed.Stats().bitrate > 0);
+  send(kPcmu);
+  bed.AdvanceBy(2'700);
+  CHECK(bed.Stats().bitrate == 0);
+  send(samples::kOpus);
+  bed.AdvanceBy(2'700);
+  CHECK(bed.Stats().bitrate > 0);
+  bed.AdvanceBy(3'600);
+  CHECK(bed.Stats().bitrate == 0);
+}
+
 TEST_CASE("a codec that changes with every packet costs requests no more than a steady one") {
   CodecBed bed;
   for (int i = 1; i <= 600; i += 2) {

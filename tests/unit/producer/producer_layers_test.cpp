@@ -266,5 +266,48 @@ TEST_CASE("wanted layers: nothing is said where nobody asked") {
   CHECK(events.all.empty());
 }
 
+TEST_CASE(
+    "an encoding that comes back starts anew: for a moment it is not, and a slow one is there") {
+  ProducerBed bed;
+  const auto producer = bed.Produce(Simulcast());
+  uint16_t sequence = 0;
+  const auto send = [&] {
+    const auto time = static_cast<uint32_t>(bed.environment.Now().ms() * 90);
+    ++sequence;
+    bed.Receive(*producer, samples::Rtp(samples::kVp8, 1000, sequence, time,
+                                        samples::Vp8Payload(true, sequence)));
+  };
+  const auto alive = [&] { return producer->encoding_lives()[0].alive; };
+  for (int i = 0; i < 30; ++i) {
+    send();
+    bed.AdvanceBy(33);
+  }
+  bed.AdvanceBy(10'000);
+  CHECK_FALSE(alive());
+  send();
+  CHECK(alive());
+  SECTION("and stops again") {
+    bed.AdvanceBy(5900);
+    CHECK(alive());  // how slow it is now nobody knows
+    bed.AdvanceBy(200);
+    CHECK_FALSE(alive());
+  }
+  SECTION("as quick as before, and stops") {
+    for (int i = 0; i < 5; ++i) {
+      bed.AdvanceBy(33);
+      send();
+    }
+    bed.AdvanceBy(1600);
+    CHECK_FALSE(alive());
+  }
+  SECTION("slower than before") {
+    for (int i = 0; i < 5; ++i) {
+      bed.AdvanceBy(3900);
+      CHECK(alive());
+      send();
+    }
+  }
+}
+
 }  // namespace
 }  // namespace sluice::worker

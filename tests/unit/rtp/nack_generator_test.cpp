@@ -28,6 +28,17 @@ std::vector<int> Due(NackGenerator& nack, int64_t ms) {
   return numbers;
 }
 
+TEST_CASE("a hole is given up when it is 10,000 numbers old, and not before") {
+  NackGenerator nack;
+  const int last = 2 + static_cast<int>(NackGenerator::kMaxAge);
+  for (int number = 1; number <= last; ++number) {
+    if (number != 2 && number != 4) Feed(nack, number, 0);
+  }
+  CHECK(nack.holes() == 2);
+  Feed(nack, last + 1, 0);
+  CHECK(Due(nack, 10) == std::vector<int>{4});
+}
+
 TEST_CASE("a hole is asked for after 10 ms, then each round trip, ten times in all") {
   NackGenerator nack;
   Feed(nack, 1, 0);

@@ -2,7 +2,6 @@
 
 #include <catch2/catch.hpp>
 
-#include "worker/core/rtp/resend_guard.h"
 #include "worker/core/rtp/sender_report_clock.h"
 
 namespace sluice::worker {
@@ -111,34 +110,6 @@ TEST_CASE("rate window: counts what is inside, forgets what is not") {
   CHECK(rate.Rate(kStart + Duration::Millis(2600)).bps() == 0);
   rate.Add(2500, kStart + Duration::Seconds(100));
   CHECK(rate.Rate(kStart + Duration::Seconds(100)).bps() == 8000);
-}
-
-TEST_CASE("resend guard: once per round trip, within the credit and the look-ups allowed") {
-  ResendGuard guard;
-  const SeqNumber own(1234);
-  const Duration round_trip = Duration::Millis(80);
-  CHECK_FALSE(guard.SentRecently(own, kStart, round_trip));
-  CHECK(guard.MarkSent(own, kStart));
-  CHECK(guard.SentRecently(own, kStart + Duration::Millis(79), round_trip));
-  CHECK_FALSE(guard.SentRecently(own, kStart + Duration::Millis(80), round_trip));
-  CHECK_FALSE(guard.MarkSent(own, kStart + Duration::Millis(80)));
-  CHECK_FALSE(guard.SentRecently(SeqNumber(1234 + 256), kStart, round_trip));
-
-  int64_t spent = 0;
-  for (; guard.HasCredit(); spent += 1000) guard.Spend(1000);
-  CHECK(spent == (ResendGuard::kInitialCredit + 999) / 1000 * 1000);
-  guard.OnMediaSent(10'000);
-  CHECK(guard.HasCredit());
-  for (int i = 0; i < 1000; ++i) guard.OnMediaSent(10'000);
-  guard.Spend(ResendGuard::kMaxCredit - 1);
-  CHECK(guard.HasCredit());
-  guard.Spend(1);
-  CHECK_FALSE(guard.HasCredit());
-
-  uint32_t allowed = 0;
-  for (int i = 0; i < 10'000; ++i) allowed += guard.AllowLookup(kStart) ? 1u : 0u;
-  CHECK(allowed == ResendGuard::kMaxLookups);
-  CHECK(guard.AllowLookup(kStart + ResendGuard::kLookupWindow));
 }
 
 TEST_CASE("sender report: RTP time follows capture, else arrival") {

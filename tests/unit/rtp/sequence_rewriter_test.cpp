@@ -66,14 +66,47 @@ TEST_CASE("sequence rewriter: picture ids close up behind a picture that is left
   rewriter.Skip(Ext(102));  // the rest of that picture
   const auto next = rewriter.Map(Ext(103));
   CHECK(next.own == 11);
-  CHECK(next.interval->offsets.picture_id == 39);
+  CHECK(next.offsets->picture_id == 39);
   CHECK(rewriter.Find(SeqNumber(10))->offsets.picture_id == 40);  // as it was sent
 
   offsets.picture_id = 7;
   rewriter.ChangeOffsets(Ext(104), offsets);
-  CHECK(rewriter.Map(Ext(104)).interval->offsets.picture_id == 7);
+  CHECK(rewriter.Map(Ext(104)).offsets->picture_id == 7);
   CHECK(rewriter.Find(SeqNumber(12))->offsets.picture_id == 7);
   CHECK(rewriter.Find(SeqNumber(11))->offsets.picture_id == 39);
+}
+
+TEST_CASE("sequence rewriter: a run is skipped as its packets would be, one by one") {
+  for (const bool closes_picture : {false, true}) {
+    for (const int first_skipped : {101, 104}) {  // right behind what was skipped, or sent
+      SequenceRewriter at_once(SeqNumber(10));
+      SequenceRewriter one_by_one(SeqNumber(10));
+      RewriteOffsets offsets;
+      offsets.picture_id = 5;
+      for (SequenceRewriter* each : {&at_once, &one_by_one}) {
+        each->Start(ExtendedSeqNumber(100), offsets, false);
+        each->Map(ExtendedSeqNumber(100));
+        each->Skip(ExtendedSeqNumber(101));
+        for (int i = 102; i < first_skipped; ++i) each->Map(ExtendedSeqNumber(i));
+      }
+      const int begin = std::max(first_skipped, 102);
+      CHECK(at_once.Skip(ExtendedSeqNumber(begin), closes_picture, 4));
+      for (int i = 0; i < 4; ++i) {
+        CHECK(one_by_one.Skip(ExtendedSeqNumber(begin + i), closes_picture && i == 0));
+      }
+      for (int i = 100; i < begin + 8; ++i) {
+        const auto a = at_once.Map(ExtendedSeqNumber(i));
+        const auto b = one_by_one.Map(ExtendedSeqNumber(i));
+        REQUIRE(static_cast<bool>(a) == static_cast<bool>(b));
+        if (!a) continue;
+        CHECK(a.own == b.own);
+        CHECK(a.newest == b.newest);
+        CHECK(*a.offsets == *b.offsets);
+      }
+      // Behind what has gone out nothing can be closed up.
+      CHECK_FALSE(at_once.Skip(ExtendedSeqNumber(begin + 1), closes_picture, 2));
+    }
+  }
 }
 
 TEST_CASE("sequence rewriter: a new source goes on with the next number, with a gap on request") {
@@ -87,7 +120,7 @@ TEST_CASE("sequence rewriter: a new source goes on with the next number, with a 
   rewriter.Start(Ext(5000), offsets, false);
   const auto first = rewriter.Map(Ext(5000));
   CHECK(first.own == 65'536);
-  CHECK(first.interval->offsets == offsets);
+  CHECK(*first.offsets == offsets);
   CHECK(rewriter.next_own() == SeqNumber(1));
   CHECK_FALSE(rewriter.Map(Ext(4)));  // of the old source
   rewriter.Start(Ext(9), {}, true);
@@ -169,7 +202,7 @@ TEST_CASE("sequence rewriter: a late packet has a highest layer of its own") {
     const auto mapped = rewriter.Map(Ext(sequence));
     REQUIRE(mapped);
     CHECK(mapped.own == sequence - 90);
-    CHECK(int{mapped.interval->offsets.top_layer} == (sequence == 102 ? 0 : 2));
+    CHECK(int{mapped.offsets->top_layer} == (sequence == 102 ? 0 : 2));
     const auto origin = rewriter.Find(SeqNumber(static_cast<uint16_t>(sequence - 90)));
     REQUIRE(origin);
     CHECK(origin->sequence == Ext(sequence));
@@ -181,7 +214,7 @@ TEST_CASE("sequence rewriter: a late packet has a highest layer of its own") {
   rewriter.ChangeTopOfLate(Ext(102), 1);
   rewriter.ChangeTopOfLate(Ext(102), 1);
   for (int sequence = 101; sequence <= 103; ++sequence) {
-    CHECK(int{rewriter.Map(Ext(sequence)).interval->offsets.top_layer} == 1);
+    CHECK(int{rewriter.Map(Ext(sequence)).offsets->top_layer} == 1);
     CHECK(rewriter.Map(Ext(sequence)).own == sequence - 90);
   }
   CHECK(int{rewriter.offsets().top_layer} == 2);
@@ -237,6 +270,69 @@ TEST_CASE("sequence rewriter: layers of late packets change no number, however m
       }
     }
   }
+}
+
+TEST_CASE("sequence rewriter: each packet keeps the offsets that it was sent with") {
+  // Offsets that come again, that are all different, and that begin anew with few.
+  for (const uint32_t different : {1u, 3u, 1000u}) {
+    SequenceRewriter rewriter(SeqNumber(65'500));
+    RewriteOffsets offsets;
+    offsets.picture_id = 60'000;  // 16 bits of it are kept
+    offsets.descriptor.frame_number = 3;
+    rewriter.Start(Ext(-5), offsets, false);  // an earlier one may come yet
+    std::vector<RewriteOffsets> sent;
+    for (uint32_t i = 0; i < 500; ++i) {
+      offsets.timestamp = i % different;
+      offsets.descriptor.active_targets = i % different;
+      offsets.picture_id = static_cast<uint16_t>(60'000 + i * 100);
+      rewriter.ChangeOffsets(Ext(int64_t{i} - 5), offsets);
+      REQUIRE(rewriter.offsets() == offsets);
+      const auto mapped = rewriter.Map(Ext(int64_t{i} - 5));
+      REQUIRE(mapped);
+      REQUIRE(*mapped.offsets == offsets);
+      sent.push_back(offsets);
+      const size_t known = std::min<size_t>(sent.size(), SequenceRewriter::kMaxIntervals);
+      for (size_t back = 0; back < known; ++back) {
+        const auto own = static_cast<uint16_t>(65'500 + i - back);
+        const auto origin = rewriter.Find(SeqNumber(own));
+        REQUIRE(origin);
+        REQUIRE(origin->sequence == Ext(int64_t{i} - 5 - static_cast<int64_t>(back)));
+        REQUIRE(origin->offsets == sent[sent.size() - 1 - back]);
+        const auto late = rewriter.Map(origin->sequence);
+        REQUIRE(late);
+        REQUIRE(*late.offsets == origin->offsets);
+      }
+    }
+    // One rule and one set of offsets for each interval at most.
+    constexpr size_t kBytes = 2 * sizeof(int64_t) + sizeof(RewriteOffsets);
+    CHECK(rewriter.HeapBytes() <= SequenceRewriter::kMaxIntervals * kBytes);
+    if (different == 1) {
+      CHECK(rewriter.HeapBytes() < SequenceRewriter::kMaxIntervals * 2 * sizeof(int64_t) + 100);
+    }
+  }
+}
+
+TEST_CASE("sequence rewriter: a late packet gets a layer of its own among offsets all different") {
+  SequenceRewriter rewriter(SeqNumber(10));
+  RewriteOffsets offsets = WithTop(2);
+  rewriter.Start(Ext(0), offsets, false);
+  for (int64_t i = 0; i < 200; i += 2) {  // of each two the first one is missing
+    for (const int64_t sequence : {i, i + 1}) {
+      offsets.timestamp = static_cast<uint32_t>(sequence);
+      rewriter.ChangeOffsets(Ext(sequence), offsets);
+    }
+    CHECK(Own(rewriter, i + 1) == i + 11);
+  }
+  for (int64_t i = 190; i < 200; i += 2) rewriter.ChangeTopOfLate(Ext(i), 1);
+  for (int64_t i = 180; i < 200; ++i) {
+    const auto mapped = rewriter.Map(Ext(i));
+    REQUIRE(mapped);
+    CHECK(mapped.own == i + 10);
+    CHECK(mapped.offsets->timestamp == static_cast<uint32_t>(i));
+    CHECK(int{mapped.offsets->top_layer} == (i >= 190 && i % 2 == 0 ? 1 : 2));
+  }
+  constexpr size_t kBytes = 2 * sizeof(int64_t) + sizeof(RewriteOffsets);
+  CHECK(rewriter.HeapBytes() <= SequenceRewriter::kMaxIntervals * kBytes);
 }
 
 TEST_CASE("sequence rewriter: says with which number a packet went out, and changes nothing") {
@@ -303,7 +399,7 @@ TEST_CASE("sequence rewriter: properties hold over loss, reordering, skips and n
         REQUIRE(lossy);  // only a late packet can have lost its place
         continue;
       }
-      REQUIRE(mapped.interval->offsets == offsets);
+      REQUIRE(*mapped.offsets == offsets);
       REQUIRE(sent.emplace(mapped.own, SentPacket{arrival.sequence, offsets}).second);
       own_by_sequence[arrival.sequence] = mapped.own;
     }
@@ -328,6 +424,59 @@ TEST_CASE("sequence rewriter: properties hold over loss, reordering, skips and n
     REQUIRE(origin->offsets == it->second.offsets);
     REQUIRE(origin->own == it->first);
   }
+}
+
+RewriteOffsets Of(uint8_t source, uint32_t began_at) {
+  RewriteOffsets offsets;
+  offsets.source = source;
+  offsets.began_at = began_at;
+  return offsets;
+}
+
+TEST_CASE(
+    "sequence rewriter: of a source that was left it is known when, and what was sent of it") {
+  SequenceRewriter rewriter(SeqNumber(10));
+  rewriter.Start(Ext(100), Of(0, 1), false);
+  CHECK(Own(rewriter, 100) == 10);
+  rewriter.Skip(Ext(101));
+  CHECK(Own(rewriter, 103) == 12);  // 102, which is 11, is missing
+  rewriter.Skip(Ext(104));
+  rewriter.Skip(Ext(106));  // 105 is missing
+  CHECK(Own(rewriter, 107) == 14);
+  rewriter.Skip(Ext(108));
+  REQUIRE(rewriter.Find(SeqNumber(11)));
+  CHECK_FALSE(rewriter.Find(SeqNumber(11))->ended_at);
+  rewriter.Start(Ext(500), Of(1, 20), false);
+  CHECK(Own(rewriter, 500) == 15);
+  rewriter.Skip(Ext(501));
+  CHECK(Own(rewriter, 502) == 16);
+  rewriter.Start(Ext(110), Of(0, 30), false);
+  CHECK(Own(rewriter, 110) == 17);
+
+  const auto missing = rewriter.Find(SeqNumber(13));
+  REQUIRE(missing);
+  CHECK(missing->sequence == Ext(105));
+  CHECK(missing->ended_at == 20);
+  CHECK(rewriter.Find(SeqNumber(15))->ended_at == 30);
+  CHECK_FALSE(rewriter.Find(SeqNumber(17))->ended_at);
+  const auto own_of = [&](int64_t sequence) { return rewriter.OwnNear(*missing, Ext(sequence)); };
+  CHECK(own_of(99) == std::nullopt);
+  CHECK(own_of(100) == 10);
+  CHECK(own_of(101) == std::nullopt);
+  CHECK(own_of(102) == 11);
+  CHECK(own_of(103) == 12);
+  CHECK(own_of(104) == std::nullopt);
+  CHECK(own_of(105) == 13);
+  CHECK(own_of(106) == std::nullopt);
+  CHECK(own_of(107) == 14);
+  for (int64_t sequence = 108; sequence < 112; ++sequence) {
+    CHECK(own_of(sequence) == std::nullopt);  // 110 is of the source that came back
+  }
+  const auto running = rewriter.Find(SeqNumber(17));
+  CHECK(rewriter.OwnNear(*running, Ext(110)) == 17);
+  CHECK(rewriter.OwnNear(*running, Ext(111)) == std::nullopt);
+  rewriter.ClearHistory();
+  CHECK(own_of(105) == std::nullopt);
 }
 
 }  // namespace

@@ -80,6 +80,38 @@ TEST_CASE("sctp send queue: bounds are asked before a message is taken") {
   CHECK(count < 1000);
 }
 
+TEST_CASE("sctp send queue: full from the byte on that the bounds say") {
+  constexpr size_t kOverhead = SctpSendQueue::kMessageOverhead;
+  SctpSendQueue stream(kLimits);
+  stream.Push(Message(1, kLimits.per_stream - kOverhead - 1), kNow);
+  CHECK_FALSE(stream.Full(1));
+  SctpSendQueue full(kLimits);
+  full.Push(Message(1, kLimits.per_stream - kOverhead), kNow);
+  CHECK(full.Full(1));
+
+  full.Push(Message(2, kLimits.total - kLimits.per_stream - kOverhead - 1), kNow);
+  CHECK_FALSE(full.Full(3));
+  TakeAll(full);
+  CHECK_FALSE(full.Full(1));
+  full.Push(Message(1, kLimits.per_stream - kOverhead), kNow);
+  full.Push(Message(2, kLimits.total - kLimits.per_stream - kOverhead), kNow);
+  CHECK(full.Full(3));
+}
+
+TEST_CASE("sctp send queue: a message may be sent until its life time is over") {
+  SctpSendQueue queue(kLimits);
+  SctpOutgoing brief = Message(1, 100);
+  brief.reliability.max_life_time = 50;
+  queue.Push(brief, kNow);
+  queue.Push(brief, kNow);
+  CHECK(queue.Next(kNow + Duration::Millis(50)).life_time_left == 1);
+  queue.Consume(100);
+  CHECK(queue.expired() == 0);
+  CHECK(TakeAll(queue, kNow + Duration::Micros(50'001)).empty());
+  CHECK(queue.expired() == 1);
+  CHECK(queue.empty());
+}
+
 TEST_CASE("sctp send queue: what waits too long is dropped, but no message that has begun") {
   SctpSendQueue queue(kLimits);
   SctpOutgoing brief = Message(1, 100);
@@ -115,6 +147,17 @@ TEST_CASE("sctp send queue: low is told once, from above") {
   CHECK(queue.TakeLow() == std::vector<uint16_t>{1});
   queue.Consume(1000);
   CHECK(queue.TakeLow().empty());
+  // At the threshold it is low.
+  queue.Push(Message(1, 1024), kNow);
+  queue.Watch(1);
+  TakeAll(queue);
+  CHECK(queue.TakeLow().empty());
+  queue.Push(Message(1, 1025), kNow);
+  queue.Watch(1);
+  REQUIRE(queue.Next(kNow).last);
+  queue.Consume(1);
+  CHECK(queue.TakeLow() == std::vector<uint16_t>{1});
+  TakeAll(queue);
   // Raising the threshold tells, too.
   queue.Push(Message(2, 3000), kNow);
   queue.Watch(2);
@@ -125,6 +168,44 @@ TEST_CASE("sctp send queue: low is told once, from above") {
   queue.SetLowThreshold(2, 100);
   queue.SetLowThreshold(2, 5000);
   CHECK(queue.TakeLow() == std::vector<uint16_t>{2});
+}
+
+TEST_CASE("sctp send queue: low is told once a time, at a threshold that outlives what waits") {
+  SctpSendQueue queue(kLimits);
+  for (int i = 0; i < 2; ++i) {
+    queue.Push(Message(1, 1500), kNow);
+    queue.Watch(1);
+    TakeAll(queue);
+  }
+  CHECK(queue.TakeLow() == std::vector<uint16_t>{1});
+  queue.SetLowThreshold(2, 100);
+  queue.Push(Message(2, 500), kNow);
+  queue.Watch(2);
+  queue.Next(kNow);
+  queue.Consume(399);
+  CHECK(queue.TakeLow().empty());
+  queue.Consume(1);
+  CHECK(queue.TakeLow() == std::vector<uint16_t>{2});
+  TakeAll(queue);
+  // Forgotten: it is as that of all others.
+  queue.Forget(2);
+  queue.Push(Message(2, 500), kNow);
+  queue.Watch(2);
+  TakeAll(queue);
+  CHECK(queue.TakeLow().empty());
+}
+
+TEST_CASE("sctp send queue: a message that cannot go on makes way for the next") {
+  SctpSendQueue queue(kLimits);
+  queue.Push(Message(1, 100), kNow);
+  queue.Push(Message(2, 10), kNow);
+  REQUIRE(queue.Next(kNow).message->stream == 1);
+  queue.Consume(40);
+  queue.DropMessage();
+  CHECK(queue.Buffered(1) == 0);
+  CHECK(queue.buffered() == 10);
+  CHECK(TakeAll(queue) == "2");
+  CHECK(queue.empty());
 }
 
 TEST_CASE("sctp send queue: a reset comes after what was sent before it") {
@@ -140,12 +221,15 @@ TEST_CASE("sctp send queue: a reset comes after what was sent before it") {
   // Closed again before the reset was made: what came behind it is gone.
   queue.Reset(1);
   CHECK(queue.Buffered(1) == 0);
+  CHECK(queue.empty());
   queue.Push(Message(1, 30), kNow);
   queue.Resume(1);
   CHECK_FALSE(queue.resetting());
-  CHECK(TakeAll(queue) == "1");
+  // What was not reset cannot be resumed.
   queue.Resume(1);
   queue.Resume(77);
+  CHECK_FALSE(queue.resetting());
+  CHECK(TakeAll(queue) == "1");
 }
 
 TEST_CASE("sctp send queue: payloads are shared") {

@@ -65,6 +65,15 @@ TEST_CASE("sctp stream map: the counts of an INIT") {
   WriteStreamCounts(packet, 65'535);
   CHECK(ReadStreamCounts(packet) == std::pair<uint16_t, uint16_t>(65'535, 65'535));
   CHECK_FALSE(ReadStreamCounts(SctpPacketBuilder(1).Chunk(ChunkType::kCookieAck, {}).Build()));
+  // Cut off right behind them, and before.
+  std::vector<uint8_t> body = {0, 0, 0, 9, 0, 1, 0, 0, 0, 3, 0, 4};
+  packet = SctpPacketBuilder(0).Chunk(ChunkType::kInit, body).Build();
+  CHECK(ReadStreamCounts(packet) == std::pair<uint16_t, uint16_t>(3, 4));
+  WriteStreamCounts(packet, 7);
+  CHECK(ReadStreamCounts(packet) == std::pair<uint16_t, uint16_t>(7, 7));
+  body.pop_back();
+  packet = SctpPacketBuilder(0).Chunk(ChunkType::kInit, body).Build();
+  CHECK_FALSE(ReadStreamCounts(packet));
 }
 
 }  // namespace sluice::worker

@@ -252,6 +252,44 @@ TEST_CASE("dependency descriptor: rewritten for a receiver") {
   }
 }
 
+TEST_CASE("dependency descriptor: what is announced is made once, and renumbered at its place") {
+  DependencyDescriptorReader reader;
+  DependencyDescriptor read;
+  REQUIRE(reader.Read(KeyFrame(5), &read));
+  const auto brief = Mandatory(true, false, kOffset + 2, 6);
+  REQUIRE(reader.Read(brief, &read));
+  std::vector<uint8_t> out(brief.size() + kMaxDescriptorGrowth);
+  const auto expect = [&](const DescriptorRewrite& rewrite) {
+    out.resize(brief.size() + kMaxDescriptorGrowth);
+    out.resize(RewriteDescriptor(brief, read, rewrite, out));
+    return out;
+  };
+  const auto first = AnnounceTargets(brief, read, 0b011);
+  CHECK(std::vector<uint8_t>(first.begin(), first.end()) == expect({0, 0, 0b011}));
+  const auto second = AnnounceTargets(brief, read, 0b001);
+  CHECK(std::vector<uint8_t>(second.begin(), second.end()) == expect({0, 0, 0b001}));
+  CHECK(AnnounceTargets(brief, read, 0b011).data() == first.data());
+  CHECK(AnnounceTargets(brief, read, 0b001).data() == second.data());
+  CHECK(AnnounceTargets(brief, read, 0b101).empty());  // two are kept
+
+  std::vector<uint8_t> moved(first.begin(), first.end());
+  const DescriptorRewrite rewrite{0xfffe, 61, 0b011};
+  RenumberDescriptor(moved.data(), read, rewrite);
+  CHECK(moved == expect(rewrite));
+
+  // The memory is that of the next packet, too.
+  const auto next = Mandatory(false, true, kOffset + 2, 6);
+  REQUIRE(reader.Read(next, &read));
+  const auto again = AnnounceTargets(next, read, 0b011);
+  CHECK((again[0] & 0x80) == 0);
+  // One with a structure is too long to be kept.
+  const auto key = KeyFrame(7);
+  REQUIRE(reader.Read(key, &read));
+  if (key.size() + kMaxDescriptorGrowth > DependencyDescriptor::Announcement::kMaxBytes) {
+    CHECK(AnnounceTargets(key, read, 0b011).empty());
+  }
+}
+
 /// KeyFrame(number) of a structure whose templates come behind those of KeyFrame().
 std::vector<uint8_t> NextKeyFrame(uint16_t number) {
   const std::vector<uint8_t> original = KeyFrame(number);
@@ -289,6 +327,87 @@ TEST_CASE("dependency descriptor: the first of two frames with one structure com
   CHECK(descriptor.structure->template_offset == next_offset);
   REQUIRE(reader.Read(Mandatory(true, true, kOffset + 2, 9), &descriptor));
   CHECK(descriptor.structure->template_offset == kOffset);
+}
+
+TEST_CASE("dependency descriptor: a structure in every packet is read once") {
+  DependencyDescriptorReader reader;
+  DependencyDescriptor read;
+  REQUIRE(reader.Read(KeyFrame(5), &read));
+  const auto structure = read.structure;
+  REQUIRE(reader.Read(KeyFrame(6, /*with_targets=*/true), &read));
+  CHECK(read.structure == structure);
+  CHECK(read.brings_structure);
+  CHECK(read.active_targets == 0b011);  // what is behind it is read
+  REQUIRE(reader.Read(KeyFrame(7), &read));
+  CHECK(read.active_targets == 0b111);
+  // Another one is, whichever of its bits differs.
+  auto other = NextKeyFrame(8);
+  REQUIRE(reader.Read(other, &read));
+  CHECK(read.structure != structure);
+  CHECK(read.structure->template_offset == (kOffset + 5) % 64);
+  const std::vector<uint8_t> key = KeyFrame(9);
+  for (size_t bit = 29; bit < key.size() * 8; ++bit) {
+    auto changed = key;
+    changed[bit / 8] ^= static_cast<uint8_t>(0x80 >> bit % 8);
+    DependencyDescriptorReader knows;
+    DependencyDescriptor first;
+    REQUIRE(knows.Read(key, &first));
+    CAPTURE(bit);
+    // With a bit more or less of its structure it may say anything; but it is not the one before.
+    if (bit < read.targets_at && knows.Read(changed, &read)) {
+      CHECK(read.structure != first.structure);
+    }
+    REQUIRE(knows.Read(key, &read));
+  }
+  reader.Reset();
+  REQUIRE(reader.Read(other, &read));
+  CHECK(read.structure != structure);
+}
+
+TEST_CASE("dependency descriptor: a repeated structure that is cut short is refused") {
+  const std::vector<uint8_t> key = KeyFrame(5);
+  DependencyDescriptorReader reader;
+  DependencyDescriptor read;
+  REQUIRE(reader.Read(key, &read));
+  constexpr size_t kMandatory = 3;  // which says the same without a structure
+  for (size_t size = 0; size < key.size(); ++size) {
+    CAPTURE(size);
+    CHECK(reader.Read(std::span(key).first(size), &read) == (size == kMandatory));
+  }
+  REQUIRE(reader.Read(key, &read));
+}
+
+TEST_CASE("dependency descriptor: no frame is late half a cycle of numbers on") {
+  DependencyDescriptorReader reader;
+  DependencyDescriptor read;
+  REQUIRE(reader.Read(KeyFrame(5), &read));
+  REQUIRE(reader.Read(NextKeyFrame(10), &read));
+  const auto offset = static_cast<uint8_t>((kOffset + 5) % 64);
+  for (int number = 11; number < 70'000; number += 100) {
+    CAPTURE(number);
+    REQUIRE(reader.Read(Mandatory(true, true, offset, static_cast<uint16_t>(number)), &read));
+    REQUIRE(read.structure->template_offset == offset);
+  }
+}
+
+TEST_CASE("dependency descriptor: tells the layers of a frame that it does not read") {
+  DependencyDescriptorReader reader;
+  DependencyDescriptor read;
+  uint8_t spatial = 9;
+  uint8_t temporal = 9;
+  CHECK_FALSE(reader.PeekLayers(Mandatory(true, true, kOffset, 1), &spatial, &temporal));
+  REQUIRE(reader.Read(KeyFrame(1), &read));
+  const std::vector<uint8_t> short_one = {static_cast<uint8_t>(kOffset), 0};
+  CHECK_FALSE(reader.PeekLayers(short_one, &spatial, &temporal));
+  CHECK_FALSE(reader.PeekLayers(Mandatory(true, true, 1, 2), &spatial, &temporal));
+  CHECK(spatial == 9);
+  CHECK(temporal == 9);
+  REQUIRE(reader.PeekLayers(Mandatory(true, true, kOffset + 2, 2), &spatial, &temporal));
+  CHECK(spatial == 0);
+  CHECK(temporal == 1);
+  REQUIRE(reader.PeekLayers(Mandatory(true, false, 0, 2), &spatial, &temporal));
+  CHECK(spatial == 1);
+  CHECK(temporal == 0);
 }
 
 }  // namespace

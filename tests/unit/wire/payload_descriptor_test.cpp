@@ -225,6 +225,15 @@ TEST_CASE("H265: temporal layers and where to switch to them", "[payload]") {
   CHECK_FALSE(Parse(CodecKind::kH265, "02 02 aa")->layer_sync);  // TRAIL_R
   CHECK(Parse(CodecKind::kH265, "62 02 83 aa")->layer_sync);     // fragments of TSA_R: the first
   CHECK(Parse(CodecKind::kH265, "62 02 03 aa")->layer_sync);     // and one in the middle
+  for (uint8_t type = 0; type < 16; ++type) {
+    const bool access = type >= 2 && type <= 5;  // TSA_N to STSA_R
+    const auto is_access = [](std::vector<uint8_t> payload) {
+      return ParsePayload(CodecKind::kH265, payload)->layer_sync;
+    };
+    CHECK(is_access({static_cast<uint8_t>(type << 1), 0x02, 0xaa}) == access);
+    CHECK(is_access({0x62, 0x02, static_cast<uint8_t>(0x80 | type), 0xaa}) == access);
+    CHECK(is_access({0x62, 0x02, type, 0xaa}) == access);
+  }
   CHECK(Parse(CodecKind::kH265, "0a 03 aa")->temporal_layer == 2);
 }
 

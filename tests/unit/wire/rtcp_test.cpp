@@ -255,6 +255,8 @@ TEST_CASE("RTCP padding", "[rtcp]") {
   CHECK(IsMalformed("a1 ce 0003 00000001 00000002 0000000d"));
   CHECK(IsMalformed("a1 ce 0003 00000001 00000002 00000008"));  // eats the media SSRC
   CHECK(IsMalformed("a0 c9 0000"));
+  CHECK(IsWellFormed("a0 ca 0001 00000004"));  // nothing else
+  CHECK(IsMalformed("a0 ca 0001 00000005"));
 }
 
 TEST_CASE("reports whose count and length differ", "[rtcp]") {

@@ -153,11 +153,12 @@ JsonTransport::JsonTransport(uint32_t id, Peer& peer, const TransportRequest& re
       context_(context),
       router_id_(peer.room().router_id()) {}
 
-JsonTransport::~JsonTransport() {
-  if (context_.transports.erase(engine_id_) == 0) return;  // Create() failed
-  const auto router = context_.engine.Find<Router>(router_id_);
-  if (!router.ok()) return;  // it has closed, with all its transports
-  const Status status = (*router)->CloseTransport(engine_id_);
+JsonTransport::~JsonTransport() { Close(); }
+
+void JsonTransport::Close() {
+  if (context_.transports.erase(engine_id_) == 0) return;  // Create() failed, or it is closed
+  if (peer_.room().router_closed()) return;                // with all its transports
+  const Status status = context_.engine.CloseTransport(router_id_, engine_id_, nullptr).status();
   if (!status.ok()) SLUICE_ERROR("transport {}: {}", id_, std::string(status.message()));
 }
 

@@ -37,10 +37,13 @@ class JsonTransport {
   static Result<std::unique_ptr<JsonTransport>> Create(uint32_t id, Peer& peer,
                                                        const TransportRequest& request,
                                                        JsonContext& context);
-  /// Closes the engine's transport, which must have no media left, with a DTLS close alert.
+  /// Closes it, if it is not closed.
   ~JsonTransport();
   JsonTransport(const JsonTransport&) = delete;
   JsonTransport& operator=(const JsonTransport&) = delete;
+
+  /// Closes the engine's transport, with what is on it, and a DTLS close alert.
+  void Close();
 
   uint32_t id() const { return id_; }
   const std::string& engine_id() const { return engine_id_; }

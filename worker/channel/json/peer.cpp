@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/json/array.hpp>
+#include <set>
 #include <utility>
 
 #include "common/log.h"
@@ -174,10 +175,24 @@ void Peer::CloseSender(RtpSender& sender) {
 }
 
 void Peer::Close() {
-  while (!receivers_.empty()) CloseReceiver(*receivers_.back());
-  while (!senders_.empty()) CloseSender(*senders_.back());
-  while (!transports_.empty()) CloseTransport(*transports_.back());
-  context_.writer.Event(id_, "Peer", "close", {});
+  // One by one a peer with 256 receivers in a room of 1,000 would take a second.
+  for (const auto& receiver : receivers_) receiver->ObserveAudioLevels(false);
+  closing_ = true;
+  for (const auto& transport : transports_) transport->Close();
+  TellClosed();
+  std::set<Peer*> others;
+  for (const auto& receiver : receivers_) {
+    for (RtpSender* sender : receiver->senders()) others.insert(&sender->peer());
+    receiver->ForgetSenders();
+  }
+  for (Peer* other : others) other->DropClosedSenders();
+  senders_.clear();
+  receivers_.clear();
+  transports_.clear();
+}
+
+void Peer::DropClosedSenders() {
+  std::erase_if(senders_, [](const auto& sender) { return sender->closed(); });
 }
 
 void Peer::TellClosed() {

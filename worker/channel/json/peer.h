@@ -63,12 +63,17 @@ class Peer {
   void CloseTransport(JsonTransport& transport);
   void CloseReceiver(RtpReceiver& receiver);
   void CloseSender(RtpSender& sender);
-  /// Receivers, senders, transports, newest first; then the peer's own event.
+  /// Receivers, senders, transports, newest first; then the peer's own event. What stands behind
+  /// them in the engine goes in slices.
   void Close();
+  /// It is: what is left of its media goes with its transports.
+  bool closing() const { return closing_; }
   /// The same events, of those that had none yet, when the whole room closes. Nothing goes yet.
   void TellClosed();
   /// Then: destroys its senders, which no receiver knows any more.
   void DropSenders() { senders_.clear(); }
+  /// Destroys those senders whose end has been told.
+  void DropClosedSenders();
 
   boost::json::object Dump() const;
 
@@ -79,6 +84,7 @@ class Peer {
   Room& room_;
   JsonContext& context_;
   const RegisteredId registered_{id_, context_.ids};
+  bool closing_ = false;
   std::optional<RtpCapabilities> capabilities_;
   // In the order of creation.
   std::vector<std::unique_ptr<JsonTransport>> transports_;

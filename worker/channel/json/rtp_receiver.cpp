@@ -216,7 +216,7 @@ void RtpReceiver::StopMedia() {
   for (const std::string& producer_id : std::exchange(producer_ids_, {})) {
     if (producer_id.empty()) continue;
     context_.packet_receivers.erase(producer_id);
-    if (peer_.room().router_closed()) continue;
+    if (peer_.closing() || peer_.room().router_closed()) continue;
     const auto core = context_.engine.Find<RtpCore>(transport_->engine_id());
     const Status status = core.ok() ? (*core)->CloseProducer(producer_id) : core.status();
     if (!status.ok()) SLUICE_ERROR("rtpReceiver {}: {}", id_, std::string(status.message()));

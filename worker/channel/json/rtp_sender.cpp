@@ -148,7 +148,8 @@ Status RtpSender::StartMedia() {
 
 void RtpSender::StopMedia() {
   if (consumer_id_.empty()) return;
-  if (peer_.room().router_closed()) return consumer_id_.clear();
+  const bool goes_along = peer_.closing() || receiver_.peer().closing();
+  if (goes_along || peer_.room().router_closed()) return consumer_id_.clear();
   if (const auto found = context_.engine.Find<Consumer>(consumer_id_); found.ok()) {
     const Consumer::Stream stream = (*found)->stream(0);
     numbers_.ssrc = stream.ssrc.value();

@@ -44,8 +44,9 @@ class RtpSender {
   /// `emit`: say so when the sender becomes active or inactive by it.
   void SetDisabled(bool disabled, bool emit);
 
-  /// The room is closing, and the sender's end is being told. True the first time.
+  /// The room or a peer is closing, and the sender's end is being told. True the first time.
   bool MarkClosed() { return !std::exchange(closed_, true); }
+  bool closed() const { return closed_; }
 
   /// Of its media or its RTX.
   bool UsesSsrc(uint32_t ssrc) const;

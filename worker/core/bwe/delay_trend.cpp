@@ -65,7 +65,7 @@ void DelayTrend::OnGroup() {
   // Of the first packet: what its own burst adds is no queue that was there before.
   const Duration delay = (current_.first_arrival - Timestamp()) - current_.first_sent;
   const PathUse standing = StandingQueue(delay, now);
-  if (use_ == PathUse::kNormal) use_ = standing;
+  if (use_ == PathUse::kNormal && judges_standing_queue_) use_ = standing;
 }
 
 /// Least squares over the window, in ms per ms.
@@ -107,7 +107,7 @@ PathUse DelayTrend::Compare(double trend, Duration interval) {
 void DelayTrend::UpdateThreshold(double trend, Timestamp now) {
   const double magnitude = std::abs(trend);
   if (magnitude > threshold_ + kOutlier) return;  // a jump of capacity is no jitter
-  const double rate = magnitude < threshold_ ? kThresholdDown : kThresholdUp;
+  const double rate = magnitude < threshold_ ? adaption_.down : adaption_.up;
   const double elapsed = Millis(std::min(now - previous_.last_arrival, kMaxAdaption));
   threshold_ += rate * (magnitude - threshold_) * elapsed;
   threshold_ = std::clamp(threshold_, kMinThreshold, kMaxThreshold);

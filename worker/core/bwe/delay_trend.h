@@ -42,9 +42,14 @@ class DelayTrend {
   static constexpr double kStartThreshold = 12.5;  // ms
   static constexpr double kMinThreshold = 6;
   static constexpr double kMaxThreshold = 600;
-  static constexpr double kThresholdUp = 0.01;       // per ms
-  static constexpr double kThresholdDown = 0.00018;  // per ms
-  static constexpr double kOutlier = 15;             // ms above the threshold: not adapted to
+  /// How fast the threshold follows a trend above it, and below it; per ms.
+  struct Adaption {
+    double up = 0.01;
+    double down = 0.00018;
+  };
+  /// The gains for delays that a sender is told of (libwebrtc M150, trendline_estimator.cc).
+  static constexpr Adaption kOfSender{0.0087, 0.039};
+  static constexpr double kOutlier = 15;  // ms above the threshold: not adapted to
   static constexpr Duration kMaxAdaption = Duration::Millis(100);  // per group
   /// How long the slope must have been above the threshold (draft-ietf-rmcat-gcc-02 §5.4).
   static constexpr Duration kOveruseTime = Duration::Millis(10);
@@ -59,13 +64,18 @@ class DelayTrend {
   /// Without progress for this long it is no queue.
   static constexpr Duration kMaxStanding = Duration::Millis(2500);
 
+  DelayTrend() = default;
+  /// `judges_standing_queue`: a delay that stays high counts, too.
+  DelayTrend(const Adaption& adaption, bool judges_standing_queue)
+      : adaption_(adaption), judges_standing_queue_(judges_standing_queue) {}
+
   /// A packet that left at `sent` (any origin, unwrapped) has arrived. True when this completed a
   /// group: use() is new.
   bool OnPacket(Duration sent, Timestamp arrival);
   PathUse use() const { return use_; }
   /// Delay above the lowest of late.
   Duration queue_delay() const { return queue_delay_; }
-  void Reset() { *this = DelayTrend(); }
+  void Reset() { *this = DelayTrend(adaption_, judges_standing_queue_); }
 
  private:
   struct Group {
@@ -88,6 +98,8 @@ class DelayTrend {
   PathUse Compare(double trend, Duration interval);
   PathUse StandingQueue(Duration delay, Timestamp now);
 
+  Adaption adaption_;
+  bool judges_standing_queue_ = true;
   Group current_;
   Group previous_;
   PathUse use_ = PathUse::kNormal;

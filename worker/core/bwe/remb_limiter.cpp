@@ -27,31 +27,30 @@ DataRate RembLimiter::Wanted() const {
   return estimated == DataRate::Zero() ? limit_ : estimated;
 }
 
-void RembLimiter::SetMaxIncomingBitrate(DataRate limit, Timestamp now) {
-  if (limit == limit_) return;
+bool RembLimiter::SetMaxIncomingBitrate(DataRate limit, Timestamp now) {
+  if (limit == limit_) return false;
   limit_ = limit;
   if (Wanted() == DataRate::Zero()) {
     unlimited_left_ = kUnlimitedRembs;
-    Send(now);
-    return;
+    return true;
   }
   unlimited_left_ = 0;
   next_send_ = now;  // a new limit goes out with the next packet
+  return false;
 }
 
-void RembLimiter::OnPacket(std::optional<uint32_t> abs_send_time, size_t bytes, Ssrc ssrc,
+bool RembLimiter::OnPacket(std::optional<uint32_t> abs_send_time, size_t bytes, Ssrc ssrc,
                            Timestamp now) {
   if (estimator_ != nullptr && abs_send_time) {
     estimator_->OnPacket(*abs_send_time, bytes, ssrc, now);
   }
   const DataRate wanted = Wanted();
-  if (wanted == DataRate::Zero() && unlimited_left_ == 0) return;
+  if (wanted == DataRate::Zero() && unlimited_left_ == 0) return false;
   const bool urgent = wanted != DataRate::Zero() && wanted <= Part(announced_, kUrgent);
-  if (now < next_send_ && !urgent) return;
-  Send(now);
+  return now >= next_send_ || urgent;
 }
 
-void RembLimiter::Send(Timestamp now) {
+RembLimiter::Remb RembLimiter::TakeRemb(Timestamp now) {
   const bool estimated = available() != DataRate::Zero();
   next_send_ = now + (estimated ? kEstimateInterval : kInterval);
   unlimited_left_ = estimated ? 0 : std::max(unlimited_left_ - 1, 0);
@@ -60,17 +59,18 @@ void RembLimiter::Send(Timestamp now) {
   std::array<Ssrc, ReceiveBandwidthEstimator::kMaxStreams> streams = {Ssrc(0)};
   std::span<const Ssrc> named(streams.data(), 1);
   if (estimated) named = estimator_->Streams(streams, now);
-  std::array<uint8_t, 128> bytes;  // 20 and 4 for each stream
-  rtcp::Builder builder(bytes);
-  if (builder.AddRemb(Ssrc(0), announced_, named)) sink_.SendFeedback(builder.packet());
-  UpdateEffective(announced_, now);
+  Remb remb;
+  rtcp::Builder builder(remb.bytes);
+  if (builder.AddRemb(Ssrc(0), announced_, named)) remb.size = builder.size();
+  remb.collapsed = UpdateEffective(announced_, now);
+  return remb;
 }
 
-void RembLimiter::UpdateEffective(DataRate rate, Timestamp now) {
-  if (now < next_effective_) return;
+bool RembLimiter::UpdateEffective(DataRate rate, Timestamp now) {
+  if (now < next_effective_) return false;
   next_effective_ = now + kEffectiveInterval;
   const DataRate before = std::exchange(effective_, rate);
-  if (rate != DataRate::Zero() && rate <= Part(before, kCollapse)) sink_.OnRembCollapsed();
+  return rate != DataRate::Zero() && rate <= Part(before, kCollapse);
 }
 
 }  // namespace sluice::worker

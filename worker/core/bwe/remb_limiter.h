@@ -1,13 +1,14 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "common/rtp_types.h"
 #include "common/units.h"
-#include "worker/core/bwe/feedback_sink.h"
 #include "worker/core/bwe/receive_bandwidth_estimator.h"
 
 namespace sluice::worker {
@@ -36,17 +37,30 @@ class RembLimiter {
   /// §7).
   static constexpr double kCollapse = 0.6;
 
-  explicit RembLimiter(FeedbackSink& sink) : sink_(sink) {}
+  /// What the sender is told.
+  struct Remb {
+    std::array<uint8_t, 128> bytes;  ///< 20, and 4 for each stream
+    size_t size = 0;
+    /// Much less than before: its picture may have been lost on the way down.
+    bool collapsed = false;
+    /// One RTCP packet, plaintext, to be sent at once.
+    std::span<const uint8_t> rtcp() const { return std::span(bytes).first(size); }
+  };
 
   /// The sender does not estimate for itself: from now on packets are measured.
   void StartEstimator() { estimator_ = std::make_unique<ReceiveBandwidthEstimator>(); }
   bool has_estimator() const { return estimator_ != nullptr; }
 
-  /// Zero lifts the limit; without an estimate the first REMB that says so goes out at once.
-  void SetMaxIncomingBitrate(DataRate limit, Timestamp now);
+  /// Zero lifts the limit; without an estimate the first REMB that says so goes out at once: true
+  /// when TakeRemb() has to be called now.
+  [[nodiscard]] bool SetMaxIncomingBitrate(DataRate limit, Timestamp now);
   /// An RTP packet of `bytes` arrived, with that abs-send-time (24 bits) if any: measures, where an
-  /// estimator runs, and sends what is due.
-  void OnPacket(std::optional<uint32_t> abs_send_time, size_t bytes, Ssrc ssrc, Timestamp now);
+  /// estimator runs. True when TakeRemb() has to be called now.
+  [[nodiscard]] bool OnPacket(std::optional<uint32_t> abs_send_time, size_t bytes, Ssrc ssrc,
+                              Timestamp now);
+
+  /// What is due, which is then taken as sent.
+  Remb TakeRemb(Timestamp now);
 
   DataRate limit() const { return limit_; }
   /// The estimate, at most the limit; zero without an estimate.
@@ -57,10 +71,9 @@ class RembLimiter {
  private:
   /// What the sender should be told; zero: no limit.
   DataRate Wanted() const;
-  void Send(Timestamp now);
-  void UpdateEffective(DataRate rate, Timestamp now);
+  /// True when it has collapsed.
+  bool UpdateEffective(DataRate rate, Timestamp now);
 
-  FeedbackSink& sink_;
   std::unique_ptr<ReceiveBandwidthEstimator> estimator_;
   DataRate limit_;
   DataRate announced_;

@@ -17,10 +17,12 @@ constexpr int64_t kMaxJump = 1 << 13;
 
 }  // namespace
 
-TransportFeedbackGenerator::TransportFeedbackGenerator(Environment& environment, FeedbackSink& sink)
-    : sink_(sink), timer_(environment.CreateTimer([this](Timestamp now) {
+TransportFeedbackGenerator::TransportFeedbackGenerator(Environment& environment,
+                                                       std::function<void()> on_due)
+    : on_due_(std::move(on_due)), timer_(environment.CreateTimer([this](Timestamp now) {
         DropOld(now);
-        SendFeedback();
+        const std::function<void()> tell = on_due_;  // which may destroy this object
+        tell();
       })) {}
 
 void TransportFeedbackGenerator::OnPacket(uint16_t sequence, Ssrc media, Timestamp received_at) {
@@ -83,14 +85,18 @@ void TransportFeedbackGenerator::DropOld(Timestamp now) {
   }
 }
 
-void TransportFeedbackGenerator::SendFeedback() {
-  while (next_report_ < end_) next_report_ = SendOne(next_report_);
+std::span<const uint8_t> TransportFeedbackGenerator::TakeFeedback(std::span<uint8_t> out) {
+  std::span<const uint8_t> feedback;
+  while (next_report_ < end_ && feedback.empty()) feedback = WriteNext(out);
+  return feedback;
 }
 
-int64_t TransportFeedbackGenerator::SendOne(int64_t from) {
+std::span<const uint8_t> TransportFeedbackGenerator::WriteNext(std::span<uint8_t> out) {
+  const int64_t from = next_report_;
+  next_report_ = end_;
   int64_t first_received = from;
   while (first_received < end_ && Slot(first_received) == kNotReceived) ++first_received;
-  if (first_received == end_) return end_;  // cannot be: the newest number is of a received packet
+  if (first_received == end_) return {};  // cannot be: the newest number is of a received packet
 
   const int64_t to = std::min(end_, from + static_cast<int64_t>(kMaxStatuses));
   const int64_t reference = Slot(first_received) / kReferenceUnitUs;
@@ -112,14 +118,12 @@ int64_t TransportFeedbackGenerator::SendOne(int64_t from) {
     if (status.received) status.arrival_us = arrival - reference * kReferenceUnitUs;
     feedback.packets.push_back(status);
   }
-  std::array<uint8_t, rtcp::Builder::kMaxCompound> bytes;
-  rtcp::Builder builder(bytes);
-  if (builder.AddTransportFeedback(feedback)) {
-    ++feedback_count_;
-    ++feedbacks_sent_;
-    sink_.SendFeedback(builder.packet());
-  }
-  return to;
+  next_report_ = to;
+  rtcp::Builder builder(out);
+  if (!builder.AddTransportFeedback(feedback)) return {};
+  ++feedback_count_;
+  ++feedbacks_sent_;
+  return builder.packet();
 }
 
 }  // namespace sluice::worker

@@ -2,12 +2,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "common/rtp_types.h"
 #include "common/units.h"
-#include "worker/core/bwe/feedback_sink.h"
 #include "worker/core/environment.h"
 
 namespace sluice::worker {
@@ -31,10 +32,16 @@ class TransportFeedbackGenerator {
   /// Packets in a row from behind the window that make us believe the sender began anew.
   static constexpr int kRestartAfter = 16;
 
-  TransportFeedbackGenerator(Environment& environment, FeedbackSink& sink);
+  /// `on_due`: there is feedback, which TakeFeedback() gives. It may destroy the generator.
+  TransportFeedbackGenerator(Environment& environment, std::function<void()> on_due);
 
   /// A packet of `media` with transport-wide number `sequence` came at `received_at`.
   void OnPacket(uint16_t sequence, Ssrc media, Timestamp received_at);
+
+  /// Writes the next RTCP packet of what is due, plaintext, into `out`, which has room for
+  /// rtcp::Builder::kMaxCompound bytes: to be sent at once. Returns that part of `out`; empty when
+  /// there is no more.
+  std::span<const uint8_t> TakeFeedback(std::span<uint8_t> out);
 
   uint64_t feedbacks_sent() const { return feedbacks_sent_; }
   /// Packets too old for the window: not told of.
@@ -47,14 +54,14 @@ class TransportFeedbackGenerator {
   void Restart(int64_t sequence);
   void Grow(int64_t span);
   void DropOld(Timestamp now);
-  void SendFeedback();
-  /// Sends one feedback that begins at `from`; returns the number after its last one.
-  int64_t SendOne(int64_t from);
+  /// One feedback that begins at next_report_, which it moves behind its last number; empty when
+  /// `out` has no room.
+  std::span<const uint8_t> WriteNext(std::span<uint8_t> out);
   int64_t& Slot(int64_t sequence) {
     return arrivals_[static_cast<size_t>(sequence) & (arrivals_.size() - 1)];
   }
 
-  FeedbackSink& sink_;
+  const std::function<void()> on_due_;
   std::unique_ptr<Timer> timer_;
   SeqNumberUnwrapper unwrapper_;
   std::vector<int64_t> arrivals_;  ///< µs or kNotReceived; a ring over begin_ … end_ − 1

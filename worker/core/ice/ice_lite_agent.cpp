@@ -117,7 +117,7 @@ uint16_t IceLiteAgent::Check(const StunMessage& request, const NetworkPath& from
                              Generation* generation) {
   if (request.method() != kStunMethodBinding) return kBadRequest;
   if (!request.has_fingerprint()) return kBadRequest;
-  if (!request.priority()) return kBadRequest;
+  // PRIORITY is not asked for: a lite agent has no use for it, and FFmpeg sends none.
   if (!request.username() || !request.has_message_integrity()) return kBadRequest;
 
   const std::optional<Generation> found = GenerationOf(request);
@@ -229,6 +229,7 @@ bool IceLiteAgent::TakeNomination(const StunMessage& request) {
 
 void IceLiteAgent::OnValidCheck(const NetworkPath& from, bool nominated, size_t unanswered,
                                 Timestamp now) {
+  ExpireProof(from.tuple.remote.ip, now);
   if (IcePath* known = Find(from.tuple)) {
     known->path.writer = from.writer;
     known->last_check = now;
@@ -257,14 +258,14 @@ void IceLiteAgent::AddPath(const NetworkPath& path, Timestamp now) {
     return other.proven && other.path.tuple.remote.ip == path.tuple.remote.ip;
   });
   paths_.insert(paths_.begin(), IcePath{path, now, proven});
-  outputs_.Push(IcePathAdded{path.tuple});
+  Emit(IcePathAdded{path.tuple});
 }
 
 void IceLiteAgent::EvictOldest() {
   for (auto it = paths_.rbegin(); it != paths_.rend(); ++it) {
     if (selected_ && it->path == *selected_) continue;
     if (candidate_ && candidate_->path == it->path) candidate_.reset();
-    outputs_.Push(IcePathRemoved{it->path.tuple, it->path.writer});
+    Emit(IcePathRemoved{it->path.tuple, it->path.writer});
     paths_.erase(std::next(it).base());
     ++stats_.tuples_evicted;
     return;
@@ -276,6 +277,7 @@ bool IceLiteAgent::OnNonStun(const FiveTuple& tuple, Timestamp now) {
   if (path == nullptr) return false;
   const bool follow = follows_traffic_ && state_ == IceState::kCompleted;
   if ((follow || state_ == IceState::kConnected) && HasConsent(*path, now)) {
+    ExpireProof(path->path.tuple.remote.ip, now);
     Choose(path->path, now);
   }
   return true;
@@ -290,7 +292,7 @@ void IceLiteAgent::OnPathClosed(const FiveTuple& tuple, Timestamp now) {
   paths_.erase(it);
   const bool was_selected = selected_ && selected_->tuple == closed;
   if (was_selected) selected_.reset();
-  outputs_.Push(IcePathRemoved{closed});
+  Emit(IcePathRemoved{closed});
   if (!was_selected) return;
   if (const IcePath* next = LastChecked()) {
     MoveTo(next->path, now);
@@ -304,13 +306,13 @@ void IceLiteAgent::Select(const NetworkPath& path) {
   if (selected_ && *selected_ == path) return;
   selected_ = path;
   SLUICE_DEBUG(kIce, "ICE selects {}", path.tuple.remote.ToString());
-  outputs_.Push(IcePathSelected{*selected_, IsProven(*selected_)});
+  Emit(IcePathSelected{*selected_, IsProven(*selected_)});
 }
 
 void IceLiteAgent::SetState(IceState state) {
   if (state_ == state) return;
   state_ = state;
-  outputs_.Push(IceStateChange{state});
+  Emit(IceStateChange{state});
 }
 
 void IceLiteAgent::Disconnect() {
@@ -318,7 +320,7 @@ void IceLiteAgent::Disconnect() {
   last_nomination_ = 0;
   candidate_.reset();
   for (const IcePath& path : paths_) {
-    outputs_.Push(IcePathRemoved{path.path.tuple, path.path.writer});
+    Emit(IcePathRemoved{path.path.tuple, path.path.writer});
   }
   paths_.clear();
   SetState(IceState::kDisconnected);
@@ -330,6 +332,23 @@ bool IceLiteAgent::IsProven(const NetworkPath& path) const {
   if (!needs_proof_ || path.tuple.protocol == TransportProtocol::kTcp) return true;
   const IcePath* known = Find(path.tuple);
   return known != nullptr && known->proven;
+}
+
+void IceLiteAgent::ExpireProof(const IpAddress& ip, Timestamp now) {
+  if (selected_ && selected_->tuple.remote.ip == ip) return;
+  const Duration lifetime =
+      consent_timeout_ == Duration::Zero() ? kProofLifetime : consent_timeout_;
+  bool proven = false;
+  for (const IcePath& path : paths_) {
+    if (path.path.tuple.remote.ip != ip) continue;
+    if (now - path.last_check < lifetime) return;
+    proven |= path.proven;
+  }
+  if (!proven) return;
+  ++stats_.proofs_expired;
+  for (IcePath& path : paths_) {
+    if (path.path.tuple.remote.ip == ip) path.proven = false;
+  }
 }
 
 void IceLiteAgent::StartProofs(const std::optional<IpAddress>& shown, Timestamp now) {
@@ -380,7 +399,7 @@ void IceLiteAgent::OnProbeAnswer(const StunMessage& answer, const NetworkPath& f
     other.proven |= other.path.tuple.remote.ip == path.tuple.remote.ip;
   }
   if (selected_ && *selected_ == path) {
-    outputs_.Push(IcePathProven{});
+    Emit(IcePathProven{});
   } else {
     Select(path);
   }
@@ -427,7 +446,7 @@ const IceCredentials& IceLiteAgent::Restart(Timestamp now) {
 }
 
 void IceLiteAgent::Retire() {
-  outputs_.Push(IceUfragRetired{std::move(retiring_->username_fragment)});
+  Emit(IceUfragRetired{std::move(retiring_->username_fragment)});
   retiring_.reset();
   retiring_key_.reset();
   last_nomination_ = 0;  // a new generation of checks may count from one again
@@ -469,6 +488,7 @@ void IceLiteAgent::OnTimeout(Timestamp now) {
 }
 
 void IceLiteAgent::MoveTo(const NetworkPath& path, Timestamp now) {
+  ExpireProof(path.tuple.remote.ip, now);
   Select(path);
   if (!IsProven(path)) AskForProof(path, now);
 }

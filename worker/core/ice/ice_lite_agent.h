@@ -77,6 +77,8 @@ struct IceStats {
   uint64_t addresses_proven = 0;    ///< of these, that answered
   uint64_t moves_unproven = 0;      ///< to an address that did not answer, the old one being silent
   uint64_t moves_refused = 0;       ///< the address did not answer, and the old one was alive
+  uint64_t proofs_expired = 0;      ///< addresses whose checks had ended before they began again
+  uint64_t dropped_outputs = 0;     ///< the owner did not drain the agent
 };
 
 /// A remote tuple that has produced a valid check.
@@ -109,13 +111,17 @@ struct IcePath {
 /// ICE answers that with an error (RFC 8489 §9.1.3) that repeats its 96 random bits, which went to
 /// that address only. The selected tuple stays until then. A peer that does not answer within
 /// kProofWait keeps its old tuple if that is alive, else the new one is selected without proof. A
-/// TCP connection needs none: its handshake was one. Probes and answers to an address that has not
-/// shown it are together no larger than what came from there.
+/// TCP connection needs none: its handshake was one. A proof ends when no valid check has come from
+/// that IP address for as long as consent lasts (RFC 7675 §5.1: consent that is lost has to be
+/// obtained anew): whoever is there by then has to show it again. Probes and answers to an address
+/// that has not shown it are together no larger than what came from there.
 class IceLiteAgent {
  public:
   static constexpr size_t kMaxTuples = 8;  // a phone on Wi-Fi and cellular uses 2–4
   /// How long the selected tuple is kept for one whose address has not answered a probe.
   static constexpr Duration kProofWait = Duration::Seconds(1);
+  /// How long an address without a valid check counts as proven where consent is switched off.
+  static constexpr Duration kProofLifetime = Duration::Seconds(30);
   /// Shortest time between two probes of one tuple.
   static constexpr Duration kProbeInterval = Duration::Millis(100);
   /// A Binding request with nothing but FINGERPRINT, without which it would not be ICE.
@@ -220,6 +226,9 @@ class IceLiteAgent {
   void Choose(const NetworkPath& path, Timestamp now);
   /// Whether the path may be selected, and sent to, without further proof.
   bool IsProven(const NetworkPath& path) const;
+  /// A check, or media, comes from `ip`: what it has shown before is forgotten when its checks had
+  /// ended. Nothing is while it is the address that is selected: OnTimeout() looks after that.
+  void ExpireProof(const IpAddress& ip, Timestamp now);
   /// Probes `path`, which is one of ours, until it is proven.
   void AskForProof(const NetworkPath& path, Timestamp now);
   /// Sends a probe if one may go now. Returns its bytes.
@@ -236,6 +245,10 @@ class IceLiteAgent {
   void SetState(IceState state);
   void Disconnect();
   void Retire();
+  template <typename T>
+  void Emit(T&& output) {
+    if (!outputs_.Push(std::forward<T>(output))) ++stats_.dropped_outputs;
+  }
 
   bool live() const { return state_ == IceState::kConnected || state_ == IceState::kCompleted; }
   /// The selected tuple is kept until the candidate has shown that it receives.

@@ -25,9 +25,13 @@ void DescriptorFilter::Reset() {
   began_structure_ = false;
   last_forwarded_ = false;
   picture_forwarded_ = false;
+  structure_sent_ = false;
   target_ = wanted_ = kNone;
+  picture_top_ = 0;
+  newest_ = first_ = 0;
   active_ = 0;
   announced_ = 0;
+  picture_ = structure_picture_ = RtpTimestamp();
 }
 
 void DescriptorFilter::SetTarget(uint8_t spatial, uint8_t temporal) {
@@ -99,9 +103,30 @@ DescriptorFilter::State DescriptorFilter::StateBefore(uint16_t number, uint16_t 
   return At(other).state;
 }
 
-bool DescriptorFilter::Present(const DependencyDescriptor& descriptor, int8_t target) const {
+bool DescriptorFilter::Present(const DependencyDescriptor& descriptor, int8_t target) {
   return target != kNone &&
          descriptor.frame.indications[Index(target)] != DecodeTargetIndication::kNotPresent;
+}
+
+bool DescriptorFilter::Takes(const DependencyDescriptor& descriptor, int8_t target) const {
+  if (Present(descriptor, target)) return true;
+  if (!keeps_below_ || target == kNone) return false;
+  const uint32_t sent = SentAt(*descriptor.structure, target);
+  for (int8_t i = 0; Index(i) < descriptor.structure->target_count; ++i) {
+    if ((sent >> i & 1) != 0 && Present(descriptor, i)) return true;
+  }
+  return false;
+}
+
+uint32_t DescriptorFilter::SentAt(const DependencyStructure& structure, int8_t target) const {
+  uint32_t sent = structure.contained[Index(target)];
+  const auto& most = structure.layers[Index(target)];
+  for (size_t i = 0; keeps_below_ && i < structure.target_count; ++i) {
+    const auto& layers = structure.layers[i];
+    const bool below = layers.spatial <= most.spatial && layers.temporal <= most.temporal;
+    if (below) sent |= uint32_t{1} << i;
+  }
+  return sent;
 }
 
 bool DescriptorFilter::AnyDropped(const DependencyDescriptor& descriptor) const {
@@ -178,11 +203,12 @@ void DescriptorFilter::Retarget(const DependencyDescriptor& descriptor, bool beg
   const DependencyStructure& structure = *structure_;
   const auto wanted = Index(wanted_);
   const auto may_move_to = [&](size_t target) {
+    if (target_ == kNone || begins_picture) return true;
     // The packets that end the picture's lower frames have not been marked as its end.
-    return target_ == kNone || begins_picture ||
-           structure.layers[target].spatial == structure.layers[Target()].spatial;
+    return structure.layers[target].spatial == structure.layers[Target()].spatial &&
+           Takes(descriptor, static_cast<int8_t>(target));
   };
-  if (target_ != kNone && (structure.contained[Target()] >> wanted & 1) != 0) {
+  if (target_ != kNone && (SentAt(structure, target_) >> wanted & 1) != 0) {
     if (may_move_to(wanted)) target_ = wanted_;
     return;
   }
@@ -204,11 +230,9 @@ bool DescriptorFilter::DecideNew(const RoutedPacket& packet) {
   picture_ = packet.timestamp;
   const uint32_t announced_before = active_;
   const int8_t target_before = target_;
-  if (descriptor.brings_structure && descriptor.frame.reference_count == 0 &&
-      descriptor.frame.spatial_layer > 0) {
-    layers_bring_structure_ = true;
-  }
-  if (descriptor.structure != structure_) {
+  const bool begins_anew = descriptor.brings_structure && descriptor.frame.reference_count == 0;
+  if (begins_anew && descriptor.frame.spatial_layer > 0) layers_bring_structure_ = true;
+  if (descriptor.structure != structure_ || begins_anew) {
     EnterStructure(descriptor);
   } else if (descriptor.active_targets != active_) {
     active_ = descriptor.active_targets;
@@ -218,10 +242,10 @@ bool DescriptorFilter::DecideNew(const RoutedPacket& packet) {
   if (target_ != target_before || active_ != announced_before || began_structure_) {
     Announce(active_);
   }
-  if (!Present(descriptor, target_)) return CarriesStructure(descriptor);
+  if (!Takes(descriptor, target_)) return CarriesStructure(descriptor);
   if (AnyDropped(descriptor)) {
     const auto indication = descriptor.frame.indications[Target()];
-    broken_ |= indication != DecodeTargetIndication::kDiscardable;
+    broken_ |= indication != DecodeTargetIndication::kDiscardable && Present(descriptor, target_);
     return false;
   }
   structure_sent_ |= descriptor.brings_structure;
@@ -276,15 +300,15 @@ bool DescriptorFilter::DecideLate(const RoutedPacket& packet, int8_t* target) co
   const bool begins = !goes_on && decided(newer) && At(newer).picture == packet.timestamp;
   *target = follows && !begins ? At(older).target : At(newer).target;
   if (At(number).state == State::kPromised) return true;
-  if (!follows || AnyDropped(descriptor) || !Present(descriptor, *target)) return false;
+  if (!follows || AnyDropped(descriptor) || !Takes(descriptor, *target)) return false;
   // Behind it another structure may be in force, whose targets say nothing of this frame.
-  return goes_on || descriptor.structure != structure_ || Present(descriptor, At(newer).target);
+  return goes_on || descriptor.structure != structure_ || Takes(descriptor, At(newer).target);
 }
 
 void DescriptorFilter::Announce(uint32_t active) {
   announced_ = 0;
   if (target_ == kNone) return;
-  const uint32_t kept = structure_->contained[Target()] & active;
+  const uint32_t kept = SentAt(*structure_, target_) & active;
   if (kept == active && !restricted_) return;
   restricted_ = true;
   announced_ = kept;

@@ -16,7 +16,7 @@ namespace sluice::worker {
 ///
 /// It is always at one decode target of the structure, and goes to another at a key frame, at a
 /// switch indication all of whose references were forwarded, or, to a target whose frames are among
-/// those of its own, at any frame.
+/// those that it sends, at any frame.
 class DescriptorFilter {
  public:
   /// Frames remembered, by number: eight seconds of one layer at 30 fps, a second of nine.
@@ -26,6 +26,9 @@ class DescriptorFilter {
   void Reset();
   /// The highest layers wanted.
   void SetTarget(uint8_t spatial, uint8_t temporal);
+  /// From now on the frames of all targets are taken that are not above the one which it is at, in
+  /// neither kind of layer: whoever receives them chooses again. Outlives Reset().
+  void KeepBelow() { keeps_below_ = true; }
 
   /// In the order of arrival; `packet` has a descriptor.
   bool Decide(const RoutedPacket& packet);
@@ -42,6 +45,9 @@ class DescriptorFilter {
   /// frame.
   bool wants_key_frame() const;
 
+  /// They are in the same state: whatever they are asked, they will say the same.
+  friend bool operator==(const DescriptorFilter&, const DescriptorFilter&) = default;
+
  private:
   static constexpr int8_t kNone = -1;
   enum class State : uint8_t {
@@ -54,6 +60,7 @@ class DescriptorFilter {
     State state = State::kUnknown;
     int8_t target = kNone;  ///< in force when it was decided
     RtpTimestamp picture;   ///< meaningful once it was decided
+    friend bool operator==(const Frame&, const Frame&) = default;
   };
 
   size_t Target() const { return static_cast<uint8_t>(target_); }
@@ -61,7 +68,11 @@ class DescriptorFilter {
   const Frame& At(uint16_t number) const { return frames_[number % kFrames]; }
   /// What is known of the frame `distance` before `number`.
   State StateBefore(uint16_t number, uint16_t distance) const;
-  bool Present(const DependencyDescriptor& descriptor, int8_t target) const;
+  static bool Present(const DependencyDescriptor& descriptor, int8_t target);
+  /// A receiver at `target` gets the frame, if it can be decoded.
+  bool Takes(const DependencyDescriptor& descriptor, int8_t target) const;
+  /// The targets all of whose frames are sent at `target`, which is one of the structure.
+  uint32_t SentAt(const DependencyStructure& structure, int8_t target) const;
   void Advance(uint16_t number);
   void EnterStructure(const DependencyDescriptor& descriptor);
   bool DecideNew(const RoutedPacket& packet);
@@ -76,7 +87,6 @@ class DescriptorFilter {
   bool AllForwarded(const DependencyDescriptor& descriptor) const;
   void Announce(uint32_t active);
 
-  std::array<Frame, kFrames> frames_{};
   std::shared_ptr<const DependencyStructure> structure_;
   bool started_ = false;
   bool broken_ = false;
@@ -87,6 +97,7 @@ class DescriptorFilter {
   /// Key frames of independent upper layers bring the structure, too. It is the sender's habit, and
   /// outlives Reset().
   bool layers_bring_structure_ = false;
+  bool keeps_below_ = false;
   bool last_forwarded_ = false;     ///< what was said of newest_
   bool picture_forwarded_ = false;  ///< a frame of the newest picture was forwarded
   int8_t target_ = kNone;
@@ -100,6 +111,7 @@ class DescriptorFilter {
   uint32_t announced_ = 0;
   RtpTimestamp picture_;            ///< of the newest frame
   RtpTimestamp structure_picture_;  ///< that structure_ came with
+  std::array<Frame, kFrames> frames_{};
 };
 
 }  // namespace sluice::worker

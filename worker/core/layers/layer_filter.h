@@ -29,10 +29,21 @@ class LayerFilter {
     by_picture_.Reset();
     started_ = false;
     has_last_ = false;
+    last_ = Verdict::kDrop;
+    last_layer_ = 0;
+    last_number_ = 0;
+    last_timestamp_ = RtpTimestamp();
   }
   void SetTarget(uint8_t spatial, uint8_t temporal) {
     by_descriptor_.SetTarget(spatial, temporal);
     by_picture_.SetTarget(spatial, temporal);
+  }
+
+  /// All that lower layers consist of is taken, too, for receivers that choose again. Outlives
+  /// Reset().
+  void KeepBelow() {
+    by_descriptor_.KeepBelow();
+    by_picture_.KeepBelow();
   }
 
   Verdict Decide(const RoutedPacket& packet) {
@@ -63,6 +74,11 @@ class LayerFilter {
     return uses_descriptors_ ? by_descriptor_.wants_key_frame() : by_picture_.wants_key_frame();
   }
 
+  /// Filters in the same state are equal after that.
+  void Arrange() { by_picture_.Arrange(); }
+  /// They are in the same state, and arranged: whatever they are asked, they will say the same.
+  friend bool operator==(const LayerFilter&, const LayerFilter&) = default;
+
  private:
   Verdict DecideAnew(const RoutedPacket& packet);
   Verdict DecideFrame(const RoutedPacket& packet);
@@ -77,8 +93,6 @@ class LayerFilter {
            descriptor == nullptr && !packet.info.has_structure;
   }
 
-  DescriptorFilter by_descriptor_;
-  PictureFilter by_picture_;
   bool started_ = false;
   bool uses_descriptors_ = false;
   bool has_last_ = false;
@@ -86,6 +100,8 @@ class LayerFilter {
   uint8_t last_layer_ = 0;
   uint16_t last_number_ = 0;
   RtpTimestamp last_timestamp_;
+  PictureFilter by_picture_;
+  DescriptorFilter by_descriptor_;
 };
 
 }  // namespace sluice::worker

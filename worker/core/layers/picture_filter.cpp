@@ -24,11 +24,20 @@ void PictureFilter::Reset() {
   temporal_ = 0;
   picture_top_ = 0;
   announced_ = 0;
+  key_ = RtpTimestamp();
   has_key_ = false;
   broken_ = false;
   unsynced_ = 0;
   unsynced_layer_ = 0;
   closes_picture_ = false;
+}
+
+void PictureFilter::Arrange() {
+  if (next_ == 0) return;
+  std::rotate(pictures_.begin(), pictures_.begin() + static_cast<std::ptrdiff_t>(next_),
+              pictures_.end());
+  newest_ = (newest_ + kPictures - next_) % kPictures;
+  next_ = 0;
 }
 
 void PictureFilter::SetTarget(uint8_t spatial, uint8_t temporal) {
@@ -86,7 +95,8 @@ PictureFilter::Picture* PictureFilter::Enter(const RoutedPacket& packet) {
   Picture& picture = Add(packet);
   newest_ = static_cast<size_t>(&picture - pictures_.data());
   picture.intact = newest.intact;
-  picture.synced = newest.synced;
+  // Of layers that are not wanted at this place, what comes late is left out, too.
+  picture.synced = newest.synced & static_cast<uint8_t>((2u << target_temporal_) - 1);
   picture.highest = newest.highest;
   // Down at any picture, to a layer of which nothing was left out.
   for (uint8_t layer = target_spatial_; layer < spatial_; ++layer) {
@@ -161,9 +171,9 @@ void PictureFilter::BeginKeyPicture(Picture& picture) {
   picture.top = spatial_ = static_cast<uint8_t>(top);
   temporal_ = target_temporal_;
   // Those that there were until now are to come, if only behind the next picture.
-  const int known = std::min<int>(top, std::max({picture.highest, announced_, highest_before_}));
+  const uint8_t known = std::max({picture.highest, announced_, highest_before_});
   picture.intact = static_cast<uint8_t>(((2u << known) - 1) & ~left_out);
-  picture.synced = 0xff;
+  picture.synced = static_cast<uint8_t>((2u << target_temporal_) - 1);
   picture.highest =
       picture.decided == 0 ? 0 : static_cast<uint8_t>(std::bit_width(picture.decided) - 1);
   key_ = picture.timestamp;
@@ -226,7 +236,8 @@ bool PictureFilter::Wants(Picture& picture, const RoutedPacket& packet) {
   if (packet.info.has_structure && layer > 0) layers_bring_structure_ = true;
   const bool carries_structure =
       picture.key && packet.info.has_structure && !layers_bring_structure_;
-  const bool not_needed = layer < top && packet.info.not_for_upper && !carries_structure;
+  const bool not_needed =
+      layer < top && packet.info.not_for_upper && !carries_structure && !keeps_below_;
   if (layer > picture.top || not_needed) {
     if (not_needed) picture.unneeded |= bit;
     Cut(picture, bit);

@@ -33,6 +33,9 @@ class PictureFilter {
   void Reset();
   /// The highest layers wanted. What is taken changes with a later picture that allows it.
   void SetTarget(uint8_t spatial, uint8_t temporal);
+  /// From now on frames of lower spatial layers are taken, too, that those which are wanted do
+  /// without (VP9 Z): whoever receives them chooses again. Outlives Reset().
+  void KeepBelow() { keeps_below_ = true; }
 
   /// In the order of arrival.
   bool Decide(const RoutedPacket& packet);
@@ -52,6 +55,12 @@ class PictureFilter {
     return broken_ || spatial_ != target_spatial_ || unsynced_ >= MaxUnsynced();
   }
 
+  /// Puts what is remembered in the order in which it came: filters in the same state are equal
+  /// then.
+  void Arrange();
+  /// They are in the same state, and arranged: whatever they are asked, they will say the same.
+  friend bool operator==(const PictureFilter&, const PictureFilter&) = default;
+
  private:
   struct Picture {
     RtpTimestamp timestamp;
@@ -70,6 +79,7 @@ class PictureFilter {
     bool has_id = false;
     bool key = false;
     bool fresh = false;  ///< no packet of it has been decided
+    friend bool operator==(const Picture&, const Picture&) = default;
   };
   enum class References : uint8_t { kForwarded, kDropped, kUnknown };
 
@@ -97,7 +107,6 @@ class PictureFilter {
   }
   size_t MaxUnsynced() const { return seen_switch_ ? kMaxUnsynced : kMaxUnsyncedUntold; }
 
-  std::array<Picture, kPictures> pictures_{};
   size_t next_ = 0;    ///< where the next one goes
   size_t newest_ = 0;  ///< by time; meaningful when used
   uint8_t target_spatial_ = kMaxSpatialLayer;
@@ -119,7 +128,9 @@ class PictureFilter {
   /// Key frames of independent upper layers bring the structure, too. It is the sender's habit, and
   /// outlives Reset().
   bool layers_bring_structure_ = false;
+  bool keeps_below_ = false;
   bool closes_picture_ = false;
+  std::array<Picture, kPictures> pictures_{};
 };
 
 }  // namespace sluice::worker

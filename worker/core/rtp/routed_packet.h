@@ -13,6 +13,8 @@
 
 namespace sluice::worker {
 
+class PatchedPayloads;
+
 /// Header-extension values that travel from a producer to its consumers, with the router's ids
 /// (docs/protocols/router-protocol.md §11). Each hop's own (MID, RID, abs-send-time, transport-cc)
 /// are not among them: the consumer writes those itself.
@@ -70,8 +72,12 @@ struct RoutedPacket {
   bool is_redundant() const { return primary_offset != 0; }
   /// What a receiver without redundancy gets.
   std::span<const uint8_t> primary() const { return payload.subspan(primary_offset); }
-  /// Counts the packets of the producer in the order in which they came.
+  /// Counts the packets of the producer in the order in which they came, from 1 on.
   uint64_t arrival = 0;
+  /// Its place in the turn in which it came.
+  uint32_t turn_index = 0;
+  /// Of its producer, where receivers may need other picture ids; else null.
+  PatchedPayloads* patched = nullptr;
 };
 
 }  // namespace sluice::worker

@@ -72,20 +72,20 @@ RtpHeaderWriter::RtpHeaderWriter(Ssrc ssrc, std::string_view mid, const Extensio
   template_size_ = static_cast<uint8_t>(at - template_.data());
 }
 
-RtpHeaderWriter::Header RtpHeaderWriter::Write(uint8_t* out, const Fields& fields,
-                                               const RoutedExtensions& extensions,
-                                               std::span<const uint8_t> value) const {
+size_t RtpHeaderWriter::Write(uint8_t* out, const Fields& fields,
+                              const RoutedExtensions& extensions, std::span<const uint8_t> value,
+                              RtpHeaderStamps* stamps) const {
+  *stamps = RtpHeaderStamps();
   std::memcpy(out, template_.data(), template_.size());  // constant size: three vector moves
   out[1] = static_cast<uint8_t>((fields.marker ? kMarkerBit : 0) | fields.payload_type.value());
   Store16(out + 2, fields.sequence.value());
   Store32(out + 4, fields.timestamp.value());
-  if (template_size_ == kFixedHeader) return {kFixedHeader, {}};
+  if (template_size_ == kFixedHeader) return kFixedHeader;
 
   const bool descriptor = HasDescriptor(value);
   const bool two_byte = always_two_byte_ || (descriptor && value.size() > kMaxOneByteLength);
-  if (two_byte) return WriteTwoByteForm(out, fields, extensions, value);
+  if (two_byte) return WriteTwoByteForm(out, fields, extensions, value, stamps);
 
-  Header header;
   uint8_t* at = out + template_size_;
   if ((extensions.present & ~verbatim_) == 0) [[likely]] {
     std::memcpy(at, extensions.elements.data(), extensions.elements.size());
@@ -95,29 +95,29 @@ RtpHeaderWriter::Header RtpHeaderWriter::Write(uint8_t* out, const Fields& field
   }
   if (descriptor) {
     *at++ = OneByteHead(dependency_descriptor_id_, value.size());
+    stamps->descriptor_at = static_cast<uint16_t>(at - out);
     std::memcpy(at, value.data(), value.size());
     at += value.size();
   }
   if (abs_send_time_id_ != 0) {
     Store32(at, fields.abs_send_time);  // the top byte is the element's head
     *at = OneByteHead(abs_send_time_id_, 3);
-    header.stamps.abs_send_time_at = static_cast<uint16_t>(at + 1 - out);
+    stamps->abs_send_time_at = static_cast<uint16_t>(at + 1 - out);
     at += 4;
   }
   if (transport_sequence_id_ != 0) {
     *at = OneByteHead(transport_sequence_id_, 2);
     Store16(at + 1, 0);
-    header.stamps.transport_sequence_at = static_cast<uint16_t>(at + 1 - out);
+    stamps->transport_sequence_at = static_cast<uint16_t>(at + 1 - out);
     at += 3;
   }
-  header.size = Finish(out, at);
-  return header;
+  return Finish(out, at);
 }
 
-RtpHeaderWriter::Header RtpHeaderWriter::WriteTwoByteForm(
-    uint8_t* out, const Fields& fields, const RoutedExtensions& extensions,
-    std::span<const uint8_t> descriptor) const {
-  Header header;
+size_t RtpHeaderWriter::WriteTwoByteForm(uint8_t* out, const Fields& fields,
+                                         const RoutedExtensions& extensions,
+                                         std::span<const uint8_t> descriptor,
+                                         RtpHeaderStamps* stamps) const {
   uint8_t* at = out + kFixedHeader + kExtensionHeader;
   Store16(out + kFixedHeader, kTwoByteProfile);
   if (mid_size_ > 0) {
@@ -130,6 +130,7 @@ RtpHeaderWriter::Header RtpHeaderWriter::WriteTwoByteForm(
   at = WriteElements(at, extensions, true);
   if (HasDescriptor(descriptor)) {
     at = WriteHead(at, dependency_descriptor_id_, descriptor.size(), true);
+    stamps->descriptor_at = static_cast<uint16_t>(at - out);
     std::memcpy(at, descriptor.data(), descriptor.size());
     at += descriptor.size();
   }
@@ -137,17 +138,16 @@ RtpHeaderWriter::Header RtpHeaderWriter::WriteTwoByteForm(
     at = WriteHead(at, abs_send_time_id_, 3, true);
     at[0] = static_cast<uint8_t>(fields.abs_send_time >> 16);
     Store16(at + 1, static_cast<uint16_t>(fields.abs_send_time));
-    header.stamps.abs_send_time_at = static_cast<uint16_t>(at - out);
+    stamps->abs_send_time_at = static_cast<uint16_t>(at - out);
     at += 3;
   }
   if (transport_sequence_id_ != 0) {
     at = WriteHead(at, transport_sequence_id_, 2, true);
     Store16(at, 0);
-    header.stamps.transport_sequence_at = static_cast<uint16_t>(at - out);
+    stamps->transport_sequence_at = static_cast<uint16_t>(at - out);
     at += 2;
   }
-  header.size = Finish(out, at);
-  return header;
+  return Finish(out, at);
 }
 
 /// Copies the forwarded elements that were negotiated, with the consumer's ids.

@@ -22,6 +22,7 @@ using ExtensionIds = std::array<uint8_t, kRtpExtensionUriCount>;
 struct RtpHeaderStamps {
   uint16_t abs_send_time_at = 0;
   uint16_t transport_sequence_at = 0;
+  uint16_t descriptor_at = 0;  ///< the value of the dependency descriptor
 };
 
 /// Writes the RTP headers of one outgoing SSRC straight into the egress slot: fixed header (RFC
@@ -66,7 +67,15 @@ class RtpHeaderWriter {
   }
   /// With `descriptor` in the place of the dependency descriptor that came.
   Header Write(uint8_t* out, const Fields& fields, const RoutedExtensions& extensions,
-               std::span<const uint8_t> descriptor) const;
+               std::span<const uint8_t> descriptor) const {
+    Header header;
+    header.size = Write(out, fields, extensions, descriptor, &header.stamps);
+    return header;
+  }
+  /// The same; returns the size. (Returned in registers the stamps would be put together from parts
+  /// in memory, which takes 4 ns for each packet.)
+  size_t Write(uint8_t* out, const Fields& fields, const RoutedExtensions& extensions,
+               std::span<const uint8_t> descriptor, RtpHeaderStamps* stamps) const;
 
   bool writes_abs_send_time() const { return abs_send_time_id_ != 0; }
   bool writes_descriptor() const { return dependency_descriptor_id_ != 0; }
@@ -88,8 +97,8 @@ class RtpHeaderWriter {
                                       RoutedExtensions::kMaxBytes * 3 / 2 + 2 + 5 + 4 + 3;
 
   uint8_t* WriteElements(uint8_t* at, const RoutedExtensions& extensions, bool two_byte) const;
-  Header WriteTwoByteForm(uint8_t* out, const Fields& fields, const RoutedExtensions& extensions,
-                          std::span<const uint8_t> descriptor) const;
+  size_t WriteTwoByteForm(uint8_t* out, const Fields& fields, const RoutedExtensions& extensions,
+                          std::span<const uint8_t> descriptor, RtpHeaderStamps* stamps) const;
   size_t Finish(uint8_t* out, uint8_t* end) const;
 
   /// Fixed header, profile word and MID element in the form that this consumer usually needs.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 namespace sluice::worker {
 
@@ -17,7 +18,20 @@ RewriteOffsets StreamContinuity::Begin(const RoutedPacket& first, const CaptureC
   RewriteOffsets offsets;
   offsets.source = first.encoding_index;
   if (!sent_any_) return offsets;
-  offsets.timestamp = TimestampOffset(first, clock);
+  const bool same_producer = !std::exchange(other_producer_, false);
+  if (!same_producer && may_go_on_ && GoesOn(first)) {
+    offsets = last_offsets_;
+    offsets.top_layer = RewriteOffsets::kNoLayer;
+    offsets.descriptor.active_targets = 0;
+    return offsets;
+  }
+  if (!same_producer) {
+    aligned_ = true;
+    excess_ = 0;
+    offsets.timestamp = NextTime(first) - first.timestamp.value();
+  } else {
+    offsets.timestamp = TimestampOffset(first, clock);
+  }
   const PayloadInfo& info = first.info;
   if (info.picture_id && last_picture_id_) {
     offsets.picture_id = static_cast<uint16_t>(*last_picture_id_ + 1 - *info.picture_id);
@@ -32,7 +46,8 @@ RewriteOffsets StreamContinuity::Begin(const RoutedPacket& first, const CaptureC
     const DependencyDescriptor& descriptor = *first.frame.descriptor;
     const auto ahead = static_cast<int16_t>(
         descriptor.frame_number + last_offsets_.descriptor.frame_number - last_frame_number_);
-    if (first.encoding_index == last_offsets_.source && !first.restarted && ahead > 0) {
+    if (same_producer && first.encoding_index == last_offsets_.source && !first.restarted &&
+        ahead > 0) {
       // The same source numbers on.
       offsets.descriptor = last_offsets_.descriptor;
       offsets.descriptor.active_targets = 0;
@@ -75,16 +90,47 @@ uint32_t StreamContinuity::TimestampOffset(const RoutedPacket& first, const Capt
     aligned_ = false;
     excess_ = 0;
   }
-  const int64_t step = TicksIn(std::max(elapsed, kMinStep), clock_rate_);
-  return last.value() + static_cast<uint32_t>(step) - first.timestamp.value();
+  return NextTime(first) - first.timestamp.value();
+}
+
+/// It is the same source after all, whose time and pictures have gone on by as much as they would.
+bool StreamContinuity::GoesOn(const RoutedPacket& first) const {
+  constexpr uint16_t kMaxPictures = 1 << 12;  // of 15 bits: more than in any pause of some seconds
+  if (first.encoding_index != last_offsets_.source || first.restarted) return false;
+  const RtpTimestamp time(first.timestamp.value() + last_offsets_.timestamp);
+  const Duration elapsed = std::max(first.received_at - last_received_at_, Duration::Zero());
+  if (!IsNewer(time, last_timestamp()) ||
+      Ahead(time, last_timestamp()) > TicksIn(elapsed + Duration::Seconds(1), clock_rate_)) {
+    return false;
+  }
+  if (first.info.picture_id.has_value() != last_picture_id_.has_value()) return false;
+  if (last_picture_id_) {
+    const auto id = static_cast<uint16_t>(*first.info.picture_id + last_offsets_.picture_id);
+    const auto ahead = static_cast<uint16_t>((id - *last_picture_id_) & 0x7fff);
+    if (ahead == 0 || ahead > kMaxPictures) return false;
+  }
+  if ((first.frame.descriptor != nullptr) != has_descriptor_) return false;
+  return !has_descriptor_ ||
+         static_cast<int16_t>(first.frame.descriptor->frame_number +
+                              last_offsets_.descriptor.frame_number - last_frame_number_) > 0;
+}
+
+/// As much later than what was sent last as it came later.
+uint32_t StreamContinuity::NextTime(const RoutedPacket& first) const {
+  const Duration elapsed = std::max(first.received_at - last_received_at_, kMinStep);
+  return last_timestamp().value() + static_cast<uint32_t>(TicksIn(elapsed, clock_rate_));
 }
 
 std::optional<RtpTimestamp> StreamContinuity::IdealTime(const RoutedPacket& packet,
-                                                        const CaptureClock* clock) const {
+                                                        const CaptureClock* clock) {
+  untold_at_.reset();
   if (clock == nullptr) return std::nullopt;
   const auto then = clock->SenderTime(reference_.source, reference_.timestamp);
   const auto now = clock->SenderTime(packet.encoding_index, packet.timestamp);
-  if (!then || !now) return std::nullopt;
+  if (!then || !now) {
+    untold_at_ = clock->reports();
+    return std::nullopt;
+  }
   const Duration between = Duration::Micros(*now - *then);
   const Duration arrivals = packet.received_at - reference_.received_at;
   if (std::llabs((between - arrivals).us()) > kMaxMismatch.us()) return std::nullopt;

@@ -47,6 +47,8 @@ class StreamContinuity {
                                      const CaptureClock* clock) {
     if (aligned_ && excess_ == 0) [[likely]]
       return std::nullopt;
+    const bool untold = clock == nullptr || untold_at_ == clock->reports();
+    if (!aligned_ && untold) return std::nullopt;
     return Correct(packet, offset, clock);
   }
   /// RTP time is where the captures have it.
@@ -71,6 +73,13 @@ class StreamContinuity {
     if (packet.frame.descriptor != nullptr) OnDescriptor(*packet.frame.descriptor, offsets);
   }
 
+  /// What comes next is of another producer: nothing of its numbers or its clock has to do with
+  /// what was sent. Or it is of the `same` one after a while, and they may have gone on.
+  void ChangeProducer(bool same) {
+    other_producer_ = true;
+    may_go_on_ = same;
+  }
+
   bool sent_any() const { return sent_any_; }
   /// True when the newest packet ended its frame.
   bool last_marker() const { return last_marker_; }
@@ -91,18 +100,18 @@ class StreamContinuity {
   };
 
   uint32_t TimestampOffset(const RoutedPacket& first, const CaptureClock* clock);
+  bool GoesOn(const RoutedPacket& first) const;
+  uint32_t NextTime(const RoutedPacket& first) const;
   std::optional<uint32_t> Correct(const RoutedPacket& packet, uint32_t offset,
                                   const CaptureClock* clock);
   /// The time that `packet` should have, by the captures of the reference and its own.
-  std::optional<RtpTimestamp> IdealTime(const RoutedPacket& packet,
-                                        const CaptureClock* clock) const;
+  std::optional<RtpTimestamp> IdealTime(const RoutedPacket& packet, const CaptureClock* clock);
   void OnDescriptor(const DependencyDescriptor& descriptor, const RewriteOffsets& offsets) {
     last_frame_number_ =
         static_cast<uint16_t>(descriptor.frame_number + offsets.descriptor.frame_number);
     has_descriptor_ = true;
-    templates_end_ = static_cast<uint8_t>(descriptor.structure->template_offset +
-                                          descriptor.structure->templates.size() +
-                                          offsets.descriptor.template_id);
+    templates_end_ =
+        static_cast<uint8_t>(descriptor.templates_end + offsets.descriptor.template_id);
   }
 
   uint32_t clock_rate_;
@@ -110,6 +119,8 @@ class StreamContinuity {
   bool last_marker_ = false;
   bool aligned_ = true;
   bool has_descriptor_ = false;
+  bool other_producer_ = false;  ///< ChangeProducer(), and nothing has begun since
+  bool may_go_on_ = false;       ///< it is the same one
   uint8_t templates_end_ = 0;
   uint16_t last_frame_number_ = 0;
   RtpTimestamp last_source_timestamp_;
@@ -121,6 +132,8 @@ class StreamContinuity {
   std::optional<uint8_t> last_tl0_;          ///< as sent
   std::optional<uint8_t> last_key_index_;    ///< as sent, before it is cut to 5 bits
   Reference reference_;                      ///< meaningful when not aligned_
+  /// CaptureClock::reports() when one of the captures could not be told.
+  std::optional<uint32_t> untold_at_;
 };
 
 /// RTP ticks in `elapsed` (which may be negative) at `clock_rate` Hz.

@@ -124,6 +124,48 @@ TEST_CASE("a large room is told of at once, and destroyed in slices") {
   CHECK(worker.logs.empty());
 }
 
+TEST_CASE("a peer with very many senders is told of at once, and destroyed in slices") {
+  F worker;
+  worker.MakeRoom();
+  constexpr uint32_t kViewers = 40;
+  constexpr uint32_t kReceivers = 20;  // of peer 1
+  for (uint32_t peer = 1; peer <= 1 + kViewers; ++peer) {
+    worker.MakePeer(peer);
+    worker.MakeTransport(peer, peer * 1000);
+  }
+  for (uint32_t i = 1; i <= kReceivers; ++i) {
+    worker.MakeReceiver(1, 1000 + i, 1000, "audio");
+    worker.messages.clear();
+    worker.Receive(1, 1000 + i, 1000, F::AudioParameters(100 * i));
+    const std::vector<uint32_t> senders = worker.NewSenders();
+    REQUIRE(senders.size() == kViewers);
+    for (uint32_t v = 0; v < kViewers; ++v) {
+      worker.Accept("rtpSender.setTransport", F::SenderInternal(2 + v, senders[v], (2 + v) * 1000));
+    }
+  }
+  worker.Accept("room.setAudioLevelsEvent", F::RoomInternal(), "{'enabled':true}");
+  // One of the others sends, too: what peer 1 gets of it goes with peer 1.
+  worker.MakeReceiver(2, 2001, 2000, "audio");
+  worker.messages.clear();
+  worker.Receive(2, 2001, 2000, F::AudioParameters(7));
+  REQUIRE(worker.NewSenders().size() == kViewers);
+  worker.messages.clear();
+  worker.logs.clear();
+  worker.Accept("peer.close", F::PeerInternal(1));
+  CHECK(worker.Events("close").size() == kReceivers * (1 + kViewers) + 1 + 1 + 1);
+  CHECK(worker.engine->closing() == 1);
+  for (const uint32_t peer : {2u, 3u, kViewers + 1}) {  // what 2 sends the others still get
+    const auto dump = worker.Accept("peer.dump", F::PeerInternal(peer));
+    CHECK(dump.at("rtpSenders").as_array().size() == (peer == 2 ? 0 : 1));
+  }
+  worker.environment.AdvanceBy(Duration::Millis(50));
+  CHECK(worker.engine->closing() == 0);
+  CHECK(worker.engine->ReadCounters().alive.consumers == 0);
+  CHECK(worker.logs.empty());
+  worker.Accept("room.close", F::RoomInternal());
+  CHECK(worker.engine->Dump().request_handler_ids.empty());
+}
+
 TEST_CASE("the end of the worker closes every room") {
   FullRoom room;
   room.Accept("worker.createRoom", "{'roomId':7}");

@@ -87,9 +87,30 @@ TEST_CASE("access: what is refused is quoted harmlessly") {
   const auto refused =
       policy.Refuse(Request("POST", "localhost", "http://<script>\x1b[31m"), false);
   REQUIRE(refused);
-  CHECK(refused->content_type == "text/plain; charset=utf-8");
+  CHECK(refused->content_type == "application/json; charset=utf-8");
   CHECK(refused->body.find('<') == std::string::npos);
   CHECK(refused->body.find('\x1b') == std::string::npos);
+}
+
+TEST_CASE("access: where a token is needed, who brings one is no visitor of a foreign page") {
+  const auto bearing = [](const std::string& method) {
+    HttpRequest request = Request(method, "localhost", "https://evil.example");
+    request.authorization = "Bearer some";
+    return request;
+  };
+  AccessPolicy open({});
+  CHECK(open.Refuse(bearing("POST"), false));
+  CHECK_FALSE(open.MayRead(bearing("GET")));
+  CHECK(open.MayRead(Request("GET", "localhost", "")));
+  AccessPolicy guarded({{}, {}, /*needs_token=*/true});
+  CHECK_FALSE(guarded.Refuse(bearing("POST"), false));
+  CHECK(guarded.MayRead(Request("OPTIONS", "localhost", "https://evil.example")));
+  // Without one, by a WebSocket or to another host it is as ever.
+  CHECK(guarded.Refuse(Request("POST", "localhost", "https://evil.example"), false));
+  CHECK(guarded.Refuse(bearing("GET"), true));
+  HttpRequest rebound = bearing("POST");
+  rebound.host = "evil.example";
+  CHECK(guarded.Refuse(rebound, false));
 }
 
 }  // namespace

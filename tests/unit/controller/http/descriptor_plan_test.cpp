@@ -1,5 +1,7 @@
 #include "controller/http/descriptor_plan.h"
 
+#include <sys/resource.h>
+
 #include <catch2/catch.hpp>
 
 namespace sluice::controller {
@@ -17,9 +19,17 @@ TEST_CASE("descriptors: connections get what the reserve leaves") {
 }
 
 TEST_CASE("descriptors: the soft limit is raised to the hard one") {
+  rlimit before;
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+  REQUIRE(before.rlim_max > 64);
+  const rlimit low{64, before.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &low) == 0);
   const size_t raised = RaiseDescriptorLimit();
-  CHECK(raised > 0);
-  CHECK(RaiseDescriptorLimit() == raised);
+  rlimit after;
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &after) == 0);
+  setrlimit(RLIMIT_NOFILE, &before);
+  CHECK(after.rlim_cur == before.rlim_max);
+  CHECK(raised == after.rlim_cur);
 }
 
 }  // namespace

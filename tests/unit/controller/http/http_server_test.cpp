@@ -29,6 +29,24 @@ TEST_CASE("http: requests on one connection, HEAD, and what is no HTTP") {
   CHECK(client->Has("HTTP/1.1 400 "));
 }
 
+TEST_CASE("http: a body without a known end is written as it comes, and ends the connection") {
+  ServerFixture fixture(PatientLimits());
+  const auto client = fixture.Connect();
+  client->Send("GET /match HTTP/1.1\r\nHost: localhost\r\nIf-Match: \"one\", *\r\n\r\n");
+  CHECK(fixture.Until([&] { return client->Has("\"one\", *"); }));
+  client->received.clear();
+  client->Send("GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  REQUIRE(fixture.Until([&] { return client->Has("\r\n\r\n"); }));
+  CHECK(client->Has("Connection: close\r\n"));
+  CHECK_FALSE(client->Has("Content-Length"));
+  fixture.echo.stream->pieces = {"one ", "two "};
+  CHECK(fixture.Until([&] { return client->Has("one two "); }));
+  CHECK_FALSE(client->ended);
+  fixture.echo.stream->pieces = {"three", ""};
+  CHECK(fixture.Until([&] { return client->ended; }));
+  CHECK(client->Has("one two three"));
+}
+
 TEST_CASE("http: limits of body and header") {
   HttpLimits limits = PatientLimits();
   limits.max_body = 10;

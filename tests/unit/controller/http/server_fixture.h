@@ -4,6 +4,9 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <catch2/catch.hpp>
 #include <chrono>
@@ -34,6 +37,7 @@ struct Session : WebSocketEvents {
   }
   void OnIgnored() override { ++ignored; }
   void OnDrained() override { ++drained; }
+  void OnLeft(uint16_t code) override { left_with = code; }
   void OnClosed() override {
     closed = true;
     link.reset();
@@ -42,7 +46,23 @@ struct Session : WebSocketEvents {
   std::vector<std::string> texts;
   int ignored = 0;
   int drained = 0;
+  uint16_t left_with = 0;  ///< the code of the client's close
   bool closed = false;
+};
+
+/// A body in pieces.
+struct Pieces : HttpStream {
+  Task<std::string> Next() override {
+    while (pieces.empty()) {
+      asio::steady_timer timer(co_await asio::this_coro::executor, kShort);
+      boost::system::error_code ignored;
+      co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    }
+    std::string next = std::move(pieces.front());
+    pieces.erase(pieces.begin());
+    co_return next;
+  }
+  std::vector<std::string> pieces;  ///< "" = the end
 };
 
 /// Answers every request with its method and path, and lets every WebSocket in.
@@ -52,6 +72,11 @@ struct Echo : HttpService {
     response.content_type = request.path == "/page" ? "text/html; charset=utf-8" : "text/plain";
     response.body = request.method + " " + request.path + " " + request.body;
     from = request.client_ip + " " + request.source;
+    if (request.path == "/match") response.body = request.if_match;
+    if (request.path == "/stream") {
+      response.body.clear();
+      response.stream = stream = std::make_shared<Pieces>();
+    }
     co_return response;
   }
   Task<UpgradeDecision> Upgrade(HttpRequest /*request*/) override {
@@ -61,7 +86,8 @@ struct Echo : HttpService {
     co_return decision;
   }
   std::shared_ptr<Session> session;
-  std::string from;  ///< who sent the last request
+  std::string from;                ///< who sent the last request
+  std::shared_ptr<Pieces> stream;  ///< of the newest answer that has one
 };
 
 /// A TCP client that keeps what it receives.

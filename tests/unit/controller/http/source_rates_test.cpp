@@ -38,6 +38,43 @@ TEST_CASE("http: connections of one address have a rate") {
   CHECK(fixture.server.connections() >= 10);
 }
 
+TEST_CASE("http: connections through a trusted proxy count for their clients") {
+  HttpLimits limits = PatientLimits();
+  limits.connections_per_second = 1;  // ten at once
+  ServerFixture fixture(limits, *TrustedProxies::Parse({"127.0.0.1"}));
+  const auto ask = [&](const std::shared_ptr<Client>& client, const std::string& from) {
+    client->received.clear();
+    client->Send("GET / HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: " + from + "\r\n\r\n");
+    REQUIRE(fixture.Until([&] { return client->Has("\r\n\r\n"); }));
+    return client->received.substr(0, client->received.find("\r\n"));
+  };
+  // As many as it likes, of as many clients as there are.
+  std::vector<std::shared_ptr<Client>> connections;
+  for (int i = 0; i < 40; ++i) {
+    connections.push_back(fixture.Connect());
+    CHECK(ask(connections.back(), "198.51.100." + std::to_string(i)) == "HTTP/1.1 200 OK");
+  }
+  // More requests of the client that a connection is of are no new connections.
+  const auto& own = connections.front();
+  for (int i = 0; i < 40; ++i) CHECK(ask(own, "198.51.100.0") == "HTTP/1.1 200 OK");
+  CHECK(fixture.server.rate_counters().connections == 0);
+
+  int refused = 0;
+  for (int i = 0; i < 40; ++i) {  // a slow machine earns some meanwhile
+    const auto client = fixture.Connect();
+    refused += ask(client, "203.0.113.9") == "HTTP/1.1 429 Too Many Requests" ? 1 : 0;
+    if (refused == 1) {
+      CHECK(client->Has("Retry-After: 1"));
+      CHECK(client->Has("(maxConnectionsPerSecondPerIp)"));
+    }
+  }
+  CHECK(refused >= 20);
+  CHECK(fixture.server.rate_counters().connections == static_cast<uint64_t>(refused));
+  // A connection that is there already does not get round it, and others are not held back.
+  CHECK(ask(own, "203.0.113.9") == "HTTP/1.1 429 Too Many Requests");
+  CHECK(ask(own, "198.51.100.1") == "HTTP/1.1 200 OK");
+}
+
 TEST_CASE("http: an address that sends far too much is refused before its body is looked at") {
   HttpLimits limits = PatientLimits();
   limits.bytes_per_second = 1'000;
@@ -56,7 +93,7 @@ TEST_CASE("http: an address that sends far too much is refused before its body i
 TEST_CASE("websocket: an address that sends too much is read more slowly") {
   constexpr size_t kFrames = 3'000;
   HttpLimits limits = PatientLimits();
-  limits.bytes_per_second = 100'000;  // 400,000 at once
+  limits.bytes_per_second = 200'000;  // 400,000 at once
   ServerFixture fixture(limits);
   const auto client = fixture.OpenWebSocket();
   const auto session = fixture.echo.session;

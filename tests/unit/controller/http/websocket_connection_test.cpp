@@ -28,6 +28,10 @@ TEST_CASE("websocket: messages, and one that is too long") {
   CHECK(client->Has("\x88\x02\x03\xf1"));  // close 1009
 }
 
+TEST_CASE("websocket: pings come often enough for proxies that cut at a minute") {
+  CHECK(HttpLimits().ping_after == std::chrono::seconds(25));
+}
+
 TEST_CASE("websocket: a client that talks is pinged, too, for the proxies between") {
   HttpLimits limits = PatientLimits();
   limits.ping_after = kShort;
@@ -142,6 +146,66 @@ TEST_CASE("websocket: a client that does not read is cut off when its queue is f
   CHECK(fixture.Until([&] { return session->closed; }));
 }
 
+/// The payloads of a server's frames, one behind the other, from byte `at` on.
+std::string PayloadsOf(const std::string& bytes, size_t at) {
+  constexpr size_t kTwoBytes = 126;
+  constexpr size_t kEightBytes = 127;
+  std::string payloads;
+  while (at + 2 <= bytes.size()) {
+    const auto byte = [&](size_t i) { return static_cast<uint8_t>(bytes[at + i]); };
+    size_t size = byte(1);
+    size_t header = 2;
+    if (size >= kTwoBytes) {
+      const size_t length = size == kEightBytes ? 8 : 2;
+      size = 0;
+      for (size_t i = 0; i < length; ++i) size = size << 8 | byte(2 + i);
+      header += length;
+    }
+    payloads += bytes.substr(at + header, size);
+    at += header + size;
+  }
+  return payloads;
+}
+
+TEST_CASE("websocket: a client that reads late gets all that was sent, byte by byte") {
+  HttpLimits limits = PatientLimits();
+  limits.max_websocket_queue = 64 << 20;
+  ServerFixture fixture(limits);
+  const auto client = fixture.OpenWebSocket(/*reading=*/false);
+  const auto session = fixture.echo.session;
+  std::string sent;
+  for (int i = 0; i < 400; ++i) {
+    // Of many sizes, so that the kernel is full in the middle of one, sooner or later.
+    const std::string message(50'000 + 137 * static_cast<size_t>(i),
+                              static_cast<char>('a' + i % 26));
+    sent += message;
+    session->link->Send(message);
+    fixture.context.restart();
+    fixture.context.poll();
+  }
+  client->Listen();
+  const auto head = [&] { return client->received.find("\r\n\r\n"); };
+  REQUIRE(fixture.Until([&] { return client->received.size() > sent.size() + head(); }));
+  // The last byte says that all are there.
+  session->link->Send("!");
+  REQUIRE(fixture.Until([&] { return client->received.back() == '!'; }));
+  const std::string received = PayloadsOf(client->received, head() + 4);
+  CHECK(received.size() == sent.size() + 1);
+  CHECK((received == sent + "!"));  // not to be printed
+}
+
+TEST_CASE("websocket: a client is cut off once, however much is on its way to it") {
+  HttpLimits limits = PatientLimits();
+  limits.max_websocket_queue = 1 << 20;
+  ServerFixture fixture(limits);
+  const auto client = fixture.OpenWebSocket(/*reading=*/false);
+  const auto session = fixture.echo.session;
+  const std::string message(64 * 1024, 'x');
+  for (int sent = 0; sent < 64; ++sent) session->link->Send(message);
+  CHECK(fixture.Until([&] { return session->closed; }));
+  CHECK(fixture.server.websocket_counters().slow_readers == 1);
+}
+
 TEST_CASE("websocket: a client that sends but does not read is cut off in time") {
   HttpLimits limits = PatientLimits();
   limits.write_time = kShort;
@@ -225,6 +289,25 @@ TEST_CASE("websocket: close reasons are UTF-8 of at most 123 bytes") {
   const std::string text = client->received.substr(frame + 4, size - 2);
   CHECK(text.starts_with("\\xff \u00e9"));
   CHECK(Printable(text, 1'000) == text);  // no byte of it is no UTF-8
+}
+
+TEST_CASE("websocket: a text that is no UTF-8 does not go out as it is") {
+  ServerFixture fixture(PatientLimits());
+  const auto client = fixture.OpenWebSocket();
+  fixture.echo.session->link->Send("a\xffz");
+  CHECK(fixture.Until([&] { return client->Has("a\xef\xbf\xbdz"); }));
+}
+
+TEST_CASE("websocket: with which code a client leaves, 1005 where it says none") {
+  for (const auto& [payload, code] :
+       {std::pair(std::string(), 1005), {"\x03\xe8", 1000}, {"\x0f\xa1", 4001}}) {
+    ServerFixture fixture(PatientLimits());
+    const auto client = fixture.OpenWebSocket();
+    const auto session = fixture.echo.session;
+    client->Send(Frame(kClose, payload));
+    CHECK(fixture.Until([&] { return session->closed; }));
+    CHECK(session->left_with == code);
+  }
 }
 
 TEST_CASE("websocket: clients are told that the server goes away") {

@@ -35,7 +35,7 @@ TEST_CASE("websocket: a malformed handshake never reaches the service") {
   ServerFixture fixture(PatientLimits());
   const auto client = fixture.Connect();
   client->Send(Handshake(bad.fields));
-  REQUIRE(fixture.Until([&] { return client->Has("\r\n\r\nError: "); }));
+  REQUIRE(fixture.Until([&] { return client->Has("\r\n\r\n{\"error\":{"); }));
   INFO(client->received);
   CHECK(client->received.starts_with("HTTP/1.1 " + bad.status));
   CHECK(client->Has("X-Content-Type-Options: nosniff\r\n"));

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
+#include <string>
+#include <vector>
 
 #include "controller/base/logging.h"
 #include "controller/ops/command_line.h"
@@ -44,7 +46,7 @@ TEST_CASE("no arguments give the defaults") {
   CHECK(result->config.http.listen_port == 4443);
   CHECK(result->config.http.plain_listen_port == 3000);
   CHECK(result->config.http.plain_listen_ip == "127.0.0.1");
-  CHECK(ParseMediaCodecs(result->config.media.codecs)->size() == 5);
+  CHECK(ParseMediaCodecs(result->config.media.codecs)->size() == 7);
 }
 
 TEST_CASE("flags win over the environment, the environment over the file; the last flag counts") {
@@ -67,6 +69,39 @@ TEST_CASE("a wrong value is one line with option, value and what is right") {
   CHECK(ErrorOf({"--tlsCert", "x.pem"}).find("tlsKey") != std::string::npos);
   CHECK(ErrorOf({"--bogus", "1"}).find("--bogus") != std::string::npos);
   CHECK(ErrorOf({"--config", "/nonexistent.toml"}).find("/nonexistent.toml") != std::string::npos);
+}
+
+TEST_CASE("an error of the config file names file and line") {
+  struct Row {
+    std::string text, where, what;
+  };
+  for (const Row& row : std::vector<Row>{
+           {"# first\n\nlistenPort = high\n", ":3: listenPort \"high\"", "must be an integer"},
+           {"listenPort = 1\nlistenPrt = 2\n", ":2: there is no option",
+            "did you mean listenPort?"},
+           {"listenPort 4443\n", ":1: there is no option \"listenPort 4443\"", ""},
+           {"rtcPort = 1\n[server]\nlistenPort = 2\n", ":2: section \"[server]\"", "NAME = VALUE"},
+           {"rtcPort = 1\nnumWorkers = 1\nrtcPort = 1\n", ":3: rtcPort", "line 1 has it already"},
+           {"rtcMinPort = 9\nrtcMaxPort = 8\n", ":2, ", "must not be below rtcMinPort \"9\""},
+           {"mediaCodecs = [\"audio/opus/48000/2\", \"video/VP7/90000\"]\n", ":1: mediaCodecs",
+            "must be one that media workers know"}}) {
+    INFO(row.text);
+    const TemporaryFile file(row.text);
+    const std::string error = ErrorOf({"--config", file.path()});
+    CHECK_THAT(error, Catch::StartsWith(file.path() + row.where) && Catch::Contains(row.what));
+  }
+}
+
+TEST_CASE("settings that stand in each other's way are told at start") {
+  CHECK_THAT(ErrorOf({"--listenPort", "3000"}),
+             Catch::Contains("listenPort and plainListenPort are both \"3000\""));
+  CHECK_THAT(ErrorOf({"--listenPort", "44445"}),
+             Catch::Contains("listenPort \"44445\" is one of the ports for media"));
+  CHECK(Read({"--listenPort", "44446"}).ok());
+  CHECK(Read({"--listenPort", "3000", "--listenIp", "::1"}).ok());
+  CHECK_THAT(ErrorOf({}, {{"SLUICE_LISTEN_PORT", "3000"}}),
+             Catch::StartsWith("SLUICE_LISTEN_PORT: options listenPort"));
+  CHECK_THAT(ErrorOf({"--mediaCodecs", ""}), Catch::Contains("at least one codec"));
 }
 
 TEST_CASE("every option rejects or accepts any text without failing otherwise") {
@@ -117,7 +152,7 @@ TEST_CASE("one bad entry of a list is an error; an array is none for a single va
              Catch::Contains("video/VP8\" must look like"));
   const TemporaryFile array("listenPort = [1, 2]\n");
   CHECK(ErrorOf({"--config", array.path()}) ==
-        "option " + array.path() + ": listenPort: must be one value, not 2");
+        array.path() + ":1: listenPort: must be one value, not 2");
 }
 
 TEST_CASE("help lists every option with its variable") {

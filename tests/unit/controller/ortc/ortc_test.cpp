@@ -4,6 +4,7 @@
 #include <boost/json/value.hpp>
 #include <catch2/catch.hpp>
 
+#include "common/utf8.h"
 #include "controller/ortc/supported_capabilities.h"
 
 namespace sluice::controller {
@@ -410,6 +411,33 @@ TEST_CASE("Texts that are sent with a length of one byte are bounded") {
   check(R"({"codecs":[],"mid":)", "}", "params.mid");
   check(R"({"codecs":[],"msid":)", "}", "params.msid");
   check(R"({"codecs":[],"encodings":[{"rid":)", "}]}", "encoding.rid");
+}
+
+TEST_CASE("Texts that go into lines of SDP have no control characters") {
+  for (const char* text : {
+           R"({"codecs":[],"rtcp":{"cname":"a\r\na=x"}})",
+           R"({"codecs":[],"mid":"0\r"})",
+           R"({"codecs":[],"msid":"a\n b"})",
+           R"({"codecs":[],"encodings":[{"rid":"h\u0000"}]})",
+           R"({"codecs":[{"mimeType":"audio/opus\r\n","payloadType":100,"clockRate":48000}]})",
+           R"({"codecs":[{"mimeType":"audio/opus","payloadType":100,"clockRate":48000,
+               "parameters":{"x":"1\r\na=sendonly"}}]})",
+           R"({"codecs":[{"mimeType":"audio/opus","payloadType":100,"clockRate":48000,
+               "parameters":{"x\n":1}}]})",
+           R"({"codecs":[{"mimeType":"audio/opus","payloadType":100,"clockRate":48000,
+               "rtcpFeedback":[{"type":"nack\r","parameter":""}]}]})",
+       }) {
+    INFO(text);
+    const Status refused = ParseRtpParameters(json::parse(text)).status();
+    CHECK(std::string(ErrorClassName(refused)) == "TypeError");
+    CHECK(std::string(refused.message()).find("no control characters") != std::string::npos);
+  }
+}
+
+TEST_CASE("What an error shows is cut between characters") {
+  const std::string text = R"({"codecs":"012345678901234567890123456789012345678éé"})";
+  const Status refused = ParseRtpParameters(json::parse(text)).status();
+  CHECK(IsUtf8(std::string(refused.message())));
 }
 
 TEST_CASE("Parsing names the field that is wrong") {

@@ -49,7 +49,7 @@ TEST_CASE("a broadcaster that sends nothing is ended, and its room freed") {
     REQUIRE(fixture.Until([&] { return viewer.Last("peerClosed") != nullptr; }));
     CHECK(viewer.Last("peerClosed")->at("data").at("peerId") == "b");
     CHECK(fixture.launcher.workers.back()->Count(Method::ROUTER_CLOSE_TRANSPORT) == 1);
-    CHECK(fixture.Rest("DELETE", kBroadcasters + "/b").status == 500);
+    CHECK(fixture.Rest("DELETE", kBroadcasters + "/b").status == 404);
   }
   StartBroadcast(fixture);
   CHECK(fixture.Until([&] { return fixture.rooms.size() == 0; }));
@@ -187,7 +187,7 @@ TEST_CASE("who receives over a plain transport does not notice the worker's deat
   CHECK(fixture
             .Rest("POST", kBroadcasters + "/r/transports/" + receiving +
                               "/consume?producerId=" + producer_id)
-            .status == 500);
+            .status == 409);
 }
 
 TEST_CASE("consumers made after a worker's death get other MIDs than those that came back") {

@@ -2,8 +2,10 @@
 #include <boost/json/parse.hpp>
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <deque>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "controller/room/own_ports.h"
@@ -41,8 +43,8 @@ TEST_CASE("rooms: one address has so many, and its own empty ones make way") {
   const HttpResponse refused = fixture.Rest("GET", "/rooms/e");
   CHECK(refused.status == 503);
   CHECK_THAT(refused.body, Catch::Contains("maxRoomsPerIp"));
-  REQUIRE_FALSE(refused.headers.empty());
-  CHECK(refused.headers.front().first == "Retry-After");
+  CHECK(std::any_of(refused.headers.begin(), refused.headers.end(),
+                    [](const auto& header) { return header.first == "Retry-After"; }));
   const UpgradeDecision upgrade = fixture.Upgrade("e", "p");
   CHECK(upgrade.rejection.status == 503);
   CHECK(fixture.rooms.counters().refused_source == 2);
@@ -83,8 +85,20 @@ TEST_CASE("transports: those that nobody ever used are closed, and their places 
           .status == 200);
   REQUIRE(fixture.Until([&] { return fixture.rooms.room_counters().unused_transports == 2; }));
   CHECK(fixture.Until([&] { return worker.Count(Method::ROUTER_CLOSE_TRANSPORT) == 2; }));
-  CHECK_THAT(fixture.Rest("POST", base + "/producers", "{}").body,
-             Catch::Contains("does not exist"));
+  for (const std::string& id : {plain, webrtc}) {
+    for (const char* route :
+         {"connect", "producers", "consume?producerId=x", "consume/data", "produce/data"}) {
+      INFO(route);
+      const HttpResponse refused =
+          fixture.Rest("POST", kBroadcasters + "/b/transports/" + id + "/" + route, "{}");
+      const bool consumes = std::string_view(route).starts_with("consume");
+      CHECK(refused.status == (consumes ? 409 : 404));
+      const json::value error = json::parse(refused.body).at("error");
+      CHECK(error.at("message").as_string() ==
+            (consumes ? "broadcaster does not have rtpCapabilities"
+                      : "transport with id \"" + id + "\" does not exist"));
+    }
+  }
   // Sixteen at once, again and again.
   for (int made = 0; made < 15; ++made) MakeTransport(fixture, R"({"type":"webrtc"})");
   CHECK(fixture.Rest("POST", kBroadcasters + "/b/transports", R"({"type":"plain"})").status == 503);
@@ -104,6 +118,52 @@ TEST_CASE("transports: one that somebody sends to stays, and so do those of peer
   fixture.Settle();
   CHECK(fixture.rooms.room_counters().unused_transports == 0);
   CHECK(worker.Count(Method::ROUTER_CLOSE_TRANSPORT) == 0);
+}
+
+TEST_CASE("transports: of those that a peer never connects the newest stay") {
+  RoomFixture fixture({.unused_transport_timeout = milliseconds(50), .protoo = {}});
+  FakeWorker& worker = *fixture.launcher.workers.back();
+  FakeClient peer = fixture.Connect("r", "peer");
+  REQUIRE(fixture.Rest("POST", kBroadcasters, kBroadcaster).status == 200);
+  std::vector<std::string> ids;
+  const auto make = [&] {
+    const auto response =
+        fixture.Ask(peer, "createWebRtcTransport", R"({"producing":true,"consuming":false})");
+    ids.emplace_back(response.at("data").at("id").as_string().c_str());
+  };
+  const auto is_there = [&](size_t i) {
+    return fixture.Ask(peer, "restartIce", R"({"transportId":")" + ids[i] + R"("})").contains("ok");
+  };
+  uint64_t ended = 0;
+  // A broadcaster's that is made last is closed last: by then all others have been looked at.
+  const auto wait_for_all = [&] {
+    MakeTransport(fixture, R"({"type":"webrtc"})");
+    ++ended;
+    REQUIRE(fixture.Until([&] { return worker.Count(Method::ROUTER_CLOSE_TRANSPORT) >= ended; }));
+    CHECK(fixture.rooms.room_counters().unused_transports == ended);
+  };
+  for (int i = 0; i < 5; ++i) make();
+  worker.NotifyDtlsState(ids[0], FBS::WebRtcTransport::DtlsState::CONNECTED);
+  wait_for_all();  // one is connected, and four may wait for hours
+
+  make();
+  make();
+  ended += 2;
+  wait_for_all();
+  const std::vector<bool> expected = {true, false, false, true, true, true, true};
+  for (size_t i = 0; i < ids.size(); ++i) CHECK(is_there(i) == expected[i]);
+  for (const char* method : {"connectWebRtcTransport", "restartIce", "getTransportStats"}) {
+    INFO(method);
+    CHECK(fixture.Ask(peer, method, R"({"transportId":")" + ids[1] + R"("})")
+              .at("errorReason")
+              .as_string() == "transport with id \"" + ids[1] + "\" not found");
+  }
+
+  // One that is connected at last is none of them any more.
+  worker.NotifyDtlsState(ids[3], FBS::WebRtcTransport::DtlsState::CONNECTED);
+  make();
+  wait_for_all();
+  for (size_t i = 3; i < ids.size(); ++i) CHECK(is_there(i));
 }
 
 TEST_CASE("own ports: taken for as long as the lease lives, at addresses of this machine") {

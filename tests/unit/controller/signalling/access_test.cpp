@@ -2,6 +2,7 @@
 #include <boost/json/parse.hpp>
 #include <catch2/catch.hpp>
 #include <string>
+#include <vector>
 
 #include "controller/auth/auth.h"
 #include "tests/unit/controller/signalling/room_fixture.h"
@@ -36,7 +37,7 @@ struct Guarded : RoomFixture {
 TEST_CASE_METHOD(Guarded, "without a token nothing is answered, and no room is made") {
   const HttpResponse response = Rest("GET", "/rooms/r");
   CHECK(response.status == 401);
-  CHECK(response.body.find("Unauthorized: a token is needed") != std::string::npos);
+  CHECK_THAT(test::ErrorText(response), Catch::StartsWith("Unauthorized: a token is needed"));
   CHECK(Upgrade("r", "p").rejection.status == 401);
   CHECK(rooms.size() == 0);
 }
@@ -71,6 +72,24 @@ TEST_CASE_METHOD(Guarded, "a token opens its room, for its peer, to what it name
     caller.token = row.token;
     CHECK(Rest(row.method, row.target, row.body).status == row.status);
   }
+}
+
+TEST_CASE_METHOD(Guarded, "who may not publish has no place on a stage") {
+  const std::string live =
+      R"({"id":"b","displayName":"B","device":{"name":"FFmpeg"},"mode":"live"})";
+  caller.token = Token("r", "b", Permission::kSubscribe);
+  REQUIRE(Rest("POST", kBroadcasters, live).status == 200);
+  CHECK(rooms.Find("r")->policy().Stage(RoomPolicy::TimePoint()).empty());
+  caller.token = Token("r", "alice", Permission::kPublish);
+  FakeClient alice = Connect("r", "alice");
+  Join(alice);
+  CHECK_FALSE(Produce(alice).empty());
+  alice.session->OnClosed();
+  alice.session.reset();
+  // Who may has one from the start.
+  caller.token = Token("r2", "", Permission::kAdmin);
+  REQUIRE(Rest("POST", "/rooms/r2/broadcasters", live).status == 200);
+  CHECK(rooms.Find("r2")->policy().Stage(RoomPolicy::TimePoint()) == std::vector<std::string>{"b"});
 }
 
 TEST_CASE_METHOD(Guarded, "protoo: the token's room and peer, and its permissions") {

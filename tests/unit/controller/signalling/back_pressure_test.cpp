@@ -127,6 +127,20 @@ TEST_CASE_METHOD(BusyFixture, "who reads slowly is offered no more than its conn
   CHECK(Until([&] { return CountOf(viewer, "newConsumer") == 24; }));
 }
 
+TEST_CASE_METHOD(BusyFixture, "who does not read the answers is not read either, until it does") {
+  FakeClient client = ClientWithTransport("p");
+  CHECK(AskWhileRead(client, 10) == 10);
+  client.socket->full = true;
+  CHECK(AskWhileRead(client, 10) == 1);
+  REQUIRE(Until([&] { return CountOf(client, "ok") == 12; }));  // what was asked is answered
+  Settle();
+  CHECK(client.socket->paused);
+  client.socket->full = false;
+  client.session->OnDrained();
+  REQUIRE(Until([&] { return !client.socket->paused; }));
+  CHECK(AskWhileRead(client, 10) == 10);
+}
+
 TEST_CASE_METHOD(BusyFixture, "few resumes of one peer are at the worker at a time") {
   FakeClient sender = Connect("r", "sender");
   Join(sender);

@@ -118,6 +118,26 @@ TEST_CASE("fields: DTLS parameters have a role and good fingerprints") {
   CHECK_FALSE(ReadDtlsParameters(Object("{'dtlsParameters':1}"), "").ok());
 }
 
+TEST_CASE("fields: texts that did not come in JSON") {
+  CHECK(CheckText("name", "", 3).ok());
+  CHECK(CheckText("name", "é.", {3, "maxName"}).ok());
+  const Status longer = CheckText("name", "abcd", {3, "maxName"});
+  CHECK(longer.message() == "name has 4 bytes, at most 3 are allowed (maxName)");
+  CHECK(LimitOf(longer) == "maxName");
+  CHECK(CheckText("name", "a\xff", 3).message() == "name has bytes that are no UTF-8");
+}
+
+TEST_CASE("fields: what a producer costs grows with what is said of it") {
+  RtpParameters parameters;
+  parameters.rtcp.cname = "c";
+  const Result<size_t> few = ProducerBytes(parameters, SizeLimit(1'000, "maxRtpParameters"));
+  REQUIRE(few.ok());
+  parameters.rtcp.cname = std::string(251, 'c');
+  CHECK(*ProducerBytes(parameters, 1'000) == *few + 4 * 250);
+  const Status refused = ProducerBytes(parameters, SizeLimit(200, "maxRtpParameters")).status();
+  CHECK(LimitOf(refused) == "maxRtpParameters");
+}
+
 TEST_CASE("fields: a data stream is ordered, or has one limit") {
   const auto error_of = [](const std::string& fields) {
     const auto stream =

@@ -1,6 +1,7 @@
 #include "controller/signalling/protoo.h"
 
 #include <algorithm>
+#include <boost/json/serialize.hpp>
 #include <catch2/catch.hpp>
 
 #include "tests/unit/controller/signalling/room_fixture.h"
@@ -11,6 +12,7 @@ namespace {
 namespace json = boost::json;
 using FBS::Request::Method;
 using test::FakeClient;
+using test::FakeWorker;
 using test::RoomFixture;
 
 bool Has(const FakeClient& client, std::string_view method) {
@@ -63,6 +65,10 @@ TEST_CASE_METHOD(RoomFixture, "protoo: message shapes and errors") {
   CHECK(Ask(client, "dance").at("errorReason") == "unknown request.method \"dance\"");
   CHECK(Ask(client, "produce").at("errorReason") == "Peer not yet joined");
   CHECK(Ask(client, "produce").at("errorCode") == 500);
+  CHECK(Ask(client, "dance").at("error").at("code") == "unsupported");
+  CHECK(Ask(client, "produce").at("error").at("code") == "conflict");
+  CHECK(Ask(client, "restartIce").at("error").at("field") == "transportId");
+  CHECK(Ask(client, "restartIce", R"({"transportId":"t"})").at("error").at("code") == "not_found");
   CHECK(Ask(client, "applyNetworkThrottle").at("errorCode") == 403);
   CHECK(Ask(client, "restartIce").at("errorReason") == "missing transportId");
   CHECK(Ask(client, "restartIce", R"({"transportId":"t"})").at("errorReason") ==
@@ -130,6 +136,63 @@ TEST_CASE_METHOD(RoomFixture, "protoo: two peers see each other in the order of 
   CHECK(PositionOf(second, "peerClosed") < PositionOf(second, "consumerClosed"));
 }
 
+TEST_CASE("protoo: producers have the room's delay between requests for key frames") {
+  RoomFixture fixture({.change = [](RoomSettings* settings) {
+    settings->key_frame_request_delay = std::chrono::milliseconds(2500);
+  }});
+  FakeClient client = fixture.Connect("r", "p");
+  fixture.Join(client);
+  fixture.Produce(client);
+  CHECK(fixture.launcher.workers.back()->key_frame_delays == std::vector<uint32_t>{2500});
+}
+
+TEST_CASE_METHOD(RoomFixture, "protoo: a temporal layer alone keeps the spatial one") {
+  FakeClient first = Connect("r", "first");
+  Join(first);
+  Produce(first);
+  FakeClient second = Connect("r", "second");
+  Join(second);
+  REQUIRE(Until([&] { return Has(second, "newConsumer"); }));
+  const auto prefer =
+      [&, id = second.Last("newConsumer")->at("data").at("id")](const std::string& layers) {
+        const json::object answer = Ask(second, "setConsumerPreferredLayers",
+                                        R"({"consumerId":)" + json::serialize(id) + layers + "}");
+        return answer.contains("ok") ? "ok" : std::string(answer.at("errorReason").as_string());
+      };
+  CHECK(prefer(R"(,"spatialLayer":2,"temporalLayer":1)") == "ok");
+  CHECK(prefer(R"(,"spatialLayer":1)") == "ok");
+  CHECK(prefer(R"(,"temporalLayer":0)") == "ok");
+  CHECK(prefer(R"(,"spatialLayer":null,"temporalLayer":2)") == "ok");
+  const std::vector<std::string> asked = {"2 1", "1 highest", "keep 0", "keep 2"};
+  CHECK(launcher.workers.back()->preferred == asked);
+  CHECK(prefer("") == "spatialLayer must be a number");
+  CHECK(prefer(R"(,"temporalLayer":null)") == "spatialLayer must be a number");
+  CHECK(prefer(R"(,"spatialLayer":"1","temporalLayer":1)") == "spatialLayer must be a number");
+  CHECK(prefer(R"(,"temporalLayer":"1")").starts_with("temporalLayer"));
+  CHECK(launcher.workers.back()->preferred == asked);
+}
+
+TEST_CASE_METHOD(RoomFixture, "protoo: who asks for it is told what is wanted of a producer") {
+  FakeClient client = Connect("r", "p");
+  Join(client);
+  Produce(client);
+  const std::string producer_id = Produce(client, R"(,"reportWantedLayers":true)");
+  CHECK(launcher.workers.back()->reports_wanted == std::vector<bool>{false, true});
+  launcher.workers.back()->NotifyWanted(producer_id);
+  REQUIRE(Until([&] { return Has(client, "producerWantedLayers"); }));
+  CHECK(client.Last("producerWantedLayers")->at("data") ==
+        json::value({{"producerId", producer_id},
+                     {"encodings",
+                      json::array{json::object(), nullptr, json::object{{"spatialLayer", 1}}}}}));
+  const std::string id = client.Response(1)->at("data").at("id").as_string().c_str();
+  CHECK(Ask(client, "produce",
+            R"({"transportId":")" + id +
+                R"(","kind":"audio","rtpParameters":{},"reportWantedLayers":1})")
+            .at("errorReason")
+            .as_string()
+            .starts_with("reportWantedLayers"));
+}
+
 TEST_CASE_METHOD(RoomFixture, "protoo: a refused consumer is closed") {
   FakeClient first = Connect("r", "first");
   Join(first);
@@ -156,6 +219,24 @@ TEST_CASE_METHOD(RoomFixture, "protoo: the same peer id replaces the old one, th
   fresh.session->OnClosed();
   Settle();
   CHECK(rooms.size() == 0);
+}
+
+TEST_CASE_METHOD(RoomFixture, "protoo: a transport is connected once, unless it could not be") {
+  FakeClient client = Connect("r", "p");
+  const json::object made = Ask(client, "createWebRtcTransport", R"({"producing":true})");
+  std::string fingerprint = "AB";
+  for (int i = 0; i < 31; ++i) fingerprint += ":AB";
+  const std::string request =
+      R"({"transportId":)" + json::serialize(made.at("data").at("id")) +
+      R"(,"dtlsParameters":{"role":"client","fingerprints":[{"algorithm":"sha-256","value":")" +
+      fingerprint + R"("}]}})";
+  FakeWorker& worker = *launcher.workers.back();
+  worker.fail_once.insert(Method::WEBRTCTRANSPORT_CONNECT);
+  CHECK(Ask(client, "connectWebRtcTransport", request).contains("errorReason"));
+  CHECK(Ask(client, "connectWebRtcTransport", request).contains("ok"));
+  CHECK(Ask(client, "connectWebRtcTransport", request).at("errorReason") ==
+        "connect() already called");
+  CHECK(worker.Count(Method::WEBRTCTRANSPORT_CONNECT) == 2);
 }
 
 TEST_CASE_METHOD(RoomFixture, "protoo: a lost transport closes the peer") {
@@ -226,7 +307,7 @@ TEST_CASE("rooms that were only asked for close, used ones stay") {
 TEST_CASE_METHOD(RoomFixture, "a peer and a broadcaster cannot share an id") {
   FakeClient client = Connect("r", "p");
   const std::string broadcaster = R"(","displayName":"B","device":{"name":"x"}})";
-  CHECK(Rest("POST", "/rooms/r/broadcasters", R"({"id":"p)" + broadcaster).body ==
+  CHECK(test::ErrorText(Rest("POST", "/rooms/r/broadcasters", R"({"id":"p)" + broadcaster)) ==
         "Error: peer with id \"p\" already exists");
   CHECK(Rest("POST", "/rooms/r/broadcasters", R"({"id":"b)" + broadcaster).status == 200);
   const FakeClient impostor = Connect("r", "b");

@@ -4,6 +4,9 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <catch2/catch.hpp>
+#include <set>
+#include <string>
+#include <vector>
 
 #include "tests/unit/controller/signalling/room_fixture.h"
 
@@ -11,6 +14,7 @@ namespace sluice::controller {
 namespace {
 
 namespace json = boost::json;
+using test::FakeClient;
 using test::RoomFixture;
 
 const std::string kBroadcasters = "/rooms/r/broadcasters";
@@ -34,8 +38,8 @@ TEST_CASE_METHOD(RoomFixture, "REST: the table of statuses and bodies") {
       {"GET", "/rooms/a%2Fb", "", 400, "TypeError: invalid roomId \"a/b\""},
       {"GET", "/rooms/..", "", 400, "TypeError: invalid roomId \"..\""},
       {"GET", "/rooms/" + std::string(65, 'x'), "", 400, "TypeError: invalid roomId"},
-      {"GET", "/rooms", "", 404, "Cannot GET /rooms"},
-      {"PUT", "/rooms/r", "", 404, "Cannot PUT /rooms/r"},
+      {"GET", "/rooms", "", 404, "NotFoundError: Cannot GET /rooms"},
+      {"PUT", "/rooms/r", "", 405, "TypeError: method PUT: must be GET, HEAD, OPTIONS"},
       {"POST", kBroadcasters, "{", 400, "SyntaxError: not JSON"},
       {"POST", kBroadcasters, "{}", 400, "TypeError: missing body.id"},
       {"POST", kBroadcasters, R"({"id":7})", 400, "TypeError: missing body.id"},
@@ -46,38 +50,58 @@ TEST_CASE_METHOD(RoomFixture, "REST: the table of statuses and bodies") {
       {"POST", kBroadcasters,
        R"({"id":"c","displayName":"x","device":{"name":"y"},"rtpCapabilities":"z"})", 400,
        "TypeError: wrong body.rtpCapabilities"},
-      {"POST", kBroadcasters, kValidBroadcaster, 500,
+      {"POST", kBroadcasters, kValidBroadcaster, 409,
        "Error: broadcaster with id \"b\" already exists"},
-      {"DELETE", kBroadcasters + "/nobody", "", 500,
-       "Error: broadcaster with id \"nobody\" does not exist"},
+      {"DELETE", kBroadcasters + "/nobody", "", 404,
+       "NotFoundError: broadcaster with id \"nobody\" does not exist"},
       {"POST", kTransports, "{}", 400, "TypeError: invalid type"},
       {"POST", kTransports, R"({"type":"plain","comedia":"yes"})", 400,
        "TypeError: body.comedia must be a boolean, not a string"},
-      {"POST", kTransports + "/none/connect", "", 500,
-       "Error: transport with id \"none\" does not exist"},
-      {"POST", transport + "/connect", "{}", 500,
+      {"POST", kTransports + "/none/connect", "", 404,
+       "NotFoundError: transport with id \"none\" does not exist"},
+      {"POST", transport + "/connect", "{}", 409,
        "Error: transport with id \"" + id + "\" is not a WebRtcTransport"},
       {"POST", transport + "/producers", R"({"kind":"smell"})", 400,
        "TypeError: invalid kind \"smell\""},
       {"POST", transport + "/producers", R"({"kind":"audio"})", 400,
        "TypeError: missing body.rtpParameters"},
       {"POST", transport + "/consume", "", 400, "TypeError: missing producerId"},
-      {"POST", transport + "/consume?producerId=p", "", 500,
+      {"POST", transport + "/consume?producerId=p", "", 404,
        "NotFoundError: Producer with id \"p\" not found"},
       {"POST", transport + "/consume/data", "{}", 400, "TypeError: missing dataProducerId"},
-      {"POST", transport + "/consume/data", R"({"dataProducerId":"d"})", 500, "NotFoundError: "},
+      {"POST", transport + "/consume/data", R"({"dataProducerId":"d"})", 404, "NotFoundError: "},
       {"POST", transport + "/produce/data", R"({"label":"x"})", 400,
        "TypeError: missing sctpStreamParameters"},
-      {"POST", transport + "/produce/data", R"({"sctpStreamParameters":{"streamId":1}})", 500,
+      {"POST", transport + "/produce/data", R"({"sctpStreamParameters":{"streamId":1}})", 409,
        "Error: SCTP not enabled and not a direct Transport"},
   };
   for (const Row& row : rows) {
     INFO(row.method << " " << row.target << " " << row.body);
     const HttpResponse response = Rest(row.method, row.target, row.body);
     CHECK(response.status == row.status);
-    CHECK(response.body.find(row.expected) != std::string::npos);
-    CHECK(response.content_type == "text/plain; charset=utf-8");
+    CHECK_THAT(test::ErrorText(response), Catch::StartsWith(row.expected));
+    CHECK(response.content_type == "application/json; charset=utf-8");
   }
+}
+
+TEST_CASE_METHOD(RoomFixture, "REST: an error names its code, the field and the limit") {
+  const auto error = [&](const std::string& method, const std::string& target,
+                         const std::string& body) {
+    return json::parse(Rest(method, target, body).body).at("error").as_object();
+  };
+  const json::object missing = error("POST", kBroadcasters, R"({"id":"c"})");
+  CHECK(missing.at("code") == "bad_request");
+  CHECK(missing.at("status") == 400);
+  CHECK(missing.at("field") == "displayName");
+  const json::object type =
+      error("POST", kBroadcasters, R"({"id":"c","displayName":"x","device":7})");
+  CHECK(type.at("field") == "device.name");
+  const json::object large =
+      error("POST", kBroadcasters, R"({"id":"c","displayName":")" + std::string(300, 'x') + "\"}");
+  CHECK(large.at("limit") == "maxDisplayName");
+  CHECK(error("DELETE", kBroadcasters + "/nobody", "").at("code") == "not_found");
+  REQUIRE(Rest("POST", kBroadcasters, kValidBroadcaster).status == 200);
+  CHECK(error("POST", kBroadcasters, kValidBroadcaster).at("code") == "conflict");
 }
 
 TEST_CASE_METHOD(RoomFixture, "REST: a broadcaster publishes the way ffmpeg.sh does") {
@@ -87,6 +111,8 @@ TEST_CASE_METHOD(RoomFixture, "REST: a broadcaster publishes the way ffmpeg.sh d
   const json::value made = json::parse(Rest("POST", kBroadcasters, kValidBroadcaster).body);
   CHECK(made.at("peers").as_array().empty());
   CHECK(made.at("secret").as_string().size() >= 16);  // who changes it may show this
+  FakeClient viewer = Connect("r", "viewer");
+  Join(viewer);
 
   const json::value plain =
       json::parse(Rest("POST", kTransports, R"({"type":"plain","rtcpMux":false})").body);
@@ -105,10 +131,28 @@ TEST_CASE_METHOD(RoomFixture, "REST: a broadcaster publishes the way ffmpeg.sh d
   CHECK(consumer.status == 200);
   CHECK(json::parse(consumer.body).at("producerId").as_string() == producer_id);
 
+  REQUIRE(Until([&] { return viewer.Last("newConsumer") != nullptr; }));
+  const json::object& offered = viewer.Last("newConsumer")->at("data").as_object();
+  CHECK(offered.at("peerId") == "b");
+  CHECK(offered.at("appData") == json::object());  // applications read it: never null, never absent
+  const std::string watched = offered.at("id").as_string().c_str();
+  viewer.AcceptAll();
+  launcher.workers.back()->NotifyVolume(launcher.workers.back()->observer_id, producer_id, -30);
+  REQUIRE(Until([&] { return viewer.Last("activeSpeaker") != nullptr; }));
+  CHECK(json::serialize(viewer.Last("activeSpeaker")->at("data")) ==
+        R"({"peerId":"b","volume":-30})");
+
   const HttpResponse deleted = Rest("DELETE", kBroadcasters + "/b");
   CHECK(deleted.status == 200);
   CHECK(deleted.body == "broadcaster deleted");
-  CHECK(Rest("DELETE", kBroadcasters + "/b").status == 500);
+  REQUIRE(Until([&] { return viewer.Last("peerClosed") != nullptr; }));
+  CHECK(viewer.Last("peerClosed")->at("data").at("peerId") == "b");
+  REQUIRE(viewer.Last("consumerClosed") != nullptr);
+  CHECK(viewer.Last("consumerClosed")->at("data").at("consumerId").as_string() == watched);
+  const auto names = viewer.Names();
+  CHECK(std::find(names.begin(), names.end(), "consumerClosed") <
+        std::find(names.begin(), names.end(), "peerClosed"));
+  CHECK(Rest("DELETE", kBroadcasters + "/b").status == 404);
 }
 
 TEST_CASE("REST: an option keeps the stream of a plain transport where it began") {
@@ -130,7 +174,7 @@ TEST_CASE("REST: a receiver may be thought gone earlier than the server says, no
                            const std::string& right) {
     const HttpResponse response = ask(rooms, timeout);
     CHECK(response.status == 400);
-    CHECK(response.body == "TypeError: body.receiverTimeout " + timeout + ": " + right);
+    CHECK(test::ErrorText(response) == "TypeError: body.receiverTimeout " + timeout + ": " + right);
   };
   SECTION("with a limit") {
     RoomFixture rooms;
@@ -155,6 +199,78 @@ TEST_CASE("REST: a receiver may be thought gone earlier than the server says, no
     CHECK(asked.receiver_timeout == 0);
     refuses(rooms, "999", "must be 0 (never) or an integer from 1000 to 86400000 (ms)");
   }
+}
+
+TEST_CASE_METHOD(RoomFixture, "REST: a receiver says where it listens, at its own address") {
+  const HttpResponse broadcaster = Rest("POST", kBroadcasters, kValidBroadcaster);
+  REQUIRE(broadcaster.status == 200);
+  caller.secret = json::parse(broadcaster.body).at("secret").as_string().c_str();
+  caller.address = "203.0.113.5";
+  const auto make = [&](const char* body) {
+    const HttpResponse made = Rest("POST", kTransports, body);
+    REQUIRE(made.status == 200);
+    return kTransports + "/" + json::parse(made.body).at("id").as_string().c_str() + "/connect";
+  };
+  const std::string two = make(R"({"type":"plain","comedia":false})");
+  const std::string one = make(R"({"type":"plain","comedia":false,"rtcpMux":true})");
+  const std::string learns = make(R"({"type":"plain","comedia":true})");
+  const struct {
+    const std::string& route;
+    const char* body;
+    int status;
+    const char* says;
+  } refused[] = {
+      {two, R"({})", 409, "is not a WebRtcTransport"},
+      {two, R"({"port":0,"rtcpPort":6001})", 400, "body.port"},
+      {two, R"({"port":65536,"rtcpPort":6001})", 400, "body.port"},
+      {two, R"({"port":6000,"rtcpPort":"x"})", 400, "body.rtcpPort"},
+      {two, R"({"port":6000})", 400, "missing body.rtcpPort"},
+      {one, R"({"port":6000,"rtcpPort":6001})", 400, "body.rtcpPort must be absent"},
+      {two, R"({"ip":"192.0.2.9","port":6000,"rtcpPort":6001})", 400,
+       "body.ip \"192.0.2.9\" must be the caller's address, 203.0.113.5"},
+      {two, R"({"ip":"example.org","port":6000,"rtcpPort":6001})", 400,
+       "body.ip \"example.org\" is not a literal"},
+      {learns, R"({"port":6000,"rtcpPort":6001})", 409, "was made with comedia"},
+  };
+  for (const auto& row : refused) {
+    INFO(row.body);
+    const HttpResponse answer = Rest("POST", row.route, row.body);
+    CHECK(answer.status == row.status);
+    CHECK_THAT(test::ErrorText(answer), Catch::Contains(row.says));
+  }
+  const auto& told = launcher.workers.back()->destinations;
+  CHECK(told.empty());
+  CHECK(Rest("POST", two, R"({"port":6000,"rtcpPort":6001})").status == 200);
+  CHECK(Rest("POST", one, R"({"ip":"203.0.113.5","port":7000})").status == 200);
+  CHECK(told == std::vector<std::string>{"203.0.113.5 6000 6001", "203.0.113.5 7000"});
+  CHECK(Rest("POST", one, R"({"port":7000})").body.find("already called") != std::string::npos);
+
+  // What the other end does not know of: another worker sends there, too.
+  launcher.workers.back()->Die();
+  REQUIRE(Until([&] {
+    return launcher.workers.size() == 2 && launcher.workers.back()->destinations.size() == 2;
+  }));
+  CHECK(std::set<std::string>(launcher.workers.back()->destinations.begin(),
+                              launcher.workers.back()->destinations.end()) ==
+        std::set<std::string>{"203.0.113.5 6000 6001", "203.0.113.5 7000"});
+}
+
+TEST_CASE_METHOD(RoomFixture, "REST: a receiver is not sent to where we listen ourselves") {
+  caller.address = "127.0.0.1";
+  const HttpResponse broadcaster = Rest("POST", kBroadcasters, kValidBroadcaster);
+  REQUIRE(broadcaster.status == 200);
+  caller.secret = json::parse(broadcaster.body).at("secret").as_string().c_str();
+  const HttpResponse made =
+      Rest("POST", kTransports, R"({"type":"plain","comedia":false,"rtcpMux":true})");
+  const json::object transport = json::parse(made.body).as_object();
+  const std::string route = kTransports + "/" + transport.at("id").as_string().c_str() + "/connect";
+  const HttpResponse refused = Rest(
+      "POST", route, R"({"port":)" + std::to_string(transport.at("port").to_number<int>()) + "}");
+  CHECK(refused.status == 400);
+  CHECK(refused.body.find("is one of this server") != std::string::npos);
+  CHECK(rooms.room_counters().own_ports == 1);
+  CHECK(launcher.workers.back()->destinations.empty());
+  CHECK(Rest("POST", route, R"({"port":6000})").status == 200);
 }
 
 TEST_CASE_METHOD(RoomFixture, "REST: a plain transport belongs to the address that asked for it") {
@@ -190,13 +306,13 @@ TEST_CASE_METHOD(RoomFixture, "REST: a plain transport belongs to the address th
   const HttpResponse consumed = Rest(
       "POST",
       transport + "/consume?producerId=" + json::parse(produced.body).at("id").as_string().c_str());
-  CHECK(consumed.status == 500);
+  CHECK(consumed.status == 409);
   CHECK(consumed.body.find("it can send, not receive") != std::string::npos);
 
   const HttpResponse wrong =
       Rest("POST", kTransports, R"({"type":"plain","remoteIp":"example.org"})");
   CHECK(wrong.status == 400);
-  CHECK(wrong.body.find("body.remoteIp \"example.org\"") != std::string::npos);
+  CHECK(wrong.body.find("body.remoteIp \\\"example.org\\\"") != std::string::npos);
 }
 
 TEST_CASE_METHOD(RoomFixture, "REST: a producer is consumed once per transport") {
@@ -213,7 +329,7 @@ TEST_CASE_METHOD(RoomFixture, "REST: a producer is consumed once per transport")
       std::string("/consume?producerId=") + json::parse(produced.body).at("id").as_string().c_str();
   CHECK(Rest("POST", first + consume).status == 200);
   const HttpResponse again = Rest("POST", first + consume);
-  CHECK(again.status == 500);
+  CHECK(again.status == 409);
   CHECK(again.body.find("is consumed on transport") != std::string::npos);
   CHECK(Rest("POST", transport() + consume).status == 200);
 }
@@ -242,16 +358,42 @@ TEST_CASE_METHOD(RoomFixture, "REST: a broadcaster's transports share a CNAME") 
   CHECK(produce(transport(), "") == first);
 }
 
+TEST_CASE_METHOD(RoomFixture, "REST: through a proxy that is not known nothing is sent to here") {
+  caller.address = "127.0.0.1";
+  REQUIRE(Rest("POST", kBroadcasters, kValidBroadcaster).status == 200);
+  const auto connect = [&](bool proxied, bool trusted) {
+    const HttpResponse made =
+        Rest("POST", kTransports, R"({"type":"plain","comedia":false,"rtcpMux":true})");
+    REQUIRE(made.status == 200);
+    caller.proxied = proxied;
+    caller.trusted_proxy = trusted;
+    const HttpResponse answer =
+        Rest("POST",
+             kTransports + "/" + json::parse(made.body).at("id").as_string().c_str() + "/connect",
+             R"({"port":6000})");
+    caller.proxied = caller.trusted_proxy = false;
+    return answer;
+  };
+  const auto& told = launcher.workers.back()->destinations;
+  const HttpResponse refused = connect(true, false);
+  CHECK(refused.status == 400);
+  CHECK(refused.body.find("trustedProxies") != std::string::npos);
+  CHECK(told.empty());
+  CHECK(connect(false, false).status == 200);
+  CHECK(connect(true, true).status == 200);  // a program here, as a proxy says that we trust
+  CHECK(told == std::vector<std::string>{"127.0.0.1 6000", "127.0.0.1 6000"});
+}
+
 TEST_CASE_METHOD(RoomFixture, "REST: webrtc transport and connect") {
   REQUIRE(Rest("POST", kBroadcasters, kValidBroadcaster).status == 200);
   const json::value made = json::parse(Rest("POST", kTransports, R"({"type":"webrtc"})").body);
   CHECK_FALSE(made.as_object().contains("sctpParameters"));
   CHECK(made.at("iceCandidates").at(0).at("ip") == made.at("iceCandidates").at(0).at("address"));
   const std::string connect = kTransports + "/" + made.at("id").as_string().c_str() + "/connect";
-  CHECK(Rest("POST", connect, "{}").body == "TypeError: missing body.dtlsParameters");
+  CHECK(test::ErrorText(Rest("POST", connect, "{}")) == "TypeError: missing body.dtlsParameters");
   CHECK(Rest("POST", connect,
              R"({"dtlsParameters":{"fingerprints":[{"algorithm":"md5","value":"AA"}]}})")
-            .body.find("algorithm \"md5\"") != std::string::npos);
+            .body.find("algorithm \\\"md5\\\"") != std::string::npos);
   const HttpResponse good = Rest(
       "POST", connect,
       R"({"dtlsParameters":{"role":"client","fingerprints":[{"algorithm":"sha-256","value":"AA:BB"}]}})");
@@ -268,6 +410,12 @@ TEST_CASE_METHOD(RoomFixture, "REST: rooms that nobody enters keep nobody out") 
   CHECK(rooms.size() == 10);  // as many as the fixture allows
   CHECK(rooms.counters().evicted == 21);
   CHECK(rooms.CountPeople().broadcasters == 1);
+  // The oldest went first.
+  for (int i = 0; i < 30; ++i) {
+    const std::string id = "asked-for-" + std::to_string(i);
+    INFO(id);
+    CHECK((rooms.Find(id) != nullptr) == (i >= 21));
+  }
 }
 
 TEST_CASE_METHOD(RoomFixture, "REST: when all rooms are in use the answer says when to come back") {

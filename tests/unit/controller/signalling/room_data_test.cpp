@@ -1,6 +1,7 @@
 // Data channels of rooms, by protoo and by REST: chat, bot, broadcasters, and what is refused.
 
 #include <algorithm>
+#include <boost/json/serialize.hpp>
 #include <catch2/catch.hpp>
 
 #include "tests/unit/controller/signalling/room_fixture.h"
@@ -105,6 +106,52 @@ TEST_CASE_METHOD(DataRoom, "room data: a chat reaches those who are here and tho
   REQUIRE(Until([&] { return trinity.Last("dataConsumerClosed") != nullptr; }));
   CHECK(trinity.Last("dataConsumerClosed")->at("data").at("dataConsumerId").as_string() ==
         consumer_id);
+}
+
+TEST_CASE_METHOD(DataRoom,
+                 "room data: who says something is told who hears it, if it asks for that") {
+  const auto accept = [](FakeClient& client) {
+    const auto messages = client.socket->messages;  // more may come
+    for (const json::object& message : messages) {
+      const json::value* method = message.if_contains("method");
+      if (!method || method->as_string() != "newDataConsumer") continue;
+      client.session->OnText(json::serialize(
+          json::object{{"response", true}, {"id", message.at("id")}, {"ok", true}}));
+    }
+  };
+  FakeClient trinity = Connect("r", "trinity");
+  JoinWithData(trinity);
+  FakeClient neo = Connect("r", "neo");
+  JoinWithData(neo);
+  const std::string transport = SendTransport(neo);
+  const auto produce = [&](const char* label, int stream, const char* report) {
+    return Ask(neo, "produceData",
+               R"({"transportId":")" + transport + R"(","label":")" + label +
+                   R"(","protocol":"","reportConsumers":)" + report +
+                   R"(,"sctpStreamParameters":{"streamId":)" + std::to_string(stream) + "}}");
+  };
+  CHECK(produce("chat", 0, "7").at("errorCode") == 500);
+  const json::object made = produce("chat", 0, "true");
+  REQUIRE(Until([&] { return Offers(trinity, "chat").size() == 1; }));
+  Settle();
+  CHECK(neo.Last("dataProducerConsumed") == nullptr);
+  accept(trinity);
+  REQUIRE(neo.Last("dataProducerConsumed") != nullptr);
+  CHECK(json::serialize(neo.Last("dataProducerConsumed")->at("data")) ==
+        json::serialize(
+            json::object{{"dataProducerId", made.at("data").at("id")}, {"peerId", "trinity"}}));
+  CHECK(trinity.Last("dataProducerConsumed") == nullptr);
+  FakeClient late = Connect("r", "late");
+  JoinWithData(late);
+  REQUIRE(Until([&] { return Offers(late, "chat").size() == 1; }));
+  accept(late);
+  CHECK(neo.Last("dataProducerConsumed")->at("data").at("peerId") == "late");
+  neo.socket->messages.clear();
+  trinity.socket->messages.clear();
+  CHECK(produce("other", 1, "false").contains("ok"));
+  REQUIRE(Until([&] { return Offers(trinity, "other").size() == 1; }));
+  accept(trinity);
+  CHECK(neo.Last("dataProducerConsumed") == nullptr);
 }
 
 TEST_CASE_METHOD(DataRoom, "room data: streams of a receiver are counted from 0 and used again") {
@@ -262,7 +309,7 @@ TEST_CASE_METHOD(DataRoom, "room data: a broadcaster sends and receives by REST"
     REQUIRE(consumed.status == 200);
     CHECK(json::parse(consumed.body).at("streamId") == 0);
     CHECK(Rest("POST", at + "/consume/data", "{}").status == 400);
-    CHECK(Rest("POST", at + "/consume/data", R"({"dataProducerId":"none"})").status == 500);
+    CHECK(Rest("POST", at + "/consume/data", R"({"dataProducerId":"none"})").status == 404);
     const std::string body =
         R"({"label":")" + std::string(type) +
         R"(","protocol":"","appData":{"b":2},"sctpStreamParameters":{"streamId":5}})";
@@ -276,9 +323,32 @@ TEST_CASE_METHOD(DataRoom, "room data: a broadcaster sends and receives by REST"
   const json::value info = json::parse(without.body);
   CHECK_FALSE(info.as_object().contains("sctpParameters"));
   const std::string at = base + "/b/transports/" + info.at("id").as_string().c_str();
-  CHECK(Rest("POST", at + "/consume/data", R"({"dataProducerId":")" + chat + "\"}").status == 500);
+  CHECK(Rest("POST", at + "/consume/data", R"({"dataProducerId":")" + chat + "\"}").status == 409);
   CHECK(Rest("DELETE", base + "/b").status == 200);
   REQUIRE(Until([&] { return neo.Last("dataConsumerClosed") != nullptr; }));
+}
+
+TEST_CASE_METHOD(DataRoom, "room data: a transport that is pinned elsewhere receives none") {
+  FakeClient neo = Connect("r", "neo");
+  JoinWithData(neo);
+  const std::string chat = ProduceData(neo, "chat").at("data").at("id").as_string().c_str();
+  const std::string base = "/rooms/r/broadcasters";
+  REQUIRE(Rest("POST", base,
+               R"({"id":"b","displayName":"B","device":{"name":"d"},"rtpCapabilities":)" +
+                   std::string(test::kOpusCapabilities) + "}")
+              .status == 200);
+  const HttpResponse transport =
+      Rest("POST", base + "/b/transports",
+           std::string(R"({"type":"plain","remoteIp":"198.51.100.9",)") + kStreams + "}");
+  REQUIRE(transport.status == 200);
+  const HttpResponse refused =
+      Rest("POST",
+           base + "/b/transports/" + json::parse(transport.body).at("id").as_string().c_str() +
+               "/consume/data",
+           R"({"dataProducerId":")" + chat + "\"}");
+  CHECK(refused.status == 409);
+  CHECK(refused.body.find("pinned to another address") != std::string::npos);
+  CHECK(Until([&] { return Offers(neo, "bot").size() == 1; }));
 }
 
 TEST_CASE("room data: who sends data only stays when what it received has ended") {
@@ -347,6 +417,218 @@ TEST_CASE_METHOD(DataRoom, "room data: a consumer that could not be made is trie
   worker().fail_once.insert(Method::TRANSPORT_CONSUME_DATA);
   ProduceData(trinity, "chat");
   REQUIRE(Until([&] { return Offers(neo, "chat").size() == 1; }));
+}
+
+TEST_CASE_METHOD(DataRoom,
+                 "room data: what a broadcaster says outlives its worker, id and stream") {
+  const std::string at = "/rooms/r/broadcasters";
+  REQUIRE(Rest("POST", at, R"({"id":"b","displayName":"B","device":{"name":"x"}})").status == 200);
+  const HttpResponse plain =
+      Rest("POST", at + "/b/transports", R"({"type":"plain","enableSctp":true})");
+  REQUIRE(plain.status == 200);
+  const std::string transport = json::parse(plain.body).at("id").as_string().c_str();
+  const HttpResponse produced =
+      Rest("POST", at + "/b/transports/" + transport + "/produce/data",
+           R"({"label":"chat","protocol":"p","appData":{"a":1},)"
+           R"("sctpStreamParameters":{"streamId":5,"maxRetransmits":2}})");
+  REQUIRE(produced.status == 200);
+  const std::string id = json::parse(produced.body).at("id").as_string().c_str();
+  launcher.workers.back()->Die();
+  REQUIRE(Until([&] {
+    return launcher.workers.size() == 2 && worker().Count(Method::TRANSPORT_PRODUCE_DATA) == 1;
+  }));
+  FakeClient viewer = Connect("r", "viewer");
+  JoinWithData(viewer);
+  REQUIRE(Until([&] { return Offers(viewer, "chat").size() == 1; }));
+  const json::object& offer = *Offers(viewer, "chat").front();
+  CHECK(offer.at("peerId") == "b");
+  CHECK(offer.at("dataProducerId").as_string() == id);
+  CHECK(offer.at("protocol") == "p");
+  CHECK(offer.at("appData").at("a") == 1);
+  CHECK(offer.at("sctpStreamParameters").at("maxRetransmits") == 2);
+  // Its stream is in use, as it was.
+  CHECK(Rest("POST", at + "/b/transports/" + transport + "/consume/data",
+             R"({"dataProducerId":")" + id + "\"}")
+            .status == 409);  // no rtpCapabilities were given
+  CHECK(Rest("DELETE", at + "/b").status == 200);
+  CHECK(Until([&] { return viewer.Last("dataConsumerClosed") != nullptr; }));
+}
+
+/// Broadcasters with a plain transport that has SCTP: one that sends data, one that receives it.
+class DataBroadcasts : public DataRoom {
+ public:
+  static constexpr const char* kAt = "/rooms/r/broadcasters";
+
+  /// A broadcaster and its transport; the transport's address.
+  std::string Make(const std::string& id) {
+    REQUIRE(Rest("POST", kAt,
+                 R"({"id":")" + id + R"(","displayName":"B","device":{"name":"x"},)" +
+                     R"("rtpCapabilities":)" + test::kOpusCapabilities + "}")
+                .status == 200);
+    const std::string transports = std::string(kAt) + "/" + id + "/transports";
+    const HttpResponse made = Rest("POST", transports, R"({"type":"plain","enableSctp":true})");
+    REQUIRE(made.status == 200);
+    return transports + "/" + json::parse(made.body).at("id").as_string().c_str();
+  }
+  std::string Produce(const std::string& transport, int stream) {
+    const HttpResponse made =
+        Rest("POST", transport + "/produce/data",
+             R"({"label":"chat","protocol":"p","sctpStreamParameters":{"streamId":)" +
+                 std::to_string(stream) + R"(,"maxRetransmits":2}})");
+    REQUIRE(made.status == 200);
+    return json::parse(made.body).at("id").as_string().c_str();
+  }
+  /// {id, streamId}
+  json::value Consume(const std::string& transport, const std::string& producer_id) {
+    const HttpResponse made =
+        Rest("POST", transport + "/consume/data", R"({"dataProducerId":")" + producer_id + "\"}");
+    REQUIRE(made.status == 200);
+    return json::parse(made.body);
+  }
+  /// The data consumers of the fixture's newest worker, once there are `workers` of these and it
+  /// has `count`.
+  std::vector<FakeWorker::DataConsumed> ConsumersAfter(size_t workers, size_t count) {
+    REQUIRE(Until([&] {
+      return launcher.workers.size() == workers &&
+             worker().Count(Method::TRANSPORT_CONSUME_DATA) == count;
+    }));
+    Settle();
+    return worker().data_consumers;
+  }
+};
+
+TEST_CASE_METHOD(DataBroadcasts,
+                 "room data: what a broadcaster receives outlives its worker, id and stream") {
+  FakeClient peer = Connect("r", "peer");
+  JoinWithData(peer);
+  const std::string of_peer = ProduceData(peer, "chat").at("data").at("id").as_string().c_str();
+  const std::string sender = Make("b");
+  const std::string first = Produce(sender, 0);
+  const std::string second = Produce(sender, 1);
+  const std::string receiver = Make("r");
+  CHECK(Consume(receiver, of_peer).at("streamId") == 0);
+  CHECK(Consume(receiver, first).at("streamId") == 1);
+  const json::value consumed = Consume(receiver, second);
+  REQUIRE(consumed.at("streamId") == 2);
+  launcher.workers.back()->Die();
+  // What the peer sent is gone, the other two come back on their streams.
+  const auto again = ConsumersAfter(2, 2);
+  REQUIRE(again.size() == 2);
+  const auto of_second = std::find_if(again.begin(), again.end(),
+                                      [&](const auto& each) { return each.producer_id == second; });
+  REQUIRE(of_second != again.end());
+  CHECK(consumed.at("id").as_string() == of_second->id);
+  CHECK(of_second->stream_id == 2);
+  CHECK(of_second->max_retransmits == 2);
+  CHECK(of_second->label == "chat");
+  CHECK_FALSE(of_second->ordered);
+  // Whoever comes next gets the stream that is free.
+  CHECK(Consume(receiver, first).at("streamId") == 0);
+  CHECK(Consume(receiver, first).at("streamId") == 3);
+  CHECK(Rest("DELETE", std::string(kAt) + "/r").status == 200);
+}
+
+TEST_CASE_METHOD(
+    DataBroadcasts,
+    "room data: a broadcaster is told who says what, and hears the bot of any worker") {
+  FakeClient peer = Connect("r", "peer");
+  JoinWithData(peer);
+  const std::string chat = ProduceData(peer, "chat").at("data").at("id").as_string().c_str();
+  REQUIRE(Until([&] { return Offers(peer, "bot").size() == 1; }));
+  const std::string bot = Offers(peer, "bot").front()->at("dataProducerId").as_string().c_str();
+  const HttpResponse made =
+      Rest("POST", kAt,
+           R"({"id":"first","displayName":"B","device":{"name":"x"},"rtpCapabilities":)" +
+               std::string(test::kOpusCapabilities) + "}");
+  const json::value answer = json::parse(made.body);
+  CHECK(json::serialize(answer.at("peers").at(0).at("dataProducers")) ==
+        R"([{"id":")" + chat + R"(","label":"chat"}])");
+  const std::string receiver = Make("b");
+  const json::value by_name = Consume(receiver, "bot");
+  const json::value by_id = Consume(receiver, bot);
+  for (size_t i = worker().data_consumers.size() - 2; i < worker().data_consumers.size(); ++i) {
+    CHECK(worker().data_consumers[i].producer_id == bot);
+    CHECK(worker().data_consumers[i].label == "bot");
+  }
+  launcher.workers.back()->Die();
+  const auto again = ConsumersAfter(2, 2);
+  REQUIRE(again.size() == 2);
+  for (const json::value& before : {by_name, by_id}) {
+    const auto after = std::find_if(again.begin(), again.end(), [&](const auto& each) {
+      return before.at("id").as_string() == each.id;
+    });
+    REQUIRE(after != again.end());
+    CHECK(before.at("streamId").to_number<int>() == after->stream_id);
+    CHECK(after->producer_id != bot);
+    CHECK(after->label == "bot");
+  }
+}
+
+TEST_CASE_METHOD(DataBroadcasts, "room data: a bot that cannot be made is not found") {
+  const std::string receiver = Make("b");
+  worker().refuse = {Method::ROUTER_CREATE_DIRECTTRANSPORT};
+  const HttpResponse refused =
+      Rest("POST", receiver + "/consume/data", R"({"dataProducerId":"bot"})");
+  CHECK(refused.status == 404);
+  CHECK(json::parse(refused.body).at("error").at("message") ==
+        "DataProducer with id \"bot\" not found");
+  worker().refuse.clear();
+  CHECK(Consume(receiver, "bot").at("streamId") == 0);
+}
+
+TEST_CASE_METHOD(DataBroadcasts,
+                 "room data: consumers come back although the next worker dies before they do") {
+  const std::string producer = Produce(Make("b"), 0);
+  const json::value consumed = Consume(Make("r"), producer);
+  launcher.workers.back()->Die();
+  REQUIRE(Until([&] { return launcher.workers.size() == 2; }));
+  const std::shared_ptr<FakeWorker> heir = launcher.workers.back();
+  heir->before_answer = [heir](const FBS::Request::Request& request) {
+    if (request.method() == Method::TRANSPORT_CONSUME_DATA) heir->Die();
+  };
+  const auto again = ConsumersAfter(3, 1);
+  heir->before_answer = nullptr;
+  REQUIRE(again.size() == 1);
+  CHECK(consumed.at("id").as_string() == again.front().id);
+}
+
+TEST_CASE_METHOD(DataBroadcasts, "room data: a stream that is awaited is given to nobody else") {
+  const std::string producer = Produce(Make("b"), 0);
+  const std::string receiver = Make("r");
+  for (const int stream : {0, 1}) {
+    REQUIRE(Consume(receiver, producer).at("streamId").to_number<int>() == stream);
+  }
+  launcher.workers.back()->Die();
+  REQUIRE(Until([&] { return launcher.workers.size() == 2; }));
+  // While the first is being made again, and the second still awaited, somebody wants a third.
+  worker().delay = {Method::TRANSPORT_CONSUME_DATA};
+  REQUIRE(Until([&] { return worker().Count(Method::TRANSPORT_CONSUME_DATA) == 1; }));
+  HttpRequest request;
+  request.method = "POST";
+  ParseTarget(receiver + "/consume/data", &request);
+  request.content_type = "application/json";
+  request.body = R"({"dataProducerId":")" + producer + "\"}";
+  request.client_ip = request.source = caller.address;
+  std::optional<HttpResponse> third;
+  Spawn(context.get_executor(), Keep(rest.Respond(std::move(request)), &third));
+  REQUIRE(Until([&] { return worker().Count(Method::TRANSPORT_CONSUME_DATA) == 2; }));
+  worker().Release();
+  REQUIRE(Until([&] { return third && worker().data_consumers.size() == 3; }));
+  CHECK(json::parse(third->body).at("streamId") == 2);
+}
+
+TEST_CASE_METHOD(DataBroadcasts, "room data: who is muted is muted on the next worker as well") {
+  const std::string sender = Make("b");
+  Produce(sender, 0);
+  REQUIRE(Manage("POST", "/rooms/r/broadcasters/b/mute", R"({"sources":["data"]})").status == 200);
+  CHECK(worker().Count(Method::DATAPRODUCER_PAUSE) == 1);
+  launcher.workers.back()->Die();
+  REQUIRE(Until([&] {
+    return launcher.workers.size() == 2 && worker().Count(Method::DATAPRODUCER_PAUSE) == 1;
+  }));
+  CHECK(Rest("POST", sender + "/produce/data",
+             R"({"label":"x","protocol":"","sctpStreamParameters":{"streamId":1}})")
+            .status == 403);
 }
 
 }  // namespace

@@ -17,10 +17,15 @@ RoomSettings MakeSettings(const RoomFixture::Options& options) {
   settings.broadcaster_timeout = options.broadcaster_timeout;
   settings.plain_listen.ip = "127.0.0.1";
   settings.unused_transport_timeout = options.unused_transport_timeout;
+  settings.max_unused_transports = options.max_unused_transports;
   settings.plain_receiver_timeout = options.plain_receiver_timeout;
   settings.stage_grace = options.stage_grace;
+  settings.resume_grace = options.resume_grace;
+  settings.newcomer_patience = options.newcomer_patience;
+  settings.takeover_needs_token = options.takeover_needs_token;
   settings.max_consumer_replicas = options.max_consumer_replicas;
   settings.plain_relock = options.plain_relock;
+  if (options.change) options.change(&settings);
   return settings;
 }
 
@@ -83,6 +88,7 @@ RoomFixture::RoomFixture(const Options& options)
     : pool(context.get_executor(), &launcher, {1, {}}),
       rooms(context.get_executor(), &pool, MakeSettings(options), options.limits),
       rest(&rooms, options.auth, RestLimits(options)),
+      management(&rooms, options.auth, {}),
       gateway(context.get_executor(), &rooms, options.protoo, options.auth) {
   pool.set_on_died(
       [this](const std::shared_ptr<MediaWorker>& worker) { rooms.OnWorkerDied(worker); });
@@ -110,8 +116,23 @@ HttpResponse RoomFixture::Rest(const std::string& method, const std::string& tar
   request.client_ip = caller.address;
   request.source = caller.address;
   request.broadcaster_secret = caller.secret;
+  request.proxied = caller.proxied;
+  request.trusted_proxy = caller.trusted_proxy;
   if (!caller.token.empty()) request.authorization = "Bearer " + caller.token;
   return Await(rest.Respond(std::move(request)));
+}
+
+HttpResponse RoomFixture::Manage(const std::string& method, const std::string& target,
+                                 const std::string& body) {
+  HttpRequest request;
+  request.method = method;
+  ParseTarget("/api/v1" + target, &request);
+  if (!body.empty()) request.content_type = "application/json";
+  request.body = body;
+  request.client_ip = "127.0.0.1";
+  request.source = "127.0.0.1";
+  if (!caller.token.empty()) request.authorization = "Bearer " + caller.token;
+  return Await(management.Respond(std::move(request)));
 }
 
 UpgradeDecision RoomFixture::Upgrade(const std::string& room_id, const std::string& peer_id,
@@ -151,12 +172,13 @@ void RoomFixture::Join(FakeClient& client) {
             .contains("ok"));
 }
 
-std::string RoomFixture::Produce(FakeClient& client) {
+std::string RoomFixture::Produce(FakeClient& client, const std::string& more) {
   const json::object& made = *client.Response(1);
-  const json::object reply = Ask(
-      client, "produce",
-      R"({"transportId":")" + std::string(made.at("data").at("id").as_string().c_str()) +
-          R"(","kind":"audio","appData":{"share":true},"rtpParameters":)" + kOpusParameters + "}");
+  const json::object reply =
+      Ask(client, "produce",
+          R"({"transportId":")" + std::string(made.at("data").at("id").as_string().c_str()) +
+              R"(","kind":"audio","appData":{"share":true},"rtpParameters":)" + kOpusParameters +
+              more + "}");
   REQUIRE(reply.contains("ok"));
   return reply.at("data").at("id").as_string().c_str();
 }

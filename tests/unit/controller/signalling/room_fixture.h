@@ -4,6 +4,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -13,6 +14,7 @@
 
 #include "controller/ops/config.h"
 #include "controller/room/room_registry.h"
+#include "controller/signalling/management_api.h"
 #include "controller/signalling/protoo.h"
 #include "controller/signalling/rest.h"
 #include "tests/unit/controller/fake_worker.h"
@@ -27,6 +29,14 @@ inline constexpr const char* kOpusParameters =
     R"({"codecs":[{"mimeType":"audio/opus","payloadType":100,"clockRate":48000,"channels":2,)"
     R"("parameters":{"sprop-stereo":1}}],"encodings":[{"ssrc":1111}]})";
 
+/// What an error says: "TYPE: MESSAGE".
+inline std::string ErrorText(const HttpResponse& response) {
+  const boost::json::value body = boost::json::parse(response.body);
+  const boost::json::value& error = body.at("error");
+  return std::string(error.at("type").as_string().c_str()) + ": " +
+         error.at("message").as_string().c_str();
+}
+
 /// A WebSocket that keeps what is sent over it.
 class FakeSocket : public WebSocketLink {
  public:
@@ -35,7 +45,11 @@ class FakeSocket : public WebSocketLink {
     messages.push_back(boost::json::parse(*text).as_object());
     shared.push_back(std::move(text));
   }
-  void Close(uint16_t code, std::string_view /*reason*/) override { close_code = code; }
+  void Close(uint16_t code, std::string_view reason) override {
+    if (close_code != 0) return;  // the first counts
+    close_code = code;
+    close_reason = reason;
+  }
   void Keep() override { kept = true; }
   void Pause() override { paused = true; }
   void Resume() override { paused = false; }
@@ -44,6 +58,7 @@ class FakeSocket : public WebSocketLink {
   std::vector<boost::json::object> messages;
   std::vector<std::shared_ptr<const std::string>> shared;  ///< the texts of the messages
   uint16_t close_code = 0;
+  std::string close_reason;
   bool kept = false;
   bool paused = false;  ///< a real one would read nothing now
   bool full = false;
@@ -90,8 +105,12 @@ class RoomFixture {
     std::chrono::milliseconds empty_timeout{60'000};
     std::chrono::milliseconds broadcaster_timeout{15'000};
     std::chrono::milliseconds unused_transport_timeout{60'000};
+    size_t max_unused_transports = 4;
     std::chrono::milliseconds plain_receiver_timeout{30'000};
     std::chrono::milliseconds stage_grace{30'000};
+    std::chrono::milliseconds resume_grace{30'000};
+    std::chrono::milliseconds newcomer_patience{10'000};
+    bool takeover_needs_token = false;
     int max_consumer_replicas = 0;
     bool plain_relock = true;
     RoomRegistry::Limits limits{10, 0};
@@ -99,12 +118,15 @@ class RoomFixture {
     ProtooLimits protoo = WithoutAnnouncementLimit();
     RestApi::Limits rest = {};
     RequestAuth auth = {};
+    std::function<void(RoomSettings*)> change = nullptr;  ///< of the settings that are left
   };
   /// Who sends the requests that follow.
   struct Caller {
     std::string address = "192.0.2.1";
     std::string token;
-    std::string secret;  ///< of a broadcaster
+    std::string secret;          ///< of a broadcaster
+    bool proxied = false;        ///< REST: a proxy has passed it on
+    bool trusted_proxy = false;  ///< likewise
   };
   RoomFixture() : RoomFixture(Options{}) {}
   explicit RoomFixture(const Options& options);
@@ -112,6 +134,9 @@ class RoomFixture {
 
   HttpResponse Rest(const std::string& method, const std::string& target,
                     const std::string& body = "");
+  /// A request to the management API, below /api/v1, by this machine itself.
+  HttpResponse Manage(const std::string& method, const std::string& target,
+                      const std::string& body = "");
   /// `query`: more of it, such as "&mode=live".
   UpgradeDecision Upgrade(const std::string& room_id, const std::string& peer_id,
                           const std::string& query = "");
@@ -122,8 +147,8 @@ class RoomFixture {
                           const std::string& data = "{}");
   /// Transports and join, as the reference app does it.
   void Join(FakeClient& client);
-  /// Produces Opus; the producer's id.
-  std::string Produce(FakeClient& client);
+  /// Produces Opus; the producer's id. `more`: members of the request, behind a comma.
+  std::string Produce(FakeClient& client, const std::string& more = "");
   bool Until(const std::function<bool()>& done) { return RunUntil(context, done); }
   /// Runs what is ready.
   void Settle();
@@ -147,6 +172,7 @@ class RoomFixture {
   WorkerPool pool;
   RoomRegistry rooms;
   RestApi rest;
+  ManagementApi management;
   ProtooGateway gateway;
 };
 

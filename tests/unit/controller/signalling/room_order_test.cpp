@@ -2,7 +2,10 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <boost/json/serialize.hpp>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/unit/controller/signalling/room_fixture.h"
@@ -76,8 +79,16 @@ TEST_CASE_METHOD(OrderFixture, "events in the same read as a consume's answer fo
       worker().NotifyScore(request.body_as_Transport_ConsumeRequest()->consumer_id()->str(), 3);
     };
     Join(second);
+    REQUIRE(Until([&] { return Has(second, "newConsumer"); }));
+    worker().NotifyScore(worker().consumer_ids.back(), 4);
+    worker().Notify(worker().consumer_ids.back(), Event::CONSUMER_PRODUCER_PAUSE);
+    REQUIRE(Until([&] { return Has(second, "consumerPaused"); }));
+    // An application that has not taken it yet would forget the score: it is told once, then.
+    CHECK_FALSE(Has(second, "consumerScore"));
+    second.AcceptAll();
     REQUIRE(Until([&] { return Has(second, "consumerScore"); }));
-    CHECK(second.Last("consumerScore")->at("data").at("score").at("score") == 3);
+    CHECK(second.Last("consumerScore")->at("data").at("score").at("score") == 4);
+    CHECK(CountOf(second, "consumerScore") == 1);
   }
   SECTION("its end") {
     worker().after_answer = [&](const auto& request) {
@@ -142,6 +153,34 @@ TEST_CASE_METHOD(OrderFixture, "a consumer that could not be resumed is resumed 
   CHECK(worker().Count(Method::CONSUMER_RESUME) == 2);
 }
 
+TEST_CASE_METHOD(OrderFixture,
+                 "what a client asks before it takes a consumer holds from its start") {
+  Join(second);
+  REQUIRE(Until([&] { return Has(second, "newConsumer"); }));
+  const std::string id = second.Last("newConsumer")->at("data").at("id").as_string().c_str();
+  SECTION("layers") {
+    second.Send("setConsumerPreferredLayers", R"({"spatialLayer":0,"consumerId":")" + id + R"("})");
+    second.AcceptAll();
+    REQUIRE(Until([&] { return worker().Count(Method::CONSUMER_RESUME) == 1; }));
+    const auto place = [&](Method method) {
+      return std::find_if(worker().received.begin(), worker().received.end(),
+                          [&](const auto& got) { return got.method == method; }) -
+             worker().received.begin();
+    };
+    CHECK(worker().Count(Method::CONSUMER_SET_PREFERRED_LAYERS) == 1);
+    CHECK(place(Method::CONSUMER_SET_PREFERRED_LAYERS) < place(Method::CONSUMER_RESUME));
+  }
+  SECTION("a pause") {
+    second.Send("pauseConsumer", R"({"consumerId":")" + id + R"("})");
+    second.AcceptAll();
+    REQUIRE(Until([&] { return Has(second, "consumerScore"); }));
+    Settle();
+    CHECK(worker().Count(Method::CONSUMER_RESUME) == 0);
+    CHECK(Ask(second, "resumeConsumer", R"({"consumerId":")" + id + R"("})").contains("ok"));
+    CHECK(worker().Count(Method::CONSUMER_RESUME) == 1);
+  }
+}
+
 TEST_CASE_METHOD(OrderFixture, "a consumer that its client has paused meanwhile stays paused") {
   worker().fail_once = {Method::CONSUMER_RESUME};
   Join(second);
@@ -155,7 +194,9 @@ TEST_CASE_METHOD(OrderFixture, "a consumer that its client has paused meanwhile 
   Produce(first);
   REQUIRE(Until([&] { return CountOf(second, "newConsumer") == 2; }));
   second.AcceptAll();
-  REQUIRE(Until([&] { return Has(second, "consumerScore"); }));
+  // Of both the score is told, of the first though it stays paused.
+  REQUIRE(Until([&] { return CountOf(second, "consumerScore") == 2; }));
+  CHECK(second.Last("consumerScore")->at("data").at("consumerId").as_string() != id);
   CHECK(worker().Count(Method::CONSUMER_RESUME) == 3);
 }
 
@@ -245,6 +286,43 @@ TEST_CASE_METHOD(OrderFixture, "a flood of scores becomes one message a second")
   CHECK(CountOf(second, "consumerScore") == 1);
   REQUIRE(Until([&] { return CountOf(second, "consumerScore") == 2; }));
   CHECK(second.Last("consumerScore")->at("data").at("score").at("score") == 9);
+}
+
+TEST_CASE_METHOD(OrderFixture, "a flood of layers becomes one message a second, none are null") {
+  Join(second);
+  REQUIRE(Until([&] { return Has(second, "newConsumer"); }));
+  second.AcceptAll();
+  const std::string id = worker().consumer_ids.back();
+  const auto last = [&] {
+    return json::serialize(second.Last("consumerLayersChanged")->at("data"));
+  };
+  worker().NotifyLayers(id, std::pair(uint8_t{2}, uint8_t{1}));
+  REQUIRE(Until([&] { return Has(second, "consumerLayersChanged"); }));
+  CHECK(last() == R"({"consumerId":")" + id + R"(","spatialLayer":2,"temporalLayer":1})");
+  for (uint8_t i = 0; i < 100; ++i) {
+    worker().NotifyLayers(id, std::pair(static_cast<uint8_t>(i % 3), uint8_t{0}));
+  }
+  worker().NotifyLayers(id, std::nullopt);
+  worker().Notify(id, Event::CONSUMER_PRODUCER_PAUSE);  // says that all were read
+  REQUIRE(Until([&] { return Has(second, "consumerPaused"); }));
+  CHECK(CountOf(second, "consumerLayersChanged") == 1);
+  REQUIRE(Until([&] { return CountOf(second, "consumerLayersChanged") == 2; }));
+  CHECK(last() == R"({"consumerId":")" + id + R"(","spatialLayer":null,"temporalLayer":null})");
+}
+
+TEST_CASE_METHOD(OrderFixture, "a flood of a producer's scores becomes one message a second") {
+  const std::string id = producer_id;
+  worker().NotifyProducerScore(id, 10);
+  REQUIRE(Until([&] { return Has(first, "producerScore"); }));
+  for (uint8_t i = 0; i < 100; ++i) worker().NotifyProducerScore(id, i % 8);
+  worker().NotifyProducerScore(id, 9);
+  worker().NotifyWanted(id);  // says that all were read
+  REQUIRE(Until([&] { return Has(first, "producerWantedLayers"); }));
+  CHECK(CountOf(first, "producerScore") == 1);
+  REQUIRE(Until([&] { return CountOf(first, "producerScore") == 2; }));
+  CHECK(json::serialize(first.Last("producerScore")->at("data")) ==
+        R"({"producerId":")" + id +
+            R"(","score":[{"encodingIdx":0,"ssrc":1111,"score":9,"rid":"r0"}]})");
 }
 
 TEST_CASE_METHOD(OrderFixture, "an event for many peers is one text") {

@@ -45,6 +45,10 @@ TEST_CASE_METHOD(SiteFixture, "site: each path has its own server, and is counte
   CHECK(site->counters().unknown == 2);
   CHECK(Get("/rooms/r").status == 200);
   CHECK(site->counters().rest == 1);
+  CHECK(Get("/api/v1/rooms").status == 200);
+  CHECK(Get("/api/v1/rooms/none").status == 404);
+  CHECK(site->counters().management == 2);
+  CHECK(site->counters().rest == 1);
   CHECK(site->counters().unauthorized == 0);
   CHECK(site->counters().websocket == 0);
 }

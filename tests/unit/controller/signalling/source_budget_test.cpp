@@ -1,6 +1,7 @@
 #include "controller/signalling/source_budget.h"
 
 #include <algorithm>
+#include <boost/json/serialize.hpp>
 #include <catch2/catch.hpp>
 #include <memory>
 #include <optional>

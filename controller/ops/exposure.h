@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "controller/ops/config.h"
+
+namespace sluice::controller {
+
+/// What an operator should know of who can reach this server, one line each, to be said once at
+/// start: strangers from elsewhere may take part; a proxy on this machine may open the management
+/// API to everybody. Nothing where there is an authSecret.
+std::vector<std::string> ExposureWarnings(const Config& config);
+
+}  // namespace sluice::controller

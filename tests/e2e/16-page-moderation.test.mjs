@@ -1,0 +1,81 @@
+// What a moderator is offered, by the management API, to bearers of a token with the permission admin.
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { Browser } from './lib/chromium.mjs';
+import { words } from './lib/page-hooks.mjs';
+import { Sluice } from './lib/sluice.mjs';
+import { waitFor } from './lib/wait.mjs';
+
+const secret = 'a-moderation-secret-of-more-than-32-bytes';
+let sluice;
+let browser;
+let ann;
+let ben;
+/** Whether the server has the management API; else its answers are the test's. */
+let real;
+const asked = [];
+
+function token(permissions) {
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const text = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ room: '*', permissions, exp: Math.floor(Date.now() / 1000) + 3600 })}`;
+  return `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`;
+}
+
+before(async () => {
+  sluice = await Sluice.start('moderation-controller', { args: ['--numWorkers', '1'], env: { SLUICE_AUTH_SECRET: secret } });
+  browser = await Browser.launch();
+  const admin = token(['admin']);
+  const reply = await fetch(`${sluice.url}/api/v1/rooms`, { headers: { authorization: `Bearer ${admin}` } });
+  real = reply.ok && (reply.headers.get('content-type') ?? '').includes('json');
+  await browser.context.route('**/api/v1/**', async (route) => {
+    const request = route.request();
+    asked.push({ method: request.method(), path: new URL(request.url()).pathname, body: request.postDataJSON(), bearer: request.headers().authorization });
+    if (real) await route.continue();
+    else await route.fulfill({ json: { id: 'mod', policy: { locked: false } } });
+  });
+  ben = await browser.join(sluice.url, { roomId: 'mod', displayName: 'Ben', peerId: 'ben', resolution: '180', token: token(['publish', 'subscribe', 'data']) });
+  await waitFor('Ben in the room', () => ben.page.evaluate(() => performance.getEntriesByName('sluice:joined').length));
+  ann = await browser.join(sluice.url, { roomId: 'mod', displayName: 'Ann', peerId: 'ann', resolution: '180', token: admin });
+  await ann.waitForMedia(1);
+});
+after(async () => {
+  await browser?.close();
+  await sluice?.stop();
+});
+
+const wasAsked = (method, path, body) => waitFor(`${method} ${path}`, () =>
+  asked.find((each) => each.method === method && each.path === path && JSON.stringify(each.body ?? null) === JSON.stringify(body ?? null)), { describe: () => asked });
+
+test('who is no moderator is offered nothing, and asks for nothing', async () => {
+  await ben.page.getByRole('button', { name: 'People', exact: true }).click();
+  await waitFor('the list', () => ben.page.getByRole('heading', { name: /^People/ }).isVisible());
+  assert.equal(await ben.page.getByRole('button', { name: /^(Remove|Mute) Ann/ }).count(), 0);
+  await ben.click('More');
+  assert.equal(await ben.page.getByRole('button', { name: 'Lock room' }).count(), 0);
+  await ben.page.keyboard.press('Escape');
+  assert.ok(asked.every(({ bearer }) => bearer?.length > 'Bearer '.length));
+  assert.equal(asked.filter(({ method }) => method !== 'GET').length, 0);
+});
+
+test('a moderator mutes, locks and removes', async () => {
+  await ann.page.getByRole('button', { name: 'People', exact: true }).click();
+  await ann.click('Mute Ben');
+  await wasAsked('POST', '/api/v1/rooms/mod/peers/ben/mute', { sources: ['audio'] });
+  if (real) await waitFor('word to him', async () => (await words(ben)).includes('A moderator has muted you.'));
+  await ann.click('More');
+  await ann.click('Lock room');
+  await wasAsked('PATCH', '/api/v1/rooms/mod', { policy: { locked: true } });
+  if (real) {
+    const late = await browser.join(sluice.url, { roomId: 'mod', displayName: 'Late', token: token(['subscribe']) });
+    await waitFor('the lock', async () => (await words(late)).includes('This room is locked.'));
+    await late.close();
+  }
+  await ann.click('More');
+  await ann.click('Unlock room');
+  await wasAsked('PATCH', '/api/v1/rooms/mod', { policy: { locked: false } });
+  await ann.click('Remove Ben');
+  await wasAsked('DELETE', '/api/v1/rooms/mod/peers/ben');
+  if (real) await waitFor('his end', async () => (await words(ben)).includes('You were removed from this room.'));
+  assert.doesNotMatch(await words(ann), /That was not possible/);
+});

@@ -1,0 +1,276 @@
+// The door for pages with a WebSocket and an RTCPeerConnection: uploads and downloads at once.
+import assert from 'node:assert/strict';
+import os from 'node:os';
+import { after, afterEach, before, test } from 'node:test';
+import { Browser } from './lib/chromium.mjs';
+import { Sluice } from './lib/sluice.mjs';
+import { waitFor } from './lib/wait.mjs';
+import { WhipPage } from './lib/whip-page.mjs';
+
+const pictures = 15;
+
+let sluice;
+let browser;
+const stops = [];
+
+before(async () => {
+  sluice = await Sluice.start('sdp-sluice', { args: ['--numWorkers', '1', '--maxIncomingBitrate', '0'] });
+  browser = await Browser.launch();
+});
+
+afterEach(async () => {
+  for (const stop of stops.splice(0)) await stop();
+});
+
+after(async () => {
+  await browser?.close();
+  await sluice?.stop();
+});
+
+/** What a page of ten lines does, with a log. */
+function client() {
+  /** A picture that moves, of a page that has no camera. */
+  const drawn = () => {
+    const canvas = document.createElement('canvas');
+    Object.assign(canvas, { width: 320, height: 180 });
+    const context = canvas.getContext('2d');
+    let count = 0;
+    setInterval(() => {
+      context.fillStyle = `hsl(${(count++ * 7) % 360} 80% 50%)`;
+      context.fillRect((count * 5) % 320, 0, 40, 180);
+    }, 50);
+    const audio = new AudioContext();
+    const tone = audio.createOscillator();
+    const sound = audio.createMediaStreamDestination();
+    tone.connect(sound);
+    tone.start();
+    return new MediaStream([...canvas.captureStream(15).getTracks(), ...sound.stream.getTracks()]);
+  };
+  // What our networks let through: a page sees no others of the server's candidates.
+  const through = (sdp, only) => sdp.split('\r\n').filter((line) => !only || !line.startsWith('a=candidate:') || line.includes(` ${only} `)).join('\r\n');
+  window.join = async (url, { publish = true, codec, data = true, only, camera = true } = {}) => {
+    const socket = new WebSocket(url);
+    const log = [];
+    const state = { log, streams: {}, closed: null, heard: [] };
+    window.state = state;
+    await new Promise((resolve, reject) => Object.assign(socket, { onopen: resolve, onerror: reject }));
+    socket.onclose = ({ code }) => (state.closed = code);
+    const sessionId = crypto.randomUUID();
+    const send = (message) => socket.send(JSON.stringify({ sessionId, sdp: null, candidate: null, sdpMid: null, sdpMLineIndex: null, ...message }));
+    const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+    Object.assign(state, { socket, pc, send });
+    let offering = false;
+    pc.onnegotiationneeded = async () => {
+      offering = true;
+      await pc.setLocalDescription();
+      offering = false;
+      send({ type: 'offer', sdp: pc.localDescription.sdp });
+    };
+    state.own = [];
+    pc.onicecandidate = ({ candidate }) => {
+      if (candidate?.candidate) state.own.push(candidate.candidate);
+      send({
+      type: 'candidate', candidate: candidate?.candidate ?? '', sdpMid: candidate?.sdpMid ?? null, sdpMLineIndex: candidate?.sdpMLineIndex ?? null,
+      });
+    };
+    pc.ontrack = ({ track, streams: [stream] }) => {
+      const video = state.streams[stream.id] ?? document.createElement('video');
+      Object.assign(video, { autoplay: true, muted: true, srcObject: stream });
+      if (!state.streams[stream.id]) document.body.append(video);
+      state.streams[stream.id] = video;
+    };
+    // One after the other: an offer may come right behind an answer that is being taken.
+    let last = Promise.resolve();
+    socket.onmessage = ({ data: text }) => {
+      const message = JSON.parse(text);
+      log.push(message);
+      last = last.then(() => take(message));
+    };
+    const take = async (message) => {
+      if (message.type === 'offer') {
+        // The server takes back its offer when ours crosses it.
+        if (offering || pc.signalingState === 'have-local-offer') return;
+        await pc.setRemoteDescription({ type: 'offer', sdp: through(message.sdp, only) });
+        await pc.setLocalDescription();
+        send({ type: 'answer', sdp: pc.localDescription.sdp });
+      } else if (message.type === 'answer') {
+        await pc.setRemoteDescription({ type: 'answer', sdp: through(message.sdp, only) });
+      }
+    };
+    pc.ondatachannel = ({ channel }) => {
+      channel.onmessage = ({ data: text }) => state.heard.push(`${channel.label}: ${text}`);
+    };
+    const stream = publish && (camera ? await navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 320, height: 180, frameRate: 15 } }) : drawn());
+    // All at once: one offer.
+    if (data) state.channel = pc.createDataChannel('any');
+    if (publish) {
+      for (const track of stream.getTracks()) {
+        const transceiver = pc.addTransceiver(track, { direction: 'sendrecv', streams: [stream] });
+        if (track.kind === 'video' && codec) {
+          transceiver.setCodecPreferences(RTCRtpSender.getCapabilities('video').codecs.filter(({ mimeType }) => mimeType.toLowerCase() === `video/${codec}`));
+        }
+      }
+      state.stream = stream;
+    }
+  };
+  window.look = async () => {
+    const { pc, streams, log, closed } = window.state;
+    const result = { state: pc.connectionState, closed, sent: 0, decoded: {}, types: log.map(({ type }) => type), errors: log.filter(({ type }) => type === 'error').map(({ reason }) => reason) };
+    const stats = await pc.getStats();
+    for (const each of stats.values()) {
+      if (each.type === 'outbound-rtp' && each.kind === 'video') result.sent += each.framesSent ?? 0;
+      if (each.type === 'transport' && each.selectedCandidatePairId) {
+        const { protocol, address } = stats.get(stats.get(each.selectedCandidatePairId).remoteCandidateId);
+        result.way = `${protocol} ${address}`;
+      }
+    }
+    result.own = window.state.own;
+    for (const [id, video] of Object.entries(streams)) {
+      result.decoded[id] = video.getVideoPlaybackQuality().totalVideoFrames;
+    }
+    return result;
+  };
+}
+
+async function join(room, peer, options = {}, { server = sluice, from = browser } = {}) {
+  const page = await from.context.newPage();
+  stops.push(() => page.close());
+  await page.goto(`${server.url}/`);
+  await page.evaluate(client);
+  const url = `${server.url.replace('http', 'ws')}/sdp?roomId=${room}&peerId=${peer}`;
+  await page.evaluate(([argument, more]) => window.join(argument, more), [url, options]);
+  return { page, look: () => page.evaluate(() => window.look()) };
+}
+
+const sees = (client_, id, from = 0) => waitFor(`pictures of ${id}`, async () => {
+  const seen = await client_.look();
+  return (seen.decoded[id] ?? 0) >= from + pictures && seen;
+}, { describe: client_.look });
+
+test('two pages send and see each other, audio, video and data in one offer', async () => {
+  const ann = await join('pair', 'ann', { codec: 'h264' });
+  await waitFor('ann to send', async () => (await ann.look()).sent > pictures, { describe: ann.look });
+  const bob = await join('pair', 'bob', { codec: 'h264' });
+  await sees(bob, 'ann');
+  await sees(ann, 'bob');
+  for (const each of [ann, bob]) assert.deepEqual((await each.look()).errors, []);
+  // The model answer of requirement 002: one format of H264, the constrained baseline.
+  const answer = await ann.page.evaluate(() => window.state.log.find(({ type }) => type === 'answer').sdp);
+  assert.match(answer, /profile-level-id=42e01f/);
+  assert.match(answer, /a=sctp-port:5000\r\n/);
+});
+
+test('who comes and goes is offered in time, in sections that are used again', async () => {
+  const viewer = await join('flow', 'viewer', { publish: false });
+  const camera = await WhipPage.open(browser, sluice.url);
+  stops.push(() => camera.close());
+  for (let round = 0; round < 2; ++round) {
+    const published = await camera.publish('flow/cam');
+    assert.equal(published.status, 201, published.text);
+    const { decoded } = await viewer.look();
+    await sees(viewer, 'cam', decoded.cam ?? 0);
+    assert.equal(await camera.call('leave', published.id), 200);
+  }
+  const offers = await viewer.page.evaluate(() => window.state.log.filter(({ type }) => type === 'offer').map(({ sdp }) => sdp.match(/^m=/gm).length));
+  assert.ok(Math.max(...offers) === 3, `sections: ${offers.join(', ')}`);
+});
+
+test('what is said over a data channel is heard by the others', async () => {
+  const ann = await join('talk', 'ann', { publish: false });
+  const bob = await join('talk', 'bob', { publish: false });
+  for (const [from, to] of [[ann, bob], [bob, ann]]) {
+    await waitFor('a word', async () => {
+      await from.page.evaluate(() => {
+        if (window.state.channel.readyState === 'open') window.state.channel.send('hello');
+      });
+      return (await to.page.evaluate(() => window.state.heard)).includes('any: hello');
+    }, { describe: () => from.page.evaluate(() => window.state.channel.readyState) });
+  }
+});
+
+test('an ICE restart in the middle, and a page that offers more later', async () => {
+  const ann = await join('restart', 'ann');
+  const bob = await join('restart', 'bob');
+  await sees(bob, 'ann');
+  await ann.page.evaluate(() => window.state.pc.restartIce());
+  const before_ = (await bob.look()).decoded.ann;
+  await sees(bob, 'ann', before_);
+  await ann.page.evaluate(async () => {
+    const { pc, stream } = window.state;
+    const canvas = document.createElement('canvas');
+    canvas.getContext('2d').fillRect(0, 0, 10, 10);
+    pc.addTransceiver(canvas.captureStream(10).getVideoTracks()[0], { direction: 'sendonly', streams: [stream] });
+  });
+  await waitFor('a third producer', async () => (await ann.page.evaluate(() => window.state.log.filter(({ type }) => type === 'answer').at(-1).sdp.match(/^m=/gm).length)) >= 4);
+  assert.deepEqual((await ann.look()).errors, []);
+});
+
+test('what makes no sense is an error, and disturbs nothing', async () => {
+  const ann = await join('errors', 'ann');
+  await waitFor('ann to send', async () => (await ann.look()).sent > pictures);
+  await ann.page.evaluate(() => {
+    const { send, socket } = window.state;
+    send({ type: 'answer', sdp: 'v=0\r\n' });
+    send({ type: 'offer', sdp: 'nonsense' });
+    send({ type: 'what' });
+    socket.send('no json');
+    socket.send(JSON.stringify({ sessionId: 'other', type: 'bye' }));
+  });
+  const seen = await waitFor('errors', async () => {
+    const now = await ann.look();
+    return now.errors.length === 5 && now;
+  }, { describe: ann.look });
+  assert.match(seen.errors.join('\n'), /no offer waits/);
+  const { sent } = await ann.look();
+  await waitFor('ann to go on', async () => (await ann.look()).sent > sent + pictures);
+  await ann.page.evaluate(() => window.state.send({ type: 'bye' }));
+  await waitFor('the end', async () => (await ann.look()).closed !== null);
+});
+
+/** Two that send and see each other, of whom one restarts ICE in the middle. */
+async function talk(room, options, where) {
+  const ann = await join(room, 'ann', options, where);
+  const bob = await join(room, 'bob', options, where);
+  await sees(bob, 'ann');
+  await sees(ann, 'bob');
+  await ann.page.evaluate(() => window.state.pc.restartIce());
+  const seen = [await ann.look(), await bob.look()];
+  await sees(bob, 'ann', seen[1].decoded.ann);
+  await sees(ann, 'bob', seen[0].decoded.bob);
+  const after_ = await waitFor('both ways to be known', async () => {
+    const both = [await ann.look(), await bob.look()];
+    return both.every(({ way }) => way) && both;
+  }, { describe: async () => [await ann.look(), await bob.look()] });
+  for (const { errors } of after_) assert.deepEqual(errors, []);
+  return after_;
+}
+
+test('over TCP alone', async () => {
+  for (const { way } of await talk('tcp', { only: 'tcp', codec: 'h264' })) assert.match(way, /^tcp 127\.0\.0\.1$/);
+});
+
+test('over IPv6 alone', async (t) => {
+  const outside = Object.values(os.networkInterfaces()).flat().some(({ family, internal }) => family === 'IPv6' && !internal);
+  if (!outside) return t.skip('this machine has no IPv6 address of which a browser would send');
+  const server = await Sluice.start('sdp-v6-sluice', { args: ['--numWorkers', '1', '--maxIncomingBitrate', '0', '--rtcIp', '::1'] });
+  try {
+    for (const { way } of await talk('v6', { codec: 'h264' }, { server })) assert.match(way, /^udp \[?::1\]?$/);
+  } finally {
+    for (const stop of stops.splice(0)) await stop();
+    await server.stop();
+  }
+});
+
+test('a page whose candidates are names of mDNS', async () => {
+  // Who may not use the camera does not tell its addresses.
+  const from = await Browser.launch({ permissions: [] });
+  try {
+    for (const { own, way } of await talk('mdns', { camera: false }, { from })) {
+      assert.ok(own.length > 0 && own.every((candidate) => /^candidate:\S+ 1 (udp|tcp) \d+ [0-9a-f-]+\.local /.test(candidate)), own.join('\n'));
+      assert.match(way, /127\.0\.0\.1/);
+    }
+  } finally {
+    for (const stop of stops.splice(0)) await stop();
+    await from.close();
+  }
+});

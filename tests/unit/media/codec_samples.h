@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace sluice::worker::samples {
+
+/// Pictures of one packet, as encoders of a codec make them.
+struct VideoCodec {
+  const char* mime_type;
+  std::vector<uint8_t> key;    ///< payload of a key frame
+  std::vector<uint8_t> other;  ///< and of one that refers to pictures before it
+};
+
+inline const VideoCodec kVideoCodecs[] = {
+    {"video/VP8", {0x10, 0x10, 1, 2}, {0x10, 0x11, 1, 2}},
+    {"video/VP9", {0x8C, 1, 0x82, 0x49, 0x83, 0x42}, {0xCC, 2, 0x86, 0, 0, 0}},
+    {"video/H264", {0x78, 0, 2, 0x67, 1, 0, 3, 0x65, 0x88}, {0x61, 1, 2, 3}},
+    {"video/H265", {0x60, 0x01, 0, 3, 0x42, 0x01, 1, 0, 4, 0x26, 0x01, 0x80}, {0x02, 0x01, 1, 2}},
+    {"video/AV1", {0x18, 0x08, 1, 2}, {0x10, 0x30, 1, 2}},
+};
+
+}  // namespace sluice::worker::samples
