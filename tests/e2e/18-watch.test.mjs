@@ -101,7 +101,7 @@ test('a broadcast from before its start to its end: it starts by itself, waits f
   assert.equal(await page.locator('#unmute').isVisible(), false, 'who mutes it by choice has the button of the bar');
   await page.keyboard.press('f');
   await waitFor('full screen', () => page.evaluate(() => document.fullscreenElement?.id === 'player'));
-  assert.equal(await page.locator('#full').textContent(), 'Leave full screen');
+  await waitFor('the name of the way back', async () => (await page.locator('#full').textContent()) === 'Leave full screen');
   await page.keyboard.press('f');
   await waitFor('its end', () => page.evaluate(() => document.fullscreenElement === null));
   assert.deepEqual(await axeViolations(page), []);
