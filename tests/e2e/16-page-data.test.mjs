@@ -57,6 +57,18 @@ test('what one writes, all read, in order, also from one who only watches', asyn
   assert.deepEqual(await axeViolations(ben.page), []);
 });
 
+test('who sends by the button goes on writing', async () => {
+  await openPanel(ann, 'Chat');
+  const box = ann.page.getByRole('textbox', { name: 'Write to all' });
+  await box.fill('sent by the button');
+  await ann.page.getByRole('button', { name: 'Send' }).click();
+  const focused = () => ann.page.evaluate(() => document.activeElement.tagName);
+  await waitFor('the focus in the text', async () => (await focused()) === 'TEXTAREA', { describe: focused });
+  await ann.page.keyboard.type('m');
+  await waitFor('the letter in the text', async () => (await box.inputValue()) === 'm');
+  assert.equal(await ann.page.getByRole('button', { name: 'Mute', exact: true }).count(), 1, 'it is no key of the room');
+});
+
 test('the bot answers', async () => {
   await openPanel(ben, 'Chat');
   await write(ann, '@bot are you there');
@@ -117,10 +129,15 @@ test('whose messages a moderator does not let through reads why, until they do',
   const moderate = async (how) => {
     assert.equal((await sluice.rest('POST', `/api/v1/rooms/data/peers/eve/${how}`, { sources: ['data'] })).status, 200);
   };
+  // In the middle of a sentence: what she goes on typing is lost, and nothing else happens.
+  await eve.page.getByRole('textbox', { name: 'Write to all' }).fill('the c');
   await moderate('mute');
   const box = eve.page.getByRole('textbox', { name: 'A moderator lets you write nothing now' });
   await waitFor('the reason', () => box.isVisible());
   assert.ok(await box.isDisabled());
+  await eve.page.keyboard.type('c');
+  assert.equal(await eve.page.getByRole('complementary', { name: 'Chat' }).count(), 1, 'it is no key of the room');
+  assert.equal(await box.inputValue(), 'the c');
   await waitFor('no hand to raise', async () => (await eve.page.getByRole('button', { name: 'Raise hand' }).count()) === 0);
   await moderate('unmute');
   await says(eve, 'A moderator lets you write again.');

@@ -45,8 +45,10 @@ after(async () => {
 const says = (member, text) => waitFor(`"${text}"`, async () => (await words(member)).includes(text), { describe: () => words(member) });
 
 test('who was muted is let speak again', async () => {
-  await ann.click('Mute Ben');
+  await ann.page.getByRole('button', { name: 'Mute Ben' }).press('Enter');
   await says(ben, 'A moderator has muted you.');
+  const focused = () => ann.page.evaluate(() => document.activeElement.getAttribute('aria-label'));
+  await waitFor('the focus to be on the way back', async () => (await focused()) === 'Let Ben speak', { describe: focused });
   await ann.click('Let Ben speak');
   await says(ben, 'A moderator lets you speak again.');
   await ben.click('Unmute');
