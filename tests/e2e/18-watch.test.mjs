@@ -192,6 +192,26 @@ test('media that cannot get through: the ports are named', { timeout: 60_000 }, 
   await says(page, /^Sound and picture cannot get through\. A firewall may block UDP 40000, TCP 40000 \(127\.0\.0\.1\)\. Trying again/);
 });
 
+test('who tries again by key can do so again', { timeout: 60_000 }, async (t) => {
+  const { server, page } = await open(t);
+  await becomes(page, 'waiting');
+  // By itself it does not, for so long.
+  server.retryAfter = 300;
+  const posts = () => server.log.filter(([method]) => method === 'POST').length;
+  const focused = () => page.evaluate(() => document.activeElement.id);
+  await waitFor('the focus on the button', async () => {
+    await page.evaluate(() => document.querySelector('#retry').focus());
+    return (await focused()) === 'retry';
+  });
+  for (let times = 0; times < 3; ++times) {
+    const before = posts();
+    await page.keyboard.press('Enter');
+    await waitFor('another POST', () => posts() > before);
+    await becomes(page, 'waiting');
+    await waitFor('the focus on the button again', async () => (await focused()) === 'retry', { describe: focused });
+  }
+});
+
 test('Retry-After is kept: no second POST before it', { timeout: 60_000 }, async (t) => {
   const { server, page } = await open(t);
   await becomes(page, 'waiting');
