@@ -45,20 +45,16 @@ test('two viewers decode the broadcast at its rate, in its size, with sound', as
       },
       { timeout: 60_000, describe: () => rates },
     );
-    const later = (await viewer.remotes())[peerId];
-    assert.ok(later.audioEnergy > first.audioEnergy, 'audio energy grows');
+    await waitFor('audio energy to grow', async () => (await viewer.remotes())[peerId].audioEnergy > first.audioEnergy);
     await viewer.screenshot(`broadcast-viewer-${index + 1}`);
   }
   await Promise.all(viewers.map((viewer) => viewer.close()));
 });
 
 test('a late viewer of a source that ignores PLI sees video at its next key frame', async () => {
-  const viewer = await browser.join(sluice.url, { roomId: 'demo', mode: 'live', displayName: 'Late' });
-  await viewer.waitForMedia(1, { minFrames: 1 });
-  const { firstFrame, joined } = await timeToFirstFrame(viewer);
-  // The source makes one each second; the rest is connecting and decoding.
-  assert.ok(firstFrame - joined < 2500, `first frame ${firstFrame - joined} ms after joining`);
-  await viewer.close();
+  // The source makes one each second; the rest is connecting and decoding. The best of three, as below.
+  const times = await timesToFirstFrame({ roomId: 'demo', mode: 'live', displayName: 'Late' }, 2500);
+  assert.ok(Math.min(...times) < 2500, `first frames ${times} ms after joining`);
 });
 
 test('a late viewer of a source that answers PLI sees video within a second of joining', async () => {
@@ -68,14 +64,7 @@ test('a late viewer of a source that answers PLI sees video within a second of j
   const early = await browser.join(sluice.url, { roomId: 'pli', mode: 'live', displayName: 'Early' });
   await early.waitForMedia(1, { audio: false, minFrames: 30 });
   // The best of three: this machine encodes, decodes and paints, too.
-  const times = [];
-  while (times.length < 3 && !(Math.min(...times) < 1000)) {
-    const late = await browser.join(sluice.url, { roomId: 'pli', mode: 'live', displayName: 'Late' });
-    await late.waitForMedia(1, { audio: false, minFrames: 1 });
-    const { firstFrame, joined } = await timeToFirstFrame(late);
-    times.push(firstFrame - joined);
-    await late.close();
-  }
+  const times = await timesToFirstFrame({ roomId: 'pli', mode: 'live', displayName: 'Late' }, 1000, { audio: false });
   assert.ok(Math.min(...times) < 1000, `first frames ${times} ms after joining`);
   for (const member of [early, publisher]) await member.close();
 });
@@ -88,6 +77,19 @@ test('stopping the broadcast removes it from the room', async () => {
   await viewer.screenshot('broadcast-ended');
   await viewer.close();
 });
+
+/** Viewers join one after the other until one sees a frame within `wanted` ms, three at most: ms from joining to it, of each. */
+async function timesToFirstFrame(settings, wanted, media = {}) {
+  const times = [];
+  while (times.length < 3 && !(Math.min(...times) < wanted)) {
+    const late = await browser.join(sluice.url, settings);
+    await late.waitForMedia(1, { minFrames: 1, ...media });
+    const { firstFrame, joined } = await timeToFirstFrame(late);
+    times.push(firstFrame - joined);
+    await late.close();
+  }
+  return times;
+}
 
 /** ms on the page's clock: when the room was joined, and when the first video frame was shown. */
 async function timeToFirstFrame(viewer) {

@@ -8,7 +8,7 @@ import { format } from 'node:util';
 import { Browser } from './lib/chromium.mjs';
 import { workerBin } from './lib/paths.mjs';
 import { RoomPage } from './lib/room-page.mjs';
-import { waitFor } from './lib/wait.mjs';
+import { waitFor, waitForRest } from './lib/wait.mjs';
 
 // What the library complains of, and what the worker says on stderr, which the library prints.
 const complaints = [];
@@ -124,7 +124,7 @@ test('the other peer gets senders by itself and decodes both', limit, async () =
     assert.notEqual(sender.rtpParameters.muxId, receiver.rtpParameters.muxId);
   }
   await negotiate(bob, 0);
-  assert.deepEqual(bob.newSenders.map(({ sender }) => sender.active), [true, true]);
+  await waitFor('both to be active', () => bob.newSenders.every(({ sender }) => sender.active === true));
   const { audio, video } = await decodes(bob);
   const ssrcs = Object.fromEntries(bob.newSenders.map(({ sender }) => [sender.kind, sender.rtpParameters.encodings[0].ssrc]));
   assert.deepEqual([audio.ssrc, video.ssrc], [ssrcs.audio, ssrcs.video]);
@@ -151,17 +151,8 @@ test('a sender that is disabled stops, and starts again with a key frame', limit
   const inactive = once(sender, 'activechange');
   await sender.disable({ emit: true });
   assert.deepEqual(await inactive, [false]);
-  let last;
-  const before = await waitFor(
-    'the picture to stop',
-    async () => {
-      const now = await received();
-      const stopped = now.packetsReceived === last?.packetsReceived;
-      last = now;
-      return stopped && now;
-    },
-    { interval: 250 },
-  );
+  await waitForRest('the picture to stop', async () => (await received()).packetsReceived, { interval: 250 });
+  const before = await received();
   const active = once(sender, 'activechange');
   await sender.enable({ emit: true });
   assert.deepEqual(await active, [true]);

@@ -61,7 +61,7 @@ test('Chromium to Chromium: text, 262,144 bytes, empty messages; statistics; clo
   const bob = await DataPage.open(browser, origin, down, [{ label: 'down', id: streamId }]);
   await alice.opened();
   await bob.opened();
-  assert.deepEqual(up.sctpStates, ['connecting', 'connected']);
+  await waitFor('word of the association', () => up.sctpStates.join() === 'connecting,connected', { describe: () => up.sctpStates });
   await alice.text('up', 'hello');
   await alice.text('up', '');
   await alice.send('up', [1, 1200, 262144, 262144]);
@@ -129,7 +129,7 @@ test('an unordered channel that sends once, and messages of the server', async (
   assert.ok(burst.every(({ size, sum }) => size === 1000 && sum === sumOf(1000)));
   await consumer.send('from the server');
   await arrived('from the server');
-  assert.equal(await consumer.getBufferedAmount(), 0);
+  await waitFor('nothing to be held back', async () => (await consumer.getBufferedAmount()) === 0, { describe: () => consumer.getBufferedAmount() });
   up.close();
   down.close();
 });

@@ -206,7 +206,7 @@ for (const scheme of ['https', 'http']) {
       '-map', '0:a:0', '-t', '1', '-f', 'wav', '-y', `${session}.wav`,
     ]));
     await startAll(receiver.streams);
-    const exit = await ffmpeg.exited;
+    const exit = await ffmpeg.closed;
     assert.equal(exit.code, 0, ffmpeg.output);
     const frames = ffmpeg.output.split('\n').filter((line) => /^0,\s/.test(line));
     assert.equal(frames.length, 2 * rate, ffmpeg.output);

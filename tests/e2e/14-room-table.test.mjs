@@ -169,8 +169,13 @@ test('each request, by both generations', { timeout: 120_000 }, async () => {
   await morpheus.call((a) => a.enableMic());
   await morpheus.call((a) => a.enableData('chat'));
   for (const app of Object.values(apps)) {
-    await app.until('what morpheus sends', (a) => [...a.consumers.values()].some((c) => c.peerId === 'morpheus')
-      && [...a.dataConsumers.values()].some((c) => c.peerId === 'morpheus'));
+    // With the score, which is told once a consumer runs.
+    await app.until('what morpheus sends', (a) => {
+      const [id] = [...a.consumers].find(([, c]) => c.peerId === 'morpheus') ?? [];
+      const ran = a.trace.findIndex(({ what, method, data }) => what === 'answer' && method === 'newConsumer' && data.id === id);
+      return ran >= 0 && a.trace.slice(ran).some(({ what, method, data }) => what === 'notification' && method === 'consumerScore' && data.consumerId === id)
+        && [...a.dataConsumers.values()].some((c) => c.peerId === 'morpheus');
+    });
   }
   await morpheus.call((a) => a.close());
   for (const app of Object.values(apps)) {

@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import dgram from 'node:dgram';
 import { after, before, test } from 'node:test';
 import { Sluice } from './lib/sluice.mjs';
-import { waitFor } from './lib/wait.mjs';
+import { waitFor, waitForRest } from './lib/wait.mjs';
 
 const namespace = 'sluice-network';
 const device = 'sluice-net0';
@@ -113,16 +113,7 @@ async function flows() {
   await waitFor('media to flow', () => received > before + 25, { timeout: 20_000, describe: () => sluice.output });
 }
 
-async function stops() {
-  let last = -1;
-  await waitFor('media to stop', async () => {
-    const now = received;
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    const still = now === received && now === last;
-    last = now;
-    return still;
-  });
-}
+const stops = () => waitForRest('media to stop', () => received, { interval: 300 });
 
 async function metric(name) {
   const text = await (await fetch(`${sluice.url}/metrics`)).text();

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Browser } from './lib/chromium.mjs';
-import { exceptions, words } from './lib/page-hooks.mjs';
+import { exceptions, openMenu, openPanel, words } from './lib/page-hooks.mjs';
 import { axeViolations } from './lib/page-fixtures.mjs';
 import { Sluice } from './lib/sluice.mjs';
 import { waitFor } from './lib/wait.mjs';
@@ -29,14 +29,20 @@ after(async () => {
 });
 
 const messages = (member) => member.page.locator('.message-text').allTextContents();
+/** Opens the chat where it is not open, and writes. */
 const write = async (member, text) => {
-  await member.page.getByRole('textbox', { name: 'Write to all' }).fill(text);
-  await member.page.keyboard.press('Enter');
+  await openPanel(member, 'Chat');
+  const box = member.page.getByRole('textbox', { name: 'Write to all' });
+  await box.fill(text);
+  await box.press('Enter');
 };
 const says = (member, text) => waitFor(`"${text}"`, async () => (await words(member)).includes(text), { describe: () => words(member) });
 
 test('what one writes, all read, in order, also from one who only watches', async () => {
-  for (const member of [ann, ben, eve]) await member.page.keyboard.press('c');
+  for (const member of [ann, ben, eve]) {
+    await member.page.keyboard.press('c');
+    await member.page.getByRole('complementary', { name: 'Chat' }).waitFor();
+  }
   await write(ann, 'hello from Ann');
   await write(ann, '<b>not bold</b> https://example.org/x');
   await write(eve, 'hello from Eve');
@@ -51,12 +57,26 @@ test('what one writes, all read, in order, also from one who only watches', asyn
   assert.deepEqual(await axeViolations(ben.page), []);
 });
 
+test('who sends by the button goes on writing', async () => {
+  await openPanel(ann, 'Chat');
+  const box = ann.page.getByRole('textbox', { name: 'Write to all' });
+  await box.fill('sent by the button');
+  await ann.page.getByRole('button', { name: 'Send' }).click();
+  const focused = () => ann.page.evaluate(() => document.activeElement.tagName);
+  await waitFor('the focus in the text', async () => (await focused()) === 'TEXTAREA', { describe: focused });
+  await ann.page.keyboard.type('m');
+  await waitFor('the letter in the text', async () => (await box.inputValue()) === 'm');
+  assert.equal(await ann.page.getByRole('button', { name: 'Mute', exact: true }).count(), 1, 'it is no key of the room');
+});
+
 test('the bot answers', async () => {
+  await openPanel(ben, 'Chat');
   await write(ann, '@bot are you there');
   await waitFor('its answer, to all', async () => (await messages(ben)).includes('Ann said me: "are you there"'), { describe: () => messages(ben) });
 });
 
 test('who has not opened the chat sees how many messages wait', async () => {
+  await openPanel(ben, 'Chat');
   await ben.page.keyboard.press('Escape'); // from the text: it is closed by its button
   await ben.page.getByRole('complementary').getByRole('button', { name: 'Close' }).click();
   await write(ann, 'are you still there?');
@@ -79,7 +99,7 @@ test('a raised hand is seen, also by who comes later, and read aloud', async () 
 });
 
 test('a reaction is shown and goes', async () => {
-  await ben.click('More');
+  await openMenu(ben);
   await ben.page.getByRole('button', { name: '🎉' }).click();
   await waitFor('the reaction', async () => (await ann.page.locator('.tile[data-peer="ben"] .tile-reaction').count()) === 1);
   await waitFor('its end', async () => (await ann.page.locator('.tile-reaction').count()) === 0);
@@ -89,29 +109,36 @@ test('joins and leaves are read aloud, a new name is seen, nothing that a server
   const dan = await browser.join(sluice.url, { roomId: 'data', displayName: 'Dan', peerId: 'dan', publish: 'false' });
   await says(ann, 'Dan has joined.');
   await waitFor('Dan', async () => (await dan.remotes()).ann);
-  await dan.click('More');
+  await openMenu(dan);
   await dan.page.getByRole('button', { name: 'Settings' }).click();
   await dan.page.getByRole('textbox', { name: 'Your name' }).fill('Daniel \u202e\u0000');
   await dan.page.keyboard.press('Enter');
   await waitFor('the new name', async () => (await ann.remotes()).dan?.name === 'Daniel');
   await dan.click('Leave');
   await says(ann, 'Daniel has left.');
-  await ann.page.getByRole('button', { name: 'People', exact: true }).click();
-  await waitFor('the list', () => ann.page.getByRole('heading', { name: /^People/ }).isVisible());
+  await openPanel(ann, 'People');
+  await ann.page.getByRole('slider', { name: 'Volume of Ben' }).waitFor();
   assert.equal(await ann.page.getByRole('button', { name: /^(Remove|Mute) / }).count(), 0, 'no moderation on this server');
   await dan.close();
   for (const member of [ann, ben, eve]) assert.doesNotMatch(await words(member), exceptions);
 });
 
 test('whose messages a moderator does not let through reads why, until they do', async () => {
+  await openPanel(eve, 'Chat');
+  await openPanel(ben, 'Chat');
   const moderate = async (how) => {
     assert.equal((await sluice.rest('POST', `/api/v1/rooms/data/peers/eve/${how}`, { sources: ['data'] })).status, 200);
   };
+  // In the middle of a sentence: what she goes on typing is lost, and nothing else happens.
+  await eve.page.getByRole('textbox', { name: 'Write to all' }).fill('the c');
   await moderate('mute');
   const box = eve.page.getByRole('textbox', { name: 'A moderator lets you write nothing now' });
   await waitFor('the reason', () => box.isVisible());
   assert.ok(await box.isDisabled());
-  assert.equal(await eve.page.getByRole('button', { name: 'Raise hand' }).count(), 0);
+  await eve.page.keyboard.type('c');
+  assert.equal(await eve.page.getByRole('complementary', { name: 'Chat' }).count(), 1, 'it is no key of the room');
+  assert.equal(await box.inputValue(), 'the c');
+  await waitFor('no hand to raise', async () => (await eve.page.getByRole('button', { name: 'Raise hand' }).count()) === 0);
   await moderate('unmute');
   await says(eve, 'A moderator lets you write again.');
   await write(eve, 'back again');
@@ -119,6 +146,7 @@ test('whose messages a moderator does not let through reads why, until they do',
 });
 
 test('the volume of one person is one\'s own affair', async () => {
+  await openPanel(ann, 'People');
   const slider = ann.page.getByRole('slider', { name: 'Volume of Ben' });
   await slider.fill('0.3');
   await waitFor('quieter', () => ann.page.evaluate(() => [...document.querySelectorAll('audio')].some((audio) => Math.abs(audio.volume - 0.3) < 0.01)));

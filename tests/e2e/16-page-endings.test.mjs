@@ -34,7 +34,7 @@ test('leaving', async () => {
   await ann.click('Leave');
   await ended(ann);
   await says(ann, 'You have left.');
-  assert.ok(!new URL(ann.page.url()).searchParams.has('join'), 'reloading does not join');
+  await waitFor('an address that does not join when it is loaded again', () => !new URL(ann.page.url()).searchParams.has('join'), { describe: () => ann.page.url() });
   await ann.close();
 });
 
@@ -74,6 +74,7 @@ test('a full room says so at once', async () => {
   await ended(late);
   assert.doesNotMatch(await words(late), exceptions);
   await members[0].click('Leave');
+  await waitFor('her place to be free', async () => Object.keys(await members[1].remotes()).length === 0, { describe: () => members[1].remotes() });
   await late.click('Ask again');
   await late.waitForMedia(1);
   for (const member of [...members, late]) await member.close();
@@ -134,6 +135,7 @@ test('going back asks first, and stays when told so', async () => {
   await ann.page.goBack();
   await says(ann, 'Leave the room?');
   await ann.page.getByRole('button', { name: 'Stay' }).click();
+  await waitFor('the question to go', async () => (await ann.page.getByRole('dialog').count()) === 0);
   assert.equal((await liveTracks(ann)).live.length >= 2, true);
   await ann.page.goBack();
   await ann.page.getByRole('dialog').getByRole('button', { name: 'Leave' }).click();

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Browser, Member } from './lib/chromium.mjs';
 import { Sluice } from './lib/sluice.mjs';
-import { waitFor } from './lib/wait.mjs';
+import { waitFor, waitForRest } from './lib/wait.mjs';
 
 let sluice;
 let browsers = [];
@@ -126,16 +126,10 @@ test('five others, each with other layers', { timeout: 240_000 }, async () => {
   for (const { consumerId, spatialLayer } of forwarded[0]) if (!first.has(consumerId)) first.set(consumerId, spatialLayer);
   assert.deepEqual([...first.values()], [0, 0], 'the first layers of camera and screen');
   // Nothing comes of what is paused. The page says so before the server has answered: what is on its way comes.
-  const framesOf = async () => {
+  await waitForRest('pictures to stand', async () => {
     const { camera: c, screen: s } = await received(members[4]);
     return c.frames + s.frames;
-  };
-  let seen = -1;
-  await waitFor('pictures to stand', async () => {
-    const was = seen;
-    seen = await framesOf();
-    return seen === was;
-  }, { interval: 500 });
+  });
   const before = await received(members[4]);
   const other = await received(members[0]);
   await waitFor('the others go on', async () => (await received(members[0])).camera.frames > other.camera.frames + 20);

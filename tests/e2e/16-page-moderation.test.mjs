@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { Browser } from './lib/chromium.mjs';
-import { words } from './lib/page-hooks.mjs';
+import { openMenu, openPanel, words } from './lib/page-hooks.mjs';
 import { Sluice } from './lib/sluice.mjs';
 import { waitFor } from './lib/wait.mjs';
 
@@ -15,6 +15,7 @@ let ben;
 /** Whether the server has the management API; else its answers are the test's. */
 let real;
 const asked = [];
+const admin = token(['admin']);
 
 function token(permissions) {
   const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -25,7 +26,6 @@ function token(permissions) {
 before(async () => {
   sluice = await Sluice.start('moderation-controller', { args: ['--numWorkers', '1'], env: { SLUICE_AUTH_SECRET: secret } });
   browser = await Browser.launch();
-  const admin = token(['admin']);
   const reply = await fetch(`${sluice.url}/api/v1/rooms`, { headers: { authorization: `Bearer ${admin}` } });
   real = reply.ok && (reply.headers.get('content-type') ?? '').includes('json');
   await browser.context.route('**/api/v1/**', async (route) => {
@@ -44,14 +44,19 @@ after(async () => {
   await sluice?.stop();
 });
 
+/** What the server has of the room once it has done what was asked. */
+const locked = (wanted) => waitFor(`the room to be ${wanted ? '' : 'un'}locked`, async () => {
+  const reply = await fetch(`${sluice.url}/api/v1/rooms/mod`, { headers: { authorization: `Bearer ${admin}` } });
+  return (await reply.json()).policy.locked === wanted;
+});
 const wasAsked = (method, path, body) => waitFor(`${method} ${path}`, () =>
   asked.find((each) => each.method === method && each.path === path && JSON.stringify(each.body ?? null) === JSON.stringify(body ?? null)), { describe: () => asked });
 
 test('who is no moderator is offered nothing, and asks for nothing', async () => {
-  await ben.page.getByRole('button', { name: 'People', exact: true }).click();
-  await waitFor('the list', () => ben.page.getByRole('heading', { name: /^People/ }).isVisible());
+  await openPanel(ben, 'People');
+  await ben.page.locator('.people li', { hasText: 'Ann' }).waitFor();
   assert.equal(await ben.page.getByRole('button', { name: /^(Remove|Mute) Ann/ }).count(), 0);
-  await ben.click('More');
+  await openMenu(ben);
   assert.equal(await ben.page.getByRole('button', { name: 'Lock room' }).count(), 0);
   await ben.page.keyboard.press('Escape');
   assert.ok(asked.every(({ bearer }) => bearer?.length > 'Bearer '.length));
@@ -59,7 +64,7 @@ test('who is no moderator is offered nothing, and asks for nothing', async () =>
 });
 
 test('a moderator mutes, locks and removes', async () => {
-  await ann.page.getByRole('button', { name: 'People', exact: true }).click();
+  await openPanel(ann, 'People');
   await ann.click('Mute Ben');
   await wasAsked('POST', '/api/v1/rooms/mod/peers/ben/mute', { sources: ['audio'] });
   if (real) await waitFor('word to him', async () => (await words(ben)).includes('A moderator has muted you.'));
@@ -67,6 +72,7 @@ test('a moderator mutes, locks and removes', async () => {
   await ann.click('Lock room');
   await wasAsked('PATCH', '/api/v1/rooms/mod', { policy: { locked: true } });
   if (real) {
+    await locked(true);
     const late = await browser.join(sluice.url, { roomId: 'mod', displayName: 'Late', token: token(['subscribe']) });
     await waitFor('the lock', async () => (await words(late)).includes('This room is locked.'));
     await late.close();
@@ -74,8 +80,12 @@ test('a moderator mutes, locks and removes', async () => {
   await ann.click('More');
   await ann.click('Unlock room');
   await wasAsked('PATCH', '/api/v1/rooms/mod', { policy: { locked: false } });
+  if (real) await locked(false);
   await ann.click('Remove Ben');
   await wasAsked('DELETE', '/api/v1/rooms/mod/peers/ben');
-  if (real) await waitFor('his end', async () => (await words(ben)).includes('You were removed from this room.'));
+  if (real) {
+    await waitFor('his end', async () => (await words(ben)).includes('You were removed from this room.'));
+    await waitFor('him to be gone', async () => (await ann.page.getByRole('button', { name: 'Remove Ben' }).count()) === 0);
+  }
   assert.doesNotMatch(await words(ann), /That was not possible/);
 });

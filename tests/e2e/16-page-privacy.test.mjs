@@ -109,11 +109,11 @@ test('the stage of a broadcast that has become free is offered again', async () 
   const second = await joinWatched(browser, sluice.url, { ...settings, displayName: 'Second' });
   await says(second, 'Somebody else broadcasts in this room. You are watching.');
   await waitFor('no camera', async () => (await live(second)) === '');
-  assert.equal(await button(second, 'Turn camera on').count(), 0);
+  await waitFor('no button for it', async () => (await button(second, 'Turn camera on').count()) === 0);
   await host.click('Leave');
   // The stage is kept for who has gone for a second; who comes too soon is offered it again.
   await waitFor('the camera to be sent', async () => {
-    await button(second, 'Turn camera on').click({ timeout: 200 }).catch(() => undefined);
+    await button(second, 'Turn camera on').click({ timeout: 1000 }).catch(() => undefined);
     return await second.page.evaluate(() => window.sluice.page.session.publisher.producers.has('camera'));
   });
   await host.close();
@@ -128,7 +128,7 @@ test('a page whose second half does not come says so, with nothing open', async 
   await button(ann, 'Join').click();
   await says(ann, 'The room could not be loaded.');
   assert.equal(await live(ann), '');
-  assert.equal(await page.evaluate(() => document.activeElement.tagName), 'H1');
+  await waitFor('the heading to have the focus', () => page.evaluate(() => document.activeElement.tagName === 'H1'));
   await page.unroute(/enter-room-.*\.js/);
   await page.getByRole('button', { name: 'Try again' }).click();
   await sending(ann, 'camera');

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { Browser } from './lib/chromium.mjs';
-import { words } from './lib/page-hooks.mjs';
+import { openMenu, openPanel, words } from './lib/page-hooks.mjs';
 import { Sluice } from './lib/sluice.mjs';
 import { waitFor } from './lib/wait.mjs';
 
@@ -35,7 +35,7 @@ before(async () => {
   await waitFor('Ben in the room', () => ben.page.evaluate(() => performance.getEntriesByName('sluice:joined').length));
   ann = await browser.join(sluice.url, { roomId: 'mod', displayName: 'Ann', peerId: 'ann', resolution: '180', token: token(['admin']) });
   await ann.waitForMedia(1);
-  await ann.page.getByRole('button', { name: 'People', exact: true }).click();
+  await openPanel(ann, 'People');
 });
 after(async () => {
   await browser?.close();
@@ -45,23 +45,26 @@ after(async () => {
 const says = (member, text) => waitFor(`"${text}"`, async () => (await words(member)).includes(text), { describe: () => words(member) });
 
 test('who was muted is let speak again', async () => {
-  await ann.click('Mute Ben');
+  await ann.page.getByRole('button', { name: 'Mute Ben' }).press('Enter');
   await says(ben, 'A moderator has muted you.');
+  const focused = () => ann.page.evaluate(() => document.activeElement.getAttribute('aria-label'));
+  await waitFor('the focus to be on the way back', async () => (await focused()) === 'Let Ben speak', { describe: focused });
   await ann.click('Let Ben speak');
   await says(ben, 'A moderator lets you speak again.');
   await ben.click('Unmute');
   await ann.page.getByRole('button', { name: 'Mute Ben' }).waitFor();
 });
 
-test('one whom another moderator has muted, and a room that another one has locked', async () => {
+test('one whom another moderator has muted, and a room that another one has locked', async (t) => {
+  t.after(() => api('PATCH', '/api/v1/rooms/mod', { policy: { locked: false } }));
   await api('POST', '/api/v1/rooms/mod/peers/ben/mute', { sources: ['audio'] });
   await api('PATCH', '/api/v1/rooms/mod', { policy: { locked: true } });
-  await ann.click('More');
+  await openMenu(ann);
   await ann.page.getByRole('button', { name: 'Unlock room' }).waitFor();
   await ann.page.keyboard.press('Escape');
+  await waitFor('the menu to be closed', async () => (await ann.page.getByRole('button', { name: 'Unlock room' }).count()) === 0);
   await ann.click('Let Ben speak');
   await says(ben, 'A moderator lets you speak again.');
-  await api('PATCH', '/api/v1/rooms/mod', { policy: { locked: false } });
 });
 
 test('a program is removed, too', async () => {

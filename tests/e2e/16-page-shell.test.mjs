@@ -86,7 +86,7 @@ test('below a path of a proxy: form, room and media', async (t) => {
   await ann.page.getByRole('button', { name: 'Join', exact: true }).click();
   await ann.waitForMedia(1);
   await ben.waitForMedia(1);
-  assert.ok(ann.page.url().startsWith(`${proxy.url}?`), ann.page.url());
+  await waitFor('the address of the room', () => ann.page.url().startsWith(`${proxy.url}?`), { describe: () => ann.page.url() });
   assert.deepEqual(missing, []);
   // Even the reason of a refusal is asked for below it.
   await ann.page.goto(`${proxy.url}?roomId=below&join=true&lang=de&publish=false&displayName=Ann`);
@@ -102,7 +102,8 @@ test('form, prejoin and room: title, headings, focus, address; nothing in the co
   await ann.page.goto(`${sluice.url}/`);
   const heading = () => ann.page.locator('h1').allTextContents();
   await waitFor('the form', async () => (await heading()).join() === 'Sluice');
-  assert.equal(await ann.page.title(), 'Sluice');
+  const titled = (wanted) => waitFor(`the title ${wanted}`, async () => wanted.test(await ann.page.title()), { describe: () => ann.page.title() });
+  await titled(/^Sluice$/);
   assert.deepEqual(await axeViolations(ann.page), []);
   await ann.page.getByRole('textbox', { name: 'Room' }).fill('my room');
   await ann.click('Continue');
@@ -112,7 +113,7 @@ test('form, prejoin and room: title, headings, focus, address; nothing in the co
   await waitFor('the preview', async () => (await heading()).join() === 'Ready to join?');
   await waitFor('the picture', () => ann.page.evaluate(() => document.querySelector('.preview video')?.videoWidth > 0));
   assert.deepEqual(await axeViolations(ann.page), []);
-  assert.match(await ann.page.title(), /^my-room/);
+  await titled(/^my-room/);
   await ann.page.getByRole('button', { name: 'Join', exact: true }).click();
   await waitFor('the room', async () => (await heading()).join() === 'my-room');
   await waitFor('the focus on the heading', () => ann.page.evaluate(() => document.activeElement.tagName === 'H1'));
@@ -146,11 +147,11 @@ test('a live publisher and viewers: who is there is counted, and the first pictu
   assert.doesNotMatch(await words(host), /Nobody/);
   await viewer.waitForMedia(1);
   for (const member of [host, viewer]) {
-    const part = await member.page.evaluate(() => {
+    const part = () => member.page.evaluate(() => {
       const { width, height } = document.querySelector('.tile').getBoundingClientRect();
       return (width * height) / (window.innerWidth * window.innerHeight);
     });
-    assert.ok(part > 0.95, `${part} of the window`);
+    await waitFor('the picture to fill the window', async () => (await part()) > 0.95, { describe: part });
   }
   const second = await browser.join(sluice.url, { ...settings, displayName: 'Second', publish: 'true' });
   await waitFor('the stage is taken', async () => (await words(second)).includes('Somebody else broadcasts in this room. You are watching.'));

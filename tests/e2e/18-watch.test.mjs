@@ -67,6 +67,8 @@ async function publisher(t, server) {
 
 const state = (page) => page.locator('#player').getAttribute('data-state');
 const said = (page) => page.locator('#status').textContent();
+/** The page may be on its way to the next state when its words are looked for: they are awaited. */
+const says = (page, wanted) => waitFor(`the words ${wanted}`, async () => wanted.test(await said(page)), { describe: async () => [await state(page), await said(page)] });
 const becomes = (page, wanted, timeout = 40_000) => waitFor(`the state ${wanted}`, async () => (await state(page)) === wanted, { timeout, describe: async () => [await state(page), await said(page)] });
 const picture = (page) => page.evaluate(() => {
   const video = document.querySelector('video');
@@ -80,24 +82,25 @@ const moves = async (page) => {
 test('a broadcast from before its start to its end: it starts by itself, waits for who comes back, and ends with the page', { timeout: 240_000 }, async (t) => {
   const { server, page, complaints } = await open(t, { backend });
   await becomes(page, 'waiting');
-  assert.equal(await said(page), 'The broadcast has not started. This page starts by itself.');
+  await says(page, /^The broadcast has not started\. This page starts by itself\.$/);
   const broadcast = await publisher(t, server);
   await broadcast.start();
   await becomes(page, 'live');
   await moves(page);
-  assert.ok((await picture(page)).width > 0);
+  await waitFor('a width', async () => (await picture(page)).width > 0);
   assert.equal(await page.title(), 'room · Sluice');
   assert.ok(await page.locator('#live').isVisible());
 
   // Without a click there is no sound, and a button for it; with one there is.
-  assert.equal((await picture(page)).muted, true);
+  const muted = (wanted) => waitFor(`the sound to be ${wanted ? 'off' : 'on'}`, async () => (await picture(page)).muted === wanted);
+  await muted(true);
   await page.locator('#unmute').click();
-  assert.equal((await picture(page)).muted, false);
-  assert.equal(await page.locator('#unmute').isVisible(), false);
-  assert.equal(await page.evaluate(() => document.activeElement.id), 'sound', 'the focus goes to the button that stays');
-  assert.equal(await page.locator('#sound').textContent(), 'Mute');
+  await muted(false);
+  await waitFor('no button in the picture', async () => !(await page.locator('#unmute').isVisible()));
+  await waitFor('the focus to go to the button that stays', () => page.evaluate(() => document.activeElement.id === 'sound'));
+  await waitFor('the name of that', async () => (await page.locator('#sound').textContent()) === 'Mute');
   await page.keyboard.press('m');
-  assert.equal((await picture(page)).muted, true);
+  await muted(true);
   assert.equal(await page.locator('#unmute').isVisible(), false, 'who mutes it by choice has the button of the bar');
   await page.keyboard.press('f');
   await waitFor('full screen', () => page.evaluate(() => document.fullscreenElement?.id === 'player'));
@@ -159,7 +162,7 @@ test('a viewer without a token is told so; with one in the address it is sent, a
   assert.deepEqual(await axeViolations(page), []);
   await page.goto(server.watch('room', '?token=secret&lang=de'));
   await becomes(page, 'waiting');
-  assert.match(await said(page), /^Die Sendung hat noch nicht begonnen/);
+  await says(page, /^Die Sendung hat noch nicht begonnen/);
   assert.equal(await page.evaluate(() => document.documentElement.lang), 'de');
   await page.locator('#embed').click();
   assert.doesNotMatch(await page.locator('#snippet').inputValue(), /secret/);
@@ -172,7 +175,7 @@ test('a server that goes is told, and found again', { timeout: 60_000 }, async (
   const { port } = server.server.address();
   await server.close();
   await becomes(page, 'lost');
-  assert.match(await said(page), /^The server does not answer\. Trying again \(\d+ s\)…$/);
+  await says(page, /^The server does not answer\. Trying again \(\d+ s\)…$/);
   assert.deepEqual(await axeViolations(page), []);
   await new Promise((resolve) => server.server.listen(port, '127.0.0.1', resolve));
   await page.locator('#retry').click();
@@ -186,7 +189,27 @@ test('media that cannot get through: the ports are named', { timeout: 60_000 }, 
   server.sessions.set('publisher', { id: 'publisher', protocol: 'whip', room: 'room', streams: new Map() });
   await page.locator('#retry').click();
   await becomes(page, 'lost');
-  assert.match(await said(page), /^Sound and picture cannot get through\. A firewall may block UDP 40000, TCP 40000 \(127\.0\.0\.1\)\. Trying again/);
+  await says(page, /^Sound and picture cannot get through\. A firewall may block UDP 40000, TCP 40000 \(127\.0\.0\.1\)\. Trying again/);
+});
+
+test('who tries again by key can do so again', { timeout: 60_000 }, async (t) => {
+  const { server, page } = await open(t);
+  await becomes(page, 'waiting');
+  // By itself it does not, for so long.
+  server.retryAfter = 300;
+  const posts = () => server.log.filter(([method]) => method === 'POST').length;
+  const focused = () => page.evaluate(() => document.activeElement.id);
+  await waitFor('the focus on the button', async () => {
+    await page.evaluate(() => document.querySelector('#retry').focus());
+    return (await focused()) === 'retry';
+  });
+  for (let times = 0; times < 3; ++times) {
+    const before = posts();
+    await page.keyboard.press('Enter');
+    await waitFor('another POST', () => posts() > before);
+    await becomes(page, 'waiting');
+    await waitFor('the focus on the button again', async () => (await focused()) === 'retry', { describe: focused });
+  }
 });
 
 test('Retry-After is kept: no second POST before it', { timeout: 60_000 }, async (t) => {
@@ -213,7 +236,7 @@ test('nothing reaches beyond the window, and no rule of axe-core is broken', { t
       if (box) await page.screenshot({ path: path.join(shots, `watch-embed-${width}.png`) });
     }
     await page.keyboard.press('Escape');
-    assert.equal(await page.evaluate(() => document.activeElement.id), 'embed');
+    await waitFor('the focus to be back', () => page.evaluate(() => document.activeElement.id === 'embed'));
     await page.screenshot({ path: path.join(shots, `watch-waiting-${width}.png`) });
   }
   assert.deepEqual(found, []);

@@ -36,7 +36,7 @@ test('every case passes', { timeout: 400_000 }, async (t) => {
   ], { env: { ...process.env, CONFORMANCE_TOKEN: token('--room', 'conformance', '--publish', '--subscribe') }, stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   suite.process.stdout.on('data', (part) => { output += part; });
-  await suite.exited;
+  await suite.closed;
   const { summary, results } = JSON.parse(output);
   t.diagnostic(JSON.stringify(summary));
   for (const { id, seen } of results.filter(({ result }) => result === 'skip')) t.diagnostic(`skipped: ${id}: ${seen}`);

@@ -58,6 +58,13 @@ async function state() {
   return { room: await of(''), stats: await of('/stats'), victim: await of('/peers/victim') };
 }
 
+/** How much the victim has been told: all that was on its way has come, as answers to both are behind it. */
+async function told() {
+  await mallory.request('getTransportStats', { transportId: own.transport });
+  await victim.request('getTransportStats', { transportId: theirs.transport });
+  return victim.messages.length;
+}
+
 /** The methods that name an object, which it is, and what else they need. */
 const named = [
   ['connectWebRtcTransport', 'transport', { dtlsParameters }], ['restartIce', 'transport'], ['getTransportStats', 'transport'],
@@ -69,7 +76,7 @@ const named = [
 ];
 for (const [method, what, data = {}] of named) {
   test(`${method} of what is not there, of another peer, of no name`, async () => {
-    const [field, before, told] = [`${what}Id`, await state(), victim.messages.length];
+    const [field, toldBefore, before] = [`${what}Id`, await told(), await state()];
     const reason = async (id) => {
       const { errorCode, errorReason } = await mallory.ask(method, { ...data, [field]: id });
       assert.equal(errorCode, 500);
@@ -79,7 +86,7 @@ for (const [method, what, data = {}] of named) {
     for (const id of [undefined, 7, {}, '']) assert.equal(await reason(id), `missing ${field}`);
     assert.match(await reason(huge), /^[^]{1,400}$/);
     assert.deepEqual(await state(), before);
-    assert.equal(victim.messages.length, told);
+    assert.equal(await told(), toldBefore);
   });
 }
 
@@ -104,6 +111,8 @@ test('two broadcasters come', async () => {
   cast.others = (await post('/other/transports', { type: 'webrtc', enableSctp: true })).id;
   await victim.until('newConsumer', ({ producerId }) => producerId === cast.producer);
   await victim.until('newDataConsumer', ({ peerId }) => peerId === 'cast');
+  await mallory.until('newConsumer', ({ producerId }) => producerId === cast.producer);
+  await mallory.until('newDataConsumer', ({ peerId }) => peerId === 'cast');
 });
 
 /** All that a transport can be asked for by REST, as it would be right. */
@@ -114,7 +123,7 @@ const uses = () => [
 const there = async () => ({ ...await state(), casts: (await sluice.rest('GET', '/api/v1/rooms/bad/broadcasters/cast')).body });
 /** Asks, and sees that nothing has changed. */
 async function refused(method, route, body, status, expected) {
-  const [before, told] = [await there(), victim.messages.length];
+  const [toldBefore, before] = [await told(), await there()];
   const answer = await sluice.rest(method, `${at}${route}`, body);
   const text = JSON.stringify(answer.body);
   assert.equal(answer.status, status, `${route}: ${text}`);
@@ -122,7 +131,7 @@ async function refused(method, route, body, status, expected) {
   assert.match(`${answer.body.error.type}: ${answer.body.error.message}`, expected);
   assert.ok(text.length < 500, text);
   assert.deepEqual(await there(), before);
-  assert.equal(victim.messages.length, told);
+  assert.equal(await told(), toldBefore);
 }
 
 test('REST: a transport of another broadcaster, of a peer, of nobody', async () => {
@@ -226,14 +235,14 @@ const wrong = [
 ];
 for (const [words, method, data, expected] of wrong) {
   test(`${method}: ${words}`, async () => {
-    const [before, told] = [await state(), victim.messages.length];
+    const [toldBefore, before] = [await told(), await state()];
     const { ok, errorCode, errorReason } = await mallory.ask(method, data());
     assert.ok(!ok);
     assert.equal(errorCode, 500, errorReason);
     assert.match(errorReason, expected);
     assert.ok(errorReason.length < 400, errorReason);
     assert.deepEqual(await state(), before);
-    assert.equal(victim.messages.length, told);
+    assert.equal(await told(), toldBefore);
   });
 }
 
@@ -243,10 +252,11 @@ test('layers above those that there are become the highest', async () => {
 
 test('a channel on a transport without SCTP', async () => {
   const plain = await (await RawPeer.open(sluice, { room: 'bad', peer: 'plain' })).join({ sctp: false });
-  const told = victim.of('newDataConsumer').length;
+  const offered = victim.of('newDataConsumer').length;
   const { errorReason } = await plain.ask('produceData', { transportId: plain.send.id, ...channel(0) });
   assert.equal(errorReason, 'SCTP not enabled and not a direct Transport');
-  assert.equal(victim.of('newDataConsumer').length, told);
+  await told();
+  assert.equal(victim.of('newDataConsumer').length, offered);
   plain.close();
   await victim.until('peerClosed', ({ peerId }) => peerId === 'plain');
 });
@@ -281,6 +291,8 @@ test('after the end of a data producer who received it cannot ask for it', async
   assert.equal((await victim.request('getDataConsumerStats', { dataConsumerId: id }))[0].type, 'data-consumer');
   talker.close();
   await victim.until('dataConsumerClosed', ({ dataConsumerId }) => dataConsumerId === id);
+  await victim.until('peerClosed', ({ peerId }) => peerId === 'talker');
+  await told();
   const before = await state();
   assert.equal((await victim.ask('getDataConsumerStats', { dataConsumerId: id })).errorReason, `dataConsumer with id "${id}" not found`);
   assert.deepEqual(await state(), before);
@@ -313,6 +325,8 @@ test('a page that signals its channels and opens others in band', async (t) => {
   // Signalled before there is a connection.
   const { id } = await peer.request('produceData', { transportId: peer.send.id, ...channel(6) });
   await victim.until('newDataConsumer', ({ dataProducerId }) => dataProducerId === id);
+  await mallory.until('newDataConsumer', ({ dataProducerId }) => dataProducerId === id);
+  await told();
   const before = await state();
   const page = await DataPage.open(browser, `http://127.0.0.1:${server.address().port}`, {
     ...peer.send, connect: (how) => peer.request('connectWebRtcTransport', { transportId: peer.send.id, ...how }),

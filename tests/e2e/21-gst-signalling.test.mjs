@@ -151,14 +151,14 @@ test('a producer names a consumer that waits', async () => {
   const id = (await waits.look()).id;
   await waits.page.evaluate(() => window.state.api._channel.send({ type: 'setPeerStatus', roles: ['listener', 'consumer'], meta: { name: 'waits' } }));
   const camera = await open('named', 'camera');
-  const started = waits.page.evaluate(() => new Promise((resolve) => {
+  await waits.page.evaluate(() => {
     window.state.api._channel._ws.addEventListener('message', ({ data }) => {
       const message = JSON.parse(data);
-      if (message.type === 'peer' && message.sdp?.type === 'offer') resolve(message.sdp.sdp);
+      if (message.type === 'peer' && message.sdp?.type === 'offer') window.offered = message.sdp.sdp;
     });
-  }));
+  });
   await camera.produce(id);
-  assert.match(await started, /m=video/);
+  assert.match(await waitFor('an offer', () => waits.page.evaluate(() => window.offered)), /m=video/);
 });
 
 test('a page reconnects with a new id when the server ends its session', async () => {

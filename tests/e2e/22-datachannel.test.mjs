@@ -222,9 +222,10 @@ test('doors meet: an SDP page and a data-channel page hear each other', async ()
 test('an ICE restart by a second start', async () => {
   const page = await join('roomId=restart&peerId=ann&echo=true&label=cat-noises', { agreed: [{ label: 'cat-noises', id: 0 }] });
   await page.opens('cat-noises');
+  const answer = await page.page.evaluate(() => window.state.answer);
   await page.page.evaluate(() => window.state.send({ type: 'start' }));
   await waitFor('a second offer', async () => (await page.look()).log.filter((type) => type === 'offer').length === 2, { describe: page.look });
-  await waitFor('its answer', () => page.page.evaluate(() => window.state.pc.signalingState === 'stable'));
+  await waitFor('its answer', () => page.page.evaluate((first) => window.state.answer !== first && window.state.pc.signalingState === 'stable', answer));
   await page.say('cat-noises', 'again');
   await page.hears('cat-noises: again');
   const [first, second] = await page.page.evaluate(() => window.state.log.map(({ sdp }) => sdp.match(/a=ice-ufrag:(.*)\r\n/)[1]));
@@ -303,8 +304,8 @@ test('what makes no sense is an error in the dialect, counted, and disturbs nobo
   bad.send({ type: 'answer', sdp: 'x'.repeat(200_000) });
   bad.send({ type: 'answer', sdp: answer.replace('a=setup:active', 'a=setup:actpass') });
   await waitFor('errors', () => bad.counts('error') === 8, { describe: () => bad.seen.messages });
-  assert.equal(await metric('sluice_datachannel_messages_refused_total{reason="malformed"}'), malformed + 4);
-  assert.equal(await metric('sluice_datachannel_messages_refused_total{reason="answer"}'), answers + 4);
+  const counted = async () => [await metric('sluice_datachannel_messages_refused_total{reason="malformed"}'), await metric('sluice_datachannel_messages_refused_total{reason="answer"}')];
+  await waitFor('them to be counted', async () => (await counted()).join() === [malformed + 4, answers + 4].join(), { describe: counted });
   assert.ok(bad.seen.messages.every(({ type, reason }) => type === 'offer' || (type === 'error' && reason.length > 0)));
   // After its end nothing is answered.
   bad.send({ type: 'bye' });

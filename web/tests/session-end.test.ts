@@ -105,7 +105,7 @@ test('another tab that comes as the same person ends this one, and no other', as
   const stranger = new BroadcastChannel('sluice.peer');
   stranger.postMessage('room/somebody-else');
   const second = enter();
-  await vi.waitFor(() => expect(first.endings.map(({ kind }) => kind)).toEqual(['replaced']));
+  await vi.waitFor(() => expect(first.endings.map(({ kind }) => kind)).toEqual(['replaced']), { timeout: 20_000 });
   expect(second.endings).toEqual([]);
   second.session.leave();
   stranger.close();

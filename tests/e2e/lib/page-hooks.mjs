@@ -1,4 +1,5 @@
 import { Member } from './chromium.mjs';
+import { waitFor } from './wait.mjs';
 
 /**
  * Runs in a page before its scripts: keeps every track that it was given (`window.tracks`), and lets a
@@ -56,6 +57,19 @@ export async function joinWatched(browser, url, settings, { asks = false, viewpo
 
 export const liveTracks = (member) =>
   member.page.evaluate(() => ({ all: window.tracks.length, live: window.tracks.filter((track) => track.readyState === 'live').map((track) => track.kind) }));
+
+/** Opens the panel of that name, 'People' or 'Chat', if it is not open. */
+export async function openPanel(member, name) {
+  const panel = member.page.getByRole('complementary', { name: new RegExp(`^${name}`) });
+  if ((await panel.count()) === 0) await member.page.getByRole('button', { name: new RegExp(`^${name}(,|$)`) }).click();
+  await panel.waitFor();
+}
+
+/** Opens "More"; its first entry has the focus then, and keys are the menu's. */
+export async function openMenu(member) {
+  await member.click('More');
+  await waitFor('the menu to have the focus', () => member.page.evaluate(() => !!document.activeElement?.closest('.menu')));
+}
 
 /** What a person can read on the page. */
 export const words = (member) => member.page.evaluate(() => document.body.innerText);

@@ -28,6 +28,8 @@ export class Child {
       this.process.on('error', (error) => resolve((this.exit = { error })));
       this.process.on('exit', (code, signal) => resolve((this.exit = { code, signal })));
     });
+    /** As `exited`, with all that it has said in `output`: pipes may have more to read when their process has ended. */
+    this.closed = new Promise((resolve) => this.process.on('close', () => resolve(this.exit)));
     void this.exited.then(() => running.delete(this));
   }
 
@@ -58,7 +60,7 @@ export async function freePort() {
 /** Runs a command to its end; returns its stdout, fails on another exit code than 0. */
 export async function run(command, args, options = {}) {
   const child = new Child(`run-${path.basename(command)}-${Date.now()}`, command, args, options);
-  const exit = await child.exited;
+  const exit = await child.closed;
   if (exit.code !== 0) {
     throw new Error(`${command} ${args.join(' ')}: ${JSON.stringify(exit)}\n${child.output}`);
   }

@@ -7,8 +7,8 @@ import { Hopeless, waitFor } from './wait.mjs';
 
 /** A controller with its workers, on ports of its own. */
 export class Sluice {
-  /** `ports` of one that ended: the next one is at the same address. */
-  static async start(name, { args = [], env = {}, command = [], host = '127.0.0.1', ports } = {}) {
+  /** `ports` of one that ended: the next one is at the same address. `lasts` false: of one that ends by itself nothing is awaited. */
+  static async start(name, { args = [], env = {}, command = [], host = '127.0.0.1', ports, lasts = true } = {}) {
     const { https, http, rtc, gst } = ports ?? {
       https: await freePort(), http: await freePort(), rtc: await freePort(), gst: await freePort(),
     };
@@ -30,6 +30,7 @@ export class Sluice {
     ];
     const child = new Child(name, argv[0], argv.slice(1), { env: { ...process.env, ...env } });
     const sluice = new Sluice(child, host, { https, http, rtc, gst }, state);
+    if (!lasts) return sluice;
     const answers = waitFor(
       'the controller to answer',
       async () => {

@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+
 /** Thrown by a probe: waiting longer is of no use. */
 export class Hopeless extends Error {}
 
@@ -34,4 +36,20 @@ export async function waitFor(what, probe, { timeout = 30_000, interval = 50, de
   } finally {
     clearTimeout(timer);
   }
+}
+
+/**
+ * Polls `probe` until it gives the same value `times` times one after the other, and returns that: once may be a
+ * machine that stood still. Fails as waitFor() does.
+ */
+export async function waitForRest(what, probe, { times = 3, interval = 500, ...options } = {}) {
+  let last;
+  let count = 0;
+  const { value } = await waitFor(what, async () => {
+    const now = await probe();
+    count = last && isDeepStrictEqual(now, last.value) ? count + 1 : 1;
+    last = { value: now };
+    return count >= times && last;
+  }, { interval, describe: () => last?.value, ...options });
+  return value;
 }

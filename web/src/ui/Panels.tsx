@@ -73,9 +73,16 @@ function PersonRow({ person }: { person: Person }) {
   const heard = !person.me && !!person.voice.value;
   const volume = person.volume.value;
   const offered = state.moderation.value;
+  // The button stays, and the focus on it, while the server is asked: the silence is there before its answer.
+  const [asked, setAsked] = useState(false);
   const hold = (muted: boolean) => moderate(state, async () => {
-    await (muted ? actions.moderation.mute(person) : actions.moderation.unmute(person));
-    person.heldMuted.value = muted;
+    setAsked(true);
+    try {
+      await (muted ? actions.moderation.mute(person) : actions.moderation.unmute(person));
+      person.heldMuted.value = muted;
+    } finally {
+      setAsked(false);
+    }
   });
   return (
     <li>
@@ -95,7 +102,7 @@ function PersonRow({ person }: { person: Person }) {
       )}
       {!person.me && offered.has('mute') && (person.heldMuted.value ? (
         <IconButton icon={Mic} label={t('unmute-person', { name })} onClick={() => hold(false)} />
-      ) : person.voice.value && !person.muted.value && (
+      ) : (asked || (person.voice.value && !person.muted.value)) && (
         <IconButton icon={MicOff} label={t('mute-person', { name })} onClick={() => hold(true)} />
       ))}
       {!person.me && offered.has('kick') && (
@@ -126,8 +133,11 @@ function Chat() {
     const said = text.trim();
     if (!said) return;
     if (new TextEncoder().encode(said).length > maxChatBytes) state.notify('message-too-long', { tone: 'error' });
-    else if (actions.talk.say(said)) setText('');
-    else state.notify('message-not-sent', { tone: 'error' });
+    else if (actions.talk.say(said)) {
+      setText('');
+      // The button has nothing to send any more, and one that is disabled has no focus: the next letter would be a key of the room.
+      input.current?.focus();
+    } else state.notify('message-not-sent', { tone: 'error' });
   };
   return (
     <Panel title={t('chat')} name="chat" focus={false}>
@@ -143,7 +153,9 @@ function Chat() {
           value={text}
           aria-label={label}
           placeholder={label}
-          disabled={muted}
+          // Not disabled: that would take the focus away from who is writing, and the next letter would be a key of the room.
+          readOnly={muted}
+          aria-disabled={muted}
           onInput={(event) => setText(event.currentTarget.value)}
           onKeyDown={(event) => {
             if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) send(event);

@@ -16,6 +16,8 @@ const box = find('snippet-box');
 let counting: number | undefined;
 /** The browser plays without sound until somebody clicks. */
 let silenced = false;
+/** The focus was on the button to try again, which is gone while that is done. */
+let retrying = false;
 
 /** Says `key` now, and each second anew while `until` is to come. */
 function say(key: WordKey, values: Record<string, string | number> = {}, until?: number): void {
@@ -40,9 +42,11 @@ function show(state: State): void {
   if (root.dataset.state === 'live' && state.kind === 'live') return;
   root.dataset.state = state.kind;
   detail.textContent = '';
+  retrying = document.activeElement === retry || (retrying && document.activeElement === document.body);
   retry.hidden = !['waiting', 'lost', 'refused'].includes(state.kind);
   find('live').hidden = state.kind !== 'live';
   sound.disabled = state.kind !== 'live';
+  if (retrying) (retry.hidden ? sound : retry).focus();
   if (state.kind !== 'live') unmute.hidden = true;
   switch (state.kind) {
     case 'live':
