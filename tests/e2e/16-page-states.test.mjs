@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { Browser } from './lib/chromium.mjs';
-import { PageFixtures, axeViolations, coveredFaces, overflows, shots } from './lib/page-fixtures.mjs';
+import { PageFixtures, axeViolations, coveredFaces, coveredNames, overflows, shots } from './lib/page-fixtures.mjs';
 import { waitFor } from './lib/wait.mjs';
 
 const sizes = [
@@ -53,6 +53,7 @@ async function look(names, { language }) {
       await settled(name);
       for (const line of await overflows(page)) found.push(`${at}: overflow: ${line}`);
       for (const line of await coveredFaces(page)) found.push(`${at}: covered: ${line}`);
+      for (const line of await coveredNames(page)) found.push(`${at}: covered: ${line}`);
       if (axe && language === 'en') for (const line of await axeViolations(page)) found.push(`${at}: axe: ${line}`);
       if (shot && language === 'en') await page.screenshot({ path: path.join(shots, `${name}-${width}.png`) });
     }

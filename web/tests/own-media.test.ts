@@ -8,6 +8,7 @@ import { OwnVoice } from '../src/session/own-voice';
 import { Preview } from '../src/session/preview';
 import { Publisher, judgeRefused } from '../src/session/publish';
 import { Timers } from '../src/session/timers';
+import { RoomState } from '../src/state/room';
 import { FakeTrack, fakeBrowser, fakeConnection, fakeMedia, noticesOf, roomState, settings, turn } from './fakes';
 
 let questions: ReturnType<typeof fakeBrowser>;
@@ -81,6 +82,61 @@ describe('before the room', () => {
     await preview.switchCamera();
     await preview.choose('videoinput', 'other');
     expect(questions).toEqual([]);
+  });
+});
+
+describe('a device that was chosen', () => {
+  const kept = new Map<string, string>();
+  beforeEach(() => {
+    kept.clear();
+    vi.stubGlobal('localStorage', { getItem: (key: string) => kept.get(key) ?? null, setItem: (key: string, value: string) => void kept.set(key, value) });
+  });
+  const cameraOf = (question: (typeof questions)[number] | undefined) => question?.constraints.video.deviceId;
+
+  test('in the preview is asked for in the room, and at the next visit', async () => {
+    const preview = new Preview(new Devices(), settings());
+    void preview.choose('videoinput', 'second');
+    expect(cameraOf(questions.shift())).toEqual({ exact: 'second' });
+    const { own } = setUp();
+    void own.setCamera(true);
+    expect(cameraOf(questions.shift())).toEqual({ exact: 'second' });
+    void new Preview(new Devices(), settings()).open();
+    expect(cameraOf(questions.shift())).toEqual({ exact: 'second' });
+  });
+  test('goes along where the browser keeps nothing', () => {
+    vi.stubGlobal('localStorage', undefined);
+    const preview = new Preview(new Devices(), settings());
+    void preview.choose('audiooutput', 'headset');
+    expect(new RoomState(settings(), preview.chosen.value).chosen.value.audiooutput).toBe('headset');
+  });
+  test('in the room is kept, too', () => {
+    void setUp().own.chooseDevice('audioinput', 'headset');
+    expect(roomState().chosen.value.audioinput).toBe('headset');
+  });
+  test('and is gone by now: another one in its place', async () => {
+    kept.set('sluice.videoinput', 'unplugged');
+    const { own, state } = setUp();
+    void own.openMedia();
+    questions.shift()!.refuse('OverconstrainedError');
+    await turn();
+    expect(cameraOf(questions[0])).toEqual({ ideal: 'unplugged' });
+    questions.shift()!.allow();
+    await turn();
+    expect([state.micOn.value, state.cameraOn.value]).toEqual([true, true]);
+  });
+});
+
+describe('a screen', () => {
+  test('that the system keeps from the browser is told, one that was not chosen is not', async () => {
+    const { own, state } = setUp();
+    void own.setSharing(true);
+    questions.shift()!.refuse('NotAllowedError', 'Permission denied by user');
+    await turn();
+    expect(noticesOf(state)).toEqual([]);
+    void own.setSharing(true);
+    questions.shift()!.refuse('NotAllowedError', 'Permission denied by system');
+    await turn();
+    expect(noticesOf(state)).toEqual(['screen-blocked-by-system']);
   });
 });
 
