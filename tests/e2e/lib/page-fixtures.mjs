@@ -97,7 +97,9 @@ export async function coveredFaces(page) {
       const [x, y] = [left + width / 2, top + height / 2];
       for (const over of document.querySelectorAll(all)) {
         const rect = over.getBoundingClientRect();
-        if (x >= rect.left && x <= rect.right && y >= rect.top && y <= rect.bottom) covered.push(`${tile.dataset.peer} by ${over.className}`);
+        const scroller = over.closest('.room-notices')?.getBoundingClientRect();
+        const bottom = Math.min(rect.bottom, scroller?.bottom ?? Infinity);
+        if (x >= rect.left && x <= rect.right && y >= rect.top && y <= bottom) covered.push(`${tile.dataset.peer} by ${over.className}`);
       }
     }
     return covered;
@@ -114,10 +116,13 @@ export async function coveredNames(page) {
       const stage = name.closest('.stage').getBoundingClientRect();
       const tile = name.closest('.tile');
       // In a strip, beyond its end.
-      if (a.left >= stage.right || a.top >= stage.bottom || a.right <= stage.left || a.bottom <= stage.top) continue;
+      const end = stage.bottom - Number(/inset\(\S+ \S+ ([\d.]+)px/.exec(name.closest('.tiles').style.clipPath)?.[1] ?? 0);
+      if (a.left >= stage.right || a.bottom >= end + 1 || a.right <= stage.left || a.bottom <= stage.top) continue;
       const floating = [...document.querySelectorAll('.tile.floating')].filter((each) => each !== tile);
       for (const each of [...over, ...floating]) {
         const b = each.getBoundingClientRect();
+        // What is wrong lies above the stage, and is scrolled where it is long.
+        if (each.closest('.room-notices') && each.closest('.room-notices').getBoundingClientRect().bottom <= stage.top + 1) continue;
         const [width, height] = [Math.min(a.right, b.right) - Math.max(a.left, b.left), Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top)];
         if (width > 1 && height > 1) covered.push(`the name of ${tile.dataset.peer} by ${each.className}`);
       }

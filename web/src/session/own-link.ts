@@ -9,10 +9,7 @@ export class OwnLink {
   #weak = 0;
   #noticeAt = -Infinity;
 
-  constructor(
-    private readonly state: RoomState,
-    private readonly cameraOff: () => void,
-  ) {}
+  constructor(private readonly state: RoomState) {}
 
   /** Each second; `roundTrip` in ms, 0 = unknown. */
   onSent(stats: StreamStats, roundTrip: number): void {
@@ -25,6 +22,6 @@ export class OwnLink {
     const now = performance.now();
     if (this.#weak < weakFor || now - this.#noticeAt < noticeEvery) return;
     this.#noticeAt = now;
-    state.notify('weak-upload', state.cameraOn.value ? { action: { label: 'camera-off', run: this.cameraOff } } : {});
+    state.notify('weak-upload');
   }
 }

@@ -81,7 +81,7 @@ export class RoomSession {
       () => state.people.value.map(({ id }) => id),
     );
     this.talk = new Talk(state, this.data, timers);
-    const link = new OwnLink(state, () => void this.own.setCamera(false));
+    const link = new OwnLink(state);
     const outage = (this.#outage = new OutageWatch(state, this.connection, timers));
     this.#monitor = new Monitor(this.connection, this.publisher, this.subscriber, {
       silent: (silent) => outage.onSilent(silent),

@@ -75,7 +75,8 @@ export function Stage() {
   const ordered = useSpeakersFirst(items, size);
   const main = useMain(items, name === 'speaker');
   const drag = useDrag(box);
-  const inner = innerOf(box, ref.current, state.settings.mode !== 'meet' && name !== 'live');
+  const covered = state.settings.mode !== 'meet' && name !== 'live';
+  const inner = innerOf(box, ref.current, covered, state.soundRefused.value ? footHeight : 0);
 
   const pages = name === 'grid' ? pageCount(ordered.length, size) : 1;
   const page = Math.min(state.page.value, pages - 1);
@@ -110,8 +111,8 @@ export function Stage() {
     : pages > 1 ? swipe : {};
   const step = (strip?.vertical ? inner.height : inner.width) * 0.8;
   return (
-    <div class={`stage stage-${name}`} data-box={`${box.width}×${box.height}`} ref={ref} {...gestures}>
-      <ul class="tiles" aria-label={t('participants')}>
+    <div class={`stage stage-${name} ${shown.some(({ bare }) => bare) ? 'filled' : ''}`} data-box={`${box.width}×${box.height}`} ref={ref} {...gestures}>
+      <ul class="tiles" style={strip && covered ? { clipPath: `inset(${inner.y}px 0 ${box.height - inner.y - inner.height}px)` } : undefined} aria-label={t('participants')}>
         {shown.map(({ item, rect, bare, caption, floating, movable: moves }) => (
           <Tile
             key={item.id}
@@ -153,12 +154,13 @@ export function Stage() {
 }
 
 const usualBar = 72; // pixels
+const footHeight = 56; // pixels, of the button for sound above the bar
 
 /** Where tiles go that are not to lie under what covers a stage: head and bar. */
-function innerOf(box: Box, stage: HTMLElement | null, covered: boolean): Rect {
+function innerOf(box: Box, stage: HTMLElement | null, covered: boolean, foot: number): Rect {
   // Below a notice the head is above the stage already.
   const top = covered ? Math.max(0, overlay.top - (stage?.getBoundingClientRect().top ?? 0)) : gap;
-  const bottom = covered ? document.querySelector<HTMLElement>('.bar')?.offsetHeight || usualBar : gap;
+  const bottom = covered ? (document.querySelector<HTMLElement>('.bar')?.offsetHeight || usualBar) + foot : gap;
   return { x: gap, y: top, width: box.width - 2 * gap, height: Math.max(0, box.height - top - bottom) };
 }
 
