@@ -85,6 +85,33 @@ describe('before the room', () => {
   });
 });
 
+describe('one of the two is not there', () => {
+  test('no camera: it is told as missing, not as off', async () => {
+    const preview = new Preview(new Devices(), settings());
+    void preview.open();
+    questions.shift()!.refuse('NotFoundError');
+    await turn();
+    questions.shift()!.allow();
+    await turn();
+    expect([preview.media.value.kind, preview.cameraOn.value, preview.missing.value]).toEqual(['ready', false, { audio: false, video: true }]);
+    void preview.switchCamera();
+    questions.shift()!.allow();
+    await turn();
+    expect([preview.cameraOn.value, preview.missing.value.video]).toEqual([true, false]);
+  });
+  test('no microphone', async () => {
+    const preview = new Preview(new Devices(), settings());
+    void preview.open();
+    questions.shift()!.refuse('NotFoundError');
+    await turn();
+    questions.shift()!.refuse('NotFoundError');
+    await turn();
+    questions.shift()!.allow();
+    await turn();
+    expect([preview.media.value.kind, preview.cameraOn.value, preview.missing.value]).toEqual(['ready', true, { audio: true, video: false }]);
+  });
+});
+
 describe('a device that was chosen', () => {
   const kept = new Map<string, string>();
   beforeEach(() => {
