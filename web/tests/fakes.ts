@@ -103,6 +103,16 @@ export function fakeConnection(answer: (method: string, data: any) => unknown = 
 
 export class FakeProducer {
   paused: boolean;
+  encodings = [{ active: true }, { active: true }, { active: true }];
+  /** How often the encodings were set. */
+  sets = 0;
+  rtpSender = {
+    getParameters: () => ({ encodings: this.encodings.map((each) => ({ ...each })) }),
+    setParameters: async ({ encodings }: { encodings: { active: boolean }[] }) => {
+      ++this.sets;
+      this.encodings = encodings;
+    },
+  };
   closed = false;
   constructor(readonly id: string, public track: FakeTrack) {
     this.paused = !track.enabled;

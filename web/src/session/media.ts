@@ -191,7 +191,7 @@ export class MediaSession {
     });
     transport.on('produce', ({ kind, rtpParameters, appData }, done, failed) => {
       this.connection
-        .request('produce', { transportId: transport.id, kind, rtpParameters, appData })
+        .request('produce', { transportId: transport.id, kind, rtpParameters, appData, ...(kind === 'video' ? { reportWantedLayers: true } : {}) })
         .then(({ id }) => done({ id }))
         .catch(failed);
     });

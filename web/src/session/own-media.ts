@@ -221,8 +221,7 @@ export class OwnMedia {
   onProducerClosed(producerId: string): void {
     const what = this.publisher.find(producerId);
     if (!what) return;
-    this.publisher.producers.get(what)?.close();
-    this.publisher.producers.delete(what);
+    this.publisher.onEnded(what);
     void this.#letGo(what);
     this.state.notify(endedWords[what], { stays: true });
   }

@@ -245,6 +245,9 @@ export class RoomSession {
         this.own.onMutedByModerator(data.sources);
         this.talk.onMutedByModerator(Array.isArray(data.sources) && data.sources.includes('data'));
         break;
+      case 'producerWantedLayers':
+        this.publisher.onWantedLayers(data.producerId, data.encodings);
+        break;
       case 'producerClosed':
         this.own.onProducerClosed(data.producerId);
         break;
