@@ -153,6 +153,49 @@ describe('a device that was chosen', () => {
   });
 });
 
+describe('settings of the camera', () => {
+  test('another codec makes the producer anew, another size opens the camera anew; both are kept', async () => {
+    const kept = new Map<string, string>();
+    vi.stubGlobal('localStorage', { getItem: () => null, setItem: (key: string, value: string) => void kept.set(key, value) });
+    const { own, made, camera, asked } = await onAir();
+    await own.changeQuality({ codec: 'h264', layers: 'off' });
+    expect(questions).toEqual([]);
+    expect(asked.filter(({ method }) => method === 'closeProducer').map(({ data }) => data.producerId)).toEqual([made[1]!.id]);
+    expect([made[1]!.closed, made[2]!.track]).toEqual([true, camera]);
+    void own.changeQuality({ resolution: 360 });
+    expect(questions[0]!.constraints).toMatchObject({ video: { height: { ideal: 360 }, width: { ideal: 640 } } });
+    const [smaller] = questions.shift()!.allow();
+    await turn();
+    expect([made.at(-1)!.track, camera.readyState]).toEqual([smaller, 'ended']);
+    expect(Object.fromEntries(kept)).toEqual({ 'sluice.codec': 'h264', 'sluice.layers': 'off', 'sluice.resolution': '360' });
+  });
+});
+
+describe('devices come and go', () => {
+  test('the list follows, until the end', async () => {
+    const target = new EventTarget();
+    const list: unknown[] = [];
+    Object.assign(navigator.mediaDevices, {
+      addEventListener: target.addEventListener.bind(target),
+      removeEventListener: target.removeEventListener.bind(target),
+      enumerateDevices: async () => [...list],
+    });
+    const { own, state } = setUp();
+    own.start({ audio: false, video: false });
+    await turn();
+    list.push({ kind: 'videoinput', deviceId: 'new', label: 'A camera' }, { kind: 'audioinput', deviceId: '', label: '' });
+    target.dispatchEvent(new Event('devicechange'));
+    await turn();
+    expect(state.inputs.value.map(({ deviceId }) => deviceId)).toEqual(['new']);
+    own.end();
+    list.pop();
+    list.pop();
+    target.dispatchEvent(new Event('devicechange'));
+    await turn();
+    expect(state.inputs.value).toHaveLength(1);
+  });
+});
+
 describe('a screen', () => {
   test('that the system keeps from the browser is told, one that was not chosen is not', async () => {
     const { own, state } = setUp();
