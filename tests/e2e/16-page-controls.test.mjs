@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { Browser } from './lib/chromium.mjs';
-import { PageFixtures } from './lib/page-fixtures.mjs';
+import { PageFixtures, axeViolations, overflows } from './lib/page-fixtures.mjs';
 import { waitFor } from './lib/wait.mjs';
 
 let fixtures;
@@ -268,6 +268,24 @@ test('names of a list that a moderator sees can be read', async () => {
     assert.equal(cut.length, 1, `but for the one that is too long for any list: ${cut} at ${width}`);
     const widths = await page.evaluate(() => [...document.querySelectorAll('.person-name')].map((name) => name.clientWidth));
     assert.ok(Math.min(...widths) >= 120, `${widths} at ${width}`);
+  }
+});
+
+test('menus are whole in every window, and break no rule', async () => {
+  for (const width of [320, 390, 424, 480, 600, 1440]) {
+    for (const [fixture, names] of [['meet-4', ['Reactions', 'More']], ['live-viewer', ['Reactions', 'More']], ['call-2', ['More']]]) {
+      await open(fixture, { width, height: width < 600 ? 640 : 900 });
+      for (const name of names) {
+        if ((await button(name).count()) === 0) continue;
+        await page.mouse.move(width / 2, 300);
+        await button(name).click();
+        await page.getByRole('dialog', { name }).waitFor();
+        const at = `${fixture} ${width} ${name}`;
+        assert.deepEqual(await overflows(page), [], at);
+        if (width === 390 || width === 480) assert.deepEqual(await axeViolations(page), [], at);
+        await page.keyboard.press('Escape');
+      }
+    }
   }
 });
 
