@@ -99,7 +99,7 @@ test('a raised hand is seen, also by who comes later, and read aloud', async () 
 });
 
 test('a reaction is shown and goes', async () => {
-  await openMenu(ben);
+  await ben.click('Reactions');
   await ben.page.getByRole('button', { name: '🎉' }).click();
   await waitFor('the reaction', async () => (await ann.page.locator('.tile[data-peer="ben"] .tile-reaction').count()) === 1);
   await waitFor('its end', async () => (await ann.page.locator('.tile-reaction').count()) === 0);

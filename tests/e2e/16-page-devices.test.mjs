@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Browser } from './lib/chromium.mjs';
-import { exceptions, joinWatched, liveTracks, words } from './lib/page-hooks.mjs';
+import { exceptions, joinWatched, liveTracks, openMenu, words } from './lib/page-hooks.mjs';
 import { Sluice } from './lib/sluice.mjs';
 import { waitFor, waitForRest } from './lib/wait.mjs';
 
@@ -114,6 +114,45 @@ test('a camera that is off is let go, a microphone that is muted is silent', asy
   await waitFor('the camera by its key', async () => (await liveTracks(ann)).live.includes('video') && !(await ann.seen()).videoHidden);
   assert.ok((await ann.seen()).audioEnergy - energy < 1e-4, 'nothing was heard');
   await ann.close();
+});
+
+test('a device chosen in the preview is the one in the room, also after the camera was off, and at the next visit', async (t) => {
+  const several = await Browser.launch({ args: ['--use-fake-device-for-media-stream=device-count=3'] });
+  t.after(() => several.close());
+  const ann = await joinWatched(several, sluice.url, { roomId: 'chosen', displayName: 'Ann', join: 'false' });
+  const camera = ann.page.getByRole('combobox', { name: 'Camera' });
+  await camera.waitFor();
+  const wanted = (await camera.locator('option').allInnerTexts()).find((name) => name.includes('fake_device_2'));
+  assert.ok(wanted, 'several cameras');
+  await camera.selectOption({ label: wanted });
+  const label = () => ann.page.evaluate(() => window.tracks.filter((track) => track.kind === 'video' && track.readyState === 'live').map((track) => track.label).join());
+  await waitFor('that camera', async () => (await label()) === wanted, { describe: label });
+  if (await ann.page.evaluate(() => 'setSinkId' in HTMLMediaElement.prototype)) await ann.page.getByRole('combobox', { name: 'Speaker' }).waitFor();
+  await ann.page.getByRole('button', { name: 'Join', exact: true }).click();
+  await ann.click('Turn camera off');
+  await waitFor('no camera', async () => (await label()) === '');
+  await ann.click('Turn camera on');
+  await waitFor('that camera again', async () => (await label()) === wanted, { describe: label });
+  await openMenu(ann);
+  await ann.page.getByRole('button', { name: 'Settings' }).click();
+  const shown = () => ann.page.getByRole('combobox', { name: 'Camera' }).evaluate((select) => select.selectedOptions[0].text);
+  assert.equal(await shown(), wanted);
+  await ann.page.reload();
+  await waitFor('that camera at the next visit', async () => (await label()) === wanted, { describe: label });
+  await ann.close();
+});
+
+test('a preview without a camera says that there is none', async (t) => {
+  const page = await browser.context.newPage();
+  t.after(() => page.close());
+  await page.addInitScript(() => {
+    const original = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = (constraints) =>
+      constraints.video ? Promise.reject(new DOMException('Requested device not found', 'NotFoundError')) : original(constraints);
+  });
+  await page.goto(`${sluice.url}/?roomId=none&displayName=Ann`);
+  await page.getByText('No camera was found').waitFor();
+  assert.equal(await page.getByText('Your camera is off').count(), 0);
 });
 
 test('who only watches is asked for nothing', async () => {

@@ -144,6 +144,18 @@ test('going back asks first, and stays when told so', async () => {
   await ann.close();
 });
 
+test('a server that is told to end says that it restarts', async (t) => {
+  const old = await Sluice.start('restart-controller', { args: ['--numWorkers', '1'] });
+  t.after(() => old.stop());
+  const ann = await joinWatched(browser, old.url, { roomId: 'restart', displayName: 'Ann' });
+  await waitFor('the room', () => ann.page.evaluate(() => performance.getEntriesByName('sluice:joined').length));
+  await sending(ann);
+  old.child.process.kill('SIGTERM');
+  await says(ann, 'The server is restarting. Trying again…');
+  assert.ok((await liveTracks(ann)).live.length >= 2, 'one is still there');
+  await ann.close();
+});
+
 test('a server that ends is an outage, nothing else, and one that comes back is joined again', async (t) => {
   const old = await Sluice.start('outage-controller', { args: ['--numWorkers', '1'] });
   t.after(() => old.stop());

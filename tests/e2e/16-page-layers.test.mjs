@@ -142,6 +142,26 @@ test('five others, each with other layers', { timeout: 240_000 }, async () => {
   for (const member of members) await member.close();
 });
 
+/** Which encodings of the camera the browser makes. */
+const made = () => host.page.evaluate(() =>
+  window.sluice.page.session.publisher.producers.get('camera').rtpSender.getParameters().encodings.map(({ active }) => active));
+const makes = (wanted) => waitFor(`encodings ${wanted}`, async () => JSON.stringify(await made()) === JSON.stringify(wanted), { describe: made, timeout: 60_000 });
+
+test('what nobody wants of a camera is not made, and made again at once', { timeout: 180_000 }, async () => {
+  await makes([false, false, false]);
+  const phone = new Member(await browsers[1].context.newPage());
+  await phone.page.setViewportSize({ width: 320, height: 480 });
+  await phone.open(sluice.url, { ...settings, displayName: 'Phone', publish: 'false' });
+  await waitFor('a picture', async () => (await received(phone)).camera?.frames > 5, { describe: () => received(phone) });
+  await makes([true, false, false]);
+  await phone.page.setViewportSize({ width: 1440, height: 900 });
+  await phone.page.evaluate(() => { window.sluice.page.state.pinned.value = 'host/camera'; });
+  const { width } = await sent('camera');
+  await waitFor('the whole picture', async () => Math.abs((await received(phone)).camera.width - width) <= 2, { describe: () => received(phone), timeout: 60_000 });
+  await phone.close();
+  await makes([false, false, false]);
+});
+
 test('VP9 is sent as SVC', async () => {
   const page = await browsers[1].context.newPage();
   const svc = new Member(page);

@@ -40,7 +40,7 @@ let ann;
 let ben;
 
 before(async () => {
-  network = await TestNetwork.create('page');
+  network = await TestNetwork.create('page', { firewall: true });
   sluice = await Sluice.start('cable-controller', { args: ['--numWorkers', '1'], command: network.server, host: network.serverIp });
   browsers = await Promise.all([network.clientExecutable('/usr/bin/chromium'), network.serverExecutable('/usr/bin/chromium')]
     .map((executablePath) => Browser.launch({ executablePath })));
@@ -98,6 +98,24 @@ test('a cable that is pulled for some seconds: seen on both sides within 5 s, go
     const { ann: now } = await ben.remotes();
     return now && now.framesDecoded !== before.framesDecoded;
   }, { describe: () => ben.remotes() });
+});
+
+test('media that is blocked in mid-call, while signalling goes on: said in time, and taken back', { timeout: 180_000 }, async (t) => {
+  await connected();
+  const blocked = async () => (await words(ann)).includes('Sound and picture cannot get through');
+  network.impair({ loss: 0, delay: 0, blockedPort: sluice.rtcPort });
+  t.after(mend);
+  const since = Date.now();
+  const state = () => ann.page.evaluate(() => window.sluice.page.state.network.value.kind);
+  await waitFor('the reason', blocked, { describe: async () => [await state(), await words(ann)], timeout: 60_000 });
+  // Chromium takes 5 s to miss the answers to its checks; then 10 s are waited.
+  console.log(`said ${Date.now() - since} ms after the port was blocked`);
+  assert.ok(Date.now() - since < 25_000);
+  assert.match(await words(ann), new RegExp(`UDP ${sluice.rtcPort}`));
+  assert.equal(await banner(), false, 'signalling goes on');
+  mend();
+  await waitFor('no word of it', async () => !(await blocked()), { timeout: 60_000 });
+  await connected();
 });
 
 test('a cable that is pulled for 40 s: retries go on, and both see each other again', async (t) => {

@@ -6,7 +6,7 @@ import { Devices } from './session/devices';
 import { checkRoomId } from './session/names';
 import { AppState } from './state/app';
 import type { RoomState } from './state/room';
-import { randomId, type Settings } from './state/settings';
+import { keptDevices, randomId, type Settings } from './state/settings';
 import { Ended, NotLoaded } from './ui/Ended';
 import { Form } from './ui/Form';
 import type { StartMedia } from './session/own-media';
@@ -38,9 +38,15 @@ export function App() {
   /** Of the room before: what was on is on again, and nothing else. */
   const wanted = useRef<Wanted>(both);
 
+  /** In the preview, or in the room before; also where the browser keeps nothing. */
+  const chosen = useRef(keptDevices());
+
   const end = (ending: NonNullable<typeof state.ending.value>) => {
     delete window.sluice!.page;
-    if (inside.value) wanted.current = wantedAfter(inside.value.state);
+    if (inside.value) {
+      wanted.current = wantedAfter(inside.value.state);
+      chosen.current = inside.value.state.chosen.value;
+    }
     inside.value = null;
     if (ending.to) {
       const { roomId, token } = ending.to;
@@ -70,7 +76,7 @@ export function App() {
       return;
     }
     const { Room, enterRoom } = loaded;
-    const entered = enterRoom(settings, own, end);
+    const entered = enterRoom(settings, own, chosen.current, end);
     inside.value = { ...entered, Room };
     window.sluice!.page = entered;
     entered.session.start(media);
@@ -156,7 +162,10 @@ export function App() {
         <Prejoin
           settings={state.settings.value}
           devices={devices.current}
-          onJoin={(ready) => void enter(ready.settings, ready)}
+          onJoin={(ready) => {
+            chosen.current = ready.chosen;
+            void enter(ready.settings, ready);
+          }}
           onBack={toForm}
         />
       );

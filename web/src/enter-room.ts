@@ -2,7 +2,7 @@
 import { RoomSession } from './session/session';
 import type { Devices } from './session/devices';
 import type { Ending } from './session/ending';
-import type { Settings } from './state/settings';
+import type { ChosenDevices, Settings } from './state/settings';
 import { RoomState } from './state/room';
 import { Room } from './ui/Room';
 
@@ -23,7 +23,7 @@ export interface Entered {
   session: RoomSession;
 }
 
-export function enterRoom(settings: Settings, devices: Devices, onEnded: (ending: Ending) => void): Entered {
-  const state = new RoomState(settings);
+export function enterRoom(settings: Settings, devices: Devices, chosen: ChosenDevices, onEnded: (ending: Ending) => void): Entered {
+  const state = new RoomState(settings, chosen);
   return { state, session: new RoomSession(settings, state, devices, onEnded) };
 }

@@ -95,6 +95,19 @@ describe('retries', () => {
     sockets.at(-1)!.lose();
     expect(outages.at(-1)).toMatchObject({ attempt: 1, since: Date.now() });
   });
+  test('a server that restarts does so until it is back, or for a minute', async () => {
+    const { sockets, outages } = connect();
+    sockets[0]!.open();
+    sockets[0]!.lose(1012);
+    for (let i = 0; i < 12; ++i) {
+      const last = outages.at(-1)!;
+      await running(Math.max(0, last.nextAt - Date.now()));
+      sockets.at(-1)!.lose();
+      await running(0);
+      expect(outages.at(-1)!.why).toBe(Date.now() - last.since < 60_000 ? 'restart' : 'server');
+    }
+    expect(outages.at(-1)!.why).toBe('server');
+  });
   test('"Try now" replaces an attempt that hangs, and nothing that is open', async () => {
     const { connection, sockets } = connect();
     connection.retryNow();

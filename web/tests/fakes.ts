@@ -45,27 +45,30 @@ interface Question {
   audio: boolean;
   video: boolean;
   allow(): FakeTrack[];
-  refuse(name: string): void;
+  /** What was asked for, as it was. */
+  constraints: any;
+  refuse(name: string, message?: string): void;
 }
 
 /** A browser whose prompts wait in `questions` until a test answers them. */
 export function fakeBrowser() {
   const questions: Question[] = [];
-  const ask = (kinds: { audio: boolean; video: boolean }) => new Promise<FakeStream>((resolve, reject) => {
+  const ask = (kinds: { audio: boolean; video: boolean }, constraints: unknown = kinds) => new Promise<FakeStream>((resolve, reject) => {
     questions.push({
       ...kinds,
+      constraints,
       allow: () => {
         const tracks = (['audio', 'video'] as const).filter((kind) => kinds[kind]).map((kind) => new FakeTrack(kind));
         resolve(new FakeStream(tracks));
         return tracks;
       },
-      refuse: (name) => reject(Object.assign(new Error(name), { name })),
+      refuse: (name, message = name) => reject(Object.assign(new Error(message), { name })),
     });
   });
   vi.stubGlobal('MediaStream', FakeStream);
   vi.stubGlobal('navigator', {
     mediaDevices: {
-      getUserMedia: ({ audio, video }: { audio?: unknown; video?: unknown }) => ask({ audio: !!audio, video: !!video }),
+      getUserMedia: ({ audio, video }: { audio?: unknown; video?: unknown }) => ask({ audio: !!audio, video: !!video }, { audio, video }),
       getDisplayMedia: () => ask({ audio: true, video: true }),
       enumerateDevices: async () => [],
     },
@@ -100,6 +103,16 @@ export function fakeConnection(answer: (method: string, data: any) => unknown = 
 
 export class FakeProducer {
   paused: boolean;
+  encodings = [{ active: true }, { active: true }, { active: true }];
+  /** How often the encodings were set. */
+  sets = 0;
+  rtpSender = {
+    getParameters: () => ({ encodings: this.encodings.map((each) => ({ ...each })) }),
+    setParameters: async ({ encodings }: { encodings: { active: boolean }[] }) => {
+      ++this.sets;
+      this.encodings = encodings;
+    },
+  };
   closed = false;
   constructor(readonly id: string, public track: FakeTrack) {
     this.paused = !track.enabled;

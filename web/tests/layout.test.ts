@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { cornerRect, nearestCorner } from '../src/layout/call';
+import { barItems, fitBar } from '../src/layout/bar';
+import { cornerRect, nearestCorner, stackedPair } from '../src/layout/call';
 import { bestFit, containIn, fitOf, wantedShapes } from '../src/layout/fit';
 import { keepOrder, onPage, pageCount, promoteSpeaker, type Seat } from '../src/layout/paging';
 import { nextMain, speakerLayout } from '../src/layout/speaker';
@@ -177,5 +178,37 @@ describe('call', () => {
   test('it snaps to the next corner', () => {
     expect(nearestCorner(10, 10, { width: 100, height: 100 })).toBe('top-left');
     expect(nearestCorner(90, 60, { width: 100, height: 100 })).toBe('bottom-right');
+  });
+});
+
+describe('a call in an upright window', () => {
+  const inner = { x: 8, y: 64, width: 374, height: 844 - 64 - 72 };
+  test('wide pictures stand one above the other, and more is seen of each', () => {
+    const box = { width: 390, height: 844 };
+    const [remote, own] = stackedPair(wide, wide, box, inner, 8)!;
+    expect(overlap(remote, own)).toBe(false);
+    expect(remote.y).toBeGreaterThanOrEqual(inner.y);
+    expect(own.y + own.height).toBeLessThanOrEqual(inner.y + inner.height);
+    for (const rect of [remote, own]) {
+      expect(fitOf(wide, rect, false)).toBe('cover');
+      expect(rect.width * rect.height).toBeGreaterThan((390 * 390) / wide);
+    }
+  });
+  test.each<[string, number, Box, Rect]>([
+    ['an upright picture fills the window', 9 / 16, { width: 390, height: 844 }, inner],
+    ['so does one that is not known', 0, { width: 390, height: 844 }, inner],
+    ['a wide window has the other large', wide, { width: 1440, height: 900 }, { x: 8, y: 64, width: 1424, height: 764 }],
+    ['where little is left it would be smaller than alone', wide, { width: 320, height: 480 }, { x: 8, y: 64, width: 304, height: 300 }],
+  ])('%s', (_, ratio, box, area) => {
+    expect(stackedPair(ratio, wide, box, area, 8)).toBeNull();
+  });
+});
+
+describe('the bar', () => {
+  const sizes = { item: 48, gap: 8, leave: 64, padding: 12 };
+  test('reactions have their place after the hand, and are the first but two to go', () => {
+    expect(fitBar(1440, barItems, sizes)).toEqual(['mic', 'camera', 'screen', 'hand', 'react', 'people', 'chat']);
+    expect(fitBar(390, barItems, sizes)).toEqual(['mic', 'camera', 'screen', 'hand']);
+    expect(fitBar(320, barItems, sizes)).toEqual(['mic', 'camera', 'screen']);
   });
 });

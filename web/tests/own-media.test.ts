@@ -8,6 +8,7 @@ import { OwnVoice } from '../src/session/own-voice';
 import { Preview } from '../src/session/preview';
 import { Publisher, judgeRefused } from '../src/session/publish';
 import { Timers } from '../src/session/timers';
+import { RoomState } from '../src/state/room';
 import { FakeTrack, fakeBrowser, fakeConnection, fakeMedia, noticesOf, roomState, settings, turn } from './fakes';
 
 let questions: ReturnType<typeof fakeBrowser>;
@@ -81,6 +82,131 @@ describe('before the room', () => {
     await preview.switchCamera();
     await preview.choose('videoinput', 'other');
     expect(questions).toEqual([]);
+  });
+});
+
+describe('one of the two is not there', () => {
+  test('no camera: it is told as missing, not as off', async () => {
+    const preview = new Preview(new Devices(), settings());
+    void preview.open();
+    questions.shift()!.refuse('NotFoundError');
+    await turn();
+    questions.shift()!.allow();
+    await turn();
+    expect([preview.media.value.kind, preview.cameraOn.value, preview.missing.value]).toEqual(['ready', false, { audio: false, video: true }]);
+    void preview.switchCamera();
+    questions.shift()!.allow();
+    await turn();
+    expect([preview.cameraOn.value, preview.missing.value.video]).toEqual([true, false]);
+  });
+  test('no microphone', async () => {
+    const preview = new Preview(new Devices(), settings());
+    void preview.open();
+    questions.shift()!.refuse('NotFoundError');
+    await turn();
+    questions.shift()!.refuse('NotFoundError');
+    await turn();
+    questions.shift()!.allow();
+    await turn();
+    expect([preview.media.value.kind, preview.cameraOn.value, preview.missing.value]).toEqual(['ready', true, { audio: true, video: false }]);
+  });
+});
+
+describe('a device that was chosen', () => {
+  const kept = new Map<string, string>();
+  beforeEach(() => {
+    kept.clear();
+    vi.stubGlobal('localStorage', { getItem: (key: string) => kept.get(key) ?? null, setItem: (key: string, value: string) => void kept.set(key, value) });
+  });
+  const cameraOf = (question: (typeof questions)[number] | undefined) => question?.constraints.video.deviceId;
+
+  test('in the preview is asked for in the room, and at the next visit', async () => {
+    const preview = new Preview(new Devices(), settings());
+    void preview.choose('videoinput', 'second');
+    expect(cameraOf(questions.shift())).toEqual({ exact: 'second' });
+    const { own } = setUp();
+    void own.setCamera(true);
+    expect(cameraOf(questions.shift())).toEqual({ exact: 'second' });
+    void new Preview(new Devices(), settings()).open();
+    expect(cameraOf(questions.shift())).toEqual({ exact: 'second' });
+  });
+  test('goes along where the browser keeps nothing', () => {
+    vi.stubGlobal('localStorage', undefined);
+    const preview = new Preview(new Devices(), settings());
+    void preview.choose('audiooutput', 'headset');
+    expect(new RoomState(settings(), preview.chosen.value).chosen.value.audiooutput).toBe('headset');
+  });
+  test('in the room is kept, too', () => {
+    void setUp().own.chooseDevice('audioinput', 'headset');
+    expect(roomState().chosen.value.audioinput).toBe('headset');
+  });
+  test('and is gone by now: another one in its place', async () => {
+    kept.set('sluice.videoinput', 'unplugged');
+    const { own, state } = setUp();
+    void own.openMedia();
+    questions.shift()!.refuse('OverconstrainedError');
+    await turn();
+    expect(cameraOf(questions[0])).toEqual({ ideal: 'unplugged' });
+    questions.shift()!.allow();
+    await turn();
+    expect([state.micOn.value, state.cameraOn.value]).toEqual([true, true]);
+  });
+});
+
+describe('settings of the camera', () => {
+  test('another codec makes the producer anew, another size opens the camera anew; both are kept', async () => {
+    const kept = new Map<string, string>();
+    vi.stubGlobal('localStorage', { getItem: () => null, setItem: (key: string, value: string) => void kept.set(key, value) });
+    const { own, made, camera, asked } = await onAir();
+    await own.changeQuality({ codec: 'h264', layers: 'off' });
+    expect(questions).toEqual([]);
+    expect(asked.filter(({ method }) => method === 'closeProducer').map(({ data }) => data.producerId)).toEqual([made[1]!.id]);
+    expect([made[1]!.closed, made[2]!.track]).toEqual([true, camera]);
+    void own.changeQuality({ resolution: 360 });
+    expect(questions[0]!.constraints).toMatchObject({ video: { height: { ideal: 360 }, width: { ideal: 640 } } });
+    const [smaller] = questions.shift()!.allow();
+    await turn();
+    expect([made.at(-1)!.track, camera.readyState]).toEqual([smaller, 'ended']);
+    expect(Object.fromEntries(kept)).toEqual({ 'sluice.codec': 'h264', 'sluice.layers': 'off', 'sluice.resolution': '360' });
+  });
+});
+
+describe('devices come and go', () => {
+  test('the list follows, until the end', async () => {
+    const target = new EventTarget();
+    const list: unknown[] = [];
+    Object.assign(navigator.mediaDevices, {
+      addEventListener: target.addEventListener.bind(target),
+      removeEventListener: target.removeEventListener.bind(target),
+      enumerateDevices: async () => [...list],
+    });
+    const { own, state } = setUp();
+    own.start({ audio: false, video: false });
+    await turn();
+    list.push({ kind: 'videoinput', deviceId: 'new', label: 'A camera' }, { kind: 'audioinput', deviceId: '', label: '' });
+    target.dispatchEvent(new Event('devicechange'));
+    await turn();
+    expect(state.inputs.value.map(({ deviceId }) => deviceId)).toEqual(['new']);
+    own.end();
+    list.pop();
+    list.pop();
+    target.dispatchEvent(new Event('devicechange'));
+    await turn();
+    expect(state.inputs.value).toHaveLength(1);
+  });
+});
+
+describe('a screen', () => {
+  test('that the system keeps from the browser is told, one that was not chosen is not', async () => {
+    const { own, state } = setUp();
+    void own.setSharing(true);
+    questions.shift()!.refuse('NotAllowedError', 'Permission denied by user');
+    await turn();
+    expect(noticesOf(state)).toEqual([]);
+    void own.setSharing(true);
+    questions.shift()!.refuse('NotAllowedError', 'Permission denied by system');
+    await turn();
+    expect(noticesOf(state)).toEqual(['screen-blocked-by-system']);
   });
 });
 

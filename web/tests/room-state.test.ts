@@ -3,7 +3,7 @@ import { effect } from '@preact/signals';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Moderation } from '../src/session/moderation';
 import type { Actions } from '../src/ui/context';
-import { keyAction } from '../src/ui/keys';
+import { keyAction, onRoomKey } from '../src/ui/keys';
 import { roomState } from './fakes';
 
 afterEach(() => vi.unstubAllGlobals());
@@ -86,6 +86,45 @@ describe('keys', () => {
     const state = roomState();
     state.dialog.value = 'leave';
     expect(keyAction(press('d', { ctrl: true }), state, actions)).toBeUndefined();
+  });
+  test('one that is held switches once, arrows leaf on', () => {
+    const state = roomState();
+    state.pages.value = 9;
+    const switched: boolean[] = [];
+    const own = { own: { setMic: (on: boolean) => void switched.push((state.micOn.value = on)) } } as unknown as Actions;
+    let kept = 0;
+    const hold = (key: string, where = {}) => {
+      for (const repeat of [false, true, true]) onRoomKey({ ...press(key, where), repeat, preventDefault: () => void ++kept } as KeyboardEvent, state, own);
+    };
+    hold('m');
+    expect(switched).toEqual([true]);
+    hold('d', { ctrl: true });
+    expect(switched).toEqual([true, false]);
+    hold('p');
+    expect(state.panel.value).toBe('people');
+    hold('ArrowRight');
+    expect(state.page.value).toBe(3);
+    // Else a held Ctrl+D is a bookmark.
+    expect(kept).toBe(12);
+  });
+  test('1 to 9 pin and unpin, in a meeting only', () => {
+    const state = roomState();
+    state.replacePeople(crowd(2));
+    keyAction(press('2'), state, actions)!();
+    expect(state.pinned.value).toBe('p0/camera');
+    keyAction(press('3'), state, actions)!();
+    expect(state.pinned.value).toBe('p1/camera');
+    keyAction(press('3'), state, actions)!();
+    expect(state.pinned.value).toBe('');
+    expect(keyAction(press('4'), state, actions)).toBeUndefined();
+    expect(keyAction(press('1'), roomState({ mode: 'call' }), actions)).toBeUndefined();
+  });
+  test('the space bar is for the sound of a broadcast, and for nothing on a button', () => {
+    const state = roomState({ mode: 'live' });
+    keyAction(press(' '), state, actions)!();
+    expect(state.deaf.value).toBe(true);
+    expect(keyAction(press(' ', { tag: 'BUTTON' }), state, actions)).toBeUndefined();
+    expect(keyAction(press(' '), roomState(), actions)).toBeUndefined();
   });
   test('pages end at the last one', () => {
     const state = roomState();

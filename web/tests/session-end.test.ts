@@ -89,6 +89,53 @@ test('nothing is left behind', async () => {
   expect(endings.map(({ kind }) => kind)).toEqual(['left']);
 });
 
+/** What closes a session for good, and what the page makes of it. */
+const closes: [ending: string, code: number, reason: string][] = [
+  ['kicked', 4000, 'you were sent away'],
+  ['kicked', 4000, 'the lecture is over'],
+  ['room-locked', 4000, 'this room is locked: nobody may come in (rule meet.locked)'],
+  ['room-full', 4000, 'room "room" is full: it holds 12 peers (maxPeersPerRoom)'],
+  ['call-full', 4000, 'this room is for 2 participants, who are here (rule call.maxParticipants)'],
+  ['closed', 4000, 'closed by protoo-server'],
+  ['closed', 4000, ''],
+  ['replaced', 4000, 'the peer goes on over another connection'],
+  ['id-in-use', 4000, 'peer with id "me" is a broadcaster'],
+  ['moved', 4000, 'moved to room lobby'],
+  ['refused', 1008, 'too many messages'],
+];
+test.each(closes)('%s (%i "%s"): camera, microphone and screen are let go, and nothing runs on', async (kind, code, reason) => {
+  const { state, session, endings } = enter();
+  const tracks = questions.shift()!.allow();
+  await turn();
+  void session.own.setSharing(true);
+  tracks.push(...questions.shift()!.allow());
+  await turn();
+  expect([state.micOn.value, state.cameraOn.value, state.sharing.value]).toEqual([true, true, true]);
+  expect(tracks.map((track) => track.readyState)).toEqual(['live', 'live', 'live', 'live']);
+  // Another camera is chosen; the answer comes after the end.
+  void session.own.chooseDevice('videoinput', 'other');
+  if (kind === 'moved') FakeSocket.last.say('moved', { roomId: 'lobby' });
+  FakeSocket.last.onclose?.({ code, reason });
+  tracks.push(...questions.shift()!.allow());
+  await turn();
+  expect(endings.map((ending) => ending.kind)).toEqual([kind]);
+  expect(tracks.map((track) => track.readyState)).toEqual(Array(5).fill('ended'));
+  expect(vi.getTimerCount()).toBe(0);
+  expect([window.listeners, document.listeners]).toEqual([0, 0]);
+});
+
+test('a connection that is lost is no ending: camera and microphone stay', async () => {
+  for (const code of [1006, 1001, 1012]) {
+    const { session, endings } = enter();
+    const tracks = questions.shift()!.allow();
+    await turn();
+    FakeSocket.last.onclose?.({ code, reason: '' });
+    await turn();
+    expect([endings, tracks.map((track) => track.readyState)]).toEqual([[], ['live', 'live']]);
+    session.leave();
+  }
+});
+
 test('moved only where the server has said to where', () => {
   const { endings } = enter();
   FakeSocket.last.say('moved', { roomId: 'lobby', token: 't' });

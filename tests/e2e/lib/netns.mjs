@@ -48,8 +48,8 @@ class UserWire {
     await waitFor('the wire', () => this.output.includes('ready'));
   }
 
-  impair({ loss, delay }) {
-    this.process.stdin.write(`${loss} ${delay}\n`);
+  impair({ loss, delay, blockedPort = 0 }) {
+    this.process.stdin.write(`${loss} ${delay} ${blockedPort}\n`);
   }
 
   destroy() {
@@ -65,8 +65,13 @@ export class TestNetwork {
   serverIp = '10.203.77.1';
   clientIp = '10.203.77.2';
 
-  static async create(name) {
+  /** With `firewall`, impair() can block a port: in user space only. */
+  static async create(name, { firewall = false } = {}) {
     const network = new TestNetwork(name);
+    if (firewall) {
+      await network.connect(UserWire);
+      return network;
+    }
     try {
       await network.connect(NetemWire);
     } catch (error) {
@@ -102,7 +107,7 @@ export class TestNetwork {
     return ['ip', 'netns', 'exec', this.namespaces[1]];
   }
 
-  /** Both directions: `loss` in percent, `delay` in ms one way. */
+  /** Both directions: `loss` in percent, `delay` in ms one way; nothing of `blockedPort`, of UDP and TCP, gets through. */
   impair(impairment) {
     this.wire.impair(impairment);
   }

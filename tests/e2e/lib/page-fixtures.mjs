@@ -84,18 +84,49 @@ export async function overflows(page, root = '#app') {
   }, root);
 }
 
-/** Tiles whose middle the bar or a notice covers. */
+/** What may lie over pictures. A panel covers them on phones, where it is all there is to see. */
+const covers = '.bar-items > *, .toast, .room-head > *, .banner, .prompt, .hear, .empty';
+
+/** Tiles whose middle the bar, a notice or a panel covers. */
 export async function coveredFaces(page) {
-  return await page.evaluate(() => {
+  return await page.evaluate((covers) => {
     const covered = [];
+    const all = window.innerWidth < 700 ? covers : `${covers}, .panel`;
     for (const tile of document.querySelectorAll('.tile')) {
       const { left, top, width, height } = tile.getBoundingClientRect();
       const [x, y] = [left + width / 2, top + height / 2];
-      for (const over of document.querySelectorAll('.bar-items > *, .toast, .room-head > *')) {
+      for (const over of document.querySelectorAll(all)) {
         const rect = over.getBoundingClientRect();
-        if (x >= rect.left && x <= rect.right && y >= rect.top && y <= rect.bottom) covered.push(`${tile.dataset.peer} by ${over.className}`);
+        const scroller = over.closest('.room-notices')?.getBoundingClientRect();
+        const bottom = Math.min(rect.bottom, scroller?.bottom ?? Infinity);
+        if (x >= rect.left && x <= rect.right && y >= rect.top && y <= bottom) covered.push(`${tile.dataset.peer} by ${over.className}`);
       }
     }
     return covered;
-  });
+  }, covers);
+}
+
+/** Names on tiles that something which stays lies upon: all but toasts, which go. */
+export async function coveredNames(page) {
+  return await page.evaluate((covers) => {
+    const covered = [];
+    const over = [...document.querySelectorAll(covers)].filter((element) => !element.matches('.toast') && element.checkVisibility());
+    for (const name of document.querySelectorAll('.tile figcaption')) {
+      const a = name.getBoundingClientRect();
+      const stage = name.closest('.stage').getBoundingClientRect();
+      const tile = name.closest('.tile');
+      // In a strip, beyond its end.
+      const end = stage.bottom - Number(/inset\(\S+ \S+ ([\d.]+)px/.exec(name.closest('.tiles').style.clipPath)?.[1] ?? 0);
+      if (a.left >= stage.right || a.bottom >= end + 1 || a.right <= stage.left || a.bottom <= stage.top) continue;
+      const floating = [...document.querySelectorAll('.tile.floating')].filter((each) => each !== tile);
+      for (const each of [...over, ...floating]) {
+        const b = each.getBoundingClientRect();
+        // What is wrong lies above the stage, and is scrolled where it is long.
+        if (each.closest('.room-notices') && each.closest('.room-notices').getBoundingClientRect().bottom <= stage.top + 1) continue;
+        const [width, height] = [Math.min(a.right, b.right) - Math.max(a.left, b.left), Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top)];
+        if (width > 1 && height > 1) covered.push(`the name of ${tile.dataset.peer} by ${each.className}`);
+      }
+    }
+    return covered;
+  }, covers);
 }

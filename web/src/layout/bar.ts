@@ -1,5 +1,5 @@
 /** Which controls fit into the bar. */
-export const barItems = ['mic', 'camera', 'screen', 'hand', 'people', 'chat'] as const;
+export const barItems = ['mic', 'camera', 'screen', 'hand', 'react', 'people', 'chat'] as const;
 export type BarItem = (typeof barItems)[number];
 
 /** Of a control and the gap to the next; the last two, "more" and "leave", are always there. */

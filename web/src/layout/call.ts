@@ -1,3 +1,4 @@
+import { bestFit, fitOf } from './fit';
 import type { Box, Rect } from './types';
 
 export type Corner = 'top-left' | 'top-right' | 'bottom-left' | 'bottom-right';
@@ -35,4 +36,18 @@ export function nearestCorner(x: number, y: number, box: Box): Corner {
   const vertical = y < box.height / 2 ? 'top' : 'bottom';
   const horizontal = x < box.width / 2 ? 'left' : 'right';
   return `${vertical}-${horizontal}`;
+}
+
+/**
+ * Of a call in an upright window, whose pictures are wide: both one above the other in `inner`, first the
+ * other's, where that shows more of it than alone in `box`, with much black; else null. Ratios are width by
+ * height, 0 = unknown.
+ */
+export function stackedPair(remote: number, own: number, box: Box, inner: Rect, gap: number): [Rect, Rect] | null {
+  if (remote <= 1 || box.height <= box.width || fitOf(remote, box, false) === 'cover') return null;
+  const { rects, columns, tile } = bestFit([remote, own], inner, gap);
+  const [first, second] = rects.map((rect) => ({ ...rect, x: rect.x + inner.x, y: rect.y + inner.y }));
+  const alone = (box.width * box.width) / remote;
+  if (!first || !second || columns !== 1 || tile.width * tile.height < alone) return null;
+  return [first, second];
 }

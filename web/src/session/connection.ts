@@ -56,6 +56,7 @@ export interface ConnectionSeams {
 }
 
 const requestTimeout = 20_000; // ms
+const restartTakes = 60_000; // ms, at most: what takes longer is an outage
 const openTimeout = 10_000; // ms
 /** Without a code, a close means that one leaves; with this one, that one comes back (room-api.md §9). */
 const comesBackCode = 4001;
@@ -200,6 +201,9 @@ export class Connection {
     if (this.#closed) return;
     this.#attempt += 1;
     this.#since ||= Date.now();
+    // A server that said that it restarts is away meanwhile: that is no other reason.
+    const isAway = why === 'server' || why === 'network';
+    if (isAway && this.#outage?.why === 'restart' && Date.now() - this.#since < restartTakes) why = 'restart';
     // A server that restarts a room spreads its clients by itself (room-api.md §1).
     const gap = why === 'restart' && this.#attempt === 1 ? 0 : retryGap(this.#attempt, this.seams.random());
     this.#outage = { why, detail, attempt: this.#attempt, since: this.#since, nextAt: Date.now() + gap };

@@ -6,6 +6,11 @@ export interface CameraWish {
   height: number;
 }
 
+interface Wish {
+  audio?: { deviceId: string };
+  video?: CameraWish;
+}
+
 export interface Opened {
   audio?: MediaStreamTrack;
   video?: MediaStreamTrack;
@@ -34,16 +39,21 @@ export class Devices {
     return this.#ended;
   }
 
-  /** Camera and microphone, or what there is of them. Throws DeviceError when there is nothing. */
-  async open(want: { audio?: { deviceId: string }; video?: CameraWish }): Promise<Opened> {
+  /**
+   * Camera and microphone, or what there is of them; another one where the chosen one is gone. Throws
+   * DeviceError when there is nothing.
+   */
+  async open(want: Wish, how: 'exact' | 'ideal' = 'exact'): Promise<Opened> {
     if (!navigator.mediaDevices?.getUserMedia) throw new DeviceError('insecure', 'navigator.mediaDevices is missing');
-    const audio = want.audio && audioConstraints(want.audio.deviceId);
-    const video = want.video && videoConstraints(want.video);
+    const audio = want.audio && audioConstraints(want.audio.deviceId, how);
+    const video = want.video && videoConstraints(want.video, how);
     const asked = (['audio', 'video'] as const).filter((kind) => want[kind]);
     try {
       return this.#take(await navigator.mediaDevices.getUserMedia({ audio: audio ?? false, video: video ?? false }), asked);
     } catch (error) {
       const first = explain(error);
+      const chosen = want.audio?.deviceId || want.video?.deviceId;
+      if (first.problem === 'none-found' && chosen && how === 'exact') return this.open(want, 'ideal');
       if (first.problem === 'blocked' || !audio || !video) throw first;
       // Perhaps one of the two is there. The microphone first: it matters more.
       for (const one of [{ audio }, { video }]) {
@@ -57,7 +67,10 @@ export class Devices {
     }
   }
 
-  /** A screen, with its sound where the browser can; null when the person chose none. */
+  /**
+   * A screen, with its sound where the browser can; null when the person chose none. Throws DeviceError
+   * when there is none to choose, or the system lets the browser record none.
+   */
   async openScreen(): Promise<Opened | null> {
     if (!navigator.mediaDevices?.getDisplayMedia) throw new DeviceError('insecure', 'getDisplayMedia is missing');
     try {
@@ -67,8 +80,9 @@ export class Devices {
       });
       return this.#take(stream, ['video']);
     } catch (error) {
-      if ((error as DOMException).name === 'NotAllowedError') return null;
-      throw explain(error);
+      const why = explain(error);
+      if (why.problem === 'blocked') return null;
+      throw why;
     }
   }
 
@@ -111,21 +125,21 @@ export class Devices {
   }
 }
 
-function audioConstraints(deviceId: string): MediaTrackConstraints {
+function audioConstraints(deviceId: string, how: 'exact' | 'ideal'): MediaTrackConstraints {
   return {
     echoCancellation: true,
     noiseSuppression: true,
     autoGainControl: true,
-    ...(deviceId ? { deviceId: { exact: deviceId } } : {}),
+    ...(deviceId ? { deviceId: { [how]: deviceId } } : {}),
   };
 }
 
-function videoConstraints({ deviceId, height }: CameraWish): MediaTrackConstraints {
+function videoConstraints({ deviceId, height }: CameraWish, how: 'exact' | 'ideal'): MediaTrackConstraints {
   return {
     width: { ideal: Math.round((height * 16) / 9) },
     height: { ideal: height },
     frameRate: { ideal: 30 },
-    ...(deviceId ? { deviceId: { exact: deviceId } } : {}),
+    ...(deviceId ? { deviceId: { [how]: deviceId } } : {}),
   };
 }
 

@@ -30,6 +30,66 @@ export interface MediaEvents {
 }
 
 /**
+ * Judges by a transport's states whether media gets through. It has 10 s for a way, also when a way that was
+ * there is lost; a browser that has no way to try says so at once (Firefox: from "new" to "failed").
+ */
+export class PathWatch {
+  #tried = false;
+  #blocked = false;
+
+  constructor(
+    private readonly stateNow: () => types.ConnectionState,
+    private readonly timers: Timers,
+    private readonly events: { blocked(detail: string): void; through(): void; restart(): void },
+  ) {}
+
+  get blocked(): boolean {
+    return this.#blocked;
+  }
+
+  onState(state: types.ConnectionState): void {
+    switch (state) {
+      case 'connecting':
+        this.#tried = true;
+        this.#wait();
+        break;
+      case 'connected':
+        this.#tried = true;
+        this.#blocked = false;
+        this.timers.cancel(this);
+        this.events.through();
+        break;
+      case 'disconnected':
+      case 'failed':
+        // The time goes on from the first loss, through restarts of ICE.
+        if (state === 'failed' && !this.#tried) this.#tell('failed at once');
+        this.#wait();
+        this.events.restart();
+        break;
+      case 'closed':
+        this.timers.cancel(this);
+        break;
+      default:
+    }
+  }
+
+  #wait(): void {
+    if (this.timers.waits(this)) return;
+    this.timers.later(connectLimit, () => {
+      if (this.stateNow() === 'connected') return;
+      this.#tell(`${this.stateNow()} after ${connectLimit / 1000} s`);
+      // Told again while it is so: signalling may have been away when it was told first.
+      this.#wait();
+    }, this);
+  }
+
+  #tell(detail: string): void {
+    this.#blocked = true;
+    this.events.blocked(detail);
+  }
+}
+
+/**
  * The media side of one connection: mediasoup-client's device and its two transports. A new one is
  * made whenever the room is joined again. The sending one is made when it is first needed.
  */
@@ -41,6 +101,7 @@ export class MediaSession {
   #sendNow: types.Transport | undefined;
   #closed = false;
   #timers = new Timers();
+  #watches = new Set<PathWatch>();
 
   private constructor(
     device: Device,
@@ -130,7 +191,7 @@ export class MediaSession {
     });
     transport.on('produce', ({ kind, rtpParameters, appData }, done, failed) => {
       this.connection
-        .request('produce', { transportId: transport.id, kind, rtpParameters, appData })
+        .request('produce', { transportId: transport.id, kind, rtpParameters, appData, ...(kind === 'video' ? { reportWantedLayers: true } : {}) })
         .then(({ id }) => done({ id }))
         .catch(failed);
     });
@@ -140,24 +201,14 @@ export class MediaSession {
         .then(({ id }) => done({ id }))
         .catch(failed);
     });
-    transport.on('connectionstatechange', (state) => this.#onState(transport, direction, state, candidates));
+    const watch = new PathWatch(() => transport.connectionState, this.#timers, {
+      blocked: (detail) => this.events.blocked(candidates, `${direction} transport: ${detail}`),
+      // The other one may be blocked still.
+      through: () => void ([...this.#watches].some(({ blocked }) => blocked) || this.events.connected()),
+      restart: () => void this.restartIce().catch(() => undefined),
+    });
+    this.#watches.add(watch);
+    transport.on('connectionstatechange', (state) => void (this.#closed || watch.onState(state)));
     return transport;
-  }
-
-  #onState(transport: types.Transport, direction: string, state: types.ConnectionState, candidates: Candidate[]): void {
-    if (this.#closed) return;
-    if (state === 'connecting' && !this.#timers.waits(transport)) {
-      // Also after an ICE restart.
-      const judge = () => {
-        if (transport.connectionState === 'connected') return;
-        this.events.blocked(candidates, `${direction} transport: ${transport.connectionState} after 10 s`);
-      };
-      this.#timers.later(connectLimit, judge, transport);
-    } else if (state === 'connected') {
-      this.#timers.cancel(transport);
-      this.events.connected();
-    } else if (state === 'disconnected' || state === 'failed') {
-      this.restartIce().catch(() => undefined);
-    }
   }
 }

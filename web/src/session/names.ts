@@ -28,7 +28,7 @@ export function checkRoomId(id: string): RoomIdProblem | null {
   return { wrong, tooLong, corrected: /^\.{0,2}$/.test(corrected) ? '' : corrected };
 }
 
-const maxNameLength = 100;
+export const maxNameLength = 100; // characters
 
 /**
  * A display name without control characters, bidirectional overrides and isolates, line breaks and

@@ -1,9 +1,9 @@
 import { batch } from '@preact/signals';
 import type { MediaProblem, MutedSource, RoomState } from '../state/room';
-import { kept, type Settings } from '../state/settings';
+import { kept, withDevice, type Settings } from '../state/settings';
 import type { WordKey } from '../words';
 import { DeviceQuestions, both, nothing, type Wanted } from './device-questions';
-import type { Devices } from './devices';
+import { DeviceError, type Devices } from './devices';
 import type { OwnVoice } from './own-voice';
 import type { Publisher, Refusal, Sending } from './publish';
 import { pictureOf } from './remote-media';
@@ -149,12 +149,13 @@ export class OwnMedia {
       sent.push(audio ? this.publisher.set('screen-sound', audio) : this.publisher.unset('screen-sound'));
       await Promise.all(sent);
     } catch (error) {
-      this.state.notify('screen-failed', { tone: 'error', detail: String(error) });
+      const isBlocked = error instanceof DeviceError && error.problem === 'blocked-by-system';
+      this.state.notify(isBlocked ? 'screen-blocked-by-system' : 'screen-failed', { tone: 'error', stays: isBlocked, detail: String(error) });
     }
   }
 
   async chooseDevice(kind: 'audioinput' | 'videoinput' | 'audiooutput', deviceId: string): Promise<void> {
-    this.state.chosen.value = { ...this.state.chosen.value, [kind]: deviceId };
+    this.state.chosen.value = withDevice(this.state.chosen.value, kind, deviceId);
     if (kind === 'audioinput' && this.publisher.track('mic')?.readyState === 'live') await this.openMedia({ audio: true, video: false });
     if (kind === 'videoinput' && this.state.cameraOn.value) await this.openMedia({ audio: false, video: true });
   }
@@ -220,8 +221,7 @@ export class OwnMedia {
   onProducerClosed(producerId: string): void {
     const what = this.publisher.find(producerId);
     if (!what) return;
-    this.publisher.producers.get(what)?.close();
-    this.publisher.producers.delete(what);
+    this.publisher.onEnded(what);
     void this.#letGo(what);
     this.state.notify(endedWords[what], { stays: true });
   }

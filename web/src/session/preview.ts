@@ -1,6 +1,6 @@
 import { batch, signal, type Signal } from '@preact/signals';
 import type { MediaState } from '../state/room';
-import type { Settings } from '../state/settings';
+import { keptDevices, withDevice, type Settings } from '../state/settings';
 import { DeviceQuestions, both, nothing, type Wanted } from './device-questions';
 import type { Devices } from './devices';
 
@@ -11,8 +11,10 @@ export class Preview {
   readonly video = signal<MediaStreamTrack | undefined>(undefined);
   readonly micOn = signal(true);
   readonly cameraOn = signal(true);
+  /** Was asked for, and there is none. */
+  readonly missing = signal(nothing);
   readonly inputs = signal<MediaDeviceInfo[]>([]);
-  readonly chosen = signal({ audioinput: '', videoinput: '', audiooutput: '' });
+  readonly chosen = signal(keptDevices());
 
   #questions: DeviceQuestions;
   #failed: Wanted = nothing;
@@ -29,7 +31,7 @@ export class Preview {
   async open(want: Wanted = both): Promise<void> {
     const { audioinput, videoinput } = this.chosen.value;
     this.media.value = { kind: 'asking' };
-    const { audio, video, problem, wanted } = await this.#questions.ask({
+    const { audio, video, missing, problem, wanted } = await this.#questions.ask({
       ...(want.audio ? { audio: { deviceId: audioinput } } : {}),
       ...(want.video ? { video: { deviceId: videoinput, height: this.settings.resolution } } : {}),
     });
@@ -38,6 +40,9 @@ export class Preview {
     batch(() => {
       if (audio) this.#replace('audio', audio);
       if (video) this.#replace('video', video);
+      const isMissing = (kind: 'audio' | 'video') => (wanted[kind] && !problem ? missing.includes(kind) : this.missing.value[kind]);
+      this.missing.value = { audio: isMissing('audio'), video: isMissing('video') };
+      if (this.missing.value.video) this.cameraOn.value = false;
       if (problem) this.media.value = { kind: 'problem', ...problem };
       else if (!this.#questions.waits) this.media.value = { kind: 'ready' };
     });
@@ -50,7 +55,7 @@ export class Preview {
   }
 
   async choose(kind: 'audioinput' | 'videoinput' | 'audiooutput', deviceId: string): Promise<void> {
-    this.chosen.value = { ...this.chosen.value, [kind]: deviceId };
+    this.chosen.value = withDevice(this.chosen.value, kind, deviceId);
     if (kind === 'audioinput') await this.open({ audio: true, video: false });
     if (kind === 'videoinput' && this.cameraOn.value) await this.open({ audio: false, video: true });
   }

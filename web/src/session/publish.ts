@@ -35,6 +35,8 @@ export class Publisher {
   #tracks = new Map<Sending, MediaStreamTrack>();
   #paused = new Set<Sending>();
   #media: MediaSession | undefined;
+  /** By producer id: which of its encodings somebody wants. */
+  #wanted = new Map<string, boolean[]>();
   /** Producers are made and ended one after another for each kind of sending. */
   #queues = new Map<Sending, Promise<void>>();
 
@@ -62,8 +64,11 @@ export class Publisher {
   reattach(known: { id: string; paused: boolean }[]): void {
     for (const [what, producer] of this.producers) {
       const there = known.find(({ id }) => id === producer.id);
+      // What was wanted meanwhile was told to nobody: all, until something changes.
+      this.#wanted.set(producer.id, []);
+      void this.#enqueue(what, () => this.#applyWanted(what));
       if (!there) {
-        this.producers.delete(what);
+        this.#forget(what, producer);
         producer.close();
       } else if (there.paused !== this.#paused.has(what)) {
         if (there.paused) void this.#resume(what, producer.id);
@@ -73,15 +78,36 @@ export class Publisher {
     for (const what of this.#tracks.keys()) void this.#enqueue(what, () => this.#produce(what));
   }
 
+  /**
+   * What all receivers together want of a producer (room-api.md §3): an element for each encoding, null where
+   * nobody wants it. That is not sent; what is wanted again is sent again at once.
+   */
+  onWantedLayers(producerId: string, encodings: unknown): void {
+    if (!Array.isArray(encodings)) return;
+    this.#wanted.set(producerId, encodings.map((each) => each !== null));
+    // Of one that is being made, when it is there.
+    const what = this.find(producerId);
+    if (what) void this.#enqueue(what, () => this.#applyWanted(what));
+  }
+
   /** What a producer of ours is for. */
   find(producerId: string): Sending | undefined {
     return [...this.producers].find(([, producer]) => producer.id === producerId)?.[0];
+  }
+
+  /** The server has ended it. */
+  onEnded(what: Sending): void {
+    const producer = this.producers.get(what);
+    if (!producer) return;
+    this.#forget(what, producer);
+    producer.close();
   }
 
   /** The connection is gone, the tracks stay. */
   detach(): void {
     this.#media = undefined;
     this.producers.clear();
+    this.#wanted.clear();
   }
 
   /** Sends `track`; in place of the one before, without a new producer where there is one. */
@@ -129,10 +155,30 @@ export class Publisher {
     else await this.#resume(what, producer.id);
   }
 
+  async #applyWanted(what: Sending): Promise<void> {
+    const producer = this.producers.get(what);
+    const sender = producer?.rtpSender;
+    const wanted = producer && this.#wanted.get(producer.id);
+    if (!wanted || !sender || producer.closed) return;
+    const parameters = sender.getParameters();
+    let changes = false;
+    parameters.encodings?.forEach((encoding, i) => {
+      const active = wanted[i] ?? true;
+      changes ||= (encoding.active ?? true) !== active;
+      encoding.active = active;
+    });
+    if (changes) await sender.setParameters(parameters);
+  }
+
+  #forget(what: Sending, producer: types.Producer): void {
+    if (this.producers.get(what) === producer) this.producers.delete(what);
+    this.#wanted.delete(producer.id);
+  }
+
   async #close(what: Sending): Promise<void> {
     const producer = this.producers.get(what);
     if (!producer) return;
-    this.producers.delete(what);
+    this.#forget(what, producer);
     producer.close();
     await this.#ask('closeProducer', producer.id);
   }
@@ -176,15 +222,14 @@ export class Publisher {
         return;
       }
       this.producers.set(what, producer);
-      producer.on('transportclose', () => {
-        if (this.producers.get(what) === producer) this.producers.delete(what);
-      });
+      producer.on('transportclose', () => this.#forget(what, producer));
       if (this.#tracks.get(what) !== track) {
         const now = this.#tracks.get(what);
         if (now) await producer.replaceTrack({ track: now });
         else await this.#close(what);
       }
       await this.#applyPause(what);
+      await this.#applyWanted(what);
     } catch (error) {
       // Whether the server has it is not known: going on over another connection tells.
       if (error instanceof UnansweredError) this.connection.abandon(error.message);

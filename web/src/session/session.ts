@@ -10,10 +10,10 @@ import { Moderation } from './moderation';
 import { Monitor } from './monitor';
 import { OtherTab } from './other-tab';
 import { OutageWatch } from './outage';
+import { OwnLink } from './own-link';
 import { OwnMedia, type StartMedia } from './own-media';
 import { OwnVoice } from './own-voice';
 import { Publisher } from './publish';
-import { judgeLink } from './quality';
 import { RemoteMedia } from './remote-media';
 import { Subscriber, type Subscription } from './subscribe';
 import { Talk } from './talk';
@@ -81,16 +81,13 @@ export class RoomSession {
       () => state.people.value.map(({ id }) => id),
     );
     this.talk = new Talk(state, this.data, timers);
+    const link = new OwnLink(state);
     const outage = (this.#outage = new OutageWatch(state, this.connection, timers));
     this.#monitor = new Monitor(this.connection, this.publisher, this.subscriber, {
       silent: (silent) => outage.onSilent(silent),
       silences: (byConsumer) => this.#remote.onSilences(byConsumer),
       received: (subscription, stats) => this.#remote.onReceived(subscription, stats),
-      sent: (stats, roundTrip) => {
-        state.me.stats.value = stats;
-        if (roundTrip > 0) state.roundTrip.value = roundTrip;
-        state.me.quality.value = judgeLink({ loss: stats.loss, roundTrip, missing: 0 });
-      },
+      sent: (stats, roundTrip) => link.onSent(stats, roundTrip),
     });
     this.#joining = new Joining(state, settings, {
       connection: this.connection,
@@ -247,6 +244,9 @@ export class RoomSession {
       case 'muted':
         this.own.onMutedByModerator(data.sources);
         this.talk.onMutedByModerator(Array.isArray(data.sources) && data.sources.includes('data'));
+        break;
+      case 'producerWantedLayers':
+        this.publisher.onWantedLayers(data.producerId, data.encodings);
         break;
       case 'producerClosed':
         this.own.onProducerClosed(data.producerId);

@@ -5,7 +5,7 @@ import type { DownKind } from '../session/ending';
 import type { Quality, StreamStats } from '../session/quality';
 import type { WordKey } from '../words';
 import { cleanName } from '../session/names';
-import type { Settings } from './settings';
+import { keptDevices, type ChosenDevices, type Settings } from './settings';
 
 export type Source = 'camera' | 'screen';
 /** What a moderator mutes (docs/management-api.md §5). */
@@ -195,7 +195,7 @@ export class RoomState {
   /** What was said last to readers of the screen. */
   readonly spoken = signal<{ polite: Said[]; assertive: Said | null }>({ polite: [], assertive: null });
   readonly inputs = signal<MediaDeviceInfo[]>([]);
-  readonly chosen = signal({ audioinput: '', videoinput: '', audiooutput: '' });
+  readonly chosen: Signal<ChosenDevices>;
 
   /** Whether others get what we write, our hand and reactions. */
   readonly mayTalk = computed(() => this.data.value && !this.dataMuted.value);
@@ -212,7 +212,8 @@ export class RoomState {
   #nextId = 1;
   #byId = new Map<string, Person>();
 
-  constructor(readonly settings: Settings) {
+  constructor(readonly settings: Settings, chosen = keptDevices()) {
+    this.chosen = signal(chosen);
     this.me = new Person(settings.peerId, settings.displayName, true);
     this.statsShown = signal(settings.info);
   }

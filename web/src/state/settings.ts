@@ -42,10 +42,14 @@ export const resolutions: Resolution[] = [180, 360, 720, 1080];
 const flag = (value: string | null, fallback: boolean): boolean =>
   value === null ? fallback : value !== 'false' && value !== '0';
 
-export function randomId(length = 8): string {
-  const letters = 'abcdefghijklmnopqrstuvwxyz0123456789';
+export function randomId(length = 8, letters = 'abcdefghijklmnopqrstuvwxyz0123456789'): string {
   const bytes = crypto.getRandomValues(new Uint8Array(length));
   return Array.from(bytes, (byte) => letters[byte % letters.length]).join('');
+}
+
+/** A room name that can be read aloud, such as "kap-dwfe-rin": 47 bits, which nobody guesses. */
+export function randomRoom(): string {
+  return [3, 4, 3].map((length) => randomId(length, 'abcdefghijklmnopqrstuvwxyz')).join('-');
 }
 
 function parseBuffer(text: string | null, mode: Mode): number | undefined {
@@ -79,6 +83,26 @@ export const kept = {
     }
   },
 };
+
+/** Device ids by kind; "" = as the browser thinks. */
+export interface ChosenDevices {
+  audioinput: string;
+  videoinput: string;
+  audiooutput: string;
+}
+
+/** Those of the last visit. */
+export const keptDevices = (): ChosenDevices => ({
+  audioinput: kept.read('audioinput') ?? '',
+  videoinput: kept.read('videoinput') ?? '',
+  audiooutput: kept.read('audiooutput') ?? '',
+});
+
+/** `devices` with another one of a kind, which is kept for the next visit. */
+export function withDevice(devices: ChosenDevices, kind: keyof ChosenDevices, deviceId: string): ChosenDevices {
+  kept.write(kind, deviceId);
+  return { ...devices, [kind]: deviceId };
+}
 
 export function readSettings(address: string): Settings {
   const query = new URL(address).searchParams;

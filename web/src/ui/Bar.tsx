@@ -1,6 +1,6 @@
 import {
   ChartColumn, Copy, Ellipsis, Hand, Headphones, Keyboard, LayoutGrid, Lock, LockOpen, LogOut, Maximize, MessageSquare, Mic, MicOff,
-  Minimize, MonitorUp, PictureInPicture2, Presentation, ScreenShareOff, Settings, Users, Video, VideoOff, type LucideIcon,
+  Minimize, MonitorUp, PictureInPicture, PictureInPicture2, Presentation, ScreenShareOff, Settings, SmilePlus, Users, Video, VideoOff, type LucideIcon,
 } from 'lucide-preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { barItems, fitBar, type BarItem } from '../layout/bar';
@@ -10,7 +10,8 @@ import { inviteLink } from '../state/settings';
 import { t, tn } from '../words';
 import { useRoom, type Actions } from './context';
 import { IconButton } from './controls';
-import { useFocusReturn, useSize } from './hooks';
+import { useFocusReturn, useMedia, useSize } from './hooks';
+import { LiveVolume, QualitySelect, useWatches } from './LiveControls';
 
 const sizes = { item: 48, gap: 8, leave: 64, padding: 12 };
 
@@ -22,7 +23,7 @@ function offeredItems(state: RoomState): BarItem[] {
   return barItems.filter((item) => {
     if (item === 'mic' || item === 'camera') return takesPart;
     if (item === 'screen') return takesPart && canShare();
-    if (item === 'hand') return state.mayTalk.value;
+    if (item === 'hand' || item === 'react') return state.mayTalk.value;
     if (item === 'chat') return state.data.value;
     return true;
   });
@@ -42,6 +43,8 @@ interface Entry {
 export function Bar({ onLeave }: { onLeave(): void }) {
   const { state, actions } = useRoom();
   const [ref, box] = useSize<HTMLElement>();
+  const phone = useMedia('(max-width: 600px)');
+  const watches = useWatches();
   const [open, setOpen] = useState<'more' | 'react' | null>(null);
   const offered = offeredItems(state);
   const shown = fitBar(box.width || window.innerWidth, offered, sizes);
@@ -69,6 +72,8 @@ export function Bar({ onLeave }: { onLeave(): void }) {
         const up = state.me.hand.value > 0;
         return { icon: Hand, label: t(up ? 'hand-down' : 'hand-up'), run: () => actions.talk.setHand(!up) };
       }
+      case 'react':
+        return { icon: SmilePlus, label: t('reactions'), expanded: open === 'react', run: () => setOpen(open === 'react' ? null : 'react') };
       case 'people':
         return { icon: Users, label: t('people'), expanded: state.panel.value === 'people', run: () => togglePanel(state, 'people') };
       case 'chat':
@@ -81,25 +86,39 @@ export function Bar({ onLeave }: { onLeave(): void }) {
         };
     }
   };
+  const reactionRow = (
+    <div class="reactions" role="group" aria-label={t('reactions')}>
+      {reactions.map((reaction) => (
+        <button key={reaction} type="button" aria-label={reaction} onClick={() => { actions.talk.react(reaction); setOpen(null); }}>{reaction}</button>
+      ))}
+    </div>
+  );
   return (
     <nav class="bar" aria-label={t('controls')} ref={ref}>
       <div class="bar-items">
         {shown.map((name) => {
           const { run, ...entry } = item(name);
-          return <IconButton key={name} {...entry} class={`bar-${name} ${name === 'hand' && state.me.hand.value ? 'active' : ''}`} onClick={run} />;
+          const button = <IconButton key={name} {...entry} class={`bar-${name} ${name === 'hand' && state.me.hand.value ? 'active' : ''}`} onClick={run} />;
+          if (name !== 'react') return button;
+          return (
+            <div key={name} class="menu-place">
+              {button}
+              {open === 'react' && <Menu name="menu-react" label={t('reactions')} onClose={() => setOpen(null)}>{reactionRow}</Menu>}
+            </div>
+          );
         })}
         <div class="menu-place">
           <IconButton icon={Ellipsis} label={t('more')} expanded={open === 'more'} onClick={toggleMore} />
           {open === 'more' && (
             <Menu label={t('more')} onClose={() => setOpen(null)}>
-              {state.mayTalk.value && (
-                <div class="reactions" role="group" aria-label={t('reactions')}>
-                  {reactions.map((reaction) => (
-                    <button key={reaction} type="button" aria-label={reaction} onClick={() => { actions.talk.react(reaction); setOpen(null); }}>{reaction}</button>
-                  ))}
+              {hidden.includes('react') && reactionRow}
+              {phone && watches && (
+                <div class="menu-live">
+                  <label class="field"><span aria-hidden="true">{t('volume')}</span><LiveVolume /></label>
+                  {state.qualities.value > 1 && <label class="field"><span aria-hidden="true">{t('quality')}</span><QualitySelect /></label>}
                 </div>
               )}
-              {[...hidden.map(item), ...moreEntries(state, actions)].map(({ icon: Icon, label, run }) => (
+              {[...hidden.filter((name) => name !== 'react').map(item), ...moreEntries(state, actions)].map(({ icon: Icon, label, run }) => (
                 <button key={label} type="button" class="menu-item" onClick={() => { setOpen(null); run(); }}>
                   <Icon size={20} aria-hidden="true" />
                   <span>{label}</span>
@@ -116,7 +135,7 @@ export function Bar({ onLeave }: { onLeave(): void }) {
   );
 }
 
-function Menu({ label, onClose, children }: { label: string; onClose(): void; children: preact.ComponentChildren }) {
+function Menu({ name = '', label, onClose, children }: { name?: string; label: string; onClose(): void; children: preact.ComponentChildren }) {
   const ref = useRef<HTMLDivElement>(null);
   useFocusReturn();
   useEffect(() => {
@@ -139,7 +158,7 @@ function Menu({ label, onClose, children }: { label: string; onClose(): void; ch
     }
   };
   return (
-    <div class="menu" role="dialog" aria-label={label} ref={ref} onKeyDown={onKeyDown}>
+    <div class={`menu ${name}`} role="dialog" aria-label={label} ref={ref} onKeyDown={onKeyDown}>
       {children}
     </div>
   );
@@ -163,14 +182,16 @@ function moreEntries(state: RoomState, actions: Actions): Entry[] {
     entries.push({ icon: full ? Minimize : Maximize, label: t(full ? 'full-screen-end' : 'full-screen'), run: toggleFullScreen });
   }
   if (document.pictureInPictureEnabled && mainVideo()) {
-    entries.push({ icon: PictureInPicture2, label: t('picture-in-picture'), run: togglePictureInPicture });
+    const small = !!document.pictureInPictureElement;
+    entries.push({ icon: small ? PictureInPicture : PictureInPicture2, label: t(small ? 'picture-in-picture-end' : 'picture-in-picture'), run: togglePictureInPicture });
   }
   entries.push(
     { icon: ChartColumn, label: t(stats ? 'statistics-hide' : 'statistics'), run: () => (state.statsShown.value = !stats) },
     { icon: Settings, label: t('settings'), run: () => togglePanel(state, 'settings') },
     { icon: Copy, label: t('copy-link'), run: () => void copyLink(state) },
-    { icon: Keyboard, label: t('shortcuts'), run: () => (state.dialog.value = 'help') },
   );
+  // Of no use to who has fingers only.
+  if (window.matchMedia('(any-pointer: fine)').matches) entries.push({ icon: Keyboard, label: t('shortcuts'), run: () => (state.dialog.value = 'help') });
   if (state.moderation.value.has('lock')) {
     const locked = state.locked.value;
     entries.push({

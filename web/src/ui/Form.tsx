@@ -1,9 +1,9 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Eye, Phone, Radio, Users, Video, type LucideIcon } from 'lucide-preact';
 import { checkRoomId, cleanName, type RoomIdProblem } from '../session/names';
-import { kept, type Mode, type Settings } from '../state/settings';
+import { kept, randomRoom, type Mode, type Settings } from '../state/settings';
 import { list, t } from '../words';
-import { Card, Logo } from './controls';
+import { Card, Logo, NameField } from './controls';
 
 const kinds: { mode: Mode; icon: LucideIcon }[] = [
   { mode: 'meet', icon: Users },
@@ -32,8 +32,13 @@ export function Form({ settings, focus, onSubmit }: FormProps) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     if (focus) heading.current?.focus();
+    else field.current?.focus({ preventScroll: true });
   }, []);
-  const [room, setRoom] = useState(settings.roomId);
+  // A name that nobody guesses is there already: Enter starts a meeting.
+  const suggested = useRef('');
+  suggested.current ||= settings.roomId || randomRoom();
+  const [room, setRoom] = useState(suggested.current);
+  const field = useRef<HTMLInputElement>(null);
   const [name, setName] = useState(settings.displayName);
   const [mode, setMode] = useState(settings.mode);
   const [publish, setPublish] = useState(settings.publish);
@@ -64,12 +69,14 @@ export function Form({ settings, focus, onSubmit }: FormProps) {
           <label class="field">
             <span>{t('room')}</span>
             <input
+              ref={field}
               name="room"
               value={room}
               onInput={(event) => {
                 setRoom(event.currentTarget.value);
                 setProblem(null);
               }}
+              onFocus={(event) => room === suggested.current && event.currentTarget.select()}
               placeholder="demo"
               autocomplete="off"
               autocapitalize="none"
@@ -86,10 +93,7 @@ export function Form({ settings, focus, onSubmit }: FormProps) {
               <span class="ellipsis">{t('use-instead', { room: problem.corrected })}</span>
             </button>
           )}
-          <label class="field">
-            <span>{t('name')}</span>
-            <input name="name" value={name} dir="auto" maxLength={100} onInput={(event) => setName(event.currentTarget.value)} placeholder={t('name-placeholder')} autocomplete="name" />
-          </label>
+          <NameField value={name} onInput={setName} />
           <fieldset class="choices three">
             <legend>{t('kind')}</legend>
             {kinds.map(({ mode: each, icon: Icon }) => (

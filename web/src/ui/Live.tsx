@@ -1,9 +1,11 @@
-import { Eye, Maximize, PictureInPicture2, Volume2, VolumeX } from 'lucide-preact';
+import { Eye, Maximize, Minimize, PictureInPicture, PictureInPicture2, Volume2, VolumeX } from 'lucide-preact';
 import { useEffect, useState } from 'preact/hooks';
-import { t, tn, type WordKey } from '../words';
+import { t, tn } from '../words';
 import { toggleFullScreen, togglePictureInPicture } from './Bar';
 import { useRoom } from './context';
 import { IconButton } from './controls';
+import { useBigAndSmall } from './hooks';
+import { LiveVolume, QualitySelect, useWatches } from './LiveControls';
 import { formatBitrate } from './Tile';
 
 const shownFor = 3000; // ms
@@ -36,8 +38,8 @@ export function LiveTools() {
   const { me } = state;
   const onAir = me.publishes.value || state.broadcasters.value.length > 0;
   const stats = me.stats.value;
-  const watches = !me.publishes.value && state.broadcasters.value.length > 0;
-  const volume = state.broadcasters.value[0]?.volume;
+  const watches = useWatches();
+  const { full, inPicture } = useBigAndSmall();
   return (
     <div class="live-tools">
       {onAir && <span class="live-badge">{t('live-badge')}</span>}
@@ -48,30 +50,14 @@ export function LiveTools() {
       {watches && (
         <>
           <IconButton icon={state.deaf.value ? VolumeX : Volume2} label={t(state.deaf.value ? 'sound-on' : 'sound-off')} onClick={() => (state.deaf.value = !state.deaf.value)} />
-          {volume && <input class="live-volume" type="range" min="0" max="1" step="0.05" value={volume.value} aria-label={t('volume')} onInput={(event) => (volume.value = Number(event.currentTarget.value))} />}
-          {state.qualities.value > 1 && <QualitySelect />}
-          {document.pictureInPictureEnabled && <IconButton icon={PictureInPicture2} label={t('picture-in-picture')} onClick={togglePictureInPicture} />}
-          {document.fullscreenEnabled && <IconButton icon={Maximize} label={t('full-screen')} onClick={toggleFullScreen} />}
+          <LiveVolume />
+          <QualitySelect />
+          {document.pictureInPictureEnabled && (
+            <IconButton icon={inPicture ? PictureInPicture : PictureInPicture2} label={t(inPicture ? 'picture-in-picture-end' : 'picture-in-picture')} onClick={togglePictureInPicture} />
+          )}
+          {document.fullscreenEnabled && <IconButton icon={full ? Minimize : Maximize} label={t(full ? 'full-screen-end' : 'full-screen')} onClick={toggleFullScreen} />}
         </>
       )}
     </div>
-  );
-}
-
-const qualityNames: WordKey[][] = [['layer-high'], ['layer-high', 'layer-low'], ['layer-high', 'layer-medium', 'layer-low']];
-
-function QualitySelect() {
-  const { state, actions } = useRoom();
-  const names = qualityNames[Math.min(state.qualities.value, qualityNames.length) - 1]!;
-  return (
-    <select
-      class="live-quality"
-      aria-label={t('quality')}
-      value={state.quality.value === null ? '' : String(state.quality.value)}
-      onChange={(event) => actions.setQuality(event.currentTarget.value === '' ? null : Number(event.currentTarget.value))}
-    >
-      <option value="">{t('auto-quality')}</option>
-      {names.map((name, i) => <option key={name} value={String(i)}>{t(name)}</option>)}
-    </select>
   );
 }

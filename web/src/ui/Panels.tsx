@@ -10,7 +10,7 @@ import { chooseTheme, theme, type Theme } from '../state/theme';
 import { language, languages, t, tn, useLanguage, type Language } from '../words';
 import { moderate } from './Bar';
 import { useRoom } from './context';
-import { IconButton, Select } from './controls';
+import { IconButton, NameField, Select } from './controls';
 import { DeviceSelect } from './devices';
 import { useFocusReturn } from './hooks';
 import { Meter } from './Meter';
@@ -85,7 +85,7 @@ function PersonRow({ person }: { person: Person }) {
     }
   });
   return (
-    <li>
+    <li class={offered.size > 0 ? 'moderated' : ''}>
       <span class="avatar" style={{ '--hue': hueOf(person.id) }} aria-hidden="true">{initials(name)}</span>
       <span class="person-name">
         <bdi class="ellipsis" dir="auto" title={name}>{name}</bdi>
@@ -216,10 +216,7 @@ function SettingsPanel() {
   return (
     <Panel title={t('settings')} name="settings">
       <div class="settings">
-        <label class="field">
-          <span>{t('name')}</span>
-          <input dir="auto" maxLength={100} value={name} onInput={(event) => setName(event.currentTarget.value)} onBlur={saveName} onKeyDown={(event) => event.key === 'Enter' && saveName()} />
-        </label>
+        <NameField value={name} onInput={setName} onBlur={saveName} onEnter={saveName} />
         {devices.length > 0 && (
           <fieldset>
             <legend>{t('devices')}</legend>

@@ -5,9 +5,9 @@ import { LevelMeter } from '../session/level';
 import { cleanName, hueOf, initials } from '../session/names';
 import { Preview } from '../session/preview';
 import type { MediaState } from '../state/room';
-import { kept, type Settings } from '../state/settings';
+import { kept, type ChosenDevices, type Settings } from '../state/settings';
 import { t } from '../words';
-import { Details, IconButton } from './controls';
+import { Details, IconButton, NameField } from './controls';
 import { DeviceSelect, problemWords, secureAddress, type DeviceKind } from './devices';
 import { Meter } from './Meter';
 
@@ -15,6 +15,7 @@ export interface Ready {
   settings: Settings;
   tracks: MediaStreamTrack[];
   micOn: boolean;
+  chosen: ChosenDevices;
 }
 
 interface PrejoinProps {
@@ -57,7 +58,7 @@ export function Prejoin({ settings, devices, onJoin, onBack, fixed }: PrejoinPro
     const displayName = cleanName(name);
     if (displayName) kept.write('name', displayName);
     // Asked already: without tracks there is nothing to send for now.
-    onJoin({ settings: { ...settings, displayName }, tracks: own.end(), micOn });
+    onJoin({ settings: { ...settings, displayName }, tracks: own.end(), micOn, chosen: own.chosen.value });
   };
   const shown = cleanName(name) || t('guest');
   const words = media.kind === 'problem' ? problemWords(media.problem) : [];
@@ -70,7 +71,7 @@ export function Prejoin({ settings, devices, onJoin, onBack, fixed }: PrejoinPro
           ) : (
             <div class="preview-empty">
               <span class="avatar" style={{ '--hue': hueOf(settings.peerId) }} aria-hidden="true">{initials(shown)}</span>
-              {settings.publish && <p>{t(media.kind === 'asking' ? 'prejoin-asking' : 'camera-is-off')}</p>}
+              {settings.publish && <p>{t(media.kind === 'asking' ? 'prejoin-asking' : own.missing.value.video ? 'no-camera-here' : 'camera-is-off')}</p>}
             </div>
           )}
           {media.kind === 'ready' && (
@@ -86,10 +87,7 @@ export function Prejoin({ settings, devices, onJoin, onBack, fixed }: PrejoinPro
             <h1 ref={heading} tabIndex={-1}>{t('ready-to-join')}</h1>
             <p class="room-line"><bdi class="ellipsis" title={settings.roomId}>{settings.roomId}</bdi><span class="tag">{t(settings.mode)}</span></p>
           </div>
-          <label class="field">
-            <span>{t('name')}</span>
-            <input name="name" value={name} dir="auto" maxLength={100} onInput={(event) => setName(event.currentTarget.value)} placeholder={t('name-placeholder')} autocomplete="name" />
-          </label>
+          <NameField value={name} onInput={setName} />
           {media.kind === 'problem' && (
             <div class="problem" role="alert">
               {words.map((word, i) => <p key={word} class={i === 0 ? 'strong' : ''}>{t(word)}</p>)}
@@ -101,8 +99,15 @@ export function Prejoin({ settings, devices, onJoin, onBack, fixed }: PrejoinPro
               <Details text={media.detail} />
             </div>
           )}
+          {media.kind === 'ready' && own.missing.value.audio && (
+            <div class="problem" role="status">
+              <p>{t('no-microphone')}</p>
+              <button type="button" class="button small" onClick={() => void own.open({ audio: true, video: false })}>{t('try-again')}</button>
+            </div>
+          )}
           <DeviceSelect kind="audioinput" devices={own.inputs.value} chosen={own.chosen.value.audioinput} onChoose={choose} />
           <DeviceSelect kind="videoinput" devices={own.inputs.value} chosen={own.chosen.value.videoinput} onChoose={choose} />
+          <DeviceSelect kind="audiooutput" devices={own.inputs.value} chosen={own.chosen.value.audiooutput} onChoose={choose} />
           <div class="actions">
             <button class="button primary wide" type="submit">{t(media.kind === 'ready' || !settings.publish ? 'join' : 'join-without')}</button>
             <button class="button plain wide" type="button" onClick={onBack}>{t('back')}</button>

@@ -34,6 +34,8 @@ function RoomPage() {
   const covering = mode !== 'meet';
   const awake = useAwake(mode === 'live' && state.broadcasters.value.length > 0);
   useEffect(() => heading.current?.focus({ preventScroll: true }), []);
+  // What is said of an empty room is not printed across a picture.
+  const seen = tilesOf(state).length > 0;
   const unread = state.unread.value;
   useEffect(() => {
     document.title = `${unread > 0 ? `(${unread}) ` : ''}${roomId} · ${t('app-name')}`;
@@ -51,18 +53,25 @@ function RoomPage() {
             <HeadPeople />
           )}
         </header>
-        <main class="room-stage">
-          <Banner />
-          <MediaPrompt />
-          <Stage />
-          <Empty />
-          <Toasts />
+        <main class="room-middle">
+          <div class="room-notices">
+            <Banner />
+            <MediaPrompt />
+          </div>
+          <div class="room-stage">
+            <Stage />
+            {!seen && <Empty />}
+            <Toasts />
+          </div>
+          <div class="room-foot">
+            {seen && <Empty low />}
+            <HearButton />
+          </div>
         </main>
         <Bar onLeave={() => actions.leave()} />
       </div>
       <Panels />
       <Sounds />
-      <HearButton />
       <Dialogs onLeave={() => actions.leave()} />
       <Announcer />
     </div>
@@ -81,11 +90,12 @@ function HeadPeople() {
   );
 }
 
-/** Nobody else: what to do about it. */
-function Empty() {
+/** Nobody else: what to do about it. In the middle of nothing, or below pictures. */
+function Empty({ low }: { low?: boolean }) {
   const { state } = useRoom();
+  const place = `empty ${low ? 'low' : ''}`;
   if (!state.joined.value) {
-    return state.network.value.kind === 'joining' ? <div class="empty"><p>{t('joining', { room: state.settings.roomId })}</p></div> : null;
+    return state.network.value.kind === 'joining' ? <div class={place}><p>{t('joining', { room: state.settings.roomId })}</p></div> : null;
   }
   const live = state.settings.mode === 'live';
   const publishing = state.me.publishes.value || (state.settings.publish && !state.stageTaken.value);
@@ -93,7 +103,7 @@ function Empty() {
   if (!alone) return null;
   const waits = live && !publishing;
   return (
-    <div class={`empty ${tilesOf(state).length > 0 ? 'low' : ''}`}>
+    <div class={place}>
       <p>{t(waits ? 'alone-live-viewer' : live ? 'alone-live-publisher' : 'alone')}</p>
       {waits && <p class="dim">{t('alone-live-viewer-more')}</p>}
       {!waits && (

@@ -1,6 +1,6 @@
 import { ChevronLeft, ChevronRight } from 'lucide-preact';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { cornerRect, nearestCorner } from '../layout/call';
+import { cornerRect, nearestCorner, stackedPair } from '../layout/call';
 import { bestFit } from '../layout/fit';
 import { keepOrder, onPage, pageCount, pageSize, promoteSpeaker, swapEvery, type Seat } from '../layout/paging';
 import { nextMain, speakerLayout, type Loud } from '../layout/speaker';
@@ -10,7 +10,7 @@ import { t } from '../words';
 import { useRoom } from './context';
 import { IconButton } from './controls';
 import { useMedia, useNow, useSize } from './hooks';
-import { Tile, type TileItem } from './Tile';
+import { Tile, type Span, type TileItem } from './Tile';
 
 const gap = 8;
 /** Width by height of a picture that has not come yet. */
@@ -38,6 +38,7 @@ export function tilesOf(state: RoomState): TileItem[] {
 interface Shown {
   item: TileItem;
   rect: Rect;
+  caption?: Span;
   bare?: boolean;
   floating?: boolean;
   /** Can be dragged to another corner. */
@@ -74,7 +75,8 @@ export function Stage() {
   const ordered = useSpeakersFirst(items, size);
   const main = useMain(items, name === 'speaker');
   const drag = useDrag(box);
-  const inner = { width: box.width - 2 * gap, height: box.height - 2 * gap };
+  const covered = state.settings.mode !== 'meet' && name !== 'live';
+  const inner = innerOf(box, ref.current, covered, state.soundRefused.value ? footHeight : 0);
 
   const pages = name === 'grid' ? pageCount(ordered.length, size) : 1;
   const page = Math.min(state.page.value, pages - 1);
@@ -89,8 +91,8 @@ export function Stage() {
   const measured = box.width > 0 && box.height > 0;
   if (measured) {
     if (name === 'grid') shown = gridPlaces(onPage(ordered, page, size), inner, pages > 1);
-    else if (strip) shown = speakerPlaces(items, main, strip);
-    else shown = pairPlaces(items, box, state, drag.at);
+    else if (strip) shown = speakerPlaces(items, main, strip, inner);
+    else shown = pairPlaces(items, box, inner, state, drag.at);
   }
   useWanted(items, shown, measured);
   const movable = shown.find((each) => each.movable);
@@ -109,14 +111,15 @@ export function Stage() {
     : pages > 1 ? swipe : {};
   const step = (strip?.vertical ? inner.height : inner.width) * 0.8;
   return (
-    <div class={`stage stage-${name}`} data-box={`${box.width}×${box.height}`} ref={ref} {...gestures}>
-      <ul class="tiles" aria-label={t('participants')}>
-        {shown.map(({ item, rect, bare, floating, movable: moves }) => (
+    <div class={`stage stage-${name} ${shown.some(({ bare }) => bare) ? 'filled' : ''}`} data-box={`${box.width}×${box.height}`} ref={ref} {...gestures}>
+      <ul class="tiles" style={strip && covered ? { clipPath: `inset(${inner.y}px 0 ${box.height - inner.y - inner.height}px)` } : undefined} aria-label={t('participants')}>
+        {shown.map(({ item, rect, bare, caption, floating, movable: moves }) => (
           <Tile
             key={item.id}
             {...item}
             rect={rect}
             bare={bare}
+            caption={caption}
             floating={floating}
             dragging={moves && !!drag.at}
             handlers={moves ? drag.handlers(rect, swap) : undefined}
@@ -150,28 +153,50 @@ export function Stage() {
   );
 }
 
-const dots = 28; // pixels below a grid of several pages
+const usualBar = 72; // pixels
+const footHeight = 56; // pixels, of the button for sound above the bar
 
-function gridPlaces(visible: TileItem[], inner: Box, paged: boolean): Shown[] {
-  const { rects } = bestFit(visible.map(ratioOf), { ...inner, height: inner.height - (paged ? dots : 0) }, gap);
-  return visible.flatMap((item, i) => (rects[i] ? [{ item, rect: shift(rects[i]) }] : []));
+/** Where tiles go that are not to lie under what covers a stage: head and bar. */
+function innerOf(box: Box, stage: HTMLElement | null, covered: boolean, foot: number): Rect {
+  // Below a notice the head is above the stage already.
+  const top = covered ? Math.max(0, overlay.top - (stage?.getBoundingClientRect().top ?? 0)) : gap;
+  const bottom = covered ? (document.querySelector<HTMLElement>('.bar')?.offsetHeight || usualBar) + foot : gap;
+  return { x: gap, y: top, width: box.width - 2 * gap, height: Math.max(0, box.height - top - bottom) };
 }
 
-function speakerPlaces(items: TileItem[], main: TileItem | undefined, layout: ReturnType<typeof speakerLayout>): Shown[] {
+const dots = 28; // pixels below a grid of several pages
+
+function gridPlaces(visible: TileItem[], inner: Rect, paged: boolean): Shown[] {
+  const { rects } = bestFit(visible.map(ratioOf), { ...inner, height: inner.height - (paged ? dots : 0) }, gap);
+  return visible.flatMap((item, i) => (rects[i] ? [{ item, rect: shift(rects[i], inner) }] : []));
+}
+
+function speakerPlaces(items: TileItem[], main: TileItem | undefined, layout: ReturnType<typeof speakerLayout>, inner: Rect): Shown[] {
   const places = items.filter((item) => item !== main).map((item, i) => [item, layout.strip[i]] as const);
   const placed = new Map<TileItem, Rect | null | undefined>(places);
   if (main) placed.set(main, layout.main);
   // In the order of the room, so that moving to the main place moves no element.
   return items.flatMap((item) => {
     const rect = placed.get(item);
-    return rect ? [{ item, rect: shift(rect) }] : [];
+    return rect ? [{ item, rect: shift(rect, inner) }] : [];
   });
 }
 
-const shift = (rect: Rect): Rect => ({ ...rect, x: rect.x + gap, y: rect.y + gap });
+const shift = (rect: Rect, by: Rect): Rect => ({ ...rect, x: rect.x + by.x, y: rect.y + by.y });
+
+/** What the small pictures in the lower corners leave for the name of the large one. */
+function beside(small: (Rect | undefined)[], box: Box): Span {
+  let [left, right] = [overlay.side, box.width - overlay.side];
+  for (const rect of small) {
+    if (!rect || rect.y + rect.height / 2 < box.height / 2) continue;
+    if (rect.x < box.width / 2) left = rect.x + rect.width + gap;
+    else right = rect.x - gap;
+  }
+  return { left, width: right - left };
+}
 
 /** A call, and a broadcast: one picture fills the window, others float in corners. */
-function pairPlaces(items: TileItem[], box: Box, state: RoomState, dragged: Rect | null): Shown[] {
+function pairPlaces(items: TileItem[], box: Box, inner: Rect, state: RoomState, dragged: Rect | null): Shown[] {
   const remote = items.filter((item) => !item.person.me);
   const own = items.find((item) => item.person.me && item.source === 'camera');
   const ownScreen = items.find((item) => item.person.me && item.source === 'screen');
@@ -184,14 +209,21 @@ function pairPlaces(items: TileItem[], box: Box, state: RoomState, dragged: Rect
     main = state.settings.mode === 'live' ? (ownScreen ?? own) : own;
     floating = main === own ? undefined : own;
   }
+  if (state.settings.mode === 'call' && main && floating && main === camera && !ownScreen) {
+    const [first, second] = state.swapped.value ? [floating, main] : [main, floating];
+    const pair = stackedPair(ratioOf(main), ratioOf(floating), box, inner, gap);
+    if (pair) return items.flatMap((item) => (item === first ? [{ item, rect: pair[0] }] : item === second ? [{ item, rect: pair[1] }] : []));
+  }
   if (state.swapped.value && main && floating) [main, floating] = [floating, main];
   const second = screen && camera && camera !== main && camera !== floating ? camera : undefined;
   const margins = { ...overlay, bottom: box.height < 420 ? 76 : overlay.bottom };
   const corner = state.corner.value;
+  const small = floating && cornerRect(corner, box, ratioOf(floating), margins);
+  const other = second && cornerRect(floating ? opposite(corner) : corner, box, ratioOf(second), margins);
   return items.flatMap((item): Shown[] => {
-    if (item === main) return [{ item, rect: { x: 0, y: 0, ...box }, bare: true }];
-    if (item === floating) return [{ item, rect: dragged ?? cornerRect(corner, box, ratioOf(item), margins), floating: true, movable: true }];
-    if (item === second) return [{ item, rect: cornerRect(floating ? opposite(corner) : corner, box, ratioOf(item), margins), floating: true }];
+    if (item === main) return [{ item, rect: { x: 0, y: 0, ...box }, bare: true, caption: beside([small, other], box) }];
+    if (item === floating) return [{ item, rect: dragged ?? small!, floating: true, movable: true }];
+    if (item === second) return [{ item, rect: other!, floating: true }];
     return [];
   });
 }

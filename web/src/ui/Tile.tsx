@@ -15,8 +15,16 @@ export interface TileItem {
   source: Source;
 }
 
+/** Pixels from the left, and how many. */
+export interface Span {
+  left: number;
+  width: number;
+}
+
 interface TileProps extends TileItem {
   rect: Rect;
+  /** Where the name goes, if not wherever there is room. */
+  caption?: Span;
   /** Fills the window: no frame, no round corners. */
   bare?: boolean;
   /** A small picture above a large one. */
@@ -26,7 +34,7 @@ interface TileProps extends TileItem {
 }
 
 /** One picture of one person, with what is to be known of them. */
-export function Tile({ id, person, source, rect, bare, floating, dragging, handlers }: TileProps) {
+export function Tile({ id, person, source, rect, caption, bare, floating, dragging, handlers }: TileProps) {
   const { state } = useRoom();
   const screen = source === 'screen';
   const picture = person[source].value;
@@ -70,10 +78,10 @@ export function Tile({ id, person, source, rect, bare, floating, dragging, handl
             <span>{t('tile-lost')}</span>
           </div>
         )}
-        <figcaption>
+        <figcaption style={caption && { left: `${caption.left}px`, maxWidth: `${caption.width}px` }}>
           {person.hand.value > 0 && !screen && <span class="tile-hand"><Hand size={15} aria-hidden="true" /></span>}
           <span class="tile-muted" hidden={!muted}><MicOff size={15} aria-hidden="true" /></span>
-          {!person.me && (quality === 1 || quality === 2) && !lost && <Bars quality={quality} />}
+          {(quality === 1 || quality === 2) && !lost && !(person.me && screen) && <Bars quality={quality} />}
           <bdi class="tile-name" dir="auto">{label}</bdi>
           {person.me && !screen && <span class="tile-you">{t('you-marker')}</span>}
         </figcaption>

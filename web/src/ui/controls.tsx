@@ -1,6 +1,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import type { LucideIcon } from 'lucide-preact';
-import { useState } from 'preact/hooks';
+import { useId, useState } from 'preact/hooks';
+import { maxNameLength } from '../session/names';
 import { t } from '../words';
 
 interface IconButtonProps {
@@ -45,6 +46,42 @@ export function Details({ text }: { text: string }) {
       <code>{text}</code>
       <button type="button" class="button small" onClick={copy}>{t(copied ? 'copied' : 'copy')}</button>
     </details>
+  );
+}
+
+interface NameFieldProps {
+  value: string;
+  onInput(name: string): void;
+  onBlur?(): void;
+  onEnter?(): void;
+}
+
+/** One's own name. What is too long is cut, and that is said. */
+export function NameField({ value, onInput, onBlur, onEnter }: NameFieldProps) {
+  const [cut, setCut] = useState(false);
+  const hint = useId();
+  return (
+    <label class="field">
+      <span>{t('name')}</span>
+      <input
+        name="name"
+        dir="auto"
+        value={value}
+        placeholder={t('name-placeholder')}
+        autocomplete="name"
+        aria-describedby={cut ? hint : undefined}
+        onInput={(event) => {
+          const characters = [...event.currentTarget.value];
+          const name = characters.slice(0, maxNameLength).join('');
+          event.currentTarget.value = name;
+          setCut(characters.length > maxNameLength);
+          onInput(name);
+        }}
+        onBlur={onBlur}
+        onKeyDown={onEnter && ((event) => event.key === 'Enter' && onEnter())}
+      />
+      {cut && <small id={hint} class="wrong" role="status">{t('name-cut')}</small>}
+    </label>
   );
 }
 

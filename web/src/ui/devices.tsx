@@ -12,14 +12,18 @@ interface DeviceSelectProps {
   onChoose(kind: DeviceKind, id: string): void;
 }
 
+/** Whether sound can be played by another device than the system's (W3C audio-output). */
+const choosesOutput = (): boolean => 'setSinkId' in HTMLMediaElement.prototype;
+
 /** The devices of a kind; nothing where there is no choice. */
 export function DeviceSelect({ kind, devices, chosen, onChoose }: DeviceSelectProps) {
   const all = devices.filter((device) => device.kind === kind && device.deviceId !== 'default' && device.deviceId !== '');
-  if (all.length === 0) return null;
+  if (all.length === 0 || (kind === 'audiooutput' && !choosesOutput())) return null;
   return (
     <Select
       label={t(names[kind])}
-      value={chosen}
+      // One that is not there any more: another was opened in its place.
+      value={all.some((d) => d.deviceId === chosen) ? chosen : ''}
       options={[{ value: '', text: t('default-device') }, ...all.map((d) => ({ value: d.deviceId, text: d.label }))]}
       onChange={(id) => onChoose(kind, id)}
     />

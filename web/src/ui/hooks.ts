@@ -45,6 +45,19 @@ export function useMedia(query: string): boolean {
   return holds;
 }
 
+/** Whether the page has the whole screen, and a picture of it its own window. */
+export function useBigAndSmall(): { full: boolean; inPicture: boolean } {
+  const now = () => ({ full: !!document.fullscreenElement, inPicture: !!document.pictureInPictureElement });
+  const [state, setState] = useState(now);
+  useEffect(() => {
+    const events = ['fullscreenchange', 'enterpictureinpicture', 'leavepictureinpicture'];
+    const listen = () => setState(now());
+    for (const name of events) document.addEventListener(name, listen);
+    return () => events.forEach((name) => document.removeEventListener(name, listen));
+  }, []);
+  return state;
+}
+
 /** Gives the focus back to who had it when the component came. */
 export function useFocusReturn(): void {
   useEffect(() => {

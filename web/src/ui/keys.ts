@@ -7,15 +7,19 @@ import { tilesOf } from './Stage';
 /** Keys of the room; never while somebody writes. */
 export function useKeys(state: RoomState, actions: Actions): void {
   useEffect(() => {
-    const onKey = (event: KeyboardEvent) => {
-      const run = keyAction(event, state, actions);
-      if (!run) return;
-      event.preventDefault();
-      run();
-    };
+    const onKey = (event: KeyboardEvent) => onRoomKey(event, state, actions);
     window.addEventListener('keydown', onKey);
     return () => window.removeEventListener('keydown', onKey);
   }, []);
+}
+
+export function onRoomKey(event: KeyboardEvent, state: RoomState, actions: Actions): void {
+  const run = keyAction(event, state, actions);
+  if (!run) return;
+  // Also of one that is held: the browser has other plans with Ctrl+D.
+  event.preventDefault();
+  // A key that is held switches once; pages are leafed through.
+  if (!event.repeat || event.key.startsWith('Arrow')) run();
 }
 
 /** What a key does now; undefined: it is not ours. */
