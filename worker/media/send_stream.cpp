@@ -69,12 +69,14 @@ void SendStream::Start(const RoutedPacket& packet, bool after_break, uint64_t ar
       after_break && has_key_frames_ && continuity_.sent_any() && !continuity_.last_marker();
   RewriteOffsets offsets = continuity_.Begin(packet, capture_clock_);
   offsets.began_at = static_cast<uint32_t>(arrival);
+  bends_.Clear();
   rewriter_.Start(packet.sequence, offsets, leave_gap);
 }
 
 void SendStream::Renumber(const RoutedPacket& packet) {
   RewriteOffsets offsets = continuity_.Begin(packet, capture_clock_);
   offsets.began_at = static_cast<uint32_t>(packet.arrival);
+  bends_.Clear();
   rewriter_.Start(packet.sequence, offsets, false);
 }
 
@@ -119,22 +121,35 @@ void SendStream::ChangeCodec(CodecKind codec, const RtpStreamParams& params) {
 /// What changes with this packet and those behind it: highest layer, active targets, time.
 void SendStream::ApplyChanges(const RoutedPacket& packet, const Layers& layers) {
   if (!rewriter_.started()) return;
-  if (!rewriter_.IsAhead(packet.sequence)) [[unlikely]] {
-    // Frames above it may have come before it and were left out: then it ends the picture.
-    if (packet.frame.end) rewriter_.ChangeTopOfLate(packet.sequence, layers.top);
-    return;
-  }
+  if (!rewriter_.IsAhead(packet.sequence)) [[unlikely]]
+    return ApplyToLate(packet, layers);
   RewriteOffsets offsets = rewriter_.offsets();
   offsets.top_layer = layers.top;
   offsets.descriptor.active_targets = layers.active_targets;
-  // Where nothing is missing before it, the packet is the first of its picture, and no picture
-  // before it is still to come.
-  if (!continuity_.aligned() && packet.timestamp != continuity_.last_source_timestamp() &&
-      rewriter_.Follows(packet.sequence)) {
-    const auto corrected = continuity_.Correction(packet, offsets.timestamp, capture_clock_);
-    if (corrected) offsets.timestamp = *corrected;
+  if (!continuity_.aligned() && packet.timestamp != continuity_.last_source_timestamp()) {
+    if (const auto time = CorrectedTime(packet, offsets.timestamp)) offsets.timestamp = *time;
   }
   if (offsets != rewriter_.offsets()) rewriter_.ChangeOffsets(packet.sequence, offsets);
+}
+
+/// Of the first packet of a picture that is sent.
+std::optional<uint32_t> SendStream::CorrectedTime(const RoutedPacket& packet, uint32_t offset) {
+  const bool follows = rewriter_.Follows(packet.sequence);
+  if (!follows && !bends_.HasRoom(packet.received_at)) return std::nullopt;
+  const auto corrected = continuity_.Correction(packet, offset, capture_clock_, follows);
+  if (corrected && !follows) {
+    bends_.Add({packet.sequence, packet.timestamp, *corrected, continuity_.last_source_timestamp(),
+                offset, packet.received_at});
+  }
+  return corrected;
+}
+
+void SendStream::ApplyToLate(const RoutedPacket& packet, const Layers& layers) {
+  // Frames above it may have come before it and were left out: then it ends the picture.
+  if (packet.frame.end) rewriter_.ChangeTopOfLate(packet.sequence, layers.top);
+  if (const auto time = bends_.OffsetOf(packet.sequence, packet.timestamp)) {
+    rewriter_.ChangeTimeOfLate(packet.sequence, *time);
+  }
 }
 
 std::span<const uint8_t> SendStream::RewrittenDescriptor(const RoutedPacket& packet,
