@@ -302,8 +302,8 @@ void DependencyDescriptorReader::KeepLate(size_t place, Known known) {
   Insert(place, std::move(known));
 }
 
-/// What is too far behind the newest frame is not asked for any more. Frame numbers wrap: those half
-/// a cycle on would count as late again.
+/// What is too far behind the newest frame is not asked for any more. Frame numbers wrap: those
+/// half a cycle on would count as late again.
 void DependencyDescriptorReader::ForgetBefore(uint16_t frame_number) {
   const auto oldest = static_cast<uint16_t>(frame_number - (kMaxLateFrames - 1));
   while (count_ > 1 && Ahead(known_[count_ - 2].first_frame, oldest) < 0) {

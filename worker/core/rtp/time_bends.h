@@ -11,8 +11,8 @@
 namespace sluice::worker {
 
 /// Where a correction of RTP time fell between two pictures of which packets between them were
-/// still missing: what comes of these later belongs between the times of the two, so that time never
-/// goes back (RFC 3550 §5.1: it derives from a clock that increments monotonically).
+/// still missing: what comes of these later belongs between the times of the two, so that time
+/// never goes back (RFC 3550 §5.1: it derives from a clock that increments monotonically).
 ///
 /// Owned by a SendStream, of the source that it sends.
 class TimeBends {
