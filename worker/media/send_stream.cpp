@@ -69,19 +69,18 @@ void SendStream::Start(const RoutedPacket& packet, bool after_break, uint64_t ar
       after_break && has_key_frames_ && continuity_.sent_any() && !continuity_.last_marker();
   RewriteOffsets offsets = continuity_.Begin(packet, capture_clock_);
   offsets.began_at = static_cast<uint32_t>(arrival);
-  bends_.Clear();
   rewriter_.Start(packet.sequence, offsets, leave_gap);
 }
 
 void SendStream::Renumber(const RoutedPacket& packet) {
   RewriteOffsets offsets = continuity_.Begin(packet, capture_clock_);
   offsets.began_at = static_cast<uint32_t>(packet.arrival);
-  bends_.Clear();
   rewriter_.Start(packet.sequence, offsets, false);
 }
 
 void SendStream::Stop() {
   rewriter_.ClearHistory();
+  bends_.Clear();
   padded_.clear();
   oldest_padded_ = 0;
   if (fec_ != nullptr) fec_->Clear();
@@ -98,6 +97,7 @@ void SendStream::ChangeCodec(CodecKind codec, const RtpStreamParams& params) {
   takes_red_ = params.red_payload_type.has_value();
   continuity_.SetClockRate(params.clock_rate);
   rewriter_.ClearHistory();
+  bends_.Clear();
 }
 
 /// Defined before those who call it, for each packet.
@@ -138,8 +138,8 @@ std::optional<uint32_t> SendStream::CorrectedTime(const RoutedPacket& packet, ui
   if (!follows && !bends_.HasRoom(packet.received_at)) return std::nullopt;
   const auto corrected = continuity_.Correction(packet, offset, capture_clock_, follows);
   if (corrected && !follows) {
-    bends_.Add({packet.sequence, packet.timestamp, *corrected, continuity_.last_source_timestamp(),
-                offset, packet.received_at});
+    bends_.Add({rewriter_.offsets().began_at, packet.sequence, packet.timestamp, *corrected,
+                continuity_.last_source_timestamp(), offset, packet.received_at});
   }
   return corrected;
 }
@@ -147,7 +147,8 @@ std::optional<uint32_t> SendStream::CorrectedTime(const RoutedPacket& packet, ui
 void SendStream::ApplyToLate(const RoutedPacket& packet, const Layers& layers) {
   // Frames above it may have come before it and were left out: then it ends the picture.
   if (packet.frame.end) rewriter_.ChangeTopOfLate(packet.sequence, layers.top);
-  if (const auto time = bends_.OffsetOf(packet.sequence, packet.timestamp)) {
+  const uint32_t source = rewriter_.offsets().began_at;
+  if (const auto time = bends_.OffsetOf(source, packet.sequence, packet.timestamp)) {
     rewriter_.ChangeTimeOfLate(packet.sequence, *time);
   }
 }
@@ -302,13 +303,19 @@ SendStream::Outcome SendStream::Repeat(const SequenceRewriter::Origin& origin,
   const Content content = ContentOf(packet);
   std::span<const uint8_t> payload = content.payload;
   if (was_skipped) payload = uses_rtx_ ? std::span<const uint8_t>() : kPadding;
+  RewriteOffsets offsets = origin.offsets;
+  if (!was_skipped && IsTooLateFor(origin, packet)) {
+    // Of a source that was left, nothing has been put right for it.
+    const auto time = bends_.OffsetOf(offsets.began_at, packet.sequence, packet.timestamp);
+    if (time) offsets.timestamp = *time;
+  }
   DescriptorRoom room;
   std::span<const uint8_t> descriptor;
-  if (!was_skipped) descriptor = DescriptorOf(packet, origin.offsets, &room);
+  if (!was_skipped) descriptor = DescriptorOf(packet, offsets, &room);
   RtpHeaderWriter::Fields fields;
-  fields.marker = !was_skipped && MarkerOf(packet, origin.offsets);
+  fields.marker = !was_skipped && MarkerOf(packet, offsets);
   Av1Joint joint;
-  if (!was_skipped) joint = JointOf(packet, origin.offsets, fields.marker);
+  if (!was_skipped) joint = JointOf(packet, offsets, fields.marker);
   const size_t room_for_payload = prefix + payload.size() + (joint ? kMaxAv1JoinGrowth : 0);
   uint8_t* slot = egress_.BeginRtp(writer.MaxSize(descriptor) + room_for_payload);
   if (slot == nullptr) return Outcome::kRefused;
@@ -316,13 +323,13 @@ SendStream::Outcome SendStream::Repeat(const SequenceRewriter::Origin& origin,
   fields.payload_type = was_skipped ? payload_type_ : content.payload_type;
   if (uses_rtx_) fields.payload_type = rtx_payload_type_;
   fields.sequence = uses_rtx_ ? SeqNumber(next_rtx_) : own;
-  fields.timestamp = RtpTimestamp(packet.timestamp.value() + origin.offsets.timestamp);
+  fields.timestamp = RtpTimestamp(packet.timestamp.value() + offsets.timestamp);
   OutgoingRtp out;
   out.slot = slot;
   out.kind = packet_kind_;
   out.rtp_class = rtp_class;
   out.same_bytes_again = !uses_rtx_;
-  Write(packet, writer, descriptor, origin.offsets, fields, &out);
+  Write(packet, writer, descriptor, offsets, fields, &out);
   last_sent_.ssrc = uses_rtx_ ? rtx_ssrc_ : ssrc_;
 
   // Copied: the ring may let go of the packet before the turn ends.
@@ -339,8 +346,8 @@ SendStream::Outcome SendStream::Repeat(const SequenceRewriter::Origin& origin,
   }
   if (was_skipped) {
     if (!uses_rtx_) slot[0] |= kPaddingBit;
-  } else if (NeedsPatch(packet, origin.offsets)) {
-    PatchPayload({copy + prefix, payload.size()}, packet, origin.offsets);
+  } else if (NeedsPatch(packet, offsets)) {
+    PatchPayload({copy + prefix, payload.size()}, packet, offsets);
   }
   out.payload = {copy, prefix + size};
   last_sent_.transport_sequence = egress_.EndRtp(out);

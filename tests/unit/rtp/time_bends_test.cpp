@@ -7,10 +7,13 @@ namespace {
 
 constexpr Timestamp kStart = Timestamp::Millis(1'000'000);
 
+constexpr uint32_t kSource = 5;
+
 /// Between a picture at `before` and one at `time`, whose offsets are these.
 TimeBends::Bend Bend(int64_t first, uint32_t before, uint32_t offset_before, uint32_t time,
                      uint32_t offset, Timestamp at = kStart) {
   TimeBends::Bend bend;
+  bend.source = kSource;
   bend.first = ExtendedSeqNumber(first);
   bend.time = RtpTimestamp(time);
   bend.offset = offset;
@@ -21,7 +24,7 @@ TimeBends::Bend Bend(int64_t first, uint32_t before, uint32_t offset_before, uin
 }
 
 std::optional<uint32_t> OffsetOf(const TimeBends& bends, int64_t sequence, uint32_t time) {
-  return bends.OffsetOf(ExtendedSeqNumber(sequence), RtpTimestamp(time));
+  return bends.OffsetOf(kSource, ExtendedSeqNumber(sequence), RtpTimestamp(time));
 }
 
 TEST_CASE("time bends: what comes late stands between the pictures around it") {
@@ -61,6 +64,7 @@ TEST_CASE("time bends: of several the one in whose gap a packet belongs") {
   CHECK_FALSE(OffsetOf(bends, 110, 2100));
   CHECK(OffsetOf(bends, 199, 5500) == static_cast<uint32_t>(-500));
   CHECK_FALSE(OffsetOf(bends, 201, 6100));
+  CHECK_FALSE(bends.OffsetOf(kSource + 1, ExtendedSeqNumber(99), RtpTimestamp(1500)));
 }
 
 TEST_CASE("time bends: as many are kept as there is room for while something may come") {

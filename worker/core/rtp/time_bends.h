@@ -14,17 +14,19 @@ namespace sluice::worker {
 /// still missing: what comes of these later belongs between the times of the two, so that time
 /// never goes back (RFC 3550 §5.1: it derives from a clock that increments monotonically).
 ///
-/// Owned by a SendStream, of the source that it sends.
+/// Owned by a SendStream; of the source that it sends, and of those before, of which packets may
+/// still be asked for.
 class TimeBends {
  public:
   static constexpr size_t kMax = 4;
-  /// Nothing that is older than that still comes (PacketRing::kVideoMaxAge).
-  static constexpr Duration kKept = Duration::Millis(2000);
+  /// Nothing older still comes, or is asked for again (twice PacketRing::kVideoMaxAge).
+  static constexpr Duration kKept = Duration::Millis(4000);
   /// What is left, at least, of the time between the two pictures: one part of so many. Pictures
   /// between them that are two ticks apart stay apart.
   static constexpr int kMinPart = 2;
 
   struct Bend {
+    uint32_t source = 0;      ///< RewriteOffsets::began_at
     ExtendedSeqNumber first;  ///< of the picture behind it: what was sent first
     RtpTimestamp time;        ///< of that picture, by the source
     uint32_t offset = 0;      ///< of RTP time, from there on
@@ -46,9 +48,10 @@ class TimeBends {
   void Clear() { count_ = 0; }
 
   /// The offset of the time of a packet that comes late; none where no correction changes it.
-  std::optional<uint32_t> OffsetOf(ExtendedSeqNumber sequence, RtpTimestamp time) const {
+  std::optional<uint32_t> OffsetOf(uint32_t source, ExtendedSeqNumber sequence,
+                                   RtpTimestamp time) const {
     size_t i = 0;
-    while (i < count_ && bends_[i].first <= sequence) ++i;
+    while (i < count_ && (bends_[i].source != source || bends_[i].first <= sequence)) ++i;
     if (i == count_ || !IsNewer(time, bends_[i].time_before)) return std::nullopt;
     const Bend& bend = bends_[i];
     if (!IsNewer(bend.time, time)) return bend.offset;  // of the picture behind it
