@@ -48,11 +48,21 @@ esac
 cd "$(dirname "$0")/.."
 build=${SLUICE_BUILD:-build/release}
 
+# Builds these targets; the build directory is configured where it is not, or was without tests.
+build_targets() {
+  if [ -f "$build/CMakeCache.txt" ]; then
+    cmake -DSLUICE_TESTS=ON "$build" >/dev/null
+  else
+    cmake --preset release -B "$build" >/dev/null
+  fi
+  cmake --build "$build" --target "$@"
+}
+
 # A test of real clients, for longer or with more of them.
 run_e2e() {
   file=$1
   shift
-  cmake --build "$build" --target "$@"
+  build_targets "$@"
   SLUICE_BIN=$(realpath "$build")/bin
   export SLUICE_BIN
   cd tests/e2e
@@ -85,11 +95,11 @@ case "$1" in
     run_e2e 22-sessions.test.mjs sluice sluice-worker
     ;;
   objects)
-    cmake --build "$build" --target integration_worker
+    build_targets integration_worker
     SLUICE_OBJECT_CYCLES=$count exec "$build/bin/integration_worker" 'objects of each kind*'
     ;;
   layers)
-    cmake --build "$build" --target sim
+    build_targets sim
     SLUICE_LAYERS_SEEDS=$count exec "$build/bin/sim" '[layers-property]'
     ;;
 esac

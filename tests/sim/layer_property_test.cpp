@@ -297,6 +297,15 @@ TEST_CASE("layers: worlds that once failed") {
       {"av1", 1441, "the same, right behind a key picture"},
       {"vp9", 2025,
        "a picture was left without its marker when its last frame was not wanted any more"},
+      {"vp8", 2573, "time was not put right while packets were missing before every picture"},
+      {"vp8", 3111, "the same, but for one picture"},
+      {"vp9", 1035,
+       "the rest of a picture was asked for when its encoding had been left, and got"
+       " another time"},
+      {"h264", 1086, "the same"},
+      {"av1", 1374, "a frame that came after two further structures could not be read"},
+      {"av1", 1427, "the same of one that was left out: its number stayed open"},
+      {"av1", 1670, "the same of the upper layer of the last picture before a key picture"},
   };
   for (const World& world : kWorlds) {
     const auto* codec =

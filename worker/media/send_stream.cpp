@@ -80,6 +80,7 @@ void SendStream::Renumber(const RoutedPacket& packet) {
 
 void SendStream::Stop() {
   rewriter_.ClearHistory();
+  bends_.Clear();
   padded_.clear();
   oldest_padded_ = 0;
   if (fec_ != nullptr) fec_->Clear();
@@ -96,6 +97,7 @@ void SendStream::ChangeCodec(CodecKind codec, const RtpStreamParams& params) {
   takes_red_ = params.red_payload_type.has_value();
   continuity_.SetClockRate(params.clock_rate);
   rewriter_.ClearHistory();
+  bends_.Clear();
 }
 
 /// Defined before those who call it, for each packet.
@@ -119,22 +121,36 @@ void SendStream::ChangeCodec(CodecKind codec, const RtpStreamParams& params) {
 /// What changes with this packet and those behind it: highest layer, active targets, time.
 void SendStream::ApplyChanges(const RoutedPacket& packet, const Layers& layers) {
   if (!rewriter_.started()) return;
-  if (!rewriter_.IsAhead(packet.sequence)) [[unlikely]] {
-    // Frames above it may have come before it and were left out: then it ends the picture.
-    if (packet.frame.end) rewriter_.ChangeTopOfLate(packet.sequence, layers.top);
-    return;
-  }
+  if (!rewriter_.IsAhead(packet.sequence)) [[unlikely]]
+    return ApplyToLate(packet, layers);
   RewriteOffsets offsets = rewriter_.offsets();
   offsets.top_layer = layers.top;
   offsets.descriptor.active_targets = layers.active_targets;
-  // Where nothing is missing before it, the packet is the first of its picture, and no picture
-  // before it is still to come.
-  if (!continuity_.aligned() && packet.timestamp != continuity_.last_source_timestamp() &&
-      rewriter_.Follows(packet.sequence)) {
-    const auto corrected = continuity_.Correction(packet, offsets.timestamp, capture_clock_);
-    if (corrected) offsets.timestamp = *corrected;
+  if (!continuity_.aligned() && packet.timestamp != continuity_.last_source_timestamp()) {
+    if (const auto time = CorrectedTime(packet, offsets.timestamp)) offsets.timestamp = *time;
   }
   if (offsets != rewriter_.offsets()) rewriter_.ChangeOffsets(packet.sequence, offsets);
+}
+
+/// Of the first packet of a picture that is sent.
+std::optional<uint32_t> SendStream::CorrectedTime(const RoutedPacket& packet, uint32_t offset) {
+  const bool follows = rewriter_.Follows(packet.sequence);
+  if (!follows && !bends_.HasRoom(packet.received_at)) return std::nullopt;
+  const auto corrected = continuity_.Correction(packet, offset, capture_clock_, follows);
+  if (corrected && !follows) {
+    bends_.Add({rewriter_.offsets().began_at, packet.sequence, packet.timestamp, *corrected,
+                continuity_.last_source_timestamp(), offset, packet.received_at});
+  }
+  return corrected;
+}
+
+void SendStream::ApplyToLate(const RoutedPacket& packet, const Layers& layers) {
+  // Frames above it may have come before it and were left out: then it ends the picture.
+  if (packet.frame.end) rewriter_.ChangeTopOfLate(packet.sequence, layers.top);
+  const uint32_t source = rewriter_.offsets().began_at;
+  if (const auto time = bends_.OffsetOf(source, packet.sequence, packet.timestamp)) {
+    rewriter_.ChangeTimeOfLate(packet.sequence, *time);
+  }
 }
 
 std::span<const uint8_t> SendStream::RewrittenDescriptor(const RoutedPacket& packet,
@@ -287,13 +303,19 @@ SendStream::Outcome SendStream::Repeat(const SequenceRewriter::Origin& origin,
   const Content content = ContentOf(packet);
   std::span<const uint8_t> payload = content.payload;
   if (was_skipped) payload = uses_rtx_ ? std::span<const uint8_t>() : kPadding;
+  RewriteOffsets offsets = origin.offsets;
+  if (!was_skipped && IsTooLateFor(origin, packet)) {
+    // Of a source that was left, nothing has been put right for it.
+    const auto time = bends_.OffsetOf(offsets.began_at, packet.sequence, packet.timestamp);
+    if (time) offsets.timestamp = *time;
+  }
   DescriptorRoom room;
   std::span<const uint8_t> descriptor;
-  if (!was_skipped) descriptor = DescriptorOf(packet, origin.offsets, &room);
+  if (!was_skipped) descriptor = DescriptorOf(packet, offsets, &room);
   RtpHeaderWriter::Fields fields;
-  fields.marker = !was_skipped && MarkerOf(packet, origin.offsets);
+  fields.marker = !was_skipped && MarkerOf(packet, offsets);
   Av1Joint joint;
-  if (!was_skipped) joint = JointOf(packet, origin.offsets, fields.marker);
+  if (!was_skipped) joint = JointOf(packet, offsets, fields.marker);
   const size_t room_for_payload = prefix + payload.size() + (joint ? kMaxAv1JoinGrowth : 0);
   uint8_t* slot = egress_.BeginRtp(writer.MaxSize(descriptor) + room_for_payload);
   if (slot == nullptr) return Outcome::kRefused;
@@ -301,13 +323,13 @@ SendStream::Outcome SendStream::Repeat(const SequenceRewriter::Origin& origin,
   fields.payload_type = was_skipped ? payload_type_ : content.payload_type;
   if (uses_rtx_) fields.payload_type = rtx_payload_type_;
   fields.sequence = uses_rtx_ ? SeqNumber(next_rtx_) : own;
-  fields.timestamp = RtpTimestamp(packet.timestamp.value() + origin.offsets.timestamp);
+  fields.timestamp = RtpTimestamp(packet.timestamp.value() + offsets.timestamp);
   OutgoingRtp out;
   out.slot = slot;
   out.kind = packet_kind_;
   out.rtp_class = rtp_class;
   out.same_bytes_again = !uses_rtx_;
-  Write(packet, writer, descriptor, origin.offsets, fields, &out);
+  Write(packet, writer, descriptor, offsets, fields, &out);
   last_sent_.ssrc = uses_rtx_ ? rtx_ssrc_ : ssrc_;
 
   // Copied: the ring may let go of the packet before the turn ends.
@@ -324,8 +346,8 @@ SendStream::Outcome SendStream::Repeat(const SequenceRewriter::Origin& origin,
   }
   if (was_skipped) {
     if (!uses_rtx_) slot[0] |= kPaddingBit;
-  } else if (NeedsPatch(packet, origin.offsets)) {
-    PatchPayload({copy + prefix, payload.size()}, packet, origin.offsets);
+  } else if (NeedsPatch(packet, offsets)) {
+    PatchPayload({copy + prefix, payload.size()}, packet, offsets);
   }
   out.payload = {copy, prefix + size};
   last_sent_.transport_sequence = egress_.EndRtp(out);

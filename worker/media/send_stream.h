@@ -18,6 +18,7 @@
 #include "worker/core/rtp/send_statistics.h"
 #include "worker/core/rtp/sequence_rewriter.h"
 #include "worker/core/rtp/stream_continuity.h"
+#include "worker/core/rtp/time_bends.h"
 #include "worker/media/consumer_settings.h"
 #include "worker/media/fec_stream.h"
 #include "worker/media/rtp_egress.h"
@@ -192,6 +193,8 @@ class SendStream {
            rewriter_.IsAhead(packet.sequence);
   }
   void ApplyChanges(const RoutedPacket& packet, const Layers& layers);
+  void ApplyToLate(const RoutedPacket& packet, const Layers& layers);
+  std::optional<uint32_t> CorrectedTime(const RoutedPacket& packet, uint32_t offset);
   /// Memory for a dependency descriptor that is rewritten.
   using DescriptorRoom =
       std::array<uint8_t, RtpHeaderWriter::kMaxTwoByteLength + kMaxDescriptorGrowth>;
@@ -269,6 +272,7 @@ class SendStream {
   RtpHeaderWriter rtx_writer_;
   std::vector<SeqNumber> padded_;  ///< a ring once it is full
   size_t oldest_padded_ = 0;
+  TimeBends bends_;
 };
 
 }  // namespace sluice::worker

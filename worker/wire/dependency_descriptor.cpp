@@ -43,7 +43,6 @@ class BitReader {
 };
 
 constexpr size_t kMandatoryBytes = 3;
-constexpr int kMaxLateFrames = 512;  // more than any ring of packets holds
 // Bits from the start of the descriptor.
 constexpr size_t kTargetsFlagAt = 25;
 constexpr size_t kFlagsEnd = 29;
@@ -174,6 +173,9 @@ void PutBits(std::span<uint8_t> bytes, size_t at, size_t bits, uint32_t value) {
   }
 }
 
+/// How far `a` is ahead of `b`, over the wrap.
+int Ahead(uint16_t a, uint16_t b) { return static_cast<int16_t>(a - b); }
+
 /// `template_id` modulo 64: the flags in front of it in its byte do not count.
 size_t TemplateIndex(const DependencyStructure& structure, uint8_t template_id) {
   return (template_id + DependencyStructure::kMaxTemplates - structure.template_offset) %
@@ -195,10 +197,12 @@ bool DependencyDescriptorReader::Read(std::span<const uint8_t> extension,
   out->targets_at = kFlagsEnd;
   for (DependencyDescriptor::Announcement& each : out->announcements) each.size = 0;
 
-  const auto behind = static_cast<int16_t>(first_frame_ - out->frame_number);
-  const bool late = previous_structure_ != nullptr && behind > 0 && behind < kMaxLateFrames;
-  std::shared_ptr<const DependencyStructure> structure = late ? previous_structure_ : structure_;
-  uint32_t active_targets = late ? previous_active_targets_ : active_targets_;
+  const size_t place = CountBehind(out->frame_number);
+  const bool late = place > 0;
+  // Before the oldest one none is known: perhaps that was repeated, and began before.
+  const Known& in_force = known_[place > 0 && place == count_ ? place - 1 : place];
+  std::shared_ptr<const DependencyStructure> structure = in_force.structure;
+  uint32_t active_targets = in_force.active_targets;
   bool custom_indications = false;
   bool custom_references = false;
   bool custom_chains = false;
@@ -210,7 +214,7 @@ bool DependencyDescriptorReader::Read(std::span<const uint8_t> extension,
     custom_chains = reader.ReadFlag();
     if (out->brings_structure) {
       if (RepeatsStructure(extension)) {
-        structure = structure_;
+        structure = known_[0].structure;
         reader.SkipTo(structure_end_);
       } else {
         structure = ReadStructure(reader);
@@ -241,25 +245,22 @@ bool DependencyDescriptorReader::Read(std::span<const uint8_t> extension,
     }
   }
   if (!reader.ok()) return false;
-  if (out->brings_structure && late && structure->Repeats(*structure_)) {
-    // A frame before the one that structure_ came with brings the same: it begins there.
-    first_frame_ = out->frame_number;
-  }
-  if (out->brings_structure && !late) {
-    // One that is repeated, as independent layers do in a key picture, replaces none: what came
-    // before it can still be read.
-    if (structure_ == nullptr || !structure->Repeats(*structure_)) {
-      previous_structure_ = structure_;
-      previous_active_targets_ = active_targets_;
-      first_frame_ = out->frame_number;
+  if (late) {
+    if (out->brings_structure) KeepLate(place, {structure, active_targets, out->frame_number});
+  } else {
+    if (out->brings_structure) {
+      // One that is repeated, as independent layers do in a key picture, replaces none: what came
+      // before it can still be read.
+      const bool is_written_alike = structure == known_[0].structure;
+      if (count_ > 0 && structure->Repeats(*known_[0].structure)) {
+        known_[0].structure = structure;
+      } else {
+        Insert(0, {structure, active_targets, out->frame_number});
+      }
+      if (!is_written_alike) KeepBytes(extension, out->targets_at);
     }
-    if (structure_ != structure) KeepStructure(structure, extension, out->targets_at);
-  }
-  if (!late) {
-    active_targets_ = active_targets;
-    // Frame numbers wrap: those half a cycle on would count as late again.
-    const int ahead = static_cast<int16_t>(out->frame_number - first_frame_);
-    if (ahead >= kMaxLateFrames) previous_structure_ = nullptr;
+    known_[0].active_targets = active_targets;
+    ForgetBefore(out->frame_number);
   }
   out->active_targets = active_targets;
   out->templates_end =
@@ -268,9 +269,53 @@ bool DependencyDescriptorReader::Read(std::span<const uint8_t> extension,
   return true;
 }
 
-/// Brings what structure_ was read from, bit by bit.
+/// How many of the structures that are held begin behind the frame, which came late.
+size_t DependencyDescriptorReader::CountBehind(uint16_t frame_number) const {
+  if (count_ == 0) return 0;
+  const int ahead = Ahead(frame_number, known_[0].first_frame);
+  if (ahead >= 0 || ahead <= -kMaxLateFrames) [[likely]]
+    return 0;
+  size_t count = 1;
+  while (count < count_ && Ahead(frame_number, known_[count].first_frame) < 0) ++count;
+  return count;
+}
+
+/// Of frame `known.first_frame` on; the oldest goes when there are too many.
+void DependencyDescriptorReader::Insert(size_t place, Known known) {
+  if (place == kMaxStructures) return;
+  if (count_ < kMaxStructures) ++count_;
+  std::move_backward(known_.begin() + static_cast<std::ptrdiff_t>(place),
+                     known_.begin() + static_cast<std::ptrdiff_t>(count_ - 1),
+                     known_.begin() + static_cast<std::ptrdiff_t>(count_));
+  known_[place] = std::move(known);
+}
+
+/// It came late, and is in force from its frame on to that of the next newer one.
+void DependencyDescriptorReader::KeepLate(size_t place, Known known) {
+  const bool goes_on = place < count_ && known.structure->Repeats(*known_[place].structure);
+  if (goes_on) return;
+  Known& newer = known_[place - 1];
+  if (known.structure->Repeats(*newer.structure)) {
+    newer.first_frame = known.first_frame;
+    return;
+  }
+  Insert(place, std::move(known));
+}
+
+/// What is too far behind the newest frame is not asked for any more. Frame numbers wrap: those
+/// half a cycle on would count as late again.
+void DependencyDescriptorReader::ForgetBefore(uint16_t frame_number) {
+  const auto oldest = static_cast<uint16_t>(frame_number - (kMaxLateFrames - 1));
+  while (count_ > 1 && Ahead(known_[count_ - 2].first_frame, oldest) < 0) {
+    known_[--count_] = Known();
+  }
+  uint16_t& first = known_[count_ - 1].first_frame;
+  if (Ahead(first, oldest) < 0) first = oldest;
+}
+
+/// Brings what the newest structure was read from, bit by bit.
 bool DependencyDescriptorReader::RepeatsStructure(std::span<const uint8_t> extension) const {
-  if (structure_ == nullptr || extension.size() * 8 < structure_end_) return false;
+  if (count_ == 0 || extension.size() * 8 < structure_end_) return false;
   const size_t first = kFlagsEnd / 8;
   const size_t last = (structure_end_ - 1) / 8;
   constexpr uint8_t kInFirst = 0xff >> kFlagsEnd % 8;
@@ -283,9 +328,7 @@ bool DependencyDescriptorReader::RepeatsStructure(std::span<const uint8_t> exten
                     structure_bytes_.begin() + 1);
 }
 
-void DependencyDescriptorReader::KeepStructure(std::shared_ptr<const DependencyStructure> structure,
-                                               std::span<const uint8_t> extension, size_t end) {
-  structure_ = std::move(structure);
+void DependencyDescriptorReader::KeepBytes(std::span<const uint8_t> extension, size_t end) {
   const auto written = extension.first((end + 7) / 8).subspan(kFlagsEnd / 8);
   structure_bytes_.assign(written.begin(), written.end());
   structure_end_ = end;
@@ -293,18 +336,18 @@ void DependencyDescriptorReader::KeepStructure(std::shared_ptr<const DependencyS
 
 bool DependencyDescriptorReader::PeekLayers(std::span<const uint8_t> extension, uint8_t* spatial,
                                             uint8_t* temporal) const {
-  if (structure_ == nullptr || extension.size() < kMandatoryBytes) return false;
-  const size_t index = TemplateIndex(*structure_, extension[0]);
-  if (index >= structure_->templates.size()) return false;
-  *spatial = structure_->templates[index].spatial_layer;
-  *temporal = structure_->templates[index].temporal_layer;
+  if (count_ == 0 || extension.size() < kMandatoryBytes) return false;
+  const DependencyStructure& structure = *known_[0].structure;
+  const size_t index = TemplateIndex(structure, extension[0]);
+  if (index >= structure.templates.size()) return false;
+  *spatial = structure.templates[index].spatial_layer;
+  *temporal = structure.templates[index].temporal_layer;
   return true;
 }
 
 void DependencyDescriptorReader::Reset() {
-  structure_ = nullptr;
-  previous_structure_ = nullptr;
-  active_targets_ = 0;
+  known_.fill(Known());
+  count_ = 0;
 }
 
 size_t RewriteDescriptor(std::span<const uint8_t> extension, const DependencyDescriptor& descriptor,

@@ -147,9 +147,15 @@ inline void RenumberDescriptor(uint8_t* extension, const DependencyDescriptor& d
 }
 
 /// Reads the dependency descriptors of one RTP stream (docs/protocols/forwarding.md): holds
-/// the structure and the active targets that earlier packets announced.
+/// the structures and the active targets that earlier packets announced.
 class DependencyDescriptorReader {
  public:
+  /// Structures that are held, the one in force among them: so many key frames can have come since
+  /// that which a late packet is of.
+  static constexpr size_t kMaxStructures = 4;
+  /// So many frames behind the newest one, those before the structure in force are understood.
+  static constexpr int kMaxLateFrames = 512;  // more than any ring of packets holds
+
   /// False when `extension` is malformed, or refers to a structure or template that is not known;
   /// what is held stays as it was. A structure that is written as the one in force was is that one:
   /// it is not read again. Allocates only where the packet brings another.
@@ -161,20 +167,27 @@ class DependencyDescriptorReader {
   void Reset();
 
  private:
-  bool RepeatsStructure(std::span<const uint8_t> extension) const;
-  void KeepStructure(std::shared_ptr<const DependencyStructure> structure,
-                     std::span<const uint8_t> extension, size_t end);
+  struct Known {
+    std::shared_ptr<const DependencyStructure> structure;
+    uint32_t active_targets = 0;
+    /// With which it came; of the oldest one, where that is later, the oldest that is understood.
+    uint16_t first_frame = 0;
+  };
 
-  std::shared_ptr<const DependencyStructure> structure_;
-  /// How structure_ was written: the extension from the byte with its first bit on, and where it
-  /// ends, in bits from the start of the extension.
+  size_t CountBehind(uint16_t frame_number) const;
+  void Insert(size_t place, Known known);
+  void KeepLate(size_t place, Known known);
+  void ForgetBefore(uint16_t frame_number);
+  bool RepeatsStructure(std::span<const uint8_t> extension) const;
+  void KeepBytes(std::span<const uint8_t> extension, size_t end);
+
+  /// In the order of their frames, the newest first; `count_` of them.
+  std::array<Known, kMaxStructures> known_;
+  size_t count_ = 0;
+  /// How the newest one was written: the extension from the byte with its first bit on, and where
+  /// it ends, in bits from the start of the extension.
   std::vector<uint8_t> structure_bytes_;
   size_t structure_end_ = 0;
-  uint32_t active_targets_ = 0;
-  uint16_t first_frame_ = 0;  ///< of structure_
-  /// For frames before that, which may come late.
-  std::shared_ptr<const DependencyStructure> previous_structure_;
-  uint32_t previous_active_targets_ = 0;
 };
 
 }  // namespace sluice::worker

@@ -42,15 +42,16 @@ class Chooser {
     descriptor_.frame.indications.fill(DecodeTargetIndication::kSwitch);
     Frame();
   }
-  /// The next frame, of the lowest layer, from which every target can be switched to.
-  bool Frame() {
+  /// The next frame, of the lowest layer, from which every target can be switched to; it refers to
+  /// the one so many before it.
+  bool Frame(uint16_t distance = 1) {
+    descriptor_.frame.references[0] = distance;
     RoutedPacket packet;
     packet.timestamp = RtpTimestamp(++descriptor_.frame_number * 3000u);
     packet.frame.descriptor = &descriptor_;
     const bool forwarded = filter.Decide(packet);
     descriptor_.brings_structure = false;
     descriptor_.frame.reference_count = 1;
-    descriptor_.frame.references[0] = 1;
     return forwarded;
   }
   void SetActive(uint32_t active) { descriptor_.active_targets = active; }
@@ -109,6 +110,15 @@ TEST_CASE("descriptor filter: targets that the sender has stopped are no choice"
   chooser.SetActive(0b111111);
   CHECK(chooser.Frame());
   CHECK(chooser.chosen() == Layer{1, 2});
+}
+
+TEST_CASE("descriptor filter: what refers to a frame that is not remembered is left out") {
+  Chooser chooser({{0, 0}}, {0, 0});  // with the first frame
+  CHECK_FALSE(chooser.Frame(2));      // to what came before it
+  CHECK(chooser.Frame(2));
+  for (size_t i = 3; i < 2 * DescriptorFilter::kFrames; ++i) REQUIRE(chooser.Frame());
+  CHECK(chooser.Frame(DescriptorFilter::kFrames - 1));
+  CHECK_FALSE(chooser.Frame(DescriptorFilter::kFrames));
 }
 
 TEST_CASE("descriptor filter: tells the receiver of the targets that are left to it, and back") {

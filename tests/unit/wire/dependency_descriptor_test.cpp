@@ -290,18 +290,23 @@ TEST_CASE("dependency descriptor: what is announced is made once, and renumbered
   }
 }
 
-/// KeyFrame(number) of a structure whose templates come behind those of KeyFrame().
-std::vector<uint8_t> NextKeyFrame(uint16_t number) {
-  const std::vector<uint8_t> original = KeyFrame(number);
+/// Where the templates of the n-th structure begin.
+uint8_t OffsetOf(int n) { return static_cast<uint8_t>((kOffset + 5 * n) % 64); }
+
+std::vector<uint8_t> NthKeyFrame(int n, uint16_t number) {
   DependencyDescriptorReader reader;
   DependencyDescriptor descriptor;
+  const std::vector<uint8_t> original = KeyFrame(number);
   REQUIRE(reader.Read(original, &descriptor));
   DescriptorRewrite rewrite;
-  rewrite.template_id = 5;
+  rewrite.template_id = static_cast<uint8_t>(5 * n);
   std::vector<uint8_t> out(original.size() + kMaxDescriptorGrowth);
   out.resize(RewriteDescriptor(original, descriptor, rewrite, out));
   return out;
 }
+
+/// KeyFrame(number) of a structure whose templates come behind those of KeyFrame().
+std::vector<uint8_t> NextKeyFrame(uint16_t number) { return NthKeyFrame(1, number); }
 
 TEST_CASE("dependency descriptor: a structure that is repeated replaces none") {
   DependencyDescriptorReader reader;
@@ -327,6 +332,62 @@ TEST_CASE("dependency descriptor: the first of two frames with one structure com
   CHECK(descriptor.structure->template_offset == next_offset);
   REQUIRE(reader.Read(Mandatory(true, true, kOffset + 2, 9), &descriptor));
   CHECK(descriptor.structure->template_offset == kOffset);
+}
+
+/// Which structure's the frame is taken for; -1: none's.
+int StructureOf(DependencyDescriptorReader& reader, uint16_t number, int n) {
+  DependencyDescriptor read;
+  if (!reader.Read(Mandatory(true, true, OffsetOf(n), number), &read)) return -1;
+  return read.structure->template_offset == OffsetOf(n) ? n : -1;
+}
+
+TEST_CASE("dependency descriptor: frames from before several structures come late") {
+  DependencyDescriptorReader reader;
+  DependencyDescriptor read;
+  constexpr int kMost = DependencyDescriptorReader::kMaxStructures;
+  const auto start = static_cast<uint16_t>(65'520);  // numbers wrap
+  const auto first_of = [&](int n) { return static_cast<uint16_t>(start + 10 * n); };
+  for (int n = 0; n < kMost; ++n) REQUIRE(reader.Read(NthKeyFrame(n, first_of(n)), &read));
+  for (int n = 0; n < kMost; ++n) {
+    CAPTURE(n);
+    CHECK(StructureOf(reader, first_of(n), n) == n);
+    CHECK(StructureOf(reader, static_cast<uint16_t>(first_of(n) + 9), n) == n);
+  }
+  // The oldest goes for one more, and all that are too far behind.
+  REQUIRE(reader.Read(NthKeyFrame(kMost, first_of(kMost)), &read));
+  CHECK(StructureOf(reader, first_of(0), 0) == -1);
+  CHECK(StructureOf(reader, first_of(1), 1) == 1);
+  const auto last = static_cast<uint16_t>(first_of(3) + DependencyDescriptorReader::kMaxLateFrames);
+  CHECK(StructureOf(reader, last, kMost) == kMost);
+  CHECK(StructureOf(reader, static_cast<uint16_t>(first_of(3) - 1), 2) == -1);
+  CHECK(StructureOf(reader, static_cast<uint16_t>(first_of(4) - 1), 3) == 3);
+}
+
+TEST_CASE("dependency descriptor: a structure that comes late is that of its own frames alone") {
+  DependencyDescriptorReader reader;
+  DependencyDescriptor read;
+  REQUIRE(reader.Read(NthKeyFrame(2, 30), &read));
+  SECTION("of the one before the first that came") {}
+  SECTION("of one between others") { REQUIRE(reader.Read(NthKeyFrame(0, 10), &read)); }
+  REQUIRE(reader.Read(NthKeyFrame(1, 20), &read));
+  CHECK(read.structure->template_offset == OffsetOf(1));
+  CHECK(StructureOf(reader, 31, 2) == 2);
+  CHECK(StructureOf(reader, 21, 1) == 1);
+  CHECK(StructureOf(reader, 29, 1) == 1);
+  // Once more, with its second layer.
+  REQUIRE(reader.Read(NthKeyFrame(1, 22), &read));
+  CHECK(StructureOf(reader, 20, 1) == 1);
+  CHECK(StructureOf(reader, 32, 2) == 2);
+}
+
+TEST_CASE("dependency descriptor: what a late frame says of targets is not said of the newest") {
+  DependencyDescriptorReader reader;
+  DependencyDescriptor read;
+  REQUIRE(reader.Read(KeyFrame(30, /*with_targets=*/true), &read));
+  REQUIRE(reader.Read(NthKeyFrame(1, 20), &read));
+  CHECK(read.active_targets == 0b111);
+  REQUIRE(reader.Read(Mandatory(true, true, kOffset, 31), &read));
+  CHECK(read.active_targets == 0b011);
 }
 
 TEST_CASE("dependency descriptor: a structure in every packet is read once") {

@@ -65,7 +65,7 @@ bool DescriptorFilter::Decide(const RoutedPacket& packet) {
     closes_frame_ = !last_forwarded_;
     return last_forwarded_;
   }
-  if (-ahead >= static_cast<int>(kFrames) || Ahead(number, first_) < 0) return false;
+  if (Ahead(number, first_) < 0) return false;
   Frame& frame = At(number);
   if (frame.state == State::kUnknown || frame.state == State::kPromised) {
     const bool forward = DecideLate(packet, &frame.target);
@@ -98,8 +98,7 @@ void DescriptorFilter::Advance(uint16_t number) {
 
 DescriptorFilter::State DescriptorFilter::StateBefore(uint16_t number, uint16_t distance) const {
   const auto other = static_cast<uint16_t>(number - distance);
-  const bool forgotten = Ahead(newest_, other) >= static_cast<int>(kFrames);
-  if (forgotten || Ahead(other, first_) < 0) return State::kDropped;
+  if (Ahead(other, first_) < 0) return State::kDropped;
   return At(other).state;
 }
 

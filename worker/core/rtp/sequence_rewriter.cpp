@@ -26,8 +26,8 @@ void SequenceRewriter::ChangeOffsets(ExtendedSeqNumber sequence, const RewriteOf
   Push({sequence.value(), sequence.value() - last_.first + last_.own_first, offsets});
 }
 
-void SequenceRewriter::ChangeTopOfLate(ExtendedSeqNumber sequence, uint8_t top_layer) {
-  const int64_t number = sequence.value();
+template <typename T>
+void SequenceRewriter::ChangeLate(int64_t number, T RewriteOffsets::*field, T value) {
   size_t at = count_;  // behind the interval of the packet
   while (at > 0 && count_ - at < session_ && At(at - 1).first() > number) --at;
   if (at < 3 && count_ + 2U > kMaxIntervals) return;  // soon forgotten
@@ -36,9 +36,9 @@ void SequenceRewriter::ChangeTopOfLate(ExtendedSeqNumber sequence, uint8_t top_l
   const RewriteOffsets offsets = OffsetsOf(At(at - 1));
   const int64_t own = number - first + At(at - 1).own_first();
   const bool was_skipped = at < count_ && own >= At(at).own_first();
-  if (was_skipped || offsets.top_layer == top_layer) return;
+  if (was_skipped || offsets.*field == value) return;
   Interval changed{number, own, offsets};
-  changed.offsets.top_layer = top_layer;
+  changed.offsets.*field = value;
   const bool others_follow = at == count_ || own + 1 < At(at).own_first();
   if (others_follow) at = InsertBehind(at, {number + 1, own + 1, offsets});
   if (number == first) {
@@ -50,6 +50,14 @@ void SequenceRewriter::ChangeTopOfLate(ExtendedSeqNumber sequence, uint8_t top_l
   const Kept& newest = At(count_ - 1U);
   last_ = {newest.first(), newest.own_first(), OffsetsOf(newest)};
   last_kept_ = newest.offsets();
+}
+
+void SequenceRewriter::ChangeTopOfLate(ExtendedSeqNumber sequence, uint8_t top_layer) {
+  ChangeLate(sequence.value(), &RewriteOffsets::top_layer, top_layer);
+}
+
+void SequenceRewriter::ChangeTimeOfLate(ExtendedSeqNumber sequence, uint32_t timestamp) {
+  ChangeLate(sequence.value(), &RewriteOffsets::timestamp, timestamp);
 }
 
 void SequenceRewriter::Grow() {

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "worker/core/rtp/time_bends.h"
+
 namespace sluice::worker {
 
 namespace {
@@ -139,7 +141,7 @@ std::optional<RtpTimestamp> StreamContinuity::IdealTime(const RoutedPacket& pack
 }
 
 std::optional<uint32_t> StreamContinuity::Correct(const RoutedPacket& packet, uint32_t offset,
-                                                  const CaptureClock* clock) {
+                                                  const CaptureClock* clock, bool follows) {
   const RtpTimestamp natural(packet.timestamp.value() + offset);
   if (!aligned_) {
     const auto ideal = IdealTime(packet, clock);
@@ -149,8 +151,9 @@ std::optional<uint32_t> StreamContinuity::Correct(const RoutedPacket& packet, ui
   }
   const int32_t step = Ahead(natural, last_timestamp());
   const auto most = static_cast<int32_t>(TicksIn(kMaxCorrection, clock_rate_));
+  const int32_t room = follows ? step - 1 : step - step / TimeBends::kMinPart;
   const int32_t back =
-      excess_ > 0 ? std::clamp(std::min(step - 1, excess_), 0, most) : std::max(excess_, -most);
+      excess_ > 0 ? std::clamp(std::min(room, excess_), 0, most) : std::max(excess_, -most);
   if (back == 0) return std::nullopt;
   excess_ -= back;
   return offset - static_cast<uint32_t>(back);

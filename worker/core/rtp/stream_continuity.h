@@ -42,14 +42,15 @@ class StreamContinuity {
   RewriteOffsets Begin(const RoutedPacket& first, const CaptureClock* clock);
 
   /// `packet` is the first of a picture that is sent next, with `offset` added to its time unless
-  /// that is corrected: then the new offset is returned.
+  /// that is corrected: then the new offset is returned. `follows`: nothing is missing before it.
+  /// Else time is left for what may still come (TimeBends::kMinPart).
   std::optional<uint32_t> Correction(const RoutedPacket& packet, uint32_t offset,
-                                     const CaptureClock* clock) {
+                                     const CaptureClock* clock, bool follows) {
     if (aligned_ && excess_ == 0) [[likely]]
       return std::nullopt;
     const bool untold = clock == nullptr || untold_at_ == clock->reports();
     if (!aligned_ && untold) return std::nullopt;
-    return Correct(packet, offset, clock);
+    return Correct(packet, offset, clock, follows);
   }
   /// RTP time is where the captures have it.
   bool aligned() const { return aligned_ && excess_ == 0; }
@@ -103,7 +104,7 @@ class StreamContinuity {
   bool GoesOn(const RoutedPacket& first) const;
   uint32_t NextTime(const RoutedPacket& first) const;
   std::optional<uint32_t> Correct(const RoutedPacket& packet, uint32_t offset,
-                                  const CaptureClock* clock);
+                                  const CaptureClock* clock, bool follows);
   /// The time that `packet` should have, by the captures of the reference and its own.
   std::optional<RtpTimestamp> IdealTime(const RoutedPacket& packet, const CaptureClock* clock);
   void OnDescriptor(const DependencyDescriptor& descriptor, const RewriteOffsets& offsets) {
