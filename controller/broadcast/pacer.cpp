@@ -1,0 +1,50 @@
+#include "controller/broadcast/pacer.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "controller/broadcast/times.h"
+
+namespace sluice::controller::broadcast {
+
+namespace {
+
+/// A frame of a file that is this late came of a machine that was busy for a moment.
+constexpr int64_t kTolerated = 100 * kMillisecond;
+/// Time stamps that jump so far are of another clock.
+constexpr int64_t kJump = 10 * kSecond;
+constexpr int64_t kFirstDelay = 40 * kMillisecond;
+constexpr int64_t kWindow = 10 * kSecond;
+/// What live frames are held back more than is needed to even them out, before it is taken back.
+constexpr int64_t kTooEarly = 60 * kMillisecond;
+
+}  // namespace
+
+int64_t Pacer::DueAt(int64_t time, int64_t now) {
+  if (!offset_ || time + *offset_ - now > kJump) {
+    offset_ = now - time + (live_ ? kFirstDelay : 0);
+    window_start_ = now;
+    earliest_ = std::numeric_limits<int64_t>::max();
+  }
+  const int64_t due = time + *offset_;
+  const int64_t late = now - due;
+  if (late > (live_ ? 0 : kTolerated)) {
+    *offset_ += late;
+    return now;
+  }
+  if (!live_) return due;
+  earliest_ = std::min(earliest_, -late);
+  if (now - window_start_ >= kWindow) {
+    if (earliest_ > kTooEarly) *offset_ -= earliest_ - kTooEarly / 2;
+    window_start_ = now;
+    earliest_ = std::numeric_limits<int64_t>::max();
+  }
+  return due;
+}
+
+std::optional<int64_t> Pacer::MediaTime(int64_t now) const {
+  if (!offset_) return std::nullopt;
+  return now - *offset_;
+}
+
+}  // namespace sluice::controller::broadcast
