@@ -31,7 +31,7 @@ namespace sluice::controller::broadcast {
 namespace {
 
 constexpr size_t kMaxPayload = 1'188;  // packets of 1200 bytes pass every network once encrypted
-constexpr int64_t kSpeedWindow = 2 * kSecond;
+constexpr int64_t kSpeedWindow = 3 * kSecond;
 constexpr int64_t kLiveSpeedWindow = 6 * kSecond;
 constexpr int kExitFailure = 1;
 constexpr int kExitWrong = 2;
@@ -237,14 +237,15 @@ Task<Status> Broadcast::LookAtInput() {
 /// Until ffmpeg has made enough to begin with, at a speed that will do.
 Task<Status> Broadcast::StartEncoder() {
   constexpr std::chrono::milliseconds kPoll{20};
-  constexpr int64_t kMeasured = 800 * kMillisecond;
+  constexpr int64_t kMeasured = 1'200 * kMillisecond;
   constexpr double kSafeSpeed = 1.1;
+  constexpr double kTooSlow = 0.9;  // the beginning costs more than what follows
   Status started = encoder_.Start(source_, info_, plan_);
   if (!started.ok()) co_return started;
   if (!source_.probe) Say("waiting for " + InputName(options_));
   for (;;) {
     co_await Delay(kPoll);
-    if (encoder_.ended() && encoder_.queue().empty()) {
+    if (encoder_.ended() && encoder_.empty()) {
       co_return Error("nothing can be sent of " + InputName(options_) +
                       (encoder_.failure().empty() ? "" : ": " + encoder_.failure()));
     }
@@ -256,8 +257,8 @@ Task<Status> Broadcast::StartEncoder() {
       continue;
     }
     const double speed = static_cast<double>(encoder_.made()) / static_cast<double>(busy);
-    if (busy < kMeasured / 2 || (speed < kSafeSpeed && busy < kMeasured)) continue;
-    if (speed >= kSafeSpeed) break;
+    if (busy < kMeasured / 4 || (speed < kSafeSpeed && busy < kMeasured)) continue;
+    if (speed >= kTooSlow) break;
     const std::optional<Plan> next =
         options_.step_down && plan_.video ? StepDown(plan_, speed) : std::nullopt;
     if (!next) break;
@@ -282,23 +283,19 @@ std::vector<TrackSpec> Broadcast::Specs() const {
 }
 
 Task<void> Broadcast::SendFrames() {
-  asio::steady_timer timer(context_->get_executor());
   began_ = Now();
-  // What has been made so far begins now.
-  for (QueuedFrame& frame : encoder_.queue()) frame.arrived = began_;
-  for (;;) {
-    co_await encoder_.WaitForFrame();
-    if (encoder_.queue().empty()) break;
-    QueuedFrame& front = encoder_.queue().front();
-    const int64_t due = pacer_.DueAt(front.time, front.arrived);
-    if (due > Now()) {
-      boost::system::error_code ignored;
-      timer.expires_at(std::chrono::steady_clock::time_point(std::chrono::microseconds(due)));
-      co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  encoder_.ArriveNow();  // what has been made so far begins now
+  while (!encoder_.ended() || !encoder_.empty()) {
+    if (encoder_.empty()) {
+      co_await encoder_.WaitForMore(Now() + kSecond);
+      continue;
     }
-    QueuedFrame frame = std::move(encoder_.queue().front());
-    encoder_.queue().pop_front();
-    encoder_.OnTaken(frame);
+    const int64_t due = pacer_.DueAt(encoder_.NextTime(), encoder_.Next().arrived);
+    if (due > Now()) {
+      co_await encoder_.WaitForMore(due);
+      continue;
+    }
+    QueuedFrame frame = encoder_.Take();
     last_time_ = frame.time;
     const Status sent = co_await SendFrame(std::move(frame));
     if (!sent.ok()) {

@@ -77,11 +77,17 @@ class Encoder {
   const std::vector<uint8_t>& CodecData(bool video) const;
   bool has_tracks() const { return nut_ && !nut_->tracks().empty(); }
   bool has_track(bool video) const;
-  std::deque<QueuedFrame>& queue() { return queue_; }
-  /// After a frame was taken off the queue.
-  void OnTaken(const QueuedFrame& frame);
-  /// Until there is something in the queue, or the end.
-  Task<void> WaitForFrame();
+  /// Nothing waits to be sent.
+  bool empty() const { return sounds_.empty() && pictures_.empty(); }
+  /// What waits has come just now: for who begins with it.
+  void ArriveNow();
+  /// The frame that is next, and when it is to be sent by the media's clock: sound goes somewhat
+  /// before the picture that it belongs to. Not to be called when empty().
+  const QueuedFrame& Next() const;
+  int64_t NextTime() const;
+  QueuedFrame Take();
+  /// Until something new has come, the end, or `moment` of Now().
+  Task<void> WaitForMore(int64_t moment);
 
   bool ended() const { return ended_; }
   /// Why ffmpeg ended, "" when well.
@@ -107,7 +113,8 @@ class Encoder {
   std::shared_ptr<ChildProcess> process_;
   std::shared_ptr<NutReader> nut_;
   uint64_t generation_ = 0;
-  std::deque<QueuedFrame> queue_;
+  std::deque<QueuedFrame> sounds_;
+  std::deque<QueuedFrame> pictures_;
   size_t queued_bytes_ = 0;
   int64_t offset_ = 0;
   int64_t made_ = 0;

@@ -16,8 +16,10 @@ namespace json = boost::json;
 
 constexpr double kUsualRate = 30;
 constexpr double kUsualPixels = 1280.0 * 720;
-constexpr int kMinHeight = 180;
-constexpr double kMinRate = 10;
+constexpr int kMinHeight = 360;
+/// Pixels a second below which they cost less than all the rest: to make fewer of them is no help.
+constexpr double kSmallLoad = 640.0 * 360 * 30;
+constexpr double kMinRate = 12;
 /// VP8 in real time costs about as many times as much as H264's fastest preset (measured: 1080p on
 /// two cores, ffmpeg 5.1).
 constexpr double kVp8Cost = 2.5;
@@ -224,6 +226,7 @@ Result<Plan> MakePlan(const Options& options, const Source& source, const Source
 
 std::optional<Plan> StepDown(const Plan& plan, double speed) {
   if (!plan.video || plan.video->copy) return std::nullopt;
+  if (plan.video->width * plan.video->height * plan.video->rate <= kSmallLoad) return std::nullopt;
   constexpr double kMargin = 0.8;     // the machine does other things, too
   constexpr double kMinSpeed = 0.02;  // a measure of a moment
   const double goal = Cost(*plan.video) * std::max(speed, kMinSpeed) * kMargin;
@@ -240,7 +243,7 @@ std::optional<Plan> StepDown(const Plan& plan, double speed) {
     video.rate /= std::ceil(video.rate / (kUsualRate + 1));
     changed = true;
   }
-  for (const int height : {1080, 720, 540, 360, 270, kMinHeight}) {
+  for (const int height : {1080, 720, 540, kMinHeight}) {
     if (fits()) break;
     const int shorter = std::min(video.width, video.height);
     if (height >= shorter) continue;

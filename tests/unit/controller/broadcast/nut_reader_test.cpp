@@ -17,7 +17,8 @@ void AddV(uint64_t value, Bytes* out) {
 }
 
 void AddPacket(uint64_t startcode, const Bytes& body, Bytes* out) {
-  for (int shift = 56; shift >= 0; shift -= 8) out->push_back(static_cast<uint8_t>(startcode >> shift));
+  for (int shift = 56; shift >= 0; shift -= 8)
+    out->push_back(static_cast<uint8_t>(startcode >> shift));
   AddV(body.size() + 4, out);
   out->insert(out->end(), body.begin(), body.end());
   out->insert(out->end(), {0, 0, 0, 0});  // its checksum
@@ -33,7 +34,8 @@ Bytes Headers() {
   Bytes nut(id.begin(), id.end());
   Bytes main;
   for (const uint64_t value : {3, 2, 65'536, 2, 1, 1'000, 1, 48'000}) AddV(value, &main);
-  // All 255 frame codes: coded flags; fields: pts 0, mul 1, stream 0, size 0, reserved 0, count 255.
+  // All 255 frame codes: coded flags; fields: pts 0, mul 1, stream 0, size 0, reserved 0, count
+  // 255.
   for (const uint64_t value : {1 << 12, 6, 0, 1, 0, 0, 0, 255}) AddV(value, &main);
   AddPacket(kMain, main, &nut);
   Bytes video;

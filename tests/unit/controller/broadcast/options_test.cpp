@@ -78,7 +78,8 @@ TEST_CASE("broadcast: an error names the option, the value and what would be rig
   CHECK(ErrorOf({"--codec", "theora"}) ==
         "option --codec \"theora\": must be one of auto, vp8, vp9, h264");
   CHECK(ErrorOf({"--url", "ftp://x"}).find("option --url \"ftp://x\": must be http://") == 0);
-  CHECK(ErrorOf({"--audioTrack", "x"}).find("must be none or a track's number") != std::string::npos);
+  CHECK(ErrorOf({"--audioTrack", "x"}).find("must be none or a track's number") !=
+        std::string::npos);
   CHECK(ErrorOf({"--videoTrack", "none", "--audioTrack", "none"}) ==
         "options --videoTrack and --audioTrack: must not both be none");
   CHECK(ErrorOf({"--tokenFile", "/nowhere"}) ==

@@ -111,7 +111,8 @@ TEST_CASE("AV1: OBUs without sizes and delimiters, cut where a packet ends") {
   CHECK(Reassemble(other) == std::vector<Bytes>{frame});
   for (const Payload& payload : key) CHECK(payload.size() <= 100);
   for (size_t size = 150; size < 420; ++size) {  // wherever the cut falls
-    Bytes two = {0x32, static_cast<uint8_t>(0x80U | (size & 0x7FU)), static_cast<uint8_t>(size >> 7)};
+    Bytes two = {0x32, static_cast<uint8_t>(0x80U | (size & 0x7FU)),
+                 static_cast<uint8_t>(size >> 7)};
     two.resize(two.size() + size, 5);
     two.insert(two.end(), {0x32, 3, 1, 2, 3});
     const auto obus = Reassemble(packetizer.Packetize(two, false));
@@ -123,12 +124,12 @@ TEST_CASE("AV1: OBUs without sizes and delimiters, cut where a packet ends") {
 }
 
 TEST_CASE("Opus: how long a packet is") {
-  CHECK(OpusSamples(Bytes{0xFC}) == 960);        // CELT, 20 ms
-  CHECK(OpusSamples(Bytes{0x00}) == 480);        // SILK, 10 ms
-  CHECK(OpusSamples(Bytes{0x18}) == 2'880);      // SILK, 60 ms
-  CHECK(OpusSamples(Bytes{0x68}) == 960);        // hybrid, 20 ms
-  CHECK(OpusSamples(Bytes{0xFD}) == 1'920);      // two frames
-  CHECK(OpusSamples(Bytes{0xFF, 3}) == 2'880);   // as many as the second byte says
+  CHECK(OpusSamples(Bytes{0xFC}) == 960);       // CELT, 20 ms
+  CHECK(OpusSamples(Bytes{0x00}) == 480);       // SILK, 10 ms
+  CHECK(OpusSamples(Bytes{0x18}) == 2'880);     // SILK, 60 ms
+  CHECK(OpusSamples(Bytes{0x68}) == 960);       // hybrid, 20 ms
+  CHECK(OpusSamples(Bytes{0xFD}) == 1'920);     // two frames
+  CHECK(OpusSamples(Bytes{0xFF, 3}) == 2'880);  // as many as the second byte says
   CHECK(OpusSamples(Bytes{0xFF}) == 0);
   CHECK(OpusSamples(Bytes{}) == 0);
 }
