@@ -1,5 +1,3 @@
-import { waitFor } from './wait.mjs';
-
 /**
  * What a viewer's page knows of the one broadcast in its room: statistics of both of its tracks, summed up from the
  * first, and the tile.
@@ -76,4 +74,3 @@ export async function leads(viewer) {
 }
 
 export const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
-export { waitFor };
