@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -69,21 +70,11 @@ std::string FolderOf(const std::string& path) {
   return text.substr(0, text.rfind('/'));
 }
 
-std::string Base64(std::string_view text) {
-  constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string result;
-  for (size_t i = 0; i < text.size(); i += 3) {
-    uint32_t bits = 0;
-    const size_t count = std::min<size_t>(3, text.size() - i);
-    for (size_t j = 0; j < 3; ++j) {
-      bits = bits << 8 | (j < count ? static_cast<unsigned char>(text[i + j]) : 0U);
-    }
-    for (size_t j = 0; j < 4; ++j) {
-      result += j <= count ? kDigits[bits >> (18 - 6 * j) & 63U] : '=';
-    }
-  }
-  return result;
+/// The name of a file in memory with this text, which a child can open as long as we live.
+std::string FileInMemory(const std::string& text) {
+  const int fd = memfd_create("playlist", MFD_CLOEXEC);  // it stays open
+  if (fd < 0 || write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size())) return "";
+  return "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(fd);
 }
 
 /// What is at standard input when that is a file: then it can be read from any place on.
@@ -211,8 +202,7 @@ Task<Status> Broadcast::LookAtInput() {
     std::ifstream stream(options_.input);
     const std::string text{std::istreambuf_iterator<char>(stream),
                            std::istreambuf_iterator<char>()};
-    source_.input =
-        "data:text/plain;base64," + Base64(ConcatScript(text, FolderOf(options_.input)));
+    source_.input = FileInMemory(ConcatScript(text, FolderOf(options_.input)));
   }
   if (source_.kind == SourceKind::kTest) {
     info_ = TestPicture(options_);
@@ -278,7 +268,7 @@ Task<Status> Broadcast::StartEncoder() {
 std::vector<TrackSpec> Broadcast::Specs() const {
   std::vector<TrackSpec> specs;
   if (plan_.audio) specs.push_back({Codec::kOpus, ""});
-  if (plan_.video) specs.push_back({plan_.video->codec, plan_.video->h264_profile});
+  if (plan_.video) specs.push_back({plan_.video->codec, plan_.video->profile});
   return specs;
 }
 
@@ -296,7 +286,6 @@ Task<void> Broadcast::SendFrames() {
       continue;
     }
     QueuedFrame frame = encoder_.Take();
-    last_time_ = frame.time;
     const Status sent = co_await SendFrame(std::move(frame));
     if (!sent.ok()) {
       Finish(kExitFailure, std::string(Reason(sent)));
@@ -324,18 +313,19 @@ Task<Status> Broadcast::SendFrame(QueuedFrame frame) {
     if (!again.ok()) co_return again;
   }
   const size_t track = frame.video && plan_.audio ? 1 : 0;
+  const int64_t time = pacer_.StreamTime(frame.time);
   constexpr int64_t kPerMillisecond = 1'000;
   if (frame.video) {
     constexpr int64_t kTicks = 90;
     if (!picture_) co_return absl::OkStatus();
     co_await publication_.Send(track, picture_->Packetize(frame.data, frame.key),
-                               frame.time * kTicks / kPerMillisecond);
+                               time * kTicks / kPerMillisecond);
     co_return absl::OkStatus();
   }
   constexpr int64_t kTicks = 48;
   const uint32_t samples = OpusSamples(frame.data);
   if (samples == 0) co_return absl::OkStatus();
-  const int64_t ticks = sound_clock_.TimeOf(frame.time * kTicks / kPerMillisecond, samples);
+  const int64_t ticks = sound_clock_.TimeOf(time * kTicks / kPerMillisecond, samples);
   std::vector<Payload> payloads;
   payloads.push_back(std::move(frame.data));
   co_await publication_.Send(track, std::move(payloads), ticks);
@@ -346,7 +336,7 @@ Task<void> Broadcast::ReportTimes() {
   constexpr std::chrono::milliseconds kInterval{1'000};
   constexpr std::chrono::milliseconds kSoon{10};
   for (;;) {
-    const std::optional<int64_t> time = pacer_.MediaTime(Now());
+    const std::optional<int64_t> time = pacer_.StreamNow(Now());
     if (time && publication_.registered()) publication_.Report(*time, UnixMicroseconds());
     co_await Delay(time ? kInterval : kSoon);
   }

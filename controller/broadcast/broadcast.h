@@ -72,7 +72,6 @@ class Broadcast {
   bool said_slow_ = false;
   bool said_again_ = false;  ///< registered again since the last time that all was well
   int64_t began_ = 0;        ///< Now() at the first frame
-  int64_t last_time_ = 0;    ///< of the media that was sent
   int64_t last_registered_ = 0;
 };
 

@@ -123,7 +123,9 @@ Task<Result<SourceInfo>> Probe(const Source* source, const Options* options,
   const std::string what = "cannot read " + WithoutPasswords(options->input) + ": ";
   if (timed_out) co_return Error(what + "nothing came for 20 seconds");
   if (!end.empty()) {
-    const std::string words = LastWords(process->errors());
+    std::string words = LastWords(process->errors());
+    const std::string name = WithoutPasswords(source->input) + ": ";
+    if (words.starts_with(name)) words.erase(0, name.size());
     co_return Error(what + (words.empty() ? end : words));
   }
   Result<SourceInfo> info = ReadProbe(answer, *options);
@@ -274,7 +276,7 @@ Task<void> Encoder::Read(Encoder* self, uint64_t generation, std::shared_ptr<Chi
   }
   const std::string end = co_await process->Wait();
   if (self->generation_ != generation) co_return;
-  const std::string words = WithoutPasswords(LastWords(process->errors()));
+  const std::string words = LastWords(process->errors());
   if (!read.ok()) {
     self->failure_ = std::string(Reason(read));
   } else if (!end.empty()) {

@@ -18,12 +18,18 @@ class Pacer {
   int64_t DueAt(int64_t time, int64_t now);
   /// The media time that belongs to `now`; none before the first frame.
   std::optional<int64_t> MediaTime(int64_t now) const;
-  /// What was said so far is void: the next frame starts the clock.
-  void Restart() { offset_.reset(); }
+  /// Where a frame of `time` is in the stream that is sent: it goes on with our clock when media
+  /// was late or jumped, so that receivers do not take a pause for a slow network.
+  int64_t StreamTime(int64_t time) const { return time + shift_; }
+  /// What of that stream belongs to `now`; none before the first frame.
+  std::optional<int64_t> StreamNow(int64_t now) const;
 
  private:
   bool live_;
   std::optional<int64_t> offset_;  ///< of our clock to the media's
+  int64_t base_ = 0;               ///< our clock at the beginning of the stream
+  int64_t shift_ = 0;              ///< of the stream to the media's clock
+  int64_t slack_ = 0;              ///< by which frames go earlier than the stream says
   int64_t window_start_ = 0;
   int64_t earliest_ = 0;  ///< how early the latest frame of the window was
 };

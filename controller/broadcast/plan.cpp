@@ -133,7 +133,7 @@ Status ChooseCodec(const Options& options, const RoomCodecs& room, VideoPlan* pl
                             " (option mediaCodecs of the server)");
   }
   plan->codec = codec;
-  plan->h264_profile = h264;
+  plan->profile = codec == Codec::kH264 ? h264 : codec == Codec::kVp9 ? room.vp9_profile : "";
   return absl::OkStatus();
 }
 
@@ -162,11 +162,19 @@ RoomCodecs ReadRoomCodecs(const json::value& capabilities) {
     const std::string name = Lower(std::string_view(mime->get_string()));
     room.opus = room.opus || name == "audio/opus";
     room.vp8 = room.vp8 || name == "video/vp8";
-    room.vp9 = room.vp9 || name == "video/vp9";
     room.av1 = room.av1 || name == "video/av1";
-    if (name != "video/h264") continue;
     const json::value* parameters = codec->if_contains("parameters");
-    if (!parameters || !parameters->is_object()) continue;
+    if (name == "video/vp9") {
+      const json::value* id = parameters && parameters->is_object()
+                                  ? parameters->get_object().if_contains("profile-id")
+                                  : nullptr;
+      const std::string profile =
+          id && id->is_number() ? std::to_string(id->to_number<int>()) : "0";
+      // Browsers decode what it is, whichever of its profiles was agreed on.
+      if (!room.vp9 || profile == "0") room.vp9_profile = profile;
+      room.vp9 = true;
+    }
+    if (name != "video/h264" || !parameters || !parameters->is_object()) continue;
     const json::value* mode = parameters->get_object().if_contains("packetization-mode");
     const json::value* profile = parameters->get_object().if_contains("profile-level-id");
     const bool usable = mode && mode->is_number() && mode->to_number<int>() == 1;
@@ -200,8 +208,9 @@ Result<Plan> MakePlan(const Options& options, const Source& source, const Source
       picture.height = info.video->height;
       picture.rate = info.video->rate;
       if (picture.codec == Codec::kH264) {
-        picture.h264_profile = H264ProfileFor(info.video->profile, room);
+        picture.profile = H264ProfileFor(info.video->profile, room);
       }
+      if (picture.codec == Codec::kVp9) picture.profile = room.vp9_profile;
       plan.video = picture;
       return plan;
     }
@@ -219,7 +228,9 @@ Result<Plan> MakePlan(const Options& options, const Source& source, const Source
   SLUICE_RETURN_IF_ERROR(ChooseCodec(options, room, &picture));
   picture.bitrate =
       options.bitrate.value_or(BitrateFor(picture.width, picture.height, picture.rate));
-  if (options.codec == CodecChoice::kAuto) plan.cheaper_h264_profile = picture.h264_profile;
+  if (options.codec == CodecChoice::kAuto) {
+    plan.cheaper_h264_profile = H264ProfileFor("Constrained Baseline", room);
+  }
   plan.video = picture;
   return plan;
 }
@@ -235,7 +246,7 @@ std::optional<Plan> StepDown(const Plan& plan, double speed) {
   bool changed = false;
   if (video.codec != Codec::kH264 && !plan.cheaper_h264_profile.empty()) {
     video.codec = Codec::kH264;
-    video.h264_profile = plan.cheaper_h264_profile;
+    video.profile = plan.cheaper_h264_profile;
     changed = true;
   }
   const auto fits = [&] { return changed && Cost(video) <= goal; };

@@ -18,6 +18,7 @@ struct RoomCodecs {
   bool opus = false;
   bool vp8 = false;
   bool vp9 = false;
+  std::string vp9_profile = "0";  ///< its profile-id: 0 where the room has it
   bool av1 = false;
   std::vector<std::string> h264;  ///< its profile-level-ids, of packetization mode 1
 };
@@ -28,8 +29,8 @@ RoomCodecs ReadRoomCodecs(const boost::json::value& capabilities);
 struct VideoPlan {
   bool copy = false;  ///< as it is; nothing of what follows but the codec counts
   Codec codec = Codec::kVp8;
-  std::string h264_profile;  ///< profile-level-id of the room's that it goes by
-  int width = 0;             ///< 0: as it comes
+  std::string profile;  ///< by which the room knows it: profile-level-id of H264, profile-id of VP9
+  int width = 0;        ///< 0: as it comes
   int height = 0;
   double rate = 0;  ///< 0: as it comes
   int64_t bitrate = 0;

@@ -51,8 +51,11 @@ json::object CodecJson(const TrackSpec& track) {
                         {"rtcpFeedback", json::array{json::object{{"type", "nack"}}}}};
   if (track.codec == Codec::kH264) {
     codec["parameters"] = json::object{{"packetization-mode", 1},
-                                       {"profile-level-id", track.h264_profile},
+                                       {"profile-level-id", track.profile},
                                        {"level-asymmetry-allowed", 1}};
+  }
+  if (track.codec == Codec::kVp9 && !track.profile.empty()) {
+    codec["parameters"] = json::object{{"profile-id", std::stoi(track.profile)}};
   }
   return codec;
 }

@@ -20,7 +20,7 @@ namespace sluice::controller::broadcast {
 /// What a track is announced as.
 struct TrackSpec {
   Codec codec = Codec::kOpus;
-  std::string h264_profile;
+  std::string profile;  ///< profile-level-id of H264, profile-id of VP9
   bool operator==(const TrackSpec&) const = default;
 };
 
@@ -42,8 +42,8 @@ class Publication {
   /// Takes the broadcaster out of the room.
   Task<void> Remove();
 
-  /// Sends a frame of a track that is shown at `time`, microseconds. `pieces` of it at once, the
-  /// rest soon.
+  /// Sends a frame of a track that is shown at `ticks` of its clock: some packets of it at once,
+  /// the rest soon.
   Task<void> Send(size_t track, std::vector<Payload> payloads, int64_t ticks);
   /// Tells receivers that what is shown at `time` (microseconds of media) is shown now.
   void Report(int64_t time, int64_t unix_us);

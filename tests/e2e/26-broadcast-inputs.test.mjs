@@ -1,4 +1,4 @@
-// scripts/broadcast.sh, `sluice broadcast`: sixteen kinds of input, each seen and heard in a browser, as a table; and
+// scripts/broadcast.sh, `sluice broadcast`: seventeen inputs, each seen and heard in a browser, as a table; and
 // what happens when the server, ffmpeg or the machine does not do its part.
 import assert from 'node:assert/strict';
 import { chmodSync, createReadStream, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -186,7 +186,7 @@ async function seeRow(row, index, t) {
   return { wants, time, window, shown, ended, sent: /: (.*)/.exec(sender.output.split('\n').find((line) => line.includes(' into room ')).split(' into room ')[1])[1] };
 }
 
-test('sixteen kinds of input', { timeout: 600_000 }, async (t) => {
+test('seventeen kinds of input', { timeout: 600_000 }, async (t) => {
   const seen = new Array(rows.length);
   const wrong = [];
   const waiting = rows.keys();

@@ -55,12 +55,27 @@ TEST_CASE("ffmpeg: what is live is neither sought in nor repeated, and need not 
   CHECK(Has(arguments, {"-c:v", "libx264"}));
 }
 
+TEST_CASE("ffmpeg: a small picture has one thread, a large one what there is") {
+  Plan plan;
+  plan.video = VideoPlan{};
+  plan.video->width = 1280;
+  plan.video->height = 720;
+  plan.video->rate = 30;
+  const Source source = SourceFrom(SourceKind::kFile, "a.avi");
+  CHECK(Has(FfmpegArguments({}, source, plan, 0, 4), {"-threads", "1"}));
+  plan.video->width = 1920;
+  plan.video->height = 1080;
+  plan.video->rate = 60;
+  CHECK(Has(FfmpegArguments({}, source, plan, 0, 4), {"-threads", "4"}));
+}
+
 TEST_CASE("ffmpeg: its last words have no names of its parts, and no line that only follows") {
   CHECK(LastWords("[tcp @ 0x55d] Connection to tcp://x failed\nrtsp://x: Connection refused\n") ==
         "rtsp://x: Connection refused");
   CHECK(LastWords("[h264 @ 0x1] no frame!\nConversion failed!\n") == "no frame!");
   CHECK(LastWords("Conversion failed!\n") == "Conversion failed!");
   CHECK(LastWords("") == "");
+  CHECK(LastWords("rtsp://u:p@x/1: 401\n") == "rtsp://x/1: 401");
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ Bytes Headers() {
 /// A frame with flags, track, coded time and size.
 void AddFrame(bool key, uint64_t track, uint64_t coded_pts, const Bytes& data, Bytes* out) {
   constexpr uint64_t kFields = 1U << 3 | 1U << 4 | 1U << 5;
-  out->push_back(1);
+  out->push_back(0);
   AddV(kFields | (key ? 1U : 0U), out);
   AddV(track, out);
   AddV(coded_pts, out);

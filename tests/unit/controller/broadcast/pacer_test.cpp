@@ -21,6 +21,9 @@ TEST_CASE("pace of a file: a frame that comes much too late moves what follows")
   CHECK(pacer.DueAt(kSecond, kSecond + 50 * kMillisecond) == kSecond);  // made up for
   CHECK(pacer.DueAt(2 * kSecond, 3 * kSecond) == 3 * kSecond);
   CHECK(pacer.DueAt(3 * kSecond, 3 * kSecond) == 4 * kSecond);
+  // The stream has the pause in it: it goes on with our clock.
+  CHECK(pacer.StreamTime(3 * kSecond) == 4 * kSecond);
+  CHECK(*pacer.StreamNow(4 * kSecond) == 4 * kSecond);
 }
 
 TEST_CASE("pace of a live input: evened out as far as it is uneven, and no longer") {
@@ -43,6 +46,7 @@ TEST_CASE("pace: times that jump ahead are of another clock") {
   pacer.DueAt(0, 0);
   const int64_t due = pacer.DueAt(3'600 * kSecond, kSecond);
   CHECK(due - kSecond < kSecond);
+  CHECK(pacer.StreamTime(3'600 * kSecond) == *pacer.StreamNow(due));
 }
 
 }  // namespace

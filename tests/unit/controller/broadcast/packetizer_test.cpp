@@ -66,7 +66,7 @@ TEST_CASE("H264: a large NAL unit goes as FU-A") {
   CHECK(payloads[2][1] == 0x45);
   size_t total = 0;
   for (const Payload& payload : payloads) total += payload.size() - 2;
-  CHECK(total == 249);
+  CHECK(total == 250);
 }
 
 /// Puts OBUs together again as a receiver does.
