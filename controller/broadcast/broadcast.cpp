@@ -310,7 +310,8 @@ Task<Status> Broadcast::SendFrame(QueuedFrame frame) {
     registering_ = true;
     Status again = co_await publication_.Register(Specs());
     registering_ = false;
-    if (!again.ok()) co_return again;
+    if (absl::IsPermissionDenied(again)) co_return again;
+    if (!again.ok()) Complain(std::string(Reason(again)));  // WatchServer() tries again
   }
   const size_t track = frame.video && plan_.audio ? 1 : 0;
   const int64_t time = pacer_.StreamTime(frame.time);
@@ -396,15 +397,17 @@ Status Broadcast::StepDownOrSay(double speed) {
 }
 
 Task<void> Broadcast::WatchServer() {
-  constexpr std::chrono::milliseconds kInterval{2'000};
-  constexpr std::chrono::milliseconds kSoon{200};
+  constexpr std::chrono::milliseconds kSoon{100};
+  constexpr int64_t kInterval = 2 * kSecond;
+  constexpr int64_t kPatience = 500 * kMillisecond;
   constexpr int64_t kSilence = 10 * kSecond;
   bool away = false;
   bool said_silent = false;
   int64_t checked = Now();
   for (;;) {
     co_await Delay(kSoon);
-    const bool due = publication_.refused() || away || Now() - checked > kInterval.count() * 1'000;
+    const int64_t since = Now() - checked;
+    const bool due = since > kInterval || (since > kPatience && (publication_.refused() || away));
     if (!due || registering_) continue;
     checked = Now();
     const Publication::Presence presence = co_await publication_.Check();
@@ -423,9 +426,11 @@ Task<void> Broadcast::WatchServer() {
       }
       const Status again = co_await RegisterAgain(away ? "the server is there again"
                                                        : "the server no longer has this broadcast");
-      if (!again.ok() && !absl::IsNotFound(again)) {
-        Complain(std::string(Reason(again)));
+      if (absl::IsPermissionDenied(again)) {
+        Finish(kExitFailure, std::string(Reason(again)));
+        co_return;
       }
+      if (!again.ok() && !away) Complain(std::string(Reason(again)));
       away = !again.ok();
       said_again_ = again.ok();
       continue;

@@ -43,7 +43,7 @@ void AppendInput(const Options& options, const Source& source, const VideoPlan* 
   Append(arguments, {"-i", source.input});
 }
 
-std::string Filters(const VideoPlan& plan, bool known) {
+std::string Filters(const VideoPlan& plan) {
   std::string filters;
   const auto add = [&](const std::string& filter) {
     filters += (filters.empty() ? "" : ",") + filter;
@@ -55,7 +55,7 @@ std::string Filters(const VideoPlan& plan, bool known) {
     add("scale=trunc(iw*max(sar\\,1)/2)*2:trunc(ih/min(max(sar\\,0.1)\\,1)/2)*2");
     add(fmt::format("scale={0}:{1}:force_original_aspect_ratio=decrease:force_divisible_by=2",
                     plan.width, plan.height));
-    if (!known) {
+    if (!plan.pad) {
       add("setsar=1");
     } else {
       add(fmt::format("pad={}:{}:-1:-1,setsar=1", plan.width, plan.height));
@@ -75,13 +75,12 @@ int ThreadsFor(const VideoPlan& plan, int available) {
   return std::clamp(static_cast<int>(std::ceil(load / kOfOneThread)), 1, available);
 }
 
-void AppendVideo(const Options& options, const Source& source, const VideoPlan& plan, int threads,
-                 Arguments* arguments) {
+void AppendVideo(const Options& options, const VideoPlan& plan, int threads, Arguments* arguments) {
   if (plan.copy) {
     Append(arguments, {"-c:v", "copy"});
     return;
   }
-  Append(arguments, {"-vf", Filters(plan, source.kind == SourceKind::kPlaylist)});
+  Append(arguments, {"-vf", Filters(plan)});
   const std::string bitrate = std::to_string(plan.bitrate);
   switch (plan.codec) {
     case Codec::kH264:
@@ -118,7 +117,7 @@ std::vector<std::string> FfmpegArguments(const Options& options, const Source& s
   if (video) {
     Append(&arguments,
            {"-map", test ? "0:v:0" : fmt::format("0:V:{}{}", options.video.number, maybe)});
-    AppendVideo(options, source, *video, threads, &arguments);
+    AppendVideo(options, *video, threads, &arguments);
   }
   if (plan.audio) {
     const int input = test && !options.video.none ? 1 : 0;

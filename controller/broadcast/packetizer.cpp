@@ -59,7 +59,7 @@ std::vector<Bytes> SplitLengths(Bytes stream, size_t size) {
   return units;
 }
 
-/// The parameter sets of an avcC (ISO/IEC 14496-15 §5.3.3.1), and the size of lengths.
+/// The parameter sets of an avcC (ISO/IEC 14496-15), and the size of lengths.
 std::vector<Payload> ReadAvcc(Bytes avcc, size_t* length_size) {
   constexpr size_t kFixed = 5;
   std::vector<Payload> sets;
@@ -161,7 +161,7 @@ Packetizer::Packetizer(Codec codec, std::span<const uint8_t> codec_data, size_t 
         parameter_sets_.emplace_back(unit.begin(), unit.end());
     }
   } else if (codec == Codec::kAv1 && codec_data.size() > kAv1cFixed) {
-    const bool av1c = codec_data[0] == 0x81;  // marker and version 1 (AV1 ISOBMFF §2.3.3)
+    const bool av1c = codec_data[0] == 0x81;  // marker and version 1 (AV1 in ISOBMFF)
     parameter_sets_ = SplitObus(av1c ? codec_data.subspan(kAv1cFixed) : codec_data);
   }
 }

@@ -224,7 +224,8 @@ Result<Plan> MakePlan(const Options& options, const Source& source, const Source
     picture.rate = options.rate.value_or(kUsualRate);
     picture.fit = true;
   }
-  picture.fit = picture.fit || source.kind == SourceKind::kPlaylist;
+  picture.pad = source.kind == SourceKind::kPlaylist;
+  picture.fit = picture.fit || picture.pad;
   SLUICE_RETURN_IF_ERROR(ChooseCodec(options, room, &picture));
   picture.bitrate =
       options.bitrate.value_or(BitrateFor(picture.width, picture.height, picture.rate));
@@ -277,8 +278,8 @@ std::string Describe(const Plan& plan) {
   if (plan.video) {
     text = NameOf(plan.video->codec);
     if (plan.video->width > 0) {
-      text += fmt::format(" {}{}x{}", plan.video->fit ? "up to " : "", plan.video->width,
-                          plan.video->height);
+      text += fmt::format(" {}{}x{}", plan.video->fit && !plan.video->pad ? "up to " : "",
+                          plan.video->width, plan.video->height);
     }
     if (plan.video->rate > 0) {
       text += fmt::format(" at {:g} fps", std::round(plan.video->rate * 100) / 100);

@@ -35,7 +35,8 @@ struct VideoPlan {
   double rate = 0;  ///< 0: as it comes
   int64_t bitrate = 0;
   bool deinterlace = false;
-  bool fit = false;  ///< pictures of different shapes come: each gets borders
+  bool fit = false;  ///< the shape is not known, or changes: it is brought into this size
+  bool pad = false;  ///< with borders to exactly this size
 };
 
 struct AudioPlan {

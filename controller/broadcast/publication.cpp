@@ -29,6 +29,9 @@ constexpr uint32_t kOpusClock = 48'000;
 constexpr uint32_t kVideoClock = 90'000;
 constexpr size_t kMaxSent = 1'024;  // packets, some seconds
 constexpr int kNotFound = 404;
+constexpr int kConflict = 409;
+constexpr int kTooMany = 429;
+constexpr int kServerError = 500;
 
 std::string TextOf(const json::value& body, std::string_view key) {
   const json::object* root = body.if_object();
@@ -81,7 +84,10 @@ Task<Result<json::value>> Publication::Call(std::string method, std::string path
   if (reply->status >= kFirstError) {
     const std::string text =
         fmt::format("{} {}: {} {}", method, path, reply->status, reply->message);
-    co_return reply->status == kNotFound ? NotFoundError(text) : Error(text);
+    const bool passing = reply->status == kNotFound || reply->status == kConflict ||
+                         reply->status == kTooMany || reply->status >= kServerError;
+    if (passing) co_return Error(text);
+    co_return absl::PermissionDeniedError(text);
   }
   co_return std::move(reply->body);
 }
@@ -161,7 +167,6 @@ Task<Publication::Presence> Publication::Check() {
   // Says where nothing is connected by this, and nothing else happens.
   Result<RestReply> reply = co_await rest_->Ask("POST", transport_ + "/connect", "{}");
   if (!reply.ok()) co_return Presence::kUnreachable;
-  constexpr int kServerError = 500;
   if (reply->status == kNotFound) co_return Presence::kGone;
   co_return reply->status >= kServerError ? Presence::kUnreachable : Presence::kThere;
 }

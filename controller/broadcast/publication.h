@@ -35,7 +35,8 @@ class Publication {
   Publication(const asio::any_io_executor& executor, RestClient* rest, const Options* options);
 
   /// Makes the broadcaster, a transport and a producer for each track, in place of what was
-  /// registered before. Error with the server's words.
+  /// registered before. PermissionDenied with the server's words when it does not want it; another
+  /// error when trying again may help.
   Task<Status> Register(std::vector<TrackSpec> tracks);
   /// Whether the server still has what was registered.
   Task<Presence> Check();
