@@ -236,8 +236,11 @@ Task<Status> Broadcast::StartEncoder() {
   for (;;) {
     co_await Delay(kPoll);
     if (encoder_.ended() && encoder_.empty()) {
+      const std::string hint = source_.kind == SourceKind::kPipe
+                                   ? " (an mp4 whose index is at its end cannot be piped)"
+                                   : "";
       co_return Error("nothing can be sent of " + InputName(options_) +
-                      (encoder_.failure().empty() ? "" : ": " + encoder_.failure()));
+                      (encoder_.failure().empty() ? "" : ": " + encoder_.failure() + hint));
     }
     if (!encoder_.first_frame_at()) continue;
     const bool enough = encoder_.TakeWaited() || encoder_.ended();

@@ -147,6 +147,7 @@ std::string LastWords(std::string_view errors) {
     while (line.starts_with(' ')) line.remove_prefix(1);
     // What follows from the error before it.
     const bool hollow = line.starts_with("Conversion failed") || line.starts_with("Error while ") ||
+                        line.starts_with("Error marking filters") ||
                         line.starts_with("Last message repeated");
     if (line.empty() || (hollow && !last.empty())) continue;
     last = line;

@@ -74,6 +74,8 @@ TEST_CASE("ffmpeg: its last words have no names of its parts, and no line that o
         "rtsp://x: Connection refused");
   CHECK(LastWords("[h264 @ 0x1] no frame!\nConversion failed!\n") == "no frame!");
   CHECK(LastWords("Conversion failed!\n") == "Conversion failed!");
+  CHECK(LastWords("[mov @ 0x1] partial file\nError marking filters as finished\n") ==
+        "partial file");
   CHECK(LastWords("") == "");
   CHECK(LastWords("rtsp://u:p@x/1: 401\n") == "rtsp://x/1: 401");
 }
