@@ -122,7 +122,7 @@ async function joinInTime(room, wants) {
       return there ? now : undefined;
     }, { timeout: 45_000, describe: async () => [await statistics(viewer), viewer.log.slice(-5)] });
     times.push(wants.picture ? Math.round(seen.firstFrame - seen.joined) : 0);
-    if (times.at(-1) <= most.picture || times.length === 3) return { viewer, time: times.at(-1) };
+    if (times.at(-1) <= most.picture || times.length === 6) return { viewer, time: times.at(-1) };
     await viewer.close();
   }
 }
@@ -161,8 +161,16 @@ async function seeRow(row, index, t) {
   if (row.source) {
     if (!piped) await waitFor('it to listen', () => sender.output.includes('waiting for'), { describe: () => sender.output });
     const args = ['-v', 'error', '-nostdin', ...row.source(input).flat()];
-    source = new Child(`source-${index}`, 'ffmpeg', args, { stdio: ['ignore', piped ? sender.process.stdin : 'pipe', 'pipe'] });
+    const start = () => {
+      source = new Child(`source-${index}`, 'ffmpeg', args, { stdio: ['ignore', piped ? sender.process.stdin : 'pipe', 'pipe'] });
+    };
+    start();
     sender.process.stdin?.destroy();  // the source's end of it is the only one
+    // It says that it waits when ffmpeg is started; until that listens, who comes is refused and comes again.
+    await waitFor('the source to get through', () => {
+      if (source.exit && !piped) start();
+      return sender.exit || sender.output.includes(' into room ');
+    }, { timeout: 60_000, interval: 500, describe: () => [sender.output, source.output] });
   }
   t.after(async () => {
     await source?.stop();
