@@ -23,6 +23,7 @@
 #include "controller/base/log.h"
 #include "controller/base/logging.h"
 #include "controller/base/task_scope.h"
+#include "controller/broadcast/broadcast.h"
 #include "controller/http/tls.h"
 #include "controller/ops/command_line.h"
 #include "controller/ops/controller_metrics.h"
@@ -411,6 +412,10 @@ int Main(std::vector<std::string> arguments) {
   if (!arguments.empty() && arguments.front() == "token") {
     arguments.erase(arguments.begin());
     return PrintToken(arguments, host);
+  }
+  if (!arguments.empty() && arguments.front() == "broadcast") {
+    arguments.erase(arguments.begin());
+    return broadcast::RunBroadcast(arguments, host.environment);
   }
   auto command = ReadCommandLine(arguments, host);
   if (!command.ok()) return ReportWrong(command.status());

@@ -27,7 +27,8 @@ constexpr const char* kFooter =
     "environment over the file.\n"
     "\n"
     "sluice worker-shell drives one media worker by hand, over the JSON protocol: see sluice "
-    "worker-shell --help. sluice token makes tokens for a server with an authSecret.";
+    "worker-shell --help. sluice token makes tokens for a server with an authSecret. sluice "
+    "broadcast publishes a file, a stream or a device into a room: see sluice broadcast --help.";
 
 constexpr const char* kConfigVariable = "SLUICE_CONFIG";
 constexpr const char* kConfigHelp = "config file (TOML)";
