@@ -51,10 +51,14 @@ bool Subscribe(struct socket* socket) {
   return true;
 }
 
+/// Bytes.
+size_t WindowOf(const SctpOptions& options) {
+  return std::min<size_t>(std::max<size_t>(options.receive_window, 65'536), 1U << 30U);
+}
+
 bool SetOptions(struct socket* socket, const SctpOptions& options) {
   const linger abort_on_close{1, 0};
-  const int receive_buffer = static_cast<int>(
-      std::min<size_t>(std::max<size_t>(options.receive_window, 65'536), 1U << 30U));
+  const int receive_buffer = static_cast<int>(WindowOf(options));
   const int send_buffer = UsrsctpAssociation::kLibrarySendBuffer;
   const int on = 1;
   sctp_initmsg init{};
@@ -97,6 +101,7 @@ UsrsctpAssociation::UsrsctpAssociation(UsrsctpStack& stack, const SctpOptions& o
       options_(options),
       on_output_(std::move(on_output)),
       validator_(options.authenticated_path),
+      fragments_(WindowOf(options) / kWindowPerFragment),
       queue_({options.send_buffer_size, options.per_stream_send_limit,
               options.buffered_amount_low_threshold}),
       outputs_(kMaxOutputs) {}
@@ -138,6 +143,7 @@ void UsrsctpAssociation::CloseSocket() {
     usrsctp_close(std::exchange(socket_, nullptr));
   }
   stack_.Unregister(std::exchange(id_, 0));
+  fragments_.Clear();
 }
 
 void UsrsctpAssociation::Close() {
@@ -217,6 +223,10 @@ void UsrsctpAssociation::Input(std::span<const uint8_t> packet) {
     ++stats_.streams_refused;
     return;
   }
+  if (!fragments_.OnReceived(packet)) {
+    ++stats_.fragments_refused;
+    return;
+  }
   usrsctp_conninput(reinterpret_cast<void*>(id_), mapped.data(), mapped.size(), 0);
 }
 
@@ -251,6 +261,7 @@ void UsrsctpAssociation::OnLibraryPacket(std::span<uint8_t> packet) {
   WriteStreamCounts(packet, kStreams);
   sctp::WriteChecksum(packet);
   validator_.OnSent(packet);
+  fragments_.OnSent(packet);
   ++stats_.packets_sent;
   outputs_.Push(SctpPacket{{packet.begin(), packet.end()}});
 }
@@ -307,6 +318,7 @@ void UsrsctpAssociation::Read() {
     if ((flags & MSG_NOTIFICATION) != 0) {
       OnNotification(bytes);
     } else if (info_type == SCTP_RECVV_RCVINFO) {
+      fragments_.OnDelivered(info.rcv_tsn, bytes.size(), (flags & MSG_EOR) != 0);
       OnMessagePart(bytes, in_places_.StreamAt(info.rcv_sid), ntohl(info.rcv_ppid),
                     (flags & MSG_EOR) != 0);
     }
@@ -352,6 +364,7 @@ void UsrsctpAssociation::OnNotification(std::span<const uint8_t> bytes) {
       return;
     }
     case SCTP_PARTIAL_DELIVERY_EVENT:  // the rest of a message will not come
+      fragments_.OnDeliveryBroken();
       std::vector<uint8_t>().swap(incoming_);
       incoming_oversized_ = false;
       return;

@@ -9,6 +9,7 @@
 
 #include "worker/core/output_queue.h"
 #include "worker/core/sctp/sctp_association.h"
+#include "worker/core/sctp/sctp_fragment_ledger.h"
 #include "worker/core/sctp/sctp_send_queue.h"
 #include "worker/core/sctp/sctp_stream_map.h"
 #include "worker/core/sctp/sctp_validator.h"
@@ -31,6 +32,9 @@ class UsrsctpAssociation final : public SctpAssociation {
   /// Bytes that the library may hold of what is to be sent or was not acknowledged.
   static constexpr int kLibrarySendBuffer = 262'144;
   static constexpr size_t kMaxOutputs = 65'536;
+  /// Bytes of the window for which the library may hold one fragment of a message: with honest
+  /// peers, whose fragments fill packets, the window is full first.
+  static constexpr size_t kWindowPerFragment = 640;
 
   UsrsctpAssociation(UsrsctpStack& stack, const SctpOptions& options,
                      std::function<void()> on_output);
@@ -106,6 +110,7 @@ class UsrsctpAssociation final : public SctpAssociation {
   SctpStreamMap out_places_;
   SctpStreamMap in_places_;
   SctpValidator validator_;
+  SctpFragmentLedger fragments_;
   SctpSendQueue queue_;
   OutputQueue<SctpOutput> outputs_;
   struct socket* socket_ = nullptr;
