@@ -111,9 +111,9 @@ export class DataPage {
 
 /** The same with aiortc. */
 export class DataAiortc {
-  static async open(transport, channels) {
+  static async open(transport, channels, python = '/usr/bin/python3') {
     const self = new DataAiortc();
-    self.child = new Child('aiortc-data', '/usr/bin/python3', [path.join(root, 'tests/e2e/clients/aiortc_data.py')], { stdio: ['pipe', 'pipe', 'pipe'] });
+    self.child = new Child('aiortc-data', python, [path.join(root, 'tests/e2e/clients/aiortc_data.py')], { stdio: ['pipe', 'pipe', 'pipe'] });
     self.count = channels.length;
     self.write({ channels });
     const { offer } = await waitFor('an offer', () => self.lines().find((l) => l.offer), { describe: () => self.child.output });

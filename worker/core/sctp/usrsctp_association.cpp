@@ -9,6 +9,7 @@
 #include <iterator>
 
 #include "common/log.h"
+#include "worker/wire/bounded_reader.h"
 
 namespace sluice::worker {
 namespace {
@@ -262,8 +263,21 @@ void UsrsctpAssociation::OnLibraryPacket(std::span<uint8_t> packet) {
   sctp::WriteChecksum(packet);
   validator_.OnSent(packet);
   fragments_.OnSent(packet);
+  CountSent(packet);
   ++stats_.packets_sent;
   outputs_.Push(SctpPacket{{packet.begin(), packet.end()}});
+}
+
+void UsrsctpAssociation::CountSent(std::span<const uint8_t> packet) {
+  constexpr size_t kDataHeader = 12;
+  sctp::ChunkReader chunks(packet);
+  while (const std::optional<sctp::Chunk> chunk = chunks.Next()) {
+    if (chunk->type != sctp::ChunkType::kData || chunk->body.size() < kDataHeader) continue;
+    const uint32_t tsn = BoundedReader(chunk->body).ReadU32();
+    if (highest_sent_ && static_cast<int32_t>(tsn - *highest_sent_) <= 0) continue;  // again
+    highest_sent_ = tsn;
+    unsent_ -= static_cast<int64_t>(chunk->body.size() - kDataHeader);
+  }
 }
 
 void UsrsctpAssociation::OnTick() {
@@ -273,6 +287,7 @@ void UsrsctpAssociation::OnTick() {
     ReleaseResets();
     Serve();
     if (!dry_) dry_ = !LibraryHasData();
+    if (dry_) unsent_ = 0;  // there may have been a rest of what it gave up
   }
   Finish();
   if (!outputs_.empty()) on_output_();
@@ -448,6 +463,8 @@ void UsrsctpAssociation::Feed() {
       queue_.DropMessage();
       continue;
     }
+    // The library does not look at the life time of what it has not sent yet.
+    if (piece.message->reliability.max_life_time && unsent_ > 0) return;
     const int64_t taken = Give(piece);
     if (taken < 0) {
       if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ENOMEM) return;
@@ -457,6 +474,7 @@ void UsrsctpAssociation::Feed() {
     }
     if (taken == 0) return;
     dry_ = false;
+    unsent_ += taken;
     const auto bytes = static_cast<size_t>(taken);
     if (piece.last && bytes == piece.bytes.size()) ++stats_.messages_sent;
     queue_.Consume(bytes);

@@ -91,6 +91,8 @@ class UsrsctpAssociation final : public SctpAssociation {
   /// Bytes taken; negative: none, for now.
   int64_t Give(const SctpSendQueue::Piece& piece);
   void MakeResets();
+  /// Takes what a packet of the library's carries for the first time out of what it has to send.
+  void CountSent(std::span<const uint8_t> packet);
   /// False, with errno: not now.
   bool AskForReset(const std::vector<uint16_t>& streams);
   void TellLow();
@@ -117,6 +119,8 @@ class UsrsctpAssociation final : public SctpAssociation {
   uintptr_t id_ = 0;    // 0 without a socket
   bool ended_ = false;  // the library says so
   bool dry_ = true;     // everything sent was acknowledged
+  int64_t unsent_ = 0;  // bytes that the library has and never sent, or a few more
+  std::optional<uint32_t> highest_sent_;  // TSN
   std::vector<uint16_t> resets_in_flight_;
   /// Resets of the peer's that wait for its data (see SctpValidator), oldest first.
   std::vector<HeldReset> held_resets_;
