@@ -151,9 +151,10 @@ test('a send buffer that is full says so, and again when it is low', async () =>
   const refused = results.filter(({ status }) => status === 'rejected');
   assert.ok(refused.length > 0, 'none of 100 was refused');
   for (const { reason } of refused) assert.match(reason.message, /sctpsendbufferfull/);
-  await waitFor('it to be low', () => typeof events.at(-1) === 'number', { describe: () => events });
-  assert.equal(events.filter((event) => event === 'full').length, refused.length);
-  assert.equal(events[0], 'full');
+  // Events that tell the same are paced: not one for each.
+  await waitFor('it to be full, then low', () => events.includes('full') && typeof events.at(-1) === 'number', { describe: () => events });
+  const full = events.filter((event) => event === 'full').length;
+  assert.ok(full <= refused.length, `${full} events of ${refused.length}`);
   assert.ok(events.at(-1) <= 50_000, `${events.at(-1)} bytes are not low`);
   // What was taken arrives, and there is room again.
   const taken = results.length - refused.length;

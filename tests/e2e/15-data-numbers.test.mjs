@@ -167,7 +167,7 @@ test('5 % loss both ways', { timeout: 180_000 }, async (t) => {
     const back = await channelBetween(transports[1], transports[0], { streamId: 7 });
     const alice = await DataPage.open(far, address, transports[0], [{ label: 'up', id: 6 }, { label: 'down', id: back.streamId }]);
     const peer = await DataAiortc.open(transports[1], [{ label: 'up', id: 7 }, { label: 'down', id: there.streamId }],
-      network.clientExecutable('/usr/bin/python3'));
+      { python: network.clientExecutable('/usr/bin/python3'), address: network.clientIp });
     try {
       await alice.opened();
       await peer.opened();
