@@ -16,8 +16,10 @@
 
 // Frames and commands out of the input: packets of up to three encodings in any order, with
 // whatever payload and dependency descriptor, go through a producer to a consumer of layers and to
-// one of a pipe, whose wishes change meanwhile. What leaves is well-formed, stays within the room
-// that was asked for, and no number is ever used for two contents.
+// one of a pipe, whose wishes change meanwhile. A mode, the first byte, adds what else may be
+// negotiated: retransmissions of the producer, FlexFEC, announced layers, redundant audio. What
+// leaves is well-formed, stays within the room that was asked for, and no number is ever used for
+// two contents.
 namespace {
 
 using namespace sluice;
@@ -26,7 +28,20 @@ using namespace sluice::worker;
 constexpr uint32_t kSsrc = 1000;
 constexpr uint8_t kType = 96;
 constexpr uint8_t kRtx = 97;
+constexpr uint8_t kFec = 98;
+constexpr uint8_t kRed = 99;
 constexpr uint8_t kDescriptorId = 3;
+constexpr uint8_t kAllocationId = 4;
+constexpr uint32_t kRtxSsrc = kSsrc + 200;
+constexpr uint32_t kFecSsrc = kSsrc + 300;
+
+// Bits of the mode.
+constexpr uint8_t kWithRtx = 1;         // the producer sends again by a stream of its own
+constexpr uint8_t kWithFec = 2;         // both sides negotiate FlexFEC
+constexpr uint8_t kWithAllocation = 4;  // the producer announces its layers
+constexpr uint8_t kWithRed = 8;         // audio; the receiver takes RED if kRedToReceiver
+constexpr uint8_t kRedToReceiver = 16;
+
 constexpr size_t kMaxSteps = 400;
 constexpr uint8_t kGuard = 0xA5;
 constexpr size_t kGuardSize = 16;
@@ -78,7 +93,25 @@ class Host final : public ProducerHost {
   std::shared_ptr<SenderClock> clock_ = std::make_shared<SenderClock>();
 };
 
-RtpParameters Parameters(const char* mime_type) {
+RtpCodecParameters Codec(const char* mime_type, uint8_t payload_type, int clock_rate) {
+  RtpCodecParameters codec;
+  codec.mime_type = mime_type;
+  codec.payload_type = payload_type;
+  codec.clock_rate = static_cast<uint32_t>(clock_rate);
+  return codec;
+}
+
+RtpParameters AudioParameters(bool with_red) {
+  RtpParameters parameters;
+  parameters.codecs = {Codec("audio/opus", kType, 48'000)};
+  if (with_red) parameters.codecs.push_back(Codec("audio/red", kRed, 48'000));
+  for (RtpCodecParameters& codec : parameters.codecs) codec.channels = 2;
+  parameters.codecs[0].rtcp_feedback = {{"nack", ""}};
+  parameters.rtcp.cname = "c";
+  return parameters;
+}
+
+RtpParameters Parameters(const char* mime_type, uint8_t mode) {
   RtpParameters parameters;
   RtpCodecParameters codec;
   codec.mime_type = mime_type;
@@ -91,30 +124,43 @@ RtpParameters Parameters(const char* mime_type) {
   rtx.clock_rate = 90'000;
   rtx.parameters["apt"] = int32_t{kType};
   parameters.codecs = {codec, rtx};
+  if ((mode & kWithFec) != 0) {
+    parameters.codecs.push_back(Codec("video/flexfec-03", kFec, 90'000));
+  }
   parameters.rtcp.cname = "c";
   RtpHeaderExtensionParameters extension;
   extension.uri = RtpExtensionUri::kDependencyDescriptor;
   extension.id = kDescriptorId;
   parameters.header_extensions = {extension};
+  if ((mode & kWithAllocation) != 0) {
+    extension.uri = RtpExtensionUri::kVideoLayersAllocation;
+    extension.id = kAllocationId;
+    parameters.header_extensions.push_back(extension);
+  }
   return parameters;
 }
 
 class World {
  public:
   explicit World(fuzz::Script& script) : script_(script), environment_(1) {
+    mode_ = script.Byte();
     const char* codec = kCodecs[script.Below(std::size(kCodecs))];
-    count_ = script.Flag() ? 3 : 1;
+    count_ = script.Flag() && !audio() ? 3 : 1;
     takes_descriptor_ = script.Flag();
     ProduceOptions produce;
     produce.producer_id = "p";
-    produce.kind = MediaKind::kVideo;
-    produce.rtp_parameters = Parameters(codec);
+    produce.kind = audio() ? MediaKind::kAudio : MediaKind::kVideo;
+    produce.rtp_parameters = audio() ? AudioParameters(true) : Parameters(codec, mode_);
     produce.report_wanted_layers = true;
     produce.rtp_mapping.codecs = {{kType, kType}, {kRtx, kRtx}};
+    if (audio()) produce.rtp_mapping.codecs = {{kType, kType}, {kRed, kRed}};
+    if (has(kWithFec)) produce.rtp_mapping.codecs.push_back({kFec, kFec});
     for (uint32_t i = 0; i < count_; ++i) {
       RtpEncodingParameters encoding;
       encoding.ssrc = kSsrc + i;
-      encoding.scalability_mode = count_ == 1 ? "L3T3" : "L1T3";
+      if (!audio()) encoding.scalability_mode = count_ == 1 ? "L3T3" : "L1T3";
+      if (has(kWithRtx)) encoding.rtx_ssrc = kRtxSsrc + i;
+      if (has(kWithFec)) encoding.fec_ssrc = kFecSsrc + i;
       produce.rtp_parameters.encodings.push_back(encoding);
       produce.rtp_mapping.encodings.push_back({"", encoding.ssrc, kSsrc + 100 + i});
     }
@@ -135,24 +181,30 @@ class World {
   }
 
  private:
+  bool audio() const { return (mode_ & kWithRed) != 0; }
+  /// Of video.
+  bool has(uint8_t mode) const { return !audio() && (mode_ & mode) != 0; }
+
   std::unique_ptr<Consumer> Consume(const char* codec, bool pipe, uint32_t ssrc) {
     ConsumeOptions consume;
     consume.consumer_id = pipe ? "pipe" : "c";
     consume.producer_id = "p";
-    consume.kind = MediaKind::kVideo;
+    consume.kind = audio() ? MediaKind::kAudio : MediaKind::kVideo;
     consume.type = pipe ? RtpType::kPipe : RtpType::kSimple;
-    consume.rtp_parameters = Parameters(codec);
+    consume.rtp_parameters =
+        audio() ? AudioParameters((mode_ & kRedToReceiver) != 0) : Parameters(codec, mode_);
     if (!takes_descriptor_) consume.rtp_parameters.header_extensions.clear();
     for (uint32_t i = 0; i < count_; ++i) {
       RtpEncodingParameters consumable;
       consumable.ssrc = kSsrc + 100 + i;
-      consumable.scalability_mode = count_ == 1 ? "L3T3" : "L1T3";
+      if (!audio()) consumable.scalability_mode = count_ == 1 ? "L3T3" : "L1T3";
       consume.consumable_rtp_encodings.push_back(consumable);
       if (!pipe && i > 0) continue;
       RtpEncodingParameters encoding;
       encoding.ssrc = ssrc + i;
-      encoding.rtx_ssrc = ssrc + 100 + i;
-      encoding.scalability_mode = pipe && count_ > 1 ? "L1T3" : "L3T3";
+      if (!audio()) encoding.rtx_ssrc = ssrc + 100 + i;
+      if (has(kWithFec)) encoding.fec_ssrc = ssrc + 200 + i;
+      if (!audio()) encoding.scalability_mode = pipe && count_ > 1 ? "L1T3" : "L3T3";
       consume.rtp_parameters.encodings.push_back(encoding);
     }
     auto consumer =
@@ -199,13 +251,27 @@ class World {
     const bool marker = (how & 16) != 0;
     const std::vector<uint8_t> descriptor =
         (how & 32) != 0 ? script_.Block() : std::vector<uint8_t>();
+    const uint8_t kind = mode_ == 0 ? 0 : script_.Byte();
+    const std::vector<uint8_t> allocation =
+        has(kWithAllocation) && (kind & 4) != 0 ? script_.Block() : std::vector<uint8_t>();
     const std::vector<uint8_t> payload = script_.Block();
     RtpExtensionWriter extensions;
     if (!descriptor.empty() && descriptor.size() < 200) extensions.Add(kDescriptorId, descriptor);
+    if (!allocation.empty() && allocation.size() < 200) extensions.Add(kAllocationId, allocation);
     std::vector<uint8_t> bytes(RtpPacket::kFixedHeader + extensions.Size());
     extensions.Write(std::span(bytes).subspan(RtpPacket::kFixedHeader));
     bytes[0] = static_cast<uint8_t>(0x80 | (extensions.Size() > 0 ? 0x10 : 0));
     bytes[1] = kType;
+    uint32_t ssrc = kSsrc;
+    if ((kind & 3) == 1 && has(kWithRtx)) {  // the payload begins with a number
+      bytes[1] = kRtx;
+      ssrc = kRtxSsrc;
+    } else if ((kind & 3) == 2 && has(kWithFec)) {
+      bytes[1] = kFec;
+      ssrc = kFecSsrc;
+    } else if ((kind & 1) != 0 && audio()) {
+      bytes[1] = kRed;
+    }
     bytes.insert(bytes.end(), payload.begin(), payload.end());
     const PacketRef buffer = pool_.Copy(bytes);
     auto packet = RtpPacket::Parse({buffer.data(), bytes.size()});
@@ -213,7 +279,7 @@ class World {
     packet->set_marker(marker);
     packet->set_sequence_number(SeqNumber(source.sequence));
     packet->set_timestamp(RtpTimestamp(source.timestamp));
-    packet->set_ssrc(Ssrc(kSsrc + encoding));
+    packet->set_ssrc(Ssrc(ssrc + encoding));
     producer_->OnRtp(buffer, *packet, environment_.Now());
     if ((how & 64) != 0) producer_->DeliverTurn(environment_.Now());
   }
@@ -228,6 +294,7 @@ class World {
   PacketBufferPool pool_;
   EngineEvents events_;
   Host host_;
+  uint8_t mode_ = 0;
   uint32_t count_ = 1;
   bool takes_descriptor_ = false;
   std::array<Source, 3> sources_;

@@ -1,14 +1,16 @@
 // SCTP: two associations, in virtual time, that the input drives: calls of the application, time,
 // and packets that pass, get lost, come twice, come late, or are damaged with a right checksum; and
-// packets made of the input alone. Held throughout: nothing crashes, what arrives was sent, and a
-// path that mends delivers again unless the association has ended.
+// packets made of the input alone. Held throughout: nothing crashes, and sizes are bounded. Where
+// nothing was damaged or made up: what arrives was sent, no message comes twice, and a path that
+// mends delivers again unless the association has ended.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <memory>
-#include <set>
+#include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -24,15 +26,24 @@ using fuzz::Check;
 using fuzz::Script;
 
 constexpr size_t kMaxInFlight = 64;
+// So long a path that has mended may take: what was lost before is sent again after up to RTO.Max,
+// 60 s, and nobody gives up later than after eight or ten tries.
+constexpr Duration kMendTime = Duration::Seconds(1200);
+constexpr uint16_t kProbeStream = 9;  // the input's are 0 to 7
 // What one input may take: enough for handshake, data, loss of all tries of a packet.
 constexpr int kMaxActions = 200;
 constexpr Duration kMaxTime = Duration::Seconds(30);
+
+/// A message: stream, protocol, size, and the byte of which it consists.
+using Message = std::tuple<uint16_t, uint32_t, size_t, uint8_t>;
 
 struct End {
   std::unique_ptr<SctpAssociation> association;
   std::deque<std::vector<uint8_t>> in_flight;  // towards the other end
   bool connected = false;
   bool ended = false;
+  bool probed = false;             // it got the other's probe
+  std::map<Message, size_t> sent;  // that have not arrived
 };
 
 struct Pair {
@@ -59,10 +70,36 @@ struct Pair {
         end.ended = change->state == SctpState::kClosed || change->state == SctpState::kFailed;
       } else if (const auto* message = std::get_if<SctpReceived>(&*output)) {
         Check(!message->bytes.empty() && message->bytes.size() <= 50'000);
+        if (honest) OnMessage(end, *message);
       }
     }
   }
 
+  /// It was sent by the other end, and comes once.
+  void OnMessage(End& end, const SctpReceived& message) {
+    End& other = &end == &ends[0] ? ends[1] : ends[0];
+    if (message.stream == kProbeStream) end.probed = true;
+    const uint8_t fill = message.bytes.front();
+    for (const uint8_t byte : message.bytes) Check(byte == fill);
+    const auto sent = other.sent.find({message.stream, message.ppid, message.bytes.size(), fill});
+    Check(sent != other.sent.end());
+    if (--sent->second == 0) other.sent.erase(sent);
+  }
+
+  void Send(End& end, SctpOutgoing message) {
+    const Message name{message.stream, message.ppid, message.payload->size(),
+                       message.payload->front()};
+    if (end.association->Send(std::move(message)) == SctpSendResult::kQueued) ++end.sent[name];
+  }
+
+  bool over() const {
+    return std::any_of(std::begin(ends), std::end(ends), [](const End& end) {
+      const SctpState state = end.association->state();
+      return state == SctpState::kClosed || state == SctpState::kFailed;
+    });
+  }
+
+  bool honest = true;  // nothing was damaged or made up
   VirtualEnvironment environment;
   std::unique_ptr<SctpStack> stack = *SctpStack::Create(environment);
   End ends[2];
@@ -75,6 +112,7 @@ void Deliver(Pair& pair, End& from, End& to, Script& input) {
   const uint8_t fate = input.Byte();
   if ((fate & 1) == 0) from.in_flight.erase(from.in_flight.begin() + static_cast<long>(at));
   if ((fate & 6) == 6) {  // damaged
+    pair.honest = false;
     const uint32_t changes = 1 + input.Below(4);
     for (uint32_t i = 0; i < changes; ++i) packet[input.Word() % packet.size()] = input.Byte();
     if ((fate & 8) != 0) packet.resize(input.Word() % (packet.size() + 1));
@@ -86,6 +124,7 @@ void Deliver(Pair& pair, End& from, End& to, Script& input) {
 }
 
 void Forge(Pair& pair, End& from, End& to, Script& input) {
+  pair.honest = false;
   std::vector<uint8_t> packet(sctp::kCommonHeader);
   if (!from.in_flight.empty()) {  // with the ports and the tag of a true one
     std::copy_n(from.in_flight.front().begin(), sctp::kCommonHeader, packet.begin());
@@ -96,6 +135,34 @@ void Forge(Pair& pair, End& from, End& to, Script& input) {
   packet.shrink_to_fit();
   to.association->OnPacket(packet);
   pair.Drain(to);
+}
+
+/// From now on everything arrives: so does a reliable message each way, unless it is over.
+void Mend(Pair& pair) {
+  const Timestamp end_of_time = pair.environment.Now() + kMendTime;
+  bool asked[2] = {false, false};
+  for (End& end : pair.ends) end.association->Start();
+  while (!pair.over() && !(pair.ends[0].probed && pair.ends[1].probed)) {
+    Check(pair.environment.Now() < end_of_time);
+    for (size_t i = 0; i < 2; ++i) {
+      End& end = pair.ends[i];
+      if (!asked[i]) {
+        SctpOutgoing probe;
+        probe.stream = kProbeStream;
+        probe.payload = std::make_shared<const std::vector<uint8_t>>(10, uint8_t{1});
+        const size_t before = end.sent.size();
+        pair.Send(end, std::move(probe));
+        asked[i] = end.sent.size() > before;  // else the buffer is full
+      }
+      pair.Drain(end);
+      const std::deque<std::vector<uint8_t>> packets = std::exchange(end.in_flight, {});
+      for (const std::vector<uint8_t>& packet : packets) {
+        pair.ends[1 - i].association->OnPacket(packet);
+        pair.Drain(pair.ends[1 - i]);
+      }
+    }
+    pair.environment.AdvanceBy(Duration::Millis(10));
+  }
 }
 
 void Run(Script input) {
@@ -119,7 +186,7 @@ void Run(Script input) {
         message.reliability.ordered = (limits & 1) != 0;
         if ((limits & 2) != 0) message.reliability.max_retransmits = limits >> 4;
         if ((limits & 4) != 0) message.reliability.max_life_time = limits;
-        end.association->Send(std::move(message));
+        pair.Send(end, std::move(message));
         break;
       }
       case 2:
@@ -149,6 +216,7 @@ void Run(Script input) {
     pair.Drain(other);
     Check(end.association->BufferedAmount(0) <= 200'000 + 20'001);
   }
+  if (pair.honest) Mend(pair);
 }
 
 }  // namespace

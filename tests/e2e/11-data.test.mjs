@@ -31,9 +31,9 @@ after(async () => {
   worker?.close();
 });
 
-async function createTransport() {
+async function createTransport(options = {}) {
   const transport = await router.createWebRtcTransport({
-    listenInfos: [{ protocol: 'udp', ip: '127.0.0.1' }], enableSctp: true,
+    listenInfos: [{ protocol: 'udp', ip: '127.0.0.1' }], enableSctp: true, ...options,
   });
   transport.sctpStates = [];
   transport.on('sctpstatechange', (state) => transport.sctpStates.push(state));
@@ -130,6 +130,46 @@ test('an unordered channel that sends once, and messages of the server', async (
   await consumer.send('from the server');
   await arrived('from the server');
   await waitFor('nothing to be held back', async () => (await consumer.getBufferedAmount()) === 0, { describe: () => consumer.getBufferedAmount() });
+  up.close();
+  down.close();
+});
+
+test('a send buffer that is full says so, and again when it is low', async () => {
+  const [up, down] = [await createTransport(), await createTransport({ sctpSendBufferSize: 300_000 })];
+  const { consumer, streamId } = await channelBetween(up, down);
+  const alice = await DataPage.open(browser, origin, up, [{ label: 'up', id: 6 }]);
+  const bob = await DataPage.open(browser, origin, down, [{ label: 'down', id: streamId }]);
+  await alice.opened();
+  await bob.opened();
+  const events = [];
+  consumer.on('sctpsendbufferfull', () => events.push('full'));
+  consumer.on('bufferedamountlow', (amount) => events.push(amount));
+  await consumer.setBufferedAmountLowThreshold(50_000);
+  assert.deepEqual(events, []);
+  // Faster than any link: all at once.
+  const results = await Promise.allSettled(Array.from({ length: 100 }, () => consumer.send(Buffer.alloc(100_000))));
+  const refused = results.filter(({ status }) => status === 'rejected');
+  assert.ok(refused.length > 0, 'none of 100 was refused');
+  for (const { reason } of refused) assert.match(reason.message, /sctpsendbufferfull/);
+  // Events that tell the same are paced: not one for each.
+  await waitFor('it to be full, then low', () => events.includes('full') && typeof events.at(-1) === 'number', { describe: () => events });
+  const full = events.filter((event) => event === 'full').length;
+  assert.ok(full <= refused.length, `${full} events of ${refused.length}`);
+  assert.ok(events.at(-1) <= 50_000, `${events.at(-1)} bytes are not low`);
+  // What was taken arrives, and there is room again.
+  const taken = results.length - refused.length;
+  const list = await awaitMessages(bob, taken);
+  assert.equal(list.length, taken);
+  assert.ok(list.every(({ size }) => size === 100_000));
+  await waitFor('it to be empty', async () => (await consumer.getBufferedAmount()) === 0);
+  await consumer.send('there is room');
+  await waitFor('the last', async () => (await bob.received()).at(-1).text === 'there is room');
+  // Of what a browser sends the same is told.
+  const before = events.length;
+  await waitFor('it to be full', async () => {
+    await alice.send('up', new Array(20).fill(100_000));
+    return events.slice(before).includes('full');
+  });
   up.close();
   down.close();
 });

@@ -1,5 +1,5 @@
 // How much data channels carry: browser to browser on one worker and on two that a pipe joins, browser
-// to aiortc and back, and browser to browser over links that lose packets.
+// to aiortc and back, and both over links that lose packets.
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { after, before, test } from 'node:test';
@@ -159,6 +159,32 @@ test('5 % loss both ways', { timeout: 180_000 }, async (t) => {
     const [sending, all] = [sentAt.at(-1) - sentAt[0], arrivals.at(-1).at - sentAt[0]];
     sub.diagnostic(`${count} messages of ${size} bytes sent in ${sending / 1000} s, there after ${all / 1000} s; `
       + `${late[count >> 1]} ms (median), ${late.at(-1)} ms (most) on their way; at most ${buffered} bytes waited in the sender`);
+  });
+
+  await t.test('Chromium to aiortc and back, whole and in order', async (sub) => {
+    const transports = [await createTransport(router, network.serverIp), await createTransport(router, network.serverIp)];
+    const there = await channelBetween(transports[0], transports[1], { streamId: 6 });
+    const back = await channelBetween(transports[1], transports[0], { streamId: 7 });
+    const alice = await DataPage.open(far, address, transports[0], [{ label: 'up', id: 6 }, { label: 'down', id: back.streamId }]);
+    const peer = await DataAiortc.open(transports[1], [{ label: 'up', id: 7 }, { label: 'down', id: there.streamId }],
+      { python: network.clientExecutable('/usr/bin/python3'), address: network.clientIp });
+    try {
+      await alice.opened();
+      await peer.opened();
+      const sizes = Array.from({ length: 40 }, (_, i) => 10_000 + i);
+      for (const [from, to] of [[alice, peer], [peer, alice]]) {
+        const begin = Date.now();
+        await from.send('up', sizes);
+        const list = await waitFor('all messages', async () => {
+          const got = await to.received();
+          return got.length >= sizes.length && got;
+        }, { timeout: 60_000, describe: async () => (await to.received()).length });
+        assert.deepEqual(list.map(({ size, sum: bytes }) => [size, bytes]), sizes.map((size) => [size, sumOf(size)]));
+        sub.diagnostic(`${sizes.length} messages of ${sizes[0]} bytes in ${(Date.now() - begin) / 1000} s`);
+      }
+    } finally {
+      await peer.stop();
+    }
   });
 
   await t.test('unordered and sent once: lost messages hold nothing up', async (sub) => {

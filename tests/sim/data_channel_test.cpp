@@ -1,5 +1,6 @@
 // Data producers and data consumers of an engine, with browsers and plain peers at the other end.
 #include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
 
 #include "common/log.h"
@@ -343,6 +344,46 @@ TEST_CASE("data: a consumer's buffer fills up, says so, and drains", "[sim]") {
   CHECK(call.engine->DumpDataConsumer("c")->buffered_amount == 0);
   CHECK_FALSE(call.engine->DataConsumerSend("c", {}).ok());
   CHECK_FALSE(call.engine->DataConsumerSend("c", Pattern(262'145, 1)).ok());
+}
+
+TEST_CASE("data: each consumer's limits of reliability are its own", "[sim]") {
+  DataFixture call;
+  const DataPeer alice = call.JoinWithData("a");
+  const DataPeer bob = call.JoinWithData("b");
+  REQUIRE(call.engine->ProduceData("a", DataFixture::Producer("p", 0)).ok());
+  const auto consume = [&](const std::string& id, uint16_t stream,
+                           std::optional<uint16_t> max_packet_life_time,
+                           std::optional<uint16_t> max_retransmits) {
+    ConsumeDataOptions options = DataFixture::Consumer(id, "p", stream);
+    options.sctp_stream_parameters =
+        SctpStreamParameters{stream, false, max_packet_life_time, max_retransmits};
+    REQUIRE(call.engine->ConsumeData("b", options).ok());
+  };
+  consume("reliable", 0, {}, {});
+  consume("zero", 1, uint16_t{0}, {});  // no limit
+  consume("brief", 2, uint16_t{200}, {});
+  consume("patient", 3, uint16_t{60'000}, {});
+  consume("once", 4, {}, uint16_t{0});
+  REQUIRE(call.Until([&] { return call.SctpConnected("a") && call.SctpConnected("b"); }));
+  DataMessage message;
+  message.payload = std::make_shared<const std::vector<uint8_t>>(500, uint8_t{1});
+  call.SetLoss(1);  // for a second
+  for (int i = 0; i < 20; ++i) REQUIRE(call.engine->DataProducerSend("p", message).ok());
+  call.environment.AdvanceBy(Duration::Seconds(1));
+  call.SetLoss(0);
+  call.environment.AdvanceBy(Duration::Seconds(10));
+  const auto counts = [&] {
+    std::array<size_t, 5> counts{};
+    for (const SctpReceived& each : bob.sctp->received()) ++counts.at(each.stream);
+    return counts;
+  };
+  // Of those that are sent once some wait for their turn while nothing passes: they come.
+  CHECK(counts()[4] < 20);
+  const size_t once = counts()[4];
+  CHECK(counts() == std::array<size_t, 5>{20, 20, 0, 20, once});
+  REQUIRE(call.engine->DataProducerSend("p", message).ok());
+  call.environment.AdvanceBy(Duration::Seconds(1));
+  CHECK(counts() == std::array<size_t, 5>{21, 21, 1, 21, once + 1});
 }
 
 TEST_CASE("data: a message to many consumers is held once", "[sim]") {

@@ -96,6 +96,20 @@ TEST_CASE_METHOD(PipedData, "data crosses a pipe with whom it is for", "[sim]") 
   CHECK(engine->ReadCounters().counters.data.too_large == 1);
 }
 
+TEST_CASE_METHOD(PipedData, "a pipe that loses packets delivers all, in order", "[sim]") {
+  SetLoss(0.05);
+  constexpr size_t kMessages = 300;
+  Texts expected;
+  for (size_t i = 0; i < kMessages; ++i) {
+    Send(Bytes(5000 + i, 7));
+    environment.AdvanceBy(Duration::Millis(10));
+    expected.push_back("everybody 53:" + std::to_string(5000 + i));
+    expected.push_back("five 53:" + std::to_string(5000 + i));
+  }
+  REQUIRE(Until([&] { return events.Count(expected.back()) > 0; }, 60));
+  CHECK(Got() == expected);
+}
+
 TEST_CASE_METHOD(PipedData, "a pipe with subscriptions carries those only", "[sim]") {
   REQUIRE(engine->SetSubchannels("pc", {5, 6}).ok());
   Send({1}, {{5, 7}, {}, {}});

@@ -87,11 +87,11 @@ void AddAssociation(const SctpStats& from, DataCounters* data, SctpCounters* sct
   data->expired += from.messages_expired;
   data->no_such_stream += from.messages_unsendable;
   const SctpRefusals& refusals = from.refusals;
-  AddCounters(sctp,
-              SctpCounters{from.packets_received, from.packets_sent, from.restarts,
-                           from.dropped_outputs, refusals.malformed, refusals.bad_checksum,
-                           refusals.wrong_port, refusals.wrong_tag, refusals.unexpected_init,
-                           refusals.extensions, refusals.too_many_resets, from.streams_refused});
+  AddCounters(sctp, SctpCounters{from.packets_received, from.packets_sent, from.restarts,
+                                 from.dropped_outputs, refusals.malformed, refusals.bad_checksum,
+                                 refusals.wrong_port, refusals.wrong_tag, refusals.unexpected_init,
+                                 refusals.extensions, refusals.too_many_resets,
+                                 from.streams_refused, from.fragments_refused});
 }
 
 }  // namespace

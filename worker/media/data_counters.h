@@ -40,6 +40,7 @@ struct SctpCounters {
   uint64_t extensions = 0;
   uint64_t too_many_resets = 0;
   uint64_t too_many_streams = 0;
+  uint64_t too_many_fragments = 0;
 };
 
 }  // namespace sluice::worker

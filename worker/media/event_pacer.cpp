@@ -21,9 +21,7 @@ EventPacer::Rate EventPacer::RateOf(Kind kind) {
       return {4, kSecond};
     case Kind::kConsumerLayers:  // a ladder that is climbed at the start
       return {8, kSecond};
-    case Kind::kSendBufferFull:
-      return {10, Duration::Millis(100)};
-    case Kind::kBufferedAmountLow:  // an application sends on when it hears of it
+    case Kind::kSendBuffer:  // an application sends on when it hears that it is low
       return {100, Duration::Millis(10)};
   }
   return {1, kSecond};

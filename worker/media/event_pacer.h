@@ -39,10 +39,9 @@ class EventPacer {
     kConsumerScore,
     kConsumerLayers,
     kSctpState,
-    kBufferedAmountLow,
-    kSendBufferFull,
+    kSendBuffer,  ///< full, and low again: the newest of either is what is true
   };
-  static constexpr size_t kKinds = 12;
+  static constexpr size_t kKinds = 11;
   struct Rate {
     int burst;          ///< so many at once
     Duration interval;  ///< and one more each

@@ -126,11 +126,11 @@ void EventQueue::OnDataConsumerProducerClose(const std::string& id) {
   Add([id](EngineEvents& to) { to.OnDataConsumerProducerClose(id); });
 }
 void EventQueue::OnDataConsumerBufferedAmountLow(const std::string& id, uint32_t bytes) {
-  AddPaced(Kind::kBufferedAmountLow, id,
+  AddPaced(Kind::kSendBuffer, id,
            [id, bytes](EngineEvents& to) { to.OnDataConsumerBufferedAmountLow(id, bytes); });
 }
 void EventQueue::OnDataConsumerSendBufferFull(const std::string& id) {
-  AddPaced(Kind::kSendBufferFull, id,
+  AddPaced(Kind::kSendBuffer, id,
            [id](EngineEvents& to) { to.OnDataConsumerSendBufferFull(id); });
 }
 void EventQueue::OnDataConsumerMessage(const std::string& id, uint32_t ppid,

@@ -313,6 +313,7 @@ constexpr Labelled<SctpCounters> kSctpRefusals[] = {
     {&SctpCounters::extensions, "extensions"},
     {&SctpCounters::too_many_resets, "too_many_resets"},
     {&SctpCounters::too_many_streams, "too_many_streams"},
+    {&SctpCounters::too_many_fragments, "too_many_fragments"},
 };
 static_assert(Covers<SctpCounters>(kSctp, kSctpRefusals), "a counter has no row");
 

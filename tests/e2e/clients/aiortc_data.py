@@ -8,7 +8,7 @@
   in  {"text": label, "message": text}
   out {"received": label, "size": n, "sum": sum of bytes, "text": text or null}
 
-It ends with its standard input.
+It ends with its standard input. Its argument is the address that it has, 127.0.0.1 if none is given.
 """
 
 import asyncio
@@ -28,7 +28,8 @@ def pattern(size):
 
 
 async def main():
-    aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
+    address = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
+    aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: [address]
     reader = asyncio.StreamReader(limit=1 << 20)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

@@ -111,9 +111,10 @@ export class DataPage {
 
 /** The same with aiortc. */
 export class DataAiortc {
-  static async open(transport, channels) {
+  /** On this machine, or on another's `address` with a `python` that starts there. */
+  static async open(transport, channels, { python = '/usr/bin/python3', address = '127.0.0.1' } = {}) {
     const self = new DataAiortc();
-    self.child = new Child('aiortc-data', '/usr/bin/python3', [path.join(root, 'tests/e2e/clients/aiortc_data.py')], { stdio: ['pipe', 'pipe', 'pipe'] });
+    self.child = new Child('aiortc-data', python, [path.join(root, 'tests/e2e/clients/aiortc_data.py'), address], { stdio: ['pipe', 'pipe', 'pipe'] });
     self.count = channels.length;
     self.write({ channels });
     const { offer } = await waitFor('an offer', () => self.lines().find((l) => l.offer), { describe: () => self.child.output });

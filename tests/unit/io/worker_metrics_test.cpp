@@ -164,7 +164,7 @@ void FillData(EngineCounters* counters, Numbering* numbers) {
              "sctp_dropped_outputs_total"},
             Under("sctp_packets_refused_total",
                   {"malformed", "bad_checksum", "wrong_port", "wrong_tag", "unexpected_init",
-                   "extensions", "too_many_resets", "too_many_streams"})}));
+                   "extensions", "too_many_resets", "too_many_streams", "too_many_fragments"})}));
   numbers->Fill(&counters->limits,
                 Under("transport_objects_refused_total",
                       {"max_producers_per_transport", "max_consumers_per_transport",

@@ -4,6 +4,7 @@
 
 #include "tests/unit/media/engine_fixture.h"
 #include "tests/unit/media/stun_samples.h"
+#include "worker/media/event_queue.h"
 
 namespace sluice::worker {
 namespace {
@@ -72,6 +73,39 @@ TEST_CASE_METHOD(PacerFixture, "each kind keeps to its rate for ever", "[events]
     environment.AdvanceBy(Duration::Seconds(20));
     CHECK(Take().size() <= 1);
   }
+}
+
+TEST_CASE("a send buffer that was full and is low ends as low, however often it was full",
+          "[events]") {
+  struct Listener : EngineEvents {
+    void OnDataConsumerSendBufferFull(const std::string& id) override {
+      lines.push_back(id + " full");
+    }
+    void OnDataConsumerBufferedAmountLow(const std::string& id, uint32_t bytes) override {
+      lines.push_back(id + " low " + std::to_string(bytes));
+    }
+    std::vector<std::string> lines;
+  };
+  VirtualEnvironment environment;
+  Listener listener;
+  EventQueue queue(listener, environment);
+  for (int i = 0; i < 1000; ++i) queue.OnDataConsumerSendBufferFull("c");
+  queue.OnDataConsumerBufferedAmountLow("c", 7);
+  for (int i = 0; i < 100; ++i) {
+    queue.Deliver();
+    environment.AdvanceBy(Duration::Millis(20));
+  }
+  REQUIRE(listener.lines.size() >= 2);
+  CHECK(listener.lines.front() == "c full");
+  CHECK(listener.lines.back() == "c low 7");
+  // And the other way round: the last that is told is what is true.
+  for (int i = 0; i < 1000; ++i) queue.OnDataConsumerBufferedAmountLow("c", 7);
+  queue.OnDataConsumerSendBufferFull("c");
+  for (int i = 0; i < 100; ++i) {
+    queue.Deliver();
+    environment.AdvanceBy(Duration::Millis(20));
+  }
+  CHECK(listener.lines.back() == "c full");
 }
 
 TEST_CASE_METHOD(PacerFixture, "objects that have nothing to say are forgotten", "[events]") {

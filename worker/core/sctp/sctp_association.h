@@ -77,6 +77,7 @@ struct SctpStats {
   uint64_t messages_unsendable = 0;  ///< of a stream that the peer does not have
   uint64_t send_buffer_full = 0;     ///< refusals of Send()
   uint64_t streams_refused = 0;      ///< packets of more streams than there is room for
+  uint64_t fragments_refused = 0;    ///< packets of more fragments than there is room for
   uint64_t restarts = 0;             ///< the peer began anew: closed
   uint64_t dropped_outputs = 0;      ///< the owner did not drain the association
 };

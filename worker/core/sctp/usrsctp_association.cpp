@@ -9,6 +9,7 @@
 #include <iterator>
 
 #include "common/log.h"
+#include "worker/wire/bounded_reader.h"
 
 namespace sluice::worker {
 namespace {
@@ -51,10 +52,14 @@ bool Subscribe(struct socket* socket) {
   return true;
 }
 
+/// Bytes.
+size_t WindowOf(const SctpOptions& options) {
+  return std::min<size_t>(std::max<size_t>(options.receive_window, 65'536), 1U << 30U);
+}
+
 bool SetOptions(struct socket* socket, const SctpOptions& options) {
   const linger abort_on_close{1, 0};
-  const int receive_buffer = static_cast<int>(
-      std::min<size_t>(std::max<size_t>(options.receive_window, 65'536), 1U << 30U));
+  const int receive_buffer = static_cast<int>(WindowOf(options));
   const int send_buffer = UsrsctpAssociation::kLibrarySendBuffer;
   const int on = 1;
   sctp_initmsg init{};
@@ -97,6 +102,7 @@ UsrsctpAssociation::UsrsctpAssociation(UsrsctpStack& stack, const SctpOptions& o
       options_(options),
       on_output_(std::move(on_output)),
       validator_(options.authenticated_path),
+      fragments_(WindowOf(options) / kWindowPerFragment),
       queue_({options.send_buffer_size, options.per_stream_send_limit,
               options.buffered_amount_low_threshold}),
       outputs_(kMaxOutputs) {}
@@ -138,6 +144,7 @@ void UsrsctpAssociation::CloseSocket() {
     usrsctp_close(std::exchange(socket_, nullptr));
   }
   stack_.Unregister(std::exchange(id_, 0));
+  fragments_.Clear();
 }
 
 void UsrsctpAssociation::Close() {
@@ -217,6 +224,10 @@ void UsrsctpAssociation::Input(std::span<const uint8_t> packet) {
     ++stats_.streams_refused;
     return;
   }
+  if (!fragments_.OnReceived(packet)) {
+    ++stats_.fragments_refused;
+    return;
+  }
   usrsctp_conninput(reinterpret_cast<void*>(id_), mapped.data(), mapped.size(), 0);
 }
 
@@ -251,8 +262,22 @@ void UsrsctpAssociation::OnLibraryPacket(std::span<uint8_t> packet) {
   WriteStreamCounts(packet, kStreams);
   sctp::WriteChecksum(packet);
   validator_.OnSent(packet);
+  fragments_.OnSent(packet);
+  CountSent(packet);
   ++stats_.packets_sent;
   outputs_.Push(SctpPacket{{packet.begin(), packet.end()}});
+}
+
+void UsrsctpAssociation::CountSent(std::span<const uint8_t> packet) {
+  constexpr size_t kDataHeader = 12;
+  sctp::ChunkReader chunks(packet);
+  while (const std::optional<sctp::Chunk> chunk = chunks.Next()) {
+    if (chunk->type != sctp::ChunkType::kData || chunk->body.size() < kDataHeader) continue;
+    const uint32_t tsn = BoundedReader(chunk->body).ReadU32();
+    if (highest_sent_ && static_cast<int32_t>(tsn - *highest_sent_) <= 0) continue;  // again
+    highest_sent_ = tsn;
+    unsent_ -= static_cast<int64_t>(chunk->body.size() - kDataHeader);
+  }
 }
 
 void UsrsctpAssociation::OnTick() {
@@ -262,6 +287,7 @@ void UsrsctpAssociation::OnTick() {
     ReleaseResets();
     Serve();
     if (!dry_) dry_ = !LibraryHasData();
+    if (dry_) unsent_ = 0;  // there may have been a rest of what it gave up
   }
   Finish();
   if (!outputs_.empty()) on_output_();
@@ -307,6 +333,7 @@ void UsrsctpAssociation::Read() {
     if ((flags & MSG_NOTIFICATION) != 0) {
       OnNotification(bytes);
     } else if (info_type == SCTP_RECVV_RCVINFO) {
+      fragments_.OnDelivered(info.rcv_tsn, bytes.size(), (flags & MSG_EOR) != 0);
       OnMessagePart(bytes, in_places_.StreamAt(info.rcv_sid), ntohl(info.rcv_ppid),
                     (flags & MSG_EOR) != 0);
     }
@@ -352,6 +379,7 @@ void UsrsctpAssociation::OnNotification(std::span<const uint8_t> bytes) {
       return;
     }
     case SCTP_PARTIAL_DELIVERY_EVENT:  // the rest of a message will not come
+      fragments_.OnDeliveryBroken();
       std::vector<uint8_t>().swap(incoming_);
       incoming_oversized_ = false;
       return;
@@ -435,6 +463,8 @@ void UsrsctpAssociation::Feed() {
       queue_.DropMessage();
       continue;
     }
+    // The library does not look at the life time of what it has not sent yet.
+    if (piece.message->reliability.max_life_time && unsent_ > 0) return;
     const int64_t taken = Give(piece);
     if (taken < 0) {
       if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ENOMEM) return;
@@ -444,6 +474,7 @@ void UsrsctpAssociation::Feed() {
     }
     if (taken == 0) return;
     dry_ = false;
+    unsent_ += taken;
     const auto bytes = static_cast<size_t>(taken);
     if (piece.last && bytes == piece.bytes.size()) ++stats_.messages_sent;
     queue_.Consume(bytes);

@@ -9,6 +9,7 @@
 
 #include "worker/core/output_queue.h"
 #include "worker/core/sctp/sctp_association.h"
+#include "worker/core/sctp/sctp_fragment_ledger.h"
 #include "worker/core/sctp/sctp_send_queue.h"
 #include "worker/core/sctp/sctp_stream_map.h"
 #include "worker/core/sctp/sctp_validator.h"
@@ -31,6 +32,9 @@ class UsrsctpAssociation final : public SctpAssociation {
   /// Bytes that the library may hold of what is to be sent or was not acknowledged.
   static constexpr int kLibrarySendBuffer = 262'144;
   static constexpr size_t kMaxOutputs = 65'536;
+  /// Bytes of the window for which the library may hold one fragment of a message: with honest
+  /// peers, whose fragments fill packets, the window is full first.
+  static constexpr size_t kWindowPerFragment = 640;
 
   UsrsctpAssociation(UsrsctpStack& stack, const SctpOptions& options,
                      std::function<void()> on_output);
@@ -87,6 +91,8 @@ class UsrsctpAssociation final : public SctpAssociation {
   /// Bytes taken; negative: none, for now.
   int64_t Give(const SctpSendQueue::Piece& piece);
   void MakeResets();
+  /// Takes what a packet of the library's carries for the first time out of what it has to send.
+  void CountSent(std::span<const uint8_t> packet);
   /// False, with errno: not now.
   bool AskForReset(const std::vector<uint16_t>& streams);
   void TellLow();
@@ -106,12 +112,15 @@ class UsrsctpAssociation final : public SctpAssociation {
   SctpStreamMap out_places_;
   SctpStreamMap in_places_;
   SctpValidator validator_;
+  SctpFragmentLedger fragments_;
   SctpSendQueue queue_;
   OutputQueue<SctpOutput> outputs_;
   struct socket* socket_ = nullptr;
   uintptr_t id_ = 0;    // 0 without a socket
   bool ended_ = false;  // the library says so
   bool dry_ = true;     // everything sent was acknowledged
+  int64_t unsent_ = 0;  // bytes that the library has and never sent, or a few more
+  std::optional<uint32_t> highest_sent_;  // TSN
   std::vector<uint16_t> resets_in_flight_;
   /// Resets of the peer's that wait for its data (see SctpValidator), oldest first.
   std::vector<HeldReset> held_resets_;
