@@ -498,8 +498,13 @@ int64_t ReceiveStream::AnnouncedBps(size_t spatial, size_t temporal) const {
   if (announced_ == nullptr || spatial >= announced_->layers.size()) return 0;
   if ((announced_->active >> spatial & 1) == 0) return 0;
   const AnnouncedLayer& layer = announced_->layers[spatial];
-  if (temporal == AnnouncedLayer::kMaxTemporalLayers) temporal = layer.temporal_layers - size_t{1};
-  if (temporal >= layer.temporal_layers) return 0;
+  // Encoders that do not say how they share out the rate announce it whole, as one (H264).
+  const size_t last = layer.temporal_layers - size_t{1};
+  if (temporal + 1 >= params_.temporal_layers) {
+    temporal = last;
+  } else if (layer.temporal_layers < params_.temporal_layers) {
+    return 0;
+  }
   return std::min(int64_t{layer.bitrates_kbps[temporal]} * 1000, kMaxAnnounced.bps());
 }
 
@@ -517,7 +522,7 @@ void ReceiveStream::AddSteps(std::vector<LadderStep>* steps, Timestamp now) {
     const int64_t measured = scaled(rate_, now);
     int64_t announced = 0;
     for (size_t i = 0; (young || measured == 0) && i < kMaxSpatialLayers; ++i) {
-      announced = std::max(announced, AnnouncedBps(i, AnnouncedLayer::kMaxTemporalLayers));
+      announced = std::max(announced, AnnouncedBps(i, 0));
     }
     steps->push_back({encoding, 0, 0, announced > 0 ? announced : measured});
     return;
@@ -527,13 +532,16 @@ void ReceiveStream::AddSteps(std::vector<LadderStep>* steps, Timestamp now) {
   int64_t below = 0;
   for (size_t spatial = 0; spatial < spatial_layers; ++spatial) {
     int64_t sum = below;
+    const int64_t whole = young ? AnnouncedBps(spatial, params_.temporal_layers - size_t{1}) : 0;
     for (size_t temporal = 0; temporal < params_.temporal_layers; ++temporal) {
       const int64_t own = scaled(layer_rates_[spatial * params_.temporal_layers + temporal], now);
       sum += own;
       const int64_t announced = young || own == 0 ? AnnouncedBps(spatial, temporal) : 0;
       if (announced == 0 && own == 0 && (spatial > 0 || temporal > 0)) continue;  // does not come
-      steps->push_back({encoding, static_cast<uint8_t>(spatial), static_cast<uint8_t>(temporal),
-                        announced > 0 ? announced : sum});
+      int64_t bps = announced > 0 ? announced : sum;
+      if (whole > 0) bps = std::min(bps, whole);
+      steps->push_back(
+          {encoding, static_cast<uint8_t>(spatial), static_cast<uint8_t>(temporal), bps});
     }
     below = sum;
   }

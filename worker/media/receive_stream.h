@@ -193,8 +193,8 @@ class ReceiveStream final : private KeyFrameRequestSink {
   void ArmNackTimer(Timestamp now);
   void AddScoreSample();
   std::vector<std::pair<std::string, uint64_t>> BitrateByLayer(Timestamp now);
-  /// Of a layer with those that it needs, or with kMaxTemporalLayers of the highest temporal one;
-  /// 0: the sender does not say that it sends it.
+  /// Of a layer with those that it needs; where fewer temporal ones are announced than there are,
+  /// of the highest only. 0: the sender does not say that it sends it.
   int64_t AnnouncedBps(size_t spatial, size_t temporal) const;
   void CountLayers(uint8_t spatial, uint8_t temporal, size_t size, Timestamp now);
   void OnAlive(const RtpPacket& packet, Timestamp now);

@@ -167,10 +167,11 @@ TEST_CASE_METHOD(ThreeDependentLayers,
     CHECK_FALSE(Decide(picture, 0));
   }
   CHECK(filter.wants_key_frame());
-  // A key picture of which the middle layer is missing gives nothing to those above it.
+  // A key picture of the lowest layer alone gives nothing to those above it.
   CHECK(Decide(4, 0, true));
-  CHECK_FALSE(Decide(5, 2));
   CHECK(Decide(5, 0));
+  for (uint8_t layer = 1; layer < 3; ++layer) CHECK_FALSE(Decide(5, layer));
+  CHECK(filter.wants_key_frame());
   for (uint8_t layer = 0; layer < 3; ++layer) CHECK(Decide(6, layer, true));
   for (uint8_t layer = 0; layer < 3; ++layer) CHECK(Decide(7, layer));
   CHECK_FALSE(filter.wants_key_frame());

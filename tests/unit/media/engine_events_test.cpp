@@ -161,7 +161,7 @@ class Stage {
     Turn(5);
     environment.AdvanceBy(Duration::Seconds(2));
     // Nobody wants the video any more.
-    for (const char* id : {"viewer", "mirror", "tap", "through"}) Close(id);
+    for (const char* id : {"viewer", "mirror", "tap", "through", "meter"}) Close(id);
     environment.AdvanceBy(Duration::Seconds(6));
     (void)engine->CloseProducer("sender", "video");
     environment.EndTurn();

@@ -93,11 +93,11 @@ struct PipeLayers : PipeFixture {
       info.ssrc = Ssrc(kFirstSsrc + i);
       info.ntp = environment.NtpNow();
       info.rtp_timestamp = RtpTimestamp(picture_time);
-      Bytes bytes(rtcp::Builder::kMaxCompound);
+      std::vector<uint8_t> bytes(rtcp::Builder::kMaxCompound);
       rtcp::Builder builder(bytes);
       REQUIRE(builder.AddSenderReport(info, {}));
-      const auto packet = builder.packet();
-      Deliver(Bytes(packet.begin(), packet.end()), in, publisher);
+      bytes.resize(builder.size());
+      Deliver(bytes, in, publisher);
     }
   }
   /// What is said of each encoding, by the producer and by its consumer.
@@ -298,8 +298,8 @@ TEST_CASE_METHOD(PipeLayers, "an encoding that stops scores 0 behind the pipe un
     turns(Duration::Seconds(3));
     for (const char* producer : {"v", "pp"}) CHECK(ScoresOf(producer) == without);
     CHECK(ScoresAt("c") == without);
-    CHECK(engine->DumpConsumer("c")->score.producer_scores == without);
-    CHECK(engine->DumpConsumer("pc")->score == ConsumerScore{10, 10, without});
+    CHECK((*engine->Find<Consumer>("c"))->Report().score.producer_scores == without);
+    CHECK((*engine->Find<Consumer>("pc"))->Report().score == ConsumerScore{10, 10, without});
     stopped = {};
   }
 }

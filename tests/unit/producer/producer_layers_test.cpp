@@ -183,15 +183,39 @@ TEST_CASE("announced bitrates: a lie costs no more than browsers send") {
         Costs{ReceiveStream::kMaxAnnounced.bps() / 1000});
 }
 
-TEST_CASE("announced bitrates: each layer of a stream has its own") {
+/// One encoding of three temporal layers.
+ProduceOptions Temporal() {
   ProduceOptions options = samples::Video("p", 1000);
   options.rtp_parameters.encodings[0].scalability_mode = "L1T3";
   RtpHeaderExtensionParameters extension;
   extension.uri = RtpExtensionUri::kVideoLayersAllocation;
   extension.id = kLayersId;
   options.rtp_parameters.header_extensions.push_back(extension);
+  return options;
+}
+
+TEST_CASE("announced bitrates: a rate for all temporal layers is that of the highest") {
   ProducerBed bed;
-  const auto producer = bed.Produce(options);
+  const auto producer = bed.Produce(Temporal());
+  // One spatial layer and one rate, 150 kbit/s: Chromium of H264, whatever layers it sends.
+  bed.Receive(*producer,
+              samples::WithExtension(KeyFrame(1000, 1), kLayersId, {0x01, 0x00, 0x96, 0x01}));
+  const Costs begun = CostsOf(*producer, bed.environment.Now());
+  REQUIRE(begun.size() == 2);
+  CHECK(begun[0] < 40);
+  CHECK(begun[1] == 150);
+  // A large key frame makes the lowest no dearer than all together.
+  for (uint16_t i = 2; i < 40; ++i) {
+    bed.Receive(*producer, samples::Rtp(samples::kVp8, 1000, i, 3000,
+                                        samples::Vp8Payload(false, i, 1100), i == 39));
+  }
+  bed.AdvanceBy(100);
+  CHECK(CostsOf(*producer, bed.environment.Now()) == Costs{150, 150});
+}
+
+TEST_CASE("announced bitrates: each layer of a stream has its own") {
+  ProducerBed bed;
+  const auto producer = bed.Produce(Temporal());
   // One spatial layer, three temporal ones of 100, 200 and 300 kbit/s.
   bed.Receive(*producer, samples::WithExtension(KeyFrame(1000, 1), kLayersId,
                                                 {0x01, 0x80, 0x64, 0xC8, 0x01, 0xAC, 0x02}));
