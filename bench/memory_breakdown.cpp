@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "bench/layer_room.h"
 #include "bench/must.h"
 #include "bench/sctp_pair.h"
 #include "worker/core/rtp/packet_ring.h"
@@ -61,12 +62,36 @@ double DataChannelBytes() {
   return static_cast<double>(HeapInUse() - before) / (2 * kPairs);
 }
 
+/// What a video consumer takes that has forwarded for ten seconds, and is the only one of its
+/// producer. With layers: of VP9 with K-SVC, whose filter remembers most; consumers in the same
+/// state would share it.
+double ConsumerBytes(bool simple) {
+  constexpr size_t kRooms = 20;
+  constexpr int kTurns = 300;
+  LayerStructure structure;
+  structure.codec = CodecKind::kVp9;
+  structure.spatial = structure.temporal = 3;
+  structure.mode = LayerStructure::Spatial::kKey;
+  structure.packets = 3;
+  double bytes = 0;
+  for (size_t i = 0; i < kRooms; ++i) {
+    LayerRoom room(structure, simple, /*consumers=*/1);
+    for (int turn = 0; turn < kTurns; ++turn) room.Turn(turn % 100 == 0);
+    const size_t before = HeapInUse();
+    room.Empty();
+    bytes += static_cast<double>(before - HeapInUse());
+  }
+  return bytes / kRooms;
+}
+
 }  // namespace
 
 MemoryBreakdown MemoryBreakdown::Measure(const Placement& placement) {
   MemoryBreakdown memory;
   const double srtp = SrtpSessionBytes();
   memory.data_channel_bytes = DataChannelBytes();
+  memory.layered_consumer_bytes = ConsumerBytes(/*simple=*/false);
+  memory.simple_consumer_bytes = ConsumerBytes(/*simple=*/true);
   ForwardingPath path(kBatchedPath, SrtpProfile::kAeadAes128Gcm, kViewers);
   size_t before = HeapInUse();
   const auto step = [&](const char* name) {
@@ -114,6 +139,8 @@ void MemoryBreakdown::Print() const {
               total_per_viewer < kTarget ? "met" : "MISSED");
   std::printf("  %-32s %8.0f = %.1f KiB, not counted above\n", "what a data channel adds",
               data_channel_bytes, data_channel_bytes / kKib);
+  std::printf("  %-32s %8.0f, one without layers %.0f, not counted above\n",
+              "layered consumer, filter its own", layered_consumer_bytes, simple_consumer_bytes);
   std::printf(
       "Shared by all viewers: ring of %zu packets (2 s), %.1f KiB ring + "
       "%.1f KiB packets; buffer pool %.1f KiB in all\n",

@@ -19,7 +19,12 @@ struct MemoryBreakdown {
   };
   std::vector<Step> steps;
   double total_per_viewer = 0;
-  double data_channel_bytes = 0;  ///< of a viewer that has one; not in the total
+  // Not in the total:
+  double data_channel_bytes = 0;  ///< of a viewer that has one
+  /// Consumers on their own: one that chooses layers, with a filter that it shares with nobody, and
+  /// one without layers.
+  double layered_consumer_bytes = 0;
+  double simple_consumer_bytes = 0;
   // The ring of recent packets, one per producer encoding, shared by all its viewers:
   size_t store_packets = 0;
   size_t store_ring_bytes = 0;

@@ -32,6 +32,14 @@ else
   mapfile -t names < <(sed -nE 's#^ *fuzzers/([a-z0-9_]+)_fuzzer\.cpp.*#\1#p' fuzzers/fuzzers.sources)
 fi
 
+for corpus in fuzzers/corpus/*/; do
+  name=$(basename "$corpus")
+  if [ ! -f "fuzzers/${name}_fuzzer.cpp" ]; then
+    echo "fuzz.sh: no target reads fuzzers/corpus/$name" >&2
+    exit 1
+  fi
+done
+
 targets=()
 for name in "${names[@]}"; do
   if [ ! -f "fuzzers/${name}_fuzzer.cpp" ]; then

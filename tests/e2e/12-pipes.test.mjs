@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import dgram from 'node:dgram';
 import { after, before, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { workerBin } from './lib/paths.mjs';
 import { waitFor } from './lib/wait.mjs';
 
@@ -71,7 +72,24 @@ class Person {
       },
     });
   }
+  /** Produces VP8 in three encodings; those in `this.silent` are not sent. */
+  async produceSimulcast() {
+    this.encodings = Array.from({ length: 3 }, () => Person.nextSsrc++);
+    this.silent = new Set();
+    this.simulcast = await this.transport.produce({
+      kind: 'video',
+      rtpParameters: {
+        codecs: [{
+          mimeType: 'video/VP8', payloadType: 112, clockRate: 90000,
+          rtcpFeedback: [{ type: 'nack' }, { type: 'nack', parameter: 'pli' }],
+        }],
+        encodings: this.encodings.map((ssrc) => ({ ssrc })), rtcp: { cname: this.videoSsrc.toString() },
+      },
+    });
+    return this.simulcast;
+  }
   send() {
+    if (this.mute) return;
     const port = this.transport.tuple.localPort;
     const audio = Buffer.alloc(60);
     audio.writeUInt16BE(0x806f, 0);
@@ -82,7 +100,14 @@ class Person {
     video.writeUInt32BE(1800 * this.sequence, 4);
     video.writeUInt32BE(this.videoSsrc, 8);
     video.set(this.codec.keyFrame, 12);
-    for (const packet of [audio, video]) {
+    const layers = (this.encodings ?? []).filter((_, i) => !this.silent.has(i)).map((ssrc) => {
+      const layer = Buffer.alloc(12 + videoCodecs[0].keyFrame.length);
+      video.copy(layer, 0, 0, 12);
+      layer.writeUInt32BE(ssrc, 8);
+      layer.set(videoCodecs[0].keyFrame, 12);
+      return layer;
+    });
+    for (const packet of [audio, video, ...layers]) {
       packet.writeUInt16BE(this.sequence & 0xffff, 2);
       this.socket.send(packet, port, '127.0.0.1');
     }
@@ -165,11 +190,37 @@ test('pause, resume, silence and close cross the pipe', async () => {
   const seen = view.viewer.count(view.ssrc);
   await waitFor('packets after the pause', () => view.viewer.count(view.ssrc) > seen + 5);
 
+  // Of one encoding nothing is said while nothing comes: the far viewer sees it stop and go on.
+  sender.mute = true;
+  let quiet = -1;
+  await waitFor('silence', () => quiet === (quiet = view.viewer.count(view.ssrc)), { interval: 2000 });
+  assert.equal(view.consumer.closed || view.consumer.producerPaused, false);
+  sender.mute = false;
+  await waitFor('packets after the silence', () => view.viewer.count(view.ssrc) > quiet + 5);
+
   const closed = new Promise((resolve) => view.consumer.on('producerclose', resolve));
   sender.video.close();
   await closed;
   assert.equal(pipes.get(sender.video.id).pipeConsumer.closed, true);
   assert.equal(pipes.get(sender.video.id).pipeProducer.closed, true);
+});
+
+test('the score of an encoding crosses the pipe when it stops and when it comes back', async () => {
+  const sender = people[1];
+  const viewer = people.at(-1);
+  const producer = await sender.produceSimulcast();
+  const { pipeProducer } = await sender.router.pipeToRouter({ producerId: producer.id, router: viewer.router });
+  assert.equal(pipeProducer.type, 'simulcast');
+  const { consumer } = await viewer.consume(producer);
+  const scores = () => [producer.score, pipeProducer.score].map((all) => all.map(({ score }) => score))
+    .concat([consumer.score.producerScores]);
+  for (const silent of [[], [1], [], [0, 1, 2], []]) {
+    sender.silent = new Set(silent);
+    const expected = [0, 1, 2].map((i) => (silent.includes(i) ? 0 : 10));
+    await waitFor(`scores ${expected}`, () => isDeepStrictEqual(scores(), [expected, expected, expected]), { describe: scores });
+  }
+  producer.close();
+  delete sender.encodings;
 });
 
 test('the death of one worker harms nobody on the other', async () => {

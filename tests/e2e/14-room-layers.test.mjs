@@ -11,8 +11,9 @@ import { waitFor } from './lib/wait.mjs';
 const frameRate = 25;
 const args = [
   `--use-fake-device-for-media-stream=fps=${frameRate}`,
-  // Three encodings also of a small picture: encoders of three layers have to share two cores.
-  '--force-fieldtrials=WebRTC-LegacySimulcastLayerLimit/Disabled/',
+  // Three encodings also of a small picture: encoders of three layers have to share two cores. And the
+  // sender says what its layers are (video-layers-allocation).
+  '--force-fieldtrials=WebRTC-LegacySimulcastLayerLimit/Disabled/WebRTC-VideoLayersAllocationAdvertised/Enabled/',
 ];
 const simulcast = [4, 2, 1].map((scaleResolutionDownBy, i) => ({
   scaleResolutionDownBy, maxBitrate: [150_000, 400_000, 900_000][i], scalabilityMode: 'L1T3',
@@ -43,6 +44,10 @@ const kinds = [
   {
     name: 'VP8 simulcast', type: 'simulcast', mode: 'L3T3', spatial: 3,
     options: { codec: 'video/VP8', width: 640, height: 360, encodings: simulcast },
+  },
+  {
+    name: 'H264 simulcast', type: 'simulcast', mode: 'L3T3', spatial: 3,
+    options: { codec: 'video/H264', width: 640, height: 360, encodings: simulcast },
   },
   {
     name: 'VP9 L3T3_KEY', type: 'svc', mode: 'L3T3_KEY', spatial: 3,
@@ -113,8 +118,24 @@ for (const { name, type, mode, spatial, options } of kinds) {
         && score.producerScores.every((each) => each === 10)
         && scores?.length === options.encodings.length && scores.every((each) => each.score === 10);
     }, { describe: () => [ben.latest('consumerScore', consumerId), ann.latest('producerScore', producer.id)] });
-    const stats = await ann.request('getProducerStats', { producerId: producer.id });
-    assert.equal(stats.length, options.encodings.length);
+    // What the sender says of its layers: picture sizes, and rates that grow from temporal layer to layer.
+    const stats = await waitFor('all layers to be announced', async () => {
+      const all = await ann.request('getProducerStats', { producerId: producer.id });
+      return all.length === options.encodings.length && all.flatMap((each) => each.announcedLayers ?? []).length === spatial && all;
+    }, { describe: () => ann.request('getProducerStats', { producerId: producer.id }) });
+    const announced = stats.flatMap((each) => each.announcedLayers);
+    assert.deepEqual(announced.map((layer) => [layer.width, layer.height]), Array.from({ length: spatial }, (_, i) =>
+      [options.width >> (spatial - 1 - i), options.height >> (spatial - 1 - i)]));
+    assert.deepEqual(announced.map((layer) => layer.spatialLayer), type === 'simulcast' ? [0, 0, 0] : announced.map((_, i) => i));
+    const total = options.encodings.reduce((bps, each) => bps + each.maxBitrate, 0);
+    for (const layer of announced) {
+      const rates = layer.bitrates;
+      // Of some H264 encodings Chromium says the rate of all temporal layers together.
+      assert.ok(rates.length === 3 || (rates.length === 1 && options.codec === 'video/H264'), JSON.stringify(layer));
+      assert.ok(rates.every((rate, i) => rate > (rates[i - 1] ?? 0)), JSON.stringify(layer));
+      assert.ok(rates.at(-1) <= total, JSON.stringify(layer));
+      assert.ok(layer.frameRate > 0 && layer.frameRate <= frameRate + 1, JSON.stringify(layer));
+    }
     // Without a picture there are no layers.
     await ann.request('pauseProducer', { producerId: producer.id });
     await waitFor('news of the pause', () => ben.latest('consumerPaused', consumerId));

@@ -11,11 +11,13 @@
 #include <vector>
 
 #include "tests/sim/call_fixture.h"
+#include "tests/unit/media/codec_samples.h"
 #include "worker/core/bwe/transport_feedback_generator.h"
 
 namespace sluice::worker {
 
-/// Three encodings of one camera (VP8) at their own rates, 30 fps, with key frames on request.
+/// Three encodings of one camera at their own rates, 30 fps, with key frames on request. `codec`:
+/// null is VP8 with picture ids.
 class SimulcastSender final : private rtcp::Visitor {
  public:
   static constexpr uint32_t kSsrc = 1000;
@@ -24,8 +26,11 @@ class SimulcastSender final : private rtcp::Visitor {
   static constexpr size_t kMaxPayload = 1100;
   static constexpr double kKeyFrame = 4;  // ordinary frames
 
-  SimulcastSender(VirtualEnvironment& environment, WebRtcPeer& peer)
-      : peer_(peer), timer_(environment.CreateTimer([this](Timestamp) { SendFrames(); })) {
+  SimulcastSender(VirtualEnvironment& environment, WebRtcPeer& peer,
+                  const samples::VideoCodec* codec)
+      : peer_(peer),
+        codec_(codec),
+        timer_(environment.CreateTimer([this](Timestamp) { SendFrames(); })) {
     peer_.on_rtcp = [this](std::span<const uint8_t> compound) { rtcp::Parse(compound, *this); };
   }
   void Start() { SendFrames(); }
@@ -67,7 +72,9 @@ class SimulcastSender final : private rtcp::Visitor {
       const size_t size = std::clamp<size_t>(left, 50, kMaxPayload);
       left -= std::min(left, size);
       auto payload = samples::Vp8Payload(key_frame, encoding.picture_id, size);
-      if (!std::exchange(start, false)) payload[0] = 0x80;
+      const bool first = std::exchange(start, false);
+      if (!first) payload[0] = 0x80;
+      if (codec_ != nullptr) payload = samples::PayloadOf(*codec_, key_frame && first, size);
       peer_.SendRtp(samples::Rtp(samples::kVp8, kSsrc + static_cast<uint32_t>(index),
                                  encoding.sequence++, timestamp_, payload, left == 0));
     }
@@ -80,6 +87,7 @@ class SimulcastSender final : private rtcp::Visitor {
   void OnFir(Ssrc media, uint8_t) override { OnPli(media); }
 
   WebRtcPeer& peer_;
+  const samples::VideoCodec* const codec_;
   std::unique_ptr<Timer> timer_;
   std::array<Encoding, kRates.size()> encodings_;
   uint32_t timestamp_ = 0;
@@ -150,11 +158,14 @@ class FeedbackViewer final {
 
 /// A publisher of simulcast and viewers, each behind a link of its own.
 struct BandwidthCall : CallFixture {
-  explicit BandwidthCall(uint64_t seed = 1) : CallFixture(seed, Estimating()) {
+  explicit BandwidthCall(uint64_t seed = 1, const samples::VideoCodec* with = nullptr)
+      : CallFixture(seed, Estimating()), codec(with) {
     publisher = Join("pub");
     REQUIRE(AwaitConnected(*publisher, "pub", Duration::Seconds(30)));
-    REQUIRE(engine->Produce("pub", SimulcastSender::Options()).ok());
-    sender = std::make_unique<SimulcastSender>(environment, *publisher);
+    ProduceOptions options = SimulcastSender::Options();
+    if (codec != nullptr) samples::SetCodec(*codec, &options.rtp_parameters);
+    REQUIRE(engine->Produce("pub", options).ok());
+    sender = std::make_unique<SimulcastSender>(environment, *publisher, codec);
     sender->Start();
     environment.AdvanceBy(Duration::Seconds(3));  // rates are known
   }
@@ -195,7 +206,9 @@ struct BandwidthCall : CallFixture {
     auto peer = Join(id);
     REQUIRE(AwaitConnected(*peer, id, Duration::Seconds(30)));
     auto viewer = std::make_unique<FeedbackViewer>(environment, std::move(peer));
-    const auto consumed = engine->Consume(id, ConsumerOptions("c" + id, ssrc));
+    ConsumeOptions options = ConsumerOptions("c" + id, ssrc);
+    if (codec != nullptr) samples::SetCodec(*codec, &options.rtp_parameters);
+    const auto consumed = engine->Consume(id, options);
     INFO(consumed.status().message());
     REQUIRE(consumed.ok());
     return viewer;
@@ -213,6 +226,7 @@ struct BandwidthCall : CallFixture {
     return engine->GetWebRtcTransportStats(id)->base.available_outgoing_bitrate.value_or(0);
   }
 
+  const samples::VideoCodec* const codec;
   std::shared_ptr<LinkModel> link;
   std::unique_ptr<WebRtcPeer> publisher;
   std::unique_ptr<SimulcastSender> sender;

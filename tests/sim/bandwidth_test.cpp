@@ -1,4 +1,6 @@
 // The whole worker with viewers behind links: estimate, pacing, layers.
+#include <iterator>
+
 #include "tests/sim/bandwidth_fixture.h"
 
 namespace sluice::worker {
@@ -28,6 +30,24 @@ TEST_CASE("bandwidth: the layer follows a link of 4, 1 and 4 Mbit/s", "[bwe]") {
   viewer->ResetGap();
   call.environment.AdvanceBy(Duration::Seconds(10));
   CHECK(call.Layer("ca") == 2);
+  CHECK(viewer->longest_gap() < Duration::Millis(200));
+}
+
+TEST_CASE("bandwidth: layers of every codec follow the link", "[bwe]") {
+  const size_t index = GENERATE(range(size_t{0}, std::size(samples::kVideoCodecs)));
+  INFO(samples::kVideoCodecs[index].mime_type);
+  BandwidthCall call(1, &samples::kVideoCodecs[index]);
+  call.SetCapacity({{0, 4000}, {8, 1000}, {18, 4000}});
+  const Timestamp start = call.environment.Now();
+  const auto viewer = call.View("a", 2000);
+  CHECK(call.TimeToLayer("ca", 2, Duration::Seconds(7)) < Duration::Seconds(4));
+  call.environment.AdvanceTo(start + Duration::Seconds(8));
+  CHECK(call.TimeToLayer("ca", 1, Duration::Seconds(8)) < Duration::Millis(1500));
+  call.environment.AdvanceTo(start + Duration::Seconds(18));
+  CHECK(call.Layer("ca") == 1);
+  CHECK(call.TimeToLayer("ca", 2, Duration::Seconds(20)) < Duration::Seconds(8));
+  viewer->ResetGap();
+  call.environment.AdvanceBy(Duration::Seconds(2));
   CHECK(viewer->longest_gap() < Duration::Millis(200));
 }
 

@@ -7,6 +7,7 @@
 #include "tests/sim/data_fixture.h"
 #include "worker/core/sctp/sctp_stream_map.h"
 #include "worker/media/line_limit.h"
+#include "worker/wire/dcep.h"
 
 namespace sluice::worker {
 namespace {
@@ -540,22 +541,36 @@ const std::vector<Deed>& Deeds() {
       {"close the receiver", [](DataFixture& c) { (void)c.engine->CloseTransport("r", "b"); }},
       {"close the router", [](DataFixture& c) { (void)c.engine->CloseRouter("r"); }},
       {"close the data producer",
-       [](DataFixture& c) { (void)c.engine->CloseDataProducer("a", "p"); }},
+       [](DataFixture& c) {
+         for (const char* id : {"p", "a/channel0", "a/channel1"}) {
+           (void)c.engine->CloseDataProducer("a", id);
+         }
+       }},
       {"close the data consumer",
        [](DataFixture& c) { (void)c.engine->CloseDataConsumer("b", "c"); }},
       {"send", [](DataFixture& c) { (void)c.engine->DataConsumerSend("c", Pattern(30'000, 1)); }},
-      {"pause", [](DataFixture& c) { (void)c.engine->PauseDataProducer("p"); }},
+      {"pause",
+       [](DataFixture& c) {
+         for (const char* id : {"p", "a/channel0"}) (void)c.engine->PauseDataProducer(id);
+       }},
   };
   return deeds;
 }
 
-/// A call with everything that data channels tell; `deed` runs inside event number `nth`.
+/// Runs `deed` inside event number `nth` of data channels, and counts them.
+void Listen(DataFixture& call, const Deed& deed, int nth, int* events) {
+  call.events.on_line = [&call, &deed, nth, events](const std::string& line) {
+    const bool ours =
+        line.starts_with("sctp") || line.starts_with("data-") || line.starts_with("channel-");
+    if (ours && ++*events == nth) deed.run(call);
+  };
+}
+
+/// A call with everything that data channels tell which were agreed on.
 int RunCall(const Deed& deed, int nth) {
   DataFixture call;
   int events = 0;
-  call.events.on_line = [&](const std::string& line) {
-    if ((line.starts_with("sctp") || line.starts_with("data-")) && ++events == nth) deed.run(call);
-  };
+  Listen(call, deed, nth, &events);
   TransportOptions small = DataFixture::Options();
   small.sctp_send_buffer_size = 100'000;
   const DataPeer alice = call.JoinWithData("a");
@@ -578,6 +593,46 @@ int RunCall(const Deed& deed, int nth) {
   return events;
 }
 
+/// The same of channels that browsers open, and of those that are opened towards them.
+int RunRoom(const Deed& deed, int nth) {
+  DataFixture call;
+  int events = 0;
+  Listen(call, deed, nth, &events);
+  TransportOptions room = DataFixture::Options();
+  room.terminate_dcep = true;
+  const DataPeer alice = call.JoinWithData("a", DtlsRole::kClient, room);
+  const DataPeer bob = call.JoinWithData("b", DtlsRole::kServer, room);
+  dcep::Open open;
+  open.label = "chat";
+  constexpr uint32_t kDcep = 50;
+  for (const uint16_t stream : {uint16_t{0}, uint16_t{2}}) {
+    alice.sctp->Send(stream, dcep::Serialize(open), {}, kDcep);
+    call.environment.AdvanceBy(Duration::Seconds(1));
+  }
+  ConsumeDataOptions towards = DataFixture::Consumer("c", "a/channel0", 4);
+  towards.open_channel = true;
+  (void)call.engine->ConsumeData("b", towards);
+  towards = DataFixture::Consumer("d", "a/channel1", 6);
+  towards.open_channel = true;
+  (void)call.engine->ConsumeData("b", towards);
+  alice.sctp->Send(0, "hello");
+  call.environment.AdvanceBy(Duration::Seconds(1));
+  (void)call.engine->PauseDataProducer("a/channel0");
+  (void)call.engine->ResumeDataProducer("a/channel0");
+  bob.sctp->ResetStream(4);
+  call.environment.AdvanceBy(Duration::Seconds(1));
+  alice.sctp->ResetStream(0);
+  call.environment.AdvanceBy(Duration::Seconds(1));
+  alice.sctp->Send(0, dcep::Serialize(open), {}, kDcep);  // the number is free again
+  call.environment.AdvanceBy(Duration::Seconds(1));
+  alice.sctp->Close();
+  call.environment.AdvanceBy(Duration::Seconds(1));
+  (void)call.engine->CloseTransport("r", "a");
+  call.environment.AdvanceBy(Duration::Seconds(1));
+  call.events.on_line = nullptr;
+  return events;
+}
+
 }  // namespace
 
 TEST_CASE("data: any object is closed from inside any event of data channels", "[sim]") {
@@ -588,6 +643,28 @@ TEST_CASE("data: any object is closed from inside any event of data channels", "
     for (int nth = 1; nth <= all; ++nth) {
       INFO(deed.name << " in event " << nth);
       CHECK(RunCall(deed, nth) >= nth);
+    }
+  }
+}
+
+TEST_CASE("data: any object is closed from inside any event of channels that browsers open",
+          "[sim]") {
+  std::vector<std::string> kinds;
+  const Deed nothing = {"nothing", [](DataFixture&) {}};
+  const Deed look = {"look", [&kinds](DataFixture& c) { kinds.push_back(c.events.lines.back()); }};
+  const int all = RunRoom(nothing, 0);
+  for (int nth = 1; nth <= all; ++nth) REQUIRE(RunRoom(look, nth) == all);
+  const auto count = [&kinds](const char* prefix) {
+    return std::count_if(kinds.begin(), kinds.end(),
+                         [prefix](const std::string& line) { return line.starts_with(prefix); });
+  };
+  CHECK(count("channel-open") == 3);
+  CHECK(count("channel-close") >= 1);
+  CHECK(count("data-close") >= 2);
+  for (const Deed& deed : Deeds()) {
+    for (int nth = 1; nth <= all; ++nth) {
+      INFO(deed.name << " in event " << kinds[static_cast<size_t>(nth - 1)]);
+      CHECK(RunRoom(deed, nth) >= nth);
     }
   }
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <iostream>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
@@ -18,7 +19,9 @@ TEST_CASE("100 viewers who join within 5 s cost few key frames and see a picture
   constexpr int kViewers = 100;
   constexpr Duration kJoinEvery = Duration::Millis(50);
   constexpr Duration kRoundTrip = Duration::Millis(100);
-  VideoCall call;
+  const size_t codec = GENERATE(range(size_t{0}, std::size(samples::kVideoCodecs)));
+  INFO(samples::kVideoCodecs[codec].mime_type);
+  VideoCall call(1, &samples::kVideoCodecs[codec]);
   call.SetDelay(kRoundTrip / 2);
   call.environment.AdvanceBy(Duration::Seconds(2));
 
@@ -40,11 +43,8 @@ TEST_CASE("100 viewers who join within 5 s cost few key frames and see a picture
     const auto ssrc = static_cast<uint32_t>(10'000 + 2 * i);
     Joined one;
     one.viewer.peer = std::move(waiting[static_cast<size_t>(i)]);
-    one.viewer.receiver =
-        std::make_unique<VideoReceiver>(call.environment, *one.viewer.peer, ssrc, ssrc + 1);
     one.at = call.environment.Now();
-    REQUIRE(
-        call.engine->Consume(id, samples::ConsumerOf(call.VideoOptions(), "c" + id, ssrc)).ok());
+    one.viewer.receiver = call.Consume(id, *one.viewer.peer, ssrc);
     joined.push_back(std::move(one));
     call.environment.AdvanceBy(kJoinEvery);
   }
@@ -57,7 +57,8 @@ TEST_CASE("100 viewers who join within 5 s cost few key frames and see a picture
     longest = std::max(longest, one.viewer.receiver->first_at() - one.at);
   }
   const uint64_t made = call.sender->key_frames() - key_frames;
-  std::cout << "key frames for 100 viewers within 5 s: " << made
+  std::cout << samples::kVideoCodecs[codec].mime_type
+            << ": key frames for 100 viewers within 5 s: " << made
             << ", requests: " << call.sender->key_frame_requests() - requests
             << ", longest wait for a picture: " << longest.ms() << " ms at a round trip of "
             << kRoundTrip.ms() << " ms\n";

@@ -9,6 +9,18 @@
 namespace sluice::worker {
 namespace {
 
+/// Simulcast of each codec in turn. With descriptors where nothing else says what is needed: AV1,
+/// and H264 with temporal layers.
+LayerWorld::Options SimulcastOfEach(int encodings, int temporal) {
+  const CodecKind codec = GENERATE(CodecKind::kVp8, CodecKind::kVp9, CodecKind::kH264,
+                                   CodecKind::kH265, CodecKind::kAv1);
+  LayerWorld::Options options = Simulcast(codec, encodings, temporal);
+  options.structure.descriptors =
+      codec == CodecKind::kAv1 || (codec == CodecKind::kH264 && temporal > 1);
+  UNSCOPED_INFO(options.structure.Name());
+  return options;
+}
+
 TEST_CASE("layer fault 1: picture ids and TL0PICIDX have no gap at a switch") {
   LayerWorld world(Simulcast(CodecKind::kVp8, 3, 3), 1);
   for (const int layer : {0, 2, 1, 0, 1, 2}) {
@@ -20,7 +32,7 @@ TEST_CASE("layer fault 1: picture ids and TL0PICIDX have no gap at a switch") {
 }
 
 TEST_CASE("layer fault 2: preferred layers that are flipped quickly leave no frozen picture") {
-  LayerWorld world(Simulcast(CodecKind::kVp8, 3, 2), 2);
+  LayerWorld world(SimulcastOfEach(3, 2), 2);
   world.Run(Duration::Seconds(4));
   for (int i = 0; i < 60; ++i) {
     Prefer(world, i % 3, i % 2);
@@ -35,7 +47,7 @@ TEST_CASE("layer fault 2: preferred layers that are flipped quickly leave no fro
 TEST_CASE("layer fault 2: a key frame that is older than what was sent is taken") {
   // The upper encodings come a tenth of a second later: their key frames were captured before
   // pictures of the lowest that have gone out.
-  LayerWorld::Options options = Simulcast(CodecKind::kVp8, 3, 1);
+  LayerWorld::Options options = SimulcastOfEach(3, 1);
   options.trailing = true;
   options.preferred = ConsumerLayers{0, std::nullopt};
   LayerWorld world(options, 3);
@@ -50,20 +62,15 @@ TEST_CASE("layer fault 2: a key frame that is older than what was sent is taken"
 }
 
 TEST_CASE("layer fault 3: a key frame whose packets overtake each other is shown") {
-  for (const CodecKind codec :
-       {CodecKind::kVp8, CodecKind::kVp9, CodecKind::kH264, CodecKind::kH265, CodecKind::kAv1}) {
-    LayerWorld::Options options = Simulcast(codec, 2, 1);
-    options.structure.descriptors = codec == CodecKind::kAv1;
-    CAPTURE(options.structure.Name());
-    options.up.reorder = 0.5;
-    options.up.jitter = Duration::Millis(8);
-    LayerWorld world(options, 4);
-    for (int i = 0; i < 8; ++i) {
-      Prefer(world, i % 2, 0);
-      world.Run(Duration::Millis(1500));
-    }
-    CHECK(Told(world) == "");
+  LayerWorld::Options options = SimulcastOfEach(2, 1);
+  options.up.reorder = 0.5;
+  options.up.jitter = Duration::Millis(8);
+  LayerWorld world(options, 4);
+  for (int i = 0; i < 8; ++i) {
+    Prefer(world, i % 2, 0);
+    world.Run(Duration::Millis(1500));
   }
+  CHECK(Told(world) == "");
 }
 
 TEST_CASE("layer fault 4: packets that are asked for again are found over dropped layers") {
@@ -116,21 +123,17 @@ TEST_CASE("layer fault 7: VP9 encodings with layers of their own are encodings")
 }
 
 TEST_CASE("layer fault 8: simulcast goes to the right encoding, also after a pause") {
-  for (const CodecKind codec : {CodecKind::kVp9, CodecKind::kAv1}) {
-    LayerWorld::Options options = Simulcast(codec, 3, 1);
-    options.structure.descriptors = codec == CodecKind::kAv1;
-    LayerWorld world(options, 9);
-    for (int i = 0; i < 6; ++i) {
-      world.Pause();
-      Prefer(world, 2 - i % 3, 0);
-      world.Resume();
-      world.MakeKeyPicture(i % 3);
-      world.Run(Duration::Millis(1500));
-      CHECK(IsAt(world, 2 - i % 3, 0));
-    }
-    CHECK(world.unwanted_packets() == 0);
-    CHECK(Told(world) == "");
+  LayerWorld world(SimulcastOfEach(3, 1), 9);
+  for (int i = 0; i < 6; ++i) {
+    world.Pause();
+    Prefer(world, 2 - i % 3, 0);
+    world.Resume();
+    world.MakeKeyPicture(i % 3);
+    world.Run(Duration::Millis(1500));
+    CHECK(IsAt(world, 2 - i % 3, 0));
   }
+  CHECK(world.unwanted_packets() == 0);
+  CHECK(Told(world) == "");
 }
 
 TEST_CASE("layer fault 9: decode targets without chains") {
@@ -146,7 +149,7 @@ TEST_CASE("layer fault 9: decode targets without chains") {
 }
 
 TEST_CASE("layer fault 10: an encoding that vanishes takes no viewer with it") {
-  LayerWorld world(Simulcast(CodecKind::kVp8, 3, 1), 11);
+  LayerWorld world(SimulcastOfEach(3, 1), 11);
   Prefer(world, 1, 0);
   world.Run(Duration::Seconds(3));
   REQUIRE(IsAt(world, 1, 0));
@@ -160,7 +163,7 @@ TEST_CASE("layer fault 10: an encoding that vanishes takes no viewer with it") {
 }
 
 TEST_CASE("layer fault 10: the way down waits for a key frame, and the old encoding goes on") {
-  LayerWorld world(Simulcast(CodecKind::kVp8, 3, 1), 19);
+  LayerWorld world(SimulcastOfEach(3, 1), 19);
   world.Run(Duration::Seconds(4));
   REQUIRE(IsAt(world, 2, 0));
   world.IgnoreKeyFrameRequests(true);
@@ -177,7 +180,7 @@ TEST_CASE("layer fault 10: the way down waits for a key frame, and the old encod
 }
 
 TEST_CASE("layer fault 10: no two encodings are relayed at once") {
-  LayerWorld::Options options = Simulcast(CodecKind::kVp8, 3, 1);
+  LayerWorld::Options options = SimulcastOfEach(3, 1);
   options.up.reorder = 0.2;
   LayerWorld world(options, 20);
   for (int i = 0; i < 20; ++i) {
@@ -189,8 +192,8 @@ TEST_CASE("layer fault 10: no two encodings are relayed at once") {
 }
 
 TEST_CASE("layer fault 10: a screen at four and at one picture a second has not stopped") {
+  LayerWorld::Options options = SimulcastOfEach(2, 1);
   for (const int divisor : {8, 30}) {
-    LayerWorld::Options options = Simulcast(CodecKind::kVp8, 2, 1);
     options.encoding_divisors = {divisor, divisor};
     LayerWorld world(options, 12);
     world.Run(Duration::Seconds(8));
@@ -202,7 +205,7 @@ TEST_CASE("layer fault 10: a screen at four and at one picture a second has not 
 }
 
 TEST_CASE("layer fault 10: no delay grows over a hundred switches") {
-  LayerWorld world(Simulcast(CodecKind::kVp8, 2, 1), 13);
+  LayerWorld world(SimulcastOfEach(2, 1), 13);
   world.Run(Duration::Seconds(4));
   for (int i = 0; i < 100; ++i) {
     Prefer(world, i % 2, 0);
@@ -230,7 +233,7 @@ TEST_CASE("layer fault 11: an SVC layer that stops is noticed; wishes count from
 }
 
 TEST_CASE("layer fault 12: a pause adds no delay") {
-  LayerWorld world(Simulcast(CodecKind::kVp8, 3, 1), 15);
+  LayerWorld world(SimulcastOfEach(3, 1), 15);
   world.Run(Duration::Seconds(4));
   for (const int pause : {100, 3000, 700}) {
     world.Pause();
@@ -244,7 +247,7 @@ TEST_CASE("layer fault 12: a pause adds no delay") {
 }
 
 TEST_CASE("layer fault 12: a sender that is muted adds no delay") {
-  LayerWorld world(Simulcast(CodecKind::kVp8, 3, 1), 21);
+  LayerWorld world(SimulcastOfEach(3, 1), 21);
   world.Run(Duration::Seconds(4));
   for (const int mute : {200, 4000, 1000}) {
     for (int i = 0; i < 3; ++i) world.SetSending(i, false);
@@ -258,10 +261,14 @@ TEST_CASE("layer fault 12: a sender that is muted adds no delay") {
 }
 
 TEST_CASE("layer fault 12: a producer whose sender is silent while it is paused has not stopped") {
+  LayerWorld::Options options = SimulcastOfEach(3, 1);
   const bool simulcast = GENERATE(true, false);
-  LayerWorld world(simulcast ? Simulcast(CodecKind::kVp8, 3, 1)
-                             : Svc(CodecKind::kVp9, 3, 3, LayerStructure::Spatial::kFull, false),
-                   22);
+  if (!simulcast) {
+    const CodecKind codec = options.structure.codec;
+    if (codec != CodecKind::kVp9 && codec != CodecKind::kAv1) return;  // no spatial layers
+    options = Svc(codec, 3, 3, LayerStructure::Spatial::kFull, codec == CodecKind::kAv1);
+  }
+  LayerWorld world(options, 22);
   const int temporal = simulcast ? 0 : 2;
   const int encodings = simulcast ? 3 : 1;
   world.Run(Duration::Seconds(4));
@@ -292,7 +299,7 @@ TEST_CASE("layer fault 12: a producer whose sender is silent while it is paused 
 }
 
 TEST_CASE("layer fault 13: loss between sender and server lowers nobody's layers") {
-  LayerWorld::Options options = Simulcast(CodecKind::kVp8, 3, 1);
+  LayerWorld::Options options = SimulcastOfEach(3, 1);
   options.up.loss = 0.1;
   LayerWorld world(options, 16);
   world.Run(Duration::Seconds(4));
@@ -303,7 +310,7 @@ TEST_CASE("layer fault 13: loss between sender and server lowers nobody's layers
 }
 
 TEST_CASE("layers: loss of the encoding that was left does not count against the next") {
-  LayerWorld world(Simulcast(CodecKind::kVp8, 3, 1), 24);
+  LayerWorld world(SimulcastOfEach(3, 1), 24);
   world.Run(Duration::Seconds(4));
   REQUIRE(IsAt(world, 2, 0));
   rtcp::ReportBlock block;
@@ -323,7 +330,7 @@ TEST_CASE("layers: loss of the encoding that was left does not count against the
 }
 
 TEST_CASE("layers: viewers leave a dead encoding at once, however recent the last report") {
-  LayerWorld world(Simulcast(CodecKind::kVp8, 3, 1), 25);
+  LayerWorld world(SimulcastOfEach(3, 1), 25);
   world.Run(Duration::Seconds(4));
   REQUIRE(IsAt(world, 2, 0));
   world.SetSending(1, false);
@@ -337,7 +344,7 @@ TEST_CASE("layers: viewers leave a dead encoding at once, however recent the las
 }
 
 TEST_CASE("layers: a viewer's first picture is the first that can be had") {
-  LayerWorld::Options options = Simulcast(CodecKind::kVp8, 3, 1);
+  LayerWorld::Options options = SimulcastOfEach(3, 1);
   LayerWorld world(options, 17);
   world.Run(Duration::Seconds(3));
   world.Pause();
@@ -356,7 +363,7 @@ TEST_CASE("layers: a viewer's first picture is the first that can be had") {
 }
 
 TEST_CASE("layers: without sender reports a switch goes by the arrivals") {
-  LayerWorld::Options options = Simulcast(CodecKind::kVp8, 3, 1);
+  LayerWorld::Options options = SimulcastOfEach(3, 1);
   options.reports = false;
   LayerWorld world(options, 18);
   for (const int layer : {0, 2, 1}) {

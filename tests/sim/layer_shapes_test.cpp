@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <random>
 #include <string>
+#include <utility>
 
 #include "tests/sim/layer_scenes.h"
 
@@ -174,6 +176,60 @@ TEST_CASE("layers that are encodings of their own within one SSRC: S modes") {
     av1.structure.spatial = 3;
     av1.structure.temporal = 3;
     GoThroughLayers(av1, 74);
+  }
+}
+
+/// In a network that does nothing else every target is reached as soon as decoders can follow: with
+/// another spatial layer or encoding at a key picture, for which the request has to go up, with
+/// another temporal layer when its next group begins.
+void ReachTargetsInTime(const LayerWorld::Options& options, uint64_t seed) {
+  constexpr Duration kEncoder = Duration::Millis(60);  // LayerWorld's own, from request to picture
+  constexpr Duration kFrame = Duration::Micros(33'334);
+  constexpr Duration kPackets = Duration::Millis(12);  // a picture of all encodings, one by one
+  const LayerStructure& structure = options.structure;
+  const Duration way = options.up.delay;
+  const Duration key = way * 2 + kEncoder + kFrame + kPackets;
+  const Duration group = kFrame * (1 << (structure.temporal - 1)) + way + kPackets;
+  CAPTURE(structure.Name());
+  LayerWorld world(options, seed);
+  world.Run(Duration::Seconds(5));
+  const int spatials = structure.encodings > 1 ? structure.encodings : structure.spatial;
+  std::mt19937 random(static_cast<uint32_t>(seed));
+  const auto below = [&random](int bound) {
+    return static_cast<int>(random() % static_cast<uint32_t>(bound));
+  };
+  int spatial = spatials - 1;
+  int temporal = structure.temporal - 1;
+  REQUIRE(IsAt(world, spatial, temporal));
+  for (int i = 0; i < 30; ++i) {
+    const int from_spatial = std::exchange(spatial, below(spatials));
+    const int from_temporal = std::exchange(temporal, below(structure.temporal));
+    Duration limit = kFrame;
+    if (spatial != from_spatial) limit = limit + key;
+    if (temporal != from_temporal) limit = limit + group;
+    CAPTURE(i, from_spatial, from_temporal, spatial, temporal);
+    const Timestamp begin = world.Now();
+    Prefer(world, spatial, temporal);
+    while (!IsAt(world, spatial, temporal) && world.Now() - begin <= limit) {
+      world.Run(Duration::Millis(1));
+    }
+    CHECK((world.Now() - begin).ms() <= limit.ms());
+    world.Run(Duration::Millis(1100 + below(100)));  // key frames are asked for once a second
+  }
+  CHECK(Told(world) == "");
+}
+
+TEST_CASE("layers: a target is reached within a round trip and the next usable point") {
+  for (const CodecKind codec :
+       {CodecKind::kVp8, CodecKind::kVp9, CodecKind::kH264, CodecKind::kH265, CodecKind::kAv1}) {
+    LayerWorld::Options options = Simulcast(codec, 3, 3);
+    options.structure.descriptors = codec == CodecKind::kAv1 || codec == CodecKind::kH264;
+    ReachTargetsInTime(options, 71);
+  }
+  for (const Spatial mode : {Spatial::kFull, Spatial::kKey}) {
+    ReachTargetsInTime(Svc(CodecKind::kVp9, 3, 3, mode, false), 72);
+    ReachTargetsInTime(Svc(CodecKind::kVp9, 3, 3, mode, true), 73);
+    ReachTargetsInTime(Svc(CodecKind::kAv1, 3, 3, mode, true), 74);
   }
 }
 

@@ -42,6 +42,7 @@ std::vector<std::string> LayerWorld::Faults() {
   JudgeNumbers(&faults);
   JudgeFrames(&faults);
   JudgeTimes(&faults);
+  JudgeSteps(&faults);
   JudgePictureIds(&faults);
   JudgeDescriptors(&faults);
   JudgeStructures(&faults);
@@ -230,13 +231,36 @@ void LayerWorld::JudgeTimes(std::vector<std::string>* faults) {
     if (anchor == nullptr) anchor = &picture;
     if (!options_.reports || all_reported_at_ == Timestamp()) continue;
     const Timestamp begun = std::max(runs_[static_cast<size_t>(key.first)].begun, all_reported_at_);
-    if (captured < begun + Duration::Millis(1000)) continue;
+    // Pictures of upper encodings that trail begin behind what was sent, and catch up.
+    const bool catches_up = options_.trailing || begun == all_reported_at_;
+    if (catches_up && captured < begun + Duration::Millis(1000)) continue;
     const int64_t ticks = (picture.captured_us - anchor->captured_us) * 9 / 100;
     const int32_t off = Ahead(picture.timestamp, anchor->timestamp + static_cast<uint32_t>(ticks));
     if (std::abs(off) <= 90'000 / 30 + 200) continue;
     faults->push_back(
         fmt::format("run {} picture {}: {} ms from its capture", key.first, key.second, off / 90));
     return;
+  }
+}
+
+/// Within a run time goes on as the captures do, but for what is put right: 75 ms a picture.
+void LayerWorld::JudgeSteps(std::vector<std::string>* faults) {
+  constexpr int32_t kMost = 75 * 90 + 2;  // ticks, and what two captures are rounded by
+  const Sent* before = nullptr;
+  for (const auto& [own, packet] : sent_) {
+    if (packet.padding || packet.only_again) continue;
+    const TrueFrame& frame = frames_[packet.frame];
+    if (before != nullptr && before->run == packet.run) {
+      const int64_t us = frame.captured_us - frames_[before->frame].captured_us;
+      const auto ticks = static_cast<uint32_t>(us * 9 / 100);
+      const int32_t off = Ahead(packet.timestamp, before->timestamp + ticks);
+      if (std::abs(off) > kMost) {
+        faults->push_back(fmt::format("run {} picture {}: its time is put right by {} ms",
+                                      packet.run, frame.picture, off / 90));
+        return;
+      }
+    }
+    before = &packet;
   }
 }
 

@@ -1,8 +1,10 @@
 // A sender that obeys REMB, and nothing else, behind a bottleneck whose capacity changes.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <iterator>
 
 #include "tests/sim/call_fixture.h"
+#include "tests/unit/media/codec_samples.h"
 
 namespace sluice::worker {
 namespace {
@@ -16,10 +18,12 @@ class ObedientSender final : private rtcp::Visitor {
   static constexpr DataRate kStart = DataRate::BitsPerSecond(300'000);
   static constexpr size_t kMaxPayload = 1100;
 
-  ObedientSender(VirtualEnvironment& environment, WebRtcPeer& peer, uint32_t ssrc)
+  ObedientSender(VirtualEnvironment& environment, WebRtcPeer& peer, uint32_t ssrc,
+                 const samples::VideoCodec& codec)
       : environment_(environment),
         peer_(peer),
         ssrc_(ssrc),
+        codec_(codec),
         timer_(environment.CreateTimer([this](Timestamp) { SendFrame(); })) {
     peer_.on_rtcp = [this](std::span<const uint8_t> compound) { rtcp::Parse(compound, *this); };
   }
@@ -37,7 +41,7 @@ class ObedientSender final : private rtcp::Visitor {
       const size_t size = std::clamp<size_t>(left, 50, kMaxPayload);
       left -= std::min(left, size);
       auto packet = samples::Rtp(samples::kVp8, ssrc_, sequence_, timestamp_,
-                                 samples::Vp8Payload(sequence_ == 1, picture_id_, size), left == 0);
+                                 samples::PayloadOf(codec_, sequence_ == 1, size), left == 0);
       ++sequence_;
       const uint32_t sent = AbsSendTimeFromMicros((environment_.Now() - Timestamp()).us());
       peer_.SendRtp(
@@ -45,7 +49,6 @@ class ObedientSender final : private rtcp::Visitor {
                                  {static_cast<uint8_t>(sent >> 16), static_cast<uint8_t>(sent >> 8),
                                   static_cast<uint8_t>(sent)}));
     }
-    ++picture_id_;
   }
   void OnRemb(DataRate rate, std::span<const Ssrc> ssrcs) override {
     rate_ = rate;
@@ -56,25 +59,26 @@ class ObedientSender final : private rtcp::Visitor {
   VirtualEnvironment& environment_;
   WebRtcPeer& peer_;
   const uint32_t ssrc_;
+  const samples::VideoCodec& codec_;
   std::unique_ptr<Timer> timer_;
   DataRate rate_ = kStart;
   std::vector<Ssrc> named_;
   uint64_t rembs_ = 0;
   uint16_t sequence_ = 1;
-  uint16_t picture_id_ = 0;
   uint32_t timestamp_ = 0;
 };
 
 struct RembCall : CallFixture {
-  RembCall() {
+  explicit RembCall(const samples::VideoCodec& codec = samples::kVideoCodecs[0]) {
     publisher = Join("pub");
     REQUIRE(AwaitConnected(*publisher, "pub", Duration::Seconds(30)));
     ProduceOptions options = samples::Video("v", kVideoSsrc, kVideoRtx);
     auto& parameters = options.rtp_parameters;
     parameters.codecs[0].rtcp_feedback.push_back({"goog-remb", ""});
     parameters.header_extensions = {{RtpExtensionUri::kAbsSendTime, kAbsSendTimeId, false, {}}};
+    samples::SetCodec(codec, &parameters);
     REQUIRE(engine->Produce("pub", options).ok());
-    sender = std::make_unique<ObedientSender>(environment, *publisher, kVideoSsrc);
+    sender = std::make_unique<ObedientSender>(environment, *publisher, kVideoSsrc, codec);
   }
   void SetCapacity(int64_t bps) {
     conditions.bandwidth = DataRate::BitsPerSecond(bps);
@@ -148,7 +152,9 @@ TEST_CASE("a sender that obeys REMB follows the capacity of its path", "[sim]") 
 }
 
 TEST_CASE("the limit of the transport caps the estimate; lifted, the estimate counts", "[sim]") {
-  RembCall call;
+  const size_t codec = GENERATE(range(size_t{0}, std::size(samples::kVideoCodecs)));
+  INFO(samples::kVideoCodecs[codec].mime_type);
+  RembCall call(samples::kVideoCodecs[codec]);
   call.SetCapacity(1'000'000);
   REQUIRE(call.engine->SetMaxIncomingBitrate("pub", 200'000).ok());
   call.environment.EndTurn();

@@ -37,6 +37,7 @@ void VideoSender::SendPacket(bool key_frame, bool marker) {
   auto payload = samples::Vp8Payload(key_frame, picture_id_, kPayload);
   const bool start = packets_ % kPacketsPerFrame == 0;
   if (!start) payload[0] = 0x80;  // not the start of a partition
+  if (codec_ != nullptr) payload = samples::PayloadOf(*codec_, key_frame, kPayload);
   std::vector<uint8_t> packet =
       samples::Rtp(samples::kVp8, ssrc_, sequence_, timestamp_, payload, marker);
   packet = samples::WithExtension(
@@ -118,6 +119,12 @@ uint64_t VideoReceiver::expected() const {
   return first_ ? static_cast<uint64_t>(*newest_ - *first_ + 1) : 0;
 }
 
+bool VideoReceiver::BeginsKeyFrame(std::span<const uint8_t> payload) const {
+  if (codec_ == nullptr) return payload.size() > 4 && payload[0] == 0x90 && (payload[4] & 1) == 0;
+  const std::vector<uint8_t>& key = codec_->key;
+  return payload.size() >= key.size() && std::equal(key.begin(), key.end(), payload.begin());
+}
+
 void VideoReceiver::OnRtp(RtpPacket& packet) {
   const std::span<const uint8_t> payload = packet.payload();
   if (packet.ssrc().value() == ssrc_) {
@@ -135,7 +142,7 @@ void VideoReceiver::OnSequence(uint16_t sequence, std::span<const uint8_t> paylo
   if (!first_) {
     first_ = newest_ = number;
     first_at_ = last_at_ = now;
-    began_with_key_frame_ = payload.size() > 4 && payload[0] == 0x90 && (payload[4] & 1) == 0;
+    began_with_key_frame_ = BeginsKeyFrame(payload);
   }
   if (number < *first_) return;  // older than where we came in
   if (!received_.emplace(number, true).second) {

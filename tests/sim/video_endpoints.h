@@ -8,12 +8,13 @@
 
 #include "tests/sim/virtual_environment.h"
 #include "tests/sim/webrtc_peer.h"
+#include "tests/unit/media/codec_samples.h"
 #include "worker/wire/rtcp.h"
 
 namespace sluice::worker {
 
-/// Sends VP8-like frames at 30 fps; answers NACK with RTX, PLI and FIR with a key frame, and sends
-/// a sender report each second.
+/// Sends frames like those of a codec, VP8 unless another is set, at 30 fps; answers NACK with RTX,
+/// PLI and FIR with a key frame, and sends a sender report each second.
 class VideoSender final : private rtcp::Visitor {
  public:
   static constexpr int kPacketsPerFrame = 5;
@@ -22,6 +23,7 @@ class VideoSender final : private rtcp::Visitor {
 
   VideoSender(VirtualEnvironment& environment, WebRtcPeer& peer, uint32_t ssrc, uint32_t rtx_ssrc);
 
+  void SetCodec(const samples::VideoCodec& codec) { codec_ = &codec; }
   void Start() { SendFrame(); }
   void Stop() { timer_->Stop(); }
 
@@ -52,6 +54,7 @@ class VideoSender final : private rtcp::Visitor {
   WebRtcPeer& peer_;
   const uint32_t ssrc_;
   const uint32_t rtx_ssrc_;
+  const samples::VideoCodec* codec_ = nullptr;  ///< null: VP8 with picture ids
   std::unique_ptr<Timer> timer_;
   std::map<uint16_t, std::vector<uint8_t>> history_;
   uint16_t sequence_ = 65'000;  // wraps after seven seconds
@@ -71,6 +74,7 @@ class VideoReceiver final : private rtcp::Visitor {
   VideoReceiver(VirtualEnvironment& environment, WebRtcPeer& peer, uint32_t ssrc,
                 uint32_t rtx_ssrc);
 
+  void SetCodec(const samples::VideoCodec& codec) { codec_ = &codec; }
   void RequestKeyFrame();
 
   /// Sequence numbers from the first to the newest.
@@ -99,6 +103,7 @@ class VideoReceiver final : private rtcp::Visitor {
   static constexpr Duration kNackRepeat = Duration::Millis(60);
   static constexpr int kNackTries = 20;
 
+  bool BeginsKeyFrame(std::span<const uint8_t> payload) const;
   void OnRtp(RtpPacket& packet);
   void OnSequence(uint16_t sequence, std::span<const uint8_t> payload, bool repaired);
   void SendNacks();
@@ -108,6 +113,7 @@ class VideoReceiver final : private rtcp::Visitor {
   WebRtcPeer& peer_;
   const uint32_t ssrc_;
   const uint32_t rtx_ssrc_;
+  const samples::VideoCodec* codec_ = nullptr;  ///< null: VP8 with picture ids
   std::unique_ptr<Timer> timer_;
   SeqNumberUnwrapper unwrapper_;
   std::map<int64_t, bool> received_;

@@ -44,8 +44,6 @@ struct EncodingLife {
   /// When it came back; the start of time for one that has not been away.
   Timestamp alive_since;
   uint8_t spatial_layers = 1;  ///< the highest that comes, and one
-  /// What these cost, for whoever shares bandwidth out.
-  AnnouncedLayers announced;
 };
 
 /// Decides what a consumer should get: its wishes (preferred layers, priority) and which encodings

@@ -206,7 +206,7 @@ void Producer::Impl::ReadAnnouncedLayers(const RtpPacket& packet, size_t index) 
   if (std::equal(all.begin(), all.end(), announced.begin())) return;
   // The streams read it where it stands.
   std::copy(all.begin(), all.end(), announced.begin());
-  UpdateLives();
+  ladder_at = Timestamp();  // steps may cost something else now
 }
 
 void Producer::Impl::Process(ReceiveStream& stream, size_t index, const PacketRef& buffer,

@@ -201,9 +201,7 @@ void ReceiveStream::WatchLife(RtpType type) {
 }
 
 EncodingLife ReceiveStream::life() const {
-  EncodingLife life{started() && alive_, alive_since_, living_layers_, {}};
-  if (announced_ != nullptr) life.announced = *announced_;
-  return life;
+  return {started() && alive_, alive_since_, living_layers_};
 }
 
 void ReceiveStream::CountLayers(uint8_t spatial, uint8_t temporal, size_t size, Timestamp now) {
@@ -496,17 +494,37 @@ RtpStreamStats ReceiveStream::Stats(Timestamp now) {
   return stats;
 }
 
+int64_t ReceiveStream::AnnouncedBps(size_t spatial, size_t temporal) const {
+  if (announced_ == nullptr || spatial >= announced_->layers.size()) return 0;
+  if ((announced_->active >> spatial & 1) == 0) return 0;
+  const AnnouncedLayer& layer = announced_->layers[spatial];
+  // Encoders that do not say how they share out the rate announce it whole, as one (H264).
+  const size_t last = layer.temporal_layers - size_t{1};
+  if (temporal + 1 >= params_.temporal_layers) {
+    temporal = last;
+  } else if (layer.temporal_layers < params_.temporal_layers) {
+    return 0;
+  }
+  return std::min(int64_t{layer.bitrates_kbps[temporal]} * 1000, kMaxAnnounced.bps());
+}
+
 void ReceiveStream::AddSteps(std::vector<LadderStep>* steps, Timestamp now) {
   if (!started() || !alive_) return;
   const auto encoding = static_cast<uint8_t>(params_.encoding_idx);
   // A window that is not full yet, since the stream began or came back.
+  const bool young = now - rates_since_ < kRateWindow;
   const Duration age = std::clamp(now - rates_since_, kMinRateAge, kRateWindow);
   const double scale = kRateWindow.seconds() / age.seconds();
   const auto scaled = [scale](RateWindow& window, Timestamp at) {
     return static_cast<int64_t>(static_cast<double>(window.Rate(at).bps()) * scale);
   };
   if (layer_rates_.empty()) {
-    steps->push_back({encoding, 0, 0, scaled(rate_, now)});
+    const int64_t measured = scaled(rate_, now);
+    int64_t announced = 0;
+    for (size_t i = 0; (young || measured == 0) && i < kMaxSpatialLayers; ++i) {
+      announced = std::max(announced, AnnouncedBps(i, 0));
+    }
+    steps->push_back({encoding, 0, 0, announced > 0 ? announced : measured});
     return;
   }
   const size_t spatial_layers =
@@ -514,12 +532,16 @@ void ReceiveStream::AddSteps(std::vector<LadderStep>* steps, Timestamp now) {
   int64_t below = 0;
   for (size_t spatial = 0; spatial < spatial_layers; ++spatial) {
     int64_t sum = below;
+    const int64_t whole = young ? AnnouncedBps(spatial, params_.temporal_layers - size_t{1}) : 0;
     for (size_t temporal = 0; temporal < params_.temporal_layers; ++temporal) {
       const int64_t own = scaled(layer_rates_[spatial * params_.temporal_layers + temporal], now);
       sum += own;
-      if (own == 0 && (spatial > 0 || temporal > 0)) continue;  // it does not come
+      const int64_t announced = young || own == 0 ? AnnouncedBps(spatial, temporal) : 0;
+      if (announced == 0 && own == 0 && (spatial > 0 || temporal > 0)) continue;  // does not come
+      int64_t bps = announced > 0 ? announced : sum;
+      if (whole > 0) bps = std::min(bps, whole);
       steps->push_back(
-          {encoding, static_cast<uint8_t>(spatial), static_cast<uint8_t>(temporal), sum});
+          {encoding, static_cast<uint8_t>(spatial), static_cast<uint8_t>(temporal), bps});
     }
     below = sum;
   }

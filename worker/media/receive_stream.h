@@ -61,6 +61,9 @@ class ReceiveStream final : private KeyFrameRequestSink {
   static constexpr Duration kMaxCaptureSkew = Duration::Seconds(10);
   /// Rates of less time than this say little.
   static constexpr Duration kMinRateAge = Duration::Millis(300);
+  /// Announced bitrates count up to this: more than browsers send, and a sender that lies makes
+  /// nobody probe for more.
+  static constexpr DataRate kMaxAnnounced = DataRate::BitsPerSecond(20'000'000);
   /// A media SSRC that has been silent for this long may be replaced by another.
   static constexpr Duration kSsrcSilence = Duration::Millis(500);
   /// A report that places a packet further from its arrival than that is of another clock.
@@ -167,7 +170,9 @@ class ReceiveStream final : private KeyFrameRequestSink {
   void OnResume(Timestamp now);
 
   DataRate Bitrate(Timestamp now) { return rate_.Rate(now); }
-  /// Appends a step for each of its layers that come, lowest first.
+  /// Appends a step for each of its layers that come, lowest first: as measured over kRateWindow.
+  /// Where that is not full yet, or nothing came in it, what the sender has announced of a layer
+  /// that it sends counts instead, and makes a step of it.
   void AddSteps(std::vector<LadderStep>* steps, Timestamp now);
   /// Our clock minus the sender's.
   std::optional<Duration> clock_offset() const;
@@ -188,6 +193,9 @@ class ReceiveStream final : private KeyFrameRequestSink {
   void ArmNackTimer(Timestamp now);
   void AddScoreSample();
   std::vector<std::pair<std::string, uint64_t>> BitrateByLayer(Timestamp now);
+  /// Of a layer with those that it needs; where fewer temporal ones are announced than there are,
+  /// of the highest only. 0: the sender does not say that it sends it.
+  int64_t AnnouncedBps(size_t spatial, size_t temporal) const;
   void CountLayers(uint8_t spatial, uint8_t temporal, size_t size, Timestamp now);
   void OnAlive(const RtpPacket& packet, Timestamp now);
   Duration MaxSilence() const;

@@ -24,7 +24,7 @@ struct ThreeEncodings {
   void Revive(size_t encoding) { lives[encoding] = {true, now, 1, {}}; }
 
   PipePolicy policy;
-  std::vector<EncodingLife> lives = std::vector<EncodingLife>(3, {true, Timestamp(), 1, {}});
+  std::vector<EncodingLife> lives = std::vector<EncodingLife>(3, {true, Timestamp(), 1});
   Timestamp now = Timestamp() + Duration::Seconds(100);
 };
 
@@ -72,7 +72,7 @@ TEST_CASE_METHOD(ThreeEncodings, "pipe policy: what stood in goes on until viewe
   Kill(2);  // dead again: the time begins anew
   CHECK(TargetAfter(PipePolicy::kRest) == Wanted{kNothing, kWhole, kWhole});
   CHECK_FALSE(policy.next_update());
-  lives[2] = {true, Timestamp(), 1, {}};
+  lives[2] = {true, Timestamp(), 1};
   CHECK(Target() == Wanted{kNothing, kWhole, kWhole});
   CHECK(TargetAfter(PipePolicy::kRest) == Wanted{kNothing, kNothing, kWhole});
   CHECK_FALSE(policy.next_update());

@@ -1,7 +1,11 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
+
+#include "common/rtp_parameters.h"
 
 namespace sluice::worker::samples {
 
@@ -19,5 +23,19 @@ inline const VideoCodec kVideoCodecs[] = {
     {"video/H265", {0x60, 0x01, 0, 3, 0x42, 0x01, 1, 0, 4, 0x26, 0x01, 0x80}, {0x02, 0x01, 1, 2}},
     {"video/AV1", {0x18, 0x08, 1, 2}, {0x10, 0x30, 1, 2}},
 };
+
+/// What is said of VP8 is said of this codec.
+inline void SetCodec(const VideoCodec& codec, RtpParameters* parameters) {
+  for (RtpCodecParameters& each : parameters->codecs) {
+    if (each.mime_type == "video/VP8") each.mime_type = codec.mime_type;
+  }
+}
+/// The payload of a packet of `size` bytes, or of as many as it needs: the first of a key frame, or
+/// any other.
+inline std::vector<uint8_t> PayloadOf(const VideoCodec& codec, bool key, size_t size) {
+  std::vector<uint8_t> payload = key ? codec.key : codec.other;
+  payload.resize(std::max(payload.size(), size), 1);
+  return payload;
+}
 
 }  // namespace sluice::worker::samples

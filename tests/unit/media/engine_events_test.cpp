@@ -15,6 +15,7 @@
 #include "tests/unit/media/fake_sockets.h"
 #include "tests/unit/media/media_samples.h"
 #include "worker/media/engine.h"
+#include "worker/wire/rtcp.h"
 
 namespace sluice::worker {
 namespace {
@@ -25,6 +26,12 @@ class AnyEvent final : public EngineEvents {
   std::function<void(const std::string&)> on_event;
 
   void OnPlainTuple(const std::string&, const TupleReport&) override { on_event("plain tuple"); }
+  void OnPlainRtcpTuple(const std::string&, const TupleReport&) override {
+    on_event("plain RTCP tuple");
+  }
+  void OnTransportTrace(const std::string&, const TransportTraceReport&) override {
+    on_event("transport trace");
+  }
   void OnPlainReceiver(const std::string&, bool) override { on_event("plain receiver"); }
   void OnProducerScore(const std::string&, const std::vector<ProducerScoreEntry>&) override {
     on_event("producer score");
@@ -65,12 +72,14 @@ class AnyEvent final : public EngineEvents {
   void OnDirectRtcp(const std::string&, const DirectPacket&) override { on_event("direct RTCP"); }
 };
 
-/// A router with two speakers, two viewers, a pipe, a direct transport and observers, in which
-/// everything is reported that can be.
+/// A router with two speakers, one of them with ports apart for RTP and RTCP, viewers, one of which
+/// says what its path takes, a pipe, a direct transport and observers, in which everything is
+/// reported that can be.
 class Stage {
  public:
   static constexpr uint8_t kLevelId = 10;
   static constexpr uint8_t kOrientationId = 11;
+  static constexpr uint32_t kOtherSsrc = 7;
 
   explicit Stage(std::function<void(Stage&, const std::string&)> on_event)
       : on_event_(std::move(on_event)) {
@@ -92,6 +101,7 @@ class Stage {
     second.ssrc = 6;
     layers_.rtp_parameters.encodings.push_back(second);
     layers_.rtp_mapping.encodings.push_back({"", 6, 5006});
+    other_ = samples::Audio("other", kOtherSsrc);
   }
 
   /// The whole play. Once something has been closed its commands fail, which is as it should be.
@@ -130,6 +140,18 @@ class Stage {
     (void)engine->CreatePipeTransport("router", "pipe", pipe);
     (void)engine->ConnectPipeTransport("pipe", {"192.0.2.3", 5000, {}});
     (void)engine->Consume("pipe", samples::PipeConsumerOf(video_, "through", 50));
+    options.receiver_timeout = 0;
+    const auto measured = engine->CreatePlainTransport("router", "measured", options);
+    connect.ip = "192.0.2.4";
+    (void)engine->ConnectPlainTransport("measured", connect);
+    (void)engine->Consume("measured", Measured());
+    if (measured.ok()) measured_ = {local_.ip, measured->tuple.local_port};
+    options.comedia = true;
+    options.rtcp_mux = false;
+    const auto apart = engine->CreatePlainTransport("router", "apart", options);
+    (void)engine->Produce("apart", other_);
+    if (apart.ok()) apart_ = {local_.ip, apart->tuple.local_port};
+    if (apart.ok()) apart_rtcp_ = {local_.ip, apart->rtcp_tuple->local_port};
     ReportEverything();
     environment.EndTurn();
     for (uint16_t turn = 0; turn < 4; ++turn) Turn(turn);
@@ -139,7 +161,7 @@ class Stage {
     Turn(5);
     environment.AdvanceBy(Duration::Seconds(2));
     // Nobody wants the video any more.
-    for (const char* id : {"viewer", "mirror", "tap", "through"}) Close(id);
+    for (const char* id : {"viewer", "mirror", "tap", "through", "meter"}) Close(id);
     environment.AdvanceBy(Duration::Seconds(6));
     (void)engine->CloseProducer("sender", "video");
     environment.EndTurn();
@@ -148,12 +170,15 @@ class Stage {
   }
   void Close(const std::string& id) {
     if (id == "router") (void)engine->CloseRouter(id);
-    if (id == "sender" || id == "receiver" || id == "direct" || id == "pipe") {
+    if (id == "sender" || id == "receiver" || id == "direct" || id == "pipe" || id == "measured" ||
+        id == "apart") {
       (void)engine->CloseTransport("router", id);
     }
     if (id == "audio" || id == "video" || id == "layers") {
       (void)engine->CloseProducer("sender", id);
     }
+    if (id == "other") (void)engine->CloseProducer("apart", id);
+    if (id == "meter") (void)engine->CloseConsumer("measured", id);
     if (id == "listener" || id == "viewer" || id == "layered") {
       (void)engine->CloseConsumer("receiver", id);
     }
@@ -179,14 +204,22 @@ class Stage {
     options.rtp_parameters.encodings[0].scalability_mode = "L2T1";
     return options;
   }
+  /// One whose receiver says what its path takes.
+  ConsumeOptions Measured() const {
+    ConsumeOptions options = samples::ConsumerOf(video_, "meter", 70);
+    options.rtp_parameters.codecs[0].rtcp_feedback.push_back({"goog-remb", ""});
+    options.rtp_parameters.header_extensions = {{RtpExtensionUri::kAbsSendTime, 3, false, {}}};
+    return options;
+  }
   void ReportEverything() {
+    (void)engine->EnableTransportTraces("measured", TraceMask{0xff});
     for (const char* id : {"audio", "video"}) {
       const auto producer = engine->Find<Producer>(id);
       if (!producer.ok()) continue;
       (*producer)->EnableTraces(TraceMask{0xff});
       (*producer)->ReportPackets(true);
     }
-    for (const char* id : {"listener", "viewer", "mirror", "tap", "through"}) {
+    for (const char* id : {"listener", "viewer", "mirror", "tap", "through", "meter"}) {
       const auto consumer = engine->Find<Consumer>(id);
       if (consumer.ok()) (*consumer)->EnableTraces(TraceMask{0xff});
     }
@@ -209,14 +242,33 @@ class Stage {
       Receive(samples::Rtp(samples::kVp8, ssrc, number, timestamp,
                            samples::Vp8Payload(true, number), true));
     }
+    Receive(samples::Rtp(samples::kOpus, kOtherSsrc, number, timestamp, {1, 2, 3}), apart_,
+            "192.0.2.5");
+    rtcp::SenderInfo report;
+    report.ssrc = Ssrc(kOtherSsrc);
+    report.ntp = environment.NtpNow();
+    ReceiveRtcp(apart_rtcp_, "192.0.2.5",
+                [&](rtcp::Builder& to) { return to.AddSenderReport(report, {}); });
+    const auto rate = DataRate::BitsPerSecond(1'000'000 - 100'000 * number);
+    ReceiveRtcp(measured_, "192.0.2.4",
+                [&](rtcp::Builder& to) { return to.AddRemb(Ssrc(1), rate, {}); });
     environment.EndTurn();
     environment.AdvanceBy(Duration::Millis(400));
   }
-  void Receive(const std::vector<uint8_t>& packet) {
+  void Receive(const std::vector<uint8_t>& packet) { Receive(packet, local_, "192.0.2.1"); }
+  void Receive(const std::vector<uint8_t>& packet, const SocketAddress& local, const char* from) {
     inside_graph_ = true;
-    const SocketAddress remote{*IpAddress::Parse("192.0.2.1"), 5000};
-    network.Deliver(pool, packet, local_, remote, environment.Now());
+    const SocketAddress remote{*IpAddress::Parse(from), 5000};
+    network.Deliver(pool, packet, local, remote, environment.Now());
     inside_graph_ = false;
+  }
+  void ReceiveRtcp(const SocketAddress& local, const char* from,
+                   const std::function<bool(rtcp::Builder&)>& write) {
+    std::vector<uint8_t> bytes(rtcp::Builder::kMaxCompound);
+    rtcp::Builder builder(bytes);
+    REQUIRE(write(builder));
+    bytes.resize(builder.size());
+    Receive(bytes, local, from);
   }
 
   static std::shared_ptr<DtlsContext> SharedDtls() {
@@ -227,9 +279,13 @@ class Stage {
   std::function<void(Stage&, const std::string&)> on_event_;
   bool inside_graph_ = false;
   SocketAddress local_;
+  SocketAddress measured_;
+  SocketAddress apart_;
+  SocketAddress apart_rtcp_;
   ProduceOptions audio_;
   ProduceOptions video_;
   ProduceOptions layers_;
+  ProduceOptions other_;
 
  public:
   VirtualEnvironment environment;
@@ -237,8 +293,8 @@ class Stage {
   FakeNetwork network;
   AnyEvent events;
   std::unique_ptr<SrtpEngine> srtp = *SrtpEngine::Create(SrtpEngine::Kind::kOpenSsl);
-  std::unique_ptr<TestEngine> engine = std::make_unique<TestEngine>(
-      EngineDependencies{environment, network, pool, *srtp, SharedDtls(), events});
+  std::unique_ptr<TestEngine> engine = std::make_unique<TestEngine>(EngineDependencies{
+      environment, network, pool, *srtp, SharedDtls(), events, {}, {.estimate_bandwidth = true}});
 };
 
 /// Names of the events of an undisturbed play, in order.
@@ -251,10 +307,14 @@ std::vector<std::string> EventsOfPlay() {
 TEST_CASE("events come from outside the graph: any object can be closed inside any", "[engine]") {
   const std::vector<std::string> names = EventsOfPlay();
   // All kinds that a graph without ICE and DTLS has.
-  CHECK(std::set<std::string>(names.begin(), names.end()).size() >= 18);
-  const std::vector<std::string> victims = {
-      "layers",  "layered",  "video",  "audio",  "viewer", "listener", "mirror",  "tap",
-      "through", "receiver", "sender", "direct", "pipe",   "observer", "speaker", "router"};
+  const std::set<std::string> kinds(names.begin(), names.end());
+  CHECK(kinds.size() >= 20);
+  CHECK(kinds.contains("plain RTCP tuple"));
+  CHECK(kinds.contains("transport trace"));
+  const std::vector<std::string> victims = {"layers",   "layered",  "video", "audio",    "viewer",
+                                            "listener", "mirror",   "tap",   "through",  "receiver",
+                                            "sender",   "direct",   "pipe",  "observer", "speaker",
+                                            "meter",    "measured", "other", "apart",    "router"};
   for (const std::string& victim : victims) {
     for (size_t when = 0; when < names.size(); ++when) {
       CAPTURE(victim, when, names[when]);

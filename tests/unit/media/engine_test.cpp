@@ -194,6 +194,49 @@ TEST_CASE_METHOD(GraphFixture, "dumps list what there is", "[engine]") {
   CHECK(a.rtx_ssrc_consumer_ids == std::vector<std::pair<uint32_t, std::string>>{{21, "av"}});
 }
 
+TEST_CASE_METHOD(GraphFixture, "a worker's dump names every kind of object, in order of making",
+                 "[engine]") {
+  REQUIRE(engine->CreateWebRtcServer("server", {Listen()}).ok());
+  REQUIRE(engine->CreateAudioLevelObserver("r", "levels", {}).ok());
+  REQUIRE(engine->CreateActiveSpeakerObserver("r", "speaker", {}).ok());
+  WebRtcTransportOptions webrtc;
+  webrtc.webrtc_server_id = "server";
+  REQUIRE(engine->CreateWebRtcTransport("r", "webrtc", webrtc).ok());
+  PipeTransportOptions pipe;
+  pipe.listen_info = Listen();
+  REQUIRE(engine->CreatePipeTransport("r", "pipe", pipe).ok());
+  DirectTransportOptions direct;
+  direct.base.direct = true;
+  direct.base.max_send_message_size = direct.base.max_receive_message_size = 1000;
+  REQUIRE(engine->CreateDirectTransport("r", "direct", direct).ok());
+  ProduceDataOptions produce;
+  produce.data_producer_id = "said";
+  produce.type = DataType::kDirect;
+  REQUIRE(engine->ProduceData("direct", produce).ok());
+  ConsumeDataOptions consume;
+  consume.data_consumer_id = "heard";
+  consume.data_producer_id = "said";
+  consume.type = DataType::kDirect;
+  REQUIRE(engine->ConsumeData("direct", consume).ok());
+
+  const WorkerDump worker = engine->Dump();
+  CHECK(worker.webrtc_server_ids == Lines{"server"});
+  CHECK(worker.router_ids == Lines{"r"});
+  CHECK(worker.request_handler_ids == Lines{"r", "a", "b", "pa", "pv", "aa", "ba", "av", "bv",
+                                            "server", "levels", "speaker", "webrtc", "pipe",
+                                            "direct", "said", "heard"});
+  CHECK(worker.notification_handler_ids ==
+        Lines{"a", "b", "pa", "pv", "webrtc", "pipe", "direct", "said"});
+
+  // What is gone is not named, what is left keeps its place.
+  REQUIRE(engine->CloseRtpObserver("r", "levels").ok());
+  REQUIRE(engine->CloseDataProducer("direct", "said").ok());
+  REQUIRE(engine->CloseWebRtcServer("server").ok());
+  CHECK(engine->Dump().request_handler_ids ==
+        Lines{"r", "a", "b", "pa", "pv", "aa", "ba", "av", "bv", "speaker", "pipe", "direct"});
+  CHECK(engine->Dump().notification_handler_ids == Lines{"a", "b", "pa", "pv", "pipe", "direct"});
+}
+
 TEST_CASE_METHOD(GraphFixture, "a router keeps its observers apart", "[engine]") {
   for (const char* id : {"o1", "o2", "o3"}) {
     REQUIRE(engine->CreateAudioLevelObserver("r", id, {}).ok());

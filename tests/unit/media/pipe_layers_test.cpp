@@ -24,11 +24,6 @@ struct Plis final : rtcp::Visitor {
 };
 
 struct PipeLayers : PipeFixture {
-  static void Rename(const char* mime_type, RtpParameters* parameters) {
-    for (RtpCodecParameters& each : parameters->codecs) {
-      if (each.mime_type == "video/VP8") each.mime_type = mime_type;
-    }
-  }
   /// A publisher "v" at r1 of `encodings`, piped as "pp" to r2 and there consumed by "c".
   void Build(size_t encodings) {
     codec = &samples::kVideoCodecs[GENERATE(range(size_t{0}, std::size(samples::kVideoCodecs)))];
@@ -44,10 +39,10 @@ struct PipeLayers : PipeFixture {
     }
     video.report_wanted_layers = true;
     ConsumeOptions view = samples::ConsumerOf(video, "c", 5000);
-    Rename(codec->mime_type, &view.rtp_parameters);
+    samples::SetCodec(*codec, &view.rtp_parameters);
     ConsumeOptions pipe = samples::PipeConsumerOf(video, "pc", kPipeSsrc, /*rtx=*/true);
-    Rename(codec->mime_type, &video.rtp_parameters);
-    Rename(codec->mime_type, &pipe.rtp_parameters);
+    samples::SetCodec(*codec, &video.rtp_parameters);
+    samples::SetCodec(*codec, &pipe.rtp_parameters);
     REQUIRE(engine->Produce("in", video).ok());
     REQUIRE(engine->Consume("p1", pipe).ok());
     ProduceOptions far = samples::PipeProducerOf(pipe, "pp");
@@ -74,8 +69,10 @@ struct PipeLayers : PipeFixture {
       if (stopped.contains(i)) continue;
       std::vector<uint8_t> payload = key ? codec->key : codec->other;
       payload.push_back(picture);
+      ++sequences[i];
+      if (lossy.contains(i) && sequences[i] % 3 == 0) continue;
       Deliver(
-          samples::Rtp(samples::kVp8, kFirstSsrc + i, ++sequences[i], picture_time, payload, true),
+          samples::Rtp(samples::kVp8, kFirstSsrc + i, sequences[i], picture_time, payload, true),
           in, publisher);
     }
     picture_time += 3000;
@@ -83,11 +80,36 @@ struct PipeLayers : PipeFixture {
     environment.AdvanceBy(Duration::Millis(33));
     Pump();
     for (const std::string& line : events.Take()) {
-      if (line == "wanted pp") Tell(events.wanted.at("pp"));
+      if (line == "wanted pp" && tells) Tell(events.wanted.at("pp"));
     }
   }
   void Tell(const std::vector<WantedLayers>& wanted) {
     REQUIRE((*engine->Find<Consumer>("pc"))->SetWantedLayers(wanted).ok());
+  }
+  /// The publisher's sender reports, at each of which a stream is scored.
+  void Report(size_t encodings) {
+    for (uint32_t i = 0; i < encodings; ++i) {
+      rtcp::SenderInfo info;
+      info.ssrc = Ssrc(kFirstSsrc + i);
+      info.ntp = environment.NtpNow();
+      info.rtp_timestamp = RtpTimestamp(picture_time);
+      std::vector<uint8_t> bytes(rtcp::Builder::kMaxCompound);
+      rtcp::Builder builder(bytes);
+      REQUIRE(builder.AddSenderReport(info, {}));
+      bytes.resize(builder.size());
+      Deliver(bytes, in, publisher);
+    }
+  }
+  /// What is said of each encoding, by the producer and by its consumer.
+  std::vector<uint8_t> ScoresOf(const std::string& producer) {
+    std::vector<uint8_t> scores;
+    for (const ProducerScoreEntry& each : events.producer_scores[producer]) {
+      scores.push_back(each.score);
+    }
+    return scores;
+  }
+  std::vector<uint8_t> ScoresAt(const std::string& consumer) {
+    return events.consumer_scores[consumer].producer_scores;
   }
   /// Media packets that have crossed the pipe since the last call, by encoding.
   std::map<uint32_t, size_t> Crossed() {
@@ -118,6 +140,8 @@ struct PipeLayers : PipeFixture {
   uint8_t picture = 0;
   uint32_t picture_time = 0;
   std::set<uint32_t> stopped;  ///< encodings that the publisher does not send
+  std::set<uint32_t> lossy;    ///< encodings of which every third packet does not arrive at r1
+  bool tells = true;           ///< the pipe hears what is wanted behind it
   std::map<uint32_t, uint16_t> sequences;
 };
 
@@ -251,6 +275,67 @@ TEST_CASE_METHOD(PipeLayers, "a pipe carries the encodings that are wanted at it
   Turn(3, /*key=*/true);
   turns(Duration::Millis(500));
   CHECK(Crossed() == std::map<uint32_t, size_t>{{0, 17}});
+}
+
+TEST_CASE_METHOD(PipeLayers, "an encoding that stops scores 0 behind the pipe until it is back") {
+  Build(3);
+  INFO(codec->mime_type);
+  tells = false;  // all encodings cross
+  const auto turns = [&](Duration time) {
+    for (Duration passed; passed < time; passed = passed + Duration::Millis(33)) Turn(3);
+  };
+  using Scores = std::vector<uint8_t>;
+  for (const uint32_t each : {1U, 2U, 0U}) {
+    Turn(3, /*key=*/true);
+    turns(Duration::Seconds(2));
+    INFO(each);
+    for (const char* producer : {"v", "pp"}) CHECK(ScoresOf(producer) == Scores{10, 10, 10});
+    CHECK(ScoresAt("c") == Scores{10, 10, 10});
+
+    Scores without{10, 10, 10};
+    without[each] = 0;
+    stopped = {each};
+    turns(Duration::Seconds(3));
+    for (const char* producer : {"v", "pp"}) CHECK(ScoresOf(producer) == without);
+    CHECK(ScoresAt("c") == without);
+    CHECK((*engine->Find<Consumer>("c"))->Report().score.producer_scores == without);
+    CHECK((*engine->Find<Consumer>("pc"))->Report().score == ConsumerScore{10, 10, without});
+    stopped = {};
+  }
+}
+
+TEST_CASE_METHOD(PipeLayers,
+                 "what an uplink loses lowers the score of its encoding behind a pipe") {
+  Build(3);
+  INFO(codec->mime_type);
+  tells = false;
+  Turn(3, /*key=*/true);
+  const auto turns = [&](Duration time) {
+    Timestamp reported = environment.Now();
+    for (Duration passed; passed < time; passed = passed + Duration::Millis(33)) {
+      Turn(3);
+      if (environment.Now() - reported < Duration::Seconds(1)) continue;
+      reported = environment.Now();
+      Report(3);
+    }
+  };
+  using Scores = std::vector<uint8_t>;
+  turns(Duration::Seconds(10));
+  CHECK(ScoresOf("v") == Scores{10, 10, 10});
+  CHECK(ScoresOf("pp") == Scores{10, 10, 10});
+  lossy = {1};
+  turns(Duration::Seconds(20));
+  for (const Scores& scores : {ScoresOf("v"), ScoresOf("pp"), ScoresAt("c")}) {
+    REQUIRE(scores.size() == 3);
+    CHECK(scores[0] == 10);
+    CHECK(scores[1] < 5);
+    CHECK(scores[2] == 10);
+  }
+  lossy = {};
+  turns(Duration::Seconds(40));
+  for (const Scores& scores : {ScoresOf("v"), ScoresOf("pp"), ScoresAt("c")}) {
+    CHECK(scores == Scores{10, 10, 10});
+  }
 }
 
 }  // namespace

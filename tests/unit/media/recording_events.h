@@ -48,7 +48,9 @@ class RecordingEvents final : public EngineEvents {
     Add(trace.type == TransportTraceType::kBwe ? "bwe" : "probation", id,
         trace.bwe ? std::to_string(trace.bwe->available) : "");
   }
-  void OnProducerScore(const std::string& id, const std::vector<ProducerScoreEntry>&) override {
+  void OnProducerScore(const std::string& id,
+                       const std::vector<ProducerScoreEntry>& scores) override {
+    producer_scores[id] = scores;
     if (record_scores) Add("producer-score", id, "");
   }
   void OnProducerVideoOrientation(const std::string& id, const VideoOrientation&) override {
@@ -62,7 +64,8 @@ class RecordingEvents final : public EngineEvents {
   void OnConsumerProducerPause(const std::string& id) override { Add("pause", id, ""); }
   void OnConsumerProducerResume(const std::string& id) override { Add("resume", id, ""); }
   void OnConsumerProducerClose(const std::string& id) override { Add("close", id, ""); }
-  void OnConsumerScore(const std::string& id, const ConsumerScore&) override {
+  void OnConsumerScore(const std::string& id, const ConsumerScore& score) override {
+    consumer_scores[id] = score;
     if (record_scores) Add("consumer-score", id, "");
   }
   void OnConsumerLayers(const std::string& id, const std::optional<ConsumerLayers>&) override {
@@ -106,6 +109,8 @@ class RecordingEvents final : public EngineEvents {
 
   bool record_scores = false;
   std::map<std::string, std::vector<WantedLayers>> wanted;  ///< the last of each producer
+  std::map<std::string, std::vector<ProducerScoreEntry>> producer_scores;  ///< the last of each
+  std::map<std::string, ConsumerScore> consumer_scores;                    ///< the last of each
   /// Hears each line; may do with the engine what it likes.
   std::function<void(const std::string& line)> on_line;
 

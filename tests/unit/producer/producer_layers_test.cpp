@@ -1,6 +1,10 @@
 // What a producer knows, and says, of layers: those that its sender announces
 // (video-layers-allocation), and those that its consumers want.
+#include <iterator>
+
+#include "tests/unit/media/codec_samples.h"
 #include "tests/unit/producer/producer_fixture.h"
+#include "worker/media/receive_stream.h"
 
 namespace sluice::worker {
 namespace {
@@ -18,8 +22,9 @@ class WantedEvents final : public EngineEvents {
 };
 
 /// Three encodings, told apart by SSRC.
-ProduceOptions Simulcast() {
+ProduceOptions Simulcast(const samples::VideoCodec& codec = samples::kVideoCodecs[0]) {
   ProduceOptions options = samples::Video("p", 1000);
+  samples::SetCodec(codec, &options.rtp_parameters);
   options.rtp_mapping.encodings.clear();
   options.rtp_parameters.encodings.clear();
   for (uint32_t ssrc = 1000; ssrc < 1003; ++ssrc) {
@@ -39,13 +44,18 @@ std::vector<uint8_t> KeyFrame(uint32_t ssrc, uint16_t sequence) {
   return samples::Rtp(samples::kVp8, ssrc, sequence, 3000, samples::Vp8Payload(true, sequence));
 }
 
-TEST_CASE("bitrates and sizes that a sender announces stand in stats and before the policy") {
+uint32_t AnnouncedBitrate(Producer& producer, const ProducerBed& bed) {
+  const auto stats = producer.GetStats(bed.environment.Now());
+  REQUIRE(stats[0].announced_layers.size() == 1);
+  return stats[0].announced_layers[0].second.bitrates_kbps[0];
+}
+
+TEST_CASE("bitrates and sizes that a sender announces stand in stats") {
   ProducerBed bed;
   const auto producer = bed.Produce(Simulcast());
   bed.Receive(*producer, KeyFrame(1000, 1));
   bed.Receive(*producer, KeyFrame(1001, 1));
   CHECK(producer->GetStats(bed.environment.Now())[0].announced_layers.empty());
-  CHECK_FALSE(producer->encoding_lives()[0].announced.known);
 
   // Stream 1 of three says: a layer each of 0 and 1, none of 2; 160×90 at 15, 320×180 at 30.
   bed.Receive(*producer, samples::WithExtension(KeyFrame(1001, 2), kLayersId,
@@ -63,13 +73,9 @@ TEST_CASE("bitrates and sizes that a sender announces stand in stats and before 
   CHECK(stats[1].announced_layers[0].second.width == 320);
   CHECK(stats[1].announced_layers[0].second.height == 180);
   CHECK(stats[1].announced_layers[0].second.frame_rate == 30);
-  CHECK(producer->encoding_lives()[0].announced.known);
-  CHECK(producer->encoding_lives()[0].announced.layers[0].bitrates_kbps[0] == 100);
-  CHECK(producer->encoding_lives()[2].announced.active == 0);
 
   // All is off.
   bed.Receive(*producer, samples::WithExtension(KeyFrame(1001, 3), kLayersId, {0x00}));
-  CHECK(producer->encoding_lives()[0].announced.active == 0);
   CHECK(producer->GetStats(bed.environment.Now())[0].announced_layers.empty());
 }
 
@@ -77,7 +83,7 @@ TEST_CASE("an announcement that cannot be read, or is another stream's, changes 
   ProducerBed bed;
   const auto producer = bed.Produce(Simulcast());
   bed.Receive(*producer, samples::WithExtension(KeyFrame(1000, 1), kLayersId, {0x01, 0x00, 100}));
-  REQUIRE(producer->encoding_lives()[0].announced.layers[0].bitrates_kbps[0] == 100);
+  REQUIRE(AnnouncedBitrate(*producer, bed) == 100);
   const std::vector<std::vector<uint8_t>> bad{
       {0x01},                                         // cut
       {0x01, 0x00},                                   // no bitrate
@@ -89,7 +95,142 @@ TEST_CASE("an announcement that cannot be read, or is another stream's, changes 
     bed.Receive(*producer, samples::WithExtension(KeyFrame(1000, sequence++), kLayersId, value));
   }
   CHECK(producer->counters().unreadable_layers == bad.size());
-  CHECK(producer->encoding_lives()[0].announced.layers[0].bitrates_kbps[0] == 100);
+  CHECK(AnnouncedBitrate(*producer, bed) == 100);
+}
+
+using Costs = std::vector<int64_t>;
+
+/// What each step costs, kbit/s.
+Costs CostsOf(const Producer& producer, Timestamp now) {
+  Costs kbps;
+  for (const LadderStep& step : producer.ladder(now)) kbps.push_back(step.bps / 1000);
+  return kbps;
+}
+
+/// Three encodings of a codec of which the sender says that they take 150, 500 and 1500 kbit/s,
+/// whatever they take.
+struct AnnouncingBed : ProducerBed {
+  explicit AnnouncingBed(const samples::VideoCodec& with = samples::kVideoCodecs[0])
+      : codec(with) {}
+  /// `count` packets of `size` bytes of each encoding, 30 a second.
+  void Send(int count, size_t size) {
+    for (int i = 0; i < count; ++i, ++sequence) {
+      for (uint8_t encoding = 0; encoding < 3; ++encoding) {
+        auto packet = samples::Rtp(samples::kVp8, 1000U + encoding, sequence, sequence * 3000U,
+                                   samples::PayloadOf(codec, /*key=*/sequence == 0, size), true);
+        if (announces && sequence == 0) {
+          packet = samples::WithExtension(packet, kLayersId,
+                                          {static_cast<uint8_t>(encoding << 6 | 0x21), 0x00, 0x96,
+                                           0x01, 0xF4, 0x03, 0xDC, 0x0B});
+        }
+        Receive(*producer, packet);
+      }
+      EndTurn();
+      AdvanceBy(33);
+    }
+  }
+  Costs costs() const { return CostsOf(*producer, environment.Now()); }
+
+  const samples::VideoCodec& codec;
+  bool announces = true;
+  uint16_t sequence = 0;
+  const std::unique_ptr<Producer> producer = Produce(Simulcast(codec));
+};
+
+TEST_CASE("announced bitrates: a stream that has just begun costs what its sender says") {
+  const size_t codec = GENERATE(range(size_t{0}, std::size(samples::kVideoCodecs)));
+  INFO(samples::kVideoCodecs[codec].mime_type);
+  AnnouncingBed bed(samples::kVideoCodecs[codec]);
+  bed.Send(1, 1100);
+  CHECK(bed.costs() == Costs{150, 500, 1500});
+  bed.Send(70, 100);
+  CHECK(bed.costs() == Costs{150, 500, 1500});
+  bed.Send(10, 100);  // the window is full
+  REQUIRE(bed.costs().size() == 3);
+  for (const int64_t kbps : bed.costs()) CHECK(kbps < 40);
+
+  AnnouncingBed silent(samples::kVideoCodecs[codec]);
+  silent.announces = false;
+  silent.Send(1, 1100);
+  for (const int64_t kbps : silent.costs()) CHECK(kbps == Approx(30).margin(5));
+}
+
+TEST_CASE("announced bitrates: a picture that stands still costs what it may cost any time") {
+  AnnouncingBed bed;
+  bed.Send(100, 100);
+  for (int i = 0; i < 4; ++i) {  // alive, though nothing has come in the window
+    bed.AdvanceBy(2900);
+    bed.Send(1, 100);
+  }
+  bed.AdvanceBy(2900);
+  CHECK(bed.costs() == Costs{150, 500, 1500});
+}
+
+TEST_CASE("announced bitrates: what is said to be off costs what is measured") {
+  AnnouncingBed bed;
+  bed.Send(1, 1100);
+  REQUIRE(bed.costs() == Costs{150, 500, 1500});
+  bed.Receive(*bed.producer, samples::WithExtension(KeyFrame(1000, 1), kLayersId, {0x00}));
+  for (const int64_t kbps : bed.costs()) CHECK(kbps < 40);
+}
+
+TEST_CASE("announced bitrates: a lie costs no more than browsers send") {
+  ProducerBed bed;
+  const auto producer = bed.Produce(Simulcast());
+  bed.Receive(*producer, samples::WithExtension(KeyFrame(1000, 1), kLayersId,
+                                                {0x01, 0x00, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F}));
+  CHECK(CostsOf(*producer, bed.environment.Now()) ==
+        Costs{ReceiveStream::kMaxAnnounced.bps() / 1000});
+}
+
+/// One encoding of three temporal layers.
+ProduceOptions Temporal() {
+  ProduceOptions options = samples::Video("p", 1000);
+  options.rtp_parameters.encodings[0].scalability_mode = "L1T3";
+  RtpHeaderExtensionParameters extension;
+  extension.uri = RtpExtensionUri::kVideoLayersAllocation;
+  extension.id = kLayersId;
+  options.rtp_parameters.header_extensions.push_back(extension);
+  return options;
+}
+
+TEST_CASE("announced bitrates: a rate for all temporal layers is that of the highest") {
+  ProducerBed bed;
+  const auto producer = bed.Produce(Temporal());
+  // One spatial layer and one rate, 150 kbit/s: Chromium of H264, whatever layers it sends.
+  bed.Receive(*producer,
+              samples::WithExtension(KeyFrame(1000, 1), kLayersId, {0x01, 0x00, 0x96, 0x01}));
+  const Costs begun = CostsOf(*producer, bed.environment.Now());
+  REQUIRE(begun.size() == 2);
+  CHECK(begun[0] < 40);
+  CHECK(begun[1] == 150);
+  // A large key frame makes the lowest no dearer than all together.
+  for (uint16_t i = 2; i < 40; ++i) {
+    bed.Receive(*producer, samples::Rtp(samples::kVp8, 1000, i, 3000,
+                                        samples::Vp8Payload(false, i, 1100), i == 39));
+  }
+  bed.AdvanceBy(100);
+  CHECK(CostsOf(*producer, bed.environment.Now()) == Costs{150, 150});
+}
+
+TEST_CASE("announced bitrates: each layer of a stream has its own") {
+  ProducerBed bed;
+  const auto producer = bed.Produce(Temporal());
+  // One spatial layer, three temporal ones of 100, 200 and 300 kbit/s.
+  bed.Receive(*producer, samples::WithExtension(KeyFrame(1000, 1), kLayersId,
+                                                {0x01, 0x80, 0x64, 0xC8, 0x01, 0xAC, 0x02}));
+  CHECK(CostsOf(*producer, bed.environment.Now()) == Costs{100, 200, 300});
+  for (uint16_t i = 2; i < 100; ++i) {  // the upper ones are said to be sent, and do not come
+    bed.AdvanceBy(33);
+    bed.Receive(*producer, samples::Rtp(samples::kVp8, 1000, i, i * 3000U,
+                                        samples::Vp8Payload(false, i, 100), true));
+    bed.EndTurn();
+  }
+  const Costs after = CostsOf(*producer, bed.environment.Now());
+  REQUIRE(after.size() == 3);
+  CHECK(after[0] < 40);
+  CHECK(after[1] == 200);
+  CHECK(after[2] == 300);
 }
 
 /// A producer of three encodings that says what is wanted, and consumers of it.

@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/unit/producer/video_bed.h"
@@ -390,6 +391,140 @@ TEST_CASE("a packet is traced once: a key frame as such, PLI not as NACK") {
   CHECK(key_frame.rtp_packet->sequence_number == 2);
   CHECK(key_frame.rtp_packet->size == 212);
   CHECK_FALSE(f.bed.events.traces[0].incoming);
+}
+
+TEST_CASE("VP8 picture ids that vanish and come back go on where they were") {
+  VideoBed f;
+  uint16_t sequence = 0;
+  // Sends a picture: with a long id, a short one or none; returns how it leaves.
+  const auto send = [&](std::vector<uint8_t> descriptor, bool key) {
+    std::vector<uint8_t> payload = std::move(descriptor);
+    payload.insert(payload.end(), {static_cast<uint8_t>(key ? 0x10 : 0x11), 1, 2, 3});
+    ++sequence;
+    f.sent.clear();
+    f.Receive(Rtp(samples::kVp8, kSsrc, sequence, sequence * 3000U, payload, true));
+    f.bed.EndTurn();
+    REQUIRE(f.sent.size() == 1);
+    CHECK(f.sent[0].payload.size() == payload.size());
+    return f.sent[0].payload;
+  };
+  const auto with_id = [&](uint16_t id, bool key = false) {
+    const auto sent =
+        send({0x90, 0x80, static_cast<uint8_t>(0x80 | id >> 8), static_cast<uint8_t>(id)}, key);
+    return (sent[2] & 0x7f) << 8 | sent[3];
+  };
+  const auto with_short_id = [&](uint8_t id) { return send({0x90, 0x80, id}, false)[2]; };
+  const auto without = [&](bool key = false) { CHECK(send({0x10}, key)[0] == 0x10); };
+  CHECK(with_id(0x7ffe, true) == 0x7ffe);
+  CHECK(with_id(0x7fff) == 0x7fff);
+  f.consumers[0]->Pause();
+  f.consumers[0]->Resume();
+  CHECK(with_id(500, true) == 0);  // the next one over the wrap
+  CHECK(with_id(501) == 1);
+  for (int i = 0; i < 3; ++i) without();
+  CHECK(with_id(505) == 5);
+  CHECK(with_short_id(506 & 0x7f) == 6);
+  CHECK(with_short_id(507 & 0x7f) == 7);
+  CHECK(with_id(508) == 8);
+  // Gone where it begins again, and back behind the next beginning.
+  f.consumers[0]->Pause();
+  f.consumers[0]->Resume();
+  without(true);
+  without();
+  f.consumers[0]->Pause();
+  f.consumers[0]->Resume();
+  CHECK(with_id(9000, true) == 9);
+  CHECK(with_id(9001) == 10);
+}
+
+TEST_CASE("what a producer asks its sender for is traced: NACK and FIR, or NACK and PLI") {
+  const bool with_pli = GENERATE(true, false);
+  ProduceOptions options = samples::Video("p", kSsrc, kRtxSsrc);
+  if (!with_pli) {
+    options.rtp_parameters.codecs[0].rtcp_feedback = {{"nack", ""}, {"ccm", "fir"}};
+  }
+  VideoBed f(1, options);
+  const ProducerTraceType asked = with_pli ? ProducerTraceType::kPli : ProducerTraceType::kFir;
+  f.producer->EnableTraces(TraceBit(ProducerTraceType::kNack) | TraceBit(asked));
+  f.Receive(VideoPacket(1, true));
+  f.bed.AdvanceBy(1500);
+  f.Receive(VideoPacket(3));
+  f.bed.AdvanceBy(10);
+  f.producer->RequestKeyFrame(Ssrc(kSsrc + 5'000'000));
+  CHECK(f.bed.nacked == std::vector<int>{2});
+  CHECK((with_pli ? f.bed.plis : f.bed.firs) == std::vector<uint32_t>{kSsrc});
+  REQUIRE(f.bed.events.traces.size() == 2);
+  CHECK(f.bed.events.traces[0].type == TraceReport::Type::kNack);
+  CHECK(f.bed.events.traces[1].type ==
+        (with_pli ? TraceReport::Type::kPli : TraceReport::Type::kFir));
+  for (const TraceReport& trace : f.bed.events.traces) {
+    CHECK_FALSE(trace.incoming);
+    CHECK(trace.ssrc == kSsrc);
+    CHECK_FALSE(trace.rtp_packet);
+    CHECK(trace.timestamp_ms == f.bed.environment.Now().ms());
+  }
+
+  // What was not asked for is not traced.
+  f.producer->EnableTraces(TraceBit(ProducerTraceType::kSr));
+  f.Receive(VideoPacket(5));
+  f.bed.AdvanceBy(1500);
+  f.producer->RequestKeyFrame(Ssrc(kSsrc + 5'000'000));
+  CHECK(f.bed.nacked.size() > 1);
+  CHECK(f.bed.events.traces.size() == 2);
+}
+
+TEST_CASE("a trace shows all that a packet says of itself") {
+  ProduceOptions options = samples::Video("p", kSsrc, kRtxSsrc);
+  options.rtp_parameters.mid = "cam";
+  options.rtp_parameters.encodings[0].scalability_mode = "L1T3";
+  options.rtp_parameters.header_extensions = {{RtpExtensionUri::kMid, 1, false, {}},
+                                              {RtpExtensionUri::kRtpStreamId, 2, false, {}},
+                                              {RtpExtensionUri::kRepairedRtpStreamId, 3, false, {}},
+                                              {RtpExtensionUri::kTransportWideCc, 4, false, {}}};
+  VideoBed f(1, options);
+  f.producer->EnableTraces(TraceBit(ProducerTraceType::kRtp));
+  // Key frame of temporal layer 0, then a frame of layer 2: VP8 with X, T and K bits (RFC 7741
+  // §4.2).
+  f.Receive(VideoPacket(1, true));
+  const std::vector<uint8_t> block = {0xBE, 0xDE, 0,    5,    // one-byte form (RFC 8285 §4.2)
+                                      0x12, 'c',  'a',  'm',  // id 1
+                                      0x20, 'h',  0x33, 'r', '1', 'h', 'i',         // ids 2 and 3
+                                      0x41, 0x12, 0x34, 0,   0,   0,   0,   0, 0};  // id 4, padding
+  std::vector<uint8_t> packet =
+      Rtp(samples::kVp8, kSsrc, 2, 4711, {0x90, 0x20, 0x80, 0x11, 1, 2, 3}, /*marker=*/true);
+  packet[0] |= 0x10;
+  packet.insert(packet.begin() + RtpPacket::kFixedHeader, block.begin(), block.end());
+  f.Receive(packet);
+  REQUIRE(f.bed.events.traces.size() == 2);
+  const TraceReport& trace = f.bed.events.traces[1];
+  CHECK(trace.type == TraceReport::Type::kRtp);
+  CHECK(trace.incoming);
+  CHECK_FALSE(trace.is_rtx);
+  REQUIRE(trace.rtp_packet);
+  const RtpPacketReport& shown = *trace.rtp_packet;
+  CHECK(shown.payload_type == samples::kVp8);
+  CHECK(shown.sequence_number == 2);
+  CHECK(shown.timestamp == 4711);
+  CHECK(shown.marker);
+  CHECK(shown.ssrc == kSsrc);
+  CHECK_FALSE(shown.is_key_frame);
+  CHECK(shown.size == packet.size());
+  CHECK(shown.payload_size == 7);
+  CHECK(shown.spatial_layer == 0);
+  CHECK(shown.temporal_layer == 2);
+  CHECK(shown.mid == "cam");
+  CHECK(shown.rid == "h");
+  CHECK(shown.rrid == "r1hi");
+  CHECK(shown.wide_sequence_number == 0x1234);
+
+  // And nothing that it does not.
+  const RtpPacketReport& plain = *f.bed.events.traces[0].rtp_packet;
+  CHECK(plain.is_key_frame);
+  CHECK_FALSE(plain.marker);
+  CHECK(plain.mid.empty());
+  CHECK(plain.rid.empty());
+  CHECK(plain.rrid.empty());
+  CHECK_FALSE(plain.wide_sequence_number);
 }
 
 TEST_CASE("video orientation is reported at first sight and at each change") {

@@ -1,6 +1,9 @@
 #include "worker/core/rtp/stream_continuity.h"
 
+#include <array>
 #include <catch2/catch.hpp>
+#include <cstdlib>
+#include <optional>
 #include <random>
 
 namespace sluice::worker {
@@ -89,6 +92,71 @@ TEST_CASE("continuity: time never goes back over any restart") {
     continuity.OnSent(next, offsets, true);
     REQUIRE(IsNewer(continuity.last_timestamp(), before));
   }
+}
+
+/// Captures of two encodings; nothing is known of the second one before it is reported.
+class TwoCaptures final : public CaptureClock {
+ public:
+  /// The encoding's timestamp 0 was captured then.
+  void Report(uint8_t encoding, int64_t zero_us) {
+    zero_us_[encoding] = zero_us;
+    ++reports_;
+  }
+  std::optional<int64_t> SenderTime(uint8_t encoding, RtpTimestamp timestamp) const override {
+    if (!zero_us_[encoding]) return std::nullopt;
+    return *zero_us_[encoding] + int64_t{timestamp.value()} * 1'000'000 / kClock;
+  }
+
+ private:
+  std::array<std::optional<int64_t>, 2> zero_us_;
+};
+
+TEST_CASE("continuity: what a report puts right is taken back by 75 ms a picture at most") {
+  // Pictures of the other encoding come by so much later, or earlier, than they were captured.
+  const int64_t off_ms = GENERATE(300, -300, 40, -1000);
+  const int64_t interval_ms = GENERATE(33, 200);
+  CAPTURE(off_ms, interval_ms);
+  constexpr int64_t kMostTicks = 75 * 90;
+  constexpr uint32_t kSwitched = 900'000;  // timestamp of the other one's first picture
+  TwoCaptures clock;
+  StreamContinuity continuity(kClock);
+  clock.Report(0, 0);
+  continuity.OnSent(Packet(450'000, kStart), {}, true);  // captured after 5 s
+  RoutedPacket next = Packet(kSwitched, kStart + Duration::Seconds(2), 1);
+  RewriteOffsets offsets = continuity.Begin(next, &clock);
+  CHECK(next.timestamp.value() + offsets.timestamp == 450'000 + 2 * kClock);  // by the arrivals
+  CHECK_FALSE(continuity.aligned());
+  continuity.OnSent(next, offsets, true);
+
+  // Without a report nothing is known, and nothing is moved.
+  next = Packet(kSwitched + 3000, next.received_at + Duration::Millis(33), 1);
+  CHECK_FALSE(continuity.Correction(next, offsets.timestamp, &clock));
+  continuity.OnSent(next, offsets, true);
+
+  const int64_t captured_us = (7000 - off_ms) * 1000;  // of the switch
+  clock.Report(1, captured_us - int64_t{kSwitched} * 1'000'000 / kClock);
+  int pictures = 0;
+  for (; pictures < 100 && !continuity.aligned(); ++pictures) {
+    const RtpTimestamp before = continuity.last_timestamp();
+    const auto ticks = static_cast<uint32_t>(interval_ms * 90);
+    next =
+        Packet(next.timestamp.value() + ticks, next.received_at + Duration::Millis(interval_ms), 1);
+    const auto corrected = continuity.Correction(next, offsets.timestamp, &clock);
+    REQUIRE(corrected);
+    const int64_t moved =
+        static_cast<int32_t>(next.timestamp.value() + *corrected - before.value()) - int64_t{ticks};
+    CHECK(std::abs(moved) <= kMostTicks);
+    offsets.timestamp = *corrected;
+    continuity.OnSent(next, offsets, true);
+    CHECK(IsNewer(continuity.last_timestamp(), before));
+  }
+  CHECK(continuity.aligned());
+  CHECK(pictures >= std::abs(off_ms) / 75);
+  CHECK_FALSE(continuity.Correction(next, offsets.timestamp, &clock));
+  // Both are where their captures have them.
+  const int64_t since_us =
+      *clock.SenderTime(1, next.timestamp) - *clock.SenderTime(0, RtpTimestamp(450'000));
+  CHECK(std::abs(int64_t{continuity.last_timestamp().value()} - 450'000 - since_us * 9 / 100) <= 2);
 }
 
 }  // namespace
