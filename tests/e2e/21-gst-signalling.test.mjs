@@ -7,11 +7,11 @@ import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import WebSocket from 'ws';
 import { Browser } from './lib/chromium.mjs';
+import { GstClient } from './lib/gst-client.mjs';
 import { TestNetwork } from './lib/netns.mjs';
 import { root } from './lib/paths.mjs';
-import { Child } from './lib/process.mjs';
 import { Sluice } from './lib/sluice.mjs';
-import { Hopeless, waitFor } from './lib/wait.mjs';
+import { waitFor } from './lib/wait.mjs';
 
 const pictures = 15;
 // The pages are at another port than the signalling.
@@ -225,15 +225,9 @@ test('all see all: webrtcbin of three generations, gstwebrtc-api, ffmpeg by REST
   stops.push(() => server.stop());
   const url = `ws://${server.gstHost}/all`;
   const start = (name, ...args) => {
-    const [command, ...more] = [...network.client, '/usr/bin/python3', path.join(root, 'tests/e2e/clients/gst_signalling.py'), ...args];
-    const child = new Child(name, command, more);
-    stops.push(() => child.stop());
-    const lines = () => child.output.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
-    const find = (what, test_ = () => true) => waitFor(`${name}: ${what}`, () => {
-      if (child.exit) throw new Hopeless(`${name} exited: ${child.output.slice(-2_000)}`);
-      return lines().find((line) => line.what === what && test_(line));
-    }, { timeout: 60_000, describe: () => child.output.slice(-2_000) });
-    return { child, lines, find };
+    const client_ = new GstClient(name, network.client, ...args);
+    stops.push(() => client_.stop());
+    return client_;
   };
   // Who connects to the first producer waits for one, in the room of no one.
   const waiting = start('gst-first', `${url}-first`, 'consume', '0.13', 'first');
@@ -287,5 +281,5 @@ test('all see all: webrtcbin of three generations, gstwebrtc-api, ffmpeg by REST
     if (generation === '0.13') await waiting.find('frames', ({ kind, count }) => kind === 'video' && count >= pictures);
   }
   assert.deepEqual((await page.look()).errors, []);
-  for (const each of [waiting, viewer, camera]) assert.equal(each.child.exit, undefined, each.child.output);
+  for (const each of [waiting, viewer, camera]) each.mustLive();
 });

@@ -7,6 +7,7 @@ usage: gst_signalling.py URL produce|consume [GENERATION [PRODUCER]]
   PRODUCER    of whom to consume: an id, a name, or "first"; without: waits as a consumer
 """
 
+import array
 import base64
 import json
 import os
@@ -32,11 +33,16 @@ KNOWN = {
     "head": {"endSessionV1_1"},
 }
 GENERATIONS = list(KNOWN)
+LOUD = 300  # of 32767: sound, and no noise of a decoder
+
+
+writing = threading.Lock()
 
 
 def say(what, **more):
-    # One write: it is called on the threads of all pipelines.
-    os.write(1, (json.dumps({"what": what, **more}) + "\n").encode())
+    # It is called on the threads of all pipelines; a line longer than a pipe takes at once is not torn.
+    with writing:
+        os.write(1, (json.dumps({"what": what, **more}) + "\n").encode())
 
 
 def fatal(error, **more):
@@ -117,6 +123,7 @@ class Session:
     def __init__(self, client, session_id, peer_id):
         self.client, self.id, self.peer_id = client, session_id, peer_id
         self.frames = {}
+        self.heard = False
         if client.produces:
             self.pipeline = Gst.parse_launch(PRODUCER)
             self.bin = self.pipeline.get_by_name("bin")
@@ -188,9 +195,10 @@ class Session:
     def on_pad(self, _, pad):
         if pad.direction != Gst.PadDirection.SRC:
             return
-        decode = Gst.parse_bin_from_description("decodebin ! identity name=count silent=true ! fakesink sync=false", False)
-        decode.add_pad(Gst.GhostPad.new("sink", self.sink_of(decode)))
         kind = pad.get_current_caps().get_structure(0).get_string("media")
+        plain = "audioconvert ! audio/x-raw,format=S16LE !" if kind == "audio" else ""
+        decode = Gst.parse_bin_from_description(f"decodebin ! {plain} identity name=count silent=true ! fakesink sync=false", False)
+        decode.add_pad(Gst.GhostPad.new("sink", self.sink_of(decode)))
         count = decode.get_by_name("count")
         count.set_property("signal-handoffs", True)
         count.connect("handoff", self.on_frame, kind)
@@ -204,8 +212,13 @@ class Session:
             "sink"
         )
 
-    def on_frame(self, _element, _buffer, kind):
+    def on_frame(self, _element, buffer, kind):
         self.frames[kind] = self.frames.get(kind, 0) + 1
+        if kind == "audio" and not self.heard:
+            samples = array.array("h", buffer.extract_dup(0, buffer.get_size()))
+            if max(map(abs, samples), default=0) > LOUD:
+                self.heard = True
+                say("sound", session=self.id, of=self.peer_id)
         if self.frames[kind] % 15 == 0:
             say("frames", session=self.id, of=self.peer_id, kind=kind, count=self.frames[kind])
 
