@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "controller/base/task_scope.h"
 #include "controller/base/token_bucket.h"
 #include "controller/http/http_types.h"
 #include "controller/room/room.h"
@@ -178,6 +179,8 @@ class GstRoom : public PublisherWatcher, public std::enable_shared_from_this<Gst
 
 /// What a session has besides its signalling.
 struct GstRoom::Media {
+  explicit Media(const asio::any_io_executor& executor) : tasks(executor) {}
+
   std::string id;
   std::string peer_id;      ///< the client
   std::string producer_id;  ///< who is seen; of an ingest the client
@@ -189,6 +192,7 @@ struct GstRoom::Media {
   std::shared_ptr<Dialect> dialect;
   std::map<std::string, std::shared_ptr<GstChannel>> channels;  ///< by label; null: being made
   TokenBucket control_rate{0, {}};
+  TaskScope tasks;  ///< that watch it; they end with it
 };
 
 }  // namespace sluice::controller
