@@ -95,6 +95,7 @@ Task<void> DataSession::Run(std::shared_ptr<DataSession> self) {
       const Status taken = co_await self->ApplyAnswer(std::move(std::get<Answer>(work).text));
       if (!taken.ok()) self->Refuse(sdp::DescriptionType::kAnswer, taken);
     }
+    if (const auto dialect = self->dialect_.lock()) dialect->OnWorked();
   }
   self->running_ = false;
 }

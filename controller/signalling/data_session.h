@@ -49,6 +49,8 @@ class DataSession : public PeerLink, public std::enable_shared_from_this<DataSes
 
   const SdpPeer& peer() const { return peer_; }
   bool ended() const { return ended_; }
+  /// Starts and answers that are not worked on yet.
+  size_t waiting() const { return work_.size(); }
 
   SubscriptionPolicy policy() const override { return SubscriptionPolicy::kOnRequest; }
   bool may_have_data() const override { return peer_.client().may_have_data; }
