@@ -34,10 +34,19 @@ async function join(room, peer, options = {}, { server = sluice, from = browser 
   return page;
 }
 
-const sees = (client_, id, from = 0) => waitFor(`pictures of ${id}`, async () => {
-  const seen = await client_.look();
-  return (seen.decoded[id] ?? 0) >= from + pictures && seen;
-}, { describe: client_.look });
+/** Pictures are shown and sound is heard. */
+const sees = (client, id, from = 0) => waitFor(`pictures and sound of ${id}`, async () => {
+  const seen = await client.look();
+  return (seen.decoded[id] ?? 0) >= from + pictures && seen.media[id]?.energy > 0 && seen;
+}, { describe: client.look });
+
+/** What one says over its data channel comes out of one of the other's. */
+const hears = (to, from, text) => waitFor(`"${text}" to be heard`, async () => {
+  await from.page.evaluate((words) => {
+    if (window.state.channel.readyState === 'open') window.state.channel.send(words);
+  }, text);
+  return (await to.page.evaluate(() => window.state.heard)).includes(`any: ${text}`);
+}, { describe: () => from.page.evaluate(() => window.state.channel.readyState) });
 
 test('two pages send and see each other, audio, video and data in one offer', async () => {
   const ann = await join('pair', 'ann', { codec: 'h264' });
@@ -45,6 +54,8 @@ test('two pages send and see each other, audio, video and data in one offer', as
   const bob = await join('pair', 'bob', { codec: 'h264' });
   await sees(bob, 'ann');
   await sees(ann, 'bob');
+  await hears(bob, ann, 'hello');
+  await hears(ann, bob, 'hello');
   for (const each of [ann, bob]) assert.deepEqual((await each.look()).errors, []);
   // The model answer of requirement 002: one format of H264, the constrained baseline.
   const answer = await ann.page.evaluate(() => window.state.log.find(({ type }) => type === 'answer').sdp);
@@ -70,14 +81,8 @@ test('who comes and goes is offered in time, in sections that are used again', a
 test('what is said over a data channel is heard by the others', async () => {
   const ann = await join('talk', 'ann', { publish: false });
   const bob = await join('talk', 'bob', { publish: false });
-  for (const [from, to] of [[ann, bob], [bob, ann]]) {
-    await waitFor('a word', async () => {
-      await from.page.evaluate(() => {
-        if (window.state.channel.readyState === 'open') window.state.channel.send('hello');
-      });
-      return (await to.page.evaluate(() => window.state.heard)).includes('any: hello');
-    }, { describe: () => from.page.evaluate(() => window.state.channel.readyState) });
-  }
+  await hears(bob, ann, 'hello');
+  await hears(ann, bob, 'hello');
 });
 
 test('an ICE restart in the middle, and a page that offers more later', async () => {
@@ -119,16 +124,19 @@ test('what makes no sense is an error, and disturbs nothing', async () => {
   await waitFor('the end', async () => (await ann.look()).closed !== null);
 });
 
-/** Two that send and see each other, of whom one restarts ICE in the middle. */
+/** Two that send, see, hear and talk to each other, of whom one restarts ICE in the middle. */
 async function talk(room, options, where) {
   const ann = await join(room, 'ann', options, where);
   const bob = await join(room, 'bob', options, where);
   await sees(bob, 'ann');
   await sees(ann, 'bob');
+  await hears(bob, ann, 'before');
   await ann.page.evaluate(() => window.state.pc.restartIce());
   const seen = [await ann.look(), await bob.look()];
   await sees(bob, 'ann', seen[1].decoded.ann);
   await sees(ann, 'bob', seen[0].decoded.bob);
+  await hears(bob, ann, 'after');
+  await hears(ann, bob, 'after');
   const after_ = await waitFor('both ways to be known', async () => {
     const both = [await ann.look(), await bob.look()];
     return both.every(({ way }) => way) && both;

@@ -262,6 +262,7 @@ test('all see all: webrtcbin of three generations, gstwebrtc-api, ffmpeg by REST
   assert.equal(new Set(producers).size, 4);
   for (const producer of new Set(producers)) {
     await viewer.find('frames', ({ of, kind, count }) => of === producer && kind === 'video' && count >= pictures);
+    await viewer.find('sound', ({ of }) => of === producer);
   }
 
   // Navigation reaches the producer, and its response the page.
@@ -274,12 +275,16 @@ test('all see all: webrtcbin of three generations, gstwebrtc-api, ffmpeg by REST
   assert.deepEqual(JSON.parse(text).request.event, { event: 'MouseMove', x: 10, y: 20, modifier_state: '' });
   await waitFor('its response', async () => (await page.look()).responses.some((each) => each.id === request && each.error === null), { describe: page.look });
 
-  // The two older generations of a producer, seen by the first who waits.
+  // The two older generations of a producer: the first who waits sees the first, a newer consumer both.
+  const both = start('gst-both', `${url}-first`, 'consume', 'head', 'all');
   for (const generation of ['0.13', '0.15']) {
     const producer = start(`gst-producer-${generation}`, `${url}-first`, 'produce', generation);
-    await producer.find('connection', ({ state }) => state === 'connected');
-    if (generation === '0.13') await waiting.find('frames', ({ kind, count }) => kind === 'video' && count >= pictures);
+    const { id: of } = await producer.find('welcome');
+    for (const viewer_ of generation === '0.13' ? [waiting, both] : [both]) {
+      await viewer_.find('frames', (line) => line.of === of && line.kind === 'video' && line.count >= pictures);
+      await viewer_.find('sound', (line) => line.of === of);
+    }
   }
   assert.deepEqual((await page.look()).errors, []);
-  for (const each of [waiting, viewer, camera]) each.mustLive();
+  for (const each of [waiting, both, viewer, camera]) each.mustLive();
 });
