@@ -17,7 +17,7 @@ namespace sluice::controller {
 
 namespace {
 
-constexpr size_t kMaxName = 128;  // bytes of a display name; what Printable() adds is less
+constexpr size_t kMaxGstName = 128;  // bytes of a display name; what Printable() adds is less
 constexpr std::string_view kNoName = "GStreamer";
 
 HttpResponse RefuseGst(int status, std::string_view reason) {
@@ -136,7 +136,7 @@ Status GstPeer::Join() {
 }
 
 void GstPeer::SetStatus(const std::string& name, size_t bytes) {
-  const std::string known = name.empty() ? std::string(kNoName) : Printable(name, kMaxName);
+  const std::string known = name.empty() ? std::string(kNoName) : Printable(name, kMaxGstName);
   meta_place_ = nullptr;
   Result<SourceBudget::Place> place = limits_.sdp.budget->Store(member_->client().source, bytes);
   Status may = place.status();
