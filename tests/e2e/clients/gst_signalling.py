@@ -33,6 +33,9 @@ KNOWN = {
     "head": {"endSessionV1_1"},
 }
 GENERATIONS = list(KNOWN)
+# Looked up here, on one thread: two that look up the first value of an enumeration at once find none.
+SOURCE = Gst.PadDirection.SRC
+FAILED = GstWebRTC.WebRTCPeerConnectionState.FAILED
 LOUD = 300  # of 32767: sound, and no noise of a decoder
 
 
@@ -155,7 +158,7 @@ class Session:
     def on_state(self, *_):
         state = self.bin.get_property("connection-state")
         say("connection", session=self.id, state=state.value_nick)
-        if state == GstWebRTC.WebRTCPeerConnectionState.FAILED:
+        if state == FAILED:
             fatal("connection failed")
 
     def offer(self):
@@ -193,24 +196,18 @@ class Session:
         self.bin.emit("create-answer", None, Gst.Promise.new_with_change_func(self.on_local, "answer"))
 
     def on_pad(self, _, pad):
-        if pad.direction != Gst.PadDirection.SRC:
+        if pad.direction != SOURCE:
             return
         kind = pad.get_current_caps().get_structure(0).get_string("media")
         plain = "audioconvert ! audio/x-raw,format=S16LE !" if kind == "audio" else ""
-        decode = Gst.parse_bin_from_description(f"decodebin ! {plain} identity name=count silent=true ! fakesink sync=false", False)
-        decode.add_pad(Gst.GhostPad.new("sink", self.sink_of(decode)))
+        decode = Gst.parse_bin_from_description(f"decodebin name=decode ! {plain} identity name=count silent=true ! fakesink sync=false", False)
+        decode.add_pad(Gst.GhostPad.new("sink", decode.get_by_name("decode").get_static_pad("sink")))
         count = decode.get_by_name("count")
         count.set_property("signal-handoffs", True)
         count.connect("handoff", self.on_frame, kind)
         self.pipeline.add(decode)
         decode.sync_state_with_parent()
         pad.link(decode.get_static_pad("sink"))
-
-    @staticmethod
-    def sink_of(decode):
-        return next(e for e in iterate(decode.iterate_elements()) if e.get_factory().get_name() == "decodebin").get_static_pad(
-            "sink"
-        )
 
     def on_frame(self, _element, buffer, kind):
         self.frames[kind] = self.frames.get(kind, 0) + 1
@@ -245,14 +242,6 @@ class Session:
     def end(self):
         self.pipeline.get_bus().remove_signal_watch()
         self.pipeline.set_state(Gst.State.NULL)
-
-
-def iterate(iterator):
-    while True:
-        result, element = iterator.next()
-        if result != Gst.IteratorResult.OK:
-            return
-        yield element
 
 
 PRODUCER = (
