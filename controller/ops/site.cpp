@@ -12,11 +12,8 @@ GstGateway::Settings Site::MakeGst(const Limits& limits) {
   settings.default_room = limits.gst_room;
   settings.plain = limits.gst_plain;
   const ProtooLimits& protoo = limits.protoo;
-  settings.limits.sdp = SdpLimitsOf(protoo);
-  settings.limits.messages_per_second = protoo.requests_per_second;
+  static_cast<DoorLimits&>(settings.limits) = DoorLimitsOf(protoo);
   settings.limits.max_meta = protoo.fields.device;
-  settings.limits.now = protoo.now;
-  settings.limits.flooders = protoo.flooders;
   return settings;
 }
 
@@ -88,6 +85,10 @@ Task<UpgradeDecision> Site::Upgrade(HttpRequest request) {
 SdpLimits Site::SdpLimitsOf(const ProtooLimits& limits) {
   return {limits.quota, limits.budget, limits.counters, limits.fields.display_name,
           limits.fields.rtp_parameters};
+}
+
+DoorLimits Site::DoorLimitsOf(const ProtooLimits& limits) {
+  return {SdpLimitsOf(limits), limits.requests_per_second, limits.now, limits.flooders};
 }
 
 void Site::CountRefusal(const HttpResponse& response) {

@@ -61,12 +61,8 @@ class Site : public HttpService {
               {SdpLimitsOf(limits_.protoo), limits_.rest.requests_per_second,
                limits_.rest.request_burst, limits_.rest.now, IceServerLinks(limits_.ice_servers),
                limits_.whep_counter_offers}),
-        sdp_(executor, rooms, auth,
-             {SdpLimitsOf(limits_.protoo), limits_.protoo.requests_per_second, limits_.protoo.now,
-              limits_.protoo.flooders}),
-        data_(rooms, auth,
-              {SdpLimitsOf(limits_.protoo), limits_.protoo.requests_per_second, limits_.protoo.now,
-               limits_.protoo.flooders}),
+        sdp_(rooms, auth, DoorLimitsOf(limits_.protoo)),
+        data_(rooms, auth, DoorLimitsOf(limits_.protoo)),
         gst_(rooms, auth, MakeGst(limits_)),
         protoo_(executor, rooms, limits_.protoo, auth),
         files_(std::move(web_root)) {}
@@ -91,6 +87,7 @@ class Site : public HttpService {
  private:
   static GstGateway::Settings MakeGst(const Limits& limits);
   static SdpLimits SdpLimitsOf(const ProtooLimits& limits);
+  static DoorLimits DoorLimitsOf(const ProtooLimits& limits);
   void CountRefusal(const HttpResponse& response);
 
   bool needs_token_;

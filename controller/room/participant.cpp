@@ -50,6 +50,12 @@ RtpParameters Consumer::Parameters() const {
   return parameters;
 }
 
+void Transport::Close() {
+  closed = true;
+  remote.reset();
+  if (watch) watch->Cancel();
+}
+
 std::shared_ptr<Transport> ReceiveTransport(const Participant& peer) {
   std::shared_ptr<Transport> best;
   const auto rank = [](const Transport& transport) {

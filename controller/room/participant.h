@@ -16,6 +16,7 @@
 #include "common/rtp_parameters.h"
 #include "common/status.h"
 #include "controller/auth/auth.h"
+#include "controller/base/task_scope.h"
 #include "controller/ortc/capabilities.h"
 #include "controller/room/room_event.h"
 #include "controller/room/room_rules.h"
@@ -115,6 +116,9 @@ class AnnouncementAllowance {
 };
 
 struct Transport {
+  /// Ends it, at the worker as well, and the tasks that watch it.
+  void Close();
+
   std::string id;
   bool plain = false;
   bool producing = false;
@@ -146,6 +150,7 @@ struct Transport {
   std::optional<PlainDestination> destination;  ///< of a plain one that was connected
   std::shared_ptr<Shard> shard;                 ///< where it is
   std::unique_ptr<WorkerTransport> remote;
+  std::optional<TaskScope> watch;  ///< tasks that look whether it is used
   /// Its place in the quota of who asked for it (TransportQuota); given back when it is gone.
   std::shared_ptr<void> quota_place;
   std::shared_ptr<void> own_ports;  ///< OwnPorts::Lease of what it listens on

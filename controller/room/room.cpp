@@ -285,8 +285,7 @@ void Room::ChangeDisplayName(const std::shared_ptr<Participant>& peer, std::stri
 void Room::Release(Participant& participant) {
   // Transports first: they take along what is on them.
   for (const auto& [id, transport] : participant.transports) {
-    transport->closed = true;
-    transport->remote.reset();
+    transport->Close();
   }
   for (const auto& [id, consumer] : participant.consumers) {
     consumer->closed = true;
@@ -327,9 +326,8 @@ Task<void> Room::CloseTransports(std::shared_ptr<Room> self,
 }
 
 void Room::CloseTransport(Participant& owner, const std::shared_ptr<Transport>& transport) {
-  transport->closed = true;
   owner.transports.erase(transport->id);
-  transport->remote.reset();  // the worker takes along what is on it
+  transport->Close();  // the worker takes along what is on it
   std::erase_if(owner.consumers, [&](const auto& entry) {
     if (entry.second->transport.lock() != transport) return false;
     entry.second->closed = true;

@@ -180,8 +180,10 @@ void Room::Adopt(const std::shared_ptr<Participant>& owner,
   transport->number = next_transport_number_++;
   owner->transports[transport->id] = transport;
   if (settings_.unused_transport_timeout.count() > 0) {
-    Start(owner->is_broadcaster() ? WatchTransport(shared_from_this(), owner, transport)
-                                  : WatchPeerTransport(shared_from_this(), owner, transport));
+    transport->watch.emplace(executor_);
+    transport->watch->Spawn(owner->is_broadcaster()
+                                ? WatchTransport(shared_from_this(), owner, transport)
+                                : WatchPeerTransport(shared_from_this(), owner, transport));
   }
   transport->remote->Listen([weak = weak_from_this(), weak_owner = std::weak_ptr(owner),
                              weak_transport = std::weak_ptr(transport)](const WorkerEvent& event) {

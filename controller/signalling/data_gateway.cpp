@@ -44,13 +44,15 @@ Task<UpgradeDecision> DataGateway::Upgrade(HttpRequest request) {
   co_return co_await AdmitPage(door, std::move(request), std::move(make));
 }
 
-DataWebSocket::DataWebSocket(std::shared_ptr<Room> room, SdpClient client,
-                             DataGateway::Limits limits, std::shared_ptr<DataDoorCounters> counters,
-                             DataWish wish, bool starts)
+DataWebSocket::DataWebSocket(std::shared_ptr<Room> room, SdpClient client, const DoorLimits& limits,
+                             std::shared_ptr<DataDoorCounters> counters, DataWish wish, bool starts)
     : session_(std::make_shared<DataSession>(std::move(room), std::move(client), limits.sdp)),
-      limits_(std::move(limits)),
+      limits_(limits.sdp.counters),
       counters_(std::move(counters)),
-      rate_(limits_.messages_per_second, limits_.now()),
+      rate_(limits, limits.messages_per_second, session_->peer().client().source),
+      pressure_(std::make_shared<BackPressure>(
+          session_->peer().room(),
+          [this](bool /*waits*/) { return session_->waiting() >= kReadAhead; })),
       wish_(std::move(wish)),
       starts_(starts) {}
 
@@ -59,37 +61,40 @@ void DataWebSocket::OnOpen(std::shared_ptr<WebSocketLink> link) {
   link_ = std::move(link);
   const Status entered = session_->Enter(weak_from_this());
   if (!entered.ok()) {
-    limits_.sdp.counters->Count(LimitOf(entered));
+    limits_->Count(LimitOf(entered));
     SendError(Reason(entered));
     link_->Close(kCloseForGood, Reason(entered));
     link_.reset();
     return;
   }
+  pressure_->Open(link_);
   if (starts_) session_->Start(wish_);
 }
 
-void DataWebSocket::OnIgnored() {
-  if (rate_.Take(limits_.now()) || !link_) return;
-  ++*limits_.flooders;
-  CloseForFlood(limits_.messages_per_second, link_.get());
-  // What it has sent besides means nothing any more.
-  link_.reset();
-  session_->Leave();
+void DataWebSocket::OnIgnored() { TakeMessage(); }
+
+bool DataWebSocket::TakeMessage() {
+  if (!link_) return false;
+  const MessageRate::Verdict verdict = rate_.Take(link_.get());
+  if (verdict == MessageRate::Verdict::kRefused) SendError(MessageRate::kRefusal);
+  if (verdict == MessageRate::Verdict::kCutOff) {
+    // What it has sent besides means nothing any more.
+    link_.reset();
+    pressure_->Close();
+    session_->Leave();
+  }
+  return verdict == MessageRate::Verdict::kTaken;
 }
 
 void DataWebSocket::OnText(std::string_view text) {
-  OnIgnored();  // counts against the rate
-  if (!link_ || session_->ended()) return;
-  if (!limits_.sdp.budget->TakeRequest(session_->peer().client().source)) {
-    SendError("too many requests of this address (maxRequestsPerSecondPerIp)");
-    return;
-  }
+  if (!TakeMessage() || session_->ended()) return;
   const Result<json::value> message = ParseJson(text);
-  if (!message.ok() || !message->is_object()) {
+  if (message.ok() && message->is_object()) {
+    OnMessage(message->get_object());
+  } else {
     Malformed("a message must be a JSON object");
-    return;
   }
-  OnMessage(message->get_object());
+  pressure_->Update();
 }
 
 void DataWebSocket::OnMessage(const json::object& message) {
@@ -105,6 +110,7 @@ void DataWebSocket::OnMessage(const json::object& message) {
     session_->TakeAnswer(MemberText(message, "sdp"));
   } else if (type == "bye") {
     const std::shared_ptr<WebSocketLink> link = std::exchange(link_, nullptr);
+    pressure_->Close();
     session_->Leave();
     link->Close(kCloseNormal, "bye");
   } else if (type == "offer") {
@@ -119,6 +125,7 @@ void DataWebSocket::OnMessage(const json::object& message) {
 void DataWebSocket::OnClosed() {
   --counters_->sessions;
   link_.reset();
+  pressure_->Close();
   session_->Leave();
 }
 
@@ -143,13 +150,14 @@ void DataWebSocket::OnDescription(sdp::DescriptionType /*type*/,
 }
 
 void DataWebSocket::OnRefused(sdp::DescriptionType type, const Status& why) {
-  limits_.sdp.counters->Count(LimitOf(why));
+  limits_->Count(LimitOf(why));
   const bool start = type == sdp::DescriptionType::kOffer;
   ++(start ? counters_->refused_starts : counters_->refused_answers);
   SendError((start ? "start: " : "answer: ") + std::string(Reason(why)));
 }
 
 void DataWebSocket::OnEnded(EndReason reason, std::string_view text) {
+  pressure_->Close();
   if (!link_) return;
   Send({{"type", "bye"}});
   CloseFor(reason, text, link_.get());

@@ -2,19 +2,17 @@
 
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string_view>
 #include <utility>
 
-#include "controller/base/token_bucket.h"
 #include "controller/http/http_types.h"
 #include "controller/room/room_registry.h"
 #include "controller/signalling/data_session.h"
 #include "controller/signalling/request_auth.h"
+#include "controller/signalling/websocket_intake.h"
 
 namespace sluice::controller {
 
@@ -30,15 +28,7 @@ struct DataDoorCounters {
 /// alone, to which we make the offer (docs/protocols/data-channel-peer.md).
 class DataGateway {
  public:
-  struct Limits {
-    SdpLimits sdp = {};
-    uint32_t messages_per_second = 100;  ///< of one client, with as many at once; 0 = no limit
-    std::function<TokenBucket::TimePoint()> now = std::chrono::steady_clock::now;
-    /// Clients that were cut off because they sent more.
-    std::shared_ptr<uint64_t> flooders = std::make_shared<uint64_t>(0);
-  };
-
-  DataGateway(RoomRegistry* rooms, RequestAuth auth, Limits limits)
+  DataGateway(RoomRegistry* rooms, RequestAuth auth, DoorLimits limits)
       : rooms_(rooms), auth_(std::move(auth)), limits_(std::move(limits)) {}
 
   static bool Owns(std::string_view path) { return path == "/datachannel"; }
@@ -51,30 +41,38 @@ class DataGateway {
  private:
   RoomRegistry* rooms_;
   RequestAuth auth_;
-  Limits limits_;
+  DoorLimits limits_;
   std::shared_ptr<DataDoorCounters> counters_ = std::make_shared<DataDoorCounters>();
 };
 
 /// One such connection: start, answer, candidate and bye from the client, offer, error and bye from
-/// us.
+/// us. A client is not read while starts and answers of it wait, while it does not read itself, and
+/// while its room is busy.
 class DataWebSocket : public WebSocketEvents,
                       public SdpDialect,
                       public std::enable_shared_from_this<DataWebSocket> {
  public:
   /// `starts`: the offer does not wait for a start message.
-  DataWebSocket(std::shared_ptr<Room> room, SdpClient client, DataGateway::Limits limits,
+  DataWebSocket(std::shared_ptr<Room> room, SdpClient client, const DoorLimits& limits,
                 std::shared_ptr<DataDoorCounters> counters, DataWish wish, bool starts);
 
   void OnOpen(std::shared_ptr<WebSocketLink> link) override;
   void OnText(std::string_view text) override;
   void OnIgnored() override;
+  void OnDrained() override { pressure_->Update(); }
   void OnClosed() override;
 
   void OnDescription(sdp::DescriptionType type, const sdp::Description& description) override;
   void OnRefused(sdp::DescriptionType type, const Status& why) override;
+  void OnWorked() override { pressure_->Update(); }
   void OnEnded(EndReason reason, std::string_view text) override;
 
  private:
+  /// Starts and answers of a client that may wait while it is still read.
+  static constexpr size_t kReadAhead = 2;
+
+  /// Whether a message counts; false: it was too much.
+  bool TakeMessage();
   void OnMessage(const boost::json::object& message);
   void Send(const boost::json::object& message);
   void SendError(std::string_view reason);
@@ -83,9 +81,10 @@ class DataWebSocket : public WebSocketEvents,
 
   std::shared_ptr<DataSession> session_;
   std::shared_ptr<WebSocketLink> link_;
-  DataGateway::Limits limits_;
+  std::shared_ptr<LimitCounters> limits_;
   std::shared_ptr<DataDoorCounters> counters_;
-  TokenBucket rate_;
+  MessageRate rate_;
+  std::shared_ptr<BackPressure> pressure_;
   const DataWish wish_;  ///< as the query says
   const bool starts_;
 };

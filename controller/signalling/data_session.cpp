@@ -28,7 +28,8 @@ Task<void> AcceptLater(PeerLink::OfferAnswer answer) {
 
 DataSession::DataSession(std::shared_ptr<Room> room, SdpClient client, const SdpLimits& limits)
     : peer_(std::move(room), std::move(client), limits),
-      session_id_(RandomBelow(kDataSessionIds)) {}
+      session_id_(RandomBelow(kDataSessionIds)),
+      tasks_(peer_.room()->executor()) {}
 
 DataSession::~DataSession() = default;
 
@@ -39,14 +40,20 @@ Status DataSession::Enter(std::weak_ptr<SdpDialect> dialect) {
 
 void DataSession::Leave() {
   const auto self = shared_from_this();
-  ended_ = true;
+  SetEnded();
   peer_.Leave(/*for_good=*/false);
+}
+
+bool DataSession::SetEnded() {
+  if (std::exchange(ended_, true)) return false;
+  tasks_.Cancel();
+  return true;
 }
 
 void DataSession::End(EndReason reason, std::string_view text) {
   const auto self = shared_from_this();
   peer_.Detach();
-  if (std::exchange(ended_, true)) return;
+  if (!SetEnded()) return;
   if (const auto dialect = dialect_.lock()) dialect->OnEnded(reason, text);
 }
 
@@ -88,6 +95,7 @@ Task<void> DataSession::Run(std::shared_ptr<DataSession> self) {
       const Status taken = co_await self->ApplyAnswer(std::move(std::get<Answer>(work).text));
       if (!taken.ok()) self->Refuse(sdp::DescriptionType::kAnswer, taken);
     }
+    if (const auto dialect = self->dialect_.lock()) dialect->OnWorked();
   }
   self->running_ = false;
 }
@@ -198,7 +206,7 @@ Task<Status> DataSession::ApplyAnswer(std::string text) {
   awaits_answer_ = false;
   connected_ = true;
   if (ended_) co_return absl::OkStatus();
-  peer_.room()->Start(Watch(weak_from_this()));
+  tasks_.Spawn(Watch(weak_from_this()));
   co_return co_await Announce();
 }
 
@@ -240,7 +248,7 @@ Task<void> DataSession::Watch(std::weak_ptr<DataSession> weak) {
   const std::shared_ptr<DataSession> self = weak.lock();
   if (!self || self->ended_ || self->peer_.transport()->was_connected) co_return;
   LogInfo("room {}: {} did not connect", self->peer_.room()->id(), self->peer_.client().peer_id);
-  self->ended_ = true;
+  self->SetEnded();
   self->peer_.Leave(/*for_good=*/true);
   const auto dialect = self->dialect_.lock();
   if (dialect) dialect->OnEnded(EndReason::kForGood, "no connection within 30 s of the answer");

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "controller/base/task_scope.h"
 #include "controller/signalling/data_wish.h"
 #include "controller/signalling/sdp_peer.h"
 #include "controller/signalling/sdp_session.h"
@@ -48,6 +49,8 @@ class DataSession : public PeerLink, public std::enable_shared_from_this<DataSes
 
   const SdpPeer& peer() const { return peer_; }
   bool ended() const { return ended_; }
+  /// Starts and answers that are not worked on yet.
+  size_t waiting() const { return work_.size(); }
 
   SubscriptionPolicy policy() const override { return SubscriptionPolicy::kOnRequest; }
   bool may_have_data() const override { return peer_.client().may_have_data; }
@@ -80,6 +83,8 @@ class DataSession : public PeerLink, public std::enable_shared_from_this<DataSes
                             std::shared_ptr<DataProducer> producer);
   sdp::Description Describe();
   void Refuse(sdp::DescriptionType type, const Status& why);
+  /// From now on nothing more happens; true the first time.
+  bool SetEnded();
   static Task<void> Watch(std::weak_ptr<DataSession> weak);
 
   SdpPeer peer_;
@@ -96,6 +101,7 @@ class DataSession : public PeerLink, public std::enable_shared_from_this<DataSes
   bool connected_ = false;      ///< an answer was taken
   bool running_ = false;
   bool ended_ = false;
+  TaskScope tasks_;  ///< they end with the session
 };
 
 }  // namespace sluice::controller

@@ -17,7 +17,7 @@ namespace sluice::controller {
 
 namespace {
 
-constexpr size_t kMaxName = 128;  // bytes of a display name; what Printable() adds is less
+constexpr size_t kMaxGstName = 128;  // bytes of a display name; what Printable() adds is less
 constexpr std::string_view kNoName = "GStreamer";
 
 HttpResponse RefuseGst(int status, std::string_view reason) {
@@ -107,12 +107,14 @@ GstPeer::GstPeer(std::shared_ptr<GstRoom> room, SdpClient client, GstLimits limi
     : room_(std::move(room)),
       member_(std::make_shared<SdpMember>(room_->room(), std::move(client), limits.sdp)),
       limits_(std::move(limits)),
-      rate_(limits_.messages_per_second, GstLimits::kBurst, limits_.now()) {}
+      rate_(limits_, GstLimits::kBurst, member_->client().source),
+      pressure_(std::make_shared<BackPressure>(member_->room(), [](bool) { return false; })) {}
 
 void GstPeer::OnOpen(std::shared_ptr<WebSocketLink> link) {
   link_ = std::move(link);
   const Status entered = member_->Enter(shared_from_this());
   if (entered.ok()) {
+    pressure_->Open(link_);
     room_->Add(shared_from_this());
     return;
   }
@@ -134,7 +136,7 @@ Status GstPeer::Join() {
 }
 
 void GstPeer::SetStatus(const std::string& name, size_t bytes) {
-  const std::string known = name.empty() ? std::string(kNoName) : Printable(name, kMaxName);
+  const std::string known = name.empty() ? std::string(kNoName) : Printable(name, kMaxGstName);
   meta_place_ = nullptr;
   Result<SourceBudget::Place> place = limits_.sdp.budget->Store(member_->client().source, bytes);
   Status may = place.status();
@@ -153,26 +155,26 @@ void GstPeer::SetStatus(const std::string& name, size_t bytes) {
 }
 
 bool GstPeer::TakeMessage() {
-  const bool may =
-      rate_.Take(limits_.now()) && limits_.sdp.budget->TakeRequest(member_->client().source);
-  if (may || !link_) return may;
-  LogWarn("a client of room {} sends too much, it is cut off", member_->room()->id());
-  if (!std::exchange(flooded_, true)) ++*limits_.flooders;
-  CloseForFlood(limits_.messages_per_second, link_.get());
-  return false;
+  if (!link_) return false;
+  const MessageRate::Verdict verdict = rate_.Take(link_.get());
+  // An error would end a Rust client's pipeline as well.
+  if (verdict == MessageRate::Verdict::kRefused) link_->Close(kClosePolicy, MessageRate::kRefusal);
+  return verdict == MessageRate::Verdict::kTaken;
 }
 
 void GstPeer::OnIgnored() { TakeMessage(); }
 
 void GstPeer::OnText(std::string_view text) {
-  if (!TakeMessage() || !link_ || !member_->peer() || member_->peer()->closed) return;
-  const auto room = room_;
-  room->Receive(id(), text);
+  if (!TakeMessage() || !member_->peer() || member_->peer()->closed) return;
+  const auto self = shared_from_this();
+  room_->Receive(id(), text);
+  pressure_->Update();
 }
 
 void GstPeer::OnClosed() {
   const auto self = shared_from_this();
   link_.reset();
+  pressure_->Close();
   room_->Remove(*this);
   member_->Leave(/*for_good=*/false);
 }
@@ -195,6 +197,7 @@ void GstPeer::OfferData(const std::shared_ptr<DataConsumer>& /*consumer*/, Offer
 void GstPeer::End(EndReason reason, std::string_view text) {
   const auto self = shared_from_this();
   member_->Detach();
+  pressure_->Close();
   room_->Remove(*this);
   if (link_) CloseFor(reason, text, link_.get());
 }

@@ -122,7 +122,7 @@ GstRoom::MediaPtr GstRoom::Begin(const std::string& session_id, const std::strin
     Fail(session_id, std::string(Reason(joined)));
     return nullptr;
   }
-  const auto media = std::make_shared<Media>();
+  const auto media = std::make_shared<Media>(room_->executor());
   media->id = session_id;
   media->peer_id = media->producer_id = peer_id;
   media->dialect = std::make_shared<Dialect>(weak_from_this(), session_id);
@@ -132,7 +132,7 @@ GstRoom::MediaPtr GstRoom::Begin(const std::string& session_id, const std::strin
   media->session->Attach(media->dialect);
   media->control_rate = TokenBucket(GstLimits::kControlPerSecond, limits_.now());
   media_[session_id] = media;
-  room_->Start(Watch(weak_from_this(), session_id, limits_.connect_within));
+  media->tasks.Spawn(Watch(weak_from_this(), session_id, limits_.connect_within));
   return media;
 }
 
@@ -170,6 +170,7 @@ void GstRoom::Do(const GstSignalling::SessionEnded& ended) {
   const bool was_connected = transport && transport->was_connected;
   media->session->Close();
   media->channels.clear();
+  media->tasks.Cancel();
   if (const auto control = controls_.find(media->producer_id); control != controls_.end()) {
     control->second.Forget(media->id);
   }
@@ -300,7 +301,7 @@ Task<void> GstRoom::Watch(std::weak_ptr<GstRoom> weak, std::string session_id,
   const std::shared_ptr<Transport> transport = media->session->peer().transport();
   if (transport && transport->was_connected) {
     const std::chrono::milliseconds silent_for = self->limits_.silent_for;
-    self->room_->Start(Listen(std::move(weak), std::move(session_id), transport, silent_for));
+    media->tasks.Spawn(Listen(std::move(weak), std::move(session_id), transport, silent_for));
     co_return;
   }
   const bool waited = !media->ingest && !media->begun;

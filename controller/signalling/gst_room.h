@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "controller/base/task_scope.h"
 #include "controller/base/token_bucket.h"
 #include "controller/http/http_types.h"
 #include "controller/room/room.h"
@@ -16,16 +17,15 @@
 #include "controller/signalling/gst_control.h"
 #include "controller/signalling/gst_signalling.h"
 #include "controller/signalling/sdp_session.h"
+#include "controller/signalling/websocket_intake.h"
 
 namespace sluice::controller {
 
 /// What GStreamer's clients may take, together with those of other doors.
-struct GstLimits {
-  SdpLimits sdp = {};
-  /// Messages of one client; 0 = no limit. With kBurst at once: a browser with ten sessions has
-  /// some 400 candidates.
-  uint32_t messages_per_second = 100;
-  static constexpr uint32_t kBurst = 1'000;  ///< what the reference server's queue takes
+struct GstLimits : DoorLimits {
+  /// Messages of one client at once: a browser with ten sessions has some 400 candidates, and the
+  /// reference server's queue takes as many.
+  static constexpr uint32_t kBurst = 1'000;
   /// Messages of one consumer's control channels, with a second's worth at once: a mouse that is
   /// moved over a picture makes as many events as the screen has frames.
   static constexpr uint32_t kControlPerSecond = 250;
@@ -39,15 +39,12 @@ struct GstLimits {
   std::chrono::milliseconds first_retry{2'000};
   static constexpr std::chrono::milliseconds kMaxRetry{60'000};
   std::shared_ptr<GstCounters> counters = std::make_shared<GstCounters>();
-  /// Clients that were cut off because they sent far too much.
-  std::shared_ptr<uint64_t> flooders = std::make_shared<uint64_t>(0);
-  std::function<TokenBucket::TimePoint()> now = std::chrono::steady_clock::now;
 };
 
 class GstRoom;
 
 /// One client of the door: a WebSocket and a peer of the room that has as many transports as it has
-/// sessions.
+/// sessions. It is not read while it does not read itself, and while its room is busy.
 ///
 /// Shared by its connection, the room and the door's part of the room.
 class GstPeer : public WebSocketEvents,
@@ -67,6 +64,7 @@ class GstPeer : public WebSocketEvents,
   void OnOpen(std::shared_ptr<WebSocketLink> link) override;
   void OnText(std::string_view text) override;
   void OnIgnored() override;
+  void OnDrained() override { pressure_->Update(); }
   void OnClosed() override;
 
   SubscriptionPolicy policy() const override { return SubscriptionPolicy::kOnRequest; }
@@ -83,9 +81,9 @@ class GstPeer : public WebSocketEvents,
   std::shared_ptr<SdpMember> member_;
   GstLimits limits_;
   std::shared_ptr<WebSocketLink> link_;
-  TokenBucket rate_;
+  MessageRate rate_;
+  std::shared_ptr<BackPressure> pressure_;
   SourceBudget::Place meta_place_;
-  bool flooded_ = false;  ///< it was cut off for that
 };
 
 /// The door's part of a room: does what GstSignalling decides.
@@ -178,6 +176,8 @@ class GstRoom : public PublisherWatcher, public std::enable_shared_from_this<Gst
 
 /// What a session has besides its signalling.
 struct GstRoom::Media {
+  explicit Media(const asio::any_io_executor& executor) : tasks(executor) {}
+
   std::string id;
   std::string peer_id;      ///< the client
   std::string producer_id;  ///< who is seen; of an ingest the client
@@ -189,6 +189,7 @@ struct GstRoom::Media {
   std::shared_ptr<Dialect> dialect;
   std::map<std::string, std::shared_ptr<GstChannel>> channels;  ///< by label; null: being made
   TokenBucket control_rate{0, {}};
+  TaskScope tasks;  ///< that watch it; they end with it
 };
 
 }  // namespace sluice::controller

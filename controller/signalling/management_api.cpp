@@ -17,8 +17,8 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::string_view kApiRoot = "/api/v1";
-constexpr int kMethodNotAllowed = 405;
-constexpr int kUnsupportedMediaType = 415;
+constexpr int kApiMethodNotAllowed = 405;
+constexpr int kApiUnsupportedMediaType = 415;
 constexpr int kTooManyRequests = 429;  // RFC 6585 §4
 
 /// Whether the segments of a request's path are those of a route; what stands for an id goes to
@@ -120,8 +120,8 @@ Task<HttpResponse> ManagementApi::Respond(HttpRequest request) {
     co_return response;
   }
   if (!route) {
-    HttpResponse response =
-        ApiError(kMethodNotAllowed, TypeError("method " + request.method + ": must be " + allowed));
+    HttpResponse response = ApiError(
+        kApiMethodNotAllowed, TypeError("method " + request.method + ": must be " + allowed));
     response.headers.emplace_back("Allow", allowed);
     co_return response;
   }
@@ -139,7 +139,7 @@ Task<HttpResponse> ManagementApi::Respond(HttpRequest request) {
   call.grants = *std::move(grants);
   if (!request.body.empty() && request.content_type != "application/json") {
     co_return ApiError(
-        kUnsupportedMediaType,
+        kApiUnsupportedMediaType,
         FieldError("Content-Type", json::value(request.content_type), "must be application/json"));
   }
   Result<json::object> body = ReadManagementBody(request);

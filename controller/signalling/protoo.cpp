@@ -173,6 +173,11 @@ ProtooSession::ProtooSession(const asio::any_io_executor& executor, std::shared_
     : room_(std::move(room)),
       client_(std::move(client)),
       tasks_(executor),
+      pressure_(std::make_shared<BackPressure>(
+          room_,
+          [this](bool waits) {
+            return client_requests_ >= (waits ? kMaxClientRequests / 2 + 1 : kMaxClientRequests);
+          })),
       limits_(limits),
       request_rate_(limits.requests_per_second, limits.now()),
       announcement_rate_(limits.announcements_per_second, limits.announcement_burst, limits.now()),
@@ -182,6 +187,7 @@ ProtooSession::~ProtooSession() = default;
 
 void ProtooSession::OnOpen(std::shared_ptr<WebSocketLink> link) {
   link_ = std::move(link);
+  pressure_->Open(link_);
   visit_ = limits_.budget->Enter(client_.source, room_->id());
   Result<std::shared_ptr<Participant>> peer =
       room_->Connect(client_.peer_id, shared_from_this(), Owner{client_.address, ""},
@@ -223,6 +229,7 @@ void ProtooSession::OnLeft(uint16_t code) {
 
 void ProtooSession::OnClosed() {
   link_.reset();
+  pressure_->Close();
   tasks_.Cancel();
   server_requests_.clear();
   offers_.clear();
@@ -263,36 +270,11 @@ void ProtooSession::OnText(std::string_view text) {
   } else {
     OnIgnored();  // clients send no notifications that mean anything to us
   }
-  PauseIfBusy();
-}
-
-void ProtooSession::PauseIfBusy() {
-  if (paused_ || !link_ || !room_) return;
-  if (!TooManyRequests() && !congested() && !room_->IsBusy()) return;
-  paused_ = true;
-  link_->Pause();
-  tasks_.Spawn(ResumeWhenCalm(shared_from_this(), room_));
-}
-
-Task<void> ProtooSession::ResumeWhenCalm(std::shared_ptr<ProtooSession> self,
-                                         std::shared_ptr<Room> room) {
-  while (self->TooManyRequests() || self->congested() || room->IsBusy()) {
-    if (self->TooManyRequests()) {
-      if (!self->answered_) self->answered_.emplace(room->executor());
-      co_await self->answered_->Wait();
-    }
-    if (self->congested()) {
-      if (!self->drained_) self->drained_.emplace(room->executor());
-      co_await self->drained_->Wait();
-    }
-    co_await Room::Calm(room);
-  }
-  self->paused_ = false;
-  if (self->link_) self->link_->Resume();
+  pressure_->Update();
 }
 
 void ProtooSession::OnDrained() {
-  drained_.reset();
+  pressure_->Update();
   if (room_ && peer_) room_->GoOn(peer_);
 }
 
@@ -540,7 +522,7 @@ Task<void> ProtooSession::Handle(std::shared_ptr<ProtooSession> self, json::valu
     }
   }
   --self->client_requests_;
-  if (self->client_requests_ <= kMaxClientRequests / 2) self->answered_.reset();
+  self->pressure_->Update();
 }
 
 void ProtooSession::OnResponse(const json::object& message) {

@@ -14,7 +14,6 @@
 #include <utility>
 #include <vector>
 
-#include "controller/base/event.h"
 #include "controller/base/limits.h"
 #include "controller/base/task_scope.h"
 #include "controller/base/token_bucket.h"
@@ -26,6 +25,7 @@
 #include "controller/signalling/source_budget.h"
 #include "controller/signalling/transport_quota.h"
 #include "controller/signalling/websocket_end.h"
+#include "controller/signalling/websocket_intake.h"
 
 namespace sluice::controller {
 
@@ -143,11 +143,6 @@ class ProtooSession : public WebSocketEvents,
   void Forget(const std::string& consumer_id);
   /// Takes the request out of those without an answer; nullopt when it is not among them.
   std::optional<ServerRequest> TakeServerRequest(uint32_t id);
-  /// Has nothing more read from the client while too much is undone of what it, or all of its room,
-  /// has asked for.
-  void PauseIfBusy();
-  bool TooManyRequests() const { return client_requests_ >= kMaxClientRequests; }
-  static Task<void> ResumeWhenCalm(std::shared_ptr<ProtooSession> self, std::shared_ptr<Room> room);
   /// `code` is protoo's; what REST would say, a status of HTTP, stands beside it as a word:
   /// HttpStatusOf(why) unless it is given.
   void SendError(const boost::json::value& id, int code, const Status& why, int http_status = 0);
@@ -205,10 +200,8 @@ class ProtooSession : public WebSocketEvents,
   std::shared_ptr<WebSocketLink> link_;
   TaskScope tasks_;  ///< requests of the client; they end with the connection
   size_t client_requests_ = 0;
-  bool left_ = false;              ///< the client has closed the connection itself, or is cut off
-  bool paused_ = false;            ///< a task waits to have the client's messages read again
-  std::optional<Event> drained_;   ///< while it is awaited that the client reads
-  std::optional<Event> answered_;  ///< while there are too many: happens when half are answered
+  bool left_ = false;  ///< the client has closed the connection itself, or is cut off
+  std::shared_ptr<BackPressure> pressure_;
   ProtooLimits limits_;
   std::unique_ptr<SourceBudget::Visit> visit_;  ///< while the connection is open
   TokenBucket request_rate_;

@@ -39,19 +39,23 @@ Task<UpgradeDecision> SdpGateway::Upgrade(HttpRequest request) {
   co_return co_await AdmitPage(door, std::move(request), std::move(make));
 }
 
-SdpWebSocket::SdpWebSocket(std::shared_ptr<Room> room, SdpClient client, SdpGateway::Limits limits,
+SdpWebSocket::SdpWebSocket(std::shared_ptr<Room> room, SdpClient client, const DoorLimits& limits,
                            bool repeats_candidates)
     : session_(std::make_shared<SdpSession>(std::move(room), std::move(client), limits.sdp)),
-      limits_(std::move(limits)),
-      rate_(limits_.messages_per_second, limits_.now()),
+      counters_(limits.sdp.counters),
+      rate_(limits, limits.messages_per_second, session_->peer().client().source),
+      pressure_(std::make_shared<BackPressure>(
+          session_->peer().room(),
+          [this](bool /*waits*/) { return session_->waiting() >= kReadAhead; })),
       session_id_(MakeUuid()),
       repeats_candidates_(repeats_candidates) {}
 
 void SdpWebSocket::OnOpen(std::shared_ptr<WebSocketLink> link) {
   link_ = std::move(link);
+  pressure_->Open(link_);
   const Status entered = session_->Enter(weak_from_this());
   if (entered.ok()) return;
-  limits_.sdp.counters->Count(LimitOf(entered));
+  counters_->Count(LimitOf(entered));
   SendError(Reason(entered));
   link_->Close(kCloseForGood, Reason(entered));
 }
@@ -60,14 +64,9 @@ void SdpWebSocket::OnIgnored() { TakeMessage(); }
 
 bool SdpWebSocket::TakeMessage() {
   if (!link_) return false;
-  if (!rate_.Take(limits_.now())) {
-    ++*limits_.flooders;
-    CloseForFlood(limits_.messages_per_second, link_.get());
-    return false;
-  }
-  if (limits_.sdp.budget->TakeRequest(session_->peer().client().source)) return true;
-  SendError("too many requests of this address (maxRequestsPerSecondPerIp)");
-  return false;
+  const MessageRate::Verdict verdict = rate_.Take(link_.get());
+  if (verdict == MessageRate::Verdict::kRefused) SendError(MessageRate::kRefusal);
+  return verdict == MessageRate::Verdict::kTaken;
 }
 
 void SdpWebSocket::OnText(std::string_view text) {
@@ -79,38 +78,7 @@ void SdpWebSocket::OnText(std::string_view text) {
       SendError("a message must be a JSON object");
     }
   }
-  PauseIfBusy();
-}
-
-bool SdpWebSocket::MustWait() const {
-  return session_->waiting() >= kReadAhead || link_->congested() ||
-         session_->peer().room()->IsBusy();
-}
-
-void SdpWebSocket::PauseIfBusy() {
-  if (paused_ || !link_ || session_->ended() || !MustWait()) return;
-  paused_ = true;
-  link_->Pause();
-  GoOn();
-}
-
-void SdpWebSocket::GoOn() {
-  if (!paused_ || !link_) return;
-  const std::shared_ptr<Room> room = session_->peer().room();
-  if (room->IsBusy() && !session_->ended()) {
-    if (!std::exchange(awaits_calm_, true)) room->Start(GoOnWhenCalm(shared_from_this()));
-    return;
-  }
-  if (!session_->ended() && MustWait()) return;  // OnWorked() or OnDrained() follows
-  paused_ = false;
-  link_->Resume();
-}
-
-Task<void> SdpWebSocket::GoOnWhenCalm(std::shared_ptr<SdpWebSocket> self) {
-  const std::shared_ptr<Room> room = self->session_->peer().room();
-  co_await Room::Calm(room);
-  self->awaits_calm_ = false;
-  self->GoOn();
+  pressure_->Update();
 }
 
 void SdpWebSocket::OnMessage(const json::object& message) {
@@ -128,6 +96,7 @@ void SdpWebSocket::OnMessage(const json::object& message) {
                    TextOf(message, "sdp"));
   } else if (type == "bye") {
     session_->Leave();
+    pressure_->Close();
     if (link_) link_->Close(kCloseNormal, "bye");
   } else if (type != "candidate") {
     // Candidates of the client are not needed: its checks tell where it is.
@@ -137,6 +106,7 @@ void SdpWebSocket::OnMessage(const json::object& message) {
 
 void SdpWebSocket::OnClosed() {
   link_.reset();
+  pressure_->Close();
   session_->Leave();
 }
 
@@ -181,12 +151,13 @@ void SdpWebSocket::SendCandidates(const sdp::Description& description) {
 }
 
 void SdpWebSocket::OnRefused(sdp::DescriptionType type, const Status& why) {
-  limits_.sdp.counters->Count(LimitOf(why));
+  counters_->Count(LimitOf(why));
   const std::string what = type == sdp::DescriptionType::kOffer ? "offer" : "answer";
   SendError(what + ": " + std::string(Reason(why)));
 }
 
 void SdpWebSocket::OnEnded(EndReason reason, std::string_view text) {
+  pressure_->Close();
   if (!link_) return;
   Send("bye", nullptr);
   CloseFor(reason, text, link_.get());

@@ -1,19 +1,17 @@
 #pragma once
 
 #include <boost/json/object.hpp>
-#include <chrono>
-#include <cstdint>
-#include <functional>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 
-#include "controller/base/token_bucket.h"
 #include "controller/http/http_types.h"
 #include "controller/room/room_registry.h"
 #include "controller/signalling/request_auth.h"
 #include "controller/signalling/sdp_session.h"
+#include "controller/signalling/websocket_intake.h"
 
 namespace sluice::controller {
 
@@ -21,26 +19,17 @@ namespace sluice::controller {
 /// (docs/protocols/sdp-websocket.md).
 class SdpGateway {
  public:
-  struct Limits {
-    SdpLimits sdp = {};
-    uint32_t messages_per_second = 100;  ///< of one client, with as many at once; 0 = no limit
-    std::function<TokenBucket::TimePoint()> now = std::chrono::steady_clock::now;
-    std::shared_ptr<uint64_t> flooders = std::make_shared<uint64_t>(0);  ///< were cut off
-  };
-
-  SdpGateway(const asio::any_io_executor& executor, RoomRegistry* rooms, RequestAuth auth,
-             Limits limits)
-      : executor_(executor), rooms_(rooms), auth_(std::move(auth)), limits_(std::move(limits)) {}
+  SdpGateway(RoomRegistry* rooms, RequestAuth auth, DoorLimits limits)
+      : rooms_(rooms), auth_(std::move(auth)), limits_(std::move(limits)) {}
 
   static bool Owns(std::string_view path) { return path == "/sdp"; }
   /// 400 without (valid) roomId and peerId, 401 or 403 without grants; makes the room.
   Task<UpgradeDecision> Upgrade(HttpRequest request);
 
  private:
-  asio::any_io_executor executor_;
   RoomRegistry* rooms_;
   RequestAuth auth_;
-  Limits limits_;
+  DoorLimits limits_;
 };
 
 /// One such connection: messages with the members sessionId, type, sdp, candidate, sdpMid and
@@ -50,18 +39,18 @@ class SdpWebSocket : public WebSocketEvents,
                      public SdpDialect,
                      public std::enable_shared_from_this<SdpWebSocket> {
  public:
-  SdpWebSocket(std::shared_ptr<Room> room, SdpClient client, SdpGateway::Limits limits,
+  SdpWebSocket(std::shared_ptr<Room> room, SdpClient client, const DoorLimits& limits,
                bool repeats_candidates);
 
   void OnOpen(std::shared_ptr<WebSocketLink> link) override;
   void OnText(std::string_view text) override;
   void OnIgnored() override;
-  void OnDrained() override { GoOn(); }
+  void OnDrained() override { pressure_->Update(); }
   void OnClosed() override;
 
   void OnDescription(sdp::DescriptionType type, const sdp::Description& description) override;
   void OnRefused(sdp::DescriptionType type, const Status& why) override;
-  void OnWorked() override { GoOn(); }
+  void OnWorked() override { pressure_->Update(); }
   void OnEnded(EndReason reason, std::string_view text) override;
 
  private:
@@ -70,10 +59,6 @@ class SdpWebSocket : public WebSocketEvents,
 
   /// Whether a message counts; false: it was too much.
   bool TakeMessage();
-  bool MustWait() const;
-  void PauseIfBusy();
-  void GoOn();
-  static Task<void> GoOnWhenCalm(std::shared_ptr<SdpWebSocket> self);
   void OnMessage(const boost::json::object& message);
   void Send(std::string_view type, boost::json::value sdp, boost::json::value candidate = nullptr,
             boost::json::value mid = nullptr, boost::json::value line = nullptr);
@@ -82,13 +67,12 @@ class SdpWebSocket : public WebSocketEvents,
 
   std::shared_ptr<SdpSession> session_;
   std::shared_ptr<WebSocketLink> link_;
-  SdpGateway::Limits limits_;
-  TokenBucket rate_;
+  std::shared_ptr<LimitCounters> counters_;
+  MessageRate rate_;
+  std::shared_ptr<BackPressure> pressure_;
   std::string session_id_;  ///< the client's, or ours until it has said one
   bool named_ = false;      ///< it is the client's
   bool repeats_candidates_ = false;
-  bool paused_ = false;
-  bool awaits_calm_ = false;  ///< of the room
 };
 
 }  // namespace sluice::controller

@@ -25,7 +25,7 @@ class SdpDialect {
   virtual void OnRefused(sdp::DescriptionType type, const Status& why) = 0;
   /// An answer of the client was taken.
   virtual void OnAnswered() {}
-  /// A description of the client no longer waits, whatever became of it.
+  /// A description of the client, or its start, no longer waits, whatever became of it.
   virtual void OnWorked() {}
   /// The last call. The client may come back when `reason` says so.
   virtual void OnEnded(EndReason reason, std::string_view text) = 0;

@@ -16,7 +16,6 @@ namespace {
 
 constexpr size_t kEtagLength = 12;
 constexpr uint32_t kSessionIds = 1'000'000'000;
-/// What is kept of a section's description for a producer of it: its parameters three times.
 
 std::string NewEtag() { return "\"" + RandomText(kEtagLength) + "\""; }
 
@@ -47,7 +46,8 @@ WhipSession::WhipSession(std::string id, std::shared_ptr<Room> room, SdpClient c
       room_id_(room->id()),
       peer_(std::move(room), std::move(client), limits),
       on_ended_(std::move(on_ended)),
-      etag_(NewEtag()) {}
+      etag_(NewEtag()),
+      tasks_(peer_.room()->executor()) {}
 
 WhipSession::~WhipSession() = default;
 
@@ -115,6 +115,7 @@ void WhipSession::End(EndReason /*reason*/, std::string_view text) {
 
 void WhipSession::SetEnded() {
   if (std::exchange(ended_, true)) return;
+  tasks_.Cancel();
   OnEnded();
   if (const EndedCallback on_ended = std::exchange(on_ended_, nullptr)) on_ended(id_);
 }
@@ -134,7 +135,7 @@ const sdp::Description& WhipSession::KeepOffer(const sdp::Description& remote,
   return answer_;
 }
 
-void WhipSession::StartWatching(bool silent) { room()->Start(Watch(weak_from_this(), silent)); }
+void WhipSession::StartWatching(bool silent) { tasks_.Spawn(Watch(weak_from_this(), silent)); }
 
 Task<void> WhipSession::Watch(std::weak_ptr<WhipSession> weak, bool silent) {
   uint64_t before = 0;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "controller/base/task_scope.h"
 #include "controller/sdp/description.h"
 #include "controller/signalling/sdp_peer.h"
 
@@ -84,6 +85,7 @@ class WhipSession : public PeerLink, public std::enable_shared_from_this<WhipSes
   std::string previous_ufrag_;  ///< the client's, before the last restart
   sdp::Description answer_;
   bool ended_ = false;
+  TaskScope tasks_;  ///< they end with the session
 };
 
 /// A publisher: what it offers becomes producers of its room.

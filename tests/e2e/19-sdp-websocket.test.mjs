@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import os from 'node:os';
 import { after, afterEach, before, test } from 'node:test';
 import { Browser } from './lib/chromium.mjs';
+import { SdpPage } from './lib/sdp-page.mjs';
 import { Sluice } from './lib/sluice.mjs';
 import { waitFor } from './lib/wait.mjs';
 import { WhipPage } from './lib/whip-page.mjs';
@@ -27,125 +28,25 @@ after(async () => {
   await sluice?.stop();
 });
 
-/** What a page of ten lines does, with a log. */
-function client() {
-  /** A picture that moves, of a page that has no camera. */
-  const drawn = () => {
-    const canvas = document.createElement('canvas');
-    Object.assign(canvas, { width: 320, height: 180 });
-    const context = canvas.getContext('2d');
-    let count = 0;
-    setInterval(() => {
-      context.fillStyle = `hsl(${(count++ * 7) % 360} 80% 50%)`;
-      context.fillRect((count * 5) % 320, 0, 40, 180);
-    }, 50);
-    const audio = new AudioContext();
-    const tone = audio.createOscillator();
-    const sound = audio.createMediaStreamDestination();
-    tone.connect(sound);
-    tone.start();
-    return new MediaStream([...canvas.captureStream(15).getTracks(), ...sound.stream.getTracks()]);
-  };
-  // What our networks let through: a page sees no others of the server's candidates.
-  const through = (sdp, only) => sdp.split('\r\n').filter((line) => !only || !line.startsWith('a=candidate:') || line.includes(` ${only} `)).join('\r\n');
-  window.join = async (url, { publish = true, codec, data = true, only, camera = true } = {}) => {
-    const socket = new WebSocket(url);
-    const log = [];
-    const state = { log, streams: {}, closed: null, heard: [] };
-    window.state = state;
-    await new Promise((resolve, reject) => Object.assign(socket, { onopen: resolve, onerror: reject }));
-    socket.onclose = ({ code }) => (state.closed = code);
-    const sessionId = crypto.randomUUID();
-    const send = (message) => socket.send(JSON.stringify({ sessionId, sdp: null, candidate: null, sdpMid: null, sdpMLineIndex: null, ...message }));
-    const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
-    Object.assign(state, { socket, pc, send });
-    let offering = false;
-    pc.onnegotiationneeded = async () => {
-      offering = true;
-      await pc.setLocalDescription();
-      offering = false;
-      send({ type: 'offer', sdp: pc.localDescription.sdp });
-    };
-    state.own = [];
-    pc.onicecandidate = ({ candidate }) => {
-      if (candidate?.candidate) state.own.push(candidate.candidate);
-      send({
-      type: 'candidate', candidate: candidate?.candidate ?? '', sdpMid: candidate?.sdpMid ?? null, sdpMLineIndex: candidate?.sdpMLineIndex ?? null,
-      });
-    };
-    pc.ontrack = ({ track, streams: [stream] }) => {
-      const video = state.streams[stream.id] ?? document.createElement('video');
-      Object.assign(video, { autoplay: true, muted: true, srcObject: stream });
-      if (!state.streams[stream.id]) document.body.append(video);
-      state.streams[stream.id] = video;
-    };
-    // One after the other: an offer may come right behind an answer that is being taken.
-    let last = Promise.resolve();
-    socket.onmessage = ({ data: text }) => {
-      const message = JSON.parse(text);
-      log.push(message);
-      last = last.then(() => take(message));
-    };
-    const take = async (message) => {
-      if (message.type === 'offer') {
-        // The server takes back its offer when ours crosses it.
-        if (offering || pc.signalingState === 'have-local-offer') return;
-        await pc.setRemoteDescription({ type: 'offer', sdp: through(message.sdp, only) });
-        await pc.setLocalDescription();
-        send({ type: 'answer', sdp: pc.localDescription.sdp });
-      } else if (message.type === 'answer') {
-        await pc.setRemoteDescription({ type: 'answer', sdp: through(message.sdp, only) });
-      }
-    };
-    pc.ondatachannel = ({ channel }) => {
-      channel.onmessage = ({ data: text }) => state.heard.push(`${channel.label}: ${text}`);
-    };
-    const stream = publish && (camera ? await navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 320, height: 180, frameRate: 15 } }) : drawn());
-    // All at once: one offer.
-    if (data) state.channel = pc.createDataChannel('any');
-    if (publish) {
-      for (const track of stream.getTracks()) {
-        const transceiver = pc.addTransceiver(track, { direction: 'sendrecv', streams: [stream] });
-        if (track.kind === 'video' && codec) {
-          transceiver.setCodecPreferences(RTCRtpSender.getCapabilities('video').codecs.filter(({ mimeType }) => mimeType.toLowerCase() === `video/${codec}`));
-        }
-      }
-      state.stream = stream;
-    }
-  };
-  window.look = async () => {
-    const { pc, streams, log, closed } = window.state;
-    const result = { state: pc.connectionState, closed, sent: 0, decoded: {}, types: log.map(({ type }) => type), errors: log.filter(({ type }) => type === 'error').map(({ reason }) => reason) };
-    const stats = await pc.getStats();
-    for (const each of stats.values()) {
-      if (each.type === 'outbound-rtp' && each.kind === 'video') result.sent += each.framesSent ?? 0;
-      if (each.type === 'transport' && each.selectedCandidatePairId) {
-        const { protocol, address } = stats.get(stats.get(each.selectedCandidatePairId).remoteCandidateId);
-        result.way = `${protocol} ${address}`;
-      }
-    }
-    result.own = window.state.own;
-    for (const [id, video] of Object.entries(streams)) {
-      result.decoded[id] = video.getVideoPlaybackQuality().totalVideoFrames;
-    }
-    return result;
-  };
-}
-
 async function join(room, peer, options = {}, { server = sluice, from = browser } = {}) {
-  const page = await from.context.newPage();
+  const page = await SdpPage.join(from, server.url, room, peer, options);
   stops.push(() => page.close());
-  await page.goto(`${server.url}/`);
-  await page.evaluate(client);
-  const url = `${server.url.replace('http', 'ws')}/sdp?roomId=${room}&peerId=${peer}`;
-  await page.evaluate(([argument, more]) => window.join(argument, more), [url, options]);
-  return { page, look: () => page.evaluate(() => window.look()) };
+  return page;
 }
 
-const sees = (client_, id, from = 0) => waitFor(`pictures of ${id}`, async () => {
-  const seen = await client_.look();
-  return (seen.decoded[id] ?? 0) >= from + pictures && seen;
-}, { describe: client_.look });
+/** Pictures are shown and sound is heard. */
+const sees = (client, id, from = 0) => waitFor(`pictures and sound of ${id}`, async () => {
+  const seen = await client.look();
+  return (seen.decoded[id] ?? 0) >= from + pictures && seen.media[id]?.energy > 0 && seen;
+}, { describe: client.look });
+
+/** What one says over its data channel comes out of one of the other's. */
+const hears = (to, from, text) => waitFor(`"${text}" to be heard`, async () => {
+  await from.page.evaluate((words) => {
+    if (window.state.channel.readyState === 'open') window.state.channel.send(words);
+  }, text);
+  return (await to.page.evaluate(() => window.state.heard)).includes(`any: ${text}`);
+}, { describe: () => from.page.evaluate(() => window.state.channel.readyState) });
 
 test('two pages send and see each other, audio, video and data in one offer', async () => {
   const ann = await join('pair', 'ann', { codec: 'h264' });
@@ -153,6 +54,8 @@ test('two pages send and see each other, audio, video and data in one offer', as
   const bob = await join('pair', 'bob', { codec: 'h264' });
   await sees(bob, 'ann');
   await sees(ann, 'bob');
+  await hears(bob, ann, 'hello');
+  await hears(ann, bob, 'hello');
   for (const each of [ann, bob]) assert.deepEqual((await each.look()).errors, []);
   // The model answer of requirement 002: one format of H264, the constrained baseline.
   const answer = await ann.page.evaluate(() => window.state.log.find(({ type }) => type === 'answer').sdp);
@@ -178,14 +81,8 @@ test('who comes and goes is offered in time, in sections that are used again', a
 test('what is said over a data channel is heard by the others', async () => {
   const ann = await join('talk', 'ann', { publish: false });
   const bob = await join('talk', 'bob', { publish: false });
-  for (const [from, to] of [[ann, bob], [bob, ann]]) {
-    await waitFor('a word', async () => {
-      await from.page.evaluate(() => {
-        if (window.state.channel.readyState === 'open') window.state.channel.send('hello');
-      });
-      return (await to.page.evaluate(() => window.state.heard)).includes('any: hello');
-    }, { describe: () => from.page.evaluate(() => window.state.channel.readyState) });
-  }
+  await hears(bob, ann, 'hello');
+  await hears(ann, bob, 'hello');
 });
 
 test('an ICE restart in the middle, and a page that offers more later', async () => {
@@ -227,16 +124,19 @@ test('what makes no sense is an error, and disturbs nothing', async () => {
   await waitFor('the end', async () => (await ann.look()).closed !== null);
 });
 
-/** Two that send and see each other, of whom one restarts ICE in the middle. */
+/** Two that send, see, hear and talk to each other, of whom one restarts ICE in the middle. */
 async function talk(room, options, where) {
   const ann = await join(room, 'ann', options, where);
   const bob = await join(room, 'bob', options, where);
   await sees(bob, 'ann');
   await sees(ann, 'bob');
+  await hears(bob, ann, 'before');
   await ann.page.evaluate(() => window.state.pc.restartIce());
   const seen = [await ann.look(), await bob.look()];
   await sees(bob, 'ann', seen[1].decoded.ann);
   await sees(ann, 'bob', seen[0].decoded.bob);
+  await hears(bob, ann, 'after');
+  await hears(ann, bob, 'after');
   const after_ = await waitFor('both ways to be known', async () => {
     const both = [await ann.look(), await bob.look()];
     return both.every(({ way }) => way) && both;

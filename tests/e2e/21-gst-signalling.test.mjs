@@ -7,11 +7,11 @@ import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import WebSocket from 'ws';
 import { Browser } from './lib/chromium.mjs';
+import { GstClient } from './lib/gst-client.mjs';
 import { TestNetwork } from './lib/netns.mjs';
 import { root } from './lib/paths.mjs';
-import { Child } from './lib/process.mjs';
 import { Sluice } from './lib/sluice.mjs';
-import { Hopeless, waitFor } from './lib/wait.mjs';
+import { waitFor } from './lib/wait.mjs';
 
 const pictures = 15;
 // The pages are at another port than the signalling.
@@ -225,15 +225,9 @@ test('all see all: webrtcbin of three generations, gstwebrtc-api, ffmpeg by REST
   stops.push(() => server.stop());
   const url = `ws://${server.gstHost}/all`;
   const start = (name, ...args) => {
-    const [command, ...more] = [...network.client, '/usr/bin/python3', path.join(root, 'tests/e2e/clients/gst_signalling.py'), ...args];
-    const child = new Child(name, command, more);
-    stops.push(() => child.stop());
-    const lines = () => child.output.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
-    const find = (what, test_ = () => true) => waitFor(`${name}: ${what}`, () => {
-      if (child.exit) throw new Hopeless(`${name} exited: ${child.output.slice(-2_000)}`);
-      return lines().find((line) => line.what === what && test_(line));
-    }, { timeout: 60_000, describe: () => child.output.slice(-2_000) });
-    return { child, lines, find };
+    const client_ = new GstClient(name, network.client, ...args);
+    stops.push(() => client_.stop());
+    return client_;
   };
   // Who connects to the first producer waits for one, in the room of no one.
   const waiting = start('gst-first', `${url}-first`, 'consume', '0.13', 'first');
@@ -268,6 +262,7 @@ test('all see all: webrtcbin of three generations, gstwebrtc-api, ffmpeg by REST
   assert.equal(new Set(producers).size, 4);
   for (const producer of new Set(producers)) {
     await viewer.find('frames', ({ of, kind, count }) => of === producer && kind === 'video' && count >= pictures);
+    await viewer.find('sound', ({ of }) => of === producer);
   }
 
   // Navigation reaches the producer, and its response the page.
@@ -280,12 +275,16 @@ test('all see all: webrtcbin of three generations, gstwebrtc-api, ffmpeg by REST
   assert.deepEqual(JSON.parse(text).request.event, { event: 'MouseMove', x: 10, y: 20, modifier_state: '' });
   await waitFor('its response', async () => (await page.look()).responses.some((each) => each.id === request && each.error === null), { describe: page.look });
 
-  // The two older generations of a producer, seen by the first who waits.
+  // The two older generations of a producer: the first who waits sees the first, a newer consumer both.
+  const both = start('gst-both', `${url}-first`, 'consume', 'head', 'all');
   for (const generation of ['0.13', '0.15']) {
     const producer = start(`gst-producer-${generation}`, `${url}-first`, 'produce', generation);
-    await producer.find('connection', ({ state }) => state === 'connected');
-    if (generation === '0.13') await waiting.find('frames', ({ kind, count }) => kind === 'video' && count >= pictures);
+    const { id: of } = await producer.find('welcome');
+    for (const viewer_ of generation === '0.13' ? [waiting, both] : [both]) {
+      await viewer_.find('frames', (line) => line.of === of && line.kind === 'video' && line.count >= pictures);
+      await viewer_.find('sound', (line) => line.of === of);
+    }
   }
   assert.deepEqual((await page.look()).errors, []);
-  for (const each of [waiting, viewer, camera]) assert.equal(each.child.exit, undefined, each.child.output);
+  for (const each of [waiting, both, viewer, camera]) each.mustLive();
 });

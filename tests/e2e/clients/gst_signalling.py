@@ -7,6 +7,7 @@ usage: gst_signalling.py URL produce|consume [GENERATION [PRODUCER]]
   PRODUCER    of whom to consume: an id, a name, or "first"; without: waits as a consumer
 """
 
+import array
 import base64
 import json
 import os
@@ -32,11 +33,19 @@ KNOWN = {
     "head": {"endSessionV1_1"},
 }
 GENERATIONS = list(KNOWN)
+# Looked up here, on one thread: two that look up the first value of an enumeration at once find none.
+SOURCE = Gst.PadDirection.SRC
+FAILED = GstWebRTC.WebRTCPeerConnectionState.FAILED
+LOUD = 300  # of 32767: sound, and no noise of a decoder
+
+
+writing = threading.Lock()
 
 
 def say(what, **more):
-    # One write: it is called on the threads of all pipelines.
-    os.write(1, (json.dumps({"what": what, **more}) + "\n").encode())
+    # It is called on the threads of all pipelines; a line longer than a pipe takes at once is not torn.
+    with writing:
+        os.write(1, (json.dumps({"what": what, **more}) + "\n").encode())
 
 
 def fatal(error, **more):
@@ -117,6 +126,7 @@ class Session:
     def __init__(self, client, session_id, peer_id):
         self.client, self.id, self.peer_id = client, session_id, peer_id
         self.frames = {}
+        self.heard = False
         if client.produces:
             self.pipeline = Gst.parse_launch(PRODUCER)
             self.bin = self.pipeline.get_by_name("bin")
@@ -148,7 +158,7 @@ class Session:
     def on_state(self, *_):
         state = self.bin.get_property("connection-state")
         say("connection", session=self.id, state=state.value_nick)
-        if state == GstWebRTC.WebRTCPeerConnectionState.FAILED:
+        if state == FAILED:
             fatal("connection failed")
 
     def offer(self):
@@ -186,11 +196,12 @@ class Session:
         self.bin.emit("create-answer", None, Gst.Promise.new_with_change_func(self.on_local, "answer"))
 
     def on_pad(self, _, pad):
-        if pad.direction != Gst.PadDirection.SRC:
+        if pad.direction != SOURCE:
             return
-        decode = Gst.parse_bin_from_description("decodebin ! identity name=count silent=true ! fakesink sync=false", False)
-        decode.add_pad(Gst.GhostPad.new("sink", self.sink_of(decode)))
         kind = pad.get_current_caps().get_structure(0).get_string("media")
+        plain = "audioconvert ! audio/x-raw,format=S16LE !" if kind == "audio" else ""
+        decode = Gst.parse_bin_from_description(f"decodebin name=decode ! {plain} identity name=count silent=true ! fakesink sync=false", False)
+        decode.add_pad(Gst.GhostPad.new("sink", decode.get_by_name("decode").get_static_pad("sink")))
         count = decode.get_by_name("count")
         count.set_property("signal-handoffs", True)
         count.connect("handoff", self.on_frame, kind)
@@ -198,14 +209,13 @@ class Session:
         decode.sync_state_with_parent()
         pad.link(decode.get_static_pad("sink"))
 
-    @staticmethod
-    def sink_of(decode):
-        return next(e for e in iterate(decode.iterate_elements()) if e.get_factory().get_name() == "decodebin").get_static_pad(
-            "sink"
-        )
-
-    def on_frame(self, _element, _buffer, kind):
+    def on_frame(self, _element, buffer, kind):
         self.frames[kind] = self.frames.get(kind, 0) + 1
+        if kind == "audio" and not self.heard:
+            samples = array.array("h", buffer.extract_dup(0, buffer.get_size()))
+            if max(map(abs, samples), default=0) > LOUD:
+                self.heard = True
+                say("sound", session=self.id, of=self.peer_id)
         if self.frames[kind] % 15 == 0:
             say("frames", session=self.id, of=self.peer_id, kind=kind, count=self.frames[kind])
 
@@ -232,14 +242,6 @@ class Session:
     def end(self):
         self.pipeline.get_bus().remove_signal_watch()
         self.pipeline.set_state(Gst.State.NULL)
-
-
-def iterate(iterator):
-    while True:
-        result, element = iterator.next()
-        if result != Gst.IteratorResult.OK:
-            return
-        yield element
 
 
 PRODUCER = (

@@ -28,8 +28,8 @@ function tools() {
   }
 
   window.whip = {
-    async publish(url, { codec, simulcast = false, headers = {}, screen = false } = {}) {
-      const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 640, height: 360, frameRate: 15 } });
+    async publish(url, { codec, simulcast = false, headers = {}, width = 640, height = 360 } = {}) {
+      const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: { width, height, frameRate: 15 } });
       const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
       for (const track of stream.getTracks()) {
         const encodings = track.kind === 'video' && simulcast

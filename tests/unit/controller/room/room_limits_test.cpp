@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <deque>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "controller/room/own_ports.h"
@@ -104,6 +106,27 @@ TEST_CASE("transports: those that nobody ever used are closed, and their places 
   CHECK(fixture.Rest("POST", kBroadcasters + "/b/transports", R"({"type":"plain"})").status == 503);
   REQUIRE(fixture.Until([&] { return fixture.rooms.room_counters().unused_transports == 17; }));
   MakeTransport(fixture, R"({"type":"plain"})");
+}
+
+TEST_CASE("transports: nothing holds one that is closed until somebody looks whether it is used") {
+  RoomFixture fixture({.unused_transport_timeout = std::chrono::hours(24), .protoo = {}});
+  FakeClient peer = fixture.Connect("r", "peer");
+  fixture.Join(peer);
+  REQUIRE(fixture.Rest("POST", kBroadcasters, kBroadcaster).status == 200);
+  MakeTransport(fixture, R"({"type":"plain"})");
+  MakeTransport(fixture, R"({"type":"webrtc"})");
+  std::vector<std::weak_ptr<Transport>> transports;
+  for (const char* id : {"peer", "b"}) {
+    for (const auto& [_, transport] : fixture.rooms.Find("r")->FindParticipant(id)->transports) {
+      transports.emplace_back(transport);
+    }
+  }
+  REQUIRE(transports.size() == 4);
+  CHECK(fixture.Rest("DELETE", kBroadcasters + "/b").status == 200);
+  peer.session->OnLeft(1000);
+  std::exchange(peer.session, nullptr)->OnClosed();
+  fixture.Settle();
+  for (const auto& transport : transports) CHECK(transport.expired());
 }
 
 TEST_CASE("transports: one that somebody sends to stays, and so do those of peers") {

@@ -5,6 +5,9 @@
 #include <vector>
 
 #include "controller/room/subscriber.h"
+#include "controller/signalling/data_gateway.h"
+#include "controller/signalling/gst_gateway.h"
+#include "controller/signalling/sdp_gateway.h"
 #include "controller/worker/worker_channel.h"
 #include "tests/unit/controller/signalling/room_fixture.h"
 
@@ -92,6 +95,113 @@ TEST_CASE_METHOD(BusyFixture, "while a room's queue is full nobody in it is read
     return answered == asked;
   }));
   for (const FakeClient& client : crowd) CHECK(CountOf(client, "error") == 0);
+}
+
+/// Clients of the doors that speak SDP, beside those of protoo.
+class DoorsFixture : public BusyFixture {
+ public:
+  struct Client {
+    std::shared_ptr<test::FakeSocket> socket = std::make_shared<test::FakeSocket>();
+    std::shared_ptr<WebSocketEvents> session;
+    std::string word;  ///< that means nothing much
+    void Say() { session->OnText(word); }
+  };
+
+  ~DoorsFixture() {
+    for (const Client& client : clients) client.session->OnClosed();
+  }
+  /// One of each door, in that room.
+  std::vector<Client> OneOfEach(const std::string& room) {
+    const std::string query = "?roomId=" + room + "&peerId=";
+    return {Open(sdp, "/sdp" + query + "sdp", R"({"type":"candidate"})"),
+            Open(data, "/datachannel" + query + "data", R"({"type":"candidate"})"),
+            Open(gst, "/" + room, R"({"type":"list"})")};
+  }
+
+ private:
+  template <typename Door>
+  Client Open(Door& door, const std::string& target, std::string word) {
+    HttpRequest request;
+    request.method = "GET";
+    request.client_ip = request.source = "127.0.0.1";
+    ParseTarget(target, &request);
+    const UpgradeDecision decision = Await(door.Upgrade(std::move(request)));
+    INFO(decision.rejection.body);
+    REQUIRE(decision.session);
+    Client client;
+    client.session = decision.session;
+    client.word = std::move(word);
+    client.session->OnOpen(client.socket);
+    clients.push_back(client);
+    return client;
+  }
+
+  SdpGateway sdp{&rooms, RequestAuth(), DoorLimits()};
+  DataGateway data{&rooms, RequestAuth(), DoorLimits()};
+  GstGateway gst{&rooms, RequestAuth(), GstGateway::Settings()};
+  std::vector<Client> clients;
+};
+
+TEST_CASE_METHOD(DoorsFixture, "while a room's queue is full nobody is read there by any door") {
+  std::vector<FakeClient> crowd;
+  for (int i = 0; i < 8; ++i) crowd.push_back(ClientWithTransport("p" + std::to_string(i)));
+  std::vector<Client> here = OneOfEach("r");
+  std::vector<Client> elsewhere = OneOfEach("other");
+  launcher.workers.front()->hold = true;
+  for (FakeClient& client : crowd) {
+    AskWhileRead(client, 10'000);
+    Settle();
+  }
+  for (Client& client : here) {
+    INFO(client.word);
+    client.Say();
+    CHECK(client.socket->paused);
+  }
+  for (Client& client : elsewhere) {
+    INFO(client.word);
+    client.Say();
+    CHECK_FALSE(client.socket->paused);
+  }
+  launcher.workers.front()->Release();
+  for (const Client& client : here) {
+    INFO(client.word);
+    CHECK(Until([&] { return !client.socket->paused; }));
+  }
+}
+
+TEST_CASE_METHOD(DoorsFixture, "who does not read is not read by any door, until it does") {
+  std::vector<Client> here = OneOfEach("r");
+  for (Client& client : here) {
+    INFO(client.word);
+    client.socket->full = true;
+    client.Say();
+    CHECK(client.socket->paused);
+    client.Say();
+    client.socket->full = false;
+    client.session->OnDrained();
+    CHECK_FALSE(client.socket->paused);
+    client.socket->full = true;
+    client.Say();
+    REQUIRE(client.socket->paused);
+  }
+  // Whose session has ended is read, for its end.
+  rooms.Find("r")->Close(EndReason::kShutdown);
+  for (const Client& client : here) CHECK_FALSE(client.socket->paused);
+}
+
+TEST_CASE_METHOD(DoorsFixture, "a page with data channels whose starts wait is not read") {
+  Client page = OneOfEach("r")[1];
+  worker().hold = true;
+  size_t sent = 0;
+  for (; sent < 10 && !page.socket->paused; ++sent) page.session->OnText(R"({"type":"start"})");
+  CHECK(sent < 5);
+  CHECK(page.socket->paused);
+  Settle();
+  CHECK(page.socket->paused);
+  worker().hold = false;
+  worker().Release();
+  CHECK(Until([&] { return !page.socket->paused; }));
+  CHECK(Until([&] { return page.socket->messages.size() == sent; }));
 }
 
 TEST_CASE_METHOD(BusyFixture, "who asks for something waits for no consumers of the room") {

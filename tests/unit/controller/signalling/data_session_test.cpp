@@ -58,13 +58,13 @@ struct DataClient {
 };
 
 struct DataFixture : test::RoomFixture {
-  DataFixture() : DataFixture(DataGateway::Limits()) {}
-  explicit DataFixture(DataGateway::Limits limits)
+  DataFixture() : DataFixture(DoorLimits()) {}
+  explicit DataFixture(DoorLimits limits)
       : door(&rooms, RequestAuth(), WithBudget(std::move(limits))) {}
   ~DataFixture() {
     for (const auto& client : clients) client->session->OnClosed();
   }
-  static DataGateway::Limits WithBudget(DataGateway::Limits limits) {
+  static DoorLimits WithBudget(DoorLimits limits) {
     limits.sdp.budget = test::WithoutAnnouncementLimit().budget;
     limits.now = [] { return TokenBucket::TimePoint(); };
     return limits;

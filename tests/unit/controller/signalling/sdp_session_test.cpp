@@ -353,7 +353,7 @@ TEST_CASE_METHOD(SdpSessionFixture, "SDP session: it ends with its peer, and the
 // ---- Over a WebSocket
 
 struct SdpSocketFixture : SdpSessionFixture {
-  SdpGateway sdp{context.get_executor(), &rooms, RequestAuth(), SdpGateway::Limits{}};
+  SdpGateway sdp{&rooms, RequestAuth(), DoorLimits{}};
 
   UpgradeDecision Open(const std::string& query) {
     HttpRequest request;
@@ -456,9 +456,9 @@ TEST_CASE_METHOD(SdpSocketFixture, "SDP WebSocket: a client that does not read i
 TEST_CASE_METHOD(SdpSocketFixture, "SDP WebSocket: what all clients of an address may ask") {
   SourceBudget::Limits few;
   few.requests_per_second = 1;
-  SdpGateway::Limits limits;
+  DoorLimits limits;
   limits.sdp.budget = std::make_shared<SourceBudget>(few);
-  sdp = SdpGateway(context.get_executor(), &rooms, RequestAuth(), limits);
+  sdp = SdpGateway(&rooms, RequestAuth(), limits);
   const UpgradeDecision decision = Open("roomId=r&peerId=ann");
   const auto socket = std::make_shared<test::FakeSocket>();
   decision.session->OnOpen(socket);
