@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "common/rtp_types.h"
@@ -18,6 +19,10 @@ namespace sluice::worker {
 ///
 /// Owned by the Producer, which adds every packet. Bounded by numbers, by bytes and by age.
 ///
+/// Of video it knows where the current group of pictures begins, so that whoever joins can be shown
+/// the group so far. That of a sender whose next key frame is far away is kept for longer than
+/// other packets (KeepGroup), within bounds of its own.
+///
 /// A pointer to a packet stays valid until the Unpin() after its Add(), however old the packet gets
 /// and whatever is added behind it: that is what the list of a turn needs. For longer keep the
 /// number, and Find() it.
@@ -31,6 +36,13 @@ class PacketRing {
   /// Older than that a repaired video frame comes too late for any jitter buffer.
   static constexpr Duration kVideoMaxAge = Duration::Millis(2000);
   static constexpr Duration kAudioMaxAge = Duration::Millis(1000);
+
+  /// A group that is kept is forgotten when it is older than that, or when the ring holds more than
+  /// so many bytes of packet buffers for its sake: two thousand packets.
+  static constexpr Duration kMaxGroupAge = Duration::Seconds(15);
+  static constexpr size_t kMaxGroupBytes = 4 * 1024 * 1024;
+  /// Holes so near to the newest number may still be filled: a group with others is not whole.
+  static constexpr int64_t kMaxLateness = 64;
 
   explicit PacketRing(Duration max_age);
   PacketRing(const PacketRing&) = delete;
@@ -54,6 +66,38 @@ class PacketRing {
     Slot* slot = At(number);
     return slot == nullptr ? nullptr : &slot->packet;
   }
+  /// The packet with that number, nullptr when it is not here, however old it is. Likewise.
+  const RoutedPacket* FindKept(ExtendedSeqNumber sequence) const {
+    const int64_t number = sequence.value();
+    if (size_ == 0 || number < oldest_ || number > newest_) return nullptr;
+    const Slot* slot = At(number);
+    return slot == nullptr ? nullptr : &slot->packet;
+  }
+  /// The highest number that was added; only while size() > 0.
+  ExtendedSeqNumber newest() const { return ExtendedSeqNumber(newest_); }
+
+  /// A key frame at RTP time `timestamp` begins with packet `first`, which is here: with it the
+  /// current group does. Nothing happens if that is older than the current one, or the same.
+  /// `keep`: it stays here, within the bounds of a group, until the next one begins; otherwise as
+  /// long as other packets do.
+  void BeginGroup(ExtendedSeqNumber first, RtpTimestamp timestamp, bool keep);
+  /// Nothing here is of use to who has not seen what came before.
+  void ForgetGroup() { group_.reset(); }
+  /// The current group as it stands here.
+  struct Group {
+    ExtendedSeqNumber first;
+    RtpTimestamp timestamp;  ///< of the key frame
+    Timestamp began_at;      ///< when its first packet came
+    size_t bytes = 0;        ///< of payloads, up to the newest
+  };
+  /// nullopt: it has been forgotten, or packets of it are missing that will hardly come. Takes time
+  /// by the number of packets.
+  std::optional<Group> ReadGroup() const;
+  /// What the current group begins with; nullopt: there is none.
+  std::optional<ExtendedSeqNumber> group_first() const {
+    return group_ ? std::optional(ExtendedSeqNumber(group_->first)) : std::nullopt;
+  }
+
   /// No pointer that Add() has returned is in use any more.
   void Unpin();
   /// Releases what is too old at `now`.
@@ -91,6 +135,11 @@ class PacketRing {
   const Slot* At(int64_t sequence) const {
     return index_[static_cast<size_t>(sequence) & (index_.size() - 1)];
   }
+  /// It is older than other packets may get, and stays all the same.
+  bool IsKept(const Slot& oldest, Timestamp now) const {
+    return group_ && group_->keep && oldest_ >= group_->first && held_bytes_ <= kMaxGroupBytes &&
+           now - oldest.packet.received_at <= kMaxGroupAge;
+  }
   Slot* Take();
   void Free(Slot* slot);
   void DropOldest();
@@ -107,6 +156,12 @@ class PacketRing {
   size_t held_bytes_ = 0;
   uint32_t pin_ = 1;
   uint64_t dropped_over_bytes_ = 0;
+  struct GroupStart {
+    int64_t first = 0;
+    RtpTimestamp timestamp;
+    bool keep = false;
+  };
+  std::optional<GroupStart> group_;
 };
 
 }  // namespace sluice::worker
