@@ -86,8 +86,8 @@ bool Consumer::Impl::RunReplay(size_t* room, Timestamp now) {
 
 bool Consumer::OnReplay(std::span<const RoutedPacket* const> packets, size_t* room, Timestamp now) {
   Impl& impl = *impl_;
-  if (!impl.active || !impl.is_replaying()) return true;
-  if (impl.awaits_replay && !impl.BeginReplay(now)) {
+  const bool given_up = !impl.is_replaying();
+  if (!impl.active || given_up || (impl.awaits_replay && !impl.BeginReplay(now))) {
     OnPackets(packets, now);
     return true;
   }

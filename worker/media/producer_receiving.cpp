@@ -448,6 +448,8 @@ void Producer::Impl::ReadVideoOrientation(const RtpPacket& packet) {
 void Producer::Impl::FanOut(Timestamp now) {
   constexpr size_t kSteps = Consumer::kPrefetchSteps;
   constexpr size_t kLead = (kSteps + 1) * kPrefetchStride;  // consumers
+  // A turn of replays alone is no business of others.
+  if (turn_packets.empty() && turn_repair.empty()) return Replay(now);
   const auto& active = active_consumers;
   // None leaves or comes meanwhile: events wait, and that a TCP connection has broken while it was
   // written to is told in a later turn.
@@ -477,8 +479,7 @@ void Producer::Impl::FanOut(Timestamp now) {
     serve(*active[i - kLead]);
   }
   for (; i < count + kLead; ++i) at_the_edge(i);
-  if (!replaying.empty()) [[unlikely]]
-    Replay(now);
+  Replay(now);
   if (layer_filters != nullptr) layer_filters->EndTurn();
   if (!turn_repair.empty()) [[unlikely]]
     FanOutRepair();
@@ -487,6 +488,7 @@ void Producer::Impl::FanOut(Timestamp now) {
 /// However many have joined, a turn takes no longer than kMaxTurnReplay packets do: who found no
 /// room left is the first one in the next.
 void Producer::Impl::Replay(Timestamp now) {
+  if (replaying.empty()) return;
   size_t room = kMaxTurnReplay;
   const std::vector<Consumer*> all = replaying.all();
   const size_t begin = replay_turn % all.size();

@@ -194,7 +194,7 @@ struct OptionSpec {
   Status (*apply)(std::string_view value, WorkerOptions& options);
 };
 
-constexpr std::array<OptionSpec, 22> kOptions = {{
+constexpr std::array<OptionSpec, 23> kOptions = {{
     {"logLevel", "LEVEL", "debug, warn, error (default) or none", SetLogLevel},
     {"logTag", "TAG",
      "a subject of debug and warn lines; repeatable: info ice dtls rtp\n"
