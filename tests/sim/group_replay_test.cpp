@@ -242,7 +242,8 @@ struct GroupCall : CallFixture {
   Timestamp began_at;
 };
 
-TEST_CASE("who joins a long group sees a picture at once and what happens now soon", "[sim]") {
+TEST_CASE("who joins a long group sees a picture at once and what happens now soon",
+          "[sim][replay]") {
   GroupCall call;
   int index = 0;
   for (const Duration into : {Duration::Seconds(1), Duration::Seconds(6), Duration::Seconds(11)}) {
@@ -266,11 +267,11 @@ TEST_CASE("who joins a long group sees a picture at once and what happens now so
   CHECK(call.totals().replays_lost == 0);
 }
 
-TEST_CASE("without the setting who joins waits for the key frame", "[sim]") {
+TEST_CASE("without the setting who joins waits for the key frame", "[sim][replay]") {
   GroupCall call({}, {});
-  auto viewer = call.Connect("v", kViewerSsrc);
+  auto viewer = call.Connect("w", kViewerSsrc);
   call.AdvanceTo(Duration::Seconds(6));
-  call.Consume("v", kViewerSsrc);
+  call.Consume("w", kViewerSsrc);
   call.AdvanceTo(Duration::Millis(11'900));
   CHECK_FALSE(viewer->any());
   CHECK(call.sender->requests() > 0);
@@ -278,13 +279,13 @@ TEST_CASE("without the setting who joins waits for the key frame", "[sim]") {
   CHECK(viewer->any());
 }
 
-TEST_CASE("a sender report in a replay says what those of others say", "[sim]") {
+TEST_CASE("a sender report in a replay says what those of others say", "[sim][replay]") {
   GroupCall call;
   auto other = call.Connect("o", kViewerSsrc + 100);
   call.Consume("o", kViewerSsrc + 100);
-  auto viewer = call.Connect("v", kViewerSsrc);
+  auto viewer = call.Connect("w", kViewerSsrc);
   call.AdvanceTo(Duration::Seconds(11));
-  call.Consume("v", kViewerSsrc);
+  call.Consume("w", kViewerSsrc);
   call.environment.AdvanceBy(Duration::Seconds(4));
   REQUIRE(viewer->reports().size() >= 2);
   REQUIRE(other->reports().size() >= 2);
@@ -298,12 +299,13 @@ TEST_CASE("a sender report in a replay says what those of others say", "[sim]") 
   }
 }
 
-TEST_CASE("temporal layers above the base are left out of a replay, and come after it", "[sim]") {
+TEST_CASE("temporal layers above the base are left out of a replay, and come after it",
+          "[sim][replay]") {
   GroupCall call({.layers = true});
-  auto viewer = call.Connect("v", kViewerSsrc);
+  auto viewer = call.Connect("w", kViewerSsrc);
   call.AdvanceTo(Duration::Seconds(6));
   const uint32_t joined = call.sender->timestamp();
-  call.Consume("v", kViewerSsrc);
+  call.Consume("w", kViewerSsrc);
   call.UntilLive(*viewer);
   call.environment.AdvanceBy(Duration::Seconds(1));
   viewer->CheckContinuous(4 * kTicks);
@@ -328,7 +330,8 @@ TEST_CASE("temporal layers above the base are left out of a replay, and come aft
   CHECK(good);
 }
 
-TEST_CASE("100 who join within 5 s cause no request, and all have a picture at once", "[sim]") {
+TEST_CASE("100 who join within 5 s cause no request, and all have a picture at once",
+          "[sim][replay]") {
   constexpr uint32_t kViewers = 100;
   GroupCall call;
   auto early = call.Connect("early", kViewerSsrc);
@@ -361,7 +364,7 @@ TEST_CASE("100 who join within 5 s cause no request, and all have a picture at o
   early->CheckContinuous();
 }
 
-TEST_CASE("all who join in one moment are served in turns", "[sim]") {
+TEST_CASE("all who join in one moment are served in turns", "[sim][replay]") {
   constexpr uint32_t kViewers = 60;
   GroupCall call;
   std::vector<std::unique_ptr<GroupViewer>> viewers;
@@ -386,11 +389,11 @@ TEST_CASE("all who join in one moment are served in turns", "[sim]") {
   }
 }
 
-TEST_CASE("what was replayed is repaired", "[sim]") {
+TEST_CASE("what was replayed is repaired", "[sim][replay]") {
   GroupCall call;
-  auto viewer = call.Connect("v", kViewerSsrc);
+  auto viewer = call.Connect("w", kViewerSsrc);
   call.AdvanceTo(Duration::Seconds(10));
-  call.Consume("v", kViewerSsrc);
+  call.Consume("w", kViewerSsrc);
   call.UntilLive(*viewer);
   // Of the very first frames, which are ten seconds old.
   const auto first = static_cast<uint16_t>(viewer->packets().begin()->first);
@@ -399,12 +402,12 @@ TEST_CASE("what was replayed is repaired", "[sim]") {
   CHECK(viewer->repaired() == 4);
 }
 
-TEST_CASE("a path that does not take a replay gets the key frame as before", "[sim]") {
+TEST_CASE("a path that does not take a replay gets the key frame as before", "[sim][replay]") {
   GroupCall call;
-  auto viewer = call.Connect("v", kViewerSsrc);
+  auto viewer = call.Connect("w", kViewerSsrc);
   call.AdvanceTo(Duration::Seconds(8));
   viewer->LoseEvery(3);
-  call.Consume("v", kViewerSsrc);
+  call.Consume("w", kViewerSsrc);
   call.environment.AdvanceBy(Duration::Seconds(1));
   CHECK(call.totals().replays_lost == 1);
   CHECK(call.sender->requests() > 0);
@@ -417,11 +420,11 @@ TEST_CASE("a path that does not take a replay gets the key frame as before", "[s
   CHECK(call.sender->timestamp() - viewer->newest() <= 2 * kTicks);
 }
 
-TEST_CASE("a newer key frame ends a replay", "[sim]") {
+TEST_CASE("a newer key frame ends a replay", "[sim][replay]") {
   GroupCall call;
-  auto viewer = call.Connect("v", kViewerSsrc);
+  auto viewer = call.Connect("w", kViewerSsrc);
   call.AdvanceTo(Duration::Millis(11'800));
-  call.Consume("v", kViewerSsrc);
+  call.Consume("w", kViewerSsrc);
   call.environment.AdvanceBy(Duration::Millis(350));
   CHECK(call.totals().replays_cut == 1);
   CHECK(call.sender->timestamp() - viewer->newest() <= 2 * kTicks);
@@ -431,14 +434,14 @@ TEST_CASE("a newer key frame ends a replay", "[sim]") {
   CHECK(call.sender->requests() == 0);
 }
 
-TEST_CASE("a group that is too long or too large is forgotten", "[sim]") {
+TEST_CASE("a group that is too long or too large is forgotten", "[sim][replay]") {
   const bool long_group = GENERATE(true, false);
   GroupCall call(long_group ? GroupSender::Shape{.group = 3000, .packets_per_frame = 1}
                             : GroupSender::Shape{.group = 3000, .packets_per_frame = 16});
-  auto viewer = call.Connect("v", kViewerSsrc);
+  auto viewer = call.Connect("w", kViewerSsrc);
   call.AdvanceTo(long_group ? PacketRing::kMaxGroupAge + Duration::Seconds(1)
                             : Duration::Seconds(6));
-  call.Consume("v", kViewerSsrc);
+  call.Consume("w", kViewerSsrc);
   call.environment.AdvanceBy(Duration::Millis(500));
   CHECK(call.totals().groups_replayed == 0);
   CHECK_FALSE(viewer->any());
@@ -446,7 +449,7 @@ TEST_CASE("a group that is too long or too large is forgotten", "[sim]") {
   CHECK(call.pool.allocated_bytes() < 2 * PacketRing::kMaxBytes);
 }
 
-TEST_CASE("what a group holds is given back when its sender has stopped", "[sim]") {
+TEST_CASE("what a group holds is given back when its sender has stopped", "[sim][replay]") {
   GroupCall call;
   call.AdvanceTo(Duration::Seconds(8));
   const size_t free_before = call.pool.free_buffers();
@@ -455,7 +458,7 @@ TEST_CASE("what a group holds is given back when its sender has stopped", "[sim]
   CHECK(call.pool.free_buffers() >= free_before + 900);
 }
 
-TEST_CASE("a sender that answers fast is asked where its group is long", "[sim]") {
+TEST_CASE("a sender that answers fast is asked where its group is long", "[sim][replay]") {
   GroupCall call({.group = 100'000, .answers = true});
   auto first = call.Connect("a", kViewerSsrc);
   call.AdvanceTo(PacketRing::kMaxGroupAge + Duration::Seconds(1));
@@ -480,23 +483,23 @@ TEST_CASE("a sender that answers fast is asked where its group is long", "[sim]"
   CHECK(call.sender->requests() == 2);
 }
 
-TEST_CASE("who resumes gets nothing of what it has seen again", "[sim]") {
+TEST_CASE("who resumes gets nothing of what it has seen again", "[sim][replay]") {
   GroupCall call;
-  auto viewer = call.Connect("v", kViewerSsrc);
-  call.Consume("v", kViewerSsrc);
+  auto viewer = call.Connect("w", kViewerSsrc);
+  call.Consume("w", kViewerSsrc);
   call.AdvanceTo(Duration::Seconds(5));
-  REQUIRE(call.engine->PauseConsumer("cv").ok());
+  REQUIRE(call.engine->PauseConsumer("cw").ok());
   call.AdvanceTo(Duration::Seconds(8));
   const uint32_t seen = viewer->newest();
-  REQUIRE(call.engine->ResumeConsumer("cv").ok());
+  REQUIRE(call.engine->ResumeConsumer("cw").ok());
   call.AdvanceTo(Duration::Millis(11'900));
   CHECK(viewer->newest() == seen);  // the group began before that: the next one is awaited
   call.AdvanceTo(Duration::Seconds(13));
   CHECK(call.sender->timestamp() - viewer->newest() <= 2 * kTicks);
   // Paused in one group, resumed in another.
-  REQUIRE(call.engine->PauseConsumer("cv").ok());
+  REQUIRE(call.engine->PauseConsumer("cw").ok());
   call.AdvanceTo(Duration::Seconds(29));
-  REQUIRE(call.engine->ResumeConsumer("cv").ok());
+  REQUIRE(call.engine->ResumeConsumer("cw").ok());
   const uint64_t replays = call.totals().groups_replayed;
   CHECK(call.UntilLive(*viewer) <= Duration::Millis(1000));
   CHECK(call.totals().groups_replayed == replays + 1);

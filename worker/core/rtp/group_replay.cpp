@@ -2,17 +2,20 @@
 
 namespace sluice::worker {
 
-std::optional<ReplayPlan> PlanReplay(size_t bytes, Duration age, std::optional<DataRate> path,
+std::optional<ReplayPlan> PlanReplay(size_t bytes, Duration age, DataRate media_now,
+                                     std::optional<DataRate> path,
                                      std::optional<Duration> key_frame_after) {
   // The key frame alone would look like a rate that nobody sends at.
   constexpr double kLeastAge = 1;
   const double size = static_cast<double>(bytes) * 8;
-  const double media = size / std::max(age.seconds(), kLeastAge);
-  if (media <= 0) return std::nullopt;
+  const double media = std::max(size / std::max(age.seconds(), kLeastAge),
+                                static_cast<double>(media_now.bps()));
+  if (bytes == 0) return std::nullopt;
   if (path && static_cast<double>(path->bps()) < kReplayHeadroom * media) return std::nullopt;
   const double in_time = media + size / kReplayTime.seconds();
   double rate = std::clamp(in_time, kReplaySpeed * media, kMostReplaySpeed * media);
-  rate = std::min(rate, static_cast<double>(kMaxReplayRate.bps()));
+  rate = std::clamp(rate, static_cast<double>(kMinReplayRate.bps()),
+                    static_cast<double>(kMaxReplayRate.bps()));
   if (rate < kLeastReplaySpeed * media) return std::nullopt;
   const Duration until_live =
       Duration::Micros(static_cast<int64_t>(size / (rate - media) * 1'000'000));

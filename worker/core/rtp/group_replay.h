@@ -24,6 +24,8 @@ inline constexpr double kReplaySpeed = 8;
 inline constexpr double kMostReplaySpeed = 20;
 /// Long groups are sent faster, to be caught up with in that time.
 inline constexpr Duration kReplayTime = Duration::Millis(600);
+/// Whatever the media: a frame is not to take longer than it lasts.
+inline constexpr DataRate kMinReplayRate = DataRate::BitsPerSecond(4'000'000);
 /// Of a path of which nothing is known.
 inline constexpr DataRate kMaxReplayRate = DataRate::BitsPerSecond(16'000'000);
 /// A path whose estimate is not so many times the rate of the media has no room for a replay.
@@ -33,10 +35,12 @@ inline constexpr Duration kMaxUntilLive = Duration::Seconds(2);
 
 /// nullopt: a key frame is the better way.
 ///
-/// `bytes`: of the group, which is `age` old. `path`: what the path is estimated to take, nullopt
+/// `bytes`: of the group, which is `age` old. `media`: what comes of the stream now; that of a group
+/// that has just begun says little. `path`: what the path is estimated to take, nullopt
 /// if that is not known. `key_frame_after`: how long a key frame would take, nullopt if that is not
 /// known; then it is assumed to take longer.
-std::optional<ReplayPlan> PlanReplay(size_t bytes, Duration age, std::optional<DataRate> path,
+std::optional<ReplayPlan> PlanReplay(size_t bytes, Duration age, DataRate media,
+                                     std::optional<DataRate> path,
                                      std::optional<Duration> key_frame_after);
 
 /// One viewer's way through the group so far: a position in the producer's ring, and how much may
