@@ -44,7 +44,7 @@ struct SendTotals {
   uint64_t firs_received = 0;
   uint64_t bad_round_trips = 0;  ///< reports with an impossible round-trip time
   uint64_t groups_replayed = 0;  ///< groups so far that were sent to who joined
-  uint64_t replays_cut = 0;      ///< a newer key frame came before the end
+  uint64_t replays_cut = 0;      ///< a better way to go on came before the end
   uint64_t replays_lost = 0;     ///< given up: the path did not take it
 };
 
@@ -122,6 +122,8 @@ class Consumer {
   /// what is due, and takes from `room` for each packet that it looks at. True: that was all, or
   /// the rest is of no use; from the next turn on OnPackets() follows.
   bool OnReplay(std::span<const RoutedPacket* const> packets, size_t* room, Timestamp now);
+  /// What is sent next of a replay of this encoding; nullopt: there is none.
+  std::optional<ExtendedSeqNumber> ReplayPosition(uint8_t encoding_index) const;
 
   // From the transport
   void OnTransportConnected();

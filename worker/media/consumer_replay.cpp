@@ -42,11 +42,11 @@ std::unique_ptr<GroupReplay> Consumer::Impl::PlanReplayOf(uint8_t encoding, Time
   const RoutedPacket* first = ring->FindKept(group->first);
   const RoutedPacket* newest = ring->FindKept(ring->newest());
   if (first->codec_epoch != newest->codec_epoch) return nullptr;
-  const std::optional<ReplayPlan> plan = PlanReplay(
-      group->bytes, now - group->began_at, egress.PathRate(), producer->KeyFrameAfter(encoding));
+  const std::optional<ReplayPlan> plan =
+      PlanReplay(group->bytes, now - group->began_at, producer->encoding_bitrate(encoding, now),
+                 egress.PathRate(), producer->KeyFrameAfter(encoding));
   if (!plan) return nullptr;
-  return std::make_unique<GroupReplay>(encoding, group->first, group->timestamp, newest->arrival,
-                                       *plan, now);
+  return std::make_unique<GroupReplay>(encoding, group->first, newest->arrival, *plan, now);
 }
 
 bool Consumer::Impl::EndsReplay(const RoutedPacket& packet) const {
@@ -55,7 +55,7 @@ bool Consumer::Impl::EndsReplay(const RoutedPacket& packet) const {
            packet.encoding_index <= policy.target().encoding;
   }
   if (packet.sequence < replay->next()) return false;
-  return packet.restarted || (packet.frame.key && packet.timestamp != replay->timestamp());
+  return packet.restarted;
 }
 
 bool Consumer::Impl::RunReplay(size_t* room, Timestamp now) {
@@ -64,7 +64,7 @@ bool Consumer::Impl::RunReplay(size_t* room, Timestamp now) {
   egress.SetPassing(true);
   bool good = true;
   while (*room > 0 && replay->MaySend() && replay->next() <= ring->newest()) {
-    good = ring->size() > 0 && ring->group_first() == replay->first();
+    good = ring->size() > 0 && replay->next() >= ring->oldest();
     if (!good) break;
     const RoutedPacket* packet = ring->FindKept(replay->next());
     if (packet == nullptr) {
@@ -132,6 +132,12 @@ void Consumer::Impl::GiveUpReplay(bool lost, Timestamp now) {
   UpdateTarget(now);
   forwarder->Restart(now);
   key_frames_asked = 0;
+}
+
+std::optional<ExtendedSeqNumber> Consumer::ReplayPosition(uint8_t encoding_index) const {
+  const GroupReplay* replay = impl_->replay.get();
+  if (replay == nullptr || replay->encoding() != encoding_index) return std::nullopt;
+  return replay->next();
 }
 
 const RoutedPacket* Consumer::Impl::FindToRepair(const PacketRing& ring,

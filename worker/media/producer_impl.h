@@ -83,6 +83,8 @@ struct Producer::Impl final : public ReceiveStreamEvents,
   }
   /// Remembers where a group begins.
   void FollowGroup(ReceiveStream& stream, const RoutedPacket& packet);
+  /// What they have not been sent yet stays in the rings.
+  void HoldForReplays();
   /// Sends those who have joined more of the group so far.
   void Replay(Timestamp now);
   /// PacingClock::Client: it is time to.
@@ -164,7 +166,8 @@ struct Producer::Impl final : public ReceiveStreamEvents,
   IndexedList<Consumer*, &Consumer::active_slot> active_consumers;
   PacingClock* const replay_clock;                           ///< null: no groups are kept
   IndexedList<Consumer*, &Consumer::replay_slot> replaying;  ///< active, but not among those
-  size_t replay_turn = 0;                                    ///< whose turn it is first
+  bool holds_for_replays = false;
+  size_t replay_turn = 0;  ///< whose turn it is first
   std::vector<ProducerObserver*> observers;
   bool reports_packets = false;
 

@@ -488,7 +488,10 @@ void Producer::Impl::FanOut(Timestamp now) {
 /// However many have joined, a turn takes no longer than kMaxTurnReplay packets do: who found no
 /// room left is the first one in the next.
 void Producer::Impl::Replay(Timestamp now) {
-  if (replaying.empty()) return;
+  if (replaying.empty()) {
+    if (holds_for_replays) HoldForReplays();
+    return;
+  }
   size_t room = kMaxTurnReplay;
   const std::vector<Consumer*> all = replaying.all();
   const size_t begin = replay_turn % all.size();
@@ -500,6 +503,20 @@ void Producer::Impl::Replay(Timestamp now) {
       active_consumers.Add(all[at]);
     }
     if (had_room) replay_turn = at + 1;
+  }
+  HoldForReplays();
+}
+
+void Producer::Impl::HoldForReplays() {
+  holds_for_replays = !replaying.empty();
+  for (size_t i = 0; i < streams.size(); ++i) {
+    if (streams[i]->ring() == nullptr) continue;
+    std::optional<ExtendedSeqNumber> first;
+    for (const Consumer* consumer : replaying.all()) {
+      const auto next = consumer->ReplayPosition(static_cast<uint8_t>(i));
+      if (next && (!first || *next < *first)) first = next;
+    }
+    streams[i]->ring()->HoldFrom(first);
   }
 }
 

@@ -124,7 +124,7 @@ constexpr Single<SendTotals> kConsumers[] = {
     {&SendTotals::groups_replayed, "consumer_groups_replayed_total",
      "Groups of pictures so far that were sent to consumers who joined."},
     {&SendTotals::replays_cut, "consumer_replays_cut_total",
-     "Of these, ended by a newer key frame."},
+     "Of these, ended by a key frame of a better encoding, or by a sender that began anew."},
     {&SendTotals::replays_lost, "consumer_replays_lost_total",
      "Of these, given up because the path did not take them."},
 };

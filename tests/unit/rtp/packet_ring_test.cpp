@@ -198,10 +198,8 @@ TEST_CASE_METHOD(RingTest, "packet ring: keeps a group that is to be kept, and n
   CHECK((ring.FindKept(ExtendedSeqNumber(100)) != nullptr) == keep);
   const auto group = ring.ReadGroup();
   REQUIRE(group.has_value() == keep);
-  CHECK(ring.group_first().has_value() == keep);
   if (!keep) return;
   CHECK(group->first == ExtendedSeqNumber(100));
-  CHECK(group->timestamp == RtpTimestamp(7));
   CHECK(group->began_at == kStart + Duration::Seconds(1));
   CHECK(group->bytes == 5000);
   // With the next one the old one goes.
@@ -212,9 +210,25 @@ TEST_CASE_METHOD(RingTest, "packet ring: keeps a group that is to be kept, and n
   CHECK(ring.ReadGroup()->bytes == 20);
   // A late packet of an older key frame begins nothing.
   ring.BeginGroup(ExtendedSeqNumber(590), RtpTimestamp(6), keep);
-  CHECK(ring.group_first() == ExtendedSeqNumber(600));
+  CHECK(ring.ReadGroup()->first == ExtendedSeqNumber(600));
   ring.ForgetGroup();
   CHECK_FALSE(ring.ReadGroup());
+}
+
+TEST_CASE_METHOD(RingTest, "packet ring: what is still to be sent to somebody stays") {
+  PacketRing ring(PacketRing::kVideoMaxAge);
+  for (int i = 0; i < 300; ++i) Add(ring, i, kStart + Duration::Millis(10 * i));
+  ring.HoldFrom(ExtendedSeqNumber(120));
+  for (int i = 300; i < 900; ++i) Add(ring, i, kStart + Duration::Millis(10 * i));
+  CHECK(ring.FindKept(ExtendedSeqNumber(119)) == nullptr);
+  CHECK(ring.FindKept(ExtendedSeqNumber(120)) != nullptr);
+  CHECK(ring.oldest() == ExtendedSeqNumber(120));
+  ring.HoldFrom(ExtendedSeqNumber(600));
+  ring.Expire(kStart + Duration::Millis(8990));
+  CHECK(ring.oldest() == ExtendedSeqNumber(600));
+  ring.HoldFrom(std::nullopt);
+  ring.Expire(kStart + Duration::Millis(8990));
+  CHECK(ring.oldest() == ExtendedSeqNumber(699));
 }
 
 TEST_CASE_METHOD(RingTest, "packet ring: a group with a hole that will not be filled is none") {

@@ -8,8 +8,8 @@ std::optional<ReplayPlan> PlanReplay(size_t bytes, Duration age, DataRate media_
   // The key frame alone would look like a rate that nobody sends at.
   constexpr double kLeastAge = 1;
   const double size = static_cast<double>(bytes) * 8;
-  const double media = std::max(size / std::max(age.seconds(), kLeastAge),
-                                static_cast<double>(media_now.bps()));
+  const double media =
+      std::max(size / std::max(age.seconds(), kLeastAge), static_cast<double>(media_now.bps()));
   if (bytes == 0) return std::nullopt;
   if (path && static_cast<double>(path->bps()) < kReplayHeadroom * media) return std::nullopt;
   const double in_time = media + size / kReplayTime.seconds();

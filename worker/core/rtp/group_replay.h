@@ -35,9 +35,9 @@ inline constexpr Duration kMaxUntilLive = Duration::Seconds(2);
 
 /// nullopt: a key frame is the better way.
 ///
-/// `bytes`: of the group, which is `age` old. `media`: what comes of the stream now; that of a group
-/// that has just begun says little. `path`: what the path is estimated to take, nullopt
-/// if that is not known. `key_frame_after`: how long a key frame would take, nullopt if that is not
+/// `bytes`: of the group, which is `age` old. `media`: what comes of the stream now; that of a
+/// group that has just begun says little. `path`: what the path is estimated to take, nullopt if
+/// that is not known. `key_frame_after`: how long a key frame would take, nullopt if that is not
 /// known; then it is assumed to take longer.
 std::optional<ReplayPlan> PlanReplay(size_t bytes, Duration age, DataRate media,
                                      std::optional<DataRate> path,
@@ -58,14 +58,13 @@ class GroupReplay {
   static constexpr uint64_t kMinLost = 30;
   static constexpr uint64_t kLostPart = 10;
 
-  /// `first`, `timestamp`: what the group of this encoding begins with. `arrival`: that of the
-  /// newest packet of the producer.
-  GroupReplay(uint8_t encoding, ExtendedSeqNumber first, RtpTimestamp timestamp, uint64_t arrival,
-              const ReplayPlan& plan, Timestamp now)
+  /// `first`: what the group of this encoding begins with. `arrival`: that of the newest packet of
+  /// the producer.
+  GroupReplay(uint8_t encoding, ExtendedSeqNumber first, uint64_t arrival, const ReplayPlan& plan,
+              Timestamp now)
       : encoding_(encoding),
         first_(first),
         next_(first),
-        timestamp_(timestamp),
         arrival_(arrival),
         rate_(static_cast<double>(plan.rate.bps()) / 8),
         allowance_(rate_ * kFirstBurst.seconds()),
@@ -74,7 +73,6 @@ class GroupReplay {
   uint8_t encoding() const { return encoding_; }
   ExtendedSeqNumber first() const { return first_; }
   ExtendedSeqNumber next() const { return next_; }
-  RtpTimestamp timestamp() const { return timestamp_; }
   uint64_t arrival() const { return arrival_; }
 
   /// Time has passed.
@@ -100,7 +98,6 @@ class GroupReplay {
   uint8_t encoding_;
   ExtendedSeqNumber first_;
   ExtendedSeqNumber next_;
-  RtpTimestamp timestamp_;
   uint64_t arrival_;
   double rate_;       // bytes per second
   double allowance_;  // bytes

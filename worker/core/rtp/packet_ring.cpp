@@ -91,7 +91,7 @@ std::optional<PacketRing::Group> PacketRing::ReadGroup() const {
   if (!group_ || size_ == 0) return std::nullopt;
   const RoutedPacket* first = FindKept(ExtendedSeqNumber(group_->first));
   if (first == nullptr) return std::nullopt;
-  Group group{first->sequence, group_->timestamp, first->received_at};
+  Group group{first->sequence, first->received_at};
   for (int64_t number = group_->first; number <= newest_; ++number) {
     const Slot* slot = At(number);
     if (slot == nullptr) {

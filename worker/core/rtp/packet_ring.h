@@ -75,28 +75,28 @@ class PacketRing {
   }
   /// The highest number that was added; only while size() > 0.
   ExtendedSeqNumber newest() const { return ExtendedSeqNumber(newest_); }
+  /// Likewise: what has a lower number is gone.
+  ExtendedSeqNumber oldest() const { return ExtendedSeqNumber(oldest_); }
 
   /// A key frame at RTP time `timestamp` begins with packet `first`, which is here: with it the
   /// current group does. Nothing happens if that is older than the current one, or the same.
   /// `keep`: it stays here, within the bounds of a group, until the next one begins; otherwise as
   /// long as other packets do.
   void BeginGroup(ExtendedSeqNumber first, RtpTimestamp timestamp, bool keep);
+  /// Packets from this one on are still to be sent to somebody: they stay as those of a group do,
+  /// within the same bounds. nullopt, as at first: there are none.
+  void HoldFrom(std::optional<ExtendedSeqNumber> first) { held_from_ = first; }
   /// Nothing here is of use to who has not seen what came before.
   void ForgetGroup() { group_.reset(); }
   /// The current group as it stands here.
   struct Group {
     ExtendedSeqNumber first;
-    RtpTimestamp timestamp;  ///< of the key frame
-    Timestamp began_at;      ///< when its first packet came
-    size_t bytes = 0;        ///< of payloads, up to the newest
+    Timestamp began_at;  ///< when its first packet came
+    size_t bytes = 0;    ///< of payloads, up to the newest
   };
   /// nullopt: it has been forgotten, or packets of it are missing that will hardly come. Takes time
   /// by the number of packets.
   std::optional<Group> ReadGroup() const;
-  /// What the current group begins with; nullopt: there is none.
-  std::optional<ExtendedSeqNumber> group_first() const {
-    return group_ ? std::optional(ExtendedSeqNumber(group_->first)) : std::nullopt;
-  }
 
   /// No pointer that Add() has returned is in use any more.
   void Unpin();
@@ -137,7 +137,9 @@ class PacketRing {
   }
   /// It is older than other packets may get, and stays all the same.
   bool IsKept(const Slot& oldest, Timestamp now) const {
-    return group_ && group_->keep && oldest_ >= group_->first && held_bytes_ <= kMaxGroupBytes &&
+    const bool of_group = group_ && group_->keep && oldest_ >= group_->first;
+    const bool needed = of_group || (held_from_ && oldest_ >= held_from_->value());
+    return needed && held_bytes_ <= kMaxGroupBytes &&
            now - oldest.packet.received_at <= kMaxGroupAge;
   }
   Slot* Take();
@@ -162,6 +164,7 @@ class PacketRing {
     bool keep = false;
   };
   std::optional<GroupStart> group_;
+  std::optional<ExtendedSeqNumber> held_from_;
 };
 
 }  // namespace sluice::worker
