@@ -238,3 +238,48 @@ for (const codec of ['VP8', 'H264']) {
     assert.equal(await source.requests(), 0, 'nothing was asked of the sender');
   });
 }
+
+// As many as this machine can decode for: 100 of them join in virtual time (tests/sim/group_replay_test.cpp).
+test('20 viewers who join within 5 s cost the sender nothing, and all see it at once', { timeout: 300_000 }, async (t) => {
+  const source = await Source.open('VP8', workerWith('--groupReplay=on'));
+  t.after(() => source.close());
+  for (let attempt = 1; ; attempt++) {
+    await source.into(4000);
+    const page = await MediaPage.open(browsers[0], server.origin, source.router, { directions: ['recv'] });
+    try {
+      const early = await page.consume(source.video);
+      await page.decodes(early, rate);
+      const before = await page.received(early);
+      const began = Date.now();
+      const consumers = [];
+      for (let i = 0; i < 20; i++) {
+        await until(began + i * 250);
+        const consumer = await page.transports.recv.consume({
+          producerId: source.video.id, rtpCapabilities: page.capabilities, paused: true,
+        });
+        const { id, producerId, kind, rtpParameters } = consumer;
+        await page.page.evaluate(async (options) => {
+          await window.client.consume(options);
+          const entry = window.client.consumers.get(options.id);
+          entry.element.requestVideoFrameCallback((now) => { entry.first = performance.timeOrigin + now; });
+        }, { id, producerId, kind, rtpParameters });
+        consumers.push({ consumer, at: Date.now() });
+        await consumer.resume();
+      }
+      await sleep(3000);
+      const firsts = await page.page.evaluate((ids) => ids.map((id) => window.client.consumers.get(id).first), consumers.map(({ consumer }) => consumer.id));
+      const waits = consumers.map(({ at }, i) => firsts[i] - at);
+      const after = await page.received(early);
+      t.diagnostic(`first pictures after ${round(Math.min(...waits))} to ${round(Math.max(...waits))} ms; the viewer before them: `
+        + `${after.packetsLost - before.packetsLost} lost, ${after.freezeCount - before.freezeCount} freezes`);
+      const good = waits.every((wait) => wait <= 300) && after.packetsLost === before.packetsLost;
+      if (!good && await page.stalled(began) && attempt < attempts) continue;
+      assert.ok(waits.every((wait) => wait <= 300), `a picture within 300 ms: ${waits.map(round)}`);
+      assert.equal(after.packetsLost, before.packetsLost, 'who was there loses nothing');
+      break;
+    } finally {
+      await page.close();
+    }
+  }
+  assert.equal(await source.requests(), 0, 'nothing was asked of the sender');
+});

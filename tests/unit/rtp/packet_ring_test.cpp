@@ -1,7 +1,9 @@
 #include "worker/core/rtp/packet_ring.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
+#include <memory>
 #include <random>
 #include <set>
 #include <vector>
@@ -229,6 +231,27 @@ TEST_CASE_METHOD(RingTest, "packet ring: what is still to be sent to somebody st
   ring.HoldFrom(std::nullopt);
   ring.Expire(kStart + Duration::Millis(8990));
   CHECK(ring.oldest() == ExtendedSeqNumber(699));
+}
+
+TEST_CASE_METHOD(RingTest, "packet ring: what all keep together has a bound") {
+  constexpr size_t kRings = 80;
+  constexpr int kPackets = 2000;
+  std::vector<std::unique_ptr<PacketRing>> rings;
+  const PacketRef shared = pool_.Allocate();
+  for (size_t r = 0; r < kRings; ++r) {
+    PacketRing& ring = *rings.emplace_back(std::make_unique<PacketRing>(PacketRing::kVideoMaxAge));
+    for (int i = 0; i < kPackets; ++i) {
+      ring.Unpin();
+      ring.Add(ExtendedSeqNumber(i), shared, kStart + Duration::Millis(2 * i));
+      if (i == 0) ring.BeginGroup(ExtendedSeqNumber(0), RtpTimestamp(7), true);
+    }
+  }
+  const auto keep = std::count_if(rings.begin(), rings.end(),
+                                  [](const auto& ring) { return ring->ReadGroup().has_value(); });
+  CHECK(keep == PacketRing::kMaxKeptBytes / (kPackets * PacketBuffer::kPooledCapacity));
+  CHECK(PacketRing::AllKeptBytes() <= PacketRing::kMaxKeptBytes);
+  rings.clear();
+  CHECK(PacketRing::AllKeptBytes() == 0);
 }
 
 TEST_CASE_METHOD(RingTest, "packet ring: a group with a hole that will not be filled is none") {

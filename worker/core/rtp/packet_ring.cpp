@@ -72,12 +72,14 @@ void PacketRing::Expire(Timestamp now) {
   while (size_ > 0) {
     const Slot* oldest = At(oldest_);
     if (oldest != nullptr) {
-      if (now - oldest->packet.received_at <= max_age_) return;
+      if (now - oldest->packet.received_at <= max_age_) break;
       if (IsKept(*oldest, now)) [[unlikely]]
-        return;
+        return SetKept(held_bytes_);
     }
     DropOldest();
   }
+  if (kept_bytes_ > 0) [[unlikely]]
+    SetKept(0);
 }
 
 void PacketRing::BeginGroup(ExtendedSeqNumber first, RtpTimestamp timestamp, bool keep) {

@@ -41,10 +41,14 @@ class PacketRing {
   /// so many bytes of packet buffers for its sake: two thousand packets.
   static constexpr Duration kMaxGroupAge = Duration::Seconds(15);
   static constexpr size_t kMaxGroupBytes = 4 * 1024 * 1024;
+  /// What all rings of the process together hold that keep a group: 60 of these at their largest.
+  /// A ring that finds no room keeps none.
+  static constexpr size_t kMaxKeptBytes = 256 * 1024 * 1024;
   /// Holes so near to the newest number may still be filled: a group with others is not whole.
   static constexpr int64_t kMaxLateness = 64;
 
   explicit PacketRing(Duration max_age);
+  ~PacketRing() { SetKept(0); }
   PacketRing(const PacketRing&) = delete;
   PacketRing& operator=(const PacketRing&) = delete;
 
@@ -116,6 +120,7 @@ class PacketRing {
   /// Bytes of the ring itself, and bytes of the packet buffers it keeps alive.
   size_t RingBytes() const;
   size_t HeldBytes() const { return held_bytes_; }
+  static size_t AllKeptBytes() { return all_kept_bytes_; }
 
  private:
   static constexpr size_t kInitialIndex = 64;  // numbers: half a second of a 1 Mbit/s video
@@ -140,7 +145,12 @@ class PacketRing {
     const bool of_group = group_ && group_->keep && oldest_ >= group_->first;
     const bool needed = of_group || (held_from_ && oldest_ >= held_from_->value());
     return needed && held_bytes_ <= kMaxGroupBytes &&
+           all_kept_bytes_ - kept_bytes_ + held_bytes_ <= kMaxKeptBytes &&
            now - oldest.packet.received_at <= kMaxGroupAge;
+  }
+  void SetKept(size_t bytes) {
+    all_kept_bytes_ = all_kept_bytes_ - kept_bytes_ + bytes;
+    kept_bytes_ = bytes;
   }
   Slot* Take();
   void Free(Slot* slot);
@@ -165,6 +175,8 @@ class PacketRing {
   };
   std::optional<GroupStart> group_;
   std::optional<ExtendedSeqNumber> held_from_;
+  size_t kept_bytes_ = 0;  ///< its share of all_kept_bytes_
+  static inline size_t all_kept_bytes_ = 0;
 };
 
 }  // namespace sluice::worker
