@@ -149,6 +149,7 @@ ProcessLauncher::Options MakeLauncherOptions(const Config& config) {
   options.arguments.push_back("--rtcMaxPort=" + std::to_string(config.media.rtc_max_port));
   const WorkersConfig& workers = config.workers;
   options.arguments.push_back("--estimateBandwidth=" + workers.estimate_bandwidth);
+  options.arguments.push_back("--groupReplay=" + workers.group_replay);
   const std::pair<const char*, uint64_t> limits[] = {
       {"maxProducersPerTransport", workers.max_producers_per_transport},
       {"maxConsumersPerTransport", workers.max_consumers_per_transport},

@@ -141,6 +141,7 @@ struct WorkersConfig {
   std::string log_level = "warn";
   std::vector<std::string> log_tags;
   std::string estimate_bandwidth = "off";  ///< on, off: option of the same name of sluice-worker
+  std::string group_replay = "on";         ///< likewise
   // What strangers may make each of them hold: options of the same name of sluice-worker.
   uint32_t max_producers_per_transport = 256;
   uint32_t max_consumers_per_transport = 2'048;

@@ -327,6 +327,11 @@ std::vector<Option> WorkerOptions() {
           "whether media workers find out what each viewer's network takes, and choose layers by "
           "it",
           At(&Config::workers, &WorkersConfig::estimate_bandwidth), {"on", "off"}),
+      Choice(
+          "groupReplay", "on|off",
+          "whether who joins is sent the group of pictures so far, where that shows what happens "
+          "now sooner than a key frame would come",
+          At(&Config::workers, &WorkersConfig::group_replay), {"on", "off"}),
       Integer("maxProducersPerTransport", "N", "producers of one transport at a media worker",
               At(&Config::workers, &WorkersConfig::max_producers_per_transport), 1,
               kMaxTransportProducers),

@@ -51,6 +51,8 @@ const mayStayStill = new Set([
   'sluice_worker_consumer_nacks_received_total', 'sluice_worker_consumer_packets_nacked_total',
   'sluice_worker_consumer_plis_received_total', 'sluice_worker_consumer_firs_received_total',
   'sluice_worker_consumer_bad_round_trips_total', 'sluice_worker_consumer_refusals_total',
+  'sluice_worker_consumer_groups_replayed_total', 'sluice_worker_consumer_replays_cut_total',
+  'sluice_worker_consumer_replays_lost_total',
   'sluice_worker_ice_tuples_evicted_total', 'sluice_worker_dtls_malformed_records_total',
   'sluice_worker_dtls_ignored_datagrams_total', 'sluice_worker_dtls_dropped_application_data_total',
   'sluice_worker_dtls_retransmissions_total', 'sluice_worker_ice_consent_moved_total',

@@ -42,7 +42,8 @@ Consumer::Impl::Impl(const ConsumeOptions& options, ConsumerSettings resolved,
       kind(options.kind),
       transport_connected(rtp_egress.connected()),
       paused(options.paused),
-      producer_paused(source.paused()) {
+      producer_paused(source.paused()),
+      replays_group(options.replays_group && source.keeps_groups()) {
   if (settings.type == RtpType::kSimulcast || settings.type == RtpType::kSvc) {
     has_layers = true;
     policy = LayerPolicy(settings.type, settings.spatial_layers, settings.temporal_layers);
@@ -64,7 +65,9 @@ Consumer::Impl::Impl(const ConsumeOptions& options, ConsumerSettings resolved,
 
 void Consumer::Impl::UpdateTarget(Timestamp now) {
   if (has_layers && producer != nullptr) policy.Update(producer->encoding_lives(), now);
-  forwarder->SetTarget(policy.target());
+  LayerTarget target = policy.target();
+  if (replay != nullptr) target.temporal = target.temporal_above = target.temporal_below = 0;
+  forwarder->SetTarget(target);
   settled = false;
   if (is_limited) UpdatePipe(now);
 }
@@ -113,6 +116,7 @@ uint32_t Consumer::Impl::KeyFramesWanted(Timestamp now) const {
 }
 
 void Consumer::Impl::AskForKeyFrames(Timestamp now) {
+  if (is_replaying()) return;
   const uint32_t wanted = KeyFramesWanted(now);
   if (wanted == 0) {
     key_frames_asked = 0;
@@ -144,6 +148,8 @@ void Consumer::Impl::UpdateActive(bool source_asks) {
   settled = false;
   if (!active) {
     if (producer != nullptr) producer->SetConsumerActive(*self, false);
+    awaits_replay = false;
+    replay.reset();
     forwarder->Rest();
     for (Output& output : outputs) output.send.Stop();
     held.clear();
@@ -157,6 +163,7 @@ void Consumer::Impl::UpdateActive(bool source_asks) {
   if (codec_epoch != 0) codec_epoch = kUnknownCodecEpoch;
   producer->SetConsumerActive(*self, true);
   if (!forwarder->awaits_key_frame()) return;
+  if (!source_asks && AwaitReplay()) return;
   if (source_asks) {
     key_frame_asked_at = key_frame_wanted_since = environment.Now();
     key_frames_asked = KeyFramesWanted(environment.Now());
@@ -190,6 +197,7 @@ void Consumer::Impl::OnKeyFrameRequest(size_t stream, TraceReport::Type type, Co
     events.OnConsumerTrace(id, trace);
   }
   if (!active || !HasKeyFrames(settings.codec)) return;
+  if (awaits_replay || (replay != nullptr && now - replay_began_at < kReplayAnswers)) return;
   AskForKeyFrame(stream, now);  // the source merges requests, so that none is lost
 }
 
@@ -413,12 +421,34 @@ void Consumer::OnFir(size_t stream, Timestamp now) {
   impl_->OnKeyFrameRequest(stream, TraceReport::Type::kFir, ConsumerTraceType::kFir, now);
 }
 
+SenderReportReference Consumer::Impl::ReportReference(size_t stream) const {
+  const StreamContinuity& newest = outputs[stream].send.continuity();
+  SenderReportReference reference;
+  reference.timestamp = newest.last_timestamp();
+  reference.clock_rate = settings.streams[stream].params.clock_rate;
+  reference.received_at = newest.last_received_at();
+  if (producer == nullptr) return reference;
+  RtpTimestamp source = newest.last_source_timestamp();
+  const PacketRing* ring = replay != nullptr ? producer->ring(newest.last_source()) : nullptr;
+  if (ring != nullptr && ring->size() > 0) {
+    // What was sent last is seconds old: the newest that has come is known as well as for others.
+    const RoutedPacket& live = *ring->FindKept(ring->newest());
+    if (!live.padding_only) {
+      const uint32_t ahead = live.timestamp.value() - source.value();
+      reference.timestamp = RtpTimestamp(reference.timestamp.value() + ahead);
+      reference.received_at = live.received_at;
+      source = live.timestamp;
+    }
+  }
+  reference.captured_at = producer->CaptureTime(newest.last_source(), source);
+  return reference;
+}
+
 std::optional<Consumer::SenderReport> Consumer::MakeSenderReport(size_t stream, Timestamp now) {
   Impl& impl = *impl_;
   Impl::Output& output = impl.outputs[stream];
   const RtpStreamParams& params = impl.settings.streams[stream].params;
   const SendStatistics& sent = output.send.statistics();
-  const StreamContinuity& newest = output.send.continuity();
   if (sent.packets() == 0 || now - sent.last_sent_at() > Impl::kMaxReportSilence) {
     return std::nullopt;
   }
@@ -427,14 +457,7 @@ std::optional<Consumer::SenderReport> Consumer::MakeSenderReport(size_t stream, 
   }
   output.reported_at = now;
 
-  SenderReportReference reference;
-  reference.timestamp = newest.last_timestamp();
-  reference.clock_rate = params.clock_rate;
-  reference.received_at = newest.last_received_at();
-  if (impl.producer != nullptr) {
-    reference.captured_at =
-        impl.producer->CaptureTime(newest.last_source(), newest.last_source_timestamp());
-  }
+  const SenderReportReference reference = impl.ReportReference(stream);
   SenderReport report;
   report.info.ssrc = Ssrc(params.ssrc);
   report.info.ntp = impl.environment.NtpNow();

@@ -43,6 +43,9 @@ struct SendTotals {
   uint64_t plis_received = 0;
   uint64_t firs_received = 0;
   uint64_t bad_round_trips = 0;  ///< reports with an impossible round-trip time
+  uint64_t groups_replayed = 0;  ///< groups so far that were sent to who joined
+  uint64_t replays_cut = 0;      ///< a better way to go on came before the end
+  uint64_t replays_lost = 0;     ///< given up: the path did not take it
 };
 
 /// Hears that a consumer of video is about to send after a standstill: SendBandwidth.
@@ -115,6 +118,12 @@ class Consumer {
   /// The packets of one turn, in receive order; they stay in the producer's ring until its next
   /// turn. Only called while active.
   void OnPackets(std::span<const RoutedPacket* const> packets, Timestamp now);
+  /// The same between Producer::StartReplay() and the end of the replay: sends of the group so far
+  /// what is due, and takes from `room` for each packet that it looks at. True: that was all, or
+  /// the rest is of no use; from the next turn on OnPackets() follows.
+  bool OnReplay(std::span<const RoutedPacket* const> packets, size_t* room, Timestamp now);
+  /// What is sent next of a replay of this encoding; nullopt: there is none.
+  std::optional<ExtendedSeqNumber> ReplayPosition(uint8_t encoding_index) const;
 
   // From the transport
   void OnTransportConnected();
@@ -204,6 +213,7 @@ class Consumer {
   ListSlot owner_slot;     ///< of its transport's consumers
   ListSlot producer_slot;  ///< of its producer's consumers
   ListSlot active_slot;    ///< of those that get packets
+  ListSlot replay_slot;    ///< of those that are sent a group first
 
  private:
   struct Impl;

@@ -204,6 +204,10 @@ void Consumer::Impl::Start(const RoutedPacket& packet, const ForwardDecision& de
                            uint64_t newest_arrival, Timestamp now) {
   SendStream& stream = outputs[decision.stream].send;
   held.clear();
+  if (replay != nullptr) [[unlikely]] {
+    // Those behind it follow in their turn; and of other sources what came up to now was sent.
+    return Begin(stream, packet, decision, replay->arrival(), now);
+  }
   Begin(stream, packet, decision, newest_arrival, now);
   if (packet.frame.key || has_layers) SendOvertakers(stream, packet, newest_arrival, now);
 }
@@ -211,7 +215,7 @@ void Consumer::Impl::Start(const RoutedPacket& packet, const ForwardDecision& de
 /// The key frame's own packet is not for this receiver, but packets that overtook it may be.
 void Consumer::Impl::StartWithOvertaker(const RoutedPacket& key, Timestamp now) {
   const PacketRing* ring = producer->ring(key.encoding_index);
-  if (ring == nullptr) return;
+  if (ring == nullptr || replay != nullptr) return;
   for (int64_t ahead = 1; ahead < kMaxOvertakers; ++ahead) {
     const RoutedPacket* packet = ring->Find(ExtendedSeqNumber(key.sequence.value() + ahead), now);
     if (packet == nullptr || packet->arrival > key.arrival || packet->padding_only) continue;
@@ -378,14 +382,17 @@ void Consumer::OnNack(size_t stream, std::span<const rtcp::NackItem> items, Time
     trace.timestamp_ms = now.ms();
     impl.events.OnConsumerTrace(impl.id, trace);
   }
+  uint64_t missed = 0;
   for (const rtcp::NackItem& item : items) {
     const uint32_t lost = uint32_t{item.following_lost} << 1 | 1;
     for (int offset = 0; offset <= 16; ++offset) {
       if ((lost >> offset & 1) == 0) continue;
       ++output.nack_packet_count;
-      if (!impl.Repair(stream, item.packet_id + offset, now)) return;
+      ++missed;
+      if (!impl.Repair(stream, item.packet_id + offset, now)) return impl.OnMissed(missed, now);
     }
   }
+  impl.OnMissed(missed, now);
 }
 
 /// All packets of a frame get the same decision: that of those which came in time. Of a frame of
@@ -432,7 +439,7 @@ bool Consumer::Impl::Repair(size_t index, SeqNumber own, Timestamp now) {
     return true;
   }
   const PacketRing* ring = producer->ring(origin->offsets.source);
-  const RoutedPacket* packet = ring == nullptr ? nullptr : ring->Find(origin->sequence, now);
+  const RoutedPacket* packet = ring == nullptr ? nullptr : FindToRepair(*ring, *origin, now);
   if (packet == nullptr || !forwarder->IsReadable(*packet)) {
     ++counters.nack_missing;
     return true;

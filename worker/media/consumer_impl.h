@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
+#include "worker/core/rtp/group_replay.h"
 #include "worker/core/rtp/packet_ring.h"
+#include "worker/core/rtp/sender_report_clock.h"
 #include "worker/media/consumer.h"
 #include "worker/media/consumer_settings.h"
 #include "worker/media/layer_forwarder.h"
@@ -38,6 +40,9 @@ struct alignas(64) Consumer::Impl {
   static constexpr Duration kMinReportInterval = Duration::Micros(869'565);
   /// No RoutedPacket::codec_epoch (8 bits) has this value.
   static constexpr uint16_t kUnknownCodecEpoch = 0x100;
+  /// A viewer's request for a key frame that comes so soon after the begin of a replay is answered
+  /// by that.
+  static constexpr Duration kReplayAnswers = Duration::Millis(500);
   /// A stream silent for longer sends no report.
   static constexpr Duration kMaxReportSilence = Duration::Millis(2000);
 
@@ -86,6 +91,8 @@ struct alignas(64) Consumer::Impl {
                          Timestamp now);
   void EmitScore();
   ConsumerScore Score() const;
+  /// What the sender reports of an output stream follow from.
+  SenderReportReference ReportReference(size_t stream) const;
 
   // consumer_forwarding.cpp
   /// The first packet, and those behind it that need no decision of their own; how many it were.
@@ -141,6 +148,32 @@ struct alignas(64) Consumer::Impl {
   bool Repair(size_t index, SeqNumber own, Timestamp now);
   void TracePacket(const SendStream& stream, const RoutedPacket& packet, bool marker, bool is_rtx);
 
+  // consumer_replay.cpp
+  /// It has joined, or joined again: whether there is a group for it is seen when the turn ends.
+  bool AwaitReplay();
+  bool is_replaying() const { return awaits_replay || replay != nullptr; }
+  /// Chooses the group, and begins. False: a key frame is the better way, and has been asked for.
+  bool BeginReplay(Timestamp now);
+  /// nullptr: that of this encoding will not do.
+  std::unique_ptr<GroupReplay> PlanReplayOf(uint8_t encoding, Timestamp now) const;
+  /// With this packet what is left of the group becomes useless: a better one begins, or the sender
+  /// begins anew.
+  bool EndsReplay(const RoutedPacket& packet) const;
+  /// Sends what is due. False: the group is no longer there, or there is no room for it.
+  bool RunReplay(size_t* room, Timestamp now);
+  /// What was sent so far leads no further: from here on as if it had just joined. `lost`: its path
+  /// does not take a replay, and it gets no other.
+  void GiveUpReplay(bool lost, Timestamp now);
+  /// The viewer asks for so many packets again.
+  void OnMissed(uint64_t packets, Timestamp now) {
+    if (replay != nullptr && replay->OnLost(packets)) [[unlikely]]
+      GiveUpReplay(/*lost=*/true, now);
+  }
+  /// The packet that is to be sent again; nullptr: it is not here. What has been replayed of late
+  /// may be older than others.
+  const RoutedPacket* FindToRepair(const PacketRing& ring, const SequenceRewriter::Origin& origin,
+                                   Timestamp now) const;
+
   // Touched for every packet: one cache line, with the beginning of the first output behind it.
   std::unique_ptr<LayerForwarder> forwarder;
   RtpEgress& egress;
@@ -188,6 +221,14 @@ struct alignas(64) Consumer::Impl {
   std::optional<LayerForwarder::Current> seen_current;  ///< at the end of the last turn
   std::optional<ConsumerLayers> reported_layers;
   std::vector<ExtendedSeqNumber> held;
+
+  const bool replays_group;    ///< ConsumeOptions::replays_group, and the producer keeps groups
+  bool replay_barred = false;  ///< its path did not take the last one
+  bool awaits_replay = false;  ///< until the turn ends
+  std::unique_ptr<GroupReplay> replay;
+  Timestamp replay_began_at;  ///< of the last one, likewise
+  Timestamp replayed_until;
+  SendTotals replays;  ///< how many, and what became of them
 };
 
 }  // namespace sluice::worker

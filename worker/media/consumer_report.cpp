@@ -107,7 +107,7 @@ std::vector<RtpStreamStats> Consumer::GetStats(Timestamp now) {
 }
 
 SendTotals Consumer::totals() const {
-  SendTotals totals;
+  SendTotals totals = impl_->replays;
   for (const Impl::Output& output : impl_->outputs) {
     totals.nacks_received += output.nack_count;
     totals.nacked_packets += output.nack_packet_count;

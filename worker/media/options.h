@@ -191,6 +191,9 @@ struct ConsumeOptions {
   /// one frame. Browsers without descriptors cannot decode them otherwise; other receivers may not
   /// know fragments without bytes.
   bool joins_layers = false;
+  /// It begins with the group of pictures so far where that shows what happens now sooner than a
+  /// key frame would come. For receivers that play: one that records would get what was before.
+  bool replays_group = false;
   /// The router's payload type of the one media codec that is sent, where rtp_parameters has
   /// numbers of the receiver's own; nullopt: they are the router's.
   std::optional<uint8_t> source_payload_type;

@@ -23,6 +23,7 @@ void PacedSender::Unpace() {
   if (clock_ != nullptr) clock_->Stop(*this);
   clock_ = nullptr;
   padding_ = nullptr;
+  path_rate_.reset();
   pacer_.reset();
 }
 

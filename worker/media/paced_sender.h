@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -71,8 +72,15 @@ class alignas(64) PacedSender final : public RtpEgress, private PacingClock::Cli
     if (pacer_ != nullptr && pacer_->queued_bytes() > 0) pacer_->Purge(ssrc);
   }
 
+  /// What the path takes, as its receiver's reports say.
+  void SetPathRate(DataRate rate) { path_rate_ = rate; }
+
   // RtpEgress
   bool connected() const override { return connected_; }
+  std::optional<DataRate> PathRate() const override { return path_rate_; }
+  void SetPassing(bool passes) override {
+    if (pacer_ != nullptr) pacer_->SetPasses(passes);
+  }
   void PrefetchPath() const override;
   void PrefetchKeys(Ssrc ssrc) const override {
     if (srtp_ != nullptr) srtp_->PrefetchFor(ssrc);
@@ -104,6 +112,7 @@ class alignas(64) PacedSender final : public RtpEgress, private PacingClock::Cli
   NetworkPath path_;
   PacingClock* clock_ = nullptr;
   PaddingSource* padding_ = nullptr;
+  std::optional<DataRate> path_rate_;
 };
 
 }  // namespace sluice::worker

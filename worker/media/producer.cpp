@@ -37,6 +37,7 @@ Producer::Impl::Impl(Producer& producer_in, const ProduceOptions& options, RtpPa
       events(events_in),
       extensions(rtp_parameters, kind, options.enable_packet_id_extension),
       paused(options.paused),
+      replay_clock(kind == MediaKind::kVideo ? host.ReplayClock() : nullptr),
       reports_wanted(options.report_wanted_layers),
       score_timer(environment.CreateTimer([this](Timestamp now) { TellScore(now); })),
       expiry_timer(environment.CreateTimer([this](Timestamp now) { ExpireRings(now); })) {
@@ -135,6 +136,7 @@ void Producer::Impl::TellScore(Timestamp now) {
 std::vector<WantedLayers> Producer::Impl::Wanted() const {
   std::vector<WantedLayers> most(streams.size());
   for (const Consumer* consumer : active_consumers.all()) consumer->AddWishes(most);
+  for (const Consumer* consumer : replaying.all()) consumer->AddWishes(most);
   return most;
 }
 
@@ -227,6 +229,8 @@ Producer::~Producer() {
   }
   // The transports have closed the consumers already; one that is left is told, and does no more.
   impl_->active_consumers.TakeAll();
+  impl_->replaying.TakeAll();
+  if (impl_->replay_clock != nullptr) impl_->replay_clock->Stop(*impl_);
   for (Consumer* consumer : impl_->consumers.TakeAll()) consumer->OnProducerClosed();
 }
 
@@ -321,7 +325,10 @@ std::vector<Ssrc> Producer::ReceiveSsrcs() const {
 
 void Producer::Pause() {
   if (std::exchange(impl_->paused, true)) return;
-  for (const auto& stream : impl_->streams) stream->OnPause();
+  for (const auto& stream : impl_->streams) {
+    stream->OnPause();
+    if (stream->ring() != nullptr) stream->ring()->ForgetGroup();
+  }
   for (size_t i = 0; i < impl_->consumers.size(); ++i) impl_->consumers[i]->OnProducerPaused();
   for (size_t i = 0; i < impl_->observers.size(); ++i) impl_->observers[i]->OnProducerPaused(*this);
 }
@@ -376,6 +383,7 @@ void Producer::AttachConsumer(Consumer& consumer) {
 void Producer::DetachConsumer(Consumer& consumer) {
   impl_->consumers.Take(consumer);
   impl_->active_consumers.Take(consumer);
+  impl_->replaying.Take(consumer);
   OnWishesChanged();
 }
 
@@ -383,10 +391,26 @@ void Producer::SetConsumerActive(Consumer& consumer, bool active) {
   auto& all = impl_->active_consumers;
   if (!active) {
     all.Take(consumer);
+    impl_->replaying.Take(consumer);
   } else if (!all.Has(consumer)) {
     all.Add(&consumer);
   }
   OnWishesChanged();
+}
+
+bool Producer::keeps_groups() const { return impl_->replay_clock != nullptr; }
+
+void Producer::StartReplay(Consumer& consumer) {
+  Impl& impl = *impl_;
+  impl.active_consumers.Take(consumer);
+  if (!impl.replaying.Has(consumer)) impl.replaying.Add(&consumer);
+  if (!impl.delivery_scheduled) impl.BeginTurn(PacketRing::kVideoMaxAge);
+  impl.replay_clock->Start(impl);
+}
+
+std::optional<Duration> Producer::KeyFrameAfter(uint8_t encoding_index) const {
+  const ReceiveStream* stream = impl_->StreamAt(encoding_index);
+  return stream == nullptr ? std::nullopt : stream->KeyFrameAfter();
 }
 
 void Producer::OnWishesChanged() {
@@ -461,7 +485,7 @@ std::optional<NtpTime> Producer::CaptureTime(uint8_t encoding_index, RtpTimestam
   return stream == nullptr ? std::nullopt : stream->CaptureTime(timestamp);
 }
 
-bool Producer::has_active_consumers() const { return !impl_->active_consumers.empty(); }
+bool Producer::has_active_consumers() const { return impl_->has_takers(); }
 
 ReceiveTotals Producer::totals() const {
   ReceiveTotals totals;

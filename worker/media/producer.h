@@ -25,6 +25,7 @@ namespace sluice::worker {
 class Consumer;
 class Producer;
 class PacketRing;
+class PacingClock;
 class SenderClock;
 struct SharedConsumerParameters;
 struct FecPacket;
@@ -60,6 +61,9 @@ class ProducerHost {
   /// The clock of the sender with this CNAME, one per CNAME of a router, so that its audio and its
   /// video are placed on our time line by the same offset. The router keeps a weak_ptr.
   virtual std::shared_ptr<SenderClock> ClockOf(const std::string& cname) = 0;
+  /// By which those who join are sent the group of pictures so far, outlives the producer; null:
+  /// they are not, and no group is kept.
+  virtual PacingClock* ReplayClock() { return nullptr; }
 };
 
 /// What listens to a producer beside its consumers (audio level observers).
@@ -148,6 +152,14 @@ class Producer {
   void AttachConsumer(Consumer& consumer);
   void DetachConsumer(Consumer& consumer);
   void SetConsumerActive(Consumer& consumer, bool active);
+  /// Groups are kept for those who join.
+  bool keeps_groups() const;
+  /// An active consumer is sent the group so far: until Consumer::OnReplay() is true that is called
+  /// at the end of this turn, and then of each in which it is time to go on or packets have come,
+  /// in place of OnPackets().
+  void StartReplay(Consumer& consumer);
+  /// How long a key frame of this encoding may take; nullopt while nothing is known.
+  std::optional<Duration> KeyFrameAfter(uint8_t encoding_index) const;
   /// What a consumer wants of the layers, or whether it is active, has changed.
   void OnWishesChanged();
   const std::vector<Consumer*>& consumers() const;

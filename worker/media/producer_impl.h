@@ -13,6 +13,7 @@
 #include "worker/media/consumer.h"
 #include "worker/media/extension_router.h"
 #include "worker/media/fec_stream.h"
+#include "worker/media/pacing_clock.h"
 #include "worker/media/packet_trace.h"
 #include "worker/media/producer.h"
 #include "worker/media/receive_stream.h"
@@ -25,7 +26,9 @@ namespace sluice::worker {
 
 /// Private to producer*.cpp: state of a Producer. producer_receiving.cpp has the way of a packet
 /// through it, producer.cpp what is said of it and the public methods.
-struct Producer::Impl final : public ReceiveStreamEvents, public CaptureClock {
+struct Producer::Impl final : public ReceiveStreamEvents,
+                              public CaptureClock,
+                              public PacingClock::Client {
   static constexpr size_t kPayloadTypes = 128;  // RFC 3550 §5.1: 7 bits
 
   /// What a payload type of the sender means here.
@@ -74,6 +77,19 @@ struct Producer::Impl final : public ReceiveStreamEvents, public CaptureClock {
                                              const RoutedPacket& packet);
   void FanOut(Timestamp now);
   void FanOutRepair();
+  /// Packets are of use though nobody gets them now: somebody may join.
+  bool KeepsGroup(const ReceiveStream& stream) const {
+    return replay_clock != nullptr && stream.KeepsGroup();
+  }
+  /// Remembers where a group begins.
+  void FollowGroup(ReceiveStream& stream, const RoutedPacket& packet);
+  /// What they have not been sent yet stays in the rings.
+  void HoldForReplays();
+  /// Sends those who have joined more of the group so far.
+  void Replay(Timestamp now);
+  /// PacingClock::Client: it is time to.
+  bool OnTick(Timestamp now) override;
+  bool has_takers() const { return !active_consumers.empty() || !replaying.empty(); }
   /// The most that active consumers want of each encoding.
   std::vector<WantedLayers> Wanted() const;
   void TellWanted(Timestamp now);
@@ -148,6 +164,10 @@ struct Producer::Impl final : public ReceiveStreamEvents, public CaptureClock {
   SharedConsumerParameters shared_parameters;      ///< of these
   std::shared_ptr<LayerFilterPool> layer_filters;  ///< likewise; null without layers
   IndexedList<Consumer*, &Consumer::active_slot> active_consumers;
+  PacingClock* const replay_clock;                           ///< null: no groups are kept
+  IndexedList<Consumer*, &Consumer::replay_slot> replaying;  ///< active, but not among those
+  bool holds_for_replays = false;
+  size_t replay_turn = 0;  ///< whose turn it is first
   std::vector<ProducerObserver*> observers;
   bool reports_packets = false;
 

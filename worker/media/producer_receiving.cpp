@@ -13,6 +13,8 @@ namespace {
 
 /// Packets of one turn; more than a socket's receive buffer holds of one sender.
 constexpr size_t kMaxTurnPackets = 2048;
+/// Packets of groups that are sent again in one turn: of 5 ms, 500 Mbit/s.
+constexpr size_t kMaxTurnReplay = 256;
 /// FEC packets of one turn.
 constexpr size_t kMaxTurnRepair = 256;
 /// Consumers between two steps of fetching the memory of one: enough work for an access to memory.
@@ -132,7 +134,7 @@ Producer::ReceiveResult Producer::Impl::OnRepair(ReceiveStream& stream, size_t i
                                                  const PacketRef& buffer, const RtpPacket& packet,
                                                  Timestamp received_at) {
   if (!stream.OnRepair(packet, received_at)) return ReceiveResult::kDiscarded;
-  if (paused || active_consumers.empty() || packet.payload().empty()) return ReceiveResult::kRepair;
+  if (paused || !has_takers() || packet.payload().empty()) return ReceiveResult::kRepair;
   const auto header = ParseFlexfec(packet.payload());
   if (!header || header->ssrc != stream.ssrc()) {
     ++counters.unreadable_fec;
@@ -250,7 +252,7 @@ void Producer::Impl::Process(ReceiveStream& stream, size_t index, const PacketRe
   if (paused) return;
   if (kind == MediaKind::kAudio && !observers.empty()) ReadAudioLevel(packet);
   if (traces != 0) TracePacket(packet, info, repaired, received_at);
-  if (!active_consumers.empty() && !past) {
+  if ((has_takers() || KeepsGroup(stream)) && !past) {
     const bool readable = !is_red || red_is_good;
     Route(stream, index, readable ? buffer : PacketRef(), packet, outcome, repaired, info,
           red_is_good ? &red : nullptr, received_at);
@@ -312,6 +314,14 @@ void Producer::Impl::Route(ReceiveStream& stream, size_t index, const PacketRef&
       payloads[packet.payload_type().value()].codec == CodecKind::kAv1) {
     FollowLayers(*stream.ring(), routed);
   }
+  if (replay_clock != nullptr && (routed.frame.key || routed.restarted)) [[unlikely]]
+    FollowGroup(stream, routed);
+}
+
+void Producer::Impl::FollowGroup(ReceiveStream& stream, const RoutedPacket& packet) {
+  if (!packet.frame.key) return stream.ring()->ForgetGroup();
+  const ExtendedSeqNumber first(packet.sequence.value() - packet.info.packets_in_front);
+  stream.ring()->BeginGroup(first, packet.timestamp, stream.KeepsGroup());
 }
 
 /// Where only the first packet of a frame says its layers, those behind it get them from it.
@@ -438,6 +448,8 @@ void Producer::Impl::ReadVideoOrientation(const RtpPacket& packet) {
 void Producer::Impl::FanOut(Timestamp now) {
   constexpr size_t kSteps = Consumer::kPrefetchSteps;
   constexpr size_t kLead = (kSteps + 1) * kPrefetchStride;  // consumers
+  // A turn of replays alone is no business of others.
+  if (turn_packets.empty() && turn_repair.empty()) return Replay(now);
   const auto& active = active_consumers;
   // None leaves or comes meanwhile: events wait, and that a TCP connection has broken while it was
   // written to is told in a later turn.
@@ -467,9 +479,51 @@ void Producer::Impl::FanOut(Timestamp now) {
     serve(*active[i - kLead]);
   }
   for (; i < count + kLead; ++i) at_the_edge(i);
+  Replay(now);
   if (layer_filters != nullptr) layer_filters->EndTurn();
   if (!turn_repair.empty()) [[unlikely]]
     FanOutRepair();
+}
+
+/// However many have joined, a turn takes no longer than kMaxTurnReplay packets do: who found no
+/// room left is the first one in the next.
+void Producer::Impl::Replay(Timestamp now) {
+  if (replaying.empty()) {
+    if (holds_for_replays) HoldForReplays();
+    return;
+  }
+  size_t room = kMaxTurnReplay;
+  const std::vector<Consumer*> all = replaying.all();
+  const size_t begin = replay_turn % all.size();
+  for (size_t i = 0; i < all.size(); ++i) {
+    const size_t at = (begin + i) % all.size();
+    const bool had_room = room > 0;
+    if (all[at]->OnReplay(turn_packets, &room, now)) {
+      replaying.Take(*all[at]);
+      active_consumers.Add(all[at]);
+    }
+    if (had_room) replay_turn = at + 1;
+  }
+  HoldForReplays();
+}
+
+void Producer::Impl::HoldForReplays() {
+  holds_for_replays = !replaying.empty();
+  for (size_t i = 0; i < streams.size(); ++i) {
+    if (streams[i]->ring() == nullptr) continue;
+    std::optional<ExtendedSeqNumber> first;
+    for (const Consumer* consumer : replaying.all()) {
+      const auto next = consumer->ReplayPosition(static_cast<uint8_t>(i));
+      if (next && (!first || *next < *first)) first = next;
+    }
+    streams[i]->ring()->HoldFrom(first);
+  }
+}
+
+bool Producer::Impl::OnTick(Timestamp /*now*/) {
+  if (paused || replaying.empty()) return false;
+  if (!delivery_scheduled) BeginTurn(PacketRing::kVideoMaxAge);
+  return true;
 }
 
 void Producer::Impl::StartStream(ReceiveStream& stream, bool needs_key_frame, Timestamp now) {
@@ -482,6 +536,7 @@ void Producer::Impl::StartStream(ReceiveStream& stream, bool needs_key_frame, Ti
 void Producer::Impl::ChangeCodec(ReceiveStream& stream, const RtpPacket& packet, Timestamp now) {
   const PayloadEntry& entry = payloads[packet.payload_type().value()];
   const bool runs = stream.started();
+  if (stream.ring() != nullptr) stream.ring()->ForgetGroup();
   stream.ChangeCodec(rtp_parameters, rtp_parameters.codecs[entry.media]);
   if (!runs) return;  // StartStream asks
   SLUICE_DEBUG(kRtp, "producer {} changed to {}", id, stream.params().mime_type);

@@ -309,6 +309,10 @@ void ReceiveStream::RequestKeyFrameUrgently(Timestamp now) {
   if (CanRequestKeyFrame()) key_frame_requester_.RequestUrgently(now);
 }
 
+std::optional<Duration> ReceiveStream::KeyFrameAfter() const {
+  return CanRequestKeyFrame() ? key_frame_requester_.answers().expected() : std::nullopt;
+}
+
 bool ReceiveStream::CanRequestKeyFrame() const {
   return kind_ == MediaKind::kVideo && started() && (params_.use_pli || params_.use_fir);
 }

@@ -79,6 +79,9 @@ class ReceiveStream final : private KeyFrameRequestSink {
   /// Assumed of a stream of which few frames are known.
   static constexpr Duration kFirstInterval = Duration::Millis(2000);
   static constexpr int kFewFrames = 3;
+  /// Of a sender that answers so fast only a short group is sent sooner than a key frame comes: one
+  /// that is in the ring anyway.
+  static constexpr Duration kQuickAnswer = Duration::Millis(400);
 
   /// `params.ssrc` 0: learned from the first packet.
   ReceiveStream(const RtpStreamParams& params, MediaKind kind, Ssrc mapped_ssrc,
@@ -161,6 +164,14 @@ class ReceiveStream final : private KeyFrameRequestSink {
   void RequestKeyFrame(Timestamp now);
   /// For a new stream or a resumed one: without the delay that the application wants.
   void RequestKeyFrameUrgently(Timestamp now);
+  /// How long a key frame may take that is asked for; nullopt while nothing is known, and where the
+  /// sender cannot be asked.
+  std::optional<Duration> KeyFrameAfter() const;
+  /// It takes long, or may: the current group is kept for those who join.
+  bool KeepsGroup() const {
+    const std::optional<Duration> after = KeyFrameAfter();
+    return kind_ == MediaKind::kVideo && (!after || *after > kQuickAnswer);
+  }
   /// Key-frame requests that others stood for.
   uint64_t merged_key_frame_requests() const { return key_frame_requester_.merged(); }
   /// Forgets what must not be judged across a pause. Nothing counts as stopped before OnResume():

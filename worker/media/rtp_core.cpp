@@ -141,6 +141,14 @@ std::shared_ptr<SenderClock> RtpCore::ClockOf(const std::string& cname) {
   return core_.router().ClockOf(cname);
 }
 
+PacingClock* RtpCore::ReplayClock() {
+  if (!context_.settings.replay_groups) return nullptr;
+  if (context_.pacing == nullptr) {
+    context_.pacing = std::make_unique<PacingClock>(context_.environment, Pacer::kTick);
+  }
+  return context_.pacing.get();
+}
+
 ConsumerStream RtpCore::FindConsumer(Ssrc ssrc) const {
   const ConsumerStream sent = FindSent(ssrc);
   return sent.is_rtx ? ConsumerStream() : sent;
@@ -338,6 +346,7 @@ Result<ConsumeReport> RtpCore::Consume(const ConsumeOptions& options) {
   }
   ConsumeOptions completed = WithSequenceAfterEarlierUse(options);
   completed.joins_layers = joins_layers_;
+  completed.replays_group = replays_groups_ && options.type != RtpType::kPipe;
   Result<std::unique_ptr<Consumer>> created =
       Consumer::Create(completed, *producer, link_.egress(), context_.environment, context_.events);
   if (!created.ok()) return created.status();

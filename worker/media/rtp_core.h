@@ -91,6 +91,8 @@ class RtpCore final : public ProducerHost {
   Status SetMinOutgoingBitrate(uint64_t bps);
   /// Consumers that are created from now on get ConsumeOptions::joins_layers.
   void JoinLayers() { joins_layers_ = true; }
+  /// The same of ConsumeOptions::replays_group, where the worker's settings allow it.
+  void ReplayGroups() { replays_groups_ = context_.settings.replay_groups; }
   void EnableTraces(TraceMask traces) { traces_ = traces; }
   // From whoever estimates what the path takes, and probes it: where these traces are on, they are
   // reported.
@@ -154,6 +156,7 @@ class RtpCore final : public ProducerHost {
   void OnSsrcLearned(Producer& producer, Ssrc ssrc) override;
   void OnSsrcReleased(Producer& producer, Ssrc ssrc) override;
   std::shared_ptr<SenderClock> ClockOf(const std::string& cname) override;
+  PacingClock* ReplayClock() override;
 
  private:
   void SendTransportFeedback();
@@ -198,6 +201,7 @@ class RtpCore final : public ProducerHost {
   bool full_compounds_ = false;
   bool sending_allowed_ = true;
   bool joins_layers_ = false;
+  bool replays_groups_ = false;
 
   // The objects.
   RtpListener listener_;

@@ -2,9 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "common/rtp_types.h"
+#include "common/units.h"
 #include "worker/core/packet_writer.h"
 #include "worker/core/rtp/rtp_class.h"
 #include "worker/core/rtp/rtp_header_writer.h"
@@ -41,6 +43,11 @@ class RtpEgress {
   virtual ~RtpEgress() = default;
 
   virtual bool connected() const = 0;
+  /// What the path takes, where that is estimated and its receiver has reported; else nullopt.
+  virtual std::optional<DataRate> PathRate() const { return std::nullopt; }
+  /// What is handed in from now on has a rate of its own, and does not wait for that of the path;
+  /// false: as at first.
+  virtual void SetPassing(bool /*passes*/) {}
 
   // Fetches, in two steps, what the next packet of `ssrc` will need, so that it need not wait for
   // memory: PrefetchKeys() reads what PrefetchPath() has fetched.

@@ -123,6 +123,7 @@ bool SendBandwidth::OnTick(Timestamp now) {
 void SendBandwidth::Follow(Timestamp now) {
   const NetworkEstimate& estimate = controller_.estimate();
   if (has_feedback_ && estimate.target < Times(shared_, kFallen)) Share(now);
+  if (has_feedback_) sender_.SetPathRate(estimate.target);
   Pacer& pacer = *sender_.pacer();
   const bool paces = has_feedback_ && settings_.source == BweTrace::Source::kTransportCc;
   const DataRate pacing = std::max(estimate.pacing, Times(granted_, kLeastPacing));

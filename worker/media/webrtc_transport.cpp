@@ -86,6 +86,7 @@ WebRtcTransport::WebRtcTransport(const std::string& id, const WebRtcTransportOpt
   path_.limit().Impose(kHandshakeCredit, Duration::Infinite(), context.environment.Now());
   if (options.traffic_moves_nominated_tuple) ice_.FollowTraffic();
   rtp_core_.JoinLayers();
+  rtp_core_.ReplayGroups();
   if (server_ == nullptr) return;
   candidate_policy_ = {options.enable_udp, options.enable_tcp, options.prefer_udp,
                        options.prefer_tcp};

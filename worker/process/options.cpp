@@ -137,6 +137,14 @@ Status SetEstimateBandwidth(std::string_view value, WorkerOptions& options) {
   return absl::OkStatus();
 }
 
+Status SetGroupReplay(std::string_view value, WorkerOptions& options) {
+  if (value != "on" && value != "off") {
+    return TypeError(fmt::format("--groupReplay: \"{}\" is not one of on, off", value));
+  }
+  options.engine.replay_groups = value == "on";
+  return absl::OkStatus();
+}
+
 Status SetCertificateFile(std::string_view value, WorkerOptions& options) {
   options.dtls_certificate_file = value;
   return CheckReadableFile("--dtlsCertificateFile", options.dtls_certificate_file);
@@ -186,7 +194,7 @@ struct OptionSpec {
   Status (*apply)(std::string_view value, WorkerOptions& options);
 };
 
-constexpr std::array<OptionSpec, 22> kOptions = {{
+constexpr std::array<OptionSpec, 23> kOptions = {{
     {"logLevel", "LEVEL", "debug, warn, error (default) or none", SetLogLevel},
     {"logTag", "TAG",
      "a subject of debug and warn lines; repeatable: info ice dtls rtp\n"
@@ -221,6 +229,10 @@ constexpr std::array<OptionSpec, 22> kOptions = {{
      "whether the path to each viewer is estimated, paced and shared\n"
      "out; off (default): not yet measured with real viewers",
      SetEstimateBandwidth},
+    {"groupReplay", "on|off",
+     "whether who joins is sent the group of pictures so far, where\n"
+     "that is sooner live than a key frame comes; on (default)",
+     SetGroupReplay},
     {"dtlsCertificateFile", "PATH",
      "DTLS certificate in PEM, with --dtlsPrivateKeyFile; without them\n"
      "one is made at start",

@@ -29,7 +29,7 @@ struct WorkerOptions {
   EngineLimits limits;
   TcpLimits tcp_limits;
   size_t max_send_backlog = BacklogBudget().max_bytes;
-  EngineSettings engine;
+  EngineSettings engine{.replay_groups = true};
   std::string dtls_certificate_file;  ///< both files or neither
   std::string dtls_private_key_file;
   /// Accepted and checked, without effect.

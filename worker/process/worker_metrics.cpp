@@ -121,6 +121,12 @@ constexpr Single<SendTotals> kConsumers[] = {
      "Requests for a key frame (FIR) received from consumers."},
     {&SendTotals::bad_round_trips, "consumer_bad_round_trips_total",
      "Reports of consumers whose round-trip time is impossible."},
+    {&SendTotals::groups_replayed, "consumer_groups_replayed_total",
+     "Groups of pictures so far that were sent to consumers who joined."},
+    {&SendTotals::replays_cut, "consumer_replays_cut_total",
+     "Of these, ended by a key frame of a better encoding, or by a sender that began anew."},
+    {&SendTotals::replays_lost, "consumer_replays_lost_total",
+     "Of these, given up because the path did not take them."},
 };
 static_assert(Covers<SendTotals>(kConsumers), "a counter has no row");
 

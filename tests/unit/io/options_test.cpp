@@ -62,6 +62,10 @@ TEST_CASE("bandwidth is estimated where that is asked for") {
   CHECK(Parse({"--estimateBandwidth=on"})->engine.estimate_bandwidth);
   CHECK_FALSE(Parse({"--estimateBandwidth=off"})->engine.estimate_bandwidth);
   CheckError({"--estimateBandwidth=yes"}, {"--estimateBandwidth", "\"yes\"", "on, off"});
+  CHECK(Parse({})->engine.replay_groups);
+  CHECK(Parse({"--groupReplay=on"})->engine.replay_groups);
+  CHECK_FALSE(Parse({"--groupReplay=off"})->engine.replay_groups);
+  CheckError({"--groupReplay=yes"}, {"--groupReplay", "\"yes\"", "on, off"});
 }
 
 TEST_CASE("the library's command line is understood") {
@@ -136,6 +140,7 @@ TEST_CASE("help lists every option, whatever else is wrong after it") {
                            "--maxTcpStrangersPerIp=",
                            "--maxSendBacklog=",
                            "--estimateBandwidth=",
+                           "--groupReplay=",
                            "--help",
                            "--version"}) {
     CHECK_THAT(WorkerHelp(), Catch::Contains(name));

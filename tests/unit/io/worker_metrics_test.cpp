@@ -111,7 +111,8 @@ void FillMedia(EngineCounters* counters, Numbering* numbers) {
   numbers->Fill(&counters->consumers,
                 {"consumer_nacks_received_total", "consumer_packets_nacked_total",
                  "consumer_plis_received_total", "consumer_firs_received_total",
-                 "consumer_bad_round_trips_total"});
+                 "consumer_bad_round_trips_total", "consumer_groups_replayed_total",
+                 "consumer_replays_cut_total", "consumer_replays_lost_total"});
   numbers->Fill(&counters->feedback,
                 {"transport_feedbacks_sent_total", "transport_feedback_late_packets_total"});
   numbers->Fill(&counters->producer_refusals,

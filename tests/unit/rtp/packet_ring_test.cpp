@@ -1,7 +1,9 @@
 #include "worker/core/rtp/packet_ring.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
+#include <memory>
 #include <random>
 #include <set>
 #include <vector>
@@ -181,6 +183,109 @@ TEST_CASE_METHOD(RingTest, "packet ring: padding takes a number and no buffer") 
   CHECK(ring.HeldBytes() == 0);
   CHECK(ring.Find(ExtendedSeqNumber(5), kStart) != nullptr);
   CHECK(ring.Find(ExtendedSeqNumber(5), kStart + Duration::Seconds(3)) == nullptr);
+}
+
+TEST_CASE_METHOD(RingTest, "packet ring: keeps a group that is to be kept, and no other packets") {
+  const bool keep = GENERATE(true, false);
+  PacketRing ring(PacketRing::kVideoMaxAge);
+  for (int i = 0; i < 600; ++i) {
+    const Timestamp at = kStart + Duration::Millis(10 * i);
+    Add(ring, i, at);
+    if (i == 100) ring.BeginGroup(ExtendedSeqNumber(100), RtpTimestamp(7), keep);
+    if (i == 101) ring.BeginGroup(ExtendedSeqNumber(101), RtpTimestamp(7), keep);  // the same frame
+  }
+  const Timestamp now = kStart + Duration::Millis(5990);
+  CHECK(ring.FindKept(ExtendedSeqNumber(99)) == nullptr);
+  CHECK(ring.Find(ExtendedSeqNumber(100), now) == nullptr);  // too old for whoever has seen others
+  CHECK((ring.FindKept(ExtendedSeqNumber(100)) != nullptr) == keep);
+  const auto group = ring.ReadGroup();
+  REQUIRE(group.has_value() == keep);
+  if (!keep) return;
+  CHECK(group->first == ExtendedSeqNumber(100));
+  CHECK(group->began_at == kStart + Duration::Seconds(1));
+  CHECK(group->bytes == 5000);
+  // With the next one the old one goes.
+  Add(ring, 600, kStart + Duration::Seconds(6));
+  ring.BeginGroup(ExtendedSeqNumber(600), RtpTimestamp(8), keep);
+  Add(ring, 601, kStart + Duration::Millis(6010));
+  CHECK(ring.FindKept(ExtendedSeqNumber(100)) == nullptr);
+  CHECK(ring.ReadGroup()->bytes == 20);
+  // A late packet of an older key frame begins nothing.
+  ring.BeginGroup(ExtendedSeqNumber(590), RtpTimestamp(6), keep);
+  CHECK(ring.ReadGroup()->first == ExtendedSeqNumber(600));
+  ring.ForgetGroup();
+  CHECK_FALSE(ring.ReadGroup());
+}
+
+TEST_CASE_METHOD(RingTest, "packet ring: what is still to be sent to somebody stays") {
+  PacketRing ring(PacketRing::kVideoMaxAge);
+  for (int i = 0; i < 300; ++i) Add(ring, i, kStart + Duration::Millis(10 * i));
+  ring.HoldFrom(ExtendedSeqNumber(120));
+  for (int i = 300; i < 900; ++i) Add(ring, i, kStart + Duration::Millis(10 * i));
+  CHECK(ring.FindKept(ExtendedSeqNumber(119)) == nullptr);
+  CHECK(ring.FindKept(ExtendedSeqNumber(120)) != nullptr);
+  CHECK(ring.oldest() == ExtendedSeqNumber(120));
+  ring.HoldFrom(ExtendedSeqNumber(600));
+  ring.Expire(kStart + Duration::Millis(8990));
+  CHECK(ring.oldest() == ExtendedSeqNumber(600));
+  ring.HoldFrom(std::nullopt);
+  ring.Expire(kStart + Duration::Millis(8990));
+  CHECK(ring.oldest() == ExtendedSeqNumber(699));
+}
+
+TEST_CASE_METHOD(RingTest, "packet ring: what all keep together has a bound") {
+  constexpr size_t kRings = 80;
+  constexpr int kPackets = 2000;
+  std::vector<std::unique_ptr<PacketRing>> rings;
+  const PacketRef shared = pool_.Allocate();
+  for (size_t r = 0; r < kRings; ++r) {
+    PacketRing& ring = *rings.emplace_back(std::make_unique<PacketRing>(PacketRing::kVideoMaxAge));
+    for (int i = 0; i < kPackets; ++i) {
+      ring.Unpin();
+      ring.Add(ExtendedSeqNumber(i), shared, kStart + Duration::Millis(2 * i));
+      if (i == 0) ring.BeginGroup(ExtendedSeqNumber(0), RtpTimestamp(7), true);
+    }
+  }
+  const auto keep = std::count_if(rings.begin(), rings.end(),
+                                  [](const auto& ring) { return ring->ReadGroup().has_value(); });
+  CHECK(keep == PacketRing::kMaxKeptBytes / (kPackets * PacketBuffer::kPooledCapacity));
+  CHECK(PacketRing::AllKeptBytes() <= PacketRing::kMaxKeptBytes);
+  rings.clear();
+  CHECK(PacketRing::AllKeptBytes() == 0);
+}
+
+TEST_CASE_METHOD(RingTest, "packet ring: a group with a hole that will not be filled is none") {
+  PacketRing ring(PacketRing::kVideoMaxAge);
+  Add(ring, 0, kStart);
+  ring.BeginGroup(ExtendedSeqNumber(0), RtpTimestamp(7), true);
+  Add(ring, 2, kStart);
+  CHECK(ring.ReadGroup());  // on its way, perhaps
+  for (int i = 3; i < 100; ++i) Add(ring, i, kStart + Duration::Millis(i));
+  CHECK_FALSE(ring.ReadGroup());
+  Add(ring, 1, kStart + Duration::Millis(200));
+  CHECK(ring.ReadGroup());
+}
+
+TEST_CASE_METHOD(RingTest, "packet ring: a group has bounds of age and of bytes") {
+  PacketRing ring(PacketRing::kVideoMaxAge);
+  Add(ring, 0, kStart);
+  ring.BeginGroup(ExtendedSeqNumber(0), RtpTimestamp(7), true);
+  SECTION("age") {
+    for (int i = 1; i <= 150; ++i) Add(ring, i, kStart + Duration::Millis(100 * i));
+    CHECK(ring.ReadGroup());
+    Add(ring, 151, kStart + PacketRing::kMaxGroupAge + Duration::Millis(1));
+  }
+  SECTION("bytes") {
+    const auto most = static_cast<int>(PacketRing::kMaxGroupBytes / PacketBuffer::kPooledCapacity);
+    for (int i = 1; i < most; ++i) Add(ring, i, kStart + Duration::Millis(2 * i));
+    CHECK(ring.ReadGroup());
+    for (int i = most; i < most + 2; ++i) Add(ring, i, kStart + Duration::Millis(2 * i));
+  }
+  CHECK_FALSE(ring.ReadGroup());
+  CHECK(ring.FindKept(ExtendedSeqNumber(0)) == nullptr);
+  ring.Expire(kStart + Duration::Seconds(60));
+  CHECK(ring.size() == 0);
+  CHECK(InUse() == 0);
 }
 
 }  // namespace

@@ -34,6 +34,7 @@ void KeyFrameRequester::RequestFrom(Timestamp earliest, Timestamp now) {
 
 void KeyFrameRequester::OnKeyFrame(RtpTimestamp timestamp, Timestamp now) {
   if (receiving_ && timestamp == key_timestamp_) return;  // more of the same
+  if (state_ == State::kUnanswered) answers_.OnAnswer(now - first_sent_at_);
   if (state_ != State::kIdle) {
     state_ = State::kIdle;
     timer_->Stop();
@@ -71,6 +72,7 @@ void KeyFrameRequester::OnTimer(Timestamp now) {
   if (state_ != State::kUnanswered) return;
   if (retries_left_ == 0) {
     state_ = State::kIdle;
+    answers_.OnNoAnswer();
     return;
   }
   --retries_left_;

@@ -6,6 +6,7 @@
 #include "common/rtp_types.h"
 #include "common/units.h"
 #include "worker/core/environment.h"
+#include "worker/core/rtp/key_frame_answers.h"
 
 namespace sluice::worker {
 
@@ -50,6 +51,8 @@ class KeyFrameRequester {
       OnPacketBehindKeyFrame(timestamp, ends_frame, now);
   }
 
+  /// What has come of requests so far.
+  const KeyFrameAnswers& answers() const { return answers_; }
   /// Requests that were not sent for themselves.
   uint64_t merged() const { return merged_; }
 
@@ -69,6 +72,7 @@ class KeyFrameRequester {
 
   Duration delay_;
   KeyFrameRequestSink& sink_;
+  KeyFrameAnswers answers_;
   std::unique_ptr<Timer> timer_;
   State state_ = State::kIdle;
   bool sent_any_ = false;

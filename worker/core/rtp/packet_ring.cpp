@@ -71,9 +71,38 @@ void PacketRing::Expire(Timestamp now) {
   // A packet repaired late keeps older ones behind it a little longer; Find checks each one's age.
   while (size_ > 0) {
     const Slot* oldest = At(oldest_);
-    if (oldest != nullptr && now - oldest->packet.received_at <= max_age_) return;
+    if (oldest != nullptr) {
+      if (now - oldest->packet.received_at <= max_age_) break;
+      if (IsKept(*oldest, now)) [[unlikely]]
+        return SetKept(held_bytes_);
+    }
     DropOldest();
   }
+  if (kept_bytes_ > 0) [[unlikely]]
+    SetKept(0);
+}
+
+void PacketRing::BeginGroup(ExtendedSeqNumber first, RtpTimestamp timestamp, bool keep) {
+  const int64_t number = first.value();
+  if (group_ && (number <= group_->first || timestamp == group_->timestamp)) return;
+  if (FindKept(first) == nullptr) return;
+  group_ = GroupStart{number, timestamp, keep};
+}
+
+std::optional<PacketRing::Group> PacketRing::ReadGroup() const {
+  if (!group_ || size_ == 0) return std::nullopt;
+  const RoutedPacket* first = FindKept(ExtendedSeqNumber(group_->first));
+  if (first == nullptr) return std::nullopt;
+  Group group{first->sequence, first->received_at};
+  for (int64_t number = group_->first; number <= newest_; ++number) {
+    const Slot* slot = At(number);
+    if (slot == nullptr) {
+      if (newest_ - number > kMaxLateness) return std::nullopt;
+      continue;
+    }
+    group.bytes += slot->packet.payload.size();
+  }
+  return group;
 }
 
 void PacketRing::Clear() {
@@ -111,6 +140,8 @@ void PacketRing::Free(Slot* slot) {
 
 void PacketRing::DropOldest() {
   Slot* slot = std::exchange(At(oldest_), nullptr);
+  if (group_ && oldest_ >= group_->first) [[unlikely]]
+    group_.reset();
   ++oldest_;
   if (slot == nullptr) return;
   --size_;

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "common/rtp_types.h"
@@ -18,6 +19,10 @@ namespace sluice::worker {
 ///
 /// Owned by the Producer, which adds every packet. Bounded by numbers, by bytes and by age.
 ///
+/// Of video it knows where the current group of pictures begins, so that whoever joins can be shown
+/// the group so far. That of a sender whose next key frame is far away is kept for longer than
+/// other packets (KeepGroup), within bounds of its own.
+///
 /// A pointer to a packet stays valid until the Unpin() after its Add(), however old the packet gets
 /// and whatever is added behind it: that is what the list of a turn needs. For longer keep the
 /// number, and Find() it.
@@ -32,7 +37,18 @@ class PacketRing {
   static constexpr Duration kVideoMaxAge = Duration::Millis(2000);
   static constexpr Duration kAudioMaxAge = Duration::Millis(1000);
 
+  /// A group that is kept is forgotten when it is older than that, or when the ring holds more than
+  /// so many bytes of packet buffers for its sake: two thousand packets.
+  static constexpr Duration kMaxGroupAge = Duration::Seconds(15);
+  static constexpr size_t kMaxGroupBytes = 4 * 1024 * 1024;
+  /// What all rings of the process together hold that keep a group: 60 of these at their largest.
+  /// A ring that finds no room keeps none.
+  static constexpr size_t kMaxKeptBytes = 256 * 1024 * 1024;
+  /// Holes so near to the newest number may still be filled: a group with others is not whole.
+  static constexpr int64_t kMaxLateness = 64;
+
   explicit PacketRing(Duration max_age);
+  ~PacketRing() { SetKept(0); }
   PacketRing(const PacketRing&) = delete;
   PacketRing& operator=(const PacketRing&) = delete;
 
@@ -54,6 +70,38 @@ class PacketRing {
     Slot* slot = At(number);
     return slot == nullptr ? nullptr : &slot->packet;
   }
+  /// The packet with that number, nullptr when it is not here, however old it is. Likewise.
+  const RoutedPacket* FindKept(ExtendedSeqNumber sequence) const {
+    const int64_t number = sequence.value();
+    if (size_ == 0 || number < oldest_ || number > newest_) return nullptr;
+    const Slot* slot = At(number);
+    return slot == nullptr ? nullptr : &slot->packet;
+  }
+  /// The highest number that was added; only while size() > 0.
+  ExtendedSeqNumber newest() const { return ExtendedSeqNumber(newest_); }
+  /// Likewise: what has a lower number is gone.
+  ExtendedSeqNumber oldest() const { return ExtendedSeqNumber(oldest_); }
+
+  /// A key frame at RTP time `timestamp` begins with packet `first`, which is here: with it the
+  /// current group does. Nothing happens if that is older than the current one, or the same.
+  /// `keep`: it stays here, within the bounds of a group, until the next one begins; otherwise as
+  /// long as other packets do.
+  void BeginGroup(ExtendedSeqNumber first, RtpTimestamp timestamp, bool keep);
+  /// Packets from this one on are still to be sent to somebody: they stay as those of a group do,
+  /// within the same bounds. nullopt, as at first: there are none.
+  void HoldFrom(std::optional<ExtendedSeqNumber> first) { held_from_ = first; }
+  /// Nothing here is of use to who has not seen what came before.
+  void ForgetGroup() { group_.reset(); }
+  /// The current group as it stands here.
+  struct Group {
+    ExtendedSeqNumber first;
+    Timestamp began_at;  ///< when its first packet came
+    size_t bytes = 0;    ///< of payloads, up to the newest
+  };
+  /// nullopt: it has been forgotten, or packets of it are missing that will hardly come. Takes time
+  /// by the number of packets.
+  std::optional<Group> ReadGroup() const;
+
   /// No pointer that Add() has returned is in use any more.
   void Unpin();
   /// Releases what is too old at `now`.
@@ -72,6 +120,7 @@ class PacketRing {
   /// Bytes of the ring itself, and bytes of the packet buffers it keeps alive.
   size_t RingBytes() const;
   size_t HeldBytes() const { return held_bytes_; }
+  static size_t AllKeptBytes() { return all_kept_bytes_; }
 
  private:
   static constexpr size_t kInitialIndex = 64;  // numbers: half a second of a 1 Mbit/s video
@@ -91,6 +140,18 @@ class PacketRing {
   const Slot* At(int64_t sequence) const {
     return index_[static_cast<size_t>(sequence) & (index_.size() - 1)];
   }
+  /// It is older than other packets may get, and stays all the same.
+  bool IsKept(const Slot& oldest, Timestamp now) const {
+    const bool of_group = group_ && group_->keep && oldest_ >= group_->first;
+    const bool needed = of_group || (held_from_ && oldest_ >= held_from_->value());
+    return needed && held_bytes_ <= kMaxGroupBytes &&
+           all_kept_bytes_ - kept_bytes_ + held_bytes_ <= kMaxKeptBytes &&
+           now - oldest.packet.received_at <= kMaxGroupAge;
+  }
+  void SetKept(size_t bytes) {
+    all_kept_bytes_ = all_kept_bytes_ - kept_bytes_ + bytes;
+    kept_bytes_ = bytes;
+  }
   Slot* Take();
   void Free(Slot* slot);
   void DropOldest();
@@ -107,6 +168,15 @@ class PacketRing {
   size_t held_bytes_ = 0;
   uint32_t pin_ = 1;
   uint64_t dropped_over_bytes_ = 0;
+  struct GroupStart {
+    int64_t first = 0;
+    RtpTimestamp timestamp;
+    bool keep = false;
+  };
+  std::optional<GroupStart> group_;
+  std::optional<ExtendedSeqNumber> held_from_;
+  size_t kept_bytes_ = 0;  ///< its share of all_kept_bytes_
+  static inline size_t all_kept_bytes_ = 0;
 };
 
 }  // namespace sluice::worker
