@@ -23,6 +23,7 @@
 #include <utility>
 #include <variant>
 
+#include "common/printable.h"
 #include "controller/signalling/gst_control.h"
 #include "controller/signalling/gst_signalling.h"
 
@@ -62,7 +63,8 @@ class World {
         present_.erase("p" + n);
         return Take();
       case 'Q':
-        machine_.SetPublisher("q" + n, json::object{{"name", json::string(text)}});
+        // The doors let names in that are UTF-8 alone.
+        machine_.SetPublisher("q" + n, json::object{{"name", Printable(text)}});
         return Take();
       case 'q':
         machine_.RemovePublisher("q" + n);
