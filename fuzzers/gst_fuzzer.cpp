@@ -9,16 +9,21 @@
 //   for all f                that consumer is gone
 // Ids are p0 to p3, q0 to q3, and s0, s1, … for sessions and those that producers are told of, in
 // the order in which they are made.
+#include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
 
+#include "common/printable.h"
 #include "controller/signalling/gst_control.h"
 #include "controller/signalling/gst_signalling.h"
 
@@ -48,7 +53,8 @@ std::string_view TextIn(const json::object& object, const char* name) {
 class World {
  public:
   void Do(char command, std::string_view text) {
-    const std::string n = text.empty() ? "0" : std::string(1, static_cast<char>('0' + text[0] % 4));
+    const auto number = text.empty() ? uint8_t{0} : static_cast<uint8_t>(text[0]);
+    const std::string n(1, static_cast<char>('0' + number % 4));
     switch (command) {
       case '+':
         return Connect("p" + n, text.substr(text.empty() ? 0 : 1));
@@ -57,7 +63,8 @@ class World {
         present_.erase("p" + n);
         return Take();
       case 'Q':
-        machine_.SetPublisher("q" + n, json::object{{"name", json::string(text)}});
+        // The doors let names in that are UTF-8 alone.
+        machine_.SetPublisher("q" + n, json::object{{"name", Printable(text)}});
         return Take();
       case 'q':
         machine_.RemovePublisher("q" + n);
