@@ -19,7 +19,7 @@ let open;      // everybody may take part
 let guarded;   // needs tokens
 let slow;      // takes few requests
 let full;      // has place for one room, one transport of each broadcaster
-let lame;      // its worker never gets ready
+let lame;      // arguments of one whose worker never gets ready
 let secret;
 let document;
 const clients = [];
@@ -37,7 +37,7 @@ before(async () => {
   guarded = await Sluice.start('openapi-guarded', { args: [...one, '--authSecret', secret] });
   slow = await Sluice.start('openapi-slow', { args: [...one, '--maxRestRequestsPerSecond', '1'] });
   full = await Sluice.start('openapi-full', { args: [...one, '--maxRooms', '1', '--maxTransportsPerBroadcaster', '1', '--maxPeersPerRoom', '1'] });
-  lame = await Sluice.start('openapi-lame', { args: [...one, '--workerBin', silent] });
+  lame = [...one, '--workerBin', silent];
   for (const sluice of [open, guarded, slow, full]) {
     await waitFor('a worker', async () => (await fetch(`${sluice.url}/readyz`)).ok, { describe: () => sluice.output });
   }
@@ -45,12 +45,22 @@ before(async () => {
 });
 after(async () => {
   for (const client of clients) client.close();
-  for (const sluice of [open, guarded, slow, full, lame]) await sluice?.stop();
+  for (const sluice of [open, guarded, slow, full]) await sluice?.stop();
   rmSync(dir, { recursive: true, force: true });
 });
 
 const token = (...args) =>
   execFileSync(controllerBin, ['token', '--authSecret', secret, '--ttl', '1h', ...args], { encoding: 'utf8' }).trim();
+
+/** What a server without a worker answers. It gives up after five of them: each time one of its own. */
+async function askLame(request) {
+  const sluice = await Sluice.start('openapi-lame', { args: lame });
+  try {
+    return await request(sluice);
+  } finally {
+    await sluice.stop();
+  }
+}
 
 /** One request; what is not said of the body is a body of JSON. */
 async function ask(sluice, method, target, { body, type = 'application/json', headers = {} } = {}) {
@@ -184,7 +194,7 @@ async function provokeWhip({ route, method, operationId: id }, status) {
   } else if (status === 429) {
     sluice = slow;
   } else if (status === 503) {
-    sluice = door === 'whip' ? lame : full;
+    sluice = full;
     if (door === 'whep') await ask(full, 'POST', '/whip/only/camera', { body: makeOffer('whip').sdp, type: 'application/sdp' });
   } else if (!(begins && status === 409) && status !== 404) {
     if (!begins || door === 'whep') known = await session(open, door, roomId);
@@ -237,7 +247,8 @@ async function provokeWhip({ route, method, operationId: id }, status) {
     }
   }
   if (status === 415) type = 'text/plain';
-  const request = () => id === 'getEvents' && status === 200 ? firstOf(`${sluice.url}${target}`) : ask(sluice, method, target, { body, type, headers });
+  const request = (to = sluice) => id === 'getEvents' && status === 200 ? firstOf(`${to.url}${target}`) : ask(to, method, target, { body, type, headers });
+  if (status === 503 && door === 'whip') return askLame(request);
   if (status !== 429) return request();
   let reply;
   for (let i = 0; i < 20; ++i) {
@@ -336,7 +347,7 @@ async function provoke({ route, method, operationId: id }, status) {
       return reply;
     }
     case 503: {
-      if (id !== 'createTransport') return request(lame, nowhere);
+      if (id !== 'createTransport') return askLame((sluice) => request(sluice, nowhere));
       const base = '/rooms/only/broadcasters';
       await ask(full, 'POST', base, { body: broadcaster('b') });
       await ask(full, 'POST', `${base}/b/transports`, { body: { type: 'plain' } });
