@@ -374,9 +374,9 @@ TEST_CASE("data: each consumer's limits of reliability are its own", "[sim]") {
   call.SetLoss(0);
   call.environment.AdvanceBy(Duration::Seconds(10));
   const auto counts = [&] {
-    std::array<size_t, 5> counts{};
-    for (const SctpReceived& each : bob.sctp->received()) ++counts.at(each.stream);
-    return counts;
+    std::array<size_t, 5> each_stream{};
+    for (const SctpReceived& each : bob.sctp->received()) ++each_stream.at(each.stream);
+    return each_stream;
   };
   // Of those that are sent once some wait for their turn while nothing passes: they come.
   CHECK(counts()[4] < 20);
