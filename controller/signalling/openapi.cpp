@@ -124,7 +124,20 @@ constexpr std::string_view kSchemas = R"json({
   "label": {"type": "string"}, "protocol": {"type": "string"}, "appData": {"type": "object"},
   "sctpStreamParameters": {"type": "object", "required": ["streamId"], "properties": {
     "streamId": {"type": "integer", "minimum": 0, "maximum": 65534}, "ordered": {"type": "boolean"},
-    "maxPacketLifeTime": {"type": "integer"}, "maxRetransmits": {"type": "integer"}}}}}
+    "maxPacketLifeTime": {"type": "integer"}, "maxRetransmits": {"type": "integer"}}}}},
+"Problem": {"type": "object", "required": ["type", "status", "title", "detail"], "properties": {
+  "type": {"type": "string"}, "status": {"type": "integer"}, "title": {"type": "string"},
+  "detail": {"type": "string", "description": "for people: what is wrong; the line, of a description"}}},
+"Sdp": {"type": "string", "description": "an offer or answer (RFC 8866, RFC 9429)"},
+"SdpFragment": {"type": "string", "description": "ICE credentials and candidates (RFC 8840)"},
+"EventStream": {"type": "string", "description": "Server-Sent Events"},
+"EventNames": {"type": "array", "maxItems": 32, "items": {"type": "string", "maxLength": 64}},
+"LayerWish": {"type": "object", "properties": {
+  "mediaId": {"type": "string"}, "encodingId": {"type": "string"}, "rid": {"type": "string"},
+  "spatialLayerId": {"type": "integer", "minimum": 0, "maximum": 255},
+  "maxSpatialLayerId": {"type": "integer", "minimum": 0, "maximum": 255},
+  "temporalLayerId": {"type": "integer", "minimum": 0, "maximum": 255},
+  "maxTemporalLayerId": {"type": "integer", "minimum": 0, "maximum": 255}}}
 })json";
 
 /// What a path parameter of that name is.
@@ -133,6 +146,9 @@ std::string_view ParameterText(std::string_view name) {
   if (name == "memberId") return "a peer or broadcaster";
   if (name == "peerId") return "a peer";
   if (name == "broadcasterId") return "a broadcaster";
+  if (name == "name") return "the peer that publishes";
+  if (name == "sessionId") return "the session, as Location says";
+  if (name == "streamId") return "the stream of events, as Location says";
   return "a transport of the broadcaster";
 }
 
@@ -151,10 +167,19 @@ json::object Reference(std::string_view kind, std::string_view name) {
   return reference;
 }
 
+/// The media type of what a schema describes.
+std::string_view MediaTypeOf(std::string_view schema) {
+  if (schema == "Sdp") return "application/sdp";
+  if (schema == "SdpFragment") return "application/trickle-ice-sdpfrag";
+  if (schema == "EventStream") return "text/event-stream";
+  if (schema == "Problem") return "application/problem+json";
+  return "application/json";
+}
+
 /// A body that is that schema's.
-json::object JsonOf(std::string_view schema) {
+json::object ContentOf(std::string_view schema) {
   json::object content;
-  content["application/json"].emplace_object()["schema"] = Reference("schemas", schema);
+  content[MediaTypeOf(schema)].emplace_object()["schema"] = Reference("schemas", schema);
   return content;
 }
 
@@ -166,6 +191,7 @@ json::object Typed(std::string_view type) {
 
 bool IsManagement(const ApiOperation& operation) { return operation.path.starts_with("/api/v1"); }
 bool IsBroadcasting(const ApiOperation& operation) { return operation.path.starts_with("/rooms"); }
+bool IsWhip(const ApiOperation& operation) { return operation.path.starts_with("/wh"); }
 
 /// The names in braces of a path.
 std::vector<std::string_view> NamesIn(std::string_view path) {
@@ -214,6 +240,10 @@ json::array ParametersOf(const ApiOperation& operation) {
                                    "address than its maker's",
                                    false, Typed("string")));
   }
+  if (operation.body == "SdpFragment") {
+    parameters.push_back(
+        Parameter("If-Match", "header", "the ETag; * to restart ICE", true, Typed("string")));
+  }
   return parameters;
 }
 
@@ -221,13 +251,17 @@ std::string_view TextOf(std::string_view status) {
   constexpr std::pair<std::string_view, std::string_view> kTexts[] = {
       {"200", "done"},
       {"201", "made"},
+      {"204", "done, there is nothing to say"},
       {"400", "a field is missing, unknown, of the wrong type or out of range"},
       {"401", "no valid token"},
       {"403", "not allowed to who asks"},
       {"404", "there is no such thing"},
+      {"406", "no error: our offer, since yours has no codec of what is published"},
       {"409", "it is there already, or the state or the room's rules do not allow it"},
-      {"415", "the body is not application/json"},
+      {"412", "If-Match is the ETag of another ICE session"},
+      {"415", "the body is of another media type"},
       {"422", "well formed, but not possible with these codecs"},
+      {"428", "If-Match is missing"},
       {"429", "too many requests; Retry-After says when"},
       {"503", "no media worker or no place at the moment; Retry-After says when"},
   };
@@ -241,10 +275,15 @@ json::object ResponsesOf(const ApiOperation& operation) {
   bool success = true;
   for (const std::string_view status : StatusesOf(operation)) {
     json::object response{{"description", std::string(TextOf(status))}};
-    const std::string_view schema = success ? operation.answer : "Error";
-    const bool plain = !IsManagement(operation) && !IsBroadcasting(operation);
+    const std::string_view error = IsWhip(operation) ? "Problem" : "Error";
+    std::string_view schema = success ? operation.answer : error;
+    // Neither is an error: the new credentials of an ICE restart, an offer of ours.
+    if (status == "200" && operation.body == "SdpFragment") schema = "SdpFragment";
+    if (status == "406") schema = "Sdp";
+    const bool plain =
+        operation.path.find('{') == std::string_view::npos && !IsManagement(operation);
     if (!schema.empty() && !plain) {
-      response["content"] = JsonOf(schema);
+      response["content"] = ContentOf(schema);
     }
     responses[std::string(status)] = std::move(response);
     success = false;
@@ -259,16 +298,18 @@ json::object DescribeOperation(const ApiOperation& operation) {
   std::string tag = "supervision";
   if (IsManagement(operation)) tag = "management";
   if (IsBroadcasting(operation)) tag = "broadcasters";
+  if (IsWhip(operation)) tag = "whip and whep";
   described["tags"].emplace_array().emplace_back(tag);
   if (json::array parameters = ParametersOf(operation); !parameters.empty()) {
     described["parameters"] = std::move(parameters);
   }
   if (!operation.body.empty()) {
-    // "Reason", "SourceList" and "Connect" have no member that must be there.
+    // Nothing of these must be there.
     const bool optional = operation.body == "Reason" || operation.body == "SourceList" ||
-                          operation.body == "Connect" || operation.body == "RoomChange";
+                          operation.body == "Connect" || operation.body == "RoomChange" ||
+                          operation.body == "EventNames";
     described["requestBody"] =
-        json::object{{"required", !optional}, {"content", JsonOf(operation.body)}};
+        json::object{{"required", !optional}, {"content", ContentOf(operation.body)}};
   }
   return described;
 }
@@ -372,6 +413,35 @@ const std::vector<ApiOperation>& ApiOperations() {
       {"POST", "/rooms/{roomId}/broadcasters/{broadcasterId}/transports/{transportId}/produce/data",
        "createDataProducer", "announces data messages that will be sent",
        "200 400 401 403 404 409 415 429", "NewDataProducer", "Made"},
+      {"POST", "/whip/{roomId}", "publish", "publishes as the peer of the token, else as whip",
+       "201 400 401 403 409 415 422 429 503", "Sdp", "Sdp"},
+      {"POST", "/whip/{roomId}/{name}", "publishAs", "publishes as the peer of that name",
+       "201 400 401 403 409 415 422 429 503", "Sdp", "Sdp"},
+      {"PATCH", "/whip/{roomId}/{name}/{sessionId}", "trickleOfPublisher",
+       "candidates, or new credentials: an ICE restart", "204 200 400 401 403 404 412 415 428 429",
+       "SdpFragment", ""},
+      {"DELETE", "/whip/{roomId}/{name}/{sessionId}", "endPublisher", "ends publishing",
+       "200 401 403 404 429", "", ""},
+      {"POST", "/whep/{roomId}", "play", "plays who is on the stage, else who publishes",
+       "201 400 401 403 406 409 415 422 429 503", "Sdp", "Sdp"},
+      {"POST", "/whep/{roomId}/{name}", "playNamed", "plays the peer or broadcaster of that name",
+       "201 400 401 403 406 409 415 422 429 503", "Sdp", "Sdp"},
+      {"PATCH", "/whep/{roomId}/{name}/{sessionId}", "trickleOfPlayer",
+       "candidates, or new credentials: an ICE restart", "204 200 400 401 403 404 412 415 428 429",
+       "SdpFragment", ""},
+      {"DELETE", "/whep/{roomId}/{name}/{sessionId}", "endPlayer", "ends playing",
+       "200 401 403 404 429", "", ""},
+      {"POST", "/whep/{roomId}/{name}/{sessionId}/layer", "chooseLayers",
+       "receives no layers above these", "200 400 401 403 404 415 429", "LayerWish", ""},
+      {"DELETE", "/whep/{roomId}/{name}/{sessionId}/layer", "chooseAllLayers", "takes that back",
+       "200 401 403 404 429", "", ""},
+      {"POST", "/whep/{roomId}/{name}/{sessionId}/events", "makeEvents",
+       "makes a stream of events: active, inactive, layers", "201 400 401 403 404 409 429",
+       "EventNames", ""},
+      {"GET", "/whep/{roomId}/{name}/{sessionId}/events/{streamId}", "getEvents",
+       "what happens to what is played, until it is ended", "200 401 403 404 429", "", "EventStream"},
+      {"DELETE", "/whep/{roomId}/{name}/{sessionId}/events/{streamId}", "endEvents",
+       "ends the stream of events", "200 401 403 404 429", "", ""},
       {"GET", "/healthz", "isAlive", "whether the program runs", "200", "", ""},
       {"GET", "/readyz", "isReady", "whether it can make rooms", "200 503", "", ""},
       {"GET", "/metrics", "getMetrics", "what it counts, as Prometheus text", "200", "", ""},
@@ -398,7 +468,8 @@ json::object ApiDescription::Document() {
       {"version", std::string(Version())},
       {"description",
        "Rooms and who is in them (management), what is sent into them from outside (broadcasters), "
-       "and supervision. docs/management-api.md and docs/api.md say more."}};
+       "publishing and playing by one offer (WHIP and WHEP), and supervision. "
+       "docs/management-api.md, docs/api.md and docs/protocols/whip-whep.md say more."}};
   json::object document{{"openapi", "3.1.0"}, {"info", std::move(info)}};
   document["servers"].emplace_array().emplace_back(
       json::object{{"url", "/"}, {"description", "this server"}});
@@ -420,7 +491,8 @@ std::string ApiDescription::Page() {
       "14px/1.4 ui-monospace,monospace}pre{overflow:auto}</style></head><body>"
       "<h1>The API of Sluice</h1>\n<p>For programs, the same as "
       "<a href=\"openapi.json\">OpenAPI 3.1</a>. An error is "
-      "<code>{\"error\": {\"code\", \"status\", \"type\", \"message\", \"field\"}}</code>.</p>\n"
+      "<code>{\"error\": {\"code\", \"status\", \"type\", \"message\", \"field\"}}</code>; of WHIP "
+      "and WHEP, <a href=\"#Problem\">application/problem+json</a>.</p>\n"
       "<table><tr><th>request<th>what it does<th>body<th>answer<th>statuses</tr>\n";
   const auto schema = [](std::string_view name) {
     const std::string text(name);

@@ -20,8 +20,7 @@ struct ApiOperation {
   std::string_view answer;    ///< likewise; "" = nothing, or no JSON
 };
 
-/// Management API, REST broadcaster API and pages for supervision. WHIP and WHEP are described by
-/// their own specifications.
+/// Management API, REST broadcaster API, WHIP and WHEP, and pages for supervision.
 const std::vector<ApiOperation>& ApiOperations();
 
 /// Serves what programs and people read of the APIs: /api/v1/openapi.json (OpenAPI 3.1) and a page

@@ -3,11 +3,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import WebSocket from 'ws';
 import { controllerBin, workerBin } from './lib/paths.mjs';
+import { makeFragment, makeOffer, unknownCodec } from '../conformance/lib/offers.mjs';
+import { send } from '../conformance/lib/http.mjs';
 import { Sluice } from './lib/sluice.mjs';
 import { waitFor } from './lib/wait.mjs';
 
@@ -16,7 +19,7 @@ let open;      // everybody may take part
 let guarded;   // needs tokens
 let slow;      // takes few requests
 let full;      // has place for one room, one transport of each broadcaster
-let lame;      // its worker never gets ready
+let lame;      // arguments of one whose worker never gets ready
 let secret;
 let document;
 const clients = [];
@@ -29,12 +32,12 @@ before(async () => {
   writeFileSync(silent, `#!/bin/sh\n[ "$1" = --version ] && exec ${workerBin} --version\nexec cat <&3 >/dev/null\n`);
   chmodSync(silent, 0o755);
   const one = ['--numWorkers', '1'];
-  open = await Sluice.start('openapi-open', { args: [...one, '--allowedOrigins', 'https://app.example.com', ...['maxTransportsPerIp', 'maxBroadcastersPerIp',
+  open = await Sluice.start('openapi-open', { args: [...one, '--whepCounterOffers', 'true', '--allowedOrigins', 'https://app.example.com', ...['maxTransportsPerIp', 'maxBroadcastersPerIp',
     'maxRestRequestsPerSecond', 'maxAnnouncementsPerSecondPerIp'].flatMap((name) => [`--${name}`, '0'])] });
   guarded = await Sluice.start('openapi-guarded', { args: [...one, '--authSecret', secret] });
   slow = await Sluice.start('openapi-slow', { args: [...one, '--maxRestRequestsPerSecond', '1'] });
-  full = await Sluice.start('openapi-full', { args: [...one, '--maxRooms', '1', '--maxTransportsPerBroadcaster', '1'] });
-  lame = await Sluice.start('openapi-lame', { args: [...one, '--workerBin', silent] });
+  full = await Sluice.start('openapi-full', { args: [...one, '--maxRooms', '1', '--maxTransportsPerBroadcaster', '1', '--maxPeersPerRoom', '1'] });
+  lame = [...one, '--workerBin', silent];
   for (const sluice of [open, guarded, slow, full]) {
     await waitFor('a worker', async () => (await fetch(`${sluice.url}/readyz`)).ok, { describe: () => sluice.output });
   }
@@ -42,12 +45,22 @@ before(async () => {
 });
 after(async () => {
   for (const client of clients) client.close();
-  for (const sluice of [open, guarded, slow, full, lame]) await sluice?.stop();
+  for (const sluice of [open, guarded, slow, full]) await sluice?.stop();
   rmSync(dir, { recursive: true, force: true });
 });
 
 const token = (...args) =>
   execFileSync(controllerBin, ['token', '--authSecret', secret, '--ttl', '1h', ...args], { encoding: 'utf8' }).trim();
+
+/** What a server without a worker answers. It gives up after five of them: each time one of its own. */
+async function askLame(request) {
+  const sluice = await Sluice.start('openapi-lame', { args: lame });
+  try {
+    return await request(sluice);
+  } finally {
+    await sluice.stop();
+  }
+}
 
 /** One request; what is not said of the body is a body of JSON. */
 async function ask(sluice, method, target, { body, type = 'application/json', headers = {} } = {}) {
@@ -152,8 +165,123 @@ const operations = () =>
   Object.entries(document.paths).flatMap(([route, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ route, method: method.toUpperCase(), ...operation })));
 
+/** Publishes by WHIP, or plays by WHEP: what it takes to speak of the session. */
+async function session(sluice, door, room, headers = {}) {
+  const begin = async (which, name) => {
+    const offer = makeOffer(which);
+    const reply = await ask(sluice, 'POST', `/${which}/${room}/${name}`, { body: offer.sdp, type: 'application/sdp', headers });
+    assert.equal(reply.status, 201, reply.text);
+    return { offer, etag: reply.headers.get('etag'), id: reply.headers.get('location').split('/').at(-1) };
+  };
+  const publisher = await begin('whip', 'camera');
+  return door === 'whip' ? publisher : begin('whep', 'camera');
+}
+
+/** The same of WHIP and WHEP: all that the path can name, in a room of its own. */
+async function provokeWhip({ route, method, operationId: id }, status) {
+  const door = route.slice(1, 5);
+  const begins = ['publish', 'publishAs', 'play', 'playNamed'].includes(id);
+  const trickles = method === 'PATCH';
+  const roomId = `door-${++made}`;
+  let sluice = open;
+  let headers = {};
+  let known = { offer: makeOffer(door), id: 'none', etag: '"none"' };
+  if (status === 401 || status === 403) {
+    sluice = guarded;
+    const tokenOf = (...args) => ({ authorization: `Bearer ${token(...args)}` });
+    if (!begins) known = await session(guarded, door, roomId, tokenOf('--room', roomId, '--publish', '--subscribe'));
+    if (status === 403) headers = tokenOf('--room', 'elsewhere', '--publish', '--subscribe');
+  } else if (status === 429) {
+    sluice = slow;
+  } else if (status === 503) {
+    sluice = full;
+    if (door === 'whep') await ask(full, 'POST', '/whip/only/camera', { body: makeOffer('whip').sdp, type: 'application/sdp' });
+  } else if (!(begins && status === 409) && status !== 404) {
+    if (!begins || door === 'whep') known = await session(open, door, roomId);
+  }
+  const names = { roomId: sluice === full ? 'only' : roomId, name: 'camera', sessionId: known.id, streamId: 'none' };
+  if (route.endsWith('{streamId}') && [200, 403].includes(status)) {
+    const owner = sluice === guarded ? { authorization: `Bearer ${token('--room', roomId, '--subscribe')}` } : {};
+    const stream = await ask(sluice, 'POST', `/whep/${roomId}/camera/${known.id}/events`, { headers: owner });
+    names.streamId = stream.headers.get('location').split('/').at(-1);
+  }
+  const target = route.replace(/\{(\w+)\}/g, (_, name) => names[name]);
+  let body;
+  let type;
+  if (begins) {
+    [body, type] = [known.offer.sdp, 'application/sdp'];
+    if (status === 400) body = 'v=1';
+    if (status === 406) body = makeOffer('whep', { codecs: unknownCodec }).sdp;
+    if (status === 422) body = makeOffer(door, { direction: door === 'whip' ? 'recvonly' : 'sendonly' }).sdp;
+    if (status === 409 && door === 'whip') {
+      // Somebody at another address publishes by that name.
+      const taken = await send('POST', `${open.url}${target}`, { headers: { 'content-type': type }, body });
+      assert.equal(taken.status, 201, taken.body);
+      const other = await fromElsewhere(target, body, type);
+      return other;
+    }
+  } else if (trickles) {
+    [body, type] = [makeFragment(known.offer).body, 'application/trickle-ice-sdpfrag'];
+    headers = { ...headers, 'if-match': known.etag };
+    if (status === 200) {
+      body = makeFragment(known.offer, { restart: true }).body;
+      headers['if-match'] = '*';
+    }
+    if (status === 400) {
+      body = makeFragment(known.offer, { ufrag: 'other' }).body;
+      headers['if-match'] = '*';
+    }
+    if (status === 412) headers['if-match'] = '"other"';
+    if (status === 428) delete headers['if-match'];
+  } else if (id === 'chooseLayers') {
+    [body, type] = [status === 400 ? '{"spatialLayerId":"high"}' : '{"spatialLayerId":0}', 'application/json'];
+  } else if (id === 'makeEvents') {
+    [body, type] = [status === 400 ? '7' : '["active"]', 'application/json'];
+    if (status === 409) {
+      let reply;
+      for (let i = 0; i < 100; ++i) {
+        reply = await ask(open, method, target, { body, type });
+        if (reply.status !== 201) break;
+      }
+      return reply;
+    }
+  }
+  if (status === 415) type = 'text/plain';
+  const request = (to = sluice) => id === 'getEvents' && status === 200 ? firstOf(`${to.url}${target}`) : ask(to, method, target, { body, type, headers });
+  if (status === 503 && door === 'whip') return askLame(request);
+  if (status !== 429) return request();
+  let reply;
+  for (let i = 0; i < 20; ++i) {
+    reply = await request();
+    if (reply.status === 429) break;
+  }
+  return reply;
+}
+
+/** A POST that comes from another address of this machine. */
+const fromElsewhere = (target, body, type) =>
+  new Promise((resolve, reject) => {
+    const request = http.request(`${open.url}${target}`, { method: 'POST', localAddress: '127.0.0.9', headers: { 'content-type': type } }, (reply) => {
+      let text = '';
+      reply.setEncoding('utf8');
+      reply.on('data', (chunk) => (text += chunk));
+      reply.on('end', () => resolve({ status: reply.statusCode, headers: new Headers(reply.headers), text, body: JSON.parse(text) }));
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+
+/** The head of an answer that does not end. */
+async function firstOf(url) {
+  const control = new AbortController();
+  const reply = await fetch(url, { signal: control.signal });
+  control.abort();
+  return { status: reply.status, headers: reply.headers, text: '' };
+}
+
 /** Makes each status of an operation come; returns the answer. */
 async function provoke({ route, method, operationId: id }, status) {
+  if (route.startsWith('/wh')) return provokeWhip({ route, method, operationId: id }, status);
   const management = route.startsWith('/api/v1');
   const request = (sluice, s, more = {}) =>
     ask(sluice, method, targetOf(route, s, more.names) + (more.query ?? ''), { body: bodies(s)[id], ...more });
@@ -219,7 +347,7 @@ async function provoke({ route, method, operationId: id }, status) {
       return reply;
     }
     case 503: {
-      if (id !== 'createTransport') return request(lame, nowhere);
+      if (id !== 'createTransport') return askLame((sluice) => request(sluice, nowhere));
       const base = '/rooms/only/broadcasters';
       await ask(full, 'POST', base, { body: broadcaster('b') });
       await ask(full, 'POST', `${base}/b/transports`, { body: { type: 'plain' } });
@@ -263,11 +391,15 @@ test('every operation and every status comes, errors in one shape', { timeout: 3
       await t.test(`${operation.method} ${operation.route} ${status}`, async () => {
         const reply = await provoke(operation, status);
         assert.equal(reply.status, status, reply.text);
-        const schema = operation.responses[text].content?.['application/json'].schema.$ref.split('/').at(-1);
-        if (schema) checkShape(reply.body, schema, reply.text);
-        if (status < 400 || !schema) return;
-        assert.equal(reply.headers.get('content-type'), 'application/json; charset=utf-8');
-        assert.equal(reply.body.error.status, status);
+        const [type, content] = Object.entries(operation.responses[text].content ?? {})[0] ?? [];
+        const schema = content?.schema.$ref.split('/').at(-1);
+        if (schema) {
+          assert.equal(reply.headers.get('content-type').split(';')[0], type);
+          checkShape(type.endsWith('json') ? reply.body : reply.text, schema, reply.text);
+        }
+        if (status === 201 && type === 'application/sdp') assert.ok(reply.headers.get('location') && reply.headers.get('etag'));
+        if (status < 400 || !schema || schema === 'Sdp') return;
+        assert.equal(schema === 'Problem' ? reply.body.status : reply.body.error.status, status);
         if (status === 429 || status === 503) assert.ok(Number(reply.headers.get('retry-after')) > 0);
         if (status === 401) assert.equal(reply.headers.get('www-authenticate'), 'Bearer');
       });
@@ -294,13 +426,14 @@ function checkShape(value, name, text) {
 
 test('a method that a path does not have is 405 with those that it has', async () => {
   const s = await scene();
-  for (const route of Object.keys(document.paths).filter((each) => each.includes('rooms'))) {
+  for (const route of Object.keys(document.paths).filter((each) => each.includes('{'))) {
     const reply = await ask(open, 'TRACE' in document.paths[route] ? 'GET' : 'PROPFIND', targetOf(route, s));
     assert.equal(reply.status, 405, `${route} ${reply.text}`);
     for (const method of Object.keys(document.paths[route])) {
       assert.ok(reply.headers.get('allow').includes(method.toUpperCase()), `${route}: ${reply.headers.get('allow')}`);
     }
-    assert.equal(reply.body.error.code, 'method_not_allowed');
+    if (!route.startsWith('/wh')) assert.equal(reply.body.error.code, 'method_not_allowed');
+    else assert.equal(reply.body.status, 405);
   }
 });
 

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "controller/signalling/management_api.h"
+#include "controller/signalling/whip_api.h"
 #include "tests/unit/controller/signalling/room_fixture.h"
 
 namespace sluice::controller {
@@ -43,6 +44,24 @@ TEST_CASE("the description has the routes of the REST API, each with its method"
     INFO(path);
     CHECK(options.status == 200);
     CHECK(options.body.starts_with(operation.method));
+  }
+}
+
+TEST_CASE("the description has addresses that WHIP and WHEP own, and every kind of them") {
+  std::set<std::string> described;
+  for (const ApiOperation& operation : ApiOperations()) {
+    if (!operation.path.starts_with("/wh")) continue;
+    INFO(operation.path);
+    CHECK(WhipApi::Owns(operation.path));
+    described.insert(std::string(operation.path));
+  }
+  for (const std::string door : {"/whip/{roomId}", "/whep/{roomId}"}) {
+    for (const std::string rest :
+         {"", "/{name}", "/{name}/{sessionId}", "/{name}/{sessionId}/layer",
+          "/{name}/{sessionId}/events", "/{name}/{sessionId}/events/{streamId}"}) {
+      INFO(door + rest);
+      CHECK(described.contains(door + rest) == WhipApi::Owns(door + rest));
+    }
   }
 }
 
