@@ -284,6 +284,7 @@ TEST_CASE_METHOD(RingTest, "packet ring: a group has bounds of age and of bytes"
   CHECK_FALSE(ring.ReadGroup());
   CHECK(ring.FindKept(ExtendedSeqNumber(0)) == nullptr);
   ring.Expire(kStart + Duration::Seconds(60));
+  ring.Unpin();
   CHECK(ring.size() == 0);
   CHECK(InUse() == 0);
 }
