@@ -130,7 +130,7 @@ TEST_CASE("continuity: what a report puts right is taken back by 75 ms a picture
 
   // Without a report nothing is known, and nothing is moved.
   next = Packet(kSwitched + 3000, next.received_at + Duration::Millis(33), 1);
-  CHECK_FALSE(continuity.Correction(next, offsets.timestamp, &clock));
+  CHECK_FALSE(continuity.Correction(next, offsets.timestamp, &clock, true));
   continuity.OnSent(next, offsets, true);
 
   const int64_t captured_us = (7000 - off_ms) * 1000;  // of the switch
@@ -141,7 +141,7 @@ TEST_CASE("continuity: what a report puts right is taken back by 75 ms a picture
     const auto ticks = static_cast<uint32_t>(interval_ms * 90);
     next =
         Packet(next.timestamp.value() + ticks, next.received_at + Duration::Millis(interval_ms), 1);
-    const auto corrected = continuity.Correction(next, offsets.timestamp, &clock);
+    const auto corrected = continuity.Correction(next, offsets.timestamp, &clock, true);
     REQUIRE(corrected);
     const int64_t moved =
         static_cast<int32_t>(next.timestamp.value() + *corrected - before.value()) - int64_t{ticks};
@@ -152,7 +152,7 @@ TEST_CASE("continuity: what a report puts right is taken back by 75 ms a picture
   }
   CHECK(continuity.aligned());
   CHECK(pictures >= std::abs(off_ms) / 75);
-  CHECK_FALSE(continuity.Correction(next, offsets.timestamp, &clock));
+  CHECK_FALSE(continuity.Correction(next, offsets.timestamp, &clock, true));
   // Both are where their captures have them.
   const int64_t since_us =
       *clock.SenderTime(1, next.timestamp) - *clock.SenderTime(0, RtpTimestamp(450'000));
