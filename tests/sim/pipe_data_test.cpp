@@ -106,7 +106,7 @@ TEST_CASE_METHOD(PipedData, "a pipe that loses packets delivers all, in order", 
     expected.push_back("everybody 53:" + std::to_string(5000 + i));
     expected.push_back("five 53:" + std::to_string(5000 + i));
   }
-  REQUIRE(Until([&] { return events.Count(expected.back()) > 0; }, 60));
+  REQUIRE(Until([&] { return events.Count("data-message " + expected.back()) > 0; }, 60));
   CHECK(Got() == expected);
 }
 
