@@ -21,7 +21,7 @@ struct ThreeEncodings {
   }
   Wanted Target() { return TargetAfter(Duration::Zero()); }
   void Kill(size_t encoding) { lives[encoding].alive = false; }
-  void Revive(size_t encoding) { lives[encoding] = {true, now, 1, {}}; }
+  void Revive(size_t encoding) { lives[encoding] = {true, now, 1}; }
 
   PipePolicy policy;
   std::vector<EncodingLife> lives = std::vector<EncodingLife>(3, {true, Timestamp(), 1});
