@@ -130,8 +130,7 @@ void EventQueue::OnDataConsumerBufferedAmountLow(const std::string& id, uint32_t
            [id, bytes](EngineEvents& to) { to.OnDataConsumerBufferedAmountLow(id, bytes); });
 }
 void EventQueue::OnDataConsumerSendBufferFull(const std::string& id) {
-  AddPaced(Kind::kSendBuffer, id,
-           [id](EngineEvents& to) { to.OnDataConsumerSendBufferFull(id); });
+  AddPaced(Kind::kSendBuffer, id, [id](EngineEvents& to) { to.OnDataConsumerSendBufferFull(id); });
 }
 void EventQueue::OnDataConsumerMessage(const std::string& id, uint32_t ppid,
                                        const SctpPayload& payload) {
