@@ -210,19 +210,20 @@ std::string ConcatScript(std::string_view text, const std::string& folder) {
 }
 
 std::vector<std::string> ProbeArguments(const Source& source) {
-  // A live input comes no faster than it is made.
-  const bool live = source.kind == SourceKind::kLive;
-  std::vector<std::string> arguments = {
-      "-v",
-      "error",
-      "-of",
-      "json",
-      "-show_entries",
+  static const std::string kProbedEntries =
       "packet=stream_index,pts_time,flags:stream=index,codec_type,codec_name,profile,pix_fmt,width,"
       "height,sample_aspect_ratio,avg_frame_rate,r_frame_rate,has_b_frames,field_order,channels:"
-      "stream_disposition=attached_pic:stream_side_data=rotation:format=duration",
-      "-read_intervals",
-      live ? "%+2.5" : "%+20"};
+      "stream_disposition=attached_pic:stream_side_data=rotation:format=duration";
+  // A live input comes no faster than it is made.
+  const bool live = source.kind == SourceKind::kLive;
+  std::vector<std::string> arguments = {"-v",
+                                        "error",
+                                        "-of",
+                                        "json",
+                                        "-show_entries",
+                                        kProbedEntries,
+                                        "-read_intervals",
+                                        live ? "%+2.5" : "%+20"};
   arguments.insert(arguments.end(), source.options.begin(), source.options.end());
   arguments.insert(arguments.end(), {"-i", source.input});
   return arguments;
