@@ -231,9 +231,7 @@ void LayerWorld::JudgeTimes(std::vector<std::string>* faults) {
     if (anchor == nullptr) anchor = &picture;
     if (!options_.reports || all_reported_at_ == Timestamp()) continue;
     const Timestamp begun = std::max(runs_[static_cast<size_t>(key.first)].begun, all_reported_at_);
-    // Pictures of upper encodings that trail begin behind what was sent, and catch up.
-    const bool catches_up = options_.trailing || begun == all_reported_at_;
-    if (catches_up && captured < begun + Duration::Millis(1000)) continue;
+    if (captured < begun + Duration::Millis(1000)) continue;
     const int64_t ticks = (picture.captured_us - anchor->captured_us) * 9 / 100;
     const int32_t off = Ahead(picture.timestamp, anchor->timestamp + static_cast<uint32_t>(ticks));
     if (std::abs(off) <= 90'000 / 30 + 200) continue;

@@ -121,8 +121,8 @@ uint64_t VideoReceiver::expected() const {
 
 bool VideoReceiver::BeginsKeyFrame(std::span<const uint8_t> payload) const {
   if (codec_ == nullptr) return payload.size() > 4 && payload[0] == 0x90 && (payload[4] & 1) == 0;
-  const std::vector<uint8_t>& key = codec_->key;
-  return payload.size() >= key.size() && std::equal(key.begin(), key.end(), payload.begin());
+  const std::vector<uint8_t> key = samples::PayloadOf(*codec_, /*key=*/true, payload.size());
+  return std::equal(key.begin(), key.end(), payload.begin(), payload.end());
 }
 
 void VideoReceiver::OnRtp(RtpPacket& packet) {
