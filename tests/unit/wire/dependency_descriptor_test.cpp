@@ -291,7 +291,9 @@ TEST_CASE("dependency descriptor: what is announced is made once, and renumbered
 }
 
 /// Where the templates of the n-th structure begin.
-uint8_t OffsetOf(int n) { return static_cast<uint8_t>((kOffset + 5 * n) % 64); }
+uint8_t OffsetOf(int n) {
+  return static_cast<uint8_t>((kOffset + 5u * static_cast<unsigned>(n)) % 64);
+}
 
 std::vector<uint8_t> NthKeyFrame(int n, uint16_t number) {
   DependencyDescriptorReader reader;
