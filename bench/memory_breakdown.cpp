@@ -63,16 +63,10 @@ double DataChannelBytes() {
 }
 
 /// What a video consumer takes that has forwarded for ten seconds, and is the only one of its
-/// producer. With layers: of VP9 with K-SVC, whose filter remembers most; consumers in the same
-/// state would share it.
-double ConsumerBytes(bool simple) {
+/// producer: those in the same state would share what remembers frames.
+double ConsumerBytes(const LayerStructure& structure, bool simple) {
   constexpr size_t kRooms = 20;
   constexpr int kTurns = 300;
-  LayerStructure structure;
-  structure.codec = CodecKind::kVp9;
-  structure.spatial = structure.temporal = 3;
-  structure.mode = LayerStructure::Spatial::kKey;
-  structure.packets = 3;
   double bytes = 0;
   for (size_t i = 0; i < kRooms; ++i) {
     LayerRoom room(structure, simple, /*consumers=*/1);
@@ -84,14 +78,25 @@ double ConsumerBytes(bool simple) {
   return bytes / kRooms;
 }
 
+void MeasureConsumers(MemoryBreakdown* memory) {
+  LayerStructure simulcast;
+  simulcast.encodings = simulcast.temporal = simulcast.packets = 3;
+  LayerStructure svc;
+  svc.codec = CodecKind::kVp9;
+  svc.spatial = svc.temporal = svc.packets = 3;
+  svc.mode = LayerStructure::Spatial::kKey;
+  memory->simulcast_consumer_bytes = ConsumerBytes(simulcast, /*simple=*/false);
+  memory->svc_consumer_bytes = ConsumerBytes(svc, /*simple=*/false);
+  memory->simple_consumer_bytes = ConsumerBytes(svc, /*simple=*/true);
+}
+
 }  // namespace
 
 MemoryBreakdown MemoryBreakdown::Measure(const Placement& placement) {
   MemoryBreakdown memory;
   const double srtp = SrtpSessionBytes();
   memory.data_channel_bytes = DataChannelBytes();
-  memory.layered_consumer_bytes = ConsumerBytes(/*simple=*/false);
-  memory.simple_consumer_bytes = ConsumerBytes(/*simple=*/true);
+  MeasureConsumers(&memory);
   ForwardingPath path(kBatchedPath, SrtpProfile::kAeadAes128Gcm, kViewers);
   size_t before = HeapInUse();
   const auto step = [&](const char* name) {
@@ -139,8 +144,9 @@ void MemoryBreakdown::Print() const {
               total_per_viewer < kTarget ? "met" : "MISSED");
   std::printf("  %-32s %8.0f = %.1f KiB, not counted above\n", "what a data channel adds",
               data_channel_bytes, data_channel_bytes / kKib);
-  std::printf("  %-32s %8.0f, one without layers %.0f, not counted above\n",
-              "layered consumer, filter its own", layered_consumer_bytes, simple_consumer_bytes);
+  std::printf("  %-32s %8.0f simulcast, %.0f K-SVC; one without layers %.0f\n",
+              "layered consumer, filter its own", simulcast_consumer_bytes, svc_consumer_bytes,
+              simple_consumer_bytes);
   std::printf(
       "Shared by all viewers: ring of %zu packets (2 s), %.1f KiB ring + "
       "%.1f KiB packets; buffer pool %.1f KiB in all\n",

@@ -21,9 +21,10 @@ struct MemoryBreakdown {
   double total_per_viewer = 0;
   // Not in the total:
   double data_channel_bytes = 0;  ///< of a viewer that has one
-  /// Consumers on their own: one that chooses layers, with a filter that it shares with nobody, and
-  /// one without layers.
-  double layered_consumer_bytes = 0;
+  // Consumers that are their producer's only ones: of layers, with a filter that they share with
+  // nobody, and without.
+  double simulcast_consumer_bytes = 0;  ///< VP8 in three encodings, L1T3 each
+  double svc_consumer_bytes = 0;        ///< VP9 L3T3_KEY
   double simple_consumer_bytes = 0;
   // The ring of recent packets, one per producer encoding, shared by all its viewers:
   size_t store_packets = 0;

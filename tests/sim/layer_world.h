@@ -185,6 +185,7 @@ class LayerWorld final : private ProducerHost, private RtpEgress, private Engine
   void JudgeFrames(std::vector<std::string>* faults);
   void JudgeNumbers(std::vector<std::string>* faults);
   void JudgeTimes(std::vector<std::string>* faults);
+  std::set<int> LateRuns() const;
   void JudgeSteps(std::vector<std::string>* faults);
   void JudgePictureIds(std::vector<std::string>* faults);
   void JudgeDescriptors(std::vector<std::string>* faults);

@@ -204,6 +204,9 @@ void LayerWorld::JudgeTimes(std::vector<std::string>* faults) {
     }
     picture.whole = picture.whole && got[packet.frame] == static_cast<size_t>(frame.packets);
   }
+  constexpr int kPutRight = 30;  // pictures
+  const std::set<int> late = LateRuns();
+  int reported = 0;  // pictures since then
   const Picture* before = nullptr;
   const Picture* anchor = nullptr;
   for (const auto& [key, picture] : pictures) {
@@ -230,8 +233,11 @@ void LayerWorld::JudgeTimes(std::vector<std::string>* faults) {
     before = &picture;
     if (anchor == nullptr) anchor = &picture;
     if (!options_.reports || all_reported_at_ == Timestamp()) continue;
-    const Timestamp begun = std::max(runs_[static_cast<size_t>(key.first)].begun, all_reported_at_);
-    if (captured < begun + Duration::Millis(1000)) continue;
+    // What was sent before the reports is put right picture by picture, and what was captured
+    // before what had been sent begins behind that all the same, and catches up.
+    if (captured < all_reported_at_ || ++reported <= kPutRight) continue;
+    const Timestamp begun = runs_[static_cast<size_t>(key.first)].begun;
+    if (late.count(key.first) != 0 && captured < begun + Duration::Millis(1000)) continue;
     const int64_t ticks = (picture.captured_us - anchor->captured_us) * 9 / 100;
     const int32_t off = Ahead(picture.timestamp, anchor->timestamp + static_cast<uint32_t>(ticks));
     if (std::abs(off) <= 90'000 / 30 + 200) continue;
@@ -239,6 +245,19 @@ void LayerWorld::JudgeTimes(std::vector<std::string>* faults) {
         fmt::format("run {} picture {}: {} ms from its capture", key.first, key.second, off / 90));
     return;
   }
+}
+
+/// Runs that begin one tick behind what had been sent before, since time does not go back.
+std::set<int> LayerWorld::LateRuns() const {
+  std::set<int> late;
+  const Sent* before = nullptr;
+  for (const auto& [own, packet] : sent_) {
+    if (packet.padding || packet.only_again) continue;
+    const bool begins = before != nullptr && before->run != packet.run;
+    if (begins && Ahead(packet.timestamp, before->timestamp) == 1) late.insert(packet.run);
+    before = &packet;
+  }
+  return late;
 }
 
 /// Within a run time goes on as the captures do, but for what is put right: 75 ms a picture.

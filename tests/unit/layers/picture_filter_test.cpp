@@ -160,6 +160,19 @@ TEST_CASE_METHOD(ThreeDependentLayers,
 }
 
 TEST_CASE_METHOD(ThreeDependentLayers,
+                 "picture filter: layers that refer to others wait for a key picture") {
+  // The stream is joined in its middle: each layer says that it refers to the one below.
+  for (int picture = 1; picture < 4; ++picture) {
+    for (uint8_t layer = 2; layer > 0; --layer) CHECK_FALSE(Decide(picture, layer));
+    CHECK_FALSE(Decide(picture, 0));
+  }
+  CHECK(filter.wants_key_frame());
+  for (uint8_t layer = 0; layer < 3; ++layer) CHECK(Decide(4, layer, true));
+  for (uint8_t layer = 0; layer < 3; ++layer) CHECK(Decide(5, layer));
+  CHECK_FALSE(filter.wants_key_frame());
+}
+
+TEST_CASE_METHOD(ThreeDependentLayers,
                  "picture filter: of a first key picture nobody knows what is to come") {
   CHECK(Decide(1, 0, true));
   CHECK(Decide(2, 0));
