@@ -1,11 +1,10 @@
 // What hostile or broken peers do to an SCTP association.
-#include <malloc.h>
-
 #include <algorithm>
 #include <array>
 #include <catch2/catch.hpp>
 #include <functional>
 
+#include "tests/sim/heap_in_use.h"
 #include "tests/sim/sctp_endpoint.h"
 #include "tests/unit/sctp/sctp_packets.h"
 
@@ -313,12 +312,7 @@ struct Flood : Watched {
     REQUIRE(StillWorks());
     muted = true;  // a itself is out of the game
     b.filter = [](std::vector<uint8_t>&) { return false; };
-    begin = Heap();
-  }
-  /// Bytes; large blocks count elsewhere.
-  static size_t Heap() {
-    const auto info = mallinfo2();
-    return info.uordblks + info.hblkhd;
+    begin = HeapInUse();
   }
   /// DATA behind what came last.
   void Next(uint16_t stream, uint16_t ssn, size_t size, uint8_t flags) {
@@ -326,7 +320,7 @@ struct Flood : Watched {
     if (next_tsn % 256 == 0) Measure();
   }
   void Measure() {
-    const size_t now = Heap();
+    const size_t now = HeapInUse();
     most = std::max(most, now > begin ? now - begin : 0);
   }
   /// The association stands still, and nothing stays when it goes.
@@ -335,7 +329,7 @@ struct Flood : Watched {
     CHECK(b.connected());
     b.Close();
     environment.AdvanceBy(Duration::Seconds(1));
-    CHECK(Heap() < begin + 100'000);
+    CHECK(HeapInUse() < begin + 100'000);
   }
 
   size_t begin = 0;

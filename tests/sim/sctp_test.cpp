@@ -1,5 +1,4 @@
 // Two SCTP associations over a simulated link, in virtual time.
-#include <malloc.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "tests/sim/heap_in_use.h"
 #include "tests/sim/sctp_endpoint.h"
 
 namespace sluice::worker {
@@ -348,7 +348,7 @@ TEST_CASE("sctp: associations that were made and closed leave nothing behind", "
       if (i % 2 == 0) pair.a.Close();
       pair.environment.AdvanceBy(Duration::Millis(20));
     }
-    return mallinfo2().uordblks;
+    return HeapInUse();
   };
   const size_t before = cycles(300);
   const size_t after = cycles(1000);
