@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,57 +18,11 @@
 
 #include "common/fd.h"
 #include "controller/base/delay.h"
-
-extern char** environ;
+#include "controller/base/spawn.h"
 
 namespace sluice::controller::broadcast {
 
 namespace {
-
-constexpr std::string_view kOwnVariables = "SLUICE_";
-
-struct ChildEnds {
-  int input = -1;  ///< -1: /dev/null
-  int output = -1;
-  int errors = -1;
-};
-
-/// posix_spawnp in a process group of its own; 0 or an errno.
-int SpawnChild(const std::vector<std::string>& command, const ChildEnds& ends, pid_t* pid) {
-  std::vector<char*> argv;
-  for (const std::string& argument : command) argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
-  std::vector<char*> env;
-  for (char** entry = environ; *entry; ++entry) {
-    if (!std::string_view(*entry).starts_with(kOwnVariables)) env.push_back(*entry);
-  }
-  env.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  if (ends.input < 0) {
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  } else {
-    posix_spawn_file_actions_adddup2(&actions, ends.input, STDIN_FILENO);
-  }
-  posix_spawn_file_actions_adddup2(&actions, ends.output, STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, ends.errors, STDERR_FILENO);
-  posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t all;
-  sigfillset(&all);
-  sigset_t none;
-  sigemptyset(&none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(&attributes,
-                           POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-  const int error = posix_spawnp(pid, argv[0], &actions, &attributes, argv.data(), env.data());
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&actions);
-  return error;
-}
 
 struct PipeEnds {
   Fd read;
@@ -96,10 +49,10 @@ Result<std::shared_ptr<ChildProcess>> ChildProcess::Start(const asio::any_io_exe
   if (!input.ok() || !output.ok() || !errors.ok()) {
     return Error("cannot run " + command.front() + ": " + std::strerror(errno));
   }
-  const ChildEnds ends{with_input ? input->read.get() : -1, output->write.get(),
-                       errors->write.get()};
+  const ProgramEnds ends{with_input ? input->read.get() : -1, output->write.get(),
+                         errors->write.get()};
   std::shared_ptr<ChildProcess> child(new ChildProcess(executor));
-  const int error = SpawnChild(command, ends, &child->pid_);
+  const int error = SpawnProgram(command, ends, ProgramGroup::kOwn, &child->pid_);
   if (error != 0) {
     child->pid_ = -1;
     if (error == ENOENT) {

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,8 +19,7 @@
 
 #include "common/fd.h"
 #include "controller/base/delay.h"
-
-extern char** environ;
+#include "controller/base/spawn.h"
 
 namespace sluice::controller {
 
@@ -32,38 +30,6 @@ using std::chrono::milliseconds;
 constexpr milliseconds kStep{10};
 constexpr int kMaxSteps = 500;
 constexpr size_t kMaxOutput = 64 * 1024;  // bytes
-constexpr std::string_view kOwnVariables = "SLUICE_";
-
-/// posix_spawn with both outputs to `output`; 0 or an errno.
-int Start(const std::vector<std::string>& command, int output, pid_t* pid) {
-  std::vector<char*> argv;
-  for (const std::string& argument : command) argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
-  std::vector<char*> env;
-  for (char** entry = environ; *entry; ++entry) {
-    if (!std::string_view(*entry).starts_with(kOwnVariables)) env.push_back(*entry);
-  }
-  env.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO);
-  posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t all;
-  sigfillset(&all);
-  sigset_t none;
-  sigemptyset(&none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-  const int error = posix_spawnp(pid, argv[0], &actions, &attributes, argv.data(), env.data());
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&actions);
-  return error;
-}
 
 /// A started program, ended with its owner.
 class Child {
@@ -110,7 +76,8 @@ Task<Result<std::string>> RunProgram(std::vector<std::string> command) {
   const Fd ours(fds[0]);
   Fd theirs(fds[1]);
   pid_t pid = 0;
-  const int error = Start(command, theirs.get(), &pid);
+  const int error =
+      SpawnProgram(command, {-1, theirs.get(), theirs.get()}, ProgramGroup::kOurs, &pid);
   theirs = Fd();
   if (error == ENOENT) co_return UnsupportedError("there is no program " + name);
   if (error != 0) co_return Error("cannot run " + name + ": " + std::strerror(error));
