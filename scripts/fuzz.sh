@@ -52,6 +52,11 @@ done
 [ -f "$build/build.ninja" ] || cmake --preset fuzz -B "$build" >/dev/null
 cmake --build "$build" --target "${targets[@]}"
 
+# Addresses seed the order of hash tables, which decides what a mutation finds: with fixed ones, the
+# same binary meets the same inputs each time.
+fixed=()
+if setarch --addr-no-randomize true 2>/dev/null; then fixed=(setarch --addr-no-randomize); fi
+
 failed=()
 for name in "${names[@]}"; do
   found=$build/fuzz/$name
@@ -63,7 +68,7 @@ for name in "${names[@]}"; do
   [ "$name" != sctp ] || count=$((runs / 10))
   options=(-runs="$count" -seed="${SLUICE_FUZZ_SEED:-1}" -max_len="$max_len" -timeout=10
            -rss_limit_mb=1024 -artifact_prefix="$found/" -print_final_stats=0)
-  if "$build/bin/${name}_fuzzer" "${options[@]}" "${corpora[@]}" >"$found/log" 2>&1; then
+  if "${fixed[@]}" "$build/bin/${name}_fuzzer" "${options[@]}" "${corpora[@]}" >"$found/log" 2>&1; then
     echo "fuzz: $name: $count runs, ok"
   else
     tail -n 60 "$found/log" >&2

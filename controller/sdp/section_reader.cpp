@@ -18,8 +18,8 @@ namespace sluice::controller::sdp {
 namespace {
 
 constexpr uint8_t kMaxPayloadType = 127;
-constexpr size_t kMaxToken = 255;  // bytes; of mids, names and ids
-constexpr size_t kMaxFeedback = 32;
+constexpr size_t kMaxToken = 255;    // bytes; of mids, names and ids
+constexpr size_t kMaxFeedback = 32;  // of one codec
 
 /// Payload types that need no rtpmap (RFC 3551 §6).
 struct StaticFormat {
@@ -96,6 +96,11 @@ ParameterValue ReadValue(std::string_view name, std::string_view value) {
     if (const auto number = ParseNumber<int32_t>(value)) return *number;
   }
   return std::string(value);
+}
+
+bool IsListed(std::string_view rid, const std::vector<SimulcastStream>& streams) {
+  return std::any_of(streams.begin(), streams.end(),
+                     [&](const SimulcastStream& stream) { return stream.rid == rid; });
 }
 
 /// What means nothing in a section of its kind: of RTP in data channels, of SCTP elsewhere.
@@ -285,17 +290,20 @@ Status SectionReader::TakeRtpMap(std::string_view value) {
   const auto [name, numbers] = SplitAt(TakeWord(&value), '/');
   const auto [clock, channels] = SplitAt(numbers, '/');
   const auto clock_rate = ParseNumber<uint32_t>(clock);
-  if (!IsToken(name) || !clock_rate || *clock_rate == 0) {
-    return TypeError("must be \"<payload type> <name>/<clock rate>[/<channels>]\"");
-  }
   const bool audio = section_.type == MediaType::kAudio;
+  // What follows the clock rate counts channels in audio alone (RFC 8866 §6.6).
+  const auto count = ParseNumber<uint8_t>(audio && !channels.empty() ? channels : "1");
+  if (!IsToken(name) || clock_rate.value_or(0) == 0 || count.value_or(0) == 0) {
+    return TypeError(
+        "must be \"<payload type> <name>/<clock rate>[/<channels>]\", with 1 to 255 channels");
+  }
   if (!(*codec)->mime_type.empty()) {
     return TypeError("payload type " + std::to_string((*codec)->payload_type) +
                      " has an rtpmap already");
   }
   (*codec)->mime_type = std::string(ToString(section_.type)) + "/" + std::string(name);
   (*codec)->clock_rate = *clock_rate;
-  (*codec)->channels = audio ? ParseNumber<uint8_t>(channels).value_or(1) : 1;
+  (*codec)->channels = *count;
   // GStreamer leaves the channels out, which are two whatever is in them (RFC 7587 §7).
   if (audio && channels.empty() && LowerCased(name) == "opus") (*codec)->channels = 2;
   return absl::OkStatus();
@@ -429,6 +437,9 @@ Status SectionReader::TakeSimulcast(std::string_view value) {
       if (!IsToken(part) || streams->size() >= kMaxEntries) {
         return TypeError("has a list with an empty rid, or too many");
       }
+      if (IsListed(part, section_.simulcast_send) || IsListed(part, section_.simulcast_recv)) {
+        return TypeError("lists rid \"" + Printable(part) + "\" twice");  // RFC 8853 §5.1
+      }
       stream.rid = std::string(part);
       streams->push_back(std::move(stream));
     }
@@ -482,6 +493,7 @@ Section SectionReader::Finish() {
     if (codec.mime_type.empty()) continue;
     for (const RtcpFeedback& feedback : feedback_for_all_) {
       auto& own = codec.rtcp_feedback;
+      if (own.size() >= kMaxFeedback) break;
       if (std::find(own.begin(), own.end(), feedback) == own.end()) own.push_back(feedback);
     }
     section_.codecs.push_back(std::move(codec));

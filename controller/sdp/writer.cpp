@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "common/utf8.h"
+#include "controller/sdp/text.h"
 
 namespace sluice::controller::sdp {
 
@@ -56,8 +57,9 @@ void WriteCodec(const RtpCodecParameters& codec, bool audio, Lines* out) {
   const size_t slash = codec.mime_type.find('/');
   const std::string name =
       slash == std::string::npos ? codec.mime_type : codec.mime_type.substr(slash + 1);
-  const std::string channels =
-      audio && codec.channels > 1 ? "/" + std::to_string(codec.channels) : "";
+  // One is what stands for none; of opus, two would be (RFC 7587 §7).
+  const bool counted = audio && (codec.channels != 1 || LowerCased(name) == "opus");
+  const std::string channels = counted ? "/" + std::to_string(codec.channels) : "";
   out->Add("a=rtpmap:{} {}/{}{}", codec.payload_type, name, codec.clock_rate, channels);
   for (const RtcpFeedback& feedback : codec.rtcp_feedback) {
     out->Add("a=rtcp-fb:{} {}{}{}", codec.payload_type, feedback.type,

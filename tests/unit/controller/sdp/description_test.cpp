@@ -49,6 +49,43 @@ TEST_CASE("SDP: what is written is read again as it was") {
   }
 }
 
+TEST_CASE("SDP: channels of audio, said or not, are read again as they were") {
+  const auto audio = [](const std::string& rtpmap) {
+    return "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 96\r\na=rtpmap:96 " + rtpmap + "\r\n";
+  };
+  const std::pair<std::string, uint8_t> cases[] = {
+      {"opus/48000", 2}, {"opus/48000/1", 1},         {"OPUS/48000/1", 1}, {"opus/48000/2", 2},
+      {"L16/44100", 1},  {"L16/44100/1", 1},          {"L16/44100/6", 6},  {"L16/44100/", 1},
+      {"PCMU/8000", 1},  {"multiopus/48000/255", 255}};
+  for (const auto& [rtpmap, channels] : cases) {
+    INFO(rtpmap);
+    const auto description = ReadDescription(audio(rtpmap));
+    REQUIRE(description.ok());
+    CHECK(description->sections[0].codecs[0].channels == channels);
+    CHECK(ReadDescription(WriteDescription(*description)) == description);
+  }
+  for (const char* rtpmap : {"opus/48000/0", "opus/48000/i", "opus/48000/256", "L16/44100/2/2"}) {
+    INFO(rtpmap);
+    CHECK_THAT(ErrorOf(audio(rtpmap)), Catch::Contains("1 to 255 channels"));
+  }
+  CHECK(ReadDescription(WithLines("a=rtpmap:96 VP8/90000/x\r\n")).ok());  // video has none
+}
+
+TEST_CASE("SDP: feedback of a format and of all formats has one limit") {
+  std::string lines = "a=rtpmap:96 VP8/90000\r\n";
+  for (int i = 0; i < 20; ++i) {
+    lines +=
+        "a=rtcp-fb:96 own" + std::to_string(i) + "\r\na=rtcp-fb:* all" + std::to_string(i) + "\r\n";
+  }
+  const auto description = ReadDescription(WithLines(lines));
+  REQUIRE(description.ok());
+  const auto& feedback = description->sections[0].codecs[0].rtcp_feedback;
+  CHECK(feedback.size() == 32);
+  CHECK(feedback.front().type == "own0");
+  CHECK(feedback.back().type == "all11");
+  CHECK(ReadDescription(WriteDescription(*description)) == description);
+}
+
 TEST_CASE("SDP: LF alone ends lines, too") {
   const std::string text = CorpusText("chrome-av-dc-offer");
   const auto one = ReadDescription(text);
@@ -213,6 +250,8 @@ TEST_CASE("SDP: what is wrong, and where") {
       {WithLines("a=rid:q\r\n"), "must be \"<id> send\" or \"<id> recv\""},
       {WithLines("a=rid:q send\r\na=rid:q send\r\n"), "rid \"q\" is there already"},
       {WithLines("a=simulcast:send\r\n"), "must be \"send <rids>\""},
+      {WithLines("a=simulcast:send q;q\r\n"), "lists rid \"q\" twice"},
+      {WithLines("a=simulcast:send q;h recv ~q\r\n"), "lists rid \"q\" twice"},
       {WithLines("a=sctp-port:70000\r\n"), "sctp-port must be 0 to 65535"},
       {WithLines("a=max-message-size:lots\r\n"), "must be a number of bytes"},
       {WithLines("a=mid:0\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\n"),
