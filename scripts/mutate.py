@@ -16,7 +16,7 @@ import sys
 import time
 
 PROGRAMS = ('unit_common unit_wire unit_ice unit_dtls unit_srtp unit_rtp unit_bwe unit_producer unit_consumer unit_media unit_channel '
-            'unit_io unit_sdp unit_doors unit_controller sim_bandwidth sim')
+            'unit_io unit_sdp unit_broadcast unit_doors unit_controller sim_bandwidth sim')
 
 # Operator -> what replaces it. Those between two operands, by how tightly they bind.
 SWAPS = {'<': '<=', '<=': '<', '>': '>=', '>=': '>', '==': '!=', '!=': '==', '&&': '||', '||': '&&', '+': '-', '+=': '-='}
@@ -286,11 +286,12 @@ def main():
             cases = reach.get(number, {}).get(program)
             if not cases: continue
             listed = os.path.join(root, 'cases')
-            open(listed, 'w').write('\n'.join(cases) + '\n')
+            open(listed, 'w').write(''.join(re.sub(r'([,\\[\]"*])', r'\\\1', name) + '\n' for name in cases))
             try:
                 run = subprocess.run([os.path.join(build, 'bin', program), '-a', '-f', listed], capture_output=True, env={**env, 'MUTANT': str(number)},
                                      timeout=20 + 4 * seconds[program])
                 found = run.returncode != 0
+                if b'Invalid Filter' in run.stdout: sys.exit(f'{program} does not know the names of its own cases: {run.stdout[:400]}')
             except subprocess.TimeoutExpired: found = True
             if found: break
         noticed += found
