@@ -306,6 +306,7 @@ TEST_CASE("layers: worlds that once failed") {
       {"av1", 1374, "a frame that came after two further structures could not be read"},
       {"av1", 1427, "the same of one that was left out: its number stayed open"},
       {"av1", 1670, "the same of the upper layer of the last picture before a key picture"},
+      {"vp9", 2597, "a picture became a key picture behind its marker, and got another one"},
   };
   for (const World& world : kWorlds) {
     const auto* codec =
