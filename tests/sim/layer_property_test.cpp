@@ -307,6 +307,8 @@ TEST_CASE("layers: worlds that once failed") {
       {"av1", 1427, "the same of one that was left out: its number stayed open"},
       {"av1", 1670, "the same of the upper layer of the last picture before a key picture"},
       {"vp9", 2597, "a picture became a key picture behind its marker, and got another one"},
+      {"vp9", 3988, "a late key frame began a source though what came behind it was gone"},
+      {"av1", 2557, "the same"},
   };
   for (const World& world : kWorlds) {
     const auto* codec =
