@@ -175,6 +175,10 @@ class SendStream {
                  bool was_skipped, RtpClass rtp_class);
   void SendPadding(const RoutedPacket& packet);
   void RememberPadded(SeqNumber own);
+  /// What is sent next has the number behind what was sent before, and none before that is missing.
+  bool Follows(const RoutedPacket& packet) const {
+    return rewriter_.Follows(packet.sequence) && rewriter_.next_own() != behind_hole_;
+  }
   /// Writes the header into out->slot, and of `out` what is known of it.
   void Write(const RoutedPacket& packet, const RtpHeaderWriter& writer,
              std::span<const uint8_t> descriptor, const RewriteOffsets& offsets,
@@ -192,8 +196,9 @@ class SendStream {
            (continuity_.aligned() || packet.timestamp == continuity_.last_source_timestamp()) &&
            rewriter_.IsAhead(packet.sequence);
   }
-  void ApplyChanges(const RoutedPacket& packet, const Layers& layers);
-  void ApplyToLate(const RoutedPacket& packet, const Layers& layers);
+  /// False: it is too old to be sent.
+  bool ApplyChanges(const RoutedPacket& packet, const Layers& layers);
+  bool ApplyToLate(const RoutedPacket& packet, const Layers& layers);
   std::optional<uint32_t> CorrectedTime(const RoutedPacket& packet, uint32_t offset);
   /// Memory for a dependency descriptor that is rewritten.
   using DescriptorRoom =
@@ -272,6 +277,8 @@ class SendStream {
   RtpHeaderWriter rtx_writer_;
   std::vector<SeqNumber> padded_;  ///< a ring once it is full
   size_t oldest_padded_ = 0;
+  /// The number behind padding that numbers before it are missing of, and behind more padding.
+  std::optional<SeqNumber> behind_hole_;
   TimeBends bends_;
 };
 
