@@ -67,6 +67,7 @@ void SendStream::Start(const RoutedPacket& packet, bool after_break, uint64_t ar
   // A number left out tells the receiver that the frame it holds will not be completed.
   const bool leave_gap =
       after_break && has_key_frames_ && continuity_.sent_any() && !continuity_.last_marker();
+  LeaveSource();
   RewriteOffsets offsets = continuity_.Begin(packet, capture_clock_);
   offsets.began_at = static_cast<uint32_t>(arrival);
   rewriter_.Start(packet.sequence, offsets, leave_gap);
@@ -78,7 +79,14 @@ void SendStream::Renumber(const RoutedPacket& packet) {
   rewriter_.Start(packet.sequence, offsets, false);
 }
 
+void SendStream::LeaveSource() {
+  if (!rewriter_.started()) return;
+  const uint8_t source = rewriter_.offsets().source;
+  if (source < left_at_.size()) left_at_[source] = rewriter_.newest().value();
+}
+
 void SendStream::Stop() {
+  LeaveSource();
   rewriter_.ClearHistory();
   bends_.Clear();
   padded_.clear();
@@ -96,6 +104,7 @@ void SendStream::ChangeCodec(CodecKind codec, const RtpStreamParams& params) {
   rtx_payload_type_ = PayloadType(params.rtx_payload_type.value_or(0));
   takes_red_ = params.red_payload_type.has_value();
   continuity_.SetClockRate(params.clock_rate);
+  LeaveSource();
   rewriter_.ClearHistory();
   bends_.Clear();
 }

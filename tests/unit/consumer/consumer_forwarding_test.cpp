@@ -244,6 +244,19 @@ TEST_CASE_METHOD(ConsumerTest,
   CHECK(SequenceOf(egress_.packets[3]) == SequenceOf(egress_.packets[0]) + 3);
 }
 
+TEST_CASE_METHOD(ConsumerTest, "consumer: what was sent before a pause is not sent behind it") {
+  Prepare("video/VP8", true);
+  Create();
+  Forward(Vp8(1, 0, true));
+  Forward(Vp8(3, 3000, false));  // the rest of a key frame whose first packet is late
+  consumer_->Pause();
+  consumer_->Resume();
+  Forward(Vp8(2, 3000, true));
+  CHECK(egress_.packets.size() == 2);
+  Forward(Vp8(4, 6000, true));
+  CHECK(egress_.packets.size() == 3);
+}
+
 TEST_CASE_METHOD(ConsumerTest,
                  "consumer: a transport without room costs the packet, not the stream") {
   Prepare("audio/opus", false);

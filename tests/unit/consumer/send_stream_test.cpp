@@ -158,5 +158,25 @@ TEST_CASE_METHOD(SendStreamTest, "send stream: all that is sent again of a pictu
   CHECK(Resent(late, own) == time);
 }
 
+TEST_CASE_METHOD(SendStreamTest, "send stream: what was sent of a source is not begun with again") {
+  Send(PacketOf(1, 3, 102));
+  CHECK_FALSE(stream.IsPast(PacketOf(1, 2, 101)));  // it goes on
+  const bool stands_still = GENERATE(false, true);
+  if (stands_still) {
+    stream.Stop();
+  } else {
+    Start(PacketOf(0, 2, 140));
+  }
+  CHECK(stream.IsPast(PacketOf(1, 2, 101)));
+  CHECK(stream.IsPast(PacketOf(1, 3, 102)));
+  CHECK_FALSE(stream.IsPast(PacketOf(1, 4, 103)));
+  RoutedPacket with_parameter_sets = PacketOf(1, 4, 102);
+  with_parameter_sets.info.packets_in_front = 1;
+  CHECK(stream.IsPast(with_parameter_sets));
+  with_parameter_sets.sequence = ExtendedSeqNumber(with_parameter_sets.sequence.value() + 1);
+  CHECK_FALSE(stream.IsPast(with_parameter_sets));
+  CHECK_FALSE(stream.IsPast(PacketOf(2, 1, 101)));
+}
+
 }  // namespace
 }  // namespace sluice::worker

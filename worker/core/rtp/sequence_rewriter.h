@@ -137,6 +137,8 @@ class SequenceRewriter {
   bool Follows(ExtendedSeqNumber sequence) const {
     return IsAhead(sequence) && sequence.value() - last_.first + last_.own_first == next_own_;
   }
+  /// The newest number of the source that was sent or skipped; only while started().
+  ExtendedSeqNumber newest() const { return ExtendedSeqNumber(newest_); }
   /// Of the newest interval; only while started().
   const RewriteOffsets& offsets() const { return last_.offsets; }
   /// True when `sequence` is so far ahead that the source must have started anew: Start() it.
