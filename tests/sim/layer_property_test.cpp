@@ -306,6 +306,13 @@ TEST_CASE("layers: worlds that once failed") {
       {"av1", 1374, "a frame that came after two further structures could not be read"},
       {"av1", 1427, "the same of one that was left out: its number stayed open"},
       {"av1", 1670, "the same of the upper layer of the last picture before a key picture"},
+      {"vp9", 2597, "a picture became a key picture behind its marker, and got another one"},
+      {"vp9", 3988, "a late key frame began a source though what came behind it was gone"},
+      {"av1", 2557, "the same"},
+      {"vp9", 4945, "a late key frame began a source again that had been left behind it"},
+      {"h264", 5689, "the same over a pause"},
+      {"h265", 2906, "time was put right across a missing picture, for padding stood behind it"},
+      {"av1", 486, "what had waited for its first packet got another time than that"},
   };
   for (const World& world : kWorlds) {
     const auto* codec =

@@ -137,6 +137,12 @@ size_t Consumer::Impl::ForwardRuns(std::span<const RoutedPacket* const> packets,
   return count;
 }
 
+/// Late for a source that has been left.
+bool Consumer::Impl::IsPast(const RoutedPacket& key_frame) const {
+  const size_t stream = outputs.size() > 1 ? key_frame.encoding_index : 0;
+  return stream < outputs.size() && outputs[stream].send.IsPast(key_frame);
+}
+
 size_t Consumer::Impl::Forward(std::span<const RoutedPacket* const> packets, Timestamp now) {
   const RoutedPacket& packet = *packets.front();
   if (packet.padding_only) [[unlikely]] {
@@ -155,6 +161,10 @@ size_t Consumer::Impl::Forward(std::span<const RoutedPacket* const> packets, Tim
     if (stream.IsJump(packet)) [[unlikely]]
       stream.Renumber(packet);
     Send(stream, packet, {});
+    return 1;
+  }
+  if (packet.frame.key && IsPast(packet)) [[unlikely]] {
+    waited = !has_layers;
     return 1;
   }
   size_t count = 1;

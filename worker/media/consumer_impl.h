@@ -108,6 +108,7 @@ struct alignas(64) Consumer::Impl {
   void FinishSimpleTurn(Timestamp now);
   /// The producer's sender has changed to the codec of this packet.
   void EnterCodec(const RoutedPacket& packet);
+  bool IsPast(const RoutedPacket& key_frame) const;
   /// The counter for a packet that the receiver must not get, by why it must not; null when it may
   /// get it.
   uint64_t ConsumerCounters::*Unwanted(const RoutedPacket& packet) const {

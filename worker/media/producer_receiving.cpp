@@ -249,13 +249,15 @@ void Producer::Impl::Process(ReceiveStream& stream, size_t index, const PacketRe
     ReadVideoOrientation(packet);
     ReadAnnouncedLayers(packet, index);
   }
-  if (paused) return;
+  if (paused) return stream.ring()->OnUnheard(outcome.sequence);
   if (kind == MediaKind::kAudio && !observers.empty()) ReadAudioLevel(packet);
   if (traces != 0) TracePacket(packet, info, repaired, received_at);
   if ((has_takers() || KeepsGroup(stream)) && !past) {
     const bool readable = !is_red || red_is_good;
     Route(stream, index, readable ? buffer : PacketRef(), packet, outcome, repaired, info,
           red_is_good ? &red : nullptr, received_at);
+  } else {
+    stream.ring()->OnUnheard(outcome.sequence);
   }
   if (reports_packets) [[unlikely]]
     events.OnProducerPacket(id, ReceivedPacket{buffer, packet});
@@ -305,6 +307,8 @@ void Producer::Impl::Route(ReceiveStream& stream, size_t index, const PacketRef&
     const ExtendedSeqNumber front(outcome.sequence.value() - info.packets_in_front);
     if (stream.ring()->Find(front, received_at) == nullptr) routed.frame.key = false;
   }
+  // The same of what came behind it: whoever began with this one could not go on.
+  if (routed.frame.key && stream.ring()->LacksBehind(outcome.sequence)) routed.frame.key = false;
   routed.frame.readable =
       routed.frame.descriptor != nullptr || routed.extensions.dependency_descriptor.empty();
   const bool begins =

@@ -67,6 +67,7 @@ void SendStream::Start(const RoutedPacket& packet, bool after_break, uint64_t ar
   // A number left out tells the receiver that the frame it holds will not be completed.
   const bool leave_gap =
       after_break && has_key_frames_ && continuity_.sent_any() && !continuity_.last_marker();
+  LeaveSource();
   RewriteOffsets offsets = continuity_.Begin(packet, capture_clock_);
   offsets.began_at = static_cast<uint32_t>(arrival);
   rewriter_.Start(packet.sequence, offsets, leave_gap);
@@ -78,7 +79,14 @@ void SendStream::Renumber(const RoutedPacket& packet) {
   rewriter_.Start(packet.sequence, offsets, false);
 }
 
+void SendStream::LeaveSource() {
+  if (!rewriter_.started()) return;
+  const uint8_t source = rewriter_.offsets().source;
+  if (source < left_at_.size()) left_at_[source] = rewriter_.newest().value();
+}
+
 void SendStream::Stop() {
+  LeaveSource();
   rewriter_.ClearHistory();
   bends_.Clear();
   padded_.clear();
@@ -96,6 +104,7 @@ void SendStream::ChangeCodec(CodecKind codec, const RtpStreamParams& params) {
   rtx_payload_type_ = PayloadType(params.rtx_payload_type.value_or(0));
   takes_red_ = params.red_payload_type.has_value();
   continuity_.SetClockRate(params.clock_rate);
+  LeaveSource();
   rewriter_.ClearHistory();
   bends_.Clear();
 }
@@ -119,8 +128,8 @@ void SendStream::ChangeCodec(CodecKind codec, const RtpStreamParams& params) {
 }
 
 /// What changes with this packet and those behind it: highest layer, active targets, time.
-void SendStream::ApplyChanges(const RoutedPacket& packet, const Layers& layers) {
-  if (!rewriter_.started()) return;
+bool SendStream::ApplyChanges(const RoutedPacket& packet, const Layers& layers) {
+  if (!rewriter_.started()) return true;
   if (!rewriter_.IsAhead(packet.sequence)) [[unlikely]]
     return ApplyToLate(packet, layers);
   RewriteOffsets offsets = rewriter_.offsets();
@@ -130,11 +139,12 @@ void SendStream::ApplyChanges(const RoutedPacket& packet, const Layers& layers) 
     if (const auto time = CorrectedTime(packet, offsets.timestamp)) offsets.timestamp = *time;
   }
   if (offsets != rewriter_.offsets()) rewriter_.ChangeOffsets(packet.sequence, offsets);
+  return true;
 }
 
 /// Of the first packet of a picture that is sent.
 std::optional<uint32_t> SendStream::CorrectedTime(const RoutedPacket& packet, uint32_t offset) {
-  const bool follows = rewriter_.Follows(packet.sequence);
+  const bool follows = Follows(packet);
   if (!follows && !bends_.HasRoom(packet.received_at)) return std::nullopt;
   const auto corrected = continuity_.Correction(packet, offset, capture_clock_, follows);
   if (corrected && !follows) {
@@ -144,13 +154,12 @@ std::optional<uint32_t> SendStream::CorrectedTime(const RoutedPacket& packet, ui
   return corrected;
 }
 
-void SendStream::ApplyToLate(const RoutedPacket& packet, const Layers& layers) {
+bool SendStream::ApplyToLate(const RoutedPacket& packet, const Layers& layers) {
   // Frames above it may have come before it and were left out: then it ends the picture.
   if (packet.frame.end) rewriter_.ChangeTopOfLate(packet.sequence, layers.top);
   const uint32_t source = rewriter_.offsets().began_at;
-  if (const auto time = bends_.OffsetOf(source, packet.sequence, packet.timestamp)) {
-    rewriter_.ChangeTimeOfLate(packet.sequence, *time);
-  }
+  const auto time = bends_.OffsetOf(source, packet.sequence, packet.timestamp);
+  return !time || rewriter_.ChangeTimeOfLate(packet.sequence, *time);
 }
 
 std::span<const uint8_t> SendStream::RewrittenDescriptor(const RoutedPacket& packet,
@@ -166,13 +175,17 @@ std::span<const uint8_t> SendStream::RewrittenDescriptor(const RoutedPacket& pac
 
 SendStream::Outcome SendStream::Send(const RoutedPacket& packet, const Layers& layers) {
   if (layers.top != RewriteOffsets::kNoLayer || !continuity_.aligned()) {
-    if (!FollowsAlike(packet, layers)) ApplyChanges(packet, layers);
+    if (!FollowsAlike(packet, layers) && !ApplyChanges(packet, layers)) return Outcome::kTooLate;
   }
   const SequenceRewriter::Mapped mapped = rewriter_.Map(packet.sequence);
   if (!mapped) return Outcome::kTooLate;
   const RewriteOffsets& offsets = *mapped.offsets;
   const bool marker = MarkerOf(packet, offsets);
-  if (mapped.newest) continuity_.OnSent(packet, offsets, marker);
+  if (mapped.newest) [[likely]] {
+    continuity_.OnSent(packet, offsets, marker);
+  } else {
+    continuity_.OnSentLate(packet, offsets, marker);
+  }
   RtpHeaderWriter::Fields fields;
   fields.payload_type = TypeOf(packet.payload_type);
   const uint8_t* payload = packet.payload.data();
@@ -235,8 +248,11 @@ SendStream::Outcome SendStream::Send(const RoutedPacket& packet, const Layers& l
 }
 
 void SendStream::SendPadding(const RoutedPacket& packet) {
+  const SeqNumber next = rewriter_.next_own();
   const SequenceRewriter::Mapped mapped = rewriter_.Map(packet.sequence);
   if (!mapped) return;  // from before the start of the source
+  const SeqNumber padded(static_cast<uint16_t>(mapped.own));
+  if (mapped.newest && (padded != next || behind_hole_ == padded)) behind_hole_ = padded + 1;
   // Nothing of a frame's descriptor: the receiver does not get that frame.
   uint8_t* slot = egress_.BeginRtp(writer_.MaxSize(std::span<const uint8_t>()) + sizeof(kPadding));
   if (slot == nullptr) return;
@@ -304,8 +320,8 @@ SendStream::Outcome SendStream::Repeat(const SequenceRewriter::Origin& origin,
   std::span<const uint8_t> payload = content.payload;
   if (was_skipped) payload = uses_rtx_ ? std::span<const uint8_t>() : kPadding;
   RewriteOffsets offsets = origin.offsets;
-  if (!was_skipped && IsTooLateFor(origin, packet)) {
-    // Of a source that was left, nothing has been put right for it.
+  if (!was_skipped) {
+    // It may not have been sent while its source was, and nothing has been put right for it.
     const auto time = bends_.OffsetOf(offsets.began_at, packet.sequence, packet.timestamp);
     if (time) offsets.timestamp = *time;
   }

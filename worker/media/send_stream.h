@@ -76,6 +76,14 @@ class SendStream {
   void Start(const RoutedPacket& packet, bool after_break, uint64_t arrival);
   /// The running source has renumbered itself from `packet` on.
   void Renumber(const RoutedPacket& packet);
+  /// It begins with packets that were sent already, or with what others behind it were sent without
+  /// when its source was left: a source is not begun with it again.
+  bool IsPast(const RoutedPacket& key_frame) const {
+    const uint8_t source = key_frame.encoding_index;
+    if (source >= left_at_.size()) return false;
+    if (rewriter_.started() && rewriter_.offsets().source == source) return false;
+    return key_frame.sequence.value() - key_frame.info.packets_in_front <= left_at_[source];
+  }
   bool IsJump(const RoutedPacket& packet) const { return rewriter_.IsJump(packet.sequence); }
   /// Closes the gap that a packet which is not sent would leave. Where packets behind it have gone
   /// out already the gap is there, and nothing would ever fill it: a packet of padding does.
@@ -173,8 +181,14 @@ class SendStream {
   PayloadType TypeOf(PayloadType routed) const { return has_own_type_ ? payload_type_ : routed; }
   Outcome Repeat(const SequenceRewriter::Origin& origin, const RoutedPacket& packet,
                  bool was_skipped, RtpClass rtp_class);
+  /// Another source follows, or none.
+  void LeaveSource();
   void SendPadding(const RoutedPacket& packet);
   void RememberPadded(SeqNumber own);
+  /// What is sent next has the number behind what was sent before, and none before that is missing.
+  bool Follows(const RoutedPacket& packet) const {
+    return rewriter_.Follows(packet.sequence) && rewriter_.next_own() != behind_hole_;
+  }
   /// Writes the header into out->slot, and of `out` what is known of it.
   void Write(const RoutedPacket& packet, const RtpHeaderWriter& writer,
              std::span<const uint8_t> descriptor, const RewriteOffsets& offsets,
@@ -192,8 +206,9 @@ class SendStream {
            (continuity_.aligned() || packet.timestamp == continuity_.last_source_timestamp()) &&
            rewriter_.IsAhead(packet.sequence);
   }
-  void ApplyChanges(const RoutedPacket& packet, const Layers& layers);
-  void ApplyToLate(const RoutedPacket& packet, const Layers& layers);
+  /// False: it is too old to be sent.
+  bool ApplyChanges(const RoutedPacket& packet, const Layers& layers);
+  bool ApplyToLate(const RoutedPacket& packet, const Layers& layers);
   std::optional<uint32_t> CorrectedTime(const RoutedPacket& packet, uint32_t offset);
   /// Memory for a dependency descriptor that is rewritten.
   using DescriptorRoom =
@@ -272,7 +287,12 @@ class SendStream {
   RtpHeaderWriter rtx_writer_;
   std::vector<SeqNumber> padded_;  ///< a ring once it is full
   size_t oldest_padded_ = 0;
+  /// The number behind padding that numbers before it are missing of, and behind more padding.
+  std::optional<SeqNumber> behind_hole_;
   TimeBends bends_;
+  /// By encoding, as many as a producer has at most: the newest packet that was sent or skipped
+  /// when it was left.
+  std::array<int64_t, 8> left_at_{};
 };
 
 }  // namespace sluice::worker

@@ -216,6 +216,48 @@ TEST_CASE_METHOD(ConsumerTest, "consumer: tells of an unfinished frame by leavin
 }
 
 TEST_CASE_METHOD(ConsumerTest,
+                 "consumer: a late key frame begins nothing where what came behind it is gone") {
+  Prepare("video/VP8", true);
+  Create();
+  Forward(Vp8(1, 0, true));
+  consumer_->Pause();
+  const bool was_heard = GENERATE(false, true);
+  if (was_heard) consumer_->Resume();
+  Forward(Vp8(4, 9000, false));  // refers to the key frame that is late
+  if (was_heard) consumer_->Pause();
+  consumer_->Resume();
+  const size_t asked = plis_;
+  Forward(Vp8(3, 6000, true));
+  environment_.AdvanceBy(Duration::Seconds(2));
+  Forward(Vp8(5, 12'000, false));
+  if (!was_heard) {
+    CHECK(egress_.packets.size() == 1);
+    CHECK(plis_ > asked);
+    Forward(Vp8(6, 15'000, true));
+    Forward(Vp8(7, 18'000, false));
+    REQUIRE(egress_.packets.size() == 3);
+    CHECK(SequenceOf(egress_.packets[2]) == SequenceOf(egress_.packets[0]) + 2);
+    return;
+  }
+  // It waits in the ring, and follows.
+  REQUIRE(egress_.packets.size() == 4);
+  CHECK(SequenceOf(egress_.packets[3]) == SequenceOf(egress_.packets[0]) + 3);
+}
+
+TEST_CASE_METHOD(ConsumerTest, "consumer: what was sent before a pause is not sent behind it") {
+  Prepare("video/VP8", true);
+  Create();
+  Forward(Vp8(1, 0, true));
+  Forward(Vp8(3, 3000, false));  // the rest of a key frame whose first packet is late
+  consumer_->Pause();
+  consumer_->Resume();
+  Forward(Vp8(2, 3000, true));
+  CHECK(egress_.packets.size() == 2);
+  Forward(Vp8(4, 6000, true));
+  CHECK(egress_.packets.size() == 3);
+}
+
+TEST_CASE_METHOD(ConsumerTest,
                  "consumer: a transport without room costs the packet, not the stream") {
   Prepare("audio/opus", false);
   Create();

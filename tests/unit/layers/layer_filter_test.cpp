@@ -69,5 +69,50 @@ TEST_CASE("layer filter: what came before a key frame is known behind it") {
   CHECK(filter.Decide(Picture(0)) != Verdict::kForward);  // from before the beginning
 }
 
+/// A packet of one of two spatial layers (VP9).
+RoutedPacket PacketOf(int picture, uint8_t layer, bool key, bool end) {
+  RoutedPacket packet = Picture(picture, key);
+  packet.frame.start = key;
+  packet.frame.end = end;
+  packet.frame.spatial_layer = packet.info.spatial_layer = layer;
+  packet.info.inter_layer = layer > 0;
+  return packet;
+}
+
+TEST_CASE("layer filter: nothing follows what has gone out as the end of a picture") {
+  LayerFilter filter;
+  filter.Reset();
+  filter.SetTarget(0, 0);
+  CHECK(filter.Decide(PacketOf(1, 0, true, true)) == Verdict::kForward);
+  CHECK(filter.Decide(PacketOf(1, 1, false, true)) == Verdict::kDrop);
+  filter.SetTarget(1, 0);
+  // Of a key picture what has overtaken its first packet.
+  CHECK(filter.Decide(PacketOf(2, 0, false, false)) == Verdict::kForward);
+  const bool has_end = GENERATE(false, true);
+  if (has_end) CHECK(filter.Decide(PacketOf(2, 0, false, true)) == Verdict::kForward);
+  CHECK(filter.picture_top() == 0);
+  CHECK(filter.Decide(PacketOf(2, 0, true, false)) == Verdict::kForward);
+  CHECK(filter.picture_top() == (has_end ? 0 : 1));
+  CHECK((filter.Decide(PacketOf(2, 1, false, true)) == Verdict::kForward) == !has_end);
+  CHECK(filter.wants_key_frame() == has_end);
+  CHECK(filter.Decide(PacketOf(3, 0, false, true)) == Verdict::kForward);
+  CHECK(filter.picture_top() == (has_end ? 0 : 1));
+  CHECK((filter.Decide(PacketOf(3, 1, false, true)) == Verdict::kForward) == !has_end);
+  CHECK(filter.Decide(PacketOf(4, 0, true, true)) == Verdict::kForward);
+  CHECK(filter.picture_top() == 1);
+  CHECK(filter.Decide(PacketOf(4, 1, false, true)) == Verdict::kForward);
+  CHECK_FALSE(filter.wants_key_frame());
+}
+
+TEST_CASE("layer filter: where there is one layer, the end of a picture takes none away") {
+  LayerFilter filter;
+  filter.Reset();
+  CHECK(filter.Decide(PacketOf(1, 0, true, true)) == Verdict::kForward);
+  CHECK(filter.Decide(PacketOf(2, 0, false, true)) == Verdict::kForward);
+  CHECK(filter.Decide(PacketOf(2, 0, true, false)) == Verdict::kForward);
+  CHECK_FALSE(filter.wants_key_frame());
+  CHECK(filter.Decide(PacketOf(3, 0, false, true)) == Verdict::kForward);
+}
+
 }  // namespace
 }  // namespace sluice::worker

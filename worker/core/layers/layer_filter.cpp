@@ -3,8 +3,12 @@
 namespace sluice::worker {
 
 LayerFilter::Verdict LayerFilter::DecideAnew(const RoutedPacket& packet) {
+  if (last_ended_ && last_ == Verdict::kForward && !uses_descriptors_) {
+    by_picture_.OnFrameEnd(last_timestamp_, last_layer_);
+  }
   const Verdict verdict = DecideFrame(packet);
   has_last_ = verdict != Verdict::kUnreadable;
+  last_ended_ = has_last_ && packet.frame.end;
   last_ = verdict == Verdict::kDropPicture ? Verdict::kDrop : verdict;  // it is left out once
   last_timestamp_ = packet.timestamp;
   last_layer_ = packet.frame.spatial_layer;

@@ -29,6 +29,7 @@ class LayerFilter {
     by_picture_.Reset();
     started_ = false;
     has_last_ = false;
+    last_ended_ = false;
     last_ = Verdict::kDrop;
     last_layer_ = 0;
     last_number_ = 0;
@@ -47,8 +48,10 @@ class LayerFilter {
   }
 
   Verdict Decide(const RoutedPacket& packet) {
-    if (has_last_ && IsOfLastFrame(packet)) [[likely]]
+    if (has_last_ && IsOfLastFrame(packet)) [[likely]] {
+      last_ended_ |= packet.frame.end;
       return last_;
+    }
     return DecideAnew(packet);
   }
   /// Decide() could say something of it.
@@ -96,6 +99,7 @@ class LayerFilter {
   bool started_ = false;
   bool uses_descriptors_ = false;
   bool has_last_ = false;
+  bool last_ended_ = false;        ///< the last packet of the frame that was decided last has come
   Verdict last_ = Verdict::kDrop;  ///< for further packets of the frame
   uint8_t last_layer_ = 0;
   uint16_t last_number_ = 0;

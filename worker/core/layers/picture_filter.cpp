@@ -166,13 +166,17 @@ void PictureFilter::BeginKeyPicture(Picture& picture) {
   const int highest_taken = std::bit_width(picture.forwarded) - 1;
   int top = std::max<int>(target_spatial_, highest_taken);
   if (cut != 0) top = std::min(top, std::countr_zero(cut) - 1);
-  while ((left_out >> top & 1) != 0) --top;  // ends at 0
-  picture.key = true;
-  picture.top = spatial_ = static_cast<uint8_t>(top);
-  temporal_ = target_temporal_;
   // Those that there were until now are to come, if only behind the next picture.
   const uint8_t known = std::max({picture.highest, announced_, highest_before_});
-  picture.intact = static_cast<uint8_t>(((2u << known) - 1) & ~left_out);
+  // What stands above the end that has gone out cannot be sent any more.
+  const uint8_t most = picture.ended ? picture.top : kMaxSpatialLayer;
+  if (known > most) top = std::min<int>(top, most);
+  while ((left_out >> top & 1) != 0) --top;  // ends at 0
+  picture.key = true;
+  spatial_ = static_cast<uint8_t>(top);
+  picture.top = std::min(spatial_, most);
+  temporal_ = target_temporal_;
+  picture.intact = static_cast<uint8_t>(((2u << std::min(known, most)) - 1) & ~left_out);
   picture.synced = static_cast<uint8_t>((2u << target_temporal_) - 1);
   picture.highest =
       picture.decided == 0 ? 0 : static_cast<uint8_t>(std::bit_width(picture.decided) - 1);

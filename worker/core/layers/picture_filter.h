@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -39,6 +40,14 @@ class PictureFilter {
 
   /// In the order of arrival.
   bool Decide(const RoutedPacket& packet);
+  /// The last packet of the frame that was decided last, which is this one, has been taken: where
+  /// it is of picture_top() the picture ends with it, and nothing above is taken any more.
+  void OnFrameEnd(RtpTimestamp timestamp, uint8_t layer) {
+    Picture& picture = pictures_[newest_];
+    if (layer != picture_top_ || picture.timestamp != timestamp) return;
+    picture.ended = true;
+    picture.top = std::min(picture.top, layer);
+  }
   /// The packet is the first of its picture, which Decide() has just left out as a whole.
   bool closes_picture() const { return closes_picture_; }
 
@@ -79,6 +88,7 @@ class PictureFilter {
     bool has_id = false;
     bool key = false;
     bool fresh = false;  ///< no packet of it has been decided
+    bool ended = false;  ///< its last packet for the receiver has been taken, that of layer `top`
     friend bool operator==(const Picture&, const Picture&) = default;
   };
   enum class References : uint8_t { kForwarded, kDropped, kUnknown };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -57,6 +58,10 @@ class PacketRing {
   /// is empty for a packet of padding. Drops what is now too old, too far behind or too much. A
   /// jump of kMaxPackets or more ahead empties the ring first. O(1) amortised.
   RoutedPacket* Add(ExtendedSeqNumber sequence, const PacketRef& buffer, Timestamp received_at);
+  /// A packet with this number came, and was not added, for there was nobody to get it.
+  void OnUnheard(ExtendedSeqNumber sequence) { unheard_ = std::max(unheard_, sequence.value()); }
+  /// Packets behind this number came that were not added.
+  bool LacksBehind(ExtendedSeqNumber sequence) const { return sequence.value() < unheard_; }
   /// Memory for the dependency descriptor of a packet that was just added; nullptr when it is no
   /// longer here. It lives as long as the packet.
   DependencyDescriptor* AddDescriptor(const RoutedPacket& packet);
@@ -164,6 +169,7 @@ class PacketRing {
   std::vector<Slot*> retired_;  ///< dropped, but pinned
   int64_t oldest_ = 0;          ///< oldest_…newest_ is covered; meaningful while size_ > 0
   int64_t newest_ = 0;
+  int64_t unheard_ = 0;  ///< the highest number that came and was not added
   size_t size_ = 0;
   size_t held_bytes_ = 0;
   uint32_t pin_ = 1;

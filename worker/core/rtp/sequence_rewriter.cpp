@@ -27,16 +27,16 @@ void SequenceRewriter::ChangeOffsets(ExtendedSeqNumber sequence, const RewriteOf
 }
 
 template <typename T>
-void SequenceRewriter::ChangeLate(int64_t number, T RewriteOffsets::*field, T value) {
+bool SequenceRewriter::ChangeLate(int64_t number, T RewriteOffsets::*field, T value) {
   size_t at = count_;  // behind the interval of the packet
   while (at > 0 && count_ - at < session_ && At(at - 1).first() > number) --at;
-  if (at < 3 && count_ + 2U > kMaxIntervals) return;  // soon forgotten
-  if (at == 0 || count_ - at >= session_) return;     // from before the source, or too old
+  if (at == 0 || count_ - at >= session_) return true;  // from before the source, or too old
   const int64_t first = At(at - 1).first();
   const RewriteOffsets offsets = OffsetsOf(At(at - 1));
   const int64_t own = number - first + At(at - 1).own_first();
   const bool was_skipped = at < count_ && own >= At(at).own_first();
-  if (was_skipped || offsets.*field == value) return;
+  if (was_skipped || offsets.*field == value) return true;
+  if (at < 3 && count_ + 2U > kMaxIntervals) return false;  // soon forgotten
   Interval changed{number, own, offsets};
   changed.offsets.*field = value;
   const bool others_follow = at == count_ || own + 1 < At(at).own_first();
@@ -50,14 +50,15 @@ void SequenceRewriter::ChangeLate(int64_t number, T RewriteOffsets::*field, T va
   const Kept& newest = At(count_ - 1U);
   last_ = {newest.first(), newest.own_first(), OffsetsOf(newest)};
   last_kept_ = newest.offsets();
+  return true;
 }
 
 void SequenceRewriter::ChangeTopOfLate(ExtendedSeqNumber sequence, uint8_t top_layer) {
   ChangeLate(sequence.value(), &RewriteOffsets::top_layer, top_layer);
 }
 
-void SequenceRewriter::ChangeTimeOfLate(ExtendedSeqNumber sequence, uint32_t timestamp) {
-  ChangeLate(sequence.value(), &RewriteOffsets::timestamp, timestamp);
+bool SequenceRewriter::ChangeTimeOfLate(ExtendedSeqNumber sequence, uint32_t timestamp) {
+  return ChangeLate(sequence.value(), &RewriteOffsets::timestamp, timestamp);
 }
 
 void SequenceRewriter::Grow() {

@@ -127,8 +127,8 @@ class SequenceRewriter {
   /// `sequence`, which comes late and has not been sent, is rewritten as if the highest layer had
   /// been `top_layer`; nothing else changes.
   void ChangeTopOfLate(ExtendedSeqNumber sequence, uint8_t top_layer);
-  /// The same with another offset of its time.
-  void ChangeTimeOfLate(ExtendedSeqNumber sequence, uint32_t timestamp);
+  /// The same with another offset of its time. False: it is so old that this cannot be kept.
+  bool ChangeTimeOfLate(ExtendedSeqNumber sequence, uint32_t timestamp);
   /// Nothing has been sent or skipped that is as new.
   bool IsAhead(ExtendedSeqNumber sequence) const {
     return session_ > 0 && sequence.value() > newest_;
@@ -137,6 +137,8 @@ class SequenceRewriter {
   bool Follows(ExtendedSeqNumber sequence) const {
     return IsAhead(sequence) && sequence.value() - last_.first + last_.own_first == next_own_;
   }
+  /// The newest number of the source that was sent or skipped; only while started().
+  ExtendedSeqNumber newest() const { return ExtendedSeqNumber(newest_); }
   /// Of the newest interval; only while started().
   const RewriteOffsets& offsets() const { return last_.offsets; }
   /// True when `sequence` is so far ahead that the source must have started anew: Start() it.
@@ -209,7 +211,7 @@ class SequenceRewriter {
   size_t InsertBehind(size_t at, const Interval& interval);
   Mapped MapLate(int64_t sequence);
   template <typename T>
-  void ChangeLate(int64_t number, T RewriteOffsets::*field, T value);
+  bool ChangeLate(int64_t number, T RewriteOffsets::*field, T value);
 
   // What a packet needs of the running source, in front of what is rarely looked at.
   int64_t next_own_;

@@ -74,6 +74,16 @@ class StreamContinuity {
     if (packet.frame.descriptor != nullptr) OnDescriptor(*packet.frame.descriptor, offsets);
   }
 
+  /// The same of one that was sent behind packets with higher numbers. These may all have been
+  /// padding: then it is the newest picture all the same.
+  void OnSentLate(const RoutedPacket& packet, const RewriteOffsets& offsets, bool marker) {
+    if (packet.timestamp == last_source_timestamp_) {
+      last_marker_ |= marker;
+    } else if (IsNewer(packet.timestamp, last_source_timestamp_)) {
+      OnSent(packet, offsets, marker);
+    }
+  }
+
   /// What comes next is of another producer: nothing of its numbers or its clock has to do with
   /// what was sent. Or it is of the `same` one after a while, and they may have gone on.
   void ChangeProducer(bool same) {
