@@ -48,6 +48,20 @@ TEST_CASE_METHOD(GoogCcTest, "estimate: nothing sent and nothing heard leaves it
   CHECK(controller.estimate().target == Kbps(500));
 }
 
+TEST_CASE_METHOD(GoogCcTest, "round trip: of the packets that arrived, the shortest") {
+  std::vector<PacketResult> packets(3);
+  for (size_t i = 0; i < packets.size(); ++i) {
+    packets[i].sent_at = packets[i].received_at = now + Duration::Millis(10 * static_cast<int>(i));
+    packets[i].size = 100;
+    packets[i].received = i < 2;
+  }
+  FeedbackReport report;
+  report.at = now + Duration::Millis(50);
+  report.packets = packets;
+  controller.OnFeedback(report);
+  CHECK(controller.estimate().rtt == Duration::Millis(40));
+}
+
 TEST_CASE_METHOD(GoogCcTest, "REMB bounds the estimate for ten seconds, whatever it says") {
   std::vector<PacketResult> packets(1);
   packets[0].sent_at = packets[0].received_at = now;

@@ -407,8 +407,13 @@ TEST_CASE_METHOD(ProtectionFixture, "destinations that make no sense are refused
     CHECK_THAT(std::string(status.message()), Catch::Contains(ip));
   }
   CHECK(Counters().destination_refused == 7);
-  connect.ip = "192.0.2.1";
-  CHECK(engine->ConnectPlainTransport("t", connect).ok());
+  for (const char* ip : {"192.0.2.1", "255.255.0.255", "10.255.255.255", "223.255.255.255"}) {
+    connect.ip = ip;
+    INFO(ip);
+    const std::string id = std::string("to ") + ip;
+    Create(options, id);
+    CHECK(engine->ConnectPlainTransport(id, connect).ok());
+  }
 
   options.public_destinations = false;
   Create(options, "u");

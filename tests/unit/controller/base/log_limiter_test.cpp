@@ -65,6 +65,9 @@ TEST_CASE("the kind of a line depends neither on numbers nor on ids") {
   CHECK(KindOfText("the other side has closed the connection: reset") ==
         KindOfText("the other side has closed the connection: broken"));
   CHECK(KindOfText("42 43") == KindOfText(""));
+  // Nor do marks.
+  CHECK(KindOfText("room (a): closed") == KindOfText("room [a] closed!"));
+  CHECK(KindOfText("room A closed") != KindOfText("room a closed"));
 }
 
 TEST_CASE("ids in the lines of a worker do not get round the limit") {

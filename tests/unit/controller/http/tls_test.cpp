@@ -74,6 +74,8 @@ TEST_CASE("tls: a self-signed certificate is for this machine and the names that
     INFO(name);
     CHECK_FALSE(IsFor(certificate, name));
   }
+  CHECK((X509_get_extension_flags(certificate.get()) & EXFLAG_CA) != 0);
+  CHECK(X509_get_extended_key_usage(certificate.get()) == XKU_SSL_SERVER);
   CHECK(X509_cmp_current_time(X509_get0_notBefore(certificate.get())) < 0);
   CHECK(X509_cmp_current_time(X509_get0_notAfter(certificate.get())) > 0);
 }

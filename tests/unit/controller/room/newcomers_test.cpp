@@ -55,6 +55,15 @@ TEST_CASE_METHOD(Newcomers, "newcomers: who says nothing takes nobody's place in
   CHECK(bob.socket->close_code == 0);
 }
 
+TEST_CASE_METHOD(Newcomers, "who loses the connection to a room that has closed is not awaited") {
+  FakeClient alice = Connect("r", "alice");
+  JoinResumable(alice);
+  rooms.Find("r")->Close();
+  alice.session->OnClosed();
+  Settle();
+  CHECK(rooms.room_counters().dropped == 0);
+}
+
 TEST_CASE_METHOD(Newcomers, "newcomers: they do not keep a room open") {
   FakeClient alice = Connect("r", "alice");
   JoinResumable(alice);
