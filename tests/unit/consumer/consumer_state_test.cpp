@@ -339,5 +339,45 @@ TEST_CASE_METHOD(ConsumerTest, "consumer: refuses parameters by name") {
   CHECK(producer_->consumers().empty());
 }
 
+TEST_CASE_METHOD(ConsumerTest,
+                 "consumer: a quarter of the frames is a step of the lowest picture alone") {
+  Prepare("video/VP8", false);
+  consume_.type = RtpType::kSimulcast;
+  for (auto* encodings : {&produce_.rtp_parameters.encodings, &consume_.consumable_rtp_encodings}) {
+    encodings->push_back(encodings->front());
+    encodings->back().ssrc = *encodings->back().ssrc + 1;
+    for (RtpEncodingParameters& encoding : *encodings) encoding.scalability_mode = "L1T3";
+  }
+  consume_.rtp_parameters.encodings[0].scalability_mode = "L2T3";
+  produce_.rtp_mapping.encodings = {{"", kProducerSsrc, kMappedSsrc},
+                                    {"", kProducerSsrc + 1, kMappedSsrc + 1}};
+  Create();
+  constexpr uint8_t kTemporal[] = {0, 2, 1, 2};
+  for (uint16_t i = 0; i < 60; ++i) {
+    for (uint32_t encoding = 0; encoding < 2; ++encoding) {
+      Source source = Vp8(i, i * 3000U, i == 0);
+      source.payload[5] = static_cast<uint8_t>(kTemporal[i % 4] << 6);
+      source.ssrc = kProducerSsrc + encoding;
+      Forward(source);
+    }
+    environment_.AdvanceBy(Duration::Millis(33));
+  }
+  std::vector<LadderStep> steps;
+  const auto described = [&] {
+    Strings text;
+    for (const LadderStep& step : steps) {
+      text.push_back(std::to_string(step.encoding) + "/" + std::to_string(step.temporal));
+    }
+    return text;
+  };
+  consumer_->AddSteps(&steps, environment_.Now());
+  CHECK(described() == Strings{"0/0", "0/1", "0/2", "1/1", "1/2"});
+  // Who wants half of the frames at most has no use for more; a quarter is a step to half.
+  steps.clear();
+  consumer_->SetPreferredLayers({1, 1});
+  consumer_->AddSteps(&steps, environment_.Now());
+  CHECK(described() == Strings{"0/0", "0/1", "1/0", "1/1"});
+}
+
 }  // namespace
 }  // namespace sluice::worker
