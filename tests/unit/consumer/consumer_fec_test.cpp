@@ -31,6 +31,15 @@ class FecTest : protected ConsumerTest {
     consume_.rtp_parameters.codecs.push_back(FecCodec(kForwardedFecType));
     consume_.rtp_parameters.encodings[0].fec_ssrc = kFecSsrc;
   }
+  /// The receiver says one half of what it takes to be sent FEC.
+  void PrepareHalf(bool codec) {
+    Prepare(false);
+    if (codec) {
+      consume_.rtp_parameters.codecs.push_back(FecCodec(kForwardedFecType));
+    } else {
+      consume_.rtp_parameters.encodings[0].fec_ssrc = kFecSsrc;
+    }
+  }
   void Fec(uint16_t sequence, uint16_t base, uint16_t mask, uint32_t timestamp = 3000,
            uint32_t protects = kProducerSsrc) {
     Bytes bytes{0x80, kFecType, static_cast<uint8_t>(sequence >> 8),
@@ -238,6 +247,17 @@ TEST_CASE_METHOD(FecTest, "FEC: of packets that were forgotten, or refused, is n
   Fec(4, 102, 0x4000);
   CHECK(egress_.Take().size() == 1);
   CHECK(consumer_->counters().fec_unfit == 2);
+}
+
+TEST_CASE_METHOD(FecTest, "FEC: half of a negotiation is none") {
+  PrepareHalf(GENERATE(false, true));
+  Create();
+  Forward(Vp8(1, 3000, true));
+  Fec(1, 1, 0x4000);
+  Forward(Vp8(2, 6000, false));
+  const auto sent = egress_.Take();
+  REQUIRE(sent.size() == 2);
+  for (const auto& packet : sent) CHECK(packet.View().payload_type() == PayloadType(kPayloadType));
 }
 
 }  // namespace

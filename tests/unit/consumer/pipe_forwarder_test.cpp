@@ -63,6 +63,12 @@ TEST_CASE("a pipe leaves out what is not wanted at its far end, and begins it wi
   CHECK(pipe.KeyFramesWanted(Timestamp()) == 0b11);
   CHECK(pipe.Decide(Packet(0)).action == Action::kWait);
   CHECK(pipe.Decide(Packet(0, true)).rewrite == Rewrite::kStart);
+  const std::vector<WantedLayers> none{kNothing, kNothing};
+  pipe.SetWanted(none);
+  CHECK(pipe.KeyFramesWanted(Timestamp()) == 0);
+  pipe.SetWanted(both);
+  CHECK(pipe.KeyFramesWanted(Timestamp()) == 0b11);
+  CHECK(pipe.Decide(Packet(1, true)).rewrite == Rewrite::kStart);
 }
 
 /// One of a stream of two temporal layers: T0 at even numbers.

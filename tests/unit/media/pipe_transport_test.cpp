@@ -288,6 +288,10 @@ TEST_CASE_METHOD(PipeFixture,
   events.record_scores = true;
   const auto consumed = engine->Consume("p1", pipe);
   REQUIRE(consumed.ok());
+  bad = samples::PipeConsumerOf(video, "other", 4000, true);
+  bad.rtp_parameters.encodings[0].rtx_ssrc = pipe.rtp_parameters.encodings[0].rtx_ssrc;
+  CHECK_THAT(std::string(engine->Consume("p1", bad).status().message()),
+             Catch::Contains("already sent on this transport"));
   CHECK(consumed->score == ConsumerScore{10, 10, {0}});
   SendVideo(2, true);
   CHECK(events.Count("consumer-score pc") == 0);

@@ -138,6 +138,27 @@ TEST_CASE("a paused producer does not become dominant, and gives way") {
   CHECK(m.observer->dominant() == "a");
 }
 
+TEST_CASE("what a producer said before a pause does not count after it") {
+  // Who is dominant again after both were loud and one of them was paused for a moment.
+  const auto takes = [](bool pauses) {
+    Meeting m;
+    m.Join("a");
+    m.Join("b");
+    m.Talk({"b"}, 4000);
+    if (pauses) {
+      m.people["b"]->Pause();
+      m.people["b"]->Resume();
+    }
+    int64_t ms = 0;
+    while (m.observer->dominant() != "a" && ms < 10'000) {
+      m.Talk({"a", "b"}, 100);
+      ms += 100;
+    }
+    return ms;
+  };
+  CHECK(takes(true) < takes(false));
+}
+
 TEST_CASE("a paused observer hears and says nothing") {
   Meeting m({.interval = 100});
   m.Join("a");

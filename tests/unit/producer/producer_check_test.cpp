@@ -56,7 +56,7 @@ TEST_CASE("bad producer parameters are refused by name") {
       {"rtpMapping.encodings has 0 entries", "TypeError",
        [](auto& o) { o.rtp_mapping.encodings.clear(); }},
       {"mappedSsrc", "TypeError", [](auto& o) { o.rtp_mapping.encodings[0].mapped_ssrc = 0; }},
-      {"neither ssrc nor rid", "TypeError",
+      {"neither ssrc nor rid, and rtpParameters has no mid: one is needed", "TypeError",
        [](auto& o) { o.rtp_mapping.encodings[0].ssrc.reset(); }},
       {"neither ssrc nor rid", "TypeError",
        [](auto& o) { o.rtp_parameters.encodings[0].ssrc = 0; }},

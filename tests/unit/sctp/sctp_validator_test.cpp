@@ -62,6 +62,10 @@ TEST_CASE("sctp validator: what honest peers send passes") {
   CHECK(f.One(ChunkType::kCookieAck, {}) == Verdict::kPass);
   CHECK(f.One(ChunkType::kForwardTsn, {0, 0, 3, 232, 0, 1, 0, 2}) == Verdict::kPass);
   CHECK(f.One(ChunkType::kReConfig, ResetBody(1, 1000, 4)) == Verdict::kPass);
+  for (const uint8_t more_streams : {17, 18}) {  // outgoing, incoming (RFC 6525 §4.5, §4.6)
+    CHECK(f.One(ChunkType::kReConfig, {0, more_streams, 0, 12, 0, 0, 0, 1, 0, 1, 0, 0}) ==
+          Verdict::kPass);
+  }
   CHECK(f.One(ChunkType::kPad, {0, 0, 0, 0}) == Verdict::kPass);
   CHECK(f.One(static_cast<ChunkType>(0xBF), {1}) == Verdict::kPass);  // to be skipped
   CHECK(f.Check(SctpPacketBuilder(kOurTag)
@@ -105,6 +109,7 @@ TEST_CASE("sctp validator: lengths and values that cannot be") {
   malformed(ChunkType::kReConfig, {0, 13, 0, 8, 0, 0, 0, 1});
   malformed(ChunkType::kReConfig, {0, 15, 0, 8, 0, 0, 0, 1});  // of all numbers
   malformed(ChunkType::kReConfig, {0, 16, 0, 8, 0, 0, 0, 1});
+  malformed(ChunkType::kReConfig, {0, 17, 0, 8, 0, 0, 0, 1});
   std::vector<uint8_t> three;
   for (uint32_t i = 0; i < 3; ++i) {
     const std::vector<uint8_t> one = {0, 17, 0, 12, 0, 0, 0, 1, 0, 1, 0, 0};

@@ -162,19 +162,23 @@ TEST_CASE("class and method bits are interleaved", "[stun]") {
 }
 
 TEST_CASE("attribute lengths", "[stun]") {
-  CHECK_FALSE(StunMessage::Parse(Message("8022 0008 61626364")));           // past the end
-  CHECK_FALSE(StunMessage::Parse(Message("8022 ffff 61626364")));           // far past the end
-  CHECK_FALSE(StunMessage::Parse(Message("8022 0003 616263")));             // not padded
-  CHECK(StunMessage::Parse(Message("8022 0003 61626300")));                 // padded
-  CHECK(StunMessage::Parse(Message("8022 0003 616263ee")));                 // padding of any value
-  CHECK_FALSE(StunMessage::Parse(Message("0024 0003 01020300")));           // PRIORITY of 3
-  CHECK_FALSE(StunMessage::Parse(Message("0025 0004 00000000")));           // USE-CANDIDATE of 4
-  CHECK_FALSE(StunMessage::Parse(Message("8029 0004 00000000")));           // ICE-CONTROLLED of 4
-  CHECK_FALSE(StunMessage::Parse(Message("802a 0000")));                    // ICE-CONTROLLING of 0
-  CHECK_FALSE(StunMessage::Parse(Message("c001 0002 00010000")));           // NOMINATION of 2
-  CHECK_FALSE(StunMessage::Parse(Message("0008 0004 01020304")));           // integrity of 4
-  CHECK_FALSE(StunMessage::Parse(Message("0009 0003 00000400")));           // ERROR-CODE of 3
-  CHECK_FALSE(StunMessage::Parse(Message("0009 0004 00000263")));           // ERROR-CODE 299
+  CHECK_FALSE(StunMessage::Parse(Message("8022 0008 61626364")));  // past the end
+  CHECK_FALSE(StunMessage::Parse(Message("8022 ffff 61626364")));  // far past the end
+  CHECK_FALSE(StunMessage::Parse(Message("8022 0003 616263")));    // not padded
+  CHECK(StunMessage::Parse(Message("8022 0003 61626300")));        // padded
+  CHECK(StunMessage::Parse(Message("8022 0003 616263ee")));        // padding of any value
+  CHECK_FALSE(StunMessage::Parse(Message("0024 0003 01020300")));  // PRIORITY of 3
+  CHECK_FALSE(StunMessage::Parse(Message("0025 0004 00000000")));  // USE-CANDIDATE of 4
+  CHECK_FALSE(StunMessage::Parse(Message("8029 0004 00000000")));  // ICE-CONTROLLED of 4
+  CHECK_FALSE(StunMessage::Parse(Message("802a 0000")));           // ICE-CONTROLLING of 0
+  CHECK_FALSE(StunMessage::Parse(Message("c001 0002 00010000")));  // NOMINATION of 2
+  CHECK_FALSE(StunMessage::Parse(Message("0008 0004 01020304")));  // integrity of 4
+  CHECK_FALSE(StunMessage::Parse(Message("0009 0003 00000400")));  // ERROR-CODE of 3
+  CHECK_FALSE(StunMessage::Parse(Message("0009 0004 00000263")));  // ERROR-CODE 299
+  CHECK(StunMessage::Parse(Message("0009 0004 00000300"))->error_code() == 300);
+  CHECK(StunMessage::Parse(Message("0009 0004 00000663"))->error_code() == 699);
+  CHECK_FALSE(StunMessage::Parse(Message("0009 0004 00000664")));           // ERROR-CODE 700
+  CHECK_FALSE(StunMessage::Parse(Message("0009 0004 00000700")));           // the same
   CHECK_FALSE(StunMessage::Parse(Message("0020 0004 00010000")));           // no address
   CHECK_FALSE(StunMessage::Parse(Message("0020 0008 00020000 01020304")));  // IPv6 of 4 bytes
   CHECK_FALSE(StunMessage::Parse(Message("0020 0008 00030000 01020304")));  // unknown family

@@ -145,6 +145,13 @@ TEST_CASE("clocks may differ by some seconds, not more") {
   const std::string later =
       WithPayload(R"({"room":"demo","permissions":[],"exp":1800000060,"nbf":1800000020})");
   CHECK(Refusal(later, 1'800'000'020 - Authority::kClockSkew).empty());
+  for (const char* always : {"0", "0.0", "-0.0"}) {
+    INFO(always);
+    CHECK(Refusal(WithPayload(R"({"room":"demo","permissions":[],"exp":1800000060.0,"nbf":)" +
+                              std::string(always) + "}"),
+                  kNow)
+              .empty());
+  }
   CHECK(Refusal(later, 1'800'000'020 - Authority::kClockSkew - 1) == "the token is not valid yet");
 }
 

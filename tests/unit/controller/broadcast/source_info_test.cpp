@@ -117,6 +117,12 @@ TEST_CASE("broadcast: the tracks that were asked for") {
         "option --audioTrack \"2\": must be below 2, the input has no more");
   options.audio = {true, 0};
   CHECK_FALSE(ReadProbe(Json(""), options)->audio);
+  options = Options();
+  options.video.none = true;
+  const auto sound = ReadProbe(Json(Packets({0, 0.5, 1}, 100)), options);
+  REQUIRE(sound.ok());
+  CHECK_FALSE(sound->video);
+  CHECK(sound->audio);
   CHECK_FALSE(ReadProbe(R"({"streams":[]})", Options()).ok());
   CHECK_FALSE(ReadProbe("no JSON", Options()).ok());
 }

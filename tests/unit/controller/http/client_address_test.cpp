@@ -53,6 +53,12 @@ TEST_CASE("proxies: the client is the rightmost address that is no trusted proxy
   CHECK(TrustedProxies::Parse({"0.0.0.0/0"})->Trusts("8.8.8.8"));
   CHECK_FALSE(TrustedProxies::Parse({"0.0.0.0/0"})->Trusts("2001:db8::1"));
   CHECK(TrustedProxies::Parse({"::/0"})->Trusts("8.8.8.8"));
+  const auto single = TrustedProxies::Parse({"192.0.2.1/32", "2001:db8::1/128"});
+  REQUIRE(single.ok());
+  CHECK(single->Trusts("192.0.2.1"));
+  CHECK_FALSE(single->Trusts("192.0.2.0"));
+  CHECK(single->Trusts("2001:db8::1"));
+  CHECK_FALSE(single->Trusts("2001:db8::"));
 }
 
 TEST_CASE("proxies: what is no address and no network is named") {

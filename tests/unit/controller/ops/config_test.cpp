@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -92,6 +93,15 @@ TEST_CASE("an error of the config file names file and line") {
   }
 }
 
+TEST_CASE("of two options that do not fit the place in the file is told, whichever is there") {
+  const TemporaryFile least("rtcMinPort = 9\n");
+  CHECK_THAT(ErrorOf({"--rtcMaxPort", "8", "--config", least.path()}),
+             Catch::StartsWith(least.path() + ":1: "));
+  const TemporaryFile most("\nrtcMaxPort = 8\n");
+  CHECK_THAT(ErrorOf({"--rtcMinPort", "9", "--config", most.path()}),
+             Catch::StartsWith(most.path() + ":2: "));
+}
+
 TEST_CASE("settings that stand in each other's way are told at start") {
   CHECK_THAT(ErrorOf({"--listenPort", "3000"}),
              Catch::Contains("listenPort and plainListenPort are both \"3000\""));
@@ -173,6 +183,14 @@ TEST_CASE("the table of options has a row for each") {
     CHECK(result->print->find("| `--" + option.name + "` |") != std::string::npos);
   }
   const std::string& table = *result->print;
+  std::istringstream rows(table);
+  for (std::string row; std::getline(rows, row);) {
+    INFO(row);
+    size_t bars = 0;
+    for (size_t i = 0; i < row.size(); ++i) bars += row[i] == '|' && (i == 0 || row[i - 1] != '\\');
+    CHECK(bars == 5);
+    CHECK(row.find("\\\\") == std::string::npos);
+  }
   CHECK(static_cast<size_t>(std::count(table.begin(), table.end(), '\n')) == Options().size() + 3);
 }
 

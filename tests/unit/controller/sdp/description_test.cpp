@@ -184,7 +184,7 @@ TEST_CASE("SDP: formats that are said in a way of their own") {
   CHECK(FromCorpus("webrtcbin-receiver-offer").sections[0].codecs[0].channels == 2);
   const Section section = Video(
       "a=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\n"
-      "a=fmtp:97 apt=96; x=y=z,1 ;\r\na=rtcp-fb:* nack pli\r\n"
+      "a=fmtp:97 =5; apt=96; x=y=z,1 ;\r\na=rtcp-fb:* nack pli\r\n"
       "a=rtcp-fb:96 nack pli\r\n");
   CHECK(section.codecs[1].parameters.at("apt") == ParameterValue(int32_t{96}));
   CHECK(section.codecs[1].parameters.at("x") == ParameterValue(std::string("y=z,1")));

@@ -56,6 +56,24 @@ TEST_CASE_METHOD(RoomFixture, "protoo: refused handshakes") {
   }
 }
 
+TEST_CASE_METHOD(RoomFixture, "protoo: the subprotocol among others, with blanks around it") {
+  for (const char* offered : {"protoo", "chat, protoo", "chat,\tprotoo ,x", " protoo\t"}) {
+    INFO(offered);
+    HttpRequest request;
+    ParseTarget("/?roomId=r&peerId=p", &request);
+    request.websocket_protocols = offered;
+    std::optional<UpgradeDecision> decision;
+    const auto upgrade = [](ProtooGateway* gate, HttpRequest asked,
+                            std::optional<UpgradeDecision>* out) -> Task<void> {
+      *out = co_await gate->Upgrade(std::move(asked));
+    };
+    Spawn(context.get_executor(), upgrade(&gateway, request, &decision));
+    REQUIRE(Until([&] { return decision.has_value(); }));
+    CHECK(decision->session);
+    CHECK(decision->subprotocol == "protoo");
+  }
+}
+
 TEST_CASE_METHOD(RoomFixture, "protoo: message shapes and errors") {
   FakeClient client = Connect("r", "p");
   REQUIRE(client.Names() == std::vector<std::string>{"mediasoup-version"});
@@ -83,9 +101,10 @@ TEST_CASE_METHOD(RoomFixture, "protoo: message shapes and errors") {
         "consumer with id \"c\" not found");
 
   const size_t before = client.socket->messages.size();
-  for (const char* junk : {"", "{", "[]", "7", R"({"request":true,"method":"join"})",
-                           R"({"request":true,"id":"x","method":"join"})",
-                           R"({"response":true,"id":99,"ok":true})", "{}"}) {
+  for (const char* junk :
+       {"", "{", "[]", "7", R"({"request":true,"method":"join"})",
+        R"({"request":true,"id":"x","method":"join"})", R"({"request":true,"id":1})",
+        R"({"request":true,"id":1,"method":5})", R"({"response":true,"id":99,"ok":true})", "{}"}) {
     client.session->OnText(junk);
   }
   client.session->OnText(std::string(10'000, '['));
