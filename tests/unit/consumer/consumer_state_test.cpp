@@ -379,5 +379,28 @@ TEST_CASE_METHOD(ConsumerTest,
   CHECK(described() == Strings{"0/0", "0/1", "1/0", "1/1"});
 }
 
+TEST_CASE_METHOD(ConsumerTest, "consumer: the steps of one encoding with layers in time") {
+  Prepare("video/VP8", false);
+  consume_.type = RtpType::kSvc;
+  for (auto* parameters : {&produce_.rtp_parameters, &consume_.rtp_parameters}) {
+    parameters->encodings[0].scalability_mode = "L1T3";
+  }
+  consume_.consumable_rtp_encodings[0].scalability_mode = "L1T3";
+  Create();
+  constexpr uint8_t kTemporal[] = {0, 2, 1, 2};
+  for (uint16_t i = 0; i < 60; ++i) {
+    Source source = Vp8(i, i * 3000U, i == 0);
+    source.payload[5] = static_cast<uint8_t>(kTemporal[i % 4] << 6);
+    Forward(source);
+    environment_.AdvanceBy(Duration::Millis(33));
+  }
+  std::vector<LadderStep> steps;
+  consumer_->AddSteps(&steps, environment_.Now());
+  REQUIRE(steps.size() == 3);
+  for (uint8_t i = 0; i < 3; ++i) CHECK(steps[i].temporal == i);
+  CHECK(steps[0].bps < steps[1].bps);
+  CHECK(steps[1].bps < steps[2].bps);
+}
+
 }  // namespace
 }  // namespace sluice::worker
