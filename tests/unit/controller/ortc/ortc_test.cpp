@@ -338,6 +338,19 @@ TEST_CASE("A peer without the codec cannot consume") {
   CHECK_FALSE(CanConsume(consumable, RtpCapabilities{}));
 }
 
+TEST_CASE("H264 of which nobody says a profile has none for receivers either") {
+  const RtpCapabilities router = *MakeRouterRtpCapabilities(
+      {Media(MediaKind::kVideo, "video/H264", 90000, 1, {{"packetization-mode", 1}})});
+  const RtpParameters parameters = Parse(
+      R"({"codecs":[{"mimeType":"video/H264","payloadType":112,"clockRate":90000,
+          "parameters":{"packetization-mode":1}}],"encodings":[{"ssrc":1234}]})");
+  const auto mapping = GetProducerRtpMapping(parameters, router, kMappedSsrc);
+  REQUIRE(mapping.ok());
+  const RtpParameters consumable =
+      GetConsumableRtpParameters(MediaKind::kVideo, parameters, router, *mapping);
+  CHECK_FALSE(consumable.codecs.front().parameters.contains("profile-level-id"));
+}
+
 TEST_CASE("Of a peer's capabilities only what the router has is kept") {
   const RtpCapabilities router = Router();
   RtpCapabilities peer = router;
