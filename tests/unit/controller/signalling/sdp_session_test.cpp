@@ -254,8 +254,9 @@ TEST_CASE_METHOD(SdpSessionFixture, "SDP session: descriptions that make no sens
   ann.Offer(CorpusText("chrome-dc-offer"));
   CHECK(Until([&] { return ann.dialect->refused.size() == 4; }));
   CHECK_THAT(ann.dialect->refused[3], Catch::Contains("there are 3 in this session"));
-  ann.Offer(Replaced(Browser(), "a=mid:1", "a=mid:7") + "");
-  CHECK(Until([&] { return ann.dialect->refused.size() == 5; }));
+  ann.Offer(Replaced(Replaced(Browser(), "a=mid:1", "a=mid:7"), "BUNDLE 0 1 2", "BUNDLE 0 7 2"));
+  REQUIRE(Until([&] { return ann.dialect->refused.size() == 5; }));
+  CHECK_THAT(ann.dialect->refused[4], Catch::Contains("SDP section 1 is 7: it was 1"));
   CHECK(rooms.Find("r")->FindPeer("ann")->producers.size() == 2);
   for (size_t i = 0; i < 2 * SdpSession::kMaxWaiting; ++i) ann.Offer("nonsense");
   CHECK(Until([&] { return ann.dialect->refused.size() == 5 + 2 * SdpSession::kMaxWaiting; }));
