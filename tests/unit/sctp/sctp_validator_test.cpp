@@ -62,7 +62,8 @@ TEST_CASE("sctp validator: what honest peers send passes") {
   CHECK(f.One(ChunkType::kCookieAck, {}) == Verdict::kPass);
   CHECK(f.One(ChunkType::kForwardTsn, {0, 0, 3, 232, 0, 1, 0, 2}) == Verdict::kPass);
   CHECK(f.One(ChunkType::kReConfig, ResetBody(1, 1000, 4)) == Verdict::kPass);
-  for (const uint8_t more_streams : {17, 18}) {  // outgoing, incoming (RFC 6525 §4.5, §4.6)
+  for (const uint8_t more_streams :
+       {uint8_t{17}, uint8_t{18}}) {  // outgoing, incoming (RFC 6525 §4.5, §4.6)
     CHECK(f.One(ChunkType::kReConfig, {0, more_streams, 0, 12, 0, 0, 0, 1, 0, 1, 0, 0}) ==
           Verdict::kPass);
   }
