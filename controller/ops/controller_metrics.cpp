@@ -175,6 +175,9 @@ void AddRooms(const CountingParts& parts, MetricsPage* page) {
          "Transports of broadcasters that were closed, by why.", "reason")
       .Add("unused", counters.unused_transports)
       .Add("own_port", counters.own_ports);
+  page->Counter("sluice_room_transports_unreached_total",
+                "Transports that their clients connected and whose media did not get through.",
+                counters.unreached_transports);
   Family(page, "sluice_room_broadcasters_ended_total", "Broadcasters that were ended, by why.",
          "reason")
       .Add("silent", counters.silent_broadcasters)

@@ -115,11 +115,14 @@ class AnnouncementAllowance {
   virtual bool TakeAnnouncement() = 0;
 };
 
+struct Participant;
+
 struct Transport {
   /// Ends it, at the worker as well, and the tasks that watch it.
   void Close();
 
   std::string id;
+  std::weak_ptr<Participant> owner;
   bool plain = false;
   bool producing = false;
   bool consuming = false;
@@ -131,10 +134,12 @@ struct Transport {
   bool lost = false;        ///< nobody answers where it sends to (ICE)
   uint64_t losses = 0;      ///< times that it was lost
   bool was_connected = false;
+  bool reached = false;          ///< a connectivity check of the client came (ICE)
   bool overdue = false;          ///< of a peer: not connected for longer than there is patience
   bool receiver_listens = true;  ///< of a plain one: somebody seems to be where it sends to
   uint32_t next_mid = 0;         ///< of the next consumer
   std::string cname;             ///< of all its producers; "" before the first
+  std::string offered;           ///< of a WebRTC one: where the client shall send to, for people
   SoftValue<BandwidthEstimate> downlink;
   std::set<std::string> consumed;  ///< producers that a broadcaster consumes on it
   /// Consumers that it had on another worker and that are not here again yet.

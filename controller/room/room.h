@@ -20,6 +20,7 @@
 #include "controller/room/room_event.h"
 #include "controller/room/room_policy.h"
 #include "controller/room/shard.h"
+#include "controller/room/unreached_log.h"
 #include "controller/worker/media_worker.h"
 
 namespace sluice::controller {
@@ -36,10 +37,11 @@ class PublisherWatcher {
 
 /// What happened in all rooms since the program started.
 struct RoomCounters {
-  uint64_t silent_broadcasters = 0;  ///< ended because they sent nothing
-  uint64_t lost_broadcasters = 0;    ///< ended because their WebRTC connection was lost
-  uint64_t unused_transports = 0;    ///< closed because nobody used them
-  uint64_t own_ports = 0;            ///< transports closed because they would have sent to us
+  uint64_t silent_broadcasters = 0;   ///< ended because they sent nothing
+  uint64_t lost_broadcasters = 0;     ///< ended because their WebRTC connection was lost
+  uint64_t unused_transports = 0;     ///< closed because nobody used them
+  uint64_t own_ports = 0;             ///< transports closed because they would have sent to us
+  uint64_t unreached_transports = 0;  ///< no DTLS in reach_patience after the client connected them
   // By the rules of a room:
   uint64_t publishing_refused = 0;  ///< attempts to publish
   uint64_t joining_refused = 0;     ///< peers and broadcasters that were not let in
@@ -98,6 +100,9 @@ struct RoomSettings {
   std::chrono::milliseconds resume_grace{30'000};
   /// How long a connection with the id of a peer that may come back has to say what it is.
   std::chrono::milliseconds newcomer_patience{10'000};
+  /// A client whose media has not got through so long after it connected a transport is told of in
+  /// the log.
+  std::chrono::milliseconds reach_patience{10'000};
   /// Whether nobody may take the place of a peer that has no resume token either. False: a second
   /// connection with its id from the same address replaces it.
   bool takeover_needs_token = false;
@@ -105,6 +110,7 @@ struct RoomSettings {
   int max_consumer_replicas = 0;
   std::shared_ptr<OwnPorts> own_ports = std::make_shared<OwnPorts>();
   std::shared_ptr<RoomCounters> counters = std::make_shared<RoomCounters>();
+  std::shared_ptr<UnreachedLog> unreached = std::make_shared<UnreachedLog>();
 };
 
 /// One room: the peers and broadcasters in it, what they send to each other, and the shards that
@@ -456,6 +462,9 @@ class Room : public std::enable_shared_from_this<Room> {
   /// more than it may keep. Holds nothing of a peer that has left.
   static Task<void> WatchPeerTransport(std::shared_ptr<Room> self, std::weak_ptr<Participant> peer,
                                        std::weak_ptr<Transport> transport);
+  /// Logs and counts a transport that its client connected and whose DTLS is not up in time. Holds
+  /// nothing of a peer that has left.
+  static Task<void> WatchReach(std::shared_ptr<Room> self, std::weak_ptr<Transport> transport);
   /// Makes those that the transport awaits.
   Task<void> RestoreConsumersOf(std::shared_ptr<Participant> owner,
                                 std::shared_ptr<Transport> transport);

@@ -91,6 +91,10 @@ struct DataProducerEnded {
 struct PeerMuted {
   MediaSources sources;
 };
+/// A moderator has let the peer up onto the stage, or has taken it down.
+struct StageGiven {
+  bool up = false;
+};
 /// A transport of the peer's own that may end alone (Room::TransportRequest) has: its client is
 /// gone from there.
 struct TransportEnded {
@@ -106,7 +110,7 @@ using RoomEvent =
                  ConsumerPaused, ConsumerResumed, ConsumerScored, ConsumerLayersMoved,
                  ProducerScored, LayersWanted, DataProducerConsumed, DataConsumerEnded,
                  DownlinkEstimated, ProducerEnded, DataProducerEnded, PeerMuted, PeerMoved,
-                 TransportEnded>;
+                 StageGiven, TransportEnded>;
 
 /// An event on its way to one or many peers, with the text that an adapter made of it, so that an
 /// event for 1,000 peers is rendered once and its text is one shared buffer.

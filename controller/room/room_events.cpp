@@ -70,6 +70,7 @@ void Room::OnTransportEvent(const std::shared_ptr<Participant>& owner,
   bool left = false;  // its client has closed it, as browsers do at the end of a call
   if (const auto* ice = std::get_if<IceStateChanged>(&event)) {
     transport->lost = ice->state == IceState::kDisconnected;
+    transport->reached = transport->reached || !transport->lost;
     if (transport->lost) ++transport->losses;
     if (transport->lost && !owner->resume_token.empty()) {
       LogInfo("room {}: peer {} lost its transport {}, it is awaited", id_, owner->id,

@@ -13,6 +13,7 @@
 #include "controller/room/random.h"
 #include "controller/room/room.h"
 #include "controller/room/subscriber.h"
+#include "controller/room/unreached_log.h"
 
 namespace sluice::controller {
 
@@ -116,6 +117,7 @@ Task<Result<WebRtcTransportInfo>> Room::CreateWebRtcTransport(std::shared_ptr<Pa
     for (const IceCandidate& candidate : made->info.ice_candidates) ports.push_back(candidate.port);
     transport->own_ports = settings_.own_ports->Take(std::move(ports));
   }
+  transport->offered = DescribeCandidates(made->info.ice_candidates);
   Adopt(owner, transport);
   const std::shared_ptr<MediaWorker>& worker = transport->shard->worker;
   if (settings_.max_incoming_bitrate > 0) {
@@ -178,9 +180,10 @@ Task<Result<PlainTransportInfo>> Room::MakePlainTransport(std::shared_ptr<Partic
 void Room::Adopt(const std::shared_ptr<Participant>& owner,
                  const std::shared_ptr<Transport>& transport) {
   transport->number = next_transport_number_++;
+  transport->owner = owner;
   owner->transports[transport->id] = transport;
+  transport->watch.emplace(executor_);
   if (settings_.unused_transport_timeout.count() > 0) {
-    transport->watch.emplace(executor_);
     transport->watch->Spawn(owner->is_broadcaster()
                                 ? WatchTransport(shared_from_this(), owner, transport)
                                 : WatchPeerTransport(shared_from_this(), owner, transport));
@@ -200,6 +203,9 @@ Task<Status> Room::ConnectTransport(std::shared_ptr<Transport> transport, DtlsPa
   transport->dtls_client = remote.role == DtlsRole::kServer;
   const Status connected = co_await transport->remote->Connect(std::move(remote));
   transport->connecting = connected.ok();
+  if (connected.ok() && transport->watch && !transport->closed) {
+    transport->watch->Spawn(WatchReach(shared_from_this(), transport));
+  }
   co_return connected;
 }
 

@@ -139,6 +139,7 @@ Status Room::LetUp(const std::shared_ptr<Participant>& member) {
   if (Status alive = CheckAlive(*member); !alive.ok()) return alive;
   if (Status up = policy_.LetUp(*member, std::chrono::steady_clock::now()); !up.ok()) return up;
   member->taken_down = false;
+  if (!member->is_broadcaster()) member->link->OnEvent(RoomMessage(StageGiven{true}));
   return absl::OkStatus();
 }
 
@@ -151,6 +152,9 @@ Task<Status> Room::TakeDown(std::shared_ptr<Room> self, std::shared_ptr<Particip
   self->policy_.TakeDown(*member);
   member->taken_down = true;
   co_await EndProducers(self, member, MediaSources::All().Without(MediaSource::kData));
+  if (!member->is_broadcaster() && !member->closed && member->taken_down) {
+    member->link->OnEvent(RoomMessage(StageGiven{false}));
+  }
   co_return absl::OkStatus();
 }
 

@@ -116,6 +116,7 @@ Notification Render(const PeerMuted& event) {
   }
   return {"muted", {{"sources", std::move(sources)}}};
 }
+Notification Render(const StageGiven& event) { return {"stage", {{"up", event.up}}}; }
 Notification Render(const PeerMoved& /*event*/) { return {}; }  // see MovedNotification()
 
 Notification Render(const TransportEnded& /*event*/) { return {}; }

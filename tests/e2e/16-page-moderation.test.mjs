@@ -89,3 +89,30 @@ test('a moderator mutes, locks and removes', async () => {
   }
   assert.doesNotMatch(await words(ann), /That was not possible/);
 });
+
+test('a live room: a viewer is let up onto the stage, is seen, and is taken down again', async (t) => {
+  if (!real) return t.skip('the server has no management API');
+  const enter = async (id, displayName, settings) => {
+    const member = await browser.join(sluice.url, { roomId: 'show', displayName, peerId: id, mode: 'live', ...settings });
+    t.after(() => member.close());
+    return member;
+  };
+  const some = token(['publish', 'subscribe', 'data']);
+  const host = await enter('host', 'Host', { publish: 'true', token: some });
+  const guest = await enter('guest', 'Guest', { publish: 'false', token: some });
+  await guest.waitForMedia(1);
+  const moderator = await enter('moderator', 'Moderator', { publish: 'false', token: admin });
+  await moderator.waitForMedia(1);
+  const camera = guest.page.getByRole('button', { name: /^Turn camera o(n|ff)$/ });
+  assert.equal(await camera.count(), 0, 'the audience has no camera');
+  await openPanel(moderator, 'People');
+  await moderator.click('Bring Guest on stage');
+  await waitFor('word to the guest', async () => (await words(guest)).includes('You are on the stage now'));
+  await waitFor('the camera to be offered', async () => (await camera.count()) === 1);
+  await guest.page.keyboard.press('m');
+  await waitFor('the guest to be heard', async () => (await host.remotes()).guest?.audioEnergy > 0, { describe: () => host.remotes() });
+  await moderator.click('Take Guest off the stage');
+  await waitFor('the end to be told', async () => (await words(guest)).includes('You are in the audience again'));
+  await waitFor('the camera to be gone', async () => (await camera.count()) === 0);
+  assert.doesNotMatch(await words(moderator), /That was not possible/);
+});

@@ -28,6 +28,9 @@ test('media is blocked: within 10 s the page says what was tried, where, and wha
   assert.ok(after < 12_500, `${after} ms, of which 10 s are waited`);
   assert.ok(text.includes(blocked) && text.includes(`UDP ${sluice.rtcPort}`) && text.includes(`TCP ${sluice.rtcPort}`), text);
   assert.doesNotMatch(await words(ann), exceptions);
+  // The operator reads the same, once per address.
+  const told = await waitFor('the line in the log', () => sluice.output.split('\n').find((line) => line.includes('does not get through')));
+  assert.ok(told.includes(`UDP ${blocked} port ${sluice.rtcPort}`) && told.includes('--announcedAddress'), told);
   const attempts = await ann.page.evaluate(() => performance.getEntriesByName('sluice:joined').length);
   await ann.click('Try over TCP');
   await waitFor('joining anew', () => ann.page.evaluate((n) => performance.getEntriesByName('sluice:joined').length > n, attempts));
@@ -116,6 +119,26 @@ test('media that is blocked in mid-call, while signalling goes on: said in time,
   mend();
   await waitFor('no word of it', async () => !(await blocked()), { timeout: 60_000 });
   await connected();
+});
+
+test('UDP is blocked: media goes over TCP, and nothing is said', { timeout: 120_000 }, async (t) => {
+  await connected();
+  network.impair({ loss: 0, delay: 0, blockedPort: sluice.rtcPort, blockedProtocol: 'udp' });
+  t.after(mend);
+  const eve = await browsers[0].join(sluice.secureUrl, { roomId: 'tcp', displayName: 'Eve', peerId: 'eve' });
+  t.after(() => eve.close());
+  const finn = await browsers[1].join(sluice.secureUrl, { roomId: 'tcp', displayName: 'Finn', peerId: 'finn' });
+  t.after(() => finn.close());
+  await eve.waitForMedia(1);
+  await finn.waitForMedia(1);
+  const protocols = await eve.page.evaluate(async () => {
+    const consumers = [...window.sluice.page.session.consumers.values()];
+    const rows = (await Promise.all(consumers.map(({ consumer }) => consumer.getStats()))).flatMap((report) => [...report.values()]);
+    const pairs = rows.filter((row) => row.type === 'candidate-pair' && row.nominated && row.state === 'succeeded');
+    return pairs.map((pair) => rows.find((row) => row.id === pair.localCandidateId)?.protocol);
+  });
+  assert.ok(protocols.length > 0 && protocols.every((protocol) => protocol === 'tcp'), String(protocols));
+  assert.ok(!(await words(eve)).includes('cannot get through'));
 });
 
 test('a cable that is pulled for 40 s: retries go on, and both see each other again', async (t) => {

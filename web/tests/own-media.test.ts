@@ -398,6 +398,22 @@ describe('what the server does not take', () => {
       vi.useRealTimers();
     }
   });
+  test('who is let up onto the stage may take part, and who is taken down may not, whoever else is there', async () => {
+    const { state, own } = await onAir({ refuse: () => rule('stage') });
+    own.onStageGiven(true);
+    expect([state.stageTaken.value, state.takesPart.value]).toEqual([false, true]);
+    expect(noticesOf(state)).toEqual(['let-up']);
+    own.onStageGiven(false);
+    own.onStageFree();
+    expect([state.stageTaken.value, state.takesPart.value]).toEqual([true, false]);
+    expect(noticesOf(state)).toEqual(['let-down']);
+  });
+  test('who came to watch takes part once let up', () => {
+    const state = new RoomState({ ...new RoomState(settings()).settings, publish: false });
+    expect(state.takesPart.value).toBe(false);
+    state.letUp.value = true;
+    expect(state.takesPart.value).toBe(true);
+  });
   test('a token that lets only watch does not change when somebody leaves', async () => {
     const { state, own } = await onAir({ refuse: () => new RequestError(403, 'no permission to publish') });
     own.onStageFree();

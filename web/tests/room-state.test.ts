@@ -175,7 +175,20 @@ describe('moderation', () => {
       '/peers': { peers: [{ id: 'ann', muted: ['audio'] }, { id: 'ben', muted: ['video'] }] },
       '/broadcasters': { broadcasters: [{ id: 'cam', muted: ['audio'] }] },
     });
-    expect(await moderation().look()).toEqual({ actions: new Set(['mute', 'kick', 'lock']), locked: true, muted: new Set(['ann', 'cam']) });
+    const standing = { actions: new Set(['mute', 'kick', 'lock']), locked: true, muted: new Set(['ann', 'cam']), stage: new Set() };
+    expect(await moderation().look()).toEqual(standing);
+  });
+  test.each([{ maxPublishers: 1 }, { maxPublishers: 0, stage: 'invited' }])('of a room with a stage, who is on it: %o', async (policy) => {
+    server({ '': { policy, stage: ['ann'] }, '/peers': {}, '/broadcasters': {} });
+    const { actions, stage } = await moderation().look();
+    expect(actions.has('stage')).toBe(true);
+    expect(stage).toEqual(new Set(['ann']));
+  });
+  test('the stage: up and down', async () => {
+    const asked = server({ '/stage/ann': {} });
+    await moderation().setStage({ id: 'ann', broadcaster: false }, true);
+    await moderation().setStage({ id: 'ann', broadcaster: false }, false);
+    expect(asked).toEqual(['PUT /stage/ann', 'DELETE /stage/ann']);
   });
   test('nobody else asks', async () => {
     const asked = server({});

@@ -6,7 +6,7 @@ import { bitrateFor, cameraEncodings, screenEncodings } from '../src/session/enc
 import { judgeClose, judgeRefusal } from '../src/session/ending';
 import { layerForTile, parseScalabilityMode } from '../src/session/layer-choice';
 import { isAdminToken } from '../src/session/moderation';
-import { checkRoomId, cleanName, initials } from '../src/session/names';
+import { checkRoomId, cleanName, initials, isCut } from '../src/session/names';
 import { highestSent } from '../src/session/subscribe';
 import { judgeLink, StreamReader } from '../src/session/quality';
 
@@ -134,6 +134,10 @@ describe('names and ids', () => {
   test('names lose what would reach beyond them', () => {
     expect(cleanName('  Ann\u202e\n\tLee\u0000 ')).toBe('Ann Lee');
     expect(cleanName('\u2066evil\u2069')).toBe('evil');
+    expect(isCut(cleanName('n'.repeat(101)))).toBe(true);
+    expect(isCut(cleanName('n'.repeat(98) + '   nn'))).toBe(true);
+    expect(isCut(cleanName('n'.repeat(100)))).toBe(false);
+    expect(isCut('so it goes…')).toBe(false);
     expect(cleanName('\u200f\u200b')).toBe('');
     expect(cleanName('👩‍🚀 Ada')).toBe('👩‍🚀 Ada');
     const long = cleanName('n'.repeat(5000));

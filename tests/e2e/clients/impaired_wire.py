@@ -4,9 +4,9 @@ between them.
 
 usage: impaired_wire.py NAMESPACE_A NAMESPACE_B [SEED]
 
-Reads lines `LOSS_PERCENT DELAY_MS [PORT]` on standard input, each of which holds from then on for both
-directions; starts with no loss and no delay. Of PORT, of UDP and TCP, nothing gets through: a firewall. Prints `ready` when the devices exist. Ends with its
-input.
+Reads lines `LOSS_PERCENT DELAY_MS [PORT [PROTOCOL]]` on standard input, each of which holds from then on
+for both directions; starts with no loss and no delay. Of PORT nothing gets through: a firewall, for UDP
+and TCP or for the one PROTOCOL, `udp` or `tcp`. Prints `ready` when the devices exist. Ends with its input.
 """
 
 import ctypes
@@ -43,9 +43,12 @@ def open_tun(namespace):
         os.close(there)
 
 
-def has_port(packet, port):
-    """Whether an IPv4 packet goes to or comes from that port of UDP or TCP."""
-    if not packet or packet[0] >> 4 != 4 or packet[9] not in (6, 17):
+PROTOCOLS = {"": (6, 17), "tcp": (6,), "udp": (17,)}
+
+
+def has_port(packet, port, protocols):
+    """Whether an IPv4 packet goes to or comes from that port of one of the protocols."""
+    if not packet or packet[0] >> 4 != 4 or packet[9] not in protocols:
         return False
     start = (packet[0] & 15) * 4
     return len(packet) >= start + 4 and port in struct.unpack_from("!HH", packet, start)
@@ -55,7 +58,7 @@ def main():
     ends = [open_tun(sys.argv[1]), open_tun(sys.argv[2])]
     other = {ends[0]: ends[1], ends[1]: ends[0]}
     dice = random.Random(int(sys.argv[3]) if len(sys.argv) > 3 else 1)
-    loss, delay, blocked = 0.0, 0.0, 0
+    loss, delay, blocked, protocols = 0.0, 0.0, 0, PROTOCOLS[""]
     queue = []  # (due, order, end, packet)
     order = 0
     print("ready", flush=True)
@@ -68,14 +71,16 @@ def main():
                 line = os.read(0, 4096).decode()
                 if not line:
                     return
-                percent, ms, port = (line.strip().splitlines()[-1] + " 0").split()[:3]
-                loss, delay, blocked = float(percent) / 100, float(ms) / 1000, int(port)
+                percent, ms, *rest = line.strip().splitlines()[-1].split()
+                loss, delay = float(percent) / 100, float(ms) / 1000
+                blocked = int(rest[0]) if rest else 0
+                protocols = PROTOCOLS[rest[1] if len(rest) > 1 else ""]
                 continue
             try:
                 packet = os.read(fd, 65536)
             except BlockingIOError:
                 continue
-            if blocked and has_port(packet, blocked):
+            if blocked and has_port(packet, blocked, protocols):
                 continue
             if dice.random() < loss or len(queue) >= QUEUE_LIMIT:
                 continue

@@ -48,8 +48,8 @@ class UserWire {
     await waitFor('the wire', () => this.output.includes('ready'));
   }
 
-  impair({ loss, delay, blockedPort = 0 }) {
-    this.process.stdin.write(`${loss} ${delay} ${blockedPort}\n`);
+  impair({ loss, delay, blockedPort = 0, blockedProtocol = '' }) {
+    this.process.stdin.write(`${loss} ${delay} ${blockedPort} ${blockedProtocol}\n`);
   }
 
   destroy() {
@@ -107,7 +107,7 @@ export class TestNetwork {
     return ['ip', 'netns', 'exec', this.namespaces[1]];
   }
 
-  /** Both directions: `loss` in percent, `delay` in ms one way; nothing of `blockedPort`, of UDP and TCP, gets through. */
+  /** Both directions: `loss` in percent, `delay` in ms one way; nothing of `blockedPort`, of UDP and TCP or of the one `blockedProtocol`, gets through. */
   impair(impairment) {
     this.wire.impair(impairment);
   }

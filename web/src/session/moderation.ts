@@ -2,7 +2,7 @@
  * What a moderator may do with others, by the server's management API. It is for bearers of a token
  * with the permission `admin`; nobody else is offered it, nor anybody on a server without that API.
  */
-export type ModerationAction = 'mute' | 'kick' | 'lock';
+export type ModerationAction = 'mute' | 'kick' | 'lock' | 'stage';
 
 /** Whether a token (a JSON Web Token, RFC 7519) says that its bearer is an administrator. The server checks it. */
 export function isAdminToken(token: string): boolean {
@@ -26,6 +26,17 @@ type Kind = 'peers' | 'broadcasters';
 /** The most that a list gives at once (docs/management-api.md §3). */
 const pageLimit = 1000;
 
+/** How things stand for a moderator. */
+export interface Standing {
+  /** What this person is offered here. */
+  actions: ReadonlySet<ModerationAction>;
+  locked: boolean;
+  /** Ids of those whose sound is muted. */
+  muted: ReadonlySet<string>;
+  /** Ids of those on the stage. */
+  stage: ReadonlySet<string>;
+}
+
 class NotFoundError extends Error {}
 
 export class Moderation {
@@ -40,13 +51,18 @@ export class Moderation {
     this.#base = new URL(`api/v1/rooms/${encodeURIComponent(roomId)}`, new URL('.', page));
   }
 
-  /** What this person is offered here, whether the room is locked, and the ids of those whose sound is muted. */
-  async look(): Promise<{ actions: ReadonlySet<ModerationAction>; locked: boolean; muted: ReadonlySet<string> }> {
-    const none = { actions: new Set<ModerationAction>(), locked: false, muted: new Set<string>() };
+  async look(): Promise<Standing> {
+    const none: Standing = { actions: new Set(), locked: false, muted: new Set(), stage: new Set() };
     if (!isAdminToken(this.token)) return none;
     try {
       const [room, peers, broadcasters] = await Promise.all([this.#call('GET', ''), this.#muted('peers'), this.#muted('broadcasters')]);
-      return { actions: new Set(['mute', 'kick', 'lock']), locked: !!room.policy?.locked, muted: new Set([...peers, ...broadcasters]) };
+      const hasStage = room.policy?.maxPublishers > 0 || room.policy?.stage === 'invited';
+      return {
+        actions: new Set<ModerationAction>(hasStage ? ['mute', 'kick', 'lock', 'stage'] : ['mute', 'kick', 'lock']),
+        locked: !!room.policy?.locked,
+        muted: new Set([...peers, ...broadcasters]),
+        stage: new Set<string>(room.stage ?? []),
+      };
     } catch {
       return none;
     }
@@ -62,6 +78,11 @@ export class Moderation {
 
   async kick(member: Member): Promise<void> {
     await this.#ofMember('DELETE', member, '');
+  }
+
+  /** Gives a place on the stage of a live room, or takes it away. */
+  async setStage({ id }: Member, up: boolean): Promise<void> {
+    await this.#call(up ? 'PUT' : 'DELETE', `/stage/${encodeURIComponent(id)}`);
   }
 
   async lock(locked: boolean): Promise<void> {

@@ -49,6 +49,11 @@ export function cleanName(name: string): string {
   return `${characters.slice(0, maxNameLength - 1).join('').trimEnd()}…`;
 }
 
+/** Whether cleanName() has cut it. */
+export function isCut(name: string): boolean {
+  return name.endsWith('…') && [...name].length >= maxNameLength - 1;
+}
+
 /** One or two letters for a person without a picture. */
 export function initials(name: string): string {
   const words = name.split(' ').filter((word) => /[\p{L}\p{N}]/u.test(word));

@@ -199,6 +199,19 @@ export class OwnMedia {
     this.state.stageTaken.value = false;
   }
 
+  /** A moderator has let us up onto the stage, or taken us down: that holds until their next word. */
+  onStageGiven(up: boolean): void {
+    const { state } = this;
+    this.#lacksStage = false;
+    batch(() => {
+      state.letUp.value = up;
+      state.stageTaken.value = !up;
+    });
+    state.dismissAll(up ? 'stage-taken' : 'let-up');
+    state.dismissAll(up ? 'let-down' : 'let-up');
+    state.notify(up ? 'let-up' : 'let-down', { stays: true });
+  }
+
   /** A moderator's word about what we send: `sources` is all that is muted by now. */
   onMutedByModerator(sources: unknown): void {
     const { state } = this;

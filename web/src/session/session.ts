@@ -178,11 +178,14 @@ export class RoomSession {
 
   /** What a moderator is offered, and how things stand: others may moderate, too. */
   async refreshModeration(): Promise<void> {
-    const { actions, locked, muted } = await this.moderation.look();
+    const { actions, locked, muted, stage } = await this.moderation.look();
     batch(() => {
       this.state.moderation.value = actions;
       this.state.locked.value = locked;
-      for (const person of this.state.people.value) person.heldMuted.value = muted.has(person.id);
+      for (const person of this.state.people.value) {
+        person.heldMuted.value = muted.has(person.id);
+        person.onStage.value = stage.has(person.id);
+      }
     });
   }
 
@@ -244,6 +247,9 @@ export class RoomSession {
       case 'muted':
         this.own.onMutedByModerator(data.sources);
         this.talk.onMutedByModerator(Array.isArray(data.sources) && data.sources.includes('data'));
+        break;
+      case 'stage':
+        this.own.onStageGiven(data.up === true);
         break;
       case 'producerWantedLayers':
         this.publisher.onWantedLayers(data.producerId, data.encodings);

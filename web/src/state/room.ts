@@ -39,6 +39,8 @@ export class Person {
   readonly muted = signal(false);
   /** A moderator has muted them, as far as a moderator knows. */
   readonly heldMuted = signal(false);
+  /** On the stage of a live room, as far as a moderator knows. */
+  readonly onStage = signal(false);
   readonly speaking = signal(false);
   /** When they last spoke, in ms; 0 = never. */
   readonly spokeAt = signal(0);
@@ -159,6 +161,10 @@ export class RoomState {
   readonly audioOnly = signal(false);
   /** Another one has the stage of this live room: we watch. */
   readonly stageTaken = signal(false);
+  /** A moderator has let us up onto the stage. */
+  readonly letUp = signal(false);
+  /** We came to take part, or were let up, and have a place to do it. */
+  readonly takesPart = computed(() => (this.settings.publish || this.letUp.value) && !this.stageTaken.value);
   /** What of moderation this server offers. */
   readonly moderation = signal<ReadonlySet<string>>(new Set());
   readonly locked = signal(false);

@@ -19,7 +19,7 @@ export const canShare = (): boolean => !!navigator.mediaDevices?.getDisplayMedia
 
 /** What this person may use here, in order. */
 function offeredItems(state: RoomState): BarItem[] {
-  const takesPart = state.settings.publish && !state.stageTaken.value;
+  const takesPart = state.takesPart.value;
   return barItems.filter((item) => {
     if (item === 'mic' || item === 'camera') return takesPart;
     if (item === 'screen') return takesPart && canShare();

@@ -1,4 +1,4 @@
-import { Hand, Mic, MicOff, Send, UserX, Volume2, VolumeX, X } from 'lucide-preact';
+import { ArrowDownFromLine, ArrowUpFromLine, Hand, Mic, MicOff, Send, UserX, Volume2, VolumeX, X } from 'lucide-preact';
 import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { maxChatBytes } from '../session/data';
@@ -105,6 +105,17 @@ function PersonRow({ person }: { person: Person }) {
       ) : (asked || (person.voice.value && !person.muted.value)) && (
         <IconButton icon={MicOff} label={t('mute-person', { name })} onClick={() => hold(true)} />
       ))}
+      {!person.me && offered.has('stage') && (
+        <IconButton
+          icon={person.onStage.value ? ArrowDownFromLine : ArrowUpFromLine}
+          label={t(person.onStage.value ? 'take-down-person' : 'let-up-person', { name })}
+          onClick={() => moderate(state, async () => {
+            const up = !person.onStage.value;
+            await actions.moderation.setStage(person, up);
+            person.onStage.value = up;
+          })}
+        />
+      )}
       {!person.me && offered.has('kick') && (
         <IconButton icon={UserX} label={t('kick-person', { name })} onClick={() => moderate(state, () => actions.moderation.kick(person))} />
       )}
@@ -220,13 +231,13 @@ function SettingsPanel() {
         {devices.length > 0 && (
           <fieldset>
             <legend>{t('devices')}</legend>
-            {settings.publish && <DeviceSelect kind="audioinput" devices={devices} chosen={chosen.audioinput} onChoose={choose} />}
-            {settings.publish && state.micOn.value && <Meter level={() => actions.own.level} />}
-            {settings.publish && <DeviceSelect kind="videoinput" devices={devices} chosen={chosen.videoinput} onChoose={choose} />}
+            {(settings.publish || state.letUp.value) && <DeviceSelect kind="audioinput" devices={devices} chosen={chosen.audioinput} onChoose={choose} />}
+            {state.micOn.value && <Meter level={() => actions.own.level} />}
+            {(settings.publish || state.letUp.value) && <DeviceSelect kind="videoinput" devices={devices} chosen={chosen.videoinput} onChoose={choose} />}
             <DeviceSelect kind="audiooutput" devices={devices} chosen={chosen.audiooutput} onChoose={choose} />
           </fieldset>
         )}
-        {settings.publish && (
+        {(settings.publish || state.letUp.value) && (
           <fieldset>
             <legend>{t('picture')}</legend>
             <Select label={t('resolution')} value={String(settings.resolution)} options={resolutions.map((r) => ({ value: String(r), text: `${r}p` }))} onChange={(value) => change({ resolution: Number(value) as Resolution })} />

@@ -98,7 +98,7 @@ function Empty({ low }: { low?: boolean }) {
     return state.network.value.kind === 'joining' ? <div class={place}><p>{t('joining', { room: state.settings.roomId })}</p></div> : null;
   }
   const live = state.settings.mode === 'live';
-  const publishing = state.me.publishes.value || (state.settings.publish && !state.stageTaken.value);
+  const publishing = state.me.publishes.value || state.takesPart.value;
   const alone = live && !publishing ? state.broadcasters.value.length === 0 : state.people.value.length === 0;
   if (!alone) return null;
   const waits = live && !publishing;

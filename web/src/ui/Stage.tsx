@@ -20,11 +20,9 @@ const overlay = { top: 64, bottom: 96, side: 12 };
 /** What there is to see in this kind of room. */
 export function tilesOf(state: RoomState): TileItem[] {
   const { me } = state;
-  const { mode, publish } = state.settings;
-  const live = mode === 'live';
+  const live = state.settings.mode === 'live';
   const items: TileItem[] = [];
-  const takesPart = publish && !state.stageTaken.value;
-  if (live ? me.publishes.value : takesPart) items.push({ id: `${me.id}/camera`, person: me, source: 'camera' });
+  if (live ? me.publishes.value : state.takesPart.value) items.push({ id: `${me.id}/camera`, person: me, source: 'camera' });
   if (me.screen.value) items.push({ id: `${me.id}/screen`, person: me, source: 'screen' });
   for (const person of state.people.value) {
     // Of a broadcast's audience there is nothing to see.

@@ -1,7 +1,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import type { LucideIcon } from 'lucide-preact';
 import { useId, useState } from 'preact/hooks';
-import { maxNameLength } from '../session/names';
+import { isCut, maxNameLength } from '../session/names';
 import { t } from '../words';
 
 interface IconButtonProps {
@@ -58,7 +58,8 @@ interface NameFieldProps {
 
 /** One's own name. What is too long is cut, and that is said. */
 export function NameField({ value, onInput, onBlur, onEnter }: NameFieldProps) {
-  const [cut, setCut] = useState(false);
+  // One that came in the address may have been cut before.
+  const [cut, setCut] = useState(isCut(value));
   const hint = useId();
   return (
     <label class="field">

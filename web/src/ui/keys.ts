@@ -32,16 +32,15 @@ export function keyAction(event: KeyboardEvent, state: RoomState, actions: Actio
 }
 
 function controlKey(key: string, state: RoomState, actions: Actions): (() => void) | undefined {
-  if (!mayPublish(state)) return undefined;
+  if (!state.takesPart.value) return undefined;
   if (key === 'd') return () => void actions.own.setMic(!state.micOn.value);
   if (key === 'e') return () => void actions.own.setCamera(!state.cameraOn.value);
   return undefined;
 }
 
-const mayPublish = (state: RoomState) => state.settings.publish && !state.stageTaken.value;
 
 function plainKey(event: KeyboardEvent, state: RoomState, actions: Actions): (() => void) | undefined {
-  const publish = mayPublish(state);
+  const publish = state.takesPart.value;
   switch (event.key.toLowerCase()) {
     case 'm':
       return publish ? () => void actions.own.setMic(!state.micOn.value) : undefined;

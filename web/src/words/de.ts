@@ -78,6 +78,8 @@ export const de: Words = {
   'taken-down-screen-sound': 'Die Moderation hat den Ton deines Bildschirms beendet.',
   'end-moved': 'Du wurdest in einen anderen Raum gebracht.',
   'end-moved-more': '',
+  'let-up': 'Du bist jetzt auf der Bühne: Schalte Mikrofon oder Kamera ein, wenn du magst.',
+  'let-down': 'Du bist wieder im Publikum.',
   'stage-taken': 'In diesem Raum sendet schon jemand. Du siehst zu.',
 
   'controls': 'Bedienung',
@@ -169,6 +171,8 @@ export const de: Words = {
   'unmute-person': '{name} sprechen lassen',
   'people-more_one': 'und {count} weitere Person',
   'people-more_other': 'und {count} weitere',
+  'let-up-person': '{name} auf die Bühne holen',
+  'take-down-person': '{name} von der Bühne nehmen',
   'kick-person': '{name} entfernen',
   'lock-room': 'Raum abschließen',
   'unlock-room': 'Raum aufschließen',

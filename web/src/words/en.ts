@@ -80,6 +80,8 @@ export const en = {
   'taken-down-screen-sound': 'A moderator has ended the sound of your screen.',
   'end-moved': 'You were moved to another room.',
   'end-moved-more': '',
+  'let-up': 'You are on the stage now: switch on your microphone or camera when you like.',
+  'let-down': 'You are in the audience again.',
   'stage-taken': 'Somebody else broadcasts in this room. You are watching.',
 
   // The bar
@@ -174,6 +176,8 @@ export const en = {
   'unmute-person': 'Let {name} speak',
   'people-more_one': 'and {count} more',
   'people-more_other': 'and {count} more',
+  'let-up-person': 'Bring {name} on stage',
+  'take-down-person': 'Take {name} off the stage',
   'kick-person': 'Remove {name}',
   'lock-room': 'Lock room',
   'unlock-room': 'Unlock room',

@@ -254,6 +254,25 @@ TEST_CASE_METHOD(Moderated, "moderation: who says something to a room that ends 
   CHECK((*answer)->status != 200);
 }
 
+TEST_CASE_METHOD(Moderated, "moderation: who is let up onto the stage, or taken down, is told") {
+  Do("POST", "/rooms", R"({"id":"r","policy":{"kind":"live"}})", 201);
+  FakeClient anchor = Enter("anchor");
+  FakeClient guest = Enter("guest");
+  CHECK(Ask(anchor, "produce", ProduceBody(anchor)).contains("ok"));
+  CHECK(guest.Last("stage") == nullptr);
+  Do("PUT", "/rooms/r/stage/guest");
+  REQUIRE(guest.Last("stage") != nullptr);
+  CHECK(json::serialize(guest.Last("stage")->at("data")) == R"({"up":true})");
+  CHECK(anchor.Last("stage") == nullptr);
+  CHECK(Ask(guest, "produce", ProduceBody(guest)).contains("ok"));
+  Do("DELETE", "/rooms/r/stage/guest");
+  CHECK(json::serialize(guest.Last("stage")->at("data")) == R"({"up":false})");
+  const std::vector<std::string> names = guest.Names();  // what ended was told before
+  CHECK(std::find(names.begin(), names.end(), "producerClosed") <
+        std::find(names.rbegin(), names.rend(), "stage").base());
+  CHECK(anchor.Last("stage") == nullptr);
+}
+
 // ---- Who comes back
 
 TEST_CASE_METHOD(Moderated, "moderation: who comes back is muted and off the stage as before") {
