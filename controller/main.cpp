@@ -1,5 +1,7 @@
 // sluice: the controller. Reads the configuration, starts the media workers and serves.
 
+#include <unistd.h>
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -27,6 +29,7 @@
 #include "controller/http/tls.h"
 #include "controller/ops/command_line.h"
 #include "controller/ops/controller_metrics.h"
+#include "controller/ops/doctor_command.h"
 #include "controller/ops/exposure.h"
 #include "controller/ops/health.h"
 #include "controller/ops/run_program.h"
@@ -403,6 +406,13 @@ int PrintToken(const std::vector<std::string>& arguments, const HostFacts& host)
   return 0;
 }
 
+int PrintDiagnosis(const std::vector<std::string>& arguments, const HostFacts& host) {
+  const Result<DoctorOutcome> outcome = RunDoctor(arguments, host, isatty(STDOUT_FILENO) == 1);
+  if (!outcome.ok()) return ReportWrong(outcome.status());
+  std::fputs(outcome->text.c_str(), stdout);
+  return outcome->exit_code;
+}
+
 int Main(std::vector<std::string> arguments) {
   HostFacts host = ThisHost();
   host.addresses = LocalAddresses;
@@ -413,6 +423,10 @@ int Main(std::vector<std::string> arguments) {
   if (!arguments.empty() && arguments.front() == "token") {
     arguments.erase(arguments.begin());
     return PrintToken(arguments, host);
+  }
+  if (!arguments.empty() && arguments.front() == "doctor") {
+    arguments.erase(arguments.begin());
+    return PrintDiagnosis(arguments, host);
   }
   if (!arguments.empty() && arguments.front() == "broadcast") {
     arguments.erase(arguments.begin());
