@@ -175,7 +175,8 @@ struct Config {
   WorkersConfig workers;
   SecurityConfig security;
   LogConfig log;
-  std::string state_dir;  ///< "" = found by ResolveDefaults
+  std::string state_dir;       ///< "" = found by ResolveDefaults
+  uint32_t drain_timeout = 0;  ///< 0 = SIGTERM ends the program at once
 };
 
 /// TypeError about options, which PlaceError() (command_line.h) says the places of.

@@ -159,11 +159,15 @@ void AddRooms(const CountingParts& parts, MetricsPage* page) {
       .Add("dropped", gst.not_relayed);
   page->Gauge("sluice_room_broadcasters", "Broadcasters in all rooms.",
               static_cast<double>(people.broadcasters));
+  page->Gauge("sluice_draining", "1 while the server opens no more rooms because it is to end.",
+              rooms.draining() ? 1 : 0);
   page->Counter("sluice_rooms_evicted_total", "Empty rooms that were closed for new ones.",
                 rooms.counters().evicted);
-  Family(page, "sluice_rooms_refused_total", "Rooms not made, by the limit that it was.", "limit")
+  Family(page, "sluice_rooms_refused_total",
+         "Rooms not made, by the limit that it was, or because the server is to end.", "limit")
       .Add("max_rooms", rooms.counters().refused_full)
-      .Add("max_rooms_per_ip", rooms.counters().refused_source);
+      .Add("max_rooms_per_ip", rooms.counters().refused_source)
+      .Add("draining", rooms.counters().refused_drain);
   const TransportQuota::Refused& quota = parts.site->quota().refused();
   Family(page, "sluice_room_transports_refused_total",
          "Transports not made, by the limit that it was.", "limit")

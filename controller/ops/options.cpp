@@ -383,6 +383,11 @@ std::vector<Option> SecurityOptions() {
 std::vector<Option> ProgramOptions() {
   return {
       Text("stateDir", "DIR", "where the self-signed certificate is kept", At(&Config::state_dir)),
+      Integer("drainTimeout", "SECONDS",
+              "how long SIGTERM lets rooms go on, while no new one opens, before their clients are "
+              "told to reconnect and the program ends; a second SIGTERM, or SIGINT, ends it at "
+              "once; 0 = so does the first",
+              At(&Config::drain_timeout), 0, kMaxSeconds),
       Choice("logLevel", "LEVEL", "how much this program logs", At(&Config::log, &LogConfig::level),
              {"debug", "info", "warn", "error", "off"}),
   };

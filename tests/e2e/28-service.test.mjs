@@ -1,14 +1,17 @@
-// What who runs the server has: `sluice doctor`.
+// What who runs the server has: `sluice doctor`, and an end that lets rooms go on for a while.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
+import WebSocket from 'ws';
 import { controllerBin, root } from './lib/paths.mjs';
-import { freePort } from './lib/process.mjs';
+import { Child, freePort } from './lib/process.mjs';
+import { RawPeer } from './lib/raw-peer.mjs';
 import { Sluice } from './lib/sluice.mjs';
+import { waitFor } from './lib/wait.mjs';
 
 describe('doctor', () => {
   let folder;
@@ -88,5 +91,132 @@ describe('doctor', () => {
     assert.match(wrong.errors, /sluice\.toml:1: there is no option "listenPrt"/);
     assert.equal(doctor('--help').status, 0);
     assert.match(doctor('--help').text, /^Usage: sluice doctor/);
+  });
+});
+
+describe('drain', () => {
+  const stops = [];
+  afterEach(async () => {
+    for (const stop of stops.splice(0).reverse()) await stop();
+  });
+  const start = async (name, args, options = {}) => {
+    const sluice = await Sluice.start(name, { args: ['--numWorkers', '1', ...args], ...options });
+    stops.push(() => sluice.stop());
+    await waitFor('the worker', async () => (await fetch(`${sluice.url}/readyz`)).ok);
+    return sluice;
+  };
+  const join = async (sluice, room, peer) => {
+    const member = await RawPeer.open(sluice, { room, peer });
+    return member.join({ sctp: false });
+  };
+  const drain = async (sluice) => {
+    sluice.child.process.kill('SIGTERM');
+    await waitFor('not ready', async () => (await fetch(`${sluice.url}/readyz`)).status === 503);
+  };
+  /** {status, headers} of a WebSocket that is not taken. */
+  const refusal = (url, protocols) => new Promise((resolve, reject) => {
+    const socket = new WebSocket(url, protocols);
+    socket.on('unexpected-response', (request, { statusCode: status, headers }) => {
+      resolve({ status, headers });
+      request.destroy();
+    });
+    socket.on('open', () => reject(new Error(`${url} is open`)));
+    socket.on('error', reject);
+  });
+
+  test('no door opens a room any more, those that there are go on, and the last who leaves ends it', async () => {
+    const sluice = await start('drain-empty', ['--drainTimeout', '600']);
+    const ann = await join(sluice, 'r', 'ann');
+    await drain(sluice);
+    assert.match(await (await fetch(`${sluice.url}/readyz`)).text(), /^draining/);
+    assert.ok((await fetch(`${sluice.url}/healthz`)).ok);
+
+    const ws = sluice.url.replace('http', 'ws');
+    const offer = readFileSync(path.join(root, 'fuzzers/corpus/sdp/obs-offer'));
+    const asked = {
+      rest: await fetch(`${sluice.url}/rooms/new`),
+      management: await fetch(`${sluice.url}/api/v1/rooms`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"id":"new"}' }),
+      whip: await fetch(`${sluice.url}/whip/new`, { method: 'POST', headers: { 'content-type': 'application/sdp' }, body: offer }),
+    };
+    for (const [door, reply] of Object.entries(asked)) {
+      assert.equal(reply.status, 503, door);
+      assert.ok(Number(reply.headers.get('retry-after')) > 0, door);
+      assert.match(await reply.text(), /opens no more rooms/, door);
+    }
+    for (const [url, protocols] of [
+      [`${ws}/?roomId=new&peerId=p`, ['protoo']], [`${ws}/sdp?roomId=new&peerId=p`], [`${ws}/datachannel?roomId=new&peerId=p`],
+      [`ws://${sluice.gstHost}/new`],
+    ]) {
+      const { status, headers } = await refusal(url, protocols);
+      assert.equal(status, 503, url);
+      assert.ok(Number(headers['retry-after']) > 0, url);
+    }
+    const metrics = await (await fetch(`${sluice.url}/metrics`)).text();
+    assert.match(metrics, /^sluice_draining 1$/m);
+    assert.match(metrics, /^sluice_rooms_refused_total\{limit="draining"\} 7$/m);
+
+    const bob = await join(sluice, 'r', 'bob');
+    await ann.until('newPeer', ({ id }) => id === 'bob');
+    ann.close();
+    await bob.until('peerClosed', ({ peerId }) => peerId === 'ann');
+    assert.equal(sluice.child.exit, undefined);
+    bob.close();
+    assert.deepEqual(await sluice.child.exited, { code: 0, signal: null });
+    assert.match(sluice.output, /drained: nobody is left/);
+  });
+
+  test('clients are told to reconnect when the time is over', async () => {
+    const sluice = await start('drain-timeout', ['--drainTimeout', '1']);
+    const ann = await join(sluice, 'r', 'ann');
+    const began = Date.now();
+    await drain(sluice);
+    await waitFor('the end', () => ann.closed);
+    assert.deepEqual(ann.closed, { code: 1001, reason: 'the server is shutting down' });
+    assert.ok(Date.now() - began >= 1000);
+    assert.deepEqual(await sluice.child.exited, { code: 0, signal: null });
+  });
+
+  for (const signal of ['SIGTERM', 'SIGINT']) test(`a second signal, ${signal}, ends it at once`, async () => {
+    const sluice = await start(`drain-${signal}`, ['--drainTimeout', '600']);
+    const ann = await join(sluice, 'r', 'ann');
+    await drain(sluice);
+    assert.equal(ann.closed, undefined);
+    sluice.child.process.kill(signal);
+    assert.deepEqual(await sluice.child.exited, { code: 0, signal: null });
+    await waitFor('the end', () => ann.closed);
+    assert.equal(ann.closed.code, 1001);
+  });
+
+  test('SIGINT does not drain', async () => {
+    const sluice = await start('drain-interrupt', ['--drainTimeout', '600']);
+    const ann = await join(sluice, 'r', 'ann');
+    sluice.child.process.kill('SIGINT');
+    assert.deepEqual(await sluice.child.exited, { code: 0, signal: null });
+    await waitFor('the end', () => ann.closed);
+  });
+
+  test('a service manager hears that it is ready, alive, and about to end', async () => {
+    const folder = mkdtempSync(path.join(os.tmpdir(), 'sluice-notify-'));
+    stops.push(() => rmSync(folder, { recursive: true, force: true }));
+    const address = path.join(folder, 'notify');
+    const manager = new Child('drain-manager', 'python3', ['-uc', `
+import socket
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(${JSON.stringify(address)})
+print("bound")
+while True: print(s.recv(4096).decode().replace("\\n", " | "))
+`]);
+    stops.push(() => manager.stop());
+    await waitFor('its socket', () => manager.output.includes('bound'));
+    const sluice = await start('drain-notify', ['--drainTimeout', '600'], { env: { NOTIFY_SOCKET: address } });
+    const told = (what) => waitFor(what, () => manager.output.includes(what), { describe: () => manager.output });
+    await told('READY=1 | STATUS=Serving');
+    await told('WATCHDOG=1');
+    const ann = await join(sluice, 'r', 'ann');
+    await drain(sluice);
+    await told('STOPPING=1 | STATUS=Draining: no new rooms | EXTEND_TIMEOUT_USEC=610000000');
+    ann.close();
+    await told('STOPPING=1 | STATUS=Ending');
+    assert.deepEqual(await sluice.child.exited, { code: 0, signal: null });
   });
 });
