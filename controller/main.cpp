@@ -41,6 +41,8 @@
 #include "controller/ops/tc_throttle.h"
 #include "controller/ops/token_command.h"
 #include "controller/ops/web_server.h"
+#include "controller/ops/webhook_post.h"
+#include "controller/ops/webhooks.h"
 #include "controller/room/room_registry.h"
 #include "controller/shell/worker_shell.h"
 #include "controller/worker/worker_pool.h"
@@ -268,6 +270,7 @@ struct Ending {
   TaskScope* tasks;
   asio::io_context* context;
   const ServiceNotifier* notifier;
+  Webhooks* webhooks;  ///< null: nobody is told
 };
 
 /// Lets the rooms come to their end, for `timeout` at most; another signal ends that.
@@ -294,6 +297,7 @@ Task<void> DrainFor(std::chrono::seconds timeout, asio::signal_set* signals, con
 Task<void> EndOnSignal(asio::signal_set* signals, std::chrono::seconds drain_timeout,
                        Ending ending) {
   constexpr std::chrono::milliseconds kJoin{500};
+  constexpr std::chrono::seconds kLastWords{2};  // for webhooks
   boost::system::error_code error;
   const int number = co_await signals->async_wait(asio::redirect_error(asio::use_awaitable, error));
   if (error) co_return;
@@ -307,6 +311,7 @@ Task<void> EndOnSignal(asio::signal_set* signals, std::chrono::seconds drain_tim
   ending.rooms->CloseAll();
   ending.web->Stop();
   co_await ending.workers->Stop();
+  if (ending.webhooks != nullptr) co_await ending.webhooks->Finish(kLastWords);
   co_await TakeBackThrottle(ending.throttle);
   ending.tasks->Cancel();
   const bool served = co_await ending.web->Join(kJoin);
@@ -363,10 +368,23 @@ Task<void> ReloadOnHangup(asio::signal_set* hangup, WebServer* web,
   }
 }
 
-int64_t SecondsSince1970() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
+template <typename Unit>
+int64_t Since1970() {
+  return std::chrono::duration_cast<Unit>(std::chrono::system_clock::now().time_since_epoch())
       .count();
+}
+
+int64_t SecondsSince1970() { return Since1970<std::chrono::seconds>(); }
+
+/// Null when nobody is to be told.
+std::shared_ptr<Webhooks> MakeWebhooks(const asio::any_io_executor& executor,
+                                       const WebhookConfig& config) {
+  if (config.url.empty()) return nullptr;
+  Webhooks::Settings settings;
+  settings.secret = config.secret;
+  settings.max_queue = config.max_queue;
+  settings.now_ms = Since1970<std::chrono::milliseconds>;
+  return std::make_shared<Webhooks>(executor, std::move(settings), MakeWebhookPost(config));
 }
 
 /// Says in one line what keeps the program from starting. The exit code.
@@ -393,6 +411,8 @@ int Run(const CommandLine& command, const std::vector<std::string>& arguments,
   ProcessLauncher launcher(executor, MakeLauncherOptions(config));
   WorkerPool workers(executor, &launcher, MakePoolOptions(config));
   RoomSettings settings = MakeRoomSettings(config);
+  const std::shared_ptr<Webhooks> webhooks = MakeWebhooks(executor, config.webhook);
+  settings.life_listener = webhooks;
   const OwnPorts::Lease fixed_ports = settings.own_ports->Take(FixedPorts(config));
   RoomRegistry rooms(executor, &workers, std::move(settings),
                      {config.rooms.max_rooms, config.rooms.max_rooms_per_ip});
@@ -406,7 +426,7 @@ int Run(const CommandLine& command, const std::vector<std::string>& arguments,
     context.stop();
   });
   const RequestAuth auth(Authority(config.security.auth_secret), SecondsSince1970);
-  CountingParts parts{nullptr, nullptr, &rooms, &workers};
+  CountingParts parts{nullptr, nullptr, &rooms, &workers, webhooks.get()};
   HealthPages::Sources sources;
   sources.not_ready = [&workers, &rooms] { return NotReady(workers, rooms); };
   sources.collect = [&parts](MetricsPage* page) { return CollectMetrics(&parts, page); };
@@ -442,7 +462,8 @@ int Run(const CommandLine& command, const std::vector<std::string>& arguments,
           config.workers.count);
 
   asio::signal_set signals(executor, SIGINT, SIGTERM);
-  const Ending ending{&web, &rooms, &workers, throttle.get(), &tasks, &context, &notifier};
+  const Ending ending{&web,   &rooms,   &workers,  throttle.get(),
+                      &tasks, &context, &notifier, webhooks.get()};
   Spawn(executor, EndOnSignal(&signals, std::chrono::seconds(config.drain_timeout), ending));
   asio::signal_set hangup(executor, SIGHUP);
   tasks.Spawn(ReloadOnHangup(&hangup, &web, &arguments, &host));

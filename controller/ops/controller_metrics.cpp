@@ -205,6 +205,20 @@ void AddRooms(const CountingParts& parts, MetricsPage* page) {
       .Add("wrong_token", counters.resume_refused);
 }
 
+void AddWebhooks(const Webhooks* webhooks, MetricsPage* page) {
+  const Webhooks::Counters counters = webhooks ? webhooks->counters() : Webhooks::Counters();
+  page->Gauge("sluice_webhook_events_waiting", "Events of rooms that wait to be told (webhookUrl).",
+              webhooks ? static_cast<double>(webhooks->waiting()) : 0);
+  Family(page, "sluice_webhook_events_total", "Events of rooms, by what became of telling them.",
+         "outcome")
+      .Add("delivered", counters.delivered)
+      .Add("queue_full", counters.dropped_full)
+      .Add("refused", counters.dropped_refused)
+      .Add("not_taken", counters.dropped_tried);
+  page->Counter("sluice_webhook_retries_total", "Times that an event was to be told once more.",
+                counters.retried);
+}
+
 using Answer = Promise<Result<WorkerCounters>>;
 
 /// Ends when the worker has answered, or has gone.
@@ -222,6 +236,7 @@ void AddControllerMetrics(const CountingParts& parts, MetricsPage* page) {
   AddSources(parts, page);
   AddLog(page);
   AddRooms(parts, page);
+  AddWebhooks(parts.webhooks, page);
   page->Gauge("sluice_workers_ready", "Media workers that can take rooms.",
               parts.workers->ready_count());
   page->Counter("sluice_workers_died_total", "Media workers that died.", parts.workers->deaths());

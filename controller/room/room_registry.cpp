@@ -148,6 +148,7 @@ Task<Result<std::shared_ptr<Room>>> RoomRegistry::Create(std::string room_id,
     };
     failure = co_await room->Open((*worker)->ForSource(wish.source), on_closed);
     if (failure.ok()) {
+      Account(room_id, true);
       if (wish.managed) {
         co_await Room::SetRules(room, wish.managed->rules);
         room->KeepEmpty(wish.managed->empty_timeout);
@@ -164,7 +165,16 @@ Task<Result<std::shared_ptr<Room>>> RoomRegistry::Create(std::string room_id,
   co_return failure;
 }
 
+void RoomRegistry::Account(const std::string& room_id, bool begins) const {
+  if (!settings_.life_listener) return;
+  RoomLife life;
+  life.begins = begins;
+  life.room_id = room_id;
+  settings_.life_listener->OnRoomLife(life);
+}
+
 void RoomRegistry::OnRoomClosed(const Room& room, const std::string& source) {
+  Account(room.id(), false);
   rooms_.erase(room.id());
   // Weak as the references are, they keep the memory of a room that is gone.
   DropUsed(&empty_rooms_);

@@ -113,6 +113,8 @@ class RoomRegistry {
   static Task<void> Make(RoomRegistry* self, std::string room_id, RoomWish wish, Creation creation);
   Task<Result<std::shared_ptr<Room>>> Create(std::string room_id, const RoomWish& wish);
   void OnRoomClosed(const Room& room, const std::string& source);
+  /// Tells RoomSettings::life_listener of a room.
+  void Account(const std::string& room_id, bool begins) const;
   void ForgetPolicies();
   bool full() const { return rooms_.size() + creations_.size() >= limits_.rooms; }
   /// OK when one more room of that source may be made, in the place of an empty one if need be.
