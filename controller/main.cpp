@@ -1,5 +1,7 @@
 // sluice: the controller. Reads the configuration, starts the media workers and serves.
 
+#include <unistd.h>
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -8,6 +10,7 @@
 #include <csignal>
 #include <cstdio>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <memory>
@@ -27,14 +30,19 @@
 #include "controller/http/tls.h"
 #include "controller/ops/command_line.h"
 #include "controller/ops/controller_metrics.h"
+#include "controller/ops/doctor_command.h"
+#include "controller/ops/drain.h"
 #include "controller/ops/exposure.h"
 #include "controller/ops/health.h"
 #include "controller/ops/run_program.h"
+#include "controller/ops/service_notifier.h"
 #include "controller/ops/site.h"
 #include "controller/ops/start_checks.h"
 #include "controller/ops/tc_throttle.h"
 #include "controller/ops/token_command.h"
 #include "controller/ops/web_server.h"
+#include "controller/ops/webhook_post.h"
+#include "controller/ops/webhooks.h"
 #include "controller/room/room_registry.h"
 #include "controller/shell/worker_shell.h"
 #include "controller/worker/worker_pool.h"
@@ -253,34 +261,84 @@ Task<void> TakeBackThrottle(NetworkThrottle* throttle) {
   if (!reset.ok()) LogWarn("the network stays throttled: {}", Reason(reset));
 }
 
+/// What ends with the program, or has a say in it.
+struct Ending {
+  WebServer* web;
+  RoomRegistry* rooms;
+  WorkerPool* workers;
+  NetworkThrottle* throttle;
+  TaskScope* tasks;
+  asio::io_context* context;
+  const ServiceNotifier* notifier;
+  Webhooks* webhooks;  ///< null: nobody is told
+};
+
+/// Lets the rooms come to their end, for `timeout` at most; another signal ends that.
+Task<void> DrainFor(std::chrono::seconds timeout, asio::signal_set* signals, const Ending* ending) {
+  constexpr std::chrono::seconds kEndTime{10};  // that what comes after may take
+  const RoomRegistry::People people = ending->rooms->CountPeople();
+  LogInfo("draining: no new rooms; {} peers and {} broadcasters have {} s", people.peers,
+          people.broadcasters, timeout.count());
+  const auto most = std::chrono::microseconds(timeout + kEndTime);
+  ending->notifier->Tell("STOPPING=1\nSTATUS=Draining: no new rooms\nEXTEND_TIMEOUT_USEC=" +
+                         std::to_string(most.count()));
+  const auto again = std::make_shared<bool>(false);
+  signals->async_wait(
+      [again](const boost::system::error_code& error, int /*number*/) { *again = !error; });
+  const std::function<bool()> at_once = [again] { return *again; };
+  const DrainEnd end = co_await DrainRooms(ending->rooms, timeout, at_once);
+  LogInfo("drained: {}", end == DrainEnd::kEmpty     ? "nobody is left"
+                         : end == DrainEnd::kTimeout ? "the time is over (drainTimeout)"
+                                                     : "another signal");
+}
+
 /// Belongs to no scope, as it ends all that there are. (The only others are those that log what a
 /// worker writes: they end with its pipes, which say its last words when it has gone.)
-Task<void> Shutdown(WebServer* web, RoomRegistry* rooms, WorkerPool* workers,
-                    NetworkThrottle* throttle, TaskScope* tasks, asio::io_context* context) {
+Task<void> EndOnSignal(asio::signal_set* signals, std::chrono::seconds drain_timeout,
+                       Ending ending) {
   constexpr std::chrono::milliseconds kJoin{500};
-  co_await web->GoAway();
-  rooms->CloseAll();
-  web->Stop();
-  co_await workers->Stop();
-  co_await TakeBackThrottle(throttle);
-  tasks->Cancel();
-  const bool served = co_await web->Join(kJoin);
-  const bool closed = co_await rooms->Join(kJoin);
-  const bool ended = co_await tasks->Join(kJoin);
+  constexpr std::chrono::seconds kLastWords{2};  // for webhooks
+  boost::system::error_code error;
+  const int number = co_await signals->async_wait(asio::redirect_error(asio::use_awaitable, error));
+  if (error) co_return;
+  LogInfo("signal {}: ending", number);
+  if (number == SIGTERM && drain_timeout.count() > 0) {
+    co_await DrainFor(drain_timeout, signals, &ending);
+  }
+  ending.notifier->Tell("STOPPING=1\nSTATUS=Ending");
+  ending.workers->ExpectEnd();
+  co_await ending.web->GoAway();
+  ending.rooms->CloseAll();
+  ending.web->Stop();
+  co_await ending.workers->Stop();
+  if (ending.webhooks != nullptr) co_await ending.webhooks->Finish(kLastWords);
+  co_await TakeBackThrottle(ending.throttle);
+  ending.tasks->Cancel();
+  const bool served = co_await ending.web->Join(kJoin);
+  const bool closed = co_await ending.rooms->Join(kJoin);
+  const bool ended = co_await ending.tasks->Join(kJoin);
   if (!served || !closed || !ended) {
     LogDebug("something is still under way: it ends with the process");
   }
-  context->stop();
+  ending.context->stop();
+}
+
+/// Tells the service manager, if there is one, when rooms can be served.
+Task<void> TellReady(const ServiceNotifier* notifier, const WorkerPool* workers) {
+  constexpr std::chrono::milliseconds kStep{20};
+  while (!workers->ready()) co_await Delay(kStep);
+  notifier->Tell("READY=1\nSTATUS=Serving");
 }
 
 /// What is done every second, whatever happens.
-Task<void> Housekeeping(WebServer* web) {
+Task<void> Housekeeping(WebServer* web, const ServiceNotifier* notifier) {
   constexpr uint64_t kCertificateEvery = 5;  // seconds
   constexpr uint64_t kMemoryEvery = 5;       // seconds
   HeapTrimmer heap;
   heap.Look();
   for (uint64_t second = 1;; ++second) {
     co_await Delay(std::chrono::seconds(1));
+    notifier->Tell("WATCHDOG=1");
     TellHeldBackLines();
     if (second % kCertificateEvery == 0) web->CheckCertificate(false);
     if (second % kMemoryEvery == 0) heap.Look();
@@ -310,10 +368,23 @@ Task<void> ReloadOnHangup(asio::signal_set* hangup, WebServer* web,
   }
 }
 
-int64_t SecondsSince1970() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
+template <typename Unit>
+int64_t Since1970() {
+  return std::chrono::duration_cast<Unit>(std::chrono::system_clock::now().time_since_epoch())
       .count();
+}
+
+int64_t SecondsSince1970() { return Since1970<std::chrono::seconds>(); }
+
+/// Null when nobody is to be told.
+std::shared_ptr<Webhooks> MakeWebhooks(const asio::any_io_executor& executor,
+                                       const WebhookConfig& config) {
+  if (config.url.empty()) return nullptr;
+  Webhooks::Settings settings;
+  settings.secret = config.secret;
+  settings.max_queue = config.max_queue;
+  settings.now_ms = Since1970<std::chrono::milliseconds>;
+  return std::make_shared<Webhooks>(executor, std::move(settings), MakeWebhookPost(config));
 }
 
 /// Says in one line what keeps the program from starting. The exit code.
@@ -323,16 +394,25 @@ int ReportWrong(const Status& status, const std::map<std::string, std::string>& 
   return kExitUsage;
 }
 
+/// "" when rooms can be served, else why not.
+std::string NotReady(const WorkerPool& workers, const RoomRegistry& rooms) {
+  if (rooms.draining()) return "draining: the server is about to end and opens no more rooms";
+  return workers.ready() ? "" : "no media worker is ready";
+}
+
 int Run(const CommandLine& command, const std::vector<std::string>& arguments,
         const HostFacts& host) {
   const Config& config = command.config;
   const auto& places = command.places;
+  const ServiceNotifier notifier = ServiceNotifier::FromEnvironment(host);
   ConfigureHeap();
   asio::io_context context(1);
   const asio::any_io_executor executor = context.get_executor();
   ProcessLauncher launcher(executor, MakeLauncherOptions(config));
   WorkerPool workers(executor, &launcher, MakePoolOptions(config));
   RoomSettings settings = MakeRoomSettings(config);
+  const std::shared_ptr<Webhooks> webhooks = MakeWebhooks(executor, config.webhook);
+  settings.life_listener = webhooks;
   const OwnPorts::Lease fixed_ports = settings.own_ports->Take(FixedPorts(config));
   RoomRegistry rooms(executor, &workers, std::move(settings),
                      {config.rooms.max_rooms, config.rooms.max_rooms_per_ip});
@@ -346,9 +426,9 @@ int Run(const CommandLine& command, const std::vector<std::string>& arguments,
     context.stop();
   });
   const RequestAuth auth(Authority(config.security.auth_secret), SecondsSince1970);
-  CountingParts parts{nullptr, nullptr, &rooms, &workers};
+  CountingParts parts{nullptr, nullptr, &rooms, &workers, webhooks.get()};
   HealthPages::Sources sources;
-  sources.not_ready = [&workers] { return workers.ready() ? "" : "no media worker is ready"; };
+  sources.not_ready = [&workers, &rooms] { return NotReady(workers, rooms); };
   sources.collect = [&parts](MetricsPage* page) { return CollectMetrics(&parts, page); };
   std::shared_ptr<NetworkThrottle> throttle;
   if (!config.security.network_throttle_secret.empty()) {
@@ -382,15 +462,13 @@ int Run(const CommandLine& command, const std::vector<std::string>& arguments,
           config.workers.count);
 
   asio::signal_set signals(executor, SIGINT, SIGTERM);
-  signals.async_wait([&](const boost::system::error_code& error, int number) {
-    if (error) return;
-    LogInfo("signal {}: ending", number);
-    workers.ExpectEnd();
-    Spawn(executor, Shutdown(&web, &rooms, &workers, throttle.get(), &tasks, &context));
-  });
+  const Ending ending{&web,   &rooms,   &workers,  throttle.get(),
+                      &tasks, &context, &notifier, webhooks.get()};
+  Spawn(executor, EndOnSignal(&signals, std::chrono::seconds(config.drain_timeout), ending));
   asio::signal_set hangup(executor, SIGHUP);
   tasks.Spawn(ReloadOnHangup(&hangup, &web, &arguments, &host));
-  tasks.Spawn(Housekeeping(&web));
+  tasks.Spawn(TellReady(&notifier, &workers));
+  tasks.Spawn(Housekeeping(&web, &notifier));
   tasks.Spawn(TakeBackThrottle(throttle.get()));
   context.run();
   return exit_code;
@@ -403,6 +481,13 @@ int PrintToken(const std::vector<std::string>& arguments, const HostFacts& host)
   return 0;
 }
 
+int PrintDiagnosis(const std::vector<std::string>& arguments, const HostFacts& host) {
+  const Result<DoctorOutcome> outcome = RunDoctor(arguments, host, isatty(STDOUT_FILENO) == 1);
+  if (!outcome.ok()) return ReportWrong(outcome.status());
+  std::fputs(outcome->text.c_str(), stdout);
+  return outcome->exit_code;
+}
+
 int Main(std::vector<std::string> arguments) {
   HostFacts host = ThisHost();
   host.addresses = LocalAddresses;
@@ -413,6 +498,10 @@ int Main(std::vector<std::string> arguments) {
   if (!arguments.empty() && arguments.front() == "token") {
     arguments.erase(arguments.begin());
     return PrintToken(arguments, host);
+  }
+  if (!arguments.empty() && arguments.front() == "doctor") {
+    arguments.erase(arguments.begin());
+    return PrintDiagnosis(arguments, host);
   }
   if (!arguments.empty() && arguments.front() == "broadcast") {
     arguments.erase(arguments.begin());

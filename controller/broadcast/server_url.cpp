@@ -1,37 +1,17 @@
 #include "controller/broadcast/server_url.h"
 
-#include <boost/url/parse.hpp>
-#include <boost/url/url_view.hpp>
-
-#include <array>
 #include <cctype>
+#include <optional>
+#include <utility>
 
 namespace sluice::controller::broadcast {
 
-std::string ServerUrl::authority() const {
-  const bool v6 = host.find(':') != std::string::npos;
-  return (v6 ? "[" + host + "]" : host) + ":" + port;
-}
-
 Result<ServerUrl> ParseServerUrl(const std::string& text) {
-  const auto parsed = boost::urls::parse_uri(text);
-  const bool known = parsed.has_value() &&
-                     (parsed->scheme() == "http" || parsed->scheme() == "https") &&
-                     !parsed->encoded_host().empty();
-  if (!known) {
-    return TypeError(
-        "option --url \"" + WithoutPasswords(text) +
-        "\": must be http://HOST[:PORT] or https://HOST[:PORT], IPv6 as http://[::1]:3000");
-  }
-  ServerUrl url;
-  url.tls = parsed->scheme() == "https";
-  url.host = parsed->host_address();
-  url.port = std::string(parsed->port().data(), parsed->port().size());
-  if (url.port.empty()) url.port = url.tls ? "443" : "80";
-  const auto path = parsed->encoded_path();
-  url.prefix = std::string(path.data(), path.size());
-  while (url.prefix.ends_with('/')) url.prefix.pop_back();
-  return url;
+  std::optional<ServerUrl> url = ReadServerUrl(text);
+  if (url) return *std::move(url);
+  return TypeError(
+      "option --url \"" + WithoutPasswords(text) +
+      "\": must be http://HOST[:PORT] or https://HOST[:PORT], IPv6 as http://[::1]:3000");
 }
 
 std::string PathSegment(std::string_view text) {
@@ -46,19 +26,6 @@ std::string PathSegment(std::string_view text) {
     }
   }
   return result;
-}
-
-std::string WithoutPasswords(std::string_view text) {
-  std::string result;
-  for (size_t at = text.find("://"); at != std::string_view::npos; at = text.find("://")) {
-    constexpr size_t kMark = 3;
-    result += text.substr(0, at + kMark);
-    text.remove_prefix(at + kMark);
-    const std::string_view authority = text.substr(0, text.find_first_of("/?# \t\"'"));
-    const size_t user = authority.rfind('@');
-    if (user != std::string_view::npos) text.remove_prefix(user + 1);
-  }
-  return result + std::string(text);
 }
 
 }  // namespace sluice::controller::broadcast

@@ -28,6 +28,7 @@ constexpr const char* kFooter =
     "\n"
     "sluice worker-shell drives one media worker by hand, over the JSON protocol: see sluice "
     "worker-shell --help. sluice token makes tokens for a server with an authSecret. sluice "
+    "doctor, with the options of a server, says whether this machine has what that needs. sluice "
     "broadcast publishes a file, a stream or a device into a room: see sluice broadcast --help.";
 
 constexpr const char* kConfigVariable = "SLUICE_CONFIG";

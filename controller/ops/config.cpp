@@ -121,6 +121,10 @@ Status CheckConfig(const Config& config) {
         {"tlsCert", "tlsKey"},
         "options tlsCert and tlsKey go together: give both, or none for a self-signed one");
   }
+  if (config.webhook.url.empty() != config.webhook.secret.empty()) {
+    return OptionsError({"webhookUrl", "webhookSecret"},
+                        "options webhookUrl and webhookSecret go together: give both, or none");
+  }
   const MediaConfig& media = config.media;
   SLUICE_RETURN_IF_ERROR(CheckPorts("rtc", media.rtc_min_port, media.rtc_max_port));
   SLUICE_RETURN_IF_ERROR(CheckPorts("plain", media.plain_min_port, media.plain_max_port));

@@ -161,6 +161,13 @@ struct SecurityConfig {
   bool metrics_anywhere = false;  ///< /metrics, /healthz, /readyz also over TLS and from elsewhere
 };
 
+/// Who is told what begins and ends in rooms (Webhooks).
+struct WebhookConfig {
+  std::string url;              ///< "" = nobody
+  Secret secret;                ///< that what is told is signed with
+  uint32_t max_queue = 10'000;  ///< events that wait
+};
+
 struct LogConfig {
   std::string level = "info";
 };
@@ -174,8 +181,10 @@ struct Config {
   MediaConfig media;
   WorkersConfig workers;
   SecurityConfig security;
+  WebhookConfig webhook;
   LogConfig log;
-  std::string state_dir;  ///< "" = found by ResolveDefaults
+  std::string state_dir;       ///< "" = found by ResolveDefaults
+  uint32_t drain_timeout = 0;  ///< 0 = SIGTERM ends the program at once
 };
 
 /// TypeError about options, which PlaceError() (command_line.h) says the places of.

@@ -159,11 +159,15 @@ void AddRooms(const CountingParts& parts, MetricsPage* page) {
       .Add("dropped", gst.not_relayed);
   page->Gauge("sluice_room_broadcasters", "Broadcasters in all rooms.",
               static_cast<double>(people.broadcasters));
+  page->Gauge("sluice_draining", "1 while the server opens no more rooms because it is to end.",
+              rooms.draining() ? 1 : 0);
   page->Counter("sluice_rooms_evicted_total", "Empty rooms that were closed for new ones.",
                 rooms.counters().evicted);
-  Family(page, "sluice_rooms_refused_total", "Rooms not made, by the limit that it was.", "limit")
+  Family(page, "sluice_rooms_refused_total",
+         "Rooms not made, by the limit that it was, or because the server is to end.", "limit")
       .Add("max_rooms", rooms.counters().refused_full)
-      .Add("max_rooms_per_ip", rooms.counters().refused_source);
+      .Add("max_rooms_per_ip", rooms.counters().refused_source)
+      .Add("draining", rooms.counters().refused_drain);
   const TransportQuota::Refused& quota = parts.site->quota().refused();
   Family(page, "sluice_room_transports_refused_total",
          "Transports not made, by the limit that it was.", "limit")
@@ -204,6 +208,20 @@ void AddRooms(const CountingParts& parts, MetricsPage* page) {
       .Add("wrong_token", counters.resume_refused);
 }
 
+void AddWebhooks(const Webhooks* webhooks, MetricsPage* page) {
+  const Webhooks::Counters counters = webhooks ? webhooks->counters() : Webhooks::Counters();
+  page->Gauge("sluice_webhook_events_waiting", "Events of rooms that wait to be told (webhookUrl).",
+              webhooks ? static_cast<double>(webhooks->waiting()) : 0);
+  Family(page, "sluice_webhook_events_total", "Events of rooms, by what became of telling them.",
+         "outcome")
+      .Add("delivered", counters.delivered)
+      .Add("queue_full", counters.dropped_full)
+      .Add("refused", counters.dropped_refused)
+      .Add("not_taken", counters.dropped_tried);
+  page->Counter("sluice_webhook_retries_total", "Times that an event was to be told once more.",
+                counters.retried);
+}
+
 using Answer = Promise<Result<WorkerCounters>>;
 
 /// Ends when the worker has answered, or has gone.
@@ -221,6 +239,7 @@ void AddControllerMetrics(const CountingParts& parts, MetricsPage* page) {
   AddSources(parts, page);
   AddLog(page);
   AddRooms(parts, page);
+  AddWebhooks(parts.webhooks, page);
   page->Gauge("sluice_workers_ready", "Media workers that can take rooms.",
               parts.workers->ready_count());
   page->Counter("sluice_workers_died_total", "Media workers that died.", parts.workers->deaths());

@@ -5,6 +5,7 @@
 #include "controller/http/http_server.h"
 #include "controller/ops/metrics.h"
 #include "controller/ops/site.h"
+#include "controller/ops/webhooks.h"
 #include "controller/room/room_registry.h"
 #include "controller/worker/worker_counters.h"
 #include "controller/worker/worker_pool.h"
@@ -17,6 +18,7 @@ struct CountingParts {
   const Site* site;
   const RoomRegistry* rooms;
   const WorkerPool* workers;
+  const Webhooks* webhooks = nullptr;  ///< null: nobody is told
 };
 
 /// Adds what the controller itself counts (docs/metrics.md).

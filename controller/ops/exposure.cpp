@@ -11,9 +11,16 @@ namespace sluice::controller {
 
 namespace {
 
-/// Whether others than this machine and its own network can reach the address. A host name is one
-/// that others know.
-bool IsPublic(const std::string& address) {
+/// Whether there may well be a reverse proxy in front of the listener without TLS.
+bool SuggestsProxy(const Config& config) {
+  const HttpConfig& http = config.http;
+  return !http.trusted_proxies.empty() || !http.allowed_hosts.empty() ||
+         IsPublicAddress(config.media.announced_address);
+}
+
+}  // namespace
+
+bool IsPublicAddress(const std::string& address) {
   if (address.empty()) return false;
   const std::optional<IpAddress> ip = IpAddress::Parse(address);
   if (!ip) return true;
@@ -30,15 +37,6 @@ bool IsPublic(const std::string& address) {
   const bool link_local = bytes[0] == 169 && bytes[1] == 254;      // RFC 3927
   return !is_private && !shared && !link_local;
 }
-
-/// Whether there may well be a reverse proxy in front of the listener without TLS.
-bool SuggestsProxy(const Config& config) {
-  const HttpConfig& http = config.http;
-  return !http.trusted_proxies.empty() || !http.allowed_hosts.empty() ||
-         IsPublic(config.media.announced_address);
-}
-
-}  // namespace
 
 std::vector<std::string> ExposureWarnings(const Config& config) {
   std::vector<std::string> warnings;

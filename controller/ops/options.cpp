@@ -3,6 +3,7 @@
 #include <cctype>
 
 #include "controller/auth/jwt.h"
+#include "controller/base/server_url.h"
 #include "controller/http/client_address.h"
 #include "controller/ops/option_kinds.h"
 #include "controller/ops/value_checks.h"
@@ -33,6 +34,7 @@ constexpr int64_t kMaxTransportChannels = 65'535;
 constexpr int64_t kMinBacklog = 64 << 10;
 constexpr int64_t kMaxBacklog = int64_t{4} << 30;
 constexpr size_t kMinThrottleSecret = 8;  // bytes
+constexpr size_t kMinWebhookSecret = 16;  // bytes
 
 Status CheckProxy(const std::string& text) { return TrustedProxies::Parse({text}).status(); }
 Status CheckIceServer(const std::string& text) { return ParseIceServer(text).status(); }
@@ -380,9 +382,34 @@ std::vector<Option> SecurityOptions() {
   };
 }
 
+Status CheckWebhookUrl(const std::string& text) {
+  if (text.empty() || ReadServerUrl(text)) return absl::OkStatus();
+  return TypeError("must be http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]");
+}
+
+std::vector<Option> WebhookOptions() {
+  return {
+      Text("webhookUrl", "URL",
+           "where the beginning and end of rooms, peers, broadcasters and producers are told, by "
+           "POST; empty = nowhere",
+           At(&Config::webhook, &WebhookConfig::url), CheckWebhookUrl),
+      SecretText("webhookSecret",
+                 "file that holds the secret that what is told there is signed with, 16 bytes or "
+                 "more; the variable holds the secret itself",
+                 At(&Config::webhook, &WebhookConfig::secret), kMinWebhookSecret),
+      Integer("maxWebhookQueue", "N", "events that may wait to be told there",
+              At(&Config::webhook, &WebhookConfig::max_queue), 1, kMaxCount),
+  };
+}
+
 std::vector<Option> ProgramOptions() {
   return {
       Text("stateDir", "DIR", "where the self-signed certificate is kept", At(&Config::state_dir)),
+      Integer("drainTimeout", "SECONDS",
+              "how long SIGTERM lets rooms go on, while no new one opens, before their clients are "
+              "told to reconnect and the program ends; a second SIGTERM, or SIGINT, ends it at "
+              "once; 0 = so does the first",
+              At(&Config::drain_timeout), 0, kMaxSeconds),
       Choice("logLevel", "LEVEL", "how much this program logs", At(&Config::log, &LogConfig::level),
              {"debug", "info", "warn", "error", "off"}),
   };
@@ -390,8 +417,9 @@ std::vector<Option> ProgramOptions() {
 
 std::vector<Option> MakeOptions() {
   std::vector<Option> all;
-  for (const auto& part : {HttpOptions, GstOptions, MediaOptions, RoomOptions, SignallingOptions,
-                           SourceOptions, WorkerOptions, SecurityOptions, ProgramOptions}) {
+  for (const auto& part :
+       {HttpOptions, GstOptions, MediaOptions, RoomOptions, SignallingOptions, SourceOptions,
+        WorkerOptions, SecurityOptions, WebhookOptions, ProgramOptions}) {
     for (Option& option : part()) all.push_back(std::move(option));
   }
   return all;

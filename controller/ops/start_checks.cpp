@@ -35,7 +35,9 @@ Task<void> Keep(Task<Result<std::string>> task, std::optional<Result<std::string
   *result = co_await std::move(task);
 }
 
-Status CheckWorker(const std::string& binary) {
+}  // namespace
+
+Result<std::string> AskWorkerVersion(const std::string& binary) {
   const std::string option = "option workerBin \"" + binary + "\": ";
   std::error_code error;
   if (!fs::is_regular_file(binary, error) || access(binary.c_str(), X_OK) != 0) {
@@ -53,9 +55,9 @@ Status CheckWorker(const std::string& binary) {
         {"workerBin"}, right + ": asked for its --version, " + std::string(Reason(said->status())));
   }
   const std::string& version = **said;
-  if (version.starts_with("sluice-worker")) return absl::OkStatus();
-  return OptionsError({"workerBin"}, right + ": its --version is \"" +
-                                         version.substr(0, version.find('\n')) + "\"");
+  std::string line = version.substr(0, version.find('\n'));
+  if (line.starts_with("sluice-worker")) return line;
+  return OptionsError({"workerBin"}, right + ": its --version is \"" + line + "\"");
 }
 
 Status CheckRtcIp(const std::string& ip) {
@@ -72,7 +74,7 @@ Status CheckRtcIp(const std::string& ip) {
                           std::strerror(errno) + "); what others reach it by is announcedAddress");
 }
 
-Status CheckInterface(const SecurityConfig& security) {
+Status CheckThrottledInterface(const SecurityConfig& security) {
   const std::string& name = security.network_throttle_interface;
   if (security.network_throttle_secret.empty() || name.empty()) return absl::OkStatus();
   if (if_nametoindex(name.c_str()) != 0) return absl::OkStatus();
@@ -80,8 +82,6 @@ Status CheckInterface(const SecurityConfig& security) {
                       "option networkThrottleInterface \"" + name +
                           "\": must be a network interface of this machine; ip link lists them");
 }
-
-}  // namespace
 
 bool HasWebApp(const Config& config) {
   std::error_code error;
@@ -91,9 +91,9 @@ bool HasWebApp(const Config& config) {
 
 Status CheckSurroundings(const Config& config, const std::map<std::string, std::string>& places) {
   if (places.contains("webRoot")) SLUICE_RETURN_IF_ERROR(CheckWebRoot(config));
-  SLUICE_RETURN_IF_ERROR(CheckWorker(config.workers.binary));
+  SLUICE_RETURN_IF_ERROR(AskWorkerVersion(config.workers.binary).status());
   SLUICE_RETURN_IF_ERROR(CheckRtcIp(config.media.rtc_ip));
-  return CheckInterface(config.security);
+  return CheckThrottledInterface(config.security);
 }
 
 }  // namespace sluice::controller

@@ -185,9 +185,10 @@ struct Producer {
   MediaKind kind = MediaKind::kAudio;
   MediaSource source = MediaSource::kAudio;
   RtpType type = RtpType::kSimple;
-  bool paused = false;  ///< by its client
-  bool muted = false;   ///< by a moderator: its client cannot resume it
-  RtpParameters sent;   ///< as its client described it
+  bool paused = false;     ///< by its client
+  bool muted = false;      ///< by a moderator: its client cannot resume it
+  bool accounted = false;  ///< its beginning was told to the listener of RoomLife, its end not yet
+  RtpParameters sent;      ///< as its client described it
   std::shared_ptr<const RtpParameters> consumable;
   ClientText app_data;
   bool closed = false;
@@ -269,6 +270,7 @@ struct Participant {
   std::shared_ptr<PeerLink> link;                       ///< null: it is a broadcaster
   bool takes_data = false;                              ///< its client can open data channels
   bool joined = false;
+  bool accounted = false;  ///< its beginning was told to the listener of RoomLife, its end not yet
   bool closed = false;
   bool restoring = false;   ///< a broadcaster of which not everything is there again
   MediaSources muted;       ///< by a moderator

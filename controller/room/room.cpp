@@ -49,6 +49,27 @@ Task<void> EndLater(std::shared_ptr<PeerLink> link, std::chrono::milliseconds de
   link->End(EndReason::kReconnect, kWorkerRestarted);
 }
 
+RoomLife LifeOf(const Participant& member, const std::string& room_id, bool begins) {
+  RoomLife life;
+  life.of = member.is_broadcaster() ? RoomLife::Of::kBroadcaster : RoomLife::Of::kPeer;
+  life.begins = begins;
+  life.room_id = room_id;
+  life.member_id = member.id;
+  life.is_broadcaster = member.is_broadcaster();
+  life.display_name = member.display_name;
+  return life;
+}
+
+RoomLife LifeOf(const Participant& owner, const Producer& producer, const std::string& room_id,
+                bool begins) {
+  RoomLife life = LifeOf(owner, room_id, begins);
+  life.of = RoomLife::Of::kProducer;
+  life.producer_id = producer.id;
+  life.kind = producer.kind;
+  life.source = producer.source;
+  return life;
+}
+
 }  // namespace
 
 Room::Room(std::string id, const asio::any_io_executor& executor, const RoomSettings& settings,
@@ -187,6 +208,31 @@ void Room::TellPublishersChanged() const {
   if (const auto watcher = publisher_watcher_.lock()) watcher->OnPublishersChanged();
 }
 
+// ---- Accounts
+
+void Room::AccountBegin(Participant& member) const {
+  if (!settings_.life_listener || std::exchange(member.accounted, true)) return;
+  settings_.life_listener->OnRoomLife(LifeOf(member, id_, true));
+}
+
+void Room::AccountBegin(const Participant& owner, Producer& producer) const {
+  if (!settings_.life_listener || std::exchange(producer.accounted, true)) return;
+  settings_.life_listener->OnRoomLife(LifeOf(owner, producer, id_, true));
+}
+
+void Room::AccountEnd(const Participant& owner, Producer& producer) const {
+  if (!std::exchange(producer.accounted, false)) return;
+  settings_.life_listener->OnRoomLife(LifeOf(owner, producer, id_, false));
+}
+
+void Room::AccountEnd(Participant& member) const {
+  for (const auto& [id, producer] : member.producers) AccountEnd(member, *producer);
+  if (!std::exchange(member.accounted, false)) return;
+  settings_.life_listener->OnRoomLife(LifeOf(member, id_, false));
+}
+
+// ---- Leaving and joining
+
 void Room::Leave(const std::shared_ptr<Participant>& peer, bool for_good, std::string_view text) {
   if (peer->closed) return;
   peer->closed = true;
@@ -199,6 +245,7 @@ void Room::Leave(const std::shared_ptr<Participant>& peer, bool for_good, std::s
   policy_.Leave(*peer, for_good, Clock::now());
   policy_.Remember(*peer);
   if (peer->joined) TellJoined(PeerLeft{peer->id}, peer.get());
+  AccountEnd(*peer);
   Release(*peer);
   peer->link->End(EndReason::kForGood, text);
   CloseIfLeft();
@@ -229,6 +276,7 @@ Status Room::Join(const std::shared_ptr<Participant>& peer, std::string display_
   peer->capabilities = ShareCapabilities(std::move(capabilities));
   peer->takes_data = takes_data;
   peer->subscriber = std::make_shared<Subscriber>(weak_from_this(), peer);
+  AccountBegin(*peer);
   return absl::OkStatus();
 }
 
@@ -336,6 +384,7 @@ void Room::CloseTransport(Participant& owner, const std::shared_ptr<Transport>& 
   });
   std::erase_if(owner.producers, [&](const auto& entry) {
     if (entry.second->transport_id != transport->id) return false;
+    AccountEnd(owner, *entry.second);
     entry.second->closed = true;
     producers_.erase(entry.first);
     entry.second->remote.reset();
@@ -431,6 +480,7 @@ void Room::CloseEverything() {
   bot_.reset();
   for (const auto& peer : peers_) {
     peer->closed = true;
+    AccountEnd(*peer);
     Release(*peer);
   }
   for (const auto& [id, broadcaster] : broadcasters_) {
@@ -439,6 +489,7 @@ void Room::CloseEverything() {
     if (!worker_died_) {
       LogBroadcastEnd(id_, *broadcaster, DescribeMedia(*broadcaster), std::nullopt);
     }
+    AccountEnd(*broadcaster);
     Release(*broadcaster);
   }
   for (const Newcomer& newcomer : newcomers_) newcomer.who->closed = true;

@@ -18,6 +18,7 @@
 #include "controller/room/own_ports.h"
 #include "controller/room/participant.h"
 #include "controller/room/room_event.h"
+#include "controller/room/room_life.h"
 #include "controller/room/room_policy.h"
 #include "controller/room/shard.h"
 #include "controller/room/unreached_log.h"
@@ -111,6 +112,7 @@ struct RoomSettings {
   std::shared_ptr<OwnPorts> own_ports = std::make_shared<OwnPorts>();
   std::shared_ptr<RoomCounters> counters = std::make_shared<RoomCounters>();
   std::shared_ptr<UnreachedLog> unreached = std::make_shared<UnreachedLog>();
+  std::shared_ptr<RoomLifeListener> life_listener;  ///< null: nobody keeps account
 };
 
 /// One room: the peers and broadcasters in it, what they send to each other, and the shards that
@@ -418,6 +420,12 @@ class Room : public std::enable_shared_from_this<Room> {
 
  private:
   void TellPublishersChanged() const;
+  // What begins and ends, for RoomSettings::life_listener.
+  void AccountBegin(Participant& member) const;
+  void AccountBegin(const Participant& owner, Producer& producer) const;
+  void AccountEnd(const Participant& owner, Producer& producer) const;
+  /// And that of all its producers.
+  void AccountEnd(Participant& member) const;
   Status CheckAlive(const Participant& participant) const;
   Status CheckAlive(const Participant& owner, const Transport& transport) const;
   /// Whether the newcomer may take the place of `old`.

@@ -84,6 +84,7 @@ Result<std::shared_ptr<Participant>> Room::MakeBroadcaster(const BroadcastPlan& 
 void Room::AddBroadcaster(const std::shared_ptr<Participant>& broadcaster) {
   if (broadcaster->may_publish) policy_.Claim(*broadcaster, std::chrono::steady_clock::now());
   broadcasters_[broadcaster->id] = broadcaster;
+  AccountBegin(*broadcaster);
   if (settings_.broadcaster_timeout.count() > 0) {
     Start(WatchBroadcaster(shared_from_this(), broadcaster));
   }
@@ -102,6 +103,7 @@ Task<void> Room::DeleteBroadcaster(std::shared_ptr<Participant> broadcaster, boo
   policy_.Leave(*broadcaster, for_good, std::chrono::steady_clock::now());
   policy_.Remember(*broadcaster);
   broadcasters_.erase(broadcaster->id);
+  AccountEnd(*broadcaster);
   // Now: who watches it holds it for some seconds more.
   broadcaster->places.clear();
   broadcaster->allowance = nullptr;

@@ -348,6 +348,7 @@ void Room::AdoptProducer(const std::shared_ptr<Participant>& owner,
   producer->remote = std::move(made.producer);
   owner->producers[producer->id] = producer;
   producers_[producer->id] = producer;
+  AccountBegin(*owner, *producer);
   TellPublishersChanged();
   producer->remote->Listen([weak = weak_from_this(), weak_owner = std::weak_ptr(owner),
                             weak_producer = std::weak_ptr(producer)](const WorkerEvent& event) {
@@ -386,6 +387,7 @@ Task<Status> Room::CloseProducer(std::shared_ptr<Participant> owner,
                                  std::shared_ptr<Producer> producer) {
   const auto self = shared_from_this();
   producer->closed = true;
+  AccountEnd(*owner, *producer);
   owner->producers.erase(producer->id);
   producers_.erase(producer->id);
   TellPublishersChanged();

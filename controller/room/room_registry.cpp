@@ -40,6 +40,12 @@ Task<Result<std::shared_ptr<Room>>> RoomRegistry::GetOrCreate(std::string room_i
     const Result<std::shared_ptr<Room>> made = co_await creation.Wait();
     if (!made.ok()) co_return made;
   }
+  if (draining_ && !wish.was_here) {
+    ++counters_.refused_drain;
+    co_return absl::UnavailableError(
+        "this server is about to end and opens no more rooms: another one, or this one when it is "
+        "back, does");
+  }
   if (Status free = MakeRoomFor(wish.source); !free.ok()) co_return free;
   if (!wish.source.empty()) ++sources_[wish.source].rooms;
   const Creation creation(executor_);
@@ -142,6 +148,7 @@ Task<Result<std::shared_ptr<Room>>> RoomRegistry::Create(std::string room_id,
     };
     failure = co_await room->Open((*worker)->ForSource(wish.source), on_closed);
     if (failure.ok()) {
+      Account(room_id, true);
       if (wish.managed) {
         co_await Room::SetRules(room, wish.managed->rules);
         room->KeepEmpty(wish.managed->empty_timeout);
@@ -158,7 +165,16 @@ Task<Result<std::shared_ptr<Room>>> RoomRegistry::Create(std::string room_id,
   co_return failure;
 }
 
+void RoomRegistry::Account(const std::string& room_id, bool begins) const {
+  if (!settings_.life_listener) return;
+  RoomLife life;
+  life.begins = begins;
+  life.room_id = room_id;
+  settings_.life_listener->OnRoomLife(life);
+}
+
 void RoomRegistry::OnRoomClosed(const Room& room, const std::string& source) {
+  Account(room.id(), false);
   rooms_.erase(room.id());
   // Weak as the references are, they keep the memory of a room that is gone.
   DropUsed(&empty_rooms_);
@@ -215,7 +231,8 @@ void RoomRegistry::OnWorkerDied(const std::shared_ptr<MediaWorker>& worker) {
 
 Task<void> RoomRegistry::Remake(RoomRegistry* self, std::string room_id) {
   for (int attempt = 0; attempt < kRebuildAttempts; ++attempt) {
-    const RoomWish wish;  // of nobody's account: the room was there before
+    RoomWish wish;  // of nobody's account
+    wish.was_here = true;
     const Result<std::shared_ptr<Room>> made = co_await self->GetOrCreate(room_id, wish);
     if (made.ok()) co_return;
     co_await Delay(kRebuildPause);
@@ -237,7 +254,8 @@ Task<void> RoomRegistry::Rebuild(RoomRegistry* self, std::string room_id) {
       continue;
     }
     ++attempts;
-    const RoomWish wish;  // of nobody's account: the room was there before
+    RoomWish wish;  // of nobody's account
+    wish.was_here = true;
     const Result<std::shared_ptr<Room>> made = co_await self->GetOrCreate(room_id, wish);
     if (!made.ok()) {
       co_await Delay(kRebuildPause);

@@ -26,6 +26,7 @@ struct RoomWish {
     std::chrono::milliseconds empty_timeout{60'000};  ///< see Room::kept_empty()
   };
   std::optional<Managed> managed = std::nullopt;
+  bool was_here = false;  ///< the room goes on after its media worker's death
 };
 
 /// All rooms by id. Makes a room on the least-loaded worker when it is first asked for; calls for
@@ -40,6 +41,7 @@ class RoomRegistry {
     uint64_t evicted = 0;         ///< empty rooms that were closed for new ones
     uint64_t refused_full = 0;    ///< rooms not made because all were in use
     uint64_t refused_source = 0;  ///< rooms not made because all of one source were in use
+    uint64_t refused_drain = 0;   ///< rooms not made because the server is to end
   };
 
   RoomRegistry(const asio::any_io_executor& executor, WorkerPool* workers, RoomSettings settings,
@@ -48,7 +50,8 @@ class RoomRegistry {
 
   /// The open room of that id (already validated). When there are too many, of all or of the
   /// source, the oldest of those that is empty makes room: who only asks for rooms cannot keep
-  /// others out. kUnavailable when no worker runs, kResourceExhausted when all rooms are in use.
+  /// others out. kUnavailable when no worker runs and when the server is to end (Drain()),
+  /// kResourceExhausted when all rooms are in use.
   Task<Result<std::shared_ptr<Room>>> GetOrCreate(std::string room_id, RoomWish wish = {});
 
   /// The open room of that id; nullptr when there is none.
@@ -63,6 +66,12 @@ class RoomRegistry {
   /// Closes the rooms of a dead worker and makes those with broadcasters anew, whose programs go on
   /// sending to the same ports.
   void OnWorkerDied(const std::shared_ptr<MediaWorker>& worker);
+  /// From now on no room is made but those that a dead worker had. Who is in a room may stay, and
+  /// others may come to it.
+  void Drain() { draining_ = true; }
+  bool draining() const { return draining_; }
+  /// Whether rooms of a dead worker, and the broadcasters in them, are being made again.
+  bool is_rebuilding() const { return !rebuilds_.empty(); }
   /// Closes every room; peers may come back to the next process.
   void CloseAll();
   /// After CloseAll(): ends what is still under way. False when `limit` passes first.
@@ -104,6 +113,8 @@ class RoomRegistry {
   static Task<void> Make(RoomRegistry* self, std::string room_id, RoomWish wish, Creation creation);
   Task<Result<std::shared_ptr<Room>>> Create(std::string room_id, const RoomWish& wish);
   void OnRoomClosed(const Room& room, const std::string& source);
+  /// Tells RoomSettings::life_listener of a room.
+  void Account(const std::string& room_id, bool begins) const;
   void ForgetPolicies();
   bool full() const { return rooms_.size() + creations_.size() >= limits_.rooms; }
   /// OK when one more room of that source may be made, in the place of an empty one if need be.
@@ -143,6 +154,7 @@ class RoomRegistry {
   };
   /// Of each room that a Rebuild() runs for.
   std::map<std::string, Rebuilds> rebuilds_;
+  bool draining_ = false;
   Counters counters_;
   TaskScope tasks_;
 };

@@ -99,7 +99,8 @@ const mayStayStill = new Set([
   'sluice_worker_bandwidth_wanted_bits_per_second', 'sluice_worker_bandwidth_consumers_resting',
   'sluice_worker_pacer_queued_bytes', 'sluice_worker_bandwidth_packets_reported_total',
   'sluice_worker_bandwidth_paths', 'sluice_gst_sessions_total', 'sluice_gst_sessions_failed_total',
-  'sluice_gst_messages_refused_total', 'sluice_gst_control_messages_total',
+  'sluice_gst_messages_refused_total', 'sluice_gst_control_messages_total', 'sluice_draining',
+  'sluice_webhook_events_waiting', 'sluice_webhook_events_total', 'sluice_webhook_retries_total',
 ]);
 
 /** What need not go on, but is more once there are a broadcaster, a viewer and strangers that are refused. */
