@@ -147,10 +147,13 @@ export const attacks = [
       const { base, out, producer } = await publish(server.url, 'reflect', 'mallory');
       const inward = await rest(server.url, 'POST', `${base}/transports`, { type: 'plain', comedia: true, rtcpMux: true });
       let consumers = 0;
+      // Of the address that the broadcaster belongs to, whose new connections have a rate.
+      const door = keptAlive('127.0.0.1');
       for (let i = 0; i < (server.long ? 2_048 : 300); i += 1) {
-        const reply = await post(server.url, `${base}/transports/${inward.id}/consume?producerId=${producer}`, {});
-        if (reply.status === 200) consumers += 1;
+        const status = await door.send(server.url, 'POST', `${base}/transports/${inward.id}/consume?producerId=${producer}`, {});
+        if (status === 200) consumers += 1;
       }
+      door.end();
       // The victim is the address that the datagram claims to come from.
       const victim = await sinks.open('127.0.0.66');
       victim.send(Buffer.alloc(8, 0x80), inward.port, '127.0.0.1');
