@@ -119,10 +119,12 @@ class Room : public std::enable_shared_from_this<Room> {
  public:
   /// Data producers with this label are heard by the room's bot, and nobody else.
   static constexpr std::string_view kBotLabel = "bot";
-  /// Peers told to reconnect do so the moment they are told, so the telling is spread over this
-  /// long per peer, up to the maximum.
+  /// Peers told to reconnect come back one in so many milliseconds on average. Most clients do so
+  /// the moment they are told, so the telling is spread, over the maximum at most; what is left of
+  /// the time, up to the other maximum, clients are asked to wait themselves.
   static constexpr uint32_t kReconnectSpreadPerPeerMs = 10;
   static constexpr uint32_t kReconnectSpreadMaxMs = 3'000;
+  static constexpr uint32_t kReconnectJitterMaxMs = 10'000;
 
   /// Connections of one peer id that have not said yet whether they resume that peer: its client's
   /// own, the one that it gave up for that, and a few that are not its own.
@@ -396,7 +398,8 @@ class Room : public std::enable_shared_from_this<Room> {
 
   /// A worker died: everything is gone. Peers are told to reconnect, spread over time.
   /// `tasks` closes them, since those of the room end with it.
-  void OnWorkerDied(TaskScope& tasks);
+  /// `coming`: how many come back with them, of all rooms that were there.
+  void OnWorkerDied(TaskScope& tasks, size_t coming);
   /// Ends the room: peers are closed for good, or with this process.
   void Close(EndReason reason = EndReason::kForGood);
 
