@@ -52,6 +52,9 @@ struct RoomCounters {
   uint64_t resumed = 0;         ///< came back
   uint64_t not_resumed = 0;     ///< did not come back in time
   uint64_t resume_refused = 0;  ///< attempts with a token that is not that of the peer
+  // Connections with the id of such a peer, before they have said what they are:
+  uint64_t newcomers_silent = 0;   ///< closed because they said nothing
+  uint64_t newcomers_surplus = 0;  ///< closed because there were too many
 };
 
 /// What all rooms share; from the configuration.
@@ -98,6 +101,9 @@ struct RoomSettings {
   std::chrono::milliseconds resume_grace{30'000};
   /// How long a connection with the id of a peer that may come back has to say what it is.
   std::chrono::milliseconds newcomer_patience{10'000};
+  /// Such connections of one peer id: its client's own, the one that it gave up for that, and a few
+  /// that are not its own.
+  size_t max_newcomers = 4;
   /// Whether nobody may take the place of a peer that has no resume token either. False: a second
   /// connection with its id from the same address replaces it.
   bool takeover_needs_token = false;
@@ -125,10 +131,6 @@ class Room : public std::enable_shared_from_this<Room> {
   static constexpr uint32_t kReconnectSpreadPerPeerMs = 10;
   static constexpr uint32_t kReconnectSpreadMaxMs = 3'000;
   static constexpr uint32_t kReconnectJitterMaxMs = 10'000;
-
-  /// Connections of one peer id that have not said yet whether they resume that peer: its client's
-  /// own, the one that it gave up for that, and a few that are not its own.
-  static constexpr size_t kMaxNewcomers = 4;
 
   /// Of a resume token, characters of 36 kinds: more than 2^128.
   static constexpr size_t kResumeTokenLength = 26;
@@ -568,7 +570,7 @@ class Room : public std::enable_shared_from_this<Room> {
     std::shared_ptr<Participant> who;
     KindWish wish;
   };
-  /// In order of arrival, at most kMaxNewcomers of one id.
+  /// In order of arrival, at most RoomSettings::max_newcomers of one id.
   std::vector<Newcomer> newcomers_;
   std::map<std::string, std::shared_ptr<Participant>> broadcasters_;
   std::map<std::string, std::shared_ptr<Producer>> producers_;
