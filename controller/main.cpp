@@ -91,6 +91,8 @@ RoomSettings MakeRoomSettings(const Config& config) {
   settings.max_unused_transports = config.rooms.max_unused_transports;
   settings.stage_grace = std::chrono::seconds(config.rooms.stage_grace);
   settings.resume_grace = std::chrono::seconds(config.rooms.resume_grace);
+  settings.newcomer_patience = std::chrono::seconds(config.rooms.newcomer_timeout);
+  settings.max_newcomers = config.rooms.max_newcomers;
   settings.takeover_needs_token = config.rooms.takeover_needs_token;
   settings.max_consumer_replicas = static_cast<int>(config.rooms.max_consumer_replicas);
   settings.own_ports = std::make_shared<OwnPorts>([announced = config.media.announced_address] {
@@ -132,6 +134,8 @@ Site::Limits MakeSiteLimits(const SignallingConfig& config, const SourceConfig& 
   limits.protoo.announcement_burst = config.max_announcement_burst;
   limits.rest.budget = limits.protoo.budget =
       std::make_shared<SourceBudget>(MakeSourceLimits(source));
+  limits.doors = {std::chrono::seconds(config.connect_timeout), config.max_tracks_per_publisher,
+                  config.max_event_streams, config.max_channels_per_data_client};
   limits.ice_servers = config.ice_servers;
   limits.whep_counter_offers = config.whep_counter_offers;
   return limits;
@@ -166,6 +170,8 @@ ProcessLauncher::Options MakeLauncherOptions(const Config& config) {
       {"maxTcpConnectionsPerIp", workers.max_tcp_connections_per_ip},
       {"maxTcpStrangers", workers.max_tcp_strangers},
       {"maxTcpStrangersPerIp", workers.max_tcp_strangers_per_ip},
+      {"tcpCheckTimeout", workers.tcp_check_timeout},
+      {"tcpIdleTimeout", workers.tcp_idle_timeout},
       {"maxSendBacklog", workers.max_send_backlog},
   };
   for (const auto& [name, value] : limits) {
@@ -177,6 +183,9 @@ ProcessLauncher::Options MakeLauncherOptions(const Config& config) {
 WorkerPool::Options MakePoolOptions(const Config& config) {
   WorkerPool::Options options;
   options.workers = config.workers.count;
+  options.acquire_timeout = std::chrono::seconds(config.workers.wait_timeout);
+  options.max_unanswered = config.workers.silence_timeout;  // a probe a second
+  options.channel = {config.workers.max_waiting_requests, config.workers.request_timeout};
   if (config.media.rtc_port == 0) return options;
   for (const auto protocol : {TransportProtocol::kUdp, TransportProtocol::kTcp}) {
     ListenAddress address = RtcAddress(config.media, protocol);
@@ -436,6 +445,8 @@ int Run(const CommandLine& command, const std::vector<std::string>& arguments,
   }
   Site::Limits limits = MakeSiteLimits(config.signalling, config.source);
   limits.gst_room = config.gst.room;
+  limits.gst_sessions = config.gst.max_sessions;
+  limits.gst_control_per_second = config.gst.max_control_per_second;
   limits.gst_plain = config.gst.plain == "never"      ? GstPlain::kNever
                      : config.gst.plain == "anywhere" ? GstPlain::kAnywhere
                                                       : GstPlain::kLocal;
@@ -518,7 +529,7 @@ int Main(std::vector<std::string> arguments) {
   if (Status found = CheckSurroundings(config, command->places); !found.ok()) {
     return ReportWrong(found, command->places);
   }
-  StartLogging(config.log.level);
+  StartLogging(config.log.level, {config.log.max_lines, config.log.max_queue});
   std::signal(SIGPIPE, SIG_IGN);
   const int status = Run(*command, arguments, host);
   StopLogging();

@@ -10,20 +10,25 @@ constexpr std::string_view kPayload = "sluice/limit";
 
 /// The limits that are counted by name. Where one is missing here, it is counted all the same once
 /// it was reached.
-constexpr std::array<std::string_view, 13> kNames = {
+constexpr std::array<std::string_view, 18> kNames = {
+    "connectTimeout",
     "maxAnnouncementsPerSecond",
     "maxAppData",
     "maxBroadcastersPerRoom",
+    "maxChannelsPerDataClient",
     "maxConsumersPerBroadcaster",
     "maxDevice",
     "maxDisplayName",
+    "maxEventStreams",
     "maxPeersPerRoom",
     "maxProducersPerPeer",
     "maxRequestsPerSecond",
     "maxRestRequestsPerSecond",
     "maxRtpCapabilities",
     "maxRtpParameters",
+    "maxTracksPerPublisher",
     "maxTransportsPerPeer",
+    "maxWaitingRequests",
 };
 
 }  // namespace

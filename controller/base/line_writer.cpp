@@ -87,7 +87,8 @@ void LineWriter::State::WriteOut(std::string_view text) {
   }
 }
 
-LineWriter::LineWriter(int fd) : state_(std::make_shared<State>(fd)) {
+LineWriter::LineWriter(int fd, size_t max_queued)
+    : max_queued_(max_queued), state_(std::make_shared<State>(fd)) {
   // Signals are the main thread's.
   sigset_t all;
   sigset_t previous;
@@ -100,7 +101,7 @@ LineWriter::LineWriter(int fd) : state_(std::make_shared<State>(fd)) {
 LineWriter::~LineWriter() { Stop(kDrainTime); }
 
 void LineWriter::Write(std::string text, Weight weight) {
-  const size_t limit = weight == Weight::kImportant ? kMaxQueued : kMaxQueuedOrdinary;
+  const size_t limit = weight == Weight::kImportant ? max_queued_ : max_queued_ / 4 * 3;
   const std::lock_guard lock(state_->mutex);
   if (state_->stopping) return;
   if (state_->queued + text.size() > limit) {

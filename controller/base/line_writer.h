@@ -16,8 +16,6 @@ namespace sluice::controller {
 class LineWriter {
  public:
   static constexpr size_t kMaxQueued = 1 << 20;  // bytes: some thousand lines
-  /// The last part of it is for what matters: a flood of ordinary lines must not hide an error.
-  static constexpr size_t kMaxQueuedOrdinary = kMaxQueued / 4 * 3;
 
   enum class Weight { kOrdinary, kImportant };
 
@@ -27,7 +25,9 @@ class LineWriter {
   };
 
   /// `fd` stays the caller's and must live as long as the process: the thread may hang in it.
-  explicit LineWriter(int fd);
+  /// At most `max_queued` bytes wait. The last quarter is for what matters: a flood of ordinary
+  /// lines must not hide an error.
+  explicit LineWriter(int fd, size_t max_queued = kMaxQueued);
   /// Stop(kDrainTime).
   ~LineWriter();
   LineWriter(const LineWriter&) = delete;
@@ -44,6 +44,7 @@ class LineWriter {
   struct State;
 
   static constexpr std::chrono::milliseconds kDrainTime{500};
+  const size_t max_queued_;
   std::shared_ptr<State> state_;  ///< the thread's too: it may outlive us
 };
 

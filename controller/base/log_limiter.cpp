@@ -42,7 +42,7 @@ bool LogLimiter::Allow(uint64_t kind, LogSeverity severity, std::string_view tex
     entry = Kind();
     entry.since = now;
   }
-  if (entry.lines < kLines) {
+  if (entry.lines < most_) {
     ++entry.lines;
     return true;
   }

@@ -18,9 +18,9 @@ namespace sluice::controller {
 /// later in the line.
 uint64_t KindOfText(std::string_view text);
 
-/// Holds back lines of a kind of which there are too many: of each kind, kLines pass in a window of
-/// kWindow that begins with the first; the rest is counted and told when the window is over, with
-/// the last of them. So a flood costs a constant number of lines, and nothing happens unseen.
+/// Holds back lines of a kind of which there are too many: of each kind, so many pass in a window
+/// of kWindow that begins with the first; the rest is counted and told when the window is over,
+/// with the last of them. So a flood costs a constant number of lines, and nothing happens unseen.
 ///
 /// No clock and no output of its own. Bounded: kinds beyond kMaxKinds share one.
 class LogLimiter {
@@ -35,6 +35,8 @@ class LogLimiter {
     LogSeverity severity;
     std::string text;
   };
+
+  explicit LogLimiter(size_t lines = kLines) : most_(lines) {}
 
   /// Whether the line may be written. Debug lines always may: who turns them on wants all.
   bool Allow(uint64_t kind, LogSeverity severity, std::string_view text, Clock::time_point now);
@@ -57,6 +59,7 @@ class LogLimiter {
 
   std::vector<Line> Summaries(std::optional<Clock::time_point> now);
 
+  const size_t most_;  ///< lines of a kind in a window
   std::unordered_map<uint64_t, Kind> kinds_;
   uint64_t held_back_ = 0;
 };

@@ -25,7 +25,9 @@ constexpr const char* kPattern = "%Y-%m-%d %H:%M:%S.%e %^%l%$ %v";
 
 /// What StartLogging makes. `writer` is not destroyed before the end of the process.
 struct ProgramLog {
-  LineWriter writer{STDOUT_FILENO};
+  explicit ProgramLog(const LogLimits& limits)
+      : writer(STDOUT_FILENO, limits.queued_bytes), limiter(limits.lines_of_a_kind) {}
+  LineWriter writer;
   LogLimiter limiter;
 };
 std::unique_ptr<ProgramLog> program_log;  // NOLINT: one log per process, of its one thread
@@ -105,8 +107,8 @@ void LogText(LogSeverity severity, std::string_view prefix, std::string_view tex
   WriteLimited(KindOfText(text), severity, line);
 }
 
-void StartLogging(const std::string& level) {
-  program_log = std::make_unique<ProgramLog>();
+void StartLogging(const std::string& level, const LogLimits& limits) {
+  program_log = std::make_unique<ProgramLog>(limits);
   auto sink = std::make_shared<WriterSink>(&program_log->writer);
   spdlog::set_default_logger(std::make_shared<spdlog::logger>("sluice", std::move(sink)));
   SetLogLevel(level);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -8,10 +9,15 @@
 
 namespace sluice::controller {
 
+struct LogLimits {
+  size_t lines_of_a_kind = 20;        ///< in LogLimiter::kWindow
+  size_t queued_bytes = 1024 * 1024;  ///< that wait for who reads the output
+};
+
 /// Sends the program's log to standard output at `level` ("debug", "info", "warn", "error",
 /// "off"): limited by kind (LogLimiter), on a thread of its own (LineWriter). Without it lines go
 /// to spdlog's default logger, unlimited. Like all of logging, for one thread only.
-void StartLogging(const std::string& level);
+void StartLogging(const std::string& level, const LogLimits& limits = {});
 /// Changes the level; false when there is none of that name.
 bool SetLogLevel(const std::string& level);
 /// Prints text for the person who started the program, in order with the log. Never blocks.

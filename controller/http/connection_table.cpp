@@ -5,10 +5,6 @@
 
 namespace sluice::controller {
 
-namespace {
-bool MayGo(ConnectionTable::Phase phase) { return phase < ConnectionTable::Phase::kServing; }
-}  // namespace
-
 ConnectionTable::Entry::Entry(ConnectionTable* table, uint64_t number, std::string source,
                               std::function<void()> close, TimePoint now)
     : table_(table),
@@ -23,26 +19,31 @@ ConnectionTable::Entry::~Entry() {
 }
 
 void ConnectionTable::Entry::SetPhase(Phase phase, TimePoint now) {
-  if (live_ && MayGo(phase_)) table_->ListOf(*this).Remove(this);
+  if (MayGo()) table_->ListOf(*this).Remove(this);
   phase_ = phase;
   since_ = now;
-  if (live_ && MayGo(phase_)) table_->ListOf(*this).Add(this);
+  if (MayGo()) table_->ListOf(*this).Add(this);
 }
 
 void ConnectionTable::Entry::SetKnown() {
-  const bool listed = live_ && MayGo(phase_);
-  if (listed) table_->ListOf(*this).Remove(this);
+  if (MayGo()) table_->ListOf(*this).Remove(this);
   known_ = true;
-  if (listed) table_->ListOf(*this).Add(this);
+  if (MayGo()) table_->ListOf(*this).Add(this);
+}
+
+void ConnectionTable::Entry::SetAuthenticated() {
+  if (MayGo()) table_->ListOf(*this).Remove(this);
+  authenticated_ = true;
 }
 
 bool ConnectionTable::Entry::MoveTo(const std::string& source) {
   if (!live_ || source == source_) return true;
   if (!table_->MakeRoom(source)) return false;
-  if (MayGo(phase_)) table_->ListOf(*this).Remove(this);
+  if (MayGo()) table_->ListOf(*this).Remove(this);
   table_->Leave(this);
   source_ = source;
-  if (MayGo(phase_)) table_->ListOf(*this).Add(this);
+  authenticated_ = false;
+  if (MayGo()) table_->ListOf(*this).Add(this);
   Source& mine = table_->sources_[source_];
   mine.entries.push_back(this);
   mine.held += held_;
@@ -196,9 +197,9 @@ void ConnectionTable::Evict(Entry* victim) {
 }
 
 void ConnectionTable::Remove(Entry* entry) {
+  if (entry->MayGo()) ListOf(*entry).Remove(entry);
   entry->live_ = false;
   entries_.erase(entry->number_);
-  if (MayGo(entry->phase_)) ListOf(*entry).Remove(entry);
   held_ -= entry->held_;
   Leave(entry);
 }

@@ -21,7 +21,7 @@ namespace sluice::controller {
 ///     been unfinished for longest goes, then the oldest WebSocket whose client has not joined a
 ///     room. Without strangers, one goes that has had an answer and is idle, of the source with the
 ///     most of those. Never one that is being answered, whose client has shown a token, or that has
-///     joined;
+///     joined: a newcomer has not shown one yet;
 ///   - when too many bytes are held, the slowest readers go: those that have made no progress for
 ///     longest, among those that hold at least the average.
 ///
@@ -47,9 +47,8 @@ class ConnectionTable {
     uint64_t evicted_held_source = 0;  ///< slow readers of a source that held too much
     uint64_t evicted_held = 0;         ///< slow readers when all together held too much
   };
-  /// In the order in which those of one source go. The last three never go. kAuthenticated: a
-  /// WebSocket whose client has shown a token and not joined yet.
-  enum class Phase { kUnfinished, kIdle, kNotJoined, kServing, kAuthenticated, kJoined };
+  /// In the order in which those of one source go. The last two never go.
+  enum class Phase { kUnfinished, kIdle, kNotJoined, kServing, kJoined };
 
   class Entry;
 
@@ -135,8 +134,10 @@ class ConnectionTable::Entry {
   void SetPhase(Phase phase, TimePoint now);
   /// A whole request of it was answered: it does not make room for strangers any more.
   void SetKnown();
-  /// From now on the connection counts for `source`. False when that has no place for it, nor one
-  /// that may go: then it counts for whom it did.
+  /// Its client has shown a valid token: it never goes for others, whatever it does.
+  void SetAuthenticated();
+  /// From now on the connection counts for `source`, whose client has not shown a token. False when
+  /// that has no place for it, nor one that may go: then it counts for whom it did.
   bool MoveTo(const std::string& source);
   /// Bytes that the connection makes us hold now: a request's body, a response or messages that
   /// wait to be sent. May evict connections, this one among them: then it is false.
@@ -154,6 +155,8 @@ class ConnectionTable::Entry {
   Entry(ConnectionTable* table, uint64_t number, std::string source, std::function<void()> close,
         TimePoint now);
   Order order() const { return {phase_, since_, number_}; }
+  /// Whether it is in one of the table's lists: it makes room where that is needed.
+  bool MayGo() const { return live_ && phase_ < Phase::kServing && !authenticated_; }
 
   ConnectionTable* table_;
   uint64_t number_;
@@ -161,6 +164,7 @@ class ConnectionTable::Entry {
   std::function<void()> close_;
   Phase phase_ = Phase::kUnfinished;
   bool known_ = false;
+  bool authenticated_ = false;
   TimePoint since_;
   TimePoint waiting_since_;
   size_t held_ = 0;

@@ -181,6 +181,7 @@ class HttpConnection {
     if (!upgrade) {
       HttpResponse response = co_await context_->service->Respond(std::move(request));
       if (response.status < kFirstError) place_->SetKnown();
+      if (response.authenticated) place_->SetAuthenticated();
       co_return co_await Answer(std::move(response), version, head, keep_alive);
     }
     if (auto refused = reader_.UpgradeRefusal()) {

@@ -67,6 +67,7 @@ struct HttpResponse {
   std::vector<std::pair<std::string, std::string>> headers;
   bool close = false;                  ///< end the connection after it
   std::string limit;                   ///< that the request went over, to be counted; "" = none
+  bool authenticated = false;          ///< the request brought a valid token: it is no stranger's
   std::shared_ptr<HttpStream> stream;  ///< instead of `body`; null = none
 };
 

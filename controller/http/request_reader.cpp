@@ -90,12 +90,12 @@ RequestReader::State RequestReader::Parse() {
   if (error == http::error::need_more) error = {};
   if (error == http::error::body_limit) {
     return Refuse(413, "PayloadTooLargeError: request entity too large: at most " +
-                           std::to_string(max_body_) + " bytes are allowed");
+                           std::to_string(max_body_) + " bytes are allowed (maxBody)");
   }
   if (error == http::error::header_limit ||
       (!error && !parser.is_header_done() && pending_.size() > max_header_)) {
-    return Refuse(
-        431, "Error: the request header has more than " + std::to_string(max_header_) + " bytes");
+    return Refuse(431, "Error: the request header has more than " + std::to_string(max_header_) +
+                           " bytes (maxHeader)");
   }
   if (error) return Refuse(400, "SyntaxError: not an HTTP request: " + error.message());
   if (parser.is_header_done() && !header_checked_ && CheckHeader() == State::kBad) return state_;

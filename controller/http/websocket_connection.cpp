@@ -66,7 +66,8 @@ class WebSocketConnection : public WebSocketLink,
     const auto self = shared_from_this();
     if (!co_await Accept(*request, std::move(subprotocol))) co_return;
     request.reset();
-    place_->SetPhase(authenticated_ ? Phase::kAuthenticated : Phase::kNotJoined, Clock::now());
+    if (authenticated_) place_->SetAuthenticated();
+    place_->SetPhase(Phase::kNotJoined, Clock::now());
     pinged_at_ = Clock::now();
     socket_.control_callback([this](websocket::frame_type, beast::string_view) {
       OnHeard();
@@ -95,8 +96,10 @@ class WebSocketConnection : public WebSocketLink,
     }
     if (queued_bytes_ > context_->limits.max_websocket_queue) {
       ++context_->websocket_counters.slow_readers;
-      LogWarn("a WebSocket client does not read: {} bytes wait for it, it is cut off",
-              queued_bytes_);
+      LogWarn(
+          "a WebSocket client does not read: {} bytes wait for it, it is cut off "
+          "(maxWebsocketQueue)",
+          queued_bytes_);
       Drop();
       dead_ = true;  // once: much may be on its way to it
       return;
@@ -273,20 +276,20 @@ class WebSocketConnection : public WebSocketLink,
     }
     if (ping_open_ && now >= pinged_at_ + limits.pong_within) {
       ++context_->websocket_counters.silent;
-      LogInfo("a WebSocket client is silent, it is cut off");
+      LogInfo("a WebSocket client is silent, it is cut off (pongWithin)");
       Drop();
       return;
     }
     if (writing_ && now >= write_started_ + limits.write_time) {
       ++context_->websocket_counters.slow_readers;
-      LogInfo("a WebSocket client does not read, it is cut off");
+      LogInfo("a WebSocket client does not read, it is cut off (writeTimeout)");
       Drop();
       return;
     }
     if (message_since_ && !throttled_ &&
         now >= *message_since_ + BodyTime(limits, incoming_.size())) {
       ++context_->websocket_counters.slow_messages;
-      LogInfo("a WebSocket client sends a message too slowly, it is cut off");
+      LogInfo("a WebSocket client sends a message too slowly, it is cut off (minBodyRate)");
       Drop();
       return;
     }

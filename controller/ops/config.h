@@ -48,10 +48,12 @@ struct HttpConfig {
 
 /// The door for GStreamer's signalling.
 struct GstConfig {
-  std::string listen_ip;        ///< "" = HttpConfig::listen_ip (ResolveDefaults)
-  uint16_t listen_port = 8443;  ///< TLS or not, as the client begins; 0 = off
-  std::string plain = "local";  ///< who may come without TLS: never, local, anywhere
-  std::string room = "gst";     ///< of clients whose path names none
+  std::string listen_ip;                  ///< "" = HttpConfig::listen_ip (ResolveDefaults)
+  uint16_t listen_port = 8443;            ///< TLS or not, as the client begins; 0 = off
+  std::string plain = "local";            ///< who may come without TLS: never, local, anywhere
+  std::string room = "gst";               ///< of clients whose path names none
+  uint32_t max_sessions = 64;             ///< of one consumer
+  uint32_t max_control_per_second = 250;  ///< messages of one consumer's control channels
 };
 
 /// What clients may ask of REST and protoo.
@@ -69,6 +71,11 @@ struct SignallingConfig {
   uint32_t max_app_data = 16 * 1024;
   uint32_t max_rtp_parameters = 16 * 1024;
   uint32_t max_rtp_capabilities = 64 * 1024;
+  // Of clients that speak SDP.
+  uint32_t connect_timeout = 30;
+  uint32_t max_tracks_per_publisher = 8;
+  uint32_t max_event_streams = 4;
+  uint32_t max_channels_per_data_client = 16;
   std::vector<std::string> ice_servers;  ///< each as ParseIceServer reads it
   bool whep_counter_offers = false;
 };
@@ -100,6 +107,8 @@ struct RoomsConfig {
   uint32_t max_unused_transports = 4;      ///< of one peer
   uint32_t stage_grace = 30;
   uint32_t resume_grace = 30;  ///< 0 = off
+  uint32_t newcomer_timeout = 10;
+  uint32_t max_newcomers = 4;  ///< of one peer id
   bool takeover_needs_token = false;
   uint32_t max_consumer_replicas = 0;
   uint32_t plain_receiver_timeout = 30;  ///< s; 0 = never
@@ -142,6 +151,10 @@ struct WorkersConfig {
   std::vector<std::string> log_tags;
   std::string estimate_bandwidth = "off";  ///< on, off: option of the same name of sluice-worker
   std::string group_replay = "on";         ///< likewise
+  uint32_t wait_timeout = 2;               ///< for a worker while none runs
+  uint32_t request_timeout = 30;
+  uint32_t silence_timeout = 5;
+  uint32_t max_waiting_requests = 20'000;  ///< of one room
   // What strangers may make each of them hold: options of the same name of sluice-worker.
   uint32_t max_producers_per_transport = 256;
   uint32_t max_consumers_per_transport = 2'048;
@@ -150,6 +163,8 @@ struct WorkersConfig {
   uint32_t max_tcp_connections_per_ip = 1'024;
   uint32_t max_tcp_strangers = 512;
   uint32_t max_tcp_strangers_per_ip = 64;
+  uint32_t tcp_check_timeout = 5;
+  uint32_t tcp_idle_timeout = 60;
   uint64_t max_send_backlog = 64 * 1024 * 1024;
 };
 
@@ -170,6 +185,8 @@ struct WebhookConfig {
 
 struct LogConfig {
   std::string level = "info";
+  uint32_t max_lines = 20;           ///< of one kind in 10 s
+  uint32_t max_queue = 1024 * 1024;  ///< bytes
 };
 
 struct Config {

@@ -80,7 +80,8 @@ void AddHttp(const CountingParts& parts, MetricsPage* page) {
       .Add("too_long", server.websocket_counters().too_long)
       .Add("too_many_messages", parts.site->flooders());
   Family refused(page, "sluice_requests_over_limit_total",
-                 "REST and protoo requests refused, by the option that sets the limit.", "limit");
+                 "Requests refused and sessions ended, by the option that sets the limit.",
+                 "limit");
   for (const auto& [limit, count] : parts.site->limits().counts()) {
     refused.Add(limit.c_str(), count);
   }
@@ -197,6 +198,12 @@ void AddRooms(const CountingParts& parts, MetricsPage* page) {
       .Add("kick", counters.kicked)
       .Add("move", counters.moved)
       .Add("mute", counters.muted);
+  Family(page, "sluice_room_newcomers_ended_total",
+         "Connections with the id of a peer that may come back that were closed before they had "
+         "said what they are, by why.",
+         "reason")
+      .Add("silent", counters.newcomers_silent)
+      .Add("too_many", counters.newcomers_surplus);
   page->Gauge("sluice_room_peers_away",
               "Peers that have lost their connection and are awaited (resumeGrace).",
               static_cast<double>(people.away));

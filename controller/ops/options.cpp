@@ -130,6 +130,12 @@ std::vector<Option> GstOptions() {
              {"never", "local", "anywhere"}),
       RoomName("gstRoom", "room of its clients whose URL names none (ws://HOST:8443/ROOM)",
                At(&Config::gst, &GstConfig::room)),
+      Integer("maxGstSessions", "N", "sessions in which one of its clients sees a producer",
+              At(&Config::gst, &GstConfig::max_sessions), 1, kMaxCount),
+      Integer("maxGstControlPerSecond", "N",
+              "messages of the control channels of one of them, with a second's worth at once; 0 = "
+              "no limit",
+              At(&Config::gst, &GstConfig::max_control_per_second), 0, kMaxCount),
   };
 }
 
@@ -208,6 +214,11 @@ std::vector<Option> RoomOptions() {
               "how long a peer that asked for it (join with resume: true) is kept when its "
               "WebSocket is lost, for its client to come back with its resumeToken; 0 = not at all",
               At(&Config::rooms, &RoomsConfig::resume_grace), 0, kMaxResumeGrace),
+      Integer("newcomerTimeout", "SECONDS",
+              "how long a connection with the id of such a peer has to resume or join",
+              At(&Config::rooms, &RoomsConfig::newcomer_timeout), 1, kMaxSeconds),
+      Integer("maxNewcomersPerPeer", "N", "such connections of one peer id",
+              At(&Config::rooms, &RoomsConfig::max_newcomers), 2, kMaxCount),
       Boolean("takeoverNeedsToken",
               "whether a second connection with the id of a peer that has asked for no resumeToken "
               "needs a token that names it; false = one from the same address replaces it",
@@ -267,6 +278,18 @@ std::vector<Option> SignallingOptions() {
       Integer("maxRtpCapabilities", "BYTES", "RTP capabilities of one client, as JSON",
               At(&Config::signalling, &SignallingConfig::max_rtp_capabilities), kMinBytes,
               kMaxBytes),
+      Integer("connectTimeout", "SECONDS",
+              "how long a client of WHIP, WHEP, /datachannel or GStreamer's signalling has to "
+              "connect its media",
+              At(&Config::signalling, &SignallingConfig::connect_timeout), 1, kMaxSeconds),
+      Integer("maxTracksPerPublisher", "N", "tracks that one client publishes by WHIP",
+              At(&Config::signalling, &SignallingConfig::max_tracks_per_publisher), 1, kMaxCount),
+      Integer("maxEventStreams", "N", "streams of events of one player by WHEP",
+              At(&Config::signalling, &SignallingConfig::max_event_streams), 1, kMaxCount),
+      Integer("maxChannelsPerDataClient", "N",
+              "channels that one client of /datachannel agrees on, and as many that it has opened",
+              At(&Config::signalling, &SignallingConfig::max_channels_per_data_client), 1,
+              kMaxCount),
       List("iceServers", "LIST",
            "STUN and TURN servers that clients of WHIP and WHEP are told of, such as "
            "stun:stun.example.com:3478 and turn:turn.example.com:3478?transport=udp;username=NAME;"
@@ -334,6 +357,17 @@ std::vector<Option> WorkerOptions() {
           "whether who joins is sent the group of pictures so far, where that shows what happens "
           "now sooner than a key frame would come",
           At(&Config::workers, &WorkersConfig::group_replay), {"on", "off"}),
+      Integer("workerWaitTimeout", "SECONDS",
+              "how long a request waits for a media worker while none runs",
+              At(&Config::workers, &WorkersConfig::wait_timeout), 1, kMaxSeconds),
+      Integer("workerRequestTimeout", "SECONDS",
+              "how long one request may take at a media worker that answers others",
+              At(&Config::workers, &WorkersConfig::request_timeout), 1, kMaxSeconds),
+      Integer("workerSilenceTimeout", "SECONDS",
+              "silence of a media worker that was asked for a sign of life before it is ended",
+              At(&Config::workers, &WorkersConfig::silence_timeout), 1, kMaxSeconds),
+      Integer("maxWaitingRequests", "N", "requests of one room that wait for its media worker",
+              At(&Config::workers, &WorkersConfig::max_waiting_requests), 1, kMaxCount),
       Integer("maxProducersPerTransport", "N", "producers of one transport at a media worker",
               At(&Config::workers, &WorkersConfig::max_producers_per_transport), 1,
               kMaxTransportProducers),
@@ -353,6 +387,12 @@ std::vector<Option> WorkerOptions() {
               At(&Config::workers, &WorkersConfig::max_tcp_strangers), 1, kMaxCount),
       Integer("maxTcpStrangersPerIp", "N", "of these, of one IPv4 address or IPv6 /64",
               At(&Config::workers, &WorkersConfig::max_tcp_strangers_per_ip), 1, kMaxCount),
+      Integer("tcpCheckTimeout", "SECONDS",
+              "how long an ICE-TCP connection has for its first valid connectivity check",
+              At(&Config::workers, &WorkersConfig::tcp_check_timeout), 1, kMaxSeconds),
+      Integer("tcpIdleTimeout", "SECONDS",
+              "how long an ICE-TCP connection stays without another one",
+              At(&Config::workers, &WorkersConfig::tcp_idle_timeout), 1, kMaxSeconds),
       Integer("maxSendBacklog", "BYTES",
               "most that may wait for full UDP sockets of one media worker",
               At(&Config::workers, &WorkersConfig::max_send_backlog), kMinBacklog, kMaxBacklog),
@@ -412,6 +452,10 @@ std::vector<Option> ProgramOptions() {
               At(&Config::drain_timeout), 0, kMaxSeconds),
       Choice("logLevel", "LEVEL", "how much this program logs", At(&Config::log, &LogConfig::level),
              {"debug", "info", "warn", "error", "off"}),
+      Integer("maxLogLines", "N", "lines of one kind in 10 s; of more only the number is logged",
+              At(&Config::log, &LogConfig::max_lines), 1, kMaxCount),
+      Integer("maxLogQueue", "BYTES", "lines that may wait while nobody reads the log",
+              At(&Config::log, &LogConfig::max_queue), kMinBacklog, kMaxBytes),
   };
 }
 

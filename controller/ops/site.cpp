@@ -11,13 +11,22 @@ GstGateway::Settings Site::MakeGst(const Limits& limits) {
   GstGateway::Settings settings;
   settings.default_room = limits.gst_room;
   settings.plain = limits.gst_plain;
-  const ProtooLimits& protoo = limits.protoo;
-  static_cast<DoorLimits&>(settings.limits) = DoorLimitsOf(protoo);
-  settings.limits.max_meta = protoo.fields.device;
+  static_cast<DoorLimits&>(settings.limits) = DoorLimitsOf(limits);
+  settings.limits.max_meta = limits.protoo.fields.device;
+  settings.limits.connect_within = limits.doors.connect_within;
+  settings.limits.control_per_second = limits.gst_control_per_second;
+  settings.limits.max_sessions = limits.gst_sessions;
   return settings;
 }
 
 Task<HttpResponse> Site::Respond(HttpRequest request) {
+  const bool authenticated = auth_.Proves(request);
+  HttpResponse response = co_await Answer(std::move(request));
+  response.authenticated = authenticated;
+  co_return response;
+}
+
+Task<HttpResponse> Site::Answer(HttpRequest request) {
   if (request.door == Door::kGstreamer) {
     ++counters_.unknown;
     co_return GstGateway::Respond();
@@ -36,7 +45,7 @@ Task<HttpResponse> Site::Respond(HttpRequest request) {
     ++counters_.management;
     HttpResponse response = co_await management_.Respond(std::move(request));
     // Without a secret it is for programs of this machine, whatever page its browser shows.
-    if (needs_token_) cors.AddTo(&response);
+    if (auth_.enabled()) cors.AddTo(&response);
     CountRefusal(response);
     co_return response;
   }
@@ -82,13 +91,19 @@ Task<UpgradeDecision> Site::Upgrade(HttpRequest request) {
   co_return decision;
 }
 
-SdpLimits Site::SdpLimitsOf(const ProtooLimits& limits) {
-  return {limits.quota, limits.budget, limits.counters, limits.fields.display_name,
-          limits.fields.rtp_parameters};
+SdpLimits Site::SdpLimitsOf(const Limits& limits) {
+  const ProtooLimits& protoo = limits.protoo;
+  return {protoo.quota,
+          protoo.budget,
+          protoo.counters,
+          protoo.fields.display_name,
+          protoo.fields.rtp_parameters,
+          limits.doors};
 }
 
-DoorLimits Site::DoorLimitsOf(const ProtooLimits& limits) {
-  return {SdpLimitsOf(limits), limits.requests_per_second, limits.now, limits.flooders};
+DoorLimits Site::DoorLimitsOf(const Limits& limits) {
+  const ProtooLimits& protoo = limits.protoo;
+  return {SdpLimitsOf(limits), protoo.requests_per_second, protoo.now, protoo.flooders};
 }
 
 void Site::CountRefusal(const HttpResponse& response) {

@@ -44,13 +44,16 @@ class Site : public HttpService {
     ProtooLimits protoo = {};
     std::vector<std::string> ice_servers = {};  ///< each as ParseIceServer reads it
     bool whep_counter_offers = false;
+    DoorSizes doors = {};
+    uint32_t gst_control_per_second = GstLimits().control_per_second;
+    size_t gst_sessions = GstLimits().max_sessions;
     std::string gst_room = "gst";
     GstPlain gst_plain = GstPlain::kLocal;
   };
 
   Site(const asio::any_io_executor& executor, RoomRegistry* rooms, std::string web_root,
        Limits limits, const RequestAuth& auth, HealthPages health)
-      : needs_token_(auth.enabled()),
+      : auth_(auth),
         health_(std::move(health)),
         limits_(std::move(limits)),
         management_(
@@ -58,11 +61,10 @@ class Site : public HttpService {
             {limits_.rest.requests_per_second, limits_.rest.request_burst, limits_.rest.now}),
         rest_(rooms, auth, limits_.rest),
         whip_(rooms, auth,
-              {SdpLimitsOf(limits_.protoo), limits_.rest.requests_per_second,
-               limits_.rest.request_burst, limits_.rest.now, IceServerLinks(limits_.ice_servers),
-               limits_.whep_counter_offers}),
-        sdp_(rooms, auth, DoorLimitsOf(limits_.protoo)),
-        data_(rooms, auth, DoorLimitsOf(limits_.protoo)),
+              {SdpLimitsOf(limits_), limits_.rest.requests_per_second, limits_.rest.request_burst,
+               limits_.rest.now, IceServerLinks(limits_.ice_servers), limits_.whep_counter_offers}),
+        sdp_(rooms, auth, DoorLimitsOf(limits_)),
+        data_(rooms, auth, DoorLimitsOf(limits_)),
         gst_(rooms, auth, MakeGst(limits_)),
         protoo_(executor, rooms, limits_.protoo, auth),
         files_(std::move(web_root)) {}
@@ -85,12 +87,13 @@ class Site : public HttpService {
   const SourceBudget& budget() const { return *limits_.protoo.budget; }
 
  private:
+  Task<HttpResponse> Answer(HttpRequest request);
   static GstGateway::Settings MakeGst(const Limits& limits);
-  static SdpLimits SdpLimitsOf(const ProtooLimits& limits);
-  static DoorLimits DoorLimitsOf(const ProtooLimits& limits);
+  static SdpLimits SdpLimitsOf(const Limits& limits);
+  static DoorLimits DoorLimitsOf(const Limits& limits);
   void CountRefusal(const HttpResponse& response);
 
-  bool needs_token_;
+  RequestAuth auth_;
   SelfProbe self_probe_;
   HealthPages health_;
   Limits limits_;

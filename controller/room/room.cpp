@@ -44,9 +44,10 @@ bool SameCapabilities(const RtpCapabilities& a, const RtpCapabilities& b) {
 constexpr const char* kWorkerRestarted = "the media worker was restarted, reconnect";
 
 /// Ends a peer's session later, holding what is needed until then.
-Task<void> EndLater(std::shared_ptr<PeerLink> link, std::chrono::milliseconds delay) {
+Task<void> EndLater(std::shared_ptr<PeerLink> link, std::chrono::milliseconds delay,
+                    std::string why) {
   co_await Delay(delay);
-  link->End(EndReason::kReconnect, kWorkerRestarted);
+  link->End(EndReason::kReconnect, why);
 }
 
 RoomLife LifeOf(const Participant& member, const std::string& room_id, bool begins) {
@@ -446,7 +447,7 @@ void Room::Close(EndReason reason) {
   }
 }
 
-void Room::OnWorkerDied(TaskScope& tasks) {
+void Room::OnWorkerDied(TaskScope& tasks, size_t coming) {
   if (closed_) return;
   LogWarn("room {}: its media ended; {} peers shall reconnect, {} broadcasters are gone", id_,
           peers_.size(), broadcasters_.size());
@@ -463,14 +464,18 @@ void Room::OnWorkerDied(TaskScope& tasks) {
   for (const auto& peer : peers) policy_.Remember(*peer);
   for (const auto& [id, broadcaster] : broadcasters_) policy_.Remember(*broadcaster);
   CloseEverything();
-  const uint32_t spread = std::min(static_cast<uint32_t>(peers.size()) * kReconnectSpreadPerPeerMs,
-                                   kReconnectSpreadMaxMs);
+  const auto wanted = static_cast<uint32_t>(
+      std::min<size_t>(coming * kReconnectSpreadPerPeerMs, kReconnectJitterMaxMs));
+  const uint32_t spread = std::clamp(wanted, kReconnectSpreadPerPeerMs, kReconnectSpreadMaxMs);
+  std::string why = kWorkerRestarted;
+  if (wanted > spread) why += " within " + std::to_string(wanted - spread) + " ms";
   for (const auto& peer : peers) {
     const std::chrono::milliseconds delay(RandomBelow(spread));
-    tasks.Spawn(EndLater(peer->link, delay));
+    tasks.Spawn(EndLater(peer->link, delay, why));
   }
   for (const Newcomer& newcomer : newcomers) {
-    newcomer.who->link->End(EndReason::kReconnect, kWorkerRestarted);
+    const std::chrono::milliseconds delay(RandomBelow(spread));
+    tasks.Spawn(EndLater(newcomer.who->link, delay, why));
   }
 }
 

@@ -55,6 +55,9 @@ struct RoomCounters {
   uint64_t resumed = 0;         ///< came back
   uint64_t not_resumed = 0;     ///< did not come back in time
   uint64_t resume_refused = 0;  ///< attempts with a token that is not that of the peer
+  // Connections with the id of such a peer, before they have said what they are:
+  uint64_t newcomers_silent = 0;   ///< closed because they said nothing
+  uint64_t newcomers_surplus = 0;  ///< closed because there were too many
 };
 
 /// What all rooms share; from the configuration.
@@ -104,6 +107,9 @@ struct RoomSettings {
   /// A client whose media has not got through so long after it connected a transport is told of in
   /// the log.
   std::chrono::milliseconds reach_patience{10'000};
+  /// Such connections of one peer id: its client's own, the one that it gave up for that, and a few
+  /// that are not its own.
+  size_t max_newcomers = 4;
   /// Whether nobody may take the place of a peer that has no resume token either. False: a second
   /// connection with its id from the same address replaces it.
   bool takeover_needs_token = false;
@@ -127,14 +133,12 @@ class Room : public std::enable_shared_from_this<Room> {
  public:
   /// Data producers with this label are heard by the room's bot, and nobody else.
   static constexpr std::string_view kBotLabel = "bot";
-  /// Peers told to reconnect do so the moment they are told, so the telling is spread over this
-  /// long per peer, up to the maximum.
+  /// Peers told to reconnect come back one in so many milliseconds on average. Most clients do so
+  /// the moment they are told, so the telling is spread, over the maximum at most; what is left of
+  /// the time, up to the other maximum, clients are asked to wait themselves.
   static constexpr uint32_t kReconnectSpreadPerPeerMs = 10;
   static constexpr uint32_t kReconnectSpreadMaxMs = 3'000;
-
-  /// Connections of one peer id that have not said yet whether they resume that peer: its client's
-  /// own, the one that it gave up for that, and a few that are not its own.
-  static constexpr size_t kMaxNewcomers = 4;
+  static constexpr uint32_t kReconnectJitterMaxMs = 10'000;
 
   /// Of a resume token, characters of 36 kinds: more than 2^128.
   static constexpr size_t kResumeTokenLength = 26;
@@ -404,7 +408,8 @@ class Room : public std::enable_shared_from_this<Room> {
 
   /// A worker died: everything is gone. Peers are told to reconnect, spread over time.
   /// `tasks` closes them, since those of the room end with it.
-  void OnWorkerDied(TaskScope& tasks);
+  /// `coming`: how many come back with them, of all rooms that were there.
+  void OnWorkerDied(TaskScope& tasks, size_t coming);
   /// Ends the room: peers are closed for good, or with this process.
   void Close(EndReason reason = EndReason::kForGood);
 
@@ -582,7 +587,7 @@ class Room : public std::enable_shared_from_this<Room> {
     std::shared_ptr<Participant> who;
     KindWish wish;
   };
-  /// In order of arrival, at most kMaxNewcomers of one id.
+  /// In order of arrival, at most RoomSettings::max_newcomers of one id.
   std::vector<Newcomer> newcomers_;
   std::map<std::string, std::shared_ptr<Participant>> broadcasters_;
   std::map<std::string, std::shared_ptr<Producer>> producers_;

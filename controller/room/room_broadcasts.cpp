@@ -209,7 +209,8 @@ Task<void> Room::WatchBroadcaster(std::shared_ptr<Room> self,
     before = bytes;
     const int allowed = broadcaster->producers.empty() ? kLooks * kIdleFactor : kLooks;
     if (silent < allowed || broadcaster->closed) continue;
-    LogInfo("room {}: broadcaster {} sends nothing, it is ended", self->id_, broadcaster->id);
+    LogInfo("room {}: broadcaster {} sends nothing, it is ended (broadcasterTimeout)", self->id_,
+            broadcaster->id);
     ++self->settings_.counters->silent_broadcasters;
     co_await self->DeleteBroadcaster(broadcaster);
   }

@@ -217,9 +217,11 @@ void RoomRegistry::OnWorkerDied(const std::shared_ptr<MediaWorker>& worker) {
   for (const auto& [id, room] : rooms_) {
     if (room->UsesWorker(*worker)) affected.push_back(room);
   }
+  size_t coming = 0;
+  for (const auto& room : affected) coming += room->peers().size();
   for (const auto& room : affected) {
     std::vector<BroadcastPlan> plans = room->PlanBroadcasts();
-    room->OnWorkerDied(tasks_);
+    room->OnWorkerDied(tasks_, coming);
     if (plans.empty() && room->kept_empty()) tasks_.Spawn(Remake(this, room->id()));
     if (plans.empty()) continue;
     // One task for a room: consumers can be made only when the broadcasters of all plans are here.

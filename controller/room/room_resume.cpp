@@ -43,14 +43,15 @@ void Room::AddNewcomer(const std::shared_ptr<Participant>& newcomer, const KindW
     ++same;
     ++addresses[other.who->owner.address];
   }
-  if (same >= kMaxNewcomers) {
+  if (same >= settings_.max_newcomers) {
     std::shared_ptr<Participant> surplus;
     for (const Newcomer& other : newcomers_) {
       if (other.who->id != newcomer->id) continue;
       const size_t held = addresses[other.who->owner.address];
       if (!surplus || held > addresses[surplus->owner.address]) surplus = other.who;
     }
-    SendAway(surplus, "too many connections of one peer");
+    ++settings_.counters->newcomers_surplus;
+    SendAway(surplus, "too many connections of one peer (maxNewcomersPerPeer)");
   }
   newcomers_.push_back({newcomer, wish});
   Start(EndSilence(shared_from_this(), newcomer));
@@ -60,7 +61,8 @@ Task<void> Room::EndSilence(std::shared_ptr<Room> self, std::weak_ptr<Participan
   co_await Delay(self->settings_.newcomer_patience);
   const std::shared_ptr<Participant> silent = newcomer.lock();
   if (!silent || silent->closed || !silent->pending) co_return;
-  self->SendAway(silent, "nothing was said for too long: resume or join");
+  ++self->settings_.counters->newcomers_silent;
+  self->SendAway(silent, "nothing was said for too long: resume or join (newcomerTimeout)");
 }
 
 void Room::SendAway(const std::shared_ptr<Participant>& newcomer, std::string_view why) {

@@ -51,6 +51,7 @@ int HttpStatusOf(const Status& status) {
     case absl::StatusCode::kUnimplemented:
       return 422;
     case absl::StatusCode::kAlreadyExists:
+      return 409;
     case absl::StatusCode::kFailedPrecondition:
       return LimitOf(status).empty() ? 409 : 503;
     default:

@@ -26,8 +26,9 @@ std::string MemberText(const json::object& message, const char* name) {
 }  // namespace
 
 Task<UpgradeDecision> DataGateway::Upgrade(HttpRequest request) {
-  const Result<DataWish> wish = ReadDataQuery(request);
+  const Result<DataWish> wish = ReadDataQuery(request, limits_.sdp.sizes.channels);
   if (!wish.ok()) {
+    limits_.sdp.counters->Count(LimitOf(wish.status()));
     UpgradeDecision refused;
     refused.rejection = TextResponse(400, Reason(wish.status()));
     refused.rejection.close = true;
@@ -100,10 +101,11 @@ void DataWebSocket::OnText(std::string_view text) {
 void DataWebSocket::OnMessage(const json::object& message) {
   const std::string type = MemberText(message, "type");
   if (type == "start") {
-    Result<DataWish> wish = ReadDataStart(message, wish_);
+    Result<DataWish> wish = ReadDataStart(message, wish_, session_->peer().limits().sizes.channels);
     if (wish.ok()) {
       session_->Start(*std::move(wish));
     } else {
+      limits_->Count(LimitOf(wish.status()));
       Malformed("start: " + std::string(Reason(wish.status())));
     }
   } else if (type == "answer") {

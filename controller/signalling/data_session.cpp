@@ -206,7 +206,7 @@ Task<Status> DataSession::ApplyAnswer(std::string text) {
   awaits_answer_ = false;
   connected_ = true;
   if (ended_) co_return absl::OkStatus();
-  tasks_.Spawn(Watch(weak_from_this()));
+  tasks_.Spawn(Watch(weak_from_this(), peer_.limits().sizes.connect_within));
   co_return co_await Announce();
 }
 
@@ -243,15 +243,19 @@ Task<Status> DataSession::OpenEcho(std::string label) {
   co_return co_await Echo(*producer, /*opens=*/true);
 }
 
-Task<void> DataSession::Watch(std::weak_ptr<DataSession> weak) {
-  co_await Delay(kConnectWithin);
+Task<void> DataSession::Watch(std::weak_ptr<DataSession> weak, std::chrono::milliseconds patience) {
+  co_await Delay(patience);
   const std::shared_ptr<DataSession> self = weak.lock();
   if (!self || self->ended_ || self->peer_.transport()->was_connected) co_return;
   LogInfo("room {}: {} did not connect", self->peer_.room()->id(), self->peer_.client().peer_id);
+  self->peer_.limits().counters->Count("connectTimeout");
   self->SetEnded();
   self->peer_.Leave(/*for_good=*/true);
   const auto dialect = self->dialect_.lock();
-  if (dialect) dialect->OnEnded(EndReason::kForGood, "no connection within 30 s of the answer");
+  if (!dialect) co_return;
+  const int64_t seconds = std::chrono::ceil<std::chrono::seconds>(patience).count();
+  dialect->OnEnded(EndReason::kForGood, "no connection within " + std::to_string(seconds) +
+                                            " s of the answer (connectTimeout)");
 }
 
 // ---- In the room

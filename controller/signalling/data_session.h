@@ -31,8 +31,6 @@ namespace sluice::controller {
 class DataSession : public PeerLink, public std::enable_shared_from_this<DataSession> {
  public:
   static constexpr size_t kMaxWaiting = 16;  ///< starts and answers
-  /// From the answer to DTLS.
-  static constexpr std::chrono::seconds kConnectWithin{30};
 
   DataSession(std::shared_ptr<Room> room, SdpClient client, const SdpLimits& limits);
   ~DataSession() override;
@@ -85,7 +83,8 @@ class DataSession : public PeerLink, public std::enable_shared_from_this<DataSes
   void Refuse(sdp::DescriptionType type, const Status& why);
   /// From now on nothing more happens; true the first time.
   bool SetEnded();
-  static Task<void> Watch(std::weak_ptr<DataSession> weak);
+  /// Ends a client that is not connected so long after its answer.
+  static Task<void> Watch(std::weak_ptr<DataSession> weak, std::chrono::milliseconds patience);
 
   SdpPeer peer_;
   std::weak_ptr<SdpDialect> dialect_;

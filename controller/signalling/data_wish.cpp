@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/printable.h"
+#include "controller/base/limits.h"
 #include "controller/signalling/fields.h"
 #include "controller/signalling/page_admission.h"
 
@@ -32,11 +33,15 @@ Result<bool> ReadSetup(const std::string& setup, bool fallback) {
   return TypeError("setup \"" + Printable(setup) + "\" must be actpass or active");
 }
 
-Status CheckWish(const DataWish& wish) {
+Status TooManyChannels(const std::string& text, size_t most) {
+  return LimitError("maxChannelsPerDataClient",
+                    TypeError(text + ": at most " + std::to_string(most)));
+}
+
+Status CheckWish(const DataWish& wish, size_t most) {
   const size_t channels = std::max(wish.agreed.size(), wish.opened.size());
-  if (channels > DataWish::kMaxChannels) {
-    return TypeError("there are " + std::to_string(channels) + " channels: at most " +
-                     std::to_string(DataWish::kMaxChannels));
+  if (channels > most) {
+    return TooManyChannels("there are " + std::to_string(channels) + " channels", most);
   }
   std::set<uint16_t> ids;
   for (const AgreedChannel& channel : wish.agreed) {
@@ -87,18 +92,19 @@ Result<AgreedChannel> ReadChannel(const json::value& value) {
 }
 
 /// The list `name` of the message; nullptr when it is not there.
-Result<const json::array*> ReadList(const json::object& message, const char* name) {
+Result<const json::array*> ReadList(const json::object& message, const char* name, size_t most) {
   const json::value* value = message.if_contains(name);
   if (!value || value->is_null()) return nullptr;
   if (!value->is_array()) return TypeError(std::string(name) + " must be a list");
-  if (value->get_array().size() <= DataWish::kMaxChannels) return &value->get_array();
-  return TypeError(std::string(name) + " has " + std::to_string(value->get_array().size()) +
-                   " elements: at most " + std::to_string(DataWish::kMaxChannels));
+  const size_t elements = value->get_array().size();
+  if (elements <= most) return &value->get_array();
+  return TooManyChannels(std::string(name) + " has " + std::to_string(elements) + " elements",
+                         most);
 }
 
 }  // namespace
 
-Result<DataWish> ReadDataQuery(const HttpRequest& request) {
+Result<DataWish> ReadDataQuery(const HttpRequest& request, size_t most) {
   DataWish wish;
   const Result<bool> old_style = ReadStyle(QueryText(request, "sdp"), false);
   if (!old_style.ok()) return old_style.status();
@@ -125,11 +131,11 @@ Result<DataWish> ReadDataQuery(const HttpRequest& request) {
     wish.opened.push_back(QueryText(request, "open"));
     SLUICE_RETURN_IF_ERROR(CheckText("open", wish.opened.front(), kMaxLabelLength));
   }
-  SLUICE_RETURN_IF_ERROR(CheckWish(wish));
+  SLUICE_RETURN_IF_ERROR(CheckWish(wish, most));
   return wish;
 }
 
-Result<DataWish> ReadDataStart(const json::object& message, DataWish before) {
+Result<DataWish> ReadDataStart(const json::object& message, DataWish before, size_t most) {
   DataWish wish = std::move(before);
   const Result<std::string> style = OptionalString(message, "sdp", "");
   if (!style.ok()) return style.status();
@@ -144,7 +150,7 @@ Result<DataWish> ReadDataStart(const json::object& message, DataWish before) {
   const Result<bool> echo = OptionalBool(message, "echo", "", wish.echo);
   if (!echo.ok()) return echo.status();
   wish.echo = *echo;
-  const Result<const json::array*> channels = ReadList(message, "channels");
+  const Result<const json::array*> channels = ReadList(message, "channels", most);
   if (!channels.ok()) return channels.status();
   if (*channels != nullptr) {
     wish.agreed.clear();
@@ -154,7 +160,7 @@ Result<DataWish> ReadDataStart(const json::object& message, DataWish before) {
       wish.agreed.push_back(*std::move(channel));
     }
   }
-  const Result<const json::array*> opened = ReadList(message, "open");
+  const Result<const json::array*> opened = ReadList(message, "open", most);
   if (!opened.ok()) return opened.status();
   if (*opened != nullptr) {
     wish.opened.clear();
@@ -164,7 +170,7 @@ Result<DataWish> ReadDataStart(const json::object& message, DataWish before) {
       SLUICE_RETURN_IF_ERROR(CheckText("open", wish.opened.back(), kMaxLabelLength));
     }
   }
-  SLUICE_RETURN_IF_ERROR(CheckWish(wish));
+  SLUICE_RETURN_IF_ERROR(CheckWish(wish, most));
   return wish;
 }
 

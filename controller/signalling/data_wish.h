@@ -20,8 +20,6 @@ struct AgreedChannel {
 
 /// What a data-channel peer wants of us (docs/protocols/data-channel-peer.md §2).
 struct DataWish {
-  static constexpr size_t kMaxChannels = 16;  ///< agreed ones, and likewise those that we open
-
   bool old_style = false;  ///< the offer is written as before RFC 8841: DTLS/SCTP and sctpmap
   bool active = false;     ///< we begin DTLS, so that the odd channel numbers are the client's
   bool echo = false;       ///< it hears itself, and not the room
@@ -30,10 +28,10 @@ struct DataWish {
 };
 
 /// Of the query: sdp=old, setup=active, echo=true, label=…[&id=…] for one agreed channel, open=…
-/// for one of ours. TypeError names what is wrong.
-Result<DataWish> ReadDataQuery(const HttpRequest& request);
+/// for one of ours. TypeError names what is wrong, more than `most` channels of either kind too.
+Result<DataWish> ReadDataQuery(const HttpRequest& request, size_t most);
 /// Of a start message, whose members replace what `before` (the query) says: sdp, setup, echo,
 /// channels [{ label, id, protocol, ordered, maxRetransmits, maxPacketLifeTime }], open [label].
-Result<DataWish> ReadDataStart(const boost::json::object& message, DataWish before);
+Result<DataWish> ReadDataStart(const boost::json::object& message, DataWish before, size_t most);
 
 }  // namespace sluice::controller

@@ -43,7 +43,7 @@ GstRoom::GstRoom(std::shared_ptr<Room> room, const GstLimits& limits)
                    [this](const std::string& peer_id) {
                      return peers_.at(peer_id)->member()->TakeAnnouncement().ok();
                    },
-                   limits.max_meta},
+                   limits.max_meta, limits.max_sessions},
                   limits.counters) {}
 
 GstRoom::~GstRoom() = default;
@@ -130,7 +130,7 @@ GstRoom::MediaPtr GstRoom::Begin(const std::string& session_id, const std::strin
   scope.late_data = false;
   media->session = std::make_shared<SdpSession>(peer->second->member(), std::move(scope));
   media->session->Attach(media->dialect);
-  media->control_rate = TokenBucket(GstLimits::kControlPerSecond, limits_.now());
+  media->control_rate = TokenBucket(limits_.control_per_second, limits_.now());
   media_[session_id] = media;
   media->tasks.Spawn(Watch(weak_from_this(), session_id, limits_.connect_within));
   return media;
@@ -305,7 +305,9 @@ Task<void> GstRoom::Watch(std::weak_ptr<GstRoom> weak, std::string session_id,
     co_return;
   }
   const bool waited = !media->ingest && !media->begun;
-  self->Fail(session_id, waited ? "its producer sends nothing" : "it did not connect");
+  if (!waited) self->limits_.sdp.counters->Count("connectTimeout");
+  self->Fail(session_id,
+             waited ? "its producer sends nothing" : "it did not connect in time (connectTimeout)");
 }
 
 Task<void> GstRoom::Listen(std::weak_ptr<GstRoom> weak, std::string session_id,

@@ -28,7 +28,8 @@ struct GstLimits : DoorLimits {
   static constexpr uint32_t kBurst = 1'000;
   /// Messages of one consumer's control channels, with a second's worth at once: a mouse that is
   /// moved over a picture makes as many events as the screen has frames.
-  static constexpr uint32_t kControlPerSecond = 250;
+  uint32_t control_per_second = 250;
+  size_t max_sessions = GstSignalling::kMaxSessions;  ///< that one client sees at a time
   SizeLimit max_meta = FieldLimits().device;
   /// A session that is not connected after this has failed. webrtcsink may take seconds to offer.
   std::chrono::milliseconds connect_within{30'000};

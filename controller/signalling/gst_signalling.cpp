@@ -218,9 +218,10 @@ void GstSignalling::TellWaiting() {
 void GstSignalling::StartView(const std::string& consumer_id, const std::string& producer_id,
                               std::string offer, const std::string& asked_by) {
   Peer& consumer = peers_.at(consumer_id);
-  if (consumer.views >= kMaxSessions) {
-    return Refuse(asked_by, "too many sessions: one consumer may have " +
-                                std::to_string(kMaxSessions) + " at a time");
+  const size_t most = environment_.max_sessions;
+  if (consumer.views >= most) {
+    return Refuse(asked_by, "too many sessions: one consumer may have " + std::to_string(most) +
+                                " at a time (maxGstSessions)");
   }
   ++consumer.views;
   ++counters_->views;

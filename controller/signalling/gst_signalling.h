@@ -35,7 +35,8 @@ struct GstCounters {
 /// Pure: messages go in, effects come out, in order, to be taken after every call.
 class GstSignalling {
  public:
-  static constexpr size_t kMaxSessions = 64;  ///< that one client sees at a time: a wall of 8×8
+  /// That one client sees at a time, where nothing else is set: a wall of 8×8.
+  static constexpr size_t kMaxSessions = 64;
   static constexpr size_t kMaxDetails = 1 << 10;  ///< bytes of an error, which may quote the client
 
   /// What a client's token lets it do.
@@ -87,6 +88,7 @@ class GstSignalling {
     std::function<bool(const std::string& peer_id)> may_announce = [](const auto&) { return true; };
     SizeLimit max_meta =
         FieldLimits().device;  ///< bytes of JSON: it is what a client says of itself
+    size_t max_sessions = kMaxSessions;
   };
 
   GstSignalling(Environment environment, std::shared_ptr<GstCounters> counters)

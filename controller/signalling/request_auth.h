@@ -27,6 +27,10 @@ class RequestAuth {
   bool enabled() const { return authority_.enabled(); }
   /// The grants of who sent the request, or why there are none (Unauthenticated).
   Result<Grants> GrantsOf(const HttpRequest& request) const;
+  /// Whether the request brings a valid token, whatever it is for.
+  bool Proves(const HttpRequest& request) const {
+    return authority_.enabled() && GrantsOf(request).ok();
+  }
   /// A token with which who has `grants` gets into another room as `peer`, for a minute, with the
   /// same permissions but admin; "" when none is needed: without an authority, or when their own
   /// token is good for that room.

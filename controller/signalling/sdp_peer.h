@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -18,6 +20,15 @@
 
 namespace sluice::controller {
 
+/// How much one client or session of a door that speaks SDP may have.
+struct DoorSizes {
+  /// Who is not connected by then is gone.
+  std::chrono::milliseconds connect_within{30'000};
+  size_t tracks = 8;         ///< of one publisher by WHIP; OBS sends 2
+  size_t event_streams = 4;  ///< of one player by WHEP
+  size_t channels = 16;      ///< that a data-channel peer agrees on, and likewise has us open
+};
+
 /// What clients that speak SDP may take, together with those of other doors.
 struct SdpLimits {
   std::shared_ptr<TransportQuota> quota;  ///< null = no limit
@@ -25,6 +36,7 @@ struct SdpLimits {
   std::shared_ptr<LimitCounters> counters = std::make_shared<LimitCounters>();
   SizeLimit display_name = FieldLimits().display_name;
   SizeLimit rtp_parameters = FieldLimits().rtp_parameters;
+  DoorSizes sizes = {};
 };
 
 /// Who is at the other end.
@@ -125,6 +137,7 @@ class SdpPeer {
   const std::shared_ptr<Room>& room() const { return member_->room(); }
   const std::shared_ptr<Participant>& peer() const { return member_->peer(); }
   const SdpClient& client() const { return member_->client(); }
+  const SdpLimits& limits() const { return member_->limits(); }
   const std::shared_ptr<Transport>& transport() const { return transport_; }
   /// Ours; of what ICE restarts have changed the newest.
   const WebRtcTransportInfo& info() const { return info_; }

@@ -413,7 +413,7 @@ std::string WhepPlayer::DescribeLayers() const {
 }
 
 std::string WhepPlayer::AddListener(std::set<std::string> wanted) {
-  if (listeners_.size() >= kMaxListeners || ended()) return "";
+  if (listeners_.size() >= peer().limits().sizes.event_streams || ended()) return "";
   std::string id = RandomText(kStreamIdLength);
   listeners_[id].wanted = std::move(wanted);
   return id;

@@ -51,7 +51,6 @@ struct LayerWish {
 /// streams go on, with SSRCs, payload types and MIDs as they were answered.
 class WhepPlayer : public WhipSession {
  public:
-  static constexpr size_t kMaxListeners = 4;  ///< streams of events, of one session
   static constexpr std::string_view kEvents = "active,inactive,layers";  ///< that there are
 
   /// `source`: the participant to be played; "" = whoever publishes.
@@ -63,7 +62,7 @@ class WhepPlayer : public WhipSession {
   static Task<Result<sdp::Description>> Start(std::shared_ptr<WhepPlayer> self,
                                               sdp::Description offer);
   /// Our offer, where the player's cannot be taken: TakeAnswer() follows within
-  /// WhipSession::kConnectWithin.
+  /// DoorSizes::connect_within.
   static Task<Result<sdp::Description>> StartOffering(std::shared_ptr<WhepPlayer> self);
   /// AlreadyExists when no offer waits, TypeError for an answer that does not fit (the offer waits
   /// on), UnsupportedError for one that takes nothing.

@@ -383,8 +383,11 @@ HttpResponse WhipApi::AddEvents(const Call& call) const {
   }
   const std::string id = call.entry.player->AddListener(std::move(wanted));
   if (id.empty()) {
-    return Problem(409, "this session has " + std::to_string(WhepPlayer::kMaxListeners) +
-                            " streams of events already");
+    return ProblemOf(
+        LimitError("maxEventStreams",
+                   absl::AlreadyExistsError("this session has " +
+                                            std::to_string(limits_.sdp.sizes.event_streams) +
+                                            " streams of events already")));
   }
   HttpResponse response = EmptyResponse(201);
   response.headers.emplace_back("Location", call.request.path + "/" + id);

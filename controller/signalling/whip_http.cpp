@@ -5,7 +5,7 @@
 
 #include "controller/base/limits.h"
 #include "controller/base/logging.h"
-#include "controller/signalling/rest.h"
+#include "controller/signalling/api_error.h"
 #include "controller/signalling/whep_player.h"
 
 namespace sluice::controller {
@@ -36,25 +36,6 @@ constexpr StatusTitle kTitles[] = {
     {503, "Service Unavailable"},
 };
 
-int WhipHttpStatus(const Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kInvalidArgument:
-      return 400;
-    case absl::StatusCode::kUnauthenticated:
-      return 401;
-    case absl::StatusCode::kPermissionDenied:
-      return 403;
-    case absl::StatusCode::kNotFound:
-      return 404;
-    case absl::StatusCode::kAlreadyExists:
-      return 409;
-    case absl::StatusCode::kUnimplemented:
-      return 422;
-    default:
-      return IsTemporary(status) || !LimitOf(status).empty() ? 503 : 500;
-  }
-}
-
 }  // namespace
 
 HttpResponse Problem(int status, std::string_view detail) {
@@ -74,7 +55,7 @@ HttpResponse Problem(int status, std::string_view detail) {
 
 HttpResponse ProblemOf(const Status& status) {
   const bool not_live = IsNothingLive(status);
-  const int code = not_live ? 409 : WhipHttpStatus(status);
+  const int code = not_live ? 409 : HttpStatusOf(status);
   HttpResponse response = Problem(code, Reason(status));
   if (not_live || code == 503) response.headers.emplace_back("Retry-After", kRetryAfterSeconds);
   if (code == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");

@@ -5,6 +5,7 @@
 
 #include "common/printable.h"
 #include "controller/base/delay.h"
+#include "controller/base/limits.h"
 #include "controller/base/log.h"
 #include "controller/base/logging.h"
 #include "controller/room/random.h"
@@ -20,7 +21,7 @@ constexpr uint32_t kSessionIds = 1'000'000'000;
 std::string NewEtag() { return "\"" + RandomText(kEtagLength) + "\""; }
 
 /// Whether all of a publisher's offer can be taken (RFC 9725 §4.2, §4.4.2: no partial answers).
-Status CheckPublishing(const sdp::Description& offer, const sdp::AnswerPlan& plan) {
+Status CheckPublishing(const sdp::Description& offer, const sdp::AnswerPlan& plan, size_t most) {
   size_t tracks = 0;
   for (size_t i = 0; i < offer.sections.size(); ++i) {
     const sdp::Section& section = offer.sections[i];
@@ -33,9 +34,10 @@ Status CheckPublishing(const sdp::Description& offer, const sdp::AnswerPlan& pla
     }
     ++tracks;
   }
-  if (tracks <= WhipPublisher::kMaxTracks) return absl::OkStatus();
-  return UnsupportedError("the offer has " + std::to_string(tracks) + " tracks: at most " +
-                          std::to_string(WhipPublisher::kMaxTracks) + " are taken");
+  if (tracks <= most) return absl::OkStatus();
+  return LimitError("maxTracksPerPublisher",
+                    UnsupportedError("the offer has " + std::to_string(tracks) +
+                                     " tracks: at most " + std::to_string(most) + " are taken"));
 }
 
 }  // namespace
@@ -135,11 +137,14 @@ const sdp::Description& WhipSession::KeepOffer(const sdp::Description& remote,
   return answer_;
 }
 
-void WhipSession::StartWatching(bool silent) { tasks_.Spawn(Watch(weak_from_this(), silent)); }
+void WhipSession::StartWatching(bool silent) {
+  tasks_.Spawn(Watch(weak_from_this(), peer_.limits().sizes.connect_within, silent));
+}
 
-Task<void> WhipSession::Watch(std::weak_ptr<WhipSession> weak, bool silent) {
+/// `patience`: until it has connected.
+Task<void> WhipSession::Watch(std::weak_ptr<WhipSession> weak, std::chrono::milliseconds patience,
+                              bool silent) {
   uint64_t before = 0;
-  std::chrono::seconds patience = kConnectWithin;
   for (;;) {
     // Nothing of a session that has ended is held meanwhile.
     co_await Delay(patience);
@@ -147,7 +152,7 @@ Task<void> WhipSession::Watch(std::weak_ptr<WhipSession> weak, bool silent) {
     const std::shared_ptr<WhipSession> self = weak.lock();
     if (!self || self->ended_) co_return;
     const std::shared_ptr<Transport> transport = self->peer_.transport();
-    const char* why = "it did not connect";
+    const char* why = "it did not connect in time (connectTimeout)";
     if (!transport->closed && transport->was_connected) {
       if (!silent) co_return;
       const Result<TransportTraffic> traffic = co_await transport->remote->Traffic();
@@ -159,6 +164,7 @@ Task<void> WhipSession::Watch(std::weak_ptr<WhipSession> weak, bool silent) {
       why = "nothing comes from it any more";
     }
     if (self->ended_) co_return;
+    if (!transport->was_connected) self->peer_.limits().counters->Count("connectTimeout");
     LogInfo("room {}: session of {} ended: {}", self->room_id_, self->peer_id(), why);
     self->Leave(/*for_good=*/false);
     co_return;
@@ -169,7 +175,7 @@ Task<Result<sdp::Description>> WhipPublisher::Start(std::shared_ptr<WhipPublishe
                                                     sdp::Description offer) {
   const Result<sdp::AnswerPlan> plan = sdp::PlanReceiving(offer, self->room()->capabilities());
   if (!plan.ok()) co_return plan.status();
-  const Status possible = CheckPublishing(offer, *plan);
+  const Status possible = CheckPublishing(offer, *plan, self->peer().limits().sizes.tracks);
   if (!possible.ok()) co_return possible;
   const Status entered = self->peer().Enter(self);
   if (!entered.ok()) co_return entered;

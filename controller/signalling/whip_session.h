@@ -21,9 +21,8 @@ namespace sluice::controller {
 /// its own, and the other way round.
 class WhipSession : public PeerLink, public std::enable_shared_from_this<WhipSession> {
  public:
-  /// A client that has not connected by then, or sends nothing for so long where it sends no
-  /// connectivity checks, is gone.
-  static constexpr std::chrono::seconds kConnectWithin{30};
+  /// A client that sends nothing for so long, where it sends no connectivity checks, is gone; so is
+  /// one that has not connected within DoorSizes::connect_within.
   static constexpr std::chrono::seconds kSilentFor{30};
   /// Called once, when the session has ended.
   using EndedCallback = std::function<void(const std::string& id)>;
@@ -74,7 +73,8 @@ class WhipSession : public PeerLink, public std::enable_shared_from_this<WhipSes
   virtual void OnEnded() {}
 
  private:
-  static Task<void> Watch(std::weak_ptr<WhipSession> weak, bool silent);
+  static Task<void> Watch(std::weak_ptr<WhipSession> weak, std::chrono::milliseconds patience,
+                          bool silent);
   void SetEnded();
 
   const std::string id_;
@@ -92,7 +92,6 @@ class WhipSession : public PeerLink, public std::enable_shared_from_this<WhipSes
 class WhipPublisher : public WhipSession {
  public:
   using WhipSession::WhipSession;
-  static constexpr size_t kMaxTracks = 8;  ///< OBS sends 2
 
   /// Publishes all of the offer or nothing. TypeError for an offer that makes no sense or does not
   /// send, UnsupportedError for one of which something cannot be taken.

@@ -11,14 +11,18 @@ namespace sluice::controller {
 /// count. Any answered request is a sign of life; a probe is sent when there was none.
 class LivenessProbe {
  public:
-  /// Ticks, seconds, that a probe may stay unanswered. A worker's loop turns in milliseconds.
+  /// Ticks, seconds, that a probe may stay unanswered where nothing else is set. A worker's loop
+  /// turns in milliseconds.
   static constexpr uint32_t kMaxUnanswered = 5;
 
   enum class Verdict : uint8_t {
     kAlive,
     kAsk,   ///< send a probe; the silence so far is no reason
-    kDead,  ///< unanswered for kMaxUnanswered ticks
+    kDead,  ///< unanswered for so many ticks
   };
+
+  explicit LivenessProbe(uint32_t max_unanswered = kMaxUnanswered)
+      : max_unanswered_(max_unanswered) {}
 
   void OnAnswer() {
     asked_ = false;
@@ -30,10 +34,11 @@ class LivenessProbe {
       asked_ = true;
       return Verdict::kAsk;
     }
-    return ++unanswered_ >= kMaxUnanswered ? Verdict::kDead : Verdict::kAlive;
+    return ++unanswered_ >= max_unanswered_ ? Verdict::kDead : Verdict::kAlive;
   }
 
  private:
+  uint32_t max_unanswered_;
   bool asked_ = false;  ///< and not answered by anything since
   uint32_t unanswered_ = 0;
 };

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "controller/base/event.h"
+#include "controller/base/limits.h"
 #include "controller/base/log.h"
 #include "controller/base/logging.h"
 #include "controller/base/promise.h"
@@ -70,8 +71,9 @@ struct WorkerChannel::Pending {
 };
 
 WorkerChannel::WorkerChannel(const asio::any_io_executor& executor, int read_fd, int write_fd,
-                             ChannelEvents* events)
+                             ChannelEvents* events, const ChannelLimits& limits)
     : executor_(executor),
+      limits_(limits),
       read_(executor, read_fd),
       write_(executor, write_fd),
       events_(events),
@@ -189,11 +191,12 @@ Task<Result<WorkerResponse>> WorkerChannel::Request(std::shared_ptr<WorkerLane> 
                                                     FBS::Request::Method method,
                                                     std::string handler_id, BodyBuilder body) {
   if (closed_) co_return absl::UnavailableError("the media worker is gone");
-  if (lane->waiting.size() >= kMaxWaiting) {
+  if (lane->waiting.size() >= limits_.waiting) {
     ++refused_requests_;
-    co_return absl::ResourceExhaustedError(
-        "the media worker is busy: " + std::to_string(kMaxWaiting) +
-        " requests of this room wait already");
+    co_return LimitError("maxWaitingRequests",
+                         absl::ResourceExhaustedError(
+                             "the media worker is busy: " + std::to_string(limits_.waiting) +
+                             " requests of this room wait already"));
   }
   const Promise<Result<WorkerResponse>> answer(executor_);
   Add(lane, {method, std::move(handler_id), std::move(body), answer});
@@ -262,7 +265,7 @@ void WorkerChannel::Probe() {
 void WorkerChannel::Tick() {
   ++tick_;
   for (auto it = pending_.begin(); it != pending_.end();) {
-    if (tick_ - it->second->sent_tick < kRequestTicks) {
+    if (tick_ - it->second->sent_tick < limits_.request_ticks) {
       ++it;
       continue;
     }
@@ -270,7 +273,9 @@ void WorkerChannel::Tick() {
     it = pending_.erase(it);
     LetNextIn(pending->lane);
     ++timed_out_requests_;
-    Answer(pending->call, absl::DeadlineExceededError("no answer from the media worker"));
+    Answer(pending->call, absl::DeadlineExceededError("no answer from the media worker within " +
+                                                      std::to_string(limits_.request_ticks) +
+                                                      " s (workerRequestTimeout)"));
   }
   Pump();
 }

@@ -14,6 +14,7 @@
 #include "common/frame_buffer.h"
 #include "common/status.h"
 #include "controller/base/task.h"
+#include "controller/worker/worker_types.h"
 #include "proto/message_generated.h"
 
 namespace sluice::controller {
@@ -84,15 +85,10 @@ class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
   static constexpr size_t kBusy = 1'024;
   /// The same of a lane for what is needed by the thousand, of which each peer has a few waiting.
   static constexpr size_t kBulkBusy = 16 * kBusy;
-  /// Requests of one lane that may wait; more are refused at once. Who asks IsBusy() never gets
-  /// here: a room of 1,000 peers that all come at the same moment makes about 5,000.
-  static constexpr size_t kMaxWaiting = 20'000;
-  /// Ticks that a single request may take at a worker that answers others: far more than any does.
-  static constexpr uint64_t kRequestTicks = 30;
 
   /// Takes ownership of the descriptors (ours: the worker's 4 to read, its 3 to write).
   WorkerChannel(const asio::any_io_executor& executor, int read_fd, int write_fd,
-                ChannelEvents* events);
+                ChannelEvents* events, const ChannelLimits& limits = {});
   ~WorkerChannel();
 
   /// Starts reading. `events` must outlive the channel or be cut off by Close().
@@ -104,7 +100,7 @@ class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
 
   /// Sends a request when it is its turn and waits for the answer. Fails with the worker's error
   /// (class and reason), kResourceExhausted when too many wait, kDeadlineExceeded after
-  /// kRequestTicks, kUnavailable when the pipe closes.
+  /// ChannelLimits::request_ticks, kUnavailable when the pipe closes.
   Task<Result<WorkerResponse>> Request(std::shared_ptr<WorkerLane> lane,
                                        FBS::Request::Method method, std::string handler_id,
                                        BodyBuilder body = {});
@@ -126,8 +122,9 @@ class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
   /// Asks the worker for a sign of life, before all requests that wait. OnAnswer() follows.
   void Probe();
 
-  /// To be called once a second: fails requests that are kRequestTicks old. Age is counted in
-  /// calls, not read from a clock, so that time in which this process did not run does not count.
+  /// To be called once a second: fails requests that are ChannelLimits::request_ticks old. Age is
+  /// counted in calls, not read from a clock, so that time in which this process did not run does
+  /// not count.
   void Tick();
 
   /// Fails what is pending, closes the descriptors and tells nobody.
@@ -136,9 +133,9 @@ class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
   bool closed() const { return closed_; }
   const asio::any_io_executor& executor() const { return executor_; }
   uint64_t invalid_frames() const { return invalid_frames_; }
-  /// Requests refused because kMaxWaiting of their lane were waiting.
+  /// Requests refused because ChannelLimits::waiting of their lane were waiting.
   uint64_t refused_requests() const { return refused_requests_; }
-  /// Requests given up because they were kRequestTicks old.
+  /// Requests given up because they were ChannelLimits::request_ticks old.
   uint64_t timed_out_requests() const { return timed_out_requests_; }
   /// Requests at the worker, unanswered.
   size_t in_flight() const { return pending_.size(); }
@@ -172,6 +169,7 @@ class WorkerChannel : public std::enable_shared_from_this<WorkerChannel> {
   void Fail(const std::string& why);
 
   asio::any_io_executor executor_;
+  const ChannelLimits limits_;
   asio::posix::stream_descriptor read_;
   asio::posix::stream_descriptor write_;
   ChannelEvents* events_;

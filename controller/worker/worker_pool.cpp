@@ -7,7 +7,6 @@
 #include "controller/base/delay.h"
 #include "controller/base/log.h"
 #include "controller/base/logging.h"
-#include "controller/worker/liveness.h"
 #include "controller/worker/worker_channel.h"
 
 namespace sluice::controller {
@@ -119,7 +118,7 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
     ready_id_ = launched->ready_id;
     handle_ = std::move(launched->handle);
     channel_ = std::make_shared<WorkerChannel>(pool_->executor_, launched->read_fd,
-                                               launched->write_fd, this);
+                                               launched->write_fd, this, pool_->options_.channel);
     candidate_ = std::make_shared<MediaWorker>(index_, channel_);
     channel_->Start();
     if (stop_.happened()) channel_->Notify(FBS::Notification::Event::WORKER_CLOSE, "");
@@ -129,7 +128,7 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
       LogError("worker {}: not ready after {} ms, ending it", index_, kStartTimeout.count());
       handle_->Kill();
     } else if (!channel_->closed()) {
-      liveness_ = LivenessProbe();
+      liveness_ = LivenessProbe(pool_->options_.max_unanswered);
       TaskScope watch(pool_->executor_);
       watch.Spawn(Watch(shared_from_this(), channel_));
       co_await MakeServer();
@@ -163,8 +162,9 @@ class WorkerPool::Slot : public std::enable_shared_from_this<Slot>, public Chann
           channel->Probe();
           break;
         case LivenessProbe::Verdict::kDead:
-          LogError("worker {}: no sign of life for {} probe periods, ending it", self->index_,
-                   LivenessProbe::kMaxUnanswered);
+          LogError(
+              "worker {}: no sign of life for {} probe periods, ending it (workerSilenceTimeout)",
+              self->index_, self->pool_->options_.max_unanswered);
           ++self->pool_->unresponsive_;
           self->handle_->Kill();
           co_return;
@@ -293,7 +293,7 @@ Task<Result<std::shared_ptr<MediaWorker>>> WorkerPool::Acquire() {
     co_await became_ready->Wait(left);
   }
   ++waited_in_vain_;
-  co_return absl::UnavailableError("no media worker is running");
+  co_return absl::UnavailableError("no media worker is running (workerWaitTimeout)");
 }
 
 uint64_t WorkerPool::refused_requests() const {

@@ -11,8 +11,10 @@
 #include "controller/base/event.h"
 #include "controller/base/task.h"
 #include "controller/base/task_scope.h"
+#include "controller/worker/liveness.h"
 #include "controller/worker/media_worker.h"
 #include "controller/worker/worker_process.h"
+#include "controller/worker/worker_types.h"
 
 namespace sluice::controller {
 
@@ -49,6 +51,8 @@ class WorkerPool {
     /// Between two looks at a worker; LivenessProbe says how many may be in vain.
     std::chrono::milliseconds probe_period{1'000};
     std::chrono::milliseconds acquire_timeout = kAcquireTimeout;
+    uint32_t max_unanswered = LivenessProbe::kMaxUnanswered;  ///< probes, then it is dead
+    ChannelLimits channel = {};
   };
   /// Called when a worker that was ready has died. Its calls have failed already.
   using DiedCallback = std::function<void(const std::shared_ptr<MediaWorker>&)>;

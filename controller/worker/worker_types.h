@@ -59,6 +59,16 @@ struct SctpStreamParameters {
   std::optional<uint16_t> max_retransmits;
 };
 
+/// Of the pipe to one worker.
+struct ChannelLimits {
+  /// Requests of one lane that may wait; more are refused at once. Who asks
+  /// WorkerChannel::IsBusy() never gets here: a room of 1,000 peers that all come at the same
+  /// moment makes about 5,000.
+  size_t waiting = 20'000;
+  /// Ticks that a single request may take at a worker that answers others: far more than any does.
+  uint64_t request_ticks = 30;
+};
+
 /// SCTP streams of one transport in each direction, and so data producers and consumers on it.
 inline constexpr uint16_t kMaxSctpStreams = 1'024;
 

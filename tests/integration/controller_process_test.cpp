@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "common/fd.h"
 #include "tests/integration/child_process.h"
@@ -84,6 +86,55 @@ std::string FirstLineOf(const std::string& command) {
   return text;
 }
 
+/// What is in a memory file.
+std::string TextOf(const Fd& file) {
+  std::string text(size_t{1} << 20, '\0');
+  text.resize(static_cast<size_t>(pread(file.get(), text.data(), text.size(), 0)));
+  return text;
+}
+
+TEST_CASE("a controller with few descriptors takes what it may have, keeps a reserve and says so") {
+  constexpr rlim_t kSoft = 256;
+  constexpr rlim_t kHard = 1024;
+  const Fd log(memfd_create("log", MFD_CLOEXEC));
+  Controller controller(log.get(), {}, [] {
+    const rlimit limit{kSoft, kHard};
+    setrlimit(RLIMIT_NOFILE, &limit);
+  });
+  controller.AwaitWorker();
+  rlimit now{};
+  REQUIRE(prlimit(controller.process().pid(), RLIMIT_NOFILE, nullptr, &now) == 0);
+  CHECK(now.rlim_cur == kHard);
+  // 64 for itself and 16 for its worker.
+  CHECK_THAT(TextOf(log), Catch::Contains("at most 944 connections instead of 10000 "
+                                          "(maxConnections): 1024 descriptors (ulimit -n), of "
+                                          "which 80 are kept for workers and files"));
+}
+
+TEST_CASE("limits of a worker are options of the controller, which passes them on") {
+  const Fd output(open("/dev/null", O_WRONLY | O_CLOEXEC));
+  const std::vector<std::string> limits = {"--maxProducersPerTransport=11",
+                                           "--maxConsumersPerTransport=12",
+                                           "--maxDataChannelsPerTransport=13",
+                                           "--maxTcpConnections=14",
+                                           "--maxTcpConnectionsPerIp=15",
+                                           "--maxTcpStrangers=16",
+                                           "--maxTcpStrangersPerIp=17",
+                                           "--maxSendBacklog=65537",
+                                           "--tcpCheckTimeout=18",
+                                           "--tcpIdleTimeout=19"};
+  Controller controller(output.get(), limits);
+  const pid_t worker = controller.AwaitWorker();
+  std::ifstream file("/proc/" + std::to_string(worker) + "/cmdline", std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  const std::string line = text.str();
+  for (const std::string& limit : limits) {
+    INFO(limit);
+    CHECK(line.find(limit + '\0') != std::string::npos);
+  }
+}
+
 TEST_CASE("neither the secret nor a token gets into the log, whatever door it comes to") {
   const std::string secret = "integration-secret-of-32-bytes-or-more";
   const std::string good =
@@ -117,8 +168,7 @@ TEST_CASE("neither the secret nor a token gets into the log, whatever door it co
   }
   controller.process().Signal(SIGTERM);
   CHECK(controller.process().Wait() == 0);
-  std::string text(size_t{1} << 20, '\0');
-  text.resize(static_cast<size_t>(pread(log.get(), text.data(), text.size(), 0)));
+  const std::string text = TextOf(log);
   CHECK_THAT(text, Catch::Contains("room demo opened"));
   for (const std::string& hidden : {secret, good, forged}) {
     CHECK(text.find(hidden) == std::string::npos);

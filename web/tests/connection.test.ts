@@ -1,6 +1,7 @@
 // Connections that fail, hang, and come back.
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Connection, LostError, RequestError, UnansweredError, type Outage } from '../src/session/connection';
+import { judgeClose } from '../src/session/ending';
 import { Joining, type JoiningParts } from '../src/session/joining';
 import { MediaSession } from '../src/session/media';
 import { Silences } from '../src/session/monitor';
@@ -80,6 +81,21 @@ describe('retries', () => {
     }
     // In a minute: at once, then after 1, 2, 4, 8, 16 and 30 s.
     expect(sockets.length).toBeLessThanOrEqual(7);
+  });
+  test('a server that tells its clients to spread finds them spread', async () => {
+    const { sockets, outages } = connect();
+    sockets[0]!.open();
+    sockets[0]!.lose(1012, 'the media worker was restarted, reconnect within 7000 ms');
+    expect(outages.at(-1)).toMatchObject({ why: 'restart', nextAt: Date.now() + 7000 });
+    await running(6_999);
+    expect(sockets).toHaveLength(1);
+    await running(1);
+    expect(sockets).toHaveLength(2);
+  });
+  test('who is told nothing comes back at once, and nobody waits for ever', () => {
+    expect(judgeClose(1012, 'the media worker was restarted, reconnect')).not.toHaveProperty('within');
+    expect(judgeClose(1012, 'reconnect within 999999 ms')).toMatchObject({ again: 'restart', within: 60_000 });
+    expect(judgeClose(1006, 'reconnect within 5 ms')).not.toHaveProperty('within');
   });
   test('after a time in the room the next outage begins anew', async () => {
     const { connection, sockets, outages } = connect();

@@ -22,3 +22,9 @@ test('no sentence is left in English', () => {
   const same = keys.filter((key) => en[key] === de[key] && en[key].length > 12 && !/^\{/.test(en[key]));
   expect(same).toEqual(['layers-svc']);
 });
+
+test('nothing that others say becomes markup: texts are only ever set as texts', () => {
+  const ways = /innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment|srcdoc|javascript:/i;
+  expect(Object.keys(sources).length).toBeGreaterThan(50);
+  expect(Object.entries(sources).filter(([, text]) => ways.test(text)).map(([path]) => path)).toEqual([]);
+});

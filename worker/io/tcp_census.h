@@ -6,6 +6,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "common/socket_address.h"
+#include "common/units.h"
 
 namespace sluice::worker {
 
@@ -19,6 +20,10 @@ struct TcpLimits {
   size_t strangers = 512;  ///< as many as the kernel's backlog
   /// Of one network. An office of 64 behind one address can join in the same instant.
   size_t strangers_per_network = 64;
+  /// To the first valid check. An honest client sends one as soon as it is connected.
+  Duration check_timeout = Duration::Seconds(5);
+  /// Without another one. A live ICE connection carries one every 5 s (RFC 7675 §5.1).
+  Duration idle_timeout = Duration::Seconds(60);
 };
 
 /// Who is connected to the worker over ICE-TCP, by network: one IPv4 address or one /64 of IPv6,

@@ -10,13 +10,12 @@
 namespace sluice::worker {
 
 namespace {
-bool IsStrangerTooLong(const TcpConnection& connection, Timestamp now) {
-  return !connection.authenticated() &&
-         now - connection.accepted_at() >= TcpListener::kAuthenticationTimeout;
+bool IsStrangerTooLong(const TcpConnection& connection, const TcpLimits& limits, Timestamp now) {
+  return !connection.authenticated() && now - connection.accepted_at() >= limits.check_timeout;
 }
 
-bool IsIdle(const TcpConnection& connection, Timestamp now) {
-  if (now - connection.last_check_at() >= TcpListener::kIdleTimeout) return true;
+bool IsIdle(const TcpConnection& connection, const TcpLimits& limits, Timestamp now) {
+  if (now - connection.last_check_at() >= limits.idle_timeout) return true;
   const auto partial = connection.partial_since();
   return partial && now - *partial >= TcpListener::kPartialPacketTimeout;
 }
@@ -113,7 +112,10 @@ TcpListener::Room TcpListener::MakeRoom(const SocketAddress& remote) {
 void TcpListener::CloseIdle(Timestamp now) {
   std::vector<SocketAddress> due;
   for (const auto& [remote, connection] : connections_) {
-    if (IsStrangerTooLong(*connection, now) || IsIdle(*connection, now)) due.push_back(remote);
+    const TcpLimits& limits = context_.limits;
+    const bool ends =
+        IsStrangerTooLong(*connection, limits, now) || IsIdle(*connection, limits, now);
+    if (ends) due.push_back(remote);
   }
   for (const SocketAddress& remote : due) {
     const auto it = connections_.find(remote);

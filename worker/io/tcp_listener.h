@@ -14,16 +14,12 @@ namespace sluice::worker {
 /// Anybody can open connections, so those that are not authenticated (no transport has validated a
 /// connectivity check on them, PacketWriter::OnPeerAuthenticated) are few and short-lived, whatever
 /// they send; how many of them, and of all, TcpLimits says: counted over all listeners of the
-/// worker, and by network (TcpCensus). A stranger has kAuthenticationTimeout. A connection on which
-/// no check has been valid for kIdleTimeout is closed, whatever else it carries; one that leaves a
-/// packet unfinished after kPartialPacketTimeout.
+/// worker, and by network (TcpCensus), and how long a stranger has, and one on which no check is
+/// valid any more, whatever else it carries. One that leaves a packet unfinished is closed after
+/// kPartialPacketTimeout.
 class TcpListener final : public ServerSocket, private FdListener, private TcpConnection::Owner {
  public:
-  /// An honest client sends its first check as soon as it is connected.
-  static constexpr Duration kAuthenticationTimeout = Duration::Seconds(5);
   static constexpr Duration kPartialPacketTimeout = Duration::Seconds(10);
-  /// A live ICE connection carries a consent check every 5 s (RFC 7675 §5.1).
-  static constexpr Duration kIdleTimeout = Duration::Seconds(60);
   static constexpr Duration kSweepInterval = Duration::Seconds(1);
   /// How often key frames are asked for because of what one connection dropped.
   static constexpr Duration kDropReportInterval = Duration::Seconds(1);

@@ -77,6 +77,7 @@ constexpr size_t kMaxDataChannels = 65'535;
 constexpr size_t kMaxConnections = 1'000'000;
 constexpr size_t kMaxBacklog = size_t{4} << 30;
 constexpr size_t kMinBacklog = size_t{64} << 10;  // one datagram
+constexpr size_t kMaxSeconds = 86'400;            // a day
 
 Status ParseLimit(std::string_view option, std::string_view value, size_t least, size_t most,
                   size_t* limit) {
@@ -123,6 +124,21 @@ Status SetMaxTcpStrangers(std::string_view value, WorkerOptions& options) {
 Status SetMaxTcpStrangersPerIp(std::string_view value, WorkerOptions& options) {
   return ParseLimit("--maxTcpStrangersPerIp", value, 1, kMaxConnections,
                     &options.tcp_limits.strangers_per_network);
+}
+
+Status ParseSeconds(std::string_view option, std::string_view value, Duration* time) {
+  size_t seconds = 0;
+  SLUICE_RETURN_IF_ERROR(ParseLimit(option, value, 1, kMaxSeconds, &seconds));
+  *time = Duration::Seconds(static_cast<int64_t>(seconds));
+  return absl::OkStatus();
+}
+
+Status SetTcpCheckTimeout(std::string_view value, WorkerOptions& options) {
+  return ParseSeconds("--tcpCheckTimeout", value, &options.tcp_limits.check_timeout);
+}
+
+Status SetTcpIdleTimeout(std::string_view value, WorkerOptions& options) {
+  return ParseSeconds("--tcpIdleTimeout", value, &options.tcp_limits.idle_timeout);
 }
 
 Status SetMaxSendBacklog(std::string_view value, WorkerOptions& options) {
@@ -194,7 +210,7 @@ struct OptionSpec {
   Status (*apply)(std::string_view value, WorkerOptions& options);
 };
 
-constexpr std::array<OptionSpec, 23> kOptions = {{
+constexpr std::array<OptionSpec, 25> kOptions = {{
     {"logLevel", "LEVEL", "debug, warn, error (default) or none", SetLogLevel},
     {"logTag", "TAG",
      "a subject of debug and warn lines; repeatable: info ice dtls rtp\n"
@@ -223,6 +239,11 @@ constexpr std::array<OptionSpec, 23> kOptions = {{
      SetMaxTcpStrangers},
     {"maxTcpStrangersPerIp", "N", "of these, of one IPv4 address or IPv6 /64 (64)",
      SetMaxTcpStrangersPerIp},
+    {"tcpCheckTimeout", "SECONDS",
+     "how long an ICE-TCP connection has for its first valid\n"
+     "connectivity check (5)",
+     SetTcpCheckTimeout},
+    {"tcpIdleTimeout", "SECONDS", "how long one stays without another (60)", SetTcpIdleTimeout},
     {"maxSendBacklog", "BYTES", "most that may wait for UDP sockets that are full (67108864)",
      SetMaxSendBacklog},
     {"estimateBandwidth", "on|off",

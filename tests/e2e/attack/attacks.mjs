@@ -1,5 +1,6 @@
 // What a stranger may try, each with nothing but the addresses of a server. Every attack is
-// {name, run(server, sinks)}: runs for server.seconds where it goes on for some time, leaves nothing
+// {name, run(server, sinks)}: runs for server.seconds where it goes on for some time, with the sizes
+// that were seen to hurt where server.long is set, and with smaller ones otherwise; leaves nothing
 // behind but what the server keeps, and returns words for the report (or nothing). The honest come
 // from 127.0.0.1, attackers from other loopback addresses.
 import { readFileSync } from 'node:fs';
@@ -55,10 +56,15 @@ const enterAt = async (url, room, peer, from) => {
   return client;
 };
 
-/** Viewers of a room, each with a transport to receive. */
+/** People in a big room. */
+const crowdOf = (server) => (server.long ? 300 : 60);
+
+/** Viewers of a room, each with a transport to receive; of several addresses that begin with `from`. */
 async function audience(url, room, count, from) {
+  const kOfOneAddress = 100;  // below maxConnectionsPerIp
   const { hostname, port } = new URL(url);
-  const clients = Array.from({ length: count }, (_, n) => new LightClient({ host: hostname, port: Number(port), room, peer: `viewer-${n}`, from }));
+  const place = (n) => (n < kOfOneAddress ? from : `127.0.${60 + Math.floor(n / kOfOneAddress)}.${from.split('.').at(-1)}`);
+  const clients = Array.from({ length: count }, (_, n) => new LightClient({ host: hostname, port: Number(port), room, peer: `viewer-${n}`, from: place(n) }));
   await Promise.all(clients.map(async (client) => {
     await client.opened;
     await client.request('createWebRtcTransport', { producing: false, consuming: true });
@@ -141,10 +147,13 @@ export const attacks = [
       const { base, out, producer } = await publish(server.url, 'reflect', 'mallory');
       const inward = await rest(server.url, 'POST', `${base}/transports`, { type: 'plain', comedia: true, rtcpMux: true });
       let consumers = 0;
-      for (let i = 0; i < 300; i += 1) {
-        const reply = await post(server.url, `${base}/transports/${inward.id}/consume?producerId=${producer}`, {});
-        if (reply.status === 200) consumers += 1;
+      // Of the address that the broadcaster belongs to, whose new connections have a rate.
+      const door = keptAlive('127.0.0.1');
+      for (let i = 0; i < (server.long ? 2_048 : 300); i += 1) {
+        const status = await door.send(server.url, 'POST', `${base}/transports/${inward.id}/consume?producerId=${producer}`, {});
+        if (status === 200) consumers += 1;
       }
+      door.end();
       // The victim is the address that the datagram claims to come from.
       const victim = await sinks.open('127.0.0.66');
       victim.send(Buffer.alloc(8, 0x80), inward.port, '127.0.0.1');
@@ -295,6 +304,24 @@ export const attacks = [
     },
   },
   {
+    name: 'requests by the thousand, without waiting for an answer',
+    async run(server) {
+      const client = await enterAt(server.url, 'pending', 'mallory', '127.0.0.30');
+      let closedWith = 0;
+      client.socket.on('close', (code) => (closedWith = code));
+      const most = server.long ? 100_000 : 10_000;
+      let sent = 0;
+      while (sent < most && client.socket.readyState === WebSocket.OPEN) {
+        for (let i = 0; i < 1_000; i += 1) client.send({ request: true, id: sent++, method: 'getRouterRtpCapabilities', data: {} });
+        await sleep(1);
+      }
+      for (let i = 0; i < 100 && closedWith === 0; i += 1) await sleep(20);
+      client.socket.terminate();
+      if (closedWith !== 1008) throw new Error(`${sent} requests sent, the socket is closed with ${closedWith}`);
+      return `${sent} sent`;
+    },
+  },
+  {
     name: 'sockets that read nothing',
     async run(server) {
       const clients = [];
@@ -363,10 +390,12 @@ export const attacks = [
       for (let i = 0; i < 52; i += 1) {
         groups.push(connections(10, { port: Number(port), from: `127.0.1.${i + 1}`, bytes: 'GET /rooms/slow HTTP/1.1\r\nHost: localhost\r\nX-A: ' }));
       }
-      groups.push(connections(100, {
-        port: Number(port), from: '127.0.0.13',
-        bytes: `POST /rooms/slow/broadcasters HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n${'x'.repeat(500_000)}`,
-      }));
+      for (let i = 0; i < (server.long ? 6 : 1); i += 1) {
+        groups.push(connections(100, {
+          port: Number(port), from: `127.0.11.${i + 1}`,
+          bytes: `POST /rooms/slow/broadcasters HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n${'x'.repeat(600_000)}`,
+        }));
+      }
       await sleep(server.seconds * 1000);
       for (const group of groups) group.end();
     },
@@ -384,7 +413,8 @@ export const attacks = [
   {
     name: 'ICE-TCP connections with one byte',
     async run(server) {
-      const groups = [1, 2].map((n) => connections(1_500, { port: server.rtcPort, from: `127.0.3.${n}`, bytes: Buffer.from([0, 1, 0]) }));
+      const each = server.long ? 4_500 : 1_500;
+      const groups = [1, 2].map((n) => connections(each, { port: server.rtcPort, from: `127.0.3.${n}`, bytes: Buffer.from([0, 1, 0]) }));
       const checks = [];
       await until(server.seconds, async () => {
         // A transport each: it ends with its connection.
@@ -397,7 +427,7 @@ export const attacks = [
       });
       const open = groups.flatMap((group) => group.sockets).filter((socket) => socket.readyState === 'open').length;
       for (const group of groups) group.end();
-      return `${open} of 3000 still open at the end, honest checks answered in ${Math.max(...checks).toFixed(0)} ms`;
+      return `${open} of ${2 * each} still open at the end, honest checks answered in ${Math.max(...checks).toFixed(0)} ms`;
     },
   },
   {
@@ -478,9 +508,9 @@ export const attacks = [
     },
   },
   {
-    name: 'false sender reports in a room of 60',
+    name: 'false sender reports in a big room',
     async run(server) {
-      const viewers = await audience(server.url, 'scores', 60, '127.0.0.17');
+      const viewers = await audience(server.url, 'scores', crowdOf(server), '127.0.0.17');
       const { out } = await publish(server.url, 'scores', 'mallory');
       const media = await socketOn('127.0.0.1');
       const packet = Buffer.alloc(40);
@@ -513,9 +543,9 @@ export const attacks = [
     },
   },
   {
-    name: 'a producer that comes and goes in a room of 60',
+    name: 'a producer that comes and goes in a big room',
     async run(server) {
-      const viewers = await audience(server.url, 'flicker', 60, '127.0.0.18');
+      const viewers = await audience(server.url, 'flicker', crowdOf(server), '127.0.0.18');
       const client = await enterAt(server.url, 'flicker', 'mallory', '127.0.0.19');
       const { data: out } = await client.request('createWebRtcTransport', { producing: true, consuming: false });
       const before = usage(server.pid);
@@ -541,9 +571,9 @@ export const attacks = [
     },
   },
   {
-    name: 'names that change in a room of 60',
+    name: 'names that change in a big room',
     async run(server) {
-      const viewers = await audience(server.url, 'names', 60, '127.0.0.20');
+      const viewers = await audience(server.url, 'names', crowdOf(server), '127.0.0.20');
       const loud = await Promise.all(Array.from({ length: 20 }, (_, n) => enterAt(server.url, 'names', `mallory-${n}`, '127.0.0.21')));
       const before = usage(server.pid);
       await until(server.seconds, async () => {
@@ -560,9 +590,9 @@ export const attacks = [
     },
   },
   {
-    name: 'broadcasters that come and go in a room of 60',
+    name: 'broadcasters that come and go in a big room',
     async run(server) {
-      const viewers = await audience(server.url, 'visits', 60, '127.0.0.22');
+      const viewers = await audience(server.url, 'visits', crowdOf(server), '127.0.0.22');
       const door = keptAlive('127.0.0.23');
       const before = usage(server.pid);
       const answers = {};

@@ -72,11 +72,11 @@ function tell(name, broken, words, columns) {
 }
 
 /** One server, all attacks one after another; returns the names of those that broke a limit. */
-async function runAttacks(chosen, seconds) {
+async function runAttacks(chosen, long) {
   const failures = [];
   const sluice = await Sluice.start('attack', { args: ['--numWorkers', '1'] });
   const pid = sluice.child.pid;
-  const server = { url: sluice.url, secureUrl: sluice.secureUrl, rtcPort: sluice.rtcPort, pid, seconds };
+  const server = { url: sluice.url, secureUrl: sluice.secureUrl, rtcPort: sluice.rtcPort, pid, long, seconds: long ? 20 : 3 };
   const honest = new Honest(server.url);
   await honest.ready();
   await sleep(3_000);
@@ -160,7 +160,7 @@ async function main() {
   const choose = (list) => list.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
   const began = performance.now();
   const failures = [];
-  if (choose(attacks).length > 0) failures.push(...await runAttacks(choose(attacks), long ? 20 : 3));
+  if (choose(attacks).length > 0) failures.push(...await runAttacks(choose(attacks), long));
   failures.push(...await runFaults(choose(faults), { long }));
   const seconds = (performance.now() - began) / 1000;
   console.log(`attack: ${seconds.toFixed(0)} s`);

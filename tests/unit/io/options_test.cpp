@@ -36,10 +36,11 @@ TEST_CASE("no options give the defaults") {
 }
 
 TEST_CASE("limits are options, each within what makes sense") {
-  const auto options = Parse({"--maxProducersPerTransport=1", "--maxConsumersPerTransport=2",
-                              "--maxDataChannelsPerTransport=3", "--maxTcpConnections=4",
-                              "--maxTcpConnectionsPerIp=5", "--maxTcpStrangers=6",
-                              "--maxTcpStrangersPerIp=7", "--maxSendBacklog=65536"});
+  const auto options =
+      Parse({"--maxProducersPerTransport=1", "--maxConsumersPerTransport=2",
+             "--maxDataChannelsPerTransport=3", "--maxTcpConnections=4",
+             "--maxTcpConnectionsPerIp=5", "--maxTcpStrangers=6", "--maxTcpStrangersPerIp=7",
+             "--maxSendBacklog=65536", "--tcpCheckTimeout=8", "--tcpIdleTimeout=9"});
   REQUIRE(options.ok());
   CHECK(options->limits.producers == 1);
   CHECK(options->limits.consumers == 2);
@@ -49,11 +50,14 @@ TEST_CASE("limits are options, each within what makes sense") {
   CHECK(options->tcp_limits.strangers == 6);
   CHECK(options->tcp_limits.strangers_per_network == 7);
   CHECK(options->max_send_backlog == 65'536);
+  CHECK(options->tcp_limits.check_timeout == Duration::Seconds(8));
+  CHECK(options->tcp_limits.idle_timeout == Duration::Seconds(9));
   CheckError({"--maxProducersPerTransport=0"},
              {"--maxProducersPerTransport", "\"0\"", "1 to 1024"});
   CheckError({"--maxConsumersPerTransport=4097"}, {"--maxConsumersPerTransport", "4097", "4096"});
   CheckError({"--maxDataChannelsPerTransport=x"}, {"--maxDataChannelsPerTransport", "\"x\""});
   CheckError({"--maxTcpStrangers=-1"}, {"--maxTcpStrangers", "\"-1\"", "1 to 1000000"});
+  CheckError({"--tcpCheckTimeout=0"}, {"--tcpCheckTimeout", "\"0\"", "1 to 86400"});
   CheckError({"--maxSendBacklog=1"}, {"--maxSendBacklog", "65536 to 4294967296"});
 }
 

@@ -164,7 +164,7 @@ TEST_CASE("a handler may destroy the listener from both calls") {
   SECTION("in OnPathClosed of the sweep") {
     world.handler.on_closed = [&] { world.listener.reset(); };
     auto other = world.Connect();
-    world.listener->CloseIdle(world.loop->Now() + TcpListener::kIdleTimeout);
+    world.listener->CloseIdle(world.loop->Now() + kLimits.idle_timeout);
     CHECK(world.listener == nullptr);
     CHECK(world.handler.closed.size() == 1);
   }
@@ -184,9 +184,9 @@ TEST_CASE("silent, slow and idle connections are closed, live ones stay") {
   REQUIRE(live->Write(Frame(Pattern(1, 1))));
   REQUIRE(RunUntil(*world.loop, [&] { return world.handler.received.size() == 4; }));
   const Timestamp now = world.loop->Now();
-  world.listener->CloseIdle(now + TcpListener::kAuthenticationTimeout - Duration::Seconds(1));
+  world.listener->CloseIdle(now + kLimits.check_timeout - Duration::Seconds(1));
   CHECK(world.listener->connection_count() == 4);
-  world.listener->CloseIdle(now + TcpListener::kAuthenticationTimeout);
+  world.listener->CloseIdle(now + kLimits.check_timeout);
   CHECK(world.listener->connection_count() == 2);
   CHECK(world.stats().closed_unauthenticated == 2);
   REQUIRE(world.handler.closed.size() == 1);  // nobody had heard of the silent one
@@ -195,7 +195,7 @@ TEST_CASE("silent, slow and idle connections are closed, live ones stay") {
   CHECK(world.listener->connection_count() == 1);
   REQUIRE(world.handler.closed.size() == 2);
   CHECK(world.handler.closed[1].remote == slow->address());
-  world.listener->CloseIdle(now + TcpListener::kIdleTimeout);
+  world.listener->CloseIdle(now + kLimits.idle_timeout);
   CHECK(world.listener->connection_count() == 0);
   CHECK(world.stats().closed_idle == 2);
 }
@@ -214,7 +214,7 @@ TEST_CASE("only valid checks keep a connection, whatever else comes") {
   REQUIRE(chatty->Write(Frame(Pattern(1, 1))));
   REQUIRE(RunUntil(*world.loop, [&] { return world.handler.received.size() == 3; }));
   checked.OnPeerAuthenticated();
-  world.listener->CloseIdle(connected + TcpListener::kIdleTimeout);
+  world.listener->CloseIdle(connected + kLimits.idle_timeout);
   REQUIRE(world.handler.closed.size() == 1);
   CHECK(world.handler.closed[0].remote == chatty->address());
   CHECK(world.stats().closed_idle == 1);

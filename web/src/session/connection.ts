@@ -185,7 +185,7 @@ export class Connection {
       }
       const verdict = judgeClose(code, reason);
       if ('ending' in verdict) this.#end(verdict.ending);
-      else this.#down(verdict.again, verdict.detail);
+      else this.#down(verdict.again, verdict.detail, verdict.within);
     };
   }
 
@@ -197,15 +197,16 @@ export class Connection {
     else this.#down(verdict.again, `${detail}; ${verdict.detail}`);
   }
 
-  #down(why: DownKind, detail: string): void {
+  #down(why: DownKind, detail: string, within = 0): void {
     if (this.#closed) return;
     this.#attempt += 1;
     this.#since ||= Date.now();
     // A server that said that it restarts is away meanwhile: that is no other reason.
     const isAway = why === 'server' || why === 'network';
     if (isAway && this.#outage?.why === 'restart' && Date.now() - this.#since < restartTakes) why = 'restart';
-    // A server that restarts a room spreads its clients by itself (room-api.md §1).
-    const gap = why === 'restart' && this.#attempt === 1 ? 0 : retryGap(this.#attempt, this.seams.random());
+    // A server that restarts a room spreads its clients by itself, or tells them to (room-api.md §1).
+    const random = this.seams.random();
+    const gap = why === 'restart' && this.#attempt === 1 ? Math.round(within * random) : retryGap(this.#attempt, random);
     this.#outage = { why, detail, attempt: this.#attempt, since: this.#since, nextAt: Date.now() + gap };
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {

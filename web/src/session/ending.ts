@@ -30,7 +30,8 @@ export interface Ending {
 /** Why there is no connection at the moment; it is tried again. */
 export type DownKind = 'network' | 'server' | 'busy' | 'restart' | 'taken';
 
-export type Verdict = { again: DownKind; detail: string } | { ending: Ending };
+/** `within`: ms over which those who come back are to spread themselves; without it they come at once. */
+export type Verdict = { again: DownKind; detail: string; within?: number } | { ending: Ending };
 
 /** Close codes of the room API (docs/protocols/room-api.md §1). */
 const closedForGood = 4000;
@@ -56,6 +57,10 @@ const endings: [RegExp, EndingKind][] = [
 /** Another connection has this peer's place: it is ours and ends in half a minute, or somebody else's. */
 const placeTaken = /^peer with id "[^"]*" is connected /;
 
+/** How long clients may take to come back, each at a random moment. */
+const comeBackWithin = / within (\d{1,6}) ms$/;
+const longestWithin = 60_000; // ms
+
 /** What a closed WebSocket means. */
 export function judgeClose(code: number, reason: string): Verdict {
   const detail = `WebSocket closed: ${code}${reason ? ` ${reason}` : ''}`;
@@ -68,6 +73,8 @@ export function judgeClose(code: number, reason: string): Verdict {
   if (code === policyViolation) return { ending: { kind: 'refused', detail } };
   if (code === serviceRestart && placeTaken.test(reason)) return { again: 'taken', detail };
   const restarts = code === serviceRestart || code === goingAway;
+  const within = restarts ? comeBackWithin.exec(reason)?.[1] : undefined;
+  if (within) return { again: 'restart', detail, within: Math.min(Number(within), longestWithin) };
   return { again: restarts ? 'restart' : 'network', detail };
 }
 

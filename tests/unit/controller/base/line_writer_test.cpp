@@ -95,6 +95,15 @@ TEST_CASE("nobody reads: the caller goes on, what finds no room is counted and t
   CHECK(text.size() < LineWriter::kMaxQueued + 10'000);
 }
 
+TEST_CASE("how many bytes may wait is set") {
+  const SmallPipe pipe;
+  LineWriter writer(pipe.write.get(), 10'000);
+  const std::string line = std::string(99, 'x') + "\n";
+  for (int i = 0; i < 5'000; ++i) writer.Write(line, LineWriter::Weight::kOrdinary);
+  writer.Write("an error\n", LineWriter::Weight::kImportant);
+  CHECK(pipe.ReadUntil("an error\n").size() < 200'000);  // what the pipe took, and what waited
+}
+
 TEST_CASE("the end does not wait for a reader longer than asked") {
   const SmallPipe pipe;
   LineWriter writer(pipe.write.get());

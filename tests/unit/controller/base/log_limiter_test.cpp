@@ -83,6 +83,12 @@ TEST_CASE("ids in the lines of a worker do not get round the limit") {
   CHECK(allowed == LogLimiter::kLines);
 }
 
+TEST_CASE("how many lines of a kind pass is set") {
+  LogLimiter limiter(3);
+  CHECK(CountAllowed(limiter, 1, 1'000, kStart) == 3);
+  CHECK(CountAllowed(limiter, 2, 1'000, kStart) == 3);
+}
+
 TEST_CASE("debug lines are not limited") {
   LogLimiter limiter;
   CHECK(CountAllowed(limiter, 1, 1'000, kStart, LogSeverity::kDebug) == 1'000);

@@ -101,10 +101,39 @@ TEST_CASE("connections: who has shown a token never goes") {
   TableFixture fixture({.max_connections = 2});
   const auto first = fixture.Admit("first");
   const auto second = fixture.Admit("second");
-  fixture.Set(first, Phase::kAuthenticated);
-  fixture.Set(second, Phase::kAuthenticated);
+  first->SetAuthenticated();
+  fixture.Set(first, Phase::kNotJoined);
+  second->SetAuthenticated();
+  const Phase phase = GENERATE(Phase::kUnfinished, Phase::kIdle, Phase::kServing);
+  fixture.Set(second, phase);
   CHECK_FALSE(fixture.Admit("newcomer", "198.51.100.1"));
   CHECK(fixture.closed.empty());
+}
+
+TEST_CASE("connections: nor does it go for others of its own source") {
+  TableFixture fixture({.max_connections_per_source = 2});
+  const auto idle = fixture.Admit("idle");
+  idle->SetAuthenticated();
+  fixture.Set(idle, Phase::kIdle);
+  const auto stranger = fixture.Admit("stranger");
+  CHECK(fixture.Admit("newcomer"));
+  CHECK(fixture.closed == Names{"stranger"});
+  CHECK(idle->live());
+}
+
+TEST_CASE("connections: one client's token is not another's behind the same proxy") {
+  TableFixture fixture({.max_connections = 2});
+  const auto proxied = fixture.Admit("proxied", "");
+  CHECK(proxied->MoveTo("198.51.100.1"));
+  proxied->SetAuthenticated();
+  CHECK(proxied->MoveTo("198.51.100.1"));
+  fixture.Set(proxied, Phase::kIdle);
+  const auto joined = fixture.Admit("joined");
+  fixture.Set(joined, Phase::kJoined);
+  CHECK_FALSE(fixture.Admit("newcomer", "203.0.113.1"));
+  CHECK(proxied->MoveTo("198.51.100.2"));
+  CHECK(fixture.Admit("newcomer", "203.0.113.1"));
+  CHECK(fixture.closed == Names{"proxied"});
 }
 
 TEST_CASE("connections: those of a proxy are not one client with many") {

@@ -93,6 +93,32 @@ TEST_CASE("http: an idle connection is closed") {
   CHECK(client->Has("200 OK"));
 }
 
+TEST_CASE("http: who has shown a token stays, idle or not, where one without makes way") {
+  HttpLimits limits = PatientLimits();
+  limits.max_connections = 2;
+  ServerFixture fixture(limits);
+  const auto ask = [&](const std::string& token) {
+    const auto client = fixture.Connect();
+    client->Send("GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + token +
+                 "\r\n\r\n");
+    REQUIRE(fixture.Until([&] { return client->Has("200 OK"); }));
+    return client;
+  };
+  const auto first = ask("good");
+  const auto second = ask("forged");
+  const auto third = ask("good");
+  CHECK(fixture.Until([&] { return second->ended; }));
+  CHECK(fixture.server.connection_counters().evicted_idle == 1);
+  const auto refused = fixture.Connect();
+  CHECK(fixture.Until([&] { return refused->ended; }));
+  CHECK(fixture.server.connection_counters().refused_full == 1);
+  first->Send("GET / HT");  // a request that is not complete
+  const auto again = fixture.Connect();
+  CHECK(fixture.Until([&] { return again->ended; }));
+  CHECK_FALSE(first->ended);
+  CHECK_FALSE(third->ended);
+}
+
 TEST_CASE("http: a full address makes room by its longest unfinished connection") {
   HttpLimits limits = PatientLimits();
   limits.max_connections_per_ip = 2;

@@ -73,6 +73,7 @@ struct Echo : HttpService {
     response.body = request.method + " " + request.path + " " + request.body;
     from = request.client_ip + " " + request.source;
     if (request.path == "/match") response.body = request.if_match;
+    response.authenticated = request.authorization == "Bearer good";
     if (request.path == "/stream") {
       response.body.clear();
       response.stream = stream = std::make_shared<Pieces>();

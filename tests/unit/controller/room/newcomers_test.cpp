@@ -83,7 +83,9 @@ TEST_CASE("newcomers: they have so long to say what they are") {
   FakeClient silent = fixture.ConnectFrom(kElsewhere, "alice");
   REQUIRE(fixture.Until([&] { return silent.socket->close_code != 0; }));
   CHECK(silent.socket->close_code == kCloseReconnect);
-  CHECK_THAT(silent.socket->close_reason, Catch::Contains("resume or join"));
+  CHECK_THAT(silent.socket->close_reason,
+             Catch::Contains("resume or join") && Catch::Contains("(newcomerTimeout)"));
+  CHECK(fixture.rooms.room_counters().newcomers_silent == 1);
   // Who has said it has all the time there is.
   FakeClient back = fixture.Connect("r", "alice");
   CHECK(fixture.Resume(back, token));
@@ -101,16 +103,31 @@ TEST_CASE_METHOD(Newcomers, "newcomers: many of one address do not keep the peer
   const auto add = [&] {
     strangers.push_back(std::make_unique<FakeClient>(ConnectFrom(kElsewhere, "alice")));
   };
-  for (size_t i = 0; i < Room::kMaxNewcomers; ++i) add();
+  for (size_t i = 0; i < RoomSettings().max_newcomers; ++i) add();
   for (const auto& stranger : strangers) CHECK(stranger->socket->close_code == 0);
   FakeClient back = Connect("r", "alice");
   CHECK(strangers.front()->socket->close_code == kCloseReconnect);
-  for (size_t i = 0; i < 2 * Room::kMaxNewcomers; ++i) add();
+  for (size_t i = 0; i < 2 * RoomSettings().max_newcomers; ++i) add();
   size_t open = 0;
   for (const auto& stranger : strangers) open += stranger->socket->close_code == 0 ? 1 : 0;
-  CHECK(open == Room::kMaxNewcomers - 1);
+  CHECK(open == RoomSettings().max_newcomers - 1);
   CHECK(back.socket->close_code == 0);
   CHECK(Resume(back, token));
+}
+
+TEST_CASE("newcomers: how many there may be of one id is set") {
+  Newcomers fixture({.protoo = test::WithoutAnnouncementLimit(),
+                     .change = [](RoomSettings* settings) { settings->max_newcomers = 2; }});
+  FakeClient alice = fixture.Connect("r", "alice");
+  fixture.JoinResumable(alice);
+  FakeClient first = fixture.ConnectFrom(kElsewhere, "alice");
+  FakeClient second = fixture.ConnectFrom(kElsewhere, "alice");
+  CHECK(first.socket->close_code == 0);
+  FakeClient third = fixture.ConnectFrom(kElsewhere, "alice");
+  CHECK(first.socket->close_code == kCloseReconnect);
+  CHECK_THAT(first.socket->close_reason, Catch::Contains("(maxNewcomersPerPeer)"));
+  CHECK(second.socket->close_code == 0);
+  CHECK(fixture.rooms.room_counters().newcomers_surplus == 1);
 }
 
 TEST_CASE_METHOD(Newcomers, "newcomers: a worker's death lets none of them into a locked room") {

@@ -5,7 +5,9 @@
 #include <boost/json/parse.hpp>
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "tests/unit/controller/signalling/room_fixture.h"
 
@@ -39,6 +41,32 @@ struct Registry : RoomFixture {
     REQUIRE(Until([&] { return launcher.workers.size() > before && pool.ready(); }));
   }
 };
+
+TEST_CASE_METHOD(Registry, "registry: who comes back is spread over all rooms of the worker") {
+  constexpr size_t kRooms = 10;
+  constexpr size_t kPeers = 31;
+  std::vector<FakeClient> clients;
+  clients.reserve(kRooms * kPeers);
+  for (size_t i = 0; i < kRooms * kPeers; ++i) {
+    const std::string number = std::to_string(i / kRooms);
+    clients.push_back(Connect("r" + std::to_string(i % kRooms), "p" + number));
+  }
+  worker().Die();
+  std::set<std::chrono::steady_clock::time_point> closings;
+  const auto closed = [&] {
+    size_t count = 0;
+    for (const FakeClient& client : clients) count += client.socket->close_code != 0 ? 1 : 0;
+    if (count > 0) closings.insert(std::chrono::steady_clock::now());
+    return count == clients.size();
+  };
+  REQUIRE(Until(closed));
+  // Ten rooms of 31 alone would be back in a tenth of that.
+  CHECK(*closings.rbegin() - *closings.begin() > std::chrono::seconds(2));
+  for (const FakeClient& client : clients) {
+    CHECK(client.socket->close_code == kCloseReconnect);
+    CHECK(client.socket->close_reason == "the media worker was restarted, reconnect within 100 ms");
+  }
+}
 
 TEST_CASE_METHOD(Registry, "registry: rules of the management outlive the room's worker") {
   {

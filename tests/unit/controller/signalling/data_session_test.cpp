@@ -122,6 +122,24 @@ struct DataFixture : test::RoomFixture {
   std::vector<std::shared_ptr<DataClient>> clients;
 };
 
+TEST_CASE("data channels: how many a client has, and how long it may take to connect, are set") {
+  DoorLimits limits;
+  limits.sdp.sizes.channels = 1;
+  limits.sdp.sizes.connect_within = std::chrono::milliseconds(20);
+  const std::shared_ptr<LimitCounters> counters = limits.sdp.counters;
+  DataFixture fixture(std::move(limits));
+  CHECK(fixture.Upgrade("roomId=r&peerId=ann&label=a").session);
+  const auto client = fixture.Offered("roomId=r&peerId=ben");
+  client->session->OnText(
+      R"({"type":"start","channels":[{"label":"a","id":1},{"label":"b","id":2}]})");
+  CHECK_THAT(client->Last("error"), Catch::Contains("at most 1 (maxChannelsPerDataClient)"));
+  CHECK(counters->counts().at("maxChannelsPerDataClient") == 1);
+  fixture.Answer(*client);
+  CHECK(fixture.Until([&] { return client->socket->close_code == kCloseForGood; }));
+  CHECK_THAT(client->socket->close_reason, Catch::Contains("(connectTimeout)"));
+  CHECK(counters->counts().at("connectTimeout") == 1);
+}
+
 TEST_CASE_METHOD(DataFixture, "data channels: the offer, new style and old") {
   struct Case {
     std::string query, start;
@@ -294,7 +312,7 @@ TEST_CASE_METHOD(DataFixture,
       {R"({"type":"start","echo":true,"open":[7]})", "must be a list of labels"},
       {R"({"type":"start","echo":true,"open":[")" + std::string(257, 'x') + "\"]}", "at most 256"},
       {R"({"type":"start","channels":[{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}]})",
-       "at most 16"},
+       "at most 16 (maxChannelsPerDataClient)"},
   };
   const auto client = Open("roomId=r&peerId=ann");
   size_t count = 0;

@@ -368,7 +368,8 @@ TEST_CASE("GStreamer signalling: one client sees so many at a time") {
   room.Connect("ann");
   for (size_t i = 0; i < GstSignalling::kMaxSessions; ++i) room.Say("ann", Start("cam"));
   CHECK(room.Say("ann", Start("cam")) ==
-        Lines{"ann < " + Error("too many sessions: one consumer may have 64 at a time")});
+        Lines{"ann < " + Error("too many sessions: one consumer may have 64 at a time "
+                               "(maxGstSessions)")});
   room.Say("ann", End("3"));
   CHECK(room.Say("ann", Start("cam")).size() == 2);
 }

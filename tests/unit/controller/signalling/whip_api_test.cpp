@@ -20,7 +20,8 @@ constexpr const char* kSecret = "0123456789abcdef0123456789abcdef";
 
 struct WhipFixture : test::RoomFixture {
   WhipFixture() : WhipFixture(RequestAuth()) {}
-  explicit WhipFixture(RequestAuth auth) : api(&rooms, std::move(auth), WhipApi::Limits{}) {}
+  explicit WhipFixture(RequestAuth auth, WhipApi::Limits limits = {})
+      : api(&rooms, std::move(auth), std::move(limits)) {}
 
   HttpResponse Ask(const std::string& method, const std::string& target,
                    const std::string& type = "", const std::string& body = "",
@@ -367,10 +368,33 @@ TEST_CASE_METHOD(WhipFixture, "WHEP: events") {
   Await(response.stream->Next());
   CHECK(Await(response.stream->Next()).empty());
   CHECK(Ask("GET", address).status == 404);
-  for (size_t i = 0; i < WhepPlayer::kMaxListeners; ++i) {
+  for (size_t i = 0; i < DoorSizes().event_streams; ++i) {
     CHECK(Ask("POST", session + "/events").status == 201);
   }
-  CHECK(Ask("POST", session + "/events").status == 409);
+  const HttpResponse full = Ask("POST", session + "/events");
+  CHECK(full.status == 409);
+  CHECK(full.limit == "maxEventStreams");
+  CHECK_THAT(full.body, Catch::Contains("(maxEventStreams)"));
+}
+
+TEST_CASE("WHIP: how many tracks one client publishes is set") {
+  WhipApi::Limits limits;
+  limits.sdp.sizes.tracks = 1;
+  WhipFixture fixture(RequestAuth(), std::move(limits));
+  const HttpResponse refused = fixture.Post("/whip/r/cam", CorpusText("obs-offer"));
+  CHECK(refused.status == 422);
+  CHECK(refused.limit == "maxTracksPerPublisher");
+  CHECK_THAT(refused.body, Catch::Contains("at most 1 are taken (maxTracksPerPublisher)"));
+}
+
+TEST_CASE("WHIP: how long a client has to connect is set, and who does not is counted") {
+  WhipApi::Limits limits;
+  limits.sdp.sizes.connect_within = std::chrono::milliseconds(20);
+  const std::shared_ptr<LimitCounters> counters = limits.sdp.counters;
+  WhipFixture fixture(RequestAuth(), std::move(limits));
+  fixture.Open("/whip/r/cam", CorpusText("obs-offer"));
+  CHECK(fixture.Until([&] { return fixture.api.sessions() == 0; }));
+  CHECK(counters->counts().at("connectTimeout") == 1);
 }
 
 TEST_CASE_METHOD(WhipFixture, "WHEP: layers") {

@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 #include <optional>
 
+#include "controller/base/limits.h"
 #include "controller/base/task_scope.h"
 #include "tests/unit/controller/fake_worker.h"
 
@@ -42,10 +43,10 @@ struct RecordedEvents : ChannelEvents {
 };
 
 struct ChannelFixture {
-  ChannelFixture() {
+  explicit ChannelFixture(const ChannelLimits& limits = {}) {
     LaunchedWorker launched = *launcher.Launch(0);
     channel = std::make_shared<WorkerChannel>(context.get_executor(), launched.read_fd,
-                                              launched.write_fd, &events);
+                                              launched.write_fd, &events, limits);
     channel->Start();
     worker = launcher.workers.back();
     lane_of_ours = channel->NewLane();
@@ -132,13 +133,32 @@ TEST_CASE_METHOD(ChannelFixture, "one slow request fails alone, after many ticks
   const Outcome slow = Start(lane_of_ours, Method::WORKER_DUMP);
   REQUIRE(test::RunUntil(context, [&] { return worker->received.size() == 1; }));
   worker->mute = false;
-  for (uint64_t tick = 1; tick < WorkerChannel::kRequestTicks; ++tick) channel->Tick();
+  for (uint64_t tick = 1; tick < ChannelLimits().request_ticks; ++tick) channel->Tick();
   CHECK(Ask(Method::PRODUCER_PAUSE)->ok());
   CHECK_FALSE(slow->has_value());
   channel->Tick();
   REQUIRE(test::RunUntil(context, [&] { return slow->has_value(); }));
   CHECK((*slow)->code() == absl::StatusCode::kDeadlineExceeded);
   CHECK_FALSE(channel->closed());
+}
+
+TEST_CASE("how many requests may wait, and for how long, is set") {
+  ChannelFixture few({.waiting = 2, .request_ticks = 3});
+  few.worker->mute = true;
+  std::vector<ChannelFixture::Outcome> outcomes;
+  for (size_t i = 0; i < WorkerChannel::kWindow + 3; ++i) {
+    outcomes.push_back(few.Start(few.lane_of_ours, Method::PRODUCER_PAUSE));
+  }
+  REQUIRE(test::RunUntil(few.context, [&] { return outcomes.back()->has_value(); }));
+  CHECK_THAT(std::string((*outcomes.back())->message()),
+             Catch::Contains(": 2 requests") && Catch::Contains("(maxWaitingRequests)"));
+  CHECK(LimitOf(**outcomes.back()) == "maxWaitingRequests");
+  for (int tick = 0; tick < 2; ++tick) few.channel->Tick();
+  CHECK_FALSE(outcomes.front()->has_value());
+  few.channel->Tick();
+  REQUIRE(test::RunUntil(few.context, [&] { return outcomes.front()->has_value(); }));
+  CHECK_THAT(std::string((*outcomes.front())->message()),
+             Catch::Contains("within 3 s (workerRequestTimeout)"));
 }
 
 TEST_CASE_METHOD(ChannelFixture, "a probe is answered as any request is") {
@@ -212,7 +232,7 @@ TEST_CASE_METHOD(ChannelFixture, "requests beyond the pipe wait for room, none i
 TEST_CASE_METHOD(ChannelFixture, "requests of one room that wait are bounded, and say so") {
   worker->mute = true;
   std::vector<Outcome> outcomes;
-  for (size_t i = 0; i < WorkerChannel::kMaxWaiting + WorkerChannel::kWindow; ++i) {
+  for (size_t i = 0; i < ChannelLimits().waiting + WorkerChannel::kWindow; ++i) {
     outcomes.push_back(Start(lane_of_ours, Method::PRODUCER_PAUSE));
   }
   const Outcome last = Start(lane_of_ours, Method::PRODUCER_PAUSE);
@@ -220,7 +240,8 @@ TEST_CASE_METHOD(ChannelFixture, "requests of one room that wait are bounded, an
   while (!last->has_value() && context.run_one_for(std::chrono::seconds(5)) > 0) {
   }
   REQUIRE(last->has_value());
-  CHECK((*last)->message() == "the media worker is busy: 20000 requests of this room wait already");
+  CHECK((*last)->message() ==
+        "the media worker is busy: 20000 requests of this room wait already (maxWaitingRequests)");
   CHECK(channel->refused_requests() == 1);
   // What closes something is never refused.
   channel->Post(lane_of_ours, Method::PRODUCER_PAUSE, "id", {}, "a test");
@@ -271,7 +292,7 @@ TEST_CASE_METHOD(ChannelFixture, "a request of somebody who was cancelled frees 
   REQUIRE(test::RunUntil(context, [&] { return worker->received.size() == 1; }));
   scope.Cancel();
   REQUIRE(test::RunUntil(context, [&] { return scope.size() == 0; }));
-  for (uint64_t tick = 0; tick < WorkerChannel::kRequestTicks; ++tick) channel->Tick();
+  for (uint64_t tick = 0; tick < ChannelLimits().request_ticks; ++tick) channel->Tick();
   CHECK(channel->in_flight() == 0);
 }
 

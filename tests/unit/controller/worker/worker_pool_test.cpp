@@ -75,6 +75,14 @@ TEST_CASE("a worker is dead after five ticks without an answer, not after a stal
   CHECK(probe.OnTick() == Verdict::kDead);
 }
 
+TEST_CASE("how long a worker may be silent is set") {
+  using Verdict = LivenessProbe::Verdict;
+  LivenessProbe probe(2);
+  CHECK(probe.OnTick() == Verdict::kAsk);
+  CHECK(probe.OnTick() == Verdict::kAlive);
+  CHECK(probe.OnTick() == Verdict::kDead);
+}
+
 TEST_CASE("a worker that hangs is ended though nobody asks it anything") {
   asio::io_context context(1);
   test::FakeLauncher launcher(context.get_executor());
