@@ -41,6 +41,7 @@ constexpr uint32_t kSourceSsrc = 1;  // of the producer
 constexpr uint8_t kSourcePayloadType = 96;
 constexpr uint8_t kRouterPayloadType = 101;
 constexpr uint8_t kRtxPayloadType = 102;
+constexpr uint8_t kSourceLevelId = 1;
 constexpr double kMaxCounting = 5;  // ns, of the forwarding delay of a packet
 constexpr Duration kFrame = Duration::Millis(33);
 
@@ -80,14 +81,17 @@ class NullEgress final : public RtpEgress {
 struct Scenario {
   const char* name;
   bool video;
-  bool extensions;  ///< MID and abs-send-time; transport-cc too for video
-  bool patched;     ///< VP8 picture ids have moved: the payload is copied
+  bool extensions;       ///< MID and abs-send-time; transport-cc too for video
+  bool patched;          ///< VP8 picture ids have moved: the payload is copied
+  uint8_t level_id = 0;  ///< of the audio level that is passed on; 0: there is none
 };
 constexpr Scenario kScenarios[] = {
     {"audio, no extensions", false, false, false},
     {"audio, mid + abs-send-time", false, true, false},
     {"video, mid + abs-send-time + transport-cc", true, true, false},
     {"the same after a pause (payload copied)", true, true, true},
+    {"audio, its level passed on as the router's id", false, true, false, 6},
+    {"audio, its level passed on as another id", false, true, false, 3},
 };
 
 class Room final : public ProducerHost {
@@ -167,6 +171,10 @@ class Room final : public ProducerHost {
     options.rtp_parameters.rtcp.cname = "bench";
     options.rtp_parameters.encodings.resize(1);
     options.rtp_parameters.encodings[0].ssrc = kSourceSsrc;
+    if (scenario_.level_id != 0) {
+      options.rtp_parameters.header_extensions = {
+          {RtpExtensionUri::kAudioLevel, kSourceLevelId, false, {}}};
+    }
     options.rtp_mapping.codecs = {{kSourcePayloadType, kRouterPayloadType}};
     options.rtp_mapping.encodings = {{"", kSourceSsrc, kSourceSsrc}};
     producer = Must(Producer::Create(options, *this, environment, events_));
@@ -196,6 +204,10 @@ class Room final : public ProducerHost {
       Add(RtpExtensionUri::kAbsSendTime, &options);
       if (scenario_.video) Add(RtpExtensionUri::kTransportWideCc, &options);
     }
+    if (scenario_.level_id != 0) {
+      options.rtp_parameters.header_extensions.push_back(
+          {RtpExtensionUri::kAudioLevel, scenario_.level_id, false, {}});
+    }
     options.consumable_rtp_encodings.resize(1);
     options.consumable_rtp_encodings[0].ssrc = kSourceSsrc;
     consumers.push_back(Must(Consumer::Create(options, *producer, egress, environment, events_)));
@@ -213,18 +225,30 @@ class Room final : public ProducerHost {
         static_cast<uint32_t>(environment.Now().us() * (scenario_.video ? 90 : 48) / 1000);
     const bool last = index + 1 == kBurst;
     if (index == 0) ++picture_id_;
-    const uint8_t header[] = {
-        0x80, static_cast<uint8_t>((last ? 0x80 : 0) | kSourcePayloadType),
-        static_cast<uint8_t>(sequence >> 8), static_cast<uint8_t>(sequence),
-        static_cast<uint8_t>(timestamp >> 24), static_cast<uint8_t>(timestamp >> 16),
-        static_cast<uint8_t>(timestamp >> 8), static_cast<uint8_t>(timestamp), 0, 0, 0, kSourceSsrc,
-        // VP8 descriptor with a 15-bit picture id, then its payload header
-        static_cast<uint8_t>(index == 0 ? 0x90 : 0x80), 0x80,
-        static_cast<uint8_t>(0x80 | (picture_id_ >> 8 & 0x7f)), static_cast<uint8_t>(picture_id_),
-        static_cast<uint8_t>(key_frame_ ? 0x10 : 0x11)};
-    const size_t size = RtpPacket::kFixedHeader + kPayload;
+    const bool level = scenario_.level_id != 0;
+    const uint8_t header[] = {static_cast<uint8_t>(level ? 0x90 : 0x80),
+                              static_cast<uint8_t>((last ? 0x80 : 0) | kSourcePayloadType),
+                              static_cast<uint8_t>(sequence >> 8),
+                              static_cast<uint8_t>(sequence),
+                              static_cast<uint8_t>(timestamp >> 24),
+                              static_cast<uint8_t>(timestamp >> 16),
+                              static_cast<uint8_t>(timestamp >> 8),
+                              static_cast<uint8_t>(timestamp),
+                              0,
+                              0,
+                              0,
+                              kSourceSsrc};
+    const uint8_t block[] = {0xBE, 0xDE, 0, 1, kSourceLevelId << 4, 0x85, 0, 0};
+    const uint8_t start[] = {// VP8 descriptor with a 15-bit picture id, then its payload header
+                             static_cast<uint8_t>(index == 0 ? 0x90 : 0x80), 0x80,
+                             static_cast<uint8_t>(0x80 | (picture_id_ >> 8 & 0x7f)),
+                             static_cast<uint8_t>(picture_id_),
+                             static_cast<uint8_t>(key_frame_ ? 0x10 : 0x11)};
+    const size_t size = RtpPacket::kFixedHeader + (level ? sizeof(block) : 0) + kPayload;
     PacketRef buffer = pool_.Allocate(size);
-    std::copy(std::begin(header), std::end(header), buffer.data());
+    uint8_t* at = std::copy(std::begin(header), std::end(header), buffer.data());
+    if (level) at = std::copy(std::begin(block), std::end(block), at);
+    std::copy(std::begin(start), std::end(start), at);
     auto packet = RtpPacket::Parse({buffer.data(), size});
     producer->OnRtp(buffer, *packet, environment.Now());
   }

@@ -20,6 +20,9 @@ constexpr std::array<const char*, kRtpExtensionUriCount> kUris = {
     "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
     "urn:mediasoup:params:rtp-hdrext:packet-id",
     "http://www.webrtc.org/experiments/rtp-hdrext/video-layers-allocation00",
+    "http://www.webrtc.org/experiments/rtp-hdrext/video-content-type",
+    "http://www.webrtc.org/experiments/rtp-hdrext/video-timing",
+    "http://www.webrtc.org/experiments/rtp-hdrext/color-space",
 };
 
 /// Reads one or two digits at `pos`, value 1..99; 0 when there is none.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -52,8 +53,24 @@ enum class RtpExtensionUri : uint8_t {
   kPlayoutDelay = 10,
   kPacketId = 11,
   kVideoLayersAllocation = 12,
+  kVideoContentType = 13,
+  kVideoTiming = 14,
+  kColorSpace = 15,
 };
-inline constexpr size_t kRtpExtensionUriCount = 13;
+inline constexpr size_t kRtpExtensionUriCount = 16;
+
+/// The last id that the one-byte form of header extensions has (RFC 8285 §4.2).
+inline constexpr uint8_t kMaxOneByteExtensionId = 14;
+
+/// The router's id of an extension, by RtpExtensionUri (docs/protocols/router-protocol.md §11). The
+/// first twelve have the numbers that the library gives them. Ids of the one-byte form are too few
+/// for all: above are the allocation of layers, which nobody is sent, and the timing.
+inline constexpr std::array<uint8_t, kRtpExtensionUriCount> kRouterExtensionIds = {
+    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, /*kVideoLayersAllocation*/ 15, 13, /*kVideoTiming*/ 16,
+    14};
+constexpr uint8_t RouterExtensionId(RtpExtensionUri uri) {
+  return kRouterExtensionIds[static_cast<size_t>(uri)];
+}
 
 /// The URI text, e.g. "urn:ietf:params:rtp-hdrext:sdes:mid".
 const char* ToString(RtpExtensionUri uri);

@@ -41,6 +41,14 @@ constexpr uint8_t kWithFec = 2;         // both sides negotiate FlexFEC
 constexpr uint8_t kWithAllocation = 4;  // the producer announces its layers
 constexpr uint8_t kWithRed = 8;         // audio; the receiver takes RED if kRedToReceiver
 constexpr uint8_t kRedToReceiver = 16;
+constexpr uint8_t kWithPictures = 32;  // what is said of pictures is negotiated by both sides
+constexpr uint8_t kAllowMixed = 64;    // the receivers take both forms of header extensions
+
+constexpr std::pair<RtpExtensionUri, uint8_t> kOfPictures[] = {
+    {RtpExtensionUri::kVideoContentType, 13},
+    {RtpExtensionUri::kVideoTiming, 5},
+    {RtpExtensionUri::kColorSpace, 14}};
+constexpr size_t kPictureSizes[] = {1, 13, 4, 28, 0, 16, 17};  // bytes, right ones and others
 
 constexpr size_t kMaxSteps = 400;
 constexpr uint8_t kGuard = 0xA5;
@@ -57,6 +65,7 @@ class CheckingEgress final : public RtpEgress {
     slot_.assign(capacity + kGuardSize, kGuard);
     return slot_.data();
   }
+  bool takes_both_forms = false;
   uint32_t EndRtp(const OutgoingRtp& out) override {
     const size_t size = out.header_size + out.payload.size();
     fuzz::Check(size <= capacity_);
@@ -66,6 +75,7 @@ class CheckingEgress final : public RtpEgress {
     bytes.insert(bytes.end(), out.payload.begin(), out.payload.end());
     const auto packet = RtpPacket::Parse(bytes);
     fuzz::Check(packet.has_value());
+    if ((bytes[0] & 0x10) != 0 && !takes_both_forms) fuzz::Check(bytes[12] == 0xBE);
     const auto name = std::pair(packet->ssrc().value(), packet->sequence_number().value());
     // A number of 16 bits comes again when there have been that many: not within a run.
     const auto [known, is_new] = sent_.try_emplace(name, bytes);
@@ -137,6 +147,11 @@ RtpParameters Parameters(const char* mime_type, uint8_t mode) {
     extension.id = kAllocationId;
     parameters.header_extensions.push_back(extension);
   }
+  if ((mode & kWithPictures) != 0) {
+    for (const auto& [uri, id] : kOfPictures) {
+      parameters.header_extensions.push_back({uri, id, false, {}});
+    }
+  }
   return parameters;
 }
 
@@ -193,7 +208,15 @@ class World {
     consume.type = pipe ? RtpType::kPipe : RtpType::kSimple;
     consume.rtp_parameters =
         audio() ? AudioParameters((mode_ & kRedToReceiver) != 0) : Parameters(codec, mode_);
-    if (!takes_descriptor_) consume.rtp_parameters.header_extensions.clear();
+    if (!takes_descriptor_) {
+      std::erase_if(consume.rtp_parameters.header_extensions, [](const auto& extension) {
+        return extension.uri == RtpExtensionUri::kDependencyDescriptor ||
+               extension.uri == RtpExtensionUri::kVideoLayersAllocation;
+      });
+    }
+    consume.extmap_allow_mixed = has(kAllowMixed);
+    egress_[pipe ? 1 : 0].takes_both_forms =
+        consume.extmap_allow_mixed || (takes_descriptor_ && !audio());
     for (uint32_t i = 0; i < count_; ++i) {
       RtpEncodingParameters consumable;
       consumable.ssrc = kSsrc + 100 + i;
@@ -258,6 +281,7 @@ class World {
     RtpExtensionWriter extensions;
     if (!descriptor.empty() && descriptor.size() < 200) extensions.Add(kDescriptorId, descriptor);
     if (!allocation.empty() && allocation.size() < 200) extensions.Add(kAllocationId, allocation);
+    if (has(kWithPictures) && (kind & 8) != 0) AddPicture(&extensions);
     std::vector<uint8_t> bytes(RtpPacket::kFixedHeader + extensions.Size());
     extensions.Write(std::span(bytes).subspan(RtpPacket::kFixedHeader));
     bytes[0] = static_cast<uint8_t>(0x80 | (extensions.Size() > 0 ? 0x10 : 0));
@@ -282,6 +306,14 @@ class World {
     packet->set_ssrc(Ssrc(ssrc + encoding));
     producer_->OnRtp(buffer, *packet, environment_.Now());
     if ((how & 64) != 0) producer_->DeliverTurn(environment_.Now());
+  }
+
+  /// What it says of a picture, of sizes that are right and others.
+  void AddPicture(RtpExtensionWriter* extensions) {
+    for (const auto& [uri, id] : kOfPictures) {
+      const size_t size = kPictureSizes[script_.Below(std::size(kPictureSizes))];
+      extensions->Add(id, std::vector<uint8_t>(size, script_.Byte()));
+    }
   }
 
   struct Source {

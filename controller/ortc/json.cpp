@@ -482,6 +482,7 @@ Result<RtpCapabilities> ParseRtpCapabilities(const json::value& value) {
   for (const json::value& entry : **extensions) {
     auto extension = ParseExtensionCapability(entry);
     if (!extension.ok()) return extension.status();
+    if (extension->preferred_id > kMaxOneByteExtensionId) continue;
     capabilities.header_extensions.push_back(*std::move(extension));
   }
   return capabilities;
@@ -542,11 +543,14 @@ json::value ToJson(const RtpCapabilities& capabilities) {
   }
   json::array extensions;
   for (const RtpHeaderExtension& extension : capabilities.header_extensions) {
+    const auto direction = extension.preferred_id > kMaxOneByteExtensionId
+                               ? RtpExtensionDirection::kRecvOnly
+                               : extension.direction;
     extensions.push_back({{"kind", ToString(extension.kind)},
                           {"uri", extension.uri},
                           {"preferredId", extension.preferred_id},
                           {"preferredEncrypt", extension.preferred_encrypt},
-                          {"direction", ToString(extension.direction)}});
+                          {"direction", ToString(direction)}});
   }
   return json::object{{"codecs", std::move(codecs)}, {"headerExtensions", std::move(extensions)}};
 }

@@ -20,7 +20,9 @@ inline constexpr uint32_t kLastRandomSsrc = 999'999'999;
 
 // ---- JSON ⇄ structs (normalising: defaults filled in, types checked)
 
-/// A peer's or router's capabilities as JSON (the `rtpCapabilities` object).
+/// A peer's capabilities as JSON (the `rtpCapabilities` object). What is sent by them has the
+/// router's ids of header extensions: those above 14 may need a form of them that the peer does not
+/// take, and are left out.
 Result<RtpCapabilities> ParseRtpCapabilities(const boost::json::value& json);
 /// A producer's `rtpParameters`. Header extensions with a URI that we do not know are left out.
 /// Empty or missing encodings become one empty encoding.
@@ -28,6 +30,8 @@ Result<RtpParameters> ParseRtpParameters(const boost::json::value& json);
 /// "audio" or "video"; anything else is TypeError `invalid kind "x"`.
 Result<MediaKind> ParseMediaKind(std::string_view text);
 
+/// For peers, who send what they read with this name (ParseRtpCapabilities): to them the router
+/// only receives the header extensions whose ids are above 14.
 boost::json::value ToJson(const RtpCapabilities& capabilities);
 boost::json::value ToJson(const RtpParameters& parameters);
 boost::json::array ToJson(const std::vector<RtpEncodingParameters>& encodings);

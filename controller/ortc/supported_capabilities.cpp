@@ -95,10 +95,12 @@ void AddExtensions(RtpCapabilities* c) {
       {Uri::kPlayoutDelay, both, both},
       {Uri::kPacketId, both, both},
       {Uri::kVideoLayersAllocation, {}, receive},
+      {Uri::kVideoContentType, {}, both},
+      {Uri::kVideoTiming, {}, both},
+      {Uri::kColorSpace, {}, both},
   };
   for (const Entry& entry : entries) {
-    // The router's ids are the URIs' numbers plus one: what the worker writes (routed_packet.h).
-    const auto id = static_cast<uint8_t>(static_cast<uint8_t>(entry.uri) + 1);
+    const uint8_t id = RouterExtensionId(entry.uri);
     for (const auto& [kind, direction] :
          {std::pair(MediaKind::kAudio, entry.audio), std::pair(MediaKind::kVideo, entry.video)}) {
       if (!direction) continue;

@@ -321,6 +321,7 @@ class Room : public std::enable_shared_from_this<Room> {
     /// producer.
     std::shared_ptr<const ConsumerPattern> pattern = nullptr;
     std::optional<uint8_t> source_payload_type = std::nullopt;
+    bool extmap_allow_mixed = false;  ///< its receiver takes both forms of header extensions
   };
   /// Makes one consumer. UnsupportedError when the owner's capabilities do not fit. Its events are
   /// held until Deliver().

@@ -71,6 +71,7 @@ ConsumeOptions OptionsOf(const Consumer& consumer, const Room::ConsumerRequest& 
   options.paused = request.paused;
   options.ignore_dtx = request.ignore_dtx;
   options.source_payload_type = request.source_payload_type;
+  options.extmap_allow_mixed = request.extmap_allow_mixed;
   return options;
 }
 

@@ -119,6 +119,11 @@ bool RouterReceives(const RtpHeaderExtension& extension) {
          extension.direction == RtpExtensionDirection::kRecvOnly;
 }
 
+bool RouterSends(const RtpHeaderExtension& extension) {
+  return extension.direction == RtpExtensionDirection::kSendRecv ||
+         extension.direction == RtpExtensionDirection::kSendOnly;
+}
+
 bool Has(const std::vector<RtpHeaderExtensionParameters>& extensions, RtpExtensionUri uri) {
   return std::any_of(extensions.begin(), extensions.end(),
                      [uri](const auto& extension) { return extension.uri == uri; });
@@ -325,6 +330,7 @@ Result<SendParameters> ParametersToSend(const Section& remote, const RtpParamete
 
   SendParameters result;
   result.source_payload_type = media.payload_type;
+  result.extmap_allow_mixed = remote.extmap_allow_mixed;
   result.parameters = routed;
   result.parameters.mid = remote.mid;
   result.parameters.codecs = {media};
@@ -382,15 +388,14 @@ class FreeNumbers {
     }
     return std::nullopt;
   }
-  /// The id that means `uri` already, or else `wanted`, or else another; nullopt when there is
-  /// none.
+  /// The id that means `uri` already, or else `wanted`, or else another of the one-byte form;
+  /// nullopt when there is none.
   std::optional<uint16_t> TakeId(uint16_t wanted, const std::string& uri) {
-    constexpr uint16_t kLast = 14;  // of the one-byte form, RFC 8285 §4.2
     for (const auto& [id, known] : ids_) {
       if (known == uri) return id;
     }
-    if (ids_.emplace(wanted, uri).second) return wanted;
-    for (uint16_t id = 1; id <= kLast; ++id) {
+    if (wanted <= kMaxOneByteExtensionId && ids_.emplace(wanted, uri).second) return wanted;
+    for (uint16_t id = 1; id <= kMaxOneByteExtensionId; ++id) {
       if (ids_.emplace(id, uri).second) return id;
     }
     return std::nullopt;
@@ -439,7 +444,7 @@ Section ModelSection(MediaType type, const std::string& mid, const Description& 
   const MediaKind kind = KindOf(model);
   AddModelCodecs(kind, router, &numbers, &model);
   for (const RtpHeaderExtension& ours : router.header_extensions) {
-    if (ours.kind != kind) continue;
+    if (ours.kind != kind || !RouterSends(ours)) continue;
     if (IsDescriptor(ours.uri) && !TakesDescriptor(remote, model)) continue;
     const auto id = numbers.TakeId(ours.preferred_id, ours.uri);
     if (id) model.extensions.push_back({*id, std::nullopt, ours.uri});

@@ -32,6 +32,8 @@ RtpCapabilities CapabilitiesOf(const Description& remote, const RtpCapabilities&
 struct SendParameters {
   RtpParameters parameters;         ///< one media codec, perhaps RTX; encodings as given
   uint8_t source_payload_type = 0;  ///< the router's, of the media codec
+  /// The section says that its writer takes both forms of header extensions. So may the session.
+  bool extmap_allow_mixed = false;
 };
 /// `routed` (GetConsumerRtpParameters) in the numbers of the section that it is sent in.
 /// UnsupportedError when that has none of its codecs.

@@ -164,6 +164,7 @@ Task<Result<std::shared_ptr<Consumer>>> SdpPeer::Consume(std::shared_ptr<Produce
   request.identity = std::move(identity);
   request.pattern = std::move(pattern);
   request.source_payload_type = parameters.source_payload_type;
+  request.extmap_allow_mixed = parameters.extmap_allow_mixed;
   const std::shared_ptr<Room> in = room();
   const std::shared_ptr<Participant> owner = peer();
   const Result<std::shared_ptr<Consumer>> consumer =

@@ -477,6 +477,7 @@ Task<Status> SdpSession::SendIn(size_t index, std::shared_ptr<Producer> producer
     if (encoding.rtx_ssrc) *encoding.rtx_ssrc += identity.first_ssrc;
   }
   sdp::SendParameters parameters = *std::move(planned);
+  parameters.extmap_allow_mixed |= extmap_allow_mixed_;
   const Result<std::shared_ptr<Consumer>> consumer =
       co_await peer_.Consume(producer, std::move(identity), std::move(parameters), paused);
   if (!consumer.ok()) co_return consumer.status();

@@ -87,6 +87,7 @@ Task<Status> WhepPlayer::TakeAnswer(std::shared_ptr<WhepPlayer> self, std::strin
 
 void WhepPlayer::AdoptAnswer(const sdp::Description& answer) {
   offer_.sections = answer.sections;
+  offer_.extmap_allow_mixed = answer.extmap_allow_mixed;
   std::erase_if(slots_, [&](const Slot& slot) {
     return !TakesSection(offer_.sections[slot.section], slot.payload_type);
   });

@@ -317,6 +317,7 @@ Task<Status> WhepPlayer::Fill(std::shared_ptr<WhepPlayer> self, size_t index,
     co_return UnsupportedError("its codec is not the one that was answered");
   }
   sdp::SendParameters parameters = self->Adjusted(*std::move(planned));
+  parameters.extmap_allow_mixed |= self->offer_.extmap_allow_mixed;
   ConsumerIdentity identity{MakeUuid(), remote.mid, slot.first_ssrc};
   const Result<std::shared_ptr<Consumer>> consumer = co_await self->peer().Consume(
       producer, std::move(identity), std::move(parameters), /*paused=*/false);

@@ -414,7 +414,8 @@ Task<Result<ConsumeResult>> MediaWorker::Consume(std::string transport_id, Consu
         FBS::Transport::CreateConsumeRequestDirect(
             builder, options.consumer_id.c_str(), options.producer_id.c_str(),
             EncodeKind(options.kind), rtp, static_cast<FBS::RtpParameters::Type>(options.type),
-            &encodings, options.paused, /*preferred_layers=*/{}, options.ignore_dtx, source_type));
+            &encodings, options.paused, /*preferred_layers=*/{}, options.ignore_dtx, source_type,
+            options.extmap_allow_mixed));
   };
   const Result<WorkerResponse> response =
       co_await Ask(Method::TRANSPORT_CONSUME, std::move(transport_id), std::move(body));

@@ -180,6 +180,8 @@ struct ConsumeOptions {
   bool ignore_dtx = false;
   /// The router's payload type of the media codec, where `parameters` have the receiver's numbers.
   std::optional<uint8_t> source_payload_type = std::nullopt;
+  /// Its receiver takes both forms of header extensions (RFC 8285 §4.1.2).
+  bool extmap_allow_mixed = false;
 };
 
 struct ConsumeResult {

@@ -63,6 +63,19 @@ test('two pages send and see each other, audio, video and data in one offer', as
   assert.match(answer, /a=sctp-port:5000\r\n/);
 });
 
+test('what a page says of its pictures reaches the others: a screen is seen as one', async () => {
+  const ann = await join('content', 'ann', { hint: 'detail' });
+  const bob = await join('content', 'bob');
+  const content = (page, id, expected) => waitFor(`${expected} of ${id}`, async () => (await page.look()).media[id]?.content === expected, { describe: page.look });
+  await sees(bob, 'ann');
+  await content(bob, 'ann', 'screenshare');
+  await sees(ann, 'bob');
+  await content(ann, 'bob', 'video');
+  // The extensions of the model answer of requirement 002 that say it.
+  const answer = await ann.page.evaluate(() => window.state.log.find(({ type }) => type === 'answer').sdp);
+  for (const name of ['video-content-type', 'video-timing', 'color-space']) assert.match(answer, new RegExp(`a=extmap:\\d+ \\S+/${name}\r\n`));
+});
+
 test('who comes and goes is offered in time, in sections that are used again', async () => {
   const viewer = await join('flow', 'viewer', { publish: false });
   const camera = await WhipPage.open(browser, sluice.url);

@@ -383,6 +383,7 @@ Result<ConsumeOptions> DecodeConsume(const FBS::Transport::ConsumeRequest& reque
   }
   result.ignore_dtx = request.ignore_dtx();
   if (request.source_payload_type()) result.source_payload_type = *request.source_payload_type();
+  result.extmap_allow_mixed = request.extmap_allow_mixed();
   return result;
 }
 

@@ -128,6 +128,7 @@ Result<ConsumerSettings> ResolveConsumerSettings(const ConsumeOptions& options,
     uint8_t& id = settings.extension_ids[static_cast<size_t>(extension.uri)];
     if (id == 0) id = extension.id;  // the first of each kind counts
   }
+  settings.extmap_allow_mixed = options.extmap_allow_mixed;
   settings.joins_layers =
       options.joins_layers && settings.type != RtpType::kPipe &&
       settings.extension_ids[static_cast<size_t>(RtpExtensionUri::kDependencyDescriptor)] == 0;

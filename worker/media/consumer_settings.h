@@ -45,7 +45,8 @@ struct ConsumerSettings {
   std::shared_ptr<const std::vector<RtpEncodingParameters>> consumable_encodings;
   CodecKind codec = CodecKind::kOther;  ///< of what is sent
   ExtensionIds extension_ids{};
-  bool joins_layers = false;  ///< ConsumeOptions::joins_layers, and there is need for it
+  bool extmap_allow_mixed = false;  ///< ConsumeOptions::extmap_allow_mixed
+  bool joins_layers = false;        ///< ConsumeOptions::joins_layers, and there is need for it
   /// What is sent has the receiver's own payload type instead of the router's, which this is.
   std::optional<uint8_t> source_payload_type;
   /// The router's, of media codecs and redundant audio: others are not forwarded.

@@ -12,14 +12,22 @@ constexpr size_t kPlayoutDelaySize = 3;   // webrtc.org experiments: two 12-bit 
 constexpr size_t kPacketIdSize = 4;       // docs/protocols/router-protocol.md §11
 constexpr size_t kCaptureTimeSize = 8;    // abs-capture-time without its clock offset
 constexpr size_t kCaptureOffsetSize = 8;  // that clock offset
+// webrtc.org experiments, what is said of a picture on its last packet:
+constexpr size_t kContentTypeSize = 1;
+constexpr size_t kTimingSize = 13;     // flags and six times of 16 bits
+constexpr size_t kColorSpaceSize = 4;  // primaries, transfer, matrix, range and siting
+constexpr size_t kColorMetadata = 24;  // what may follow: mastering display, light levels
+constexpr size_t kTwoByteHead = 2;
+static_assert(kTimingSize + kColorSpaceSize + kColorMetadata + 2 * kTwoByteHead <=
+              RoutedExtensions::kMaxInPacketBytes);
 
 void Append(RtpExtensionUri uri, std::span<const uint8_t> value, RoutedExtensions* out) {
   if (value.empty() || out->size + 1 + value.size() > RoutedExtensions::kMaxBytes) return;
-  const auto id = static_cast<uint8_t>(uri) + 1;  // docs/protocols/router-protocol.md §11
+  const uint8_t id = RouterExtensionId(uri);
   out->elements[out->size] = static_cast<uint8_t>(id << 4 | static_cast<int>(value.size() - 1));
   std::memcpy(out->elements.data() + out->size + 1, value.data(), value.size());
   out->size = static_cast<uint8_t>(out->size + 1 + value.size());
-  out->present = static_cast<uint16_t>(out->present | 1u << static_cast<uint8_t>(uri));
+  out->present |= uint32_t{1} << static_cast<uint8_t>(uri);
 }
 
 void WriteBigEndian64(uint64_t value, uint8_t* out) {
@@ -43,6 +51,9 @@ ExtensionRouter::ExtensionRouter(const RtpParameters& parameters, MediaKind kind
     uint8_t& id = ids_[static_cast<size_t>(extension.uri)];
     if (id == 0) id = extension.id;  // the first of each kind counts
   }
+  const auto has = [this](RtpExtensionUri uri) { return ids_[static_cast<size_t>(uri)] != 0; };
+  says_of_pictures_ = has(RtpExtensionUri::kVideoContentType) ||
+                      has(RtpExtensionUri::kVideoTiming) || has(RtpExtensionUri::kColorSpace);
 }
 
 std::span<const uint8_t> ExtensionRouter::Value(const RtpPacket& packet,
@@ -56,6 +67,7 @@ void ExtensionRouter::Route(const RtpPacket& packet, std::optional<Duration> clo
                             RoutedExtensions* out) {
   out->size = 0;
   out->present = 0;
+  out->in_packet_count = 0;
   out->dependency_descriptor = {};
   if (packet.extension_count() > 0) {
     RouteAbsCaptureTime(packet, clock_offset, out);
@@ -66,6 +78,7 @@ void ExtensionRouter::Route(const RtpPacket& packet, std::optional<Duration> clo
       out->dependency_descriptor = Value(packet, RtpExtensionUri::kDependencyDescriptor);
       Copy(packet, RtpExtensionUri::kVideoOrientation, kOrientationSize, out);
       Copy(packet, RtpExtensionUri::kTimeOffset, kTimeOffsetSize, out);
+      if (says_of_pictures_) RoutePicture(packet, out);
     }
     if (Copy(packet, RtpExtensionUri::kPacketId, kPacketIdSize, out)) return;
   }
@@ -95,6 +108,29 @@ void ExtensionRouter::RouteAbsCaptureTime(const RtpPacket& packet,
       static_cast<uint64_t>(capture->clock_offset.value_or(0)) + ToFixedPoint(*clock_offset);
   WriteBigEndian64(offset, routed.data() + kCaptureTimeSize);
   Append(RtpExtensionUri::kAbsCaptureTime, routed, out);
+}
+
+/// The timing of a picture is in milliseconds from its capture, by the sender's clock alone, so
+/// that it is as true behind a router as in front of it. Two of its six times are for routers, if
+/// they wish: they stay as they came. Filling them in takes the time of the capture, which the
+/// packet does not say, and the time of leaving, which is another one for each receiver; who wants
+/// to know what a router takes has abs-capture-time, whose offset is made ours.
+void ExtensionRouter::RoutePicture(const RtpPacket& packet, RoutedExtensions* out) const {
+  Copy(packet, RtpExtensionUri::kVideoContentType, kContentTypeSize, out);
+  Refer(packet, RtpExtensionUri::kVideoTiming, kTimingSize, out);
+  if (Copy(packet, RtpExtensionUri::kColorSpace, kColorSpaceSize, out)) return;
+  Refer(packet, RtpExtensionUri::kColorSpace, kColorSpaceSize + kColorMetadata, out);
+}
+
+void ExtensionRouter::Refer(const RtpPacket& packet, RtpExtensionUri uri, size_t length,
+                            RoutedExtensions* out) const {
+  const auto value = Value(packet, uri);
+  if (value.size() != length || out->in_packet_count == RoutedExtensions::kMaxInPacket) return;
+  const uint8_t* const first = packet.bytes().data();
+  out->packet = first;
+  out->in_packet[out->in_packet_count++] = {uri, static_cast<uint8_t>(length),
+                                            static_cast<uint16_t>(value.data() - first)};
+  out->present |= RoutedExtensions::kHasInPacket;
 }
 
 bool ExtensionRouter::Copy(const RtpPacket& packet, RtpExtensionUri uri, size_t length,

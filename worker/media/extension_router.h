@@ -14,7 +14,8 @@ namespace sluice::worker {
 
 /// Reads the header extensions of a producer's packets by the ids that it negotiated, and renumbers
 /// those that travel on to consumers (docs/protocols/router-protocol.md §11): once per packet, for
-/// all of them.
+/// all of them. Which packets have an extension is the sender's choice, and stays so: what is said
+/// of a picture is said on its last packet, and whoever gets the picture gets that one.
 class ExtensionRouter {
  public:
   /// `add_packet_id`: gives packets that have no packet id one
@@ -34,9 +35,14 @@ class ExtensionRouter {
   /// Copies an extension whose value has exactly `length` bytes; false when it is absent.
   bool Copy(const RtpPacket& packet, RtpExtensionUri uri, size_t length,
             RoutedExtensions* out) const;
+  /// Leaves an extension whose value has exactly `length` bytes where it is, for consumers to copy.
+  void Refer(const RtpPacket& packet, RtpExtensionUri uri, size_t length,
+             RoutedExtensions* out) const;
+  void RoutePicture(const RtpPacket& packet, RoutedExtensions* out) const;
 
   std::array<uint8_t, kRtpExtensionUriCount> ids_{};  ///< the sender's; 0 = not negotiated
   MediaKind kind_;
+  bool says_of_pictures_ = false;  ///< one of those that RoutePicture() reads is negotiated
   bool add_packet_id_;
   uint32_t next_packet_id_ = 0;
 };

@@ -197,6 +197,9 @@ struct ConsumeOptions {
   /// The router's payload type of the one media codec that is sent, where rtp_parameters has
   /// numbers of the receiver's own; nullopt: they are the router's.
   std::optional<uint8_t> source_payload_type;
+  /// The receiver takes packets with header extensions in the one-byte form and others in the
+  /// two-byte form (RFC 8285 §4.1.2), though no extension that it negotiated says so.
+  bool extmap_allow_mixed = false;
   /// Where an earlier consumer with the same SSRCs stopped (Consumer::stream): the receiver sees
   /// one stream. By encoding; may be shorter than rtp_parameters.encodings.
   std::vector<FirstNumbers> first_numbers;

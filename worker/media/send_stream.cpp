@@ -45,9 +45,9 @@ SendStream::SendStream(const ConsumerSettings& settings, const OutputStreamSetti
       ssrc_(stream.params.ssrc),
       rtx_ssrc_(stream.params.rtx_ssrc.value_or(0)),
       continuity_(stream.params.clock_rate),
-      writer_(ssrc_, settings.mid, settings.extension_ids),
+      writer_(ssrc_, settings.mid, settings.extension_ids, settings.extmap_allow_mixed),
       rewriter_(first.own),
-      rtx_writer_(rtx_ssrc_, settings.mid, settings.extension_ids) {
+      rtx_writer_(rtx_ssrc_, settings.mid, settings.extension_ids, settings.extmap_allow_mixed) {
   if (!stream.uses_fec) return;
   fec_ = std::make_unique<FecStream>(Ssrc(*stream.params.fec_ssrc),
                                      PayloadType(*stream.params.fec_payload_type), first.fec,

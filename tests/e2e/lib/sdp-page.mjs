@@ -23,7 +23,7 @@ function client() {
   };
   // What our networks let through: a page sees no others of the server's candidates.
   const through = (sdp, only) => sdp.split('\r\n').filter((line) => !only || !line.startsWith('a=candidate:') || line.includes(` ${only} `)).join('\r\n');
-  window.join = async (url, { publish = true, codec, data = true, only, camera = true } = {}) => {
+  window.join = async (url, { publish = true, codec, data = true, only, camera = true, hint } = {}) => {
     const socket = new WebSocket(url);
     const log = [];
     const state = { log, streams: {}, closed: null, heard: [] };
@@ -74,6 +74,7 @@ function client() {
       channel.onmessage = ({ data: text }) => state.heard.push(`${channel.label}: ${text}`);
     };
     const stream = publish && (camera ? await navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 320, height: 180, frameRate: 15 } }) : drawn());
+    if (publish && hint) stream.getVideoTracks()[0].contentHint = hint;
     // All at once: one offer.
     if (data) state.channel = pc.createDataChannel('any');
     if (publish) {
@@ -97,6 +98,7 @@ function client() {
         result.media[id] ??= { frames: 0, energy: 0 };
         result.media[id].frames += each.framesDecoded ?? 0;
         result.media[id].energy += each.totalAudioEnergy ?? 0;
+        if (each.kind === 'video') result.media[id].content = each.contentType ?? 'video';
       }
       if (each.type === 'transport' && each.selectedCandidatePairId) {
         const { protocol, address } = stats.get(stats.get(each.selectedCandidatePairId).remoteCandidateId);
@@ -125,7 +127,7 @@ export class SdpPage {
     this.page = page;
   }
 
-  /** Its state, its frames sent, and by participant what it plays (`media`: frames decoded, audio energy). */
+  /** Its state, its frames sent, and by participant what it plays (`media`: frames decoded, audio energy, type of content). */
   look = () => this.page.evaluate(() => window.look());
 
   async close() {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -197,6 +198,8 @@ class ConsumerTest : public ProducerHost {
     uint8_t payload_type = kProducerPayloadType;
     std::vector<uint8_t> descriptor{};  ///< dependency descriptor, at most 16 bytes
     uint32_t ssrc = kProducerSsrc;
+    /// Ids and values of header extensions.
+    std::vector<std::pair<uint8_t, std::vector<uint8_t>>> extensions{};
   };
   Producer::ReceiveResult Receive(const Source& source) {
     std::vector<uint8_t> bytes{
@@ -216,6 +219,14 @@ class ConsumerTest : public ProducerHost {
       bytes.insert(bytes.end(), {0xBE, 0xDE, 0, words, element});
       bytes.insert(bytes.end(), source.descriptor.begin(), source.descriptor.end());
       while (bytes.size() % 4 != 0) bytes.push_back(0);
+    }
+    if (!source.extensions.empty()) {
+      REQUIRE(source.descriptor.empty());
+      RtpExtensionWriter writer;
+      for (const auto& [id, value] : source.extensions) REQUIRE(writer.Add(id, value));
+      bytes[0] |= 0x10;
+      bytes.resize(bytes.size() + writer.Size());
+      writer.Write(std::span(bytes).last(writer.Size()));
     }
     bytes.insert(bytes.end(), source.payload.begin(), source.payload.end());
     if (source.padding > 0) {

@@ -451,6 +451,7 @@ void FakeWorker::Answer(const FBS::Request::Request& request) {
       if (consume->source_payload_type()) {
         consumer_types.back() += "<" + std::to_string(*consume->source_payload_type());
       }
+      consumer_mixed.push_back(consume->extmap_allow_mixed());
       type = FBS::Response::Body::Transport_ConsumeResponse;
       body = FBS::Transport::CreateConsumeResponse(builder, consume->paused(), producer_paused,
                                                    MakeScore(builder))

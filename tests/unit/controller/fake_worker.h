@@ -96,6 +96,8 @@ class FakeWorker : public std::enable_shared_from_this<FakeWorker> {
   /// Likewise, of their first codecs: the payload type, and behind it "<" and that of the source
   /// where it is another's.
   std::vector<std::string> consumer_types;
+  /// Likewise: whether their receivers take both forms of header extensions.
+  std::vector<bool> consumer_mixed;
   std::vector<std::string> data_producer_ids;
   struct DataConsumed {
     std::string id;

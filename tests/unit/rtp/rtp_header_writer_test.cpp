@@ -25,10 +25,19 @@ ExtensionIds UsualIds() {
 }
 
 void AddElement(RoutedExtensions* extensions, RtpExtensionUri uri, std::vector<uint8_t> value) {
-  const size_t id = Index(uri) + 1;
+  const size_t id = RouterExtensionId(uri);
   extensions->elements[extensions->size++] = static_cast<uint8_t>(id << 4 | (value.size() - 1));
   for (const uint8_t byte : value) extensions->elements[extensions->size++] = byte;
-  extensions->present = static_cast<uint16_t>(extensions->present | 1u << Index(uri));
+  extensions->present |= 1u << Index(uri);
+}
+
+/// Elements that stay in their packet, which is `bytes`.
+void AddInPacket(RoutedExtensions* extensions, const std::vector<uint8_t>& bytes,
+                 RtpExtensionUri uri, size_t offset, size_t length) {
+  extensions->packet = bytes.data();
+  extensions->in_packet[extensions->in_packet_count++] = {uri, static_cast<uint8_t>(length),
+                                                          static_cast<uint16_t>(offset)};
+  extensions->present |= RoutedExtensions::kHasInPacket;
 }
 
 RtpHeaderWriter::Fields SomeFields() {
@@ -196,6 +205,101 @@ TEST_CASE("rtp header: a descriptor that does not go out changes nothing of the 
   CHECK(with.bytes[12] == 0xBE);
   CHECK(ParseSdesItem(with.packet.Extension(1)) == std::string_view("audio-0"));
   CHECK(writer.MaxSize(extensions) == writer.MaxSize(RoutedExtensions()));
+}
+
+TEST_CASE("rtp header: elements of the packet go out with the receiver's ids") {
+  std::vector<uint8_t> packet(61);
+  for (size_t i = 0; i < packet.size(); ++i) packet[i] = static_cast<uint8_t>(i);
+  const std::vector<uint8_t> timing(packet.begin() + 20, packet.begin() + 33);
+  const std::vector<uint8_t> color(packet.begin() + 33, packet.end());
+  RoutedExtensions extensions;
+  AddElement(&extensions, RtpExtensionUri::kTimeOffset, {4, 5, 6});
+  AddInPacket(&extensions, packet, RtpExtensionUri::kVideoTiming, 20, timing.size());
+  AddInPacket(&extensions, packet, RtpExtensionUri::kColorSpace, 33, color.size());
+  ExtensionIds ids = UsualIds();
+
+  SECTION("not negotiated: nothing of them, and the form stays") {
+    const Written written = Write(RtpHeaderWriter(Ssrc(1), "a", ids, true), extensions);
+    CHECK(written.bytes[12] == 0xBE);
+    CHECK(written.packet.extension_count() == 4);
+    CHECK(written.Extension(9) == std::vector<uint8_t>{4, 5, 6});
+  }
+  SECTION("the short one is in the one-byte form") {
+    ids[Index(RtpExtensionUri::kVideoTiming)] = 2;
+    const Written written = Write(RtpHeaderWriter(Ssrc(1), "a", ids, true), extensions);
+    CHECK(written.bytes[12] == 0xBE);
+    CHECK(written.Extension(2) == timing);
+    CHECK(written.Extension(1) == std::vector<uint8_t>{'a'});
+    CHECK(written.Extension(9) == std::vector<uint8_t>{4, 5, 6});
+    CHECK(written.Extension(5) == std::vector<uint8_t>{0x78, 0x9A});
+  }
+  SECTION("the long one makes the form, where the receiver takes it") {
+    ids[Index(RtpExtensionUri::kVideoTiming)] = 2;
+    ids[Index(RtpExtensionUri::kColorSpace)] = 14;  // the router's
+    const Written written = Write(RtpHeaderWriter(Ssrc(1), "a", ids, true), extensions);
+    CHECK(written.bytes[12] == 0x10);
+    CHECK(written.Extension(2) == timing);
+    CHECK(written.Extension(14) == color);
+    CHECK(written.Extension(1) == std::vector<uint8_t>{'a'});
+    CHECK(written.Extension(9) == std::vector<uint8_t>{4, 5, 6});
+    CHECK(written.Extension(4) == std::vector<uint8_t>{0x12, 0x34, 0x56});
+    CHECK(written.Extension(5) == std::vector<uint8_t>{0x78, 0x9A});
+    // Other packets of the stream have the other form.
+    RoutedExtensions none;
+    CHECK(Write(RtpHeaderWriter(Ssrc(1), "a", ids, true), none).bytes[12] == 0xBE);
+  }
+  SECTION("and is left out, where it does not") {
+    ids[Index(RtpExtensionUri::kVideoTiming)] = 2;
+    ids[Index(RtpExtensionUri::kColorSpace)] = 14;
+    const Written written = Write(RtpHeaderWriter(Ssrc(1), "a", ids), extensions);
+    CHECK(written.bytes[12] == 0xBE);
+    CHECK(written.Extension(2) == timing);
+    CHECK_FALSE(written.Has(14));
+    CHECK(written.Extension(1) == std::vector<uint8_t>{'a'});
+    CHECK(written.Extension(9) == std::vector<uint8_t>{4, 5, 6});
+  }
+  SECTION("who negotiated what needs that form takes it") {
+    ids[Index(RtpExtensionUri::kColorSpace)] = 14;
+    SECTION("descriptor") { ids[Index(RtpExtensionUri::kDependencyDescriptor)] = 7; }
+    SECTION("id") { ids[Index(RtpExtensionUri::kPlayoutDelay)] = 15; }
+    const Written written = Write(RtpHeaderWriter(Ssrc(1), "a", ids), extensions);
+    CHECK(written.bytes[12] == 0x10);
+    CHECK(written.Extension(14) == color);
+  }
+  SECTION("beside a long descriptor") {
+    ids[Index(RtpExtensionUri::kDependencyDescriptor)] = 7;
+    ids[Index(RtpExtensionUri::kVideoTiming)] = 2;
+    const std::vector<uint8_t> descriptor(40, 0x5A);
+    extensions.dependency_descriptor = descriptor;
+    const Written written = Write(RtpHeaderWriter(Ssrc(1), "a", ids), extensions);
+    CHECK(written.bytes[12] == 0x10);
+    CHECK(written.Extension(7) == descriptor);
+    CHECK(written.Extension(2) == timing);
+  }
+}
+
+TEST_CASE("rtp header: the largest of all fits into what is said of its size") {
+  std::vector<uint8_t> packet(300, 0x77);
+  RoutedExtensions extensions;
+  for (size_t left = RoutedExtensions::kMaxBytes; left >= 2;
+       left = RoutedExtensions::kMaxBytes - extensions.size) {
+    const size_t length = std::min<size_t>(16, left - 1);
+    AddElement(&extensions, RtpExtensionUri::kTimeOffset, std::vector<uint8_t>(length, 1));
+  }
+  SECTION("few long ones") {}
+  SECTION("many short ones") {
+    extensions = {};
+    for (size_t i = 0; i < RoutedExtensions::kMaxBytes / 2; ++i) {
+      AddElement(&extensions, RtpExtensionUri::kTimeOffset, {1});
+    }
+  }
+  AddInPacket(&extensions, packet, RtpExtensionUri::kVideoTiming, 0, 13);
+  AddInPacket(&extensions, packet, RtpExtensionUri::kColorSpace, 13, 28);
+  const std::vector<uint8_t> descriptor(255, 0x5A);
+  extensions.dependency_descriptor = descriptor;
+  ExtensionIds ids;
+  for (size_t uri = 0; uri < ids.size(); ++uri) ids[uri] = static_cast<uint8_t>(uri + 1);
+  Write(RtpHeaderWriter(Ssrc(1), std::string(32, 'm'), ids, true), extensions);  // checks it
 }
 
 TEST_CASE("rtp header: the same arguments give the same bytes") {

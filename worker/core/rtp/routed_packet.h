@@ -15,19 +15,44 @@ namespace sluice::worker {
 
 class PatchedPayloads;
 
-/// Header-extension values that travel from a producer to its consumers, with the router's ids
+/// Header-extension values that travel from a producer to its consumers
 /// (docs/protocols/router-protocol.md §11). Each hop's own (MID, RID, abs-send-time, transport-cc)
 /// are not among them: the consumer writes those itself.
+///
+/// What most packets have stands ready to be copied in one piece, with the router's ids, which are
+/// those of most receivers. That form has 14 ids and values of up to 16 bytes; what it has no room
+/// for is on few packets (the last one of some pictures) and stays where it came, under its URI.
 struct RoutedExtensions {
-  static constexpr size_t kMaxBytes = 48;  // all forwarded elements but the dependency descriptor
+  static constexpr size_t kMaxBytes = 48;  // of `elements`
+  /// In `present`: there are elements `in_packet`.
+  static constexpr uint32_t kHasInPacket = uint32_t{1} << 31;
+  static_assert(kRtpExtensionUriCount <= 31, "bits of `present`");
+
+  /// An element in the packet's own bytes.
+  struct InPacket {
+    RtpExtensionUri uri = RtpExtensionUri::kMid;
+    uint8_t length = 0;
+    uint16_t offset = 0;  ///< of its value, from `packet` on
+  };
+  static constexpr size_t kMaxInPacket = 2;
+  static constexpr size_t kMaxInPacketBytes = 48;  // in the two-byte form
+
   /// Finished one-byte-form elements (id/length byte and value), in the canonical order.
   std::array<uint8_t, kMaxBytes> elements;
   uint8_t size = 0;
-  /// `1 << RtpExtensionUri` of each element in `elements`.
-  uint16_t present = 0;
+  uint8_t in_packet_count = 0;
+  /// `1 << RtpExtensionUri` of each element in `elements`, and kHasInPacket.
+  uint32_t present = 0;
   /// AV1 dependency descriptor, in the packet's own bytes (kept alive by RoutedPacket::buffer);
   /// empty when absent. Not counted in `present`.
   std::span<const uint8_t> dependency_descriptor;
+  std::array<InPacket, kMaxInPacket> in_packet;
+  /// First byte of the packet (kept alive by RoutedPacket::buffer), where there are such.
+  const uint8_t* packet = nullptr;
+
+  std::span<const uint8_t> ValueOf(const InPacket& element) const {
+    return {packet + element.offset, element.length};
+  }
 };
 
 /// One packet of a producer: the received bytes, decrypted and unchanged, and what was read from

@@ -10,7 +10,6 @@ namespace {
 constexpr uint8_t kVersion2 = 0x80;
 constexpr uint8_t kExtensionBit = 0x10;
 constexpr uint8_t kMarkerBit = 0x80;
-constexpr uint8_t kMaxOneByteId = 14;     // RFC 8285 §4.2: 15 is reserved
 constexpr size_t kMaxOneByteLength = 16;  // bytes
 constexpr uint16_t kOneByteProfile = 0xBEDE;
 constexpr uint16_t kTwoByteProfile = 0x1000;
@@ -40,9 +39,22 @@ uint8_t* WriteHead(uint8_t* at, uint8_t id, size_t length, bool two_byte) {
 
 uint8_t Id(const ExtensionIds& ids, RtpExtensionUri uri) { return ids[static_cast<size_t>(uri)]; }
 
+constexpr uint8_t kNoUri = kRtpExtensionUriCount;
+/// RtpExtensionUri by the router's id, of those that the one-byte form has.
+constexpr auto kUriOfRouterId = [] {
+  std::array<uint8_t, 16> uris{};
+  uris.fill(kNoUri);
+  for (uint8_t uri = 0; uri < kRtpExtensionUriCount; ++uri) {
+    const uint8_t id = kRouterExtensionIds[uri];
+    if (id <= kMaxOneByteExtensionId) uris[id] = uri;
+  }
+  return uris;
+}();
+
 }  // namespace
 
-RtpHeaderWriter::RtpHeaderWriter(Ssrc ssrc, std::string_view mid, const ExtensionIds& ids)
+RtpHeaderWriter::RtpHeaderWriter(Ssrc ssrc, std::string_view mid, const ExtensionIds& ids,
+                                 bool takes_both_forms)
     : ids_(ids) {
   abs_send_time_id_ = Id(ids, RtpExtensionUri::kAbsSendTime);
   transport_sequence_id_ = Id(ids, RtpExtensionUri::kTransportWideCc);
@@ -51,9 +63,10 @@ RtpHeaderWriter::RtpHeaderWriter(Ssrc ssrc, std::string_view mid, const Extensio
   if (mid_id != 0) mid_size_ = static_cast<uint8_t>(std::min(mid.size(), kMaxMid));
   always_two_byte_ =
       mid_size_ > kMaxOneByteLength ||
-      std::any_of(ids.begin(), ids.end(), [](uint8_t id) { return id > kMaxOneByteId; });
+      std::any_of(ids.begin(), ids.end(), [](uint8_t id) { return id > kMaxOneByteExtensionId; });
+  may_two_byte_ = takes_both_forms || always_two_byte_ || dependency_descriptor_id_ != 0;
   for (size_t uri = 0; uri < ids.size(); ++uri) {
-    if (ids[uri] == uri + 1) verbatim_ = static_cast<uint16_t>(verbatim_ | 1u << uri);
+    if (ids[uri] == kRouterExtensionIds[uri]) verbatim_ |= uint32_t{1} << uri;
   }
   if (always_two_byte_) verbatim_ = 0;
 
@@ -90,6 +103,8 @@ size_t RtpHeaderWriter::Write(uint8_t* out, const Fields& fields,
   if ((extensions.present & ~verbatim_) == 0) [[likely]] {
     std::memcpy(at, extensions.elements.data(), extensions.elements.size());
     at += extensions.size;
+  } else if (NeedsTwoByteForm(extensions)) {
+    return WriteTwoByteForm(out, fields, extensions, value, stamps);
   } else {
     at = WriteElements(at, extensions, false);
   }
@@ -158,8 +173,8 @@ uint8_t* RtpHeaderWriter::WriteElements(uint8_t* at, const RoutedExtensions& ext
     const uint8_t head = extensions.elements[pos++];
     const size_t length = static_cast<size_t>(head & 0x0f) + 1;
     if (pos + length > size) break;
-    const size_t uri = static_cast<size_t>(head >> 4) - 1;
-    const uint8_t id = uri < ids_.size() ? ids_[uri] : 0;
+    const uint8_t uri = kUriOfRouterId[head >> 4];
+    const uint8_t id = uri != kNoUri ? ids_[uri] : 0;
     if (id != 0) {
       at = WriteHead(at, id, length, two_byte);
       std::memcpy(at, &extensions.elements[pos], length);
@@ -167,7 +182,27 @@ uint8_t* RtpHeaderWriter::WriteElements(uint8_t* at, const RoutedExtensions& ext
     }
     pos += length;
   }
+  if ((extensions.present & RoutedExtensions::kHasInPacket) == 0) [[likely]]
+    return at;
+  for (size_t i = 0; i < extensions.in_packet_count; ++i) {
+    const RoutedExtensions::InPacket& element = extensions.in_packet[i];
+    const uint8_t id = Id(ids_, element.uri);
+    if (id == 0 || (element.length > kMaxOneByteLength && !two_byte)) continue;
+    const auto value = extensions.ValueOf(element);
+    at = WriteHead(at, id, value.size(), two_byte);
+    std::memcpy(at, value.data(), value.size());
+    at += value.size();
+  }
   return at;
+}
+
+bool RtpHeaderWriter::NeedsTwoByteForm(const RoutedExtensions& extensions) const {
+  if ((extensions.present & RoutedExtensions::kHasInPacket) == 0 || !may_two_byte_) return false;
+  for (size_t i = 0; i < extensions.in_packet_count; ++i) {
+    const RoutedExtensions::InPacket& element = extensions.in_packet[i];
+    if (element.length > kMaxOneByteLength && Id(ids_, element.uri) != 0) return true;
+  }
+  return false;
 }
 
 /// Pads the block to 32 bits and writes its length; drops it when it is empty.

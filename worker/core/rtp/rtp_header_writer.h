@@ -28,9 +28,9 @@ struct RtpHeaderStamps {
 /// Writes the RTP headers of one outgoing SSRC straight into the egress slot: fixed header (RFC
 /// 3550 §5.1), then MID, the forwarded elements that the receiver negotiated, abs-send-time and the
 /// transport-wide sequence number (RFC 8285 one-byte form; two-byte form where an id or a value
-/// that this receiver negotiated needs it: a receiver that negotiated neither never sees that form,
-/// which it might not read, and with it the MID). What does not change between packets is prepared
-/// once.
+/// that this receiver negotiated needs it: a receiver that negotiated neither, nor said that it
+/// takes both forms, never sees that one, which it might not read, and with it the MID. A value
+/// that needs it is left out then). What does not change between packets is prepared once.
 ///
 /// The bytes are a function of the arguments alone: the same arguments give the same bytes.
 class RtpHeaderWriter {
@@ -39,7 +39,9 @@ class RtpHeaderWriter {
   static constexpr size_t kMaxMid = 32;             // bytes; RFC 8843 §15 asks for 1…16
 
   /// `mid` (at most kMaxMid bytes, "" = none) is written when `ids` has one for it.
-  RtpHeaderWriter(Ssrc ssrc, std::string_view mid, const ExtensionIds& ids);
+  /// `takes_both_forms`: the receiver said so.
+  RtpHeaderWriter(Ssrc ssrc, std::string_view mid, const ExtensionIds& ids,
+                  bool takes_both_forms = false);
 
   /// What changes from packet to packet, beside the forwarded extensions.
   struct Fields {
@@ -91,12 +93,15 @@ class RtpHeaderWriter {
   static constexpr size_t kFixedHeader = 12;
   static constexpr size_t kExtensionHeader = 4;
   /// Header and block without the dependency descriptor's value: MID 2 + 32, forwarded elements in
-  /// two-byte form (one byte more for each, and the shortest has two), descriptor's head 2,
-  /// abs-send-time 5, transport sequence 4, padding 3.
+  /// two-byte form (of those ready one byte more for each, and the shortest has two), descriptor's
+  /// head 2, abs-send-time 5, transport sequence 4, padding 3.
   static constexpr size_t kFixedMax = kFixedHeader + kExtensionHeader + 2 + kMaxMid +
-                                      RoutedExtensions::kMaxBytes * 3 / 2 + 2 + 5 + 4 + 3;
+                                      RoutedExtensions::kMaxBytes * 3 / 2 +
+                                      RoutedExtensions::kMaxInPacketBytes + 2 + 5 + 4 + 3;
 
   uint8_t* WriteElements(uint8_t* at, const RoutedExtensions& extensions, bool two_byte) const;
+  /// One of its values is to go out, and needs that form.
+  bool NeedsTwoByteForm(const RoutedExtensions& extensions) const;
   size_t WriteTwoByteForm(uint8_t* out, const Fields& fields, const RoutedExtensions& extensions,
                           std::span<const uint8_t> descriptor, RtpHeaderStamps* stamps) const;
   size_t Finish(uint8_t* out, uint8_t* end) const;
@@ -110,8 +115,9 @@ class RtpHeaderWriter {
   uint8_t mid_size_ = 0;
   /// One-byte form cannot be used: an id above 14 or a MID of more than 16 bytes.
   bool always_two_byte_ = false;
+  bool may_two_byte_ = false;  ///< the receiver takes that form
   /// Bits of RoutedExtensions::present whose elements go out as they are.
-  uint16_t verbatim_ = 0;
+  uint32_t verbatim_ = 0;
   ExtensionIds ids_;
 };
 

@@ -3,6 +3,8 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 #include <catch2/catch.hpp>
+#include <map>
+#include <string>
 
 #include "common/utf8.h"
 #include "controller/ortc/supported_capabilities.h"
@@ -83,7 +85,44 @@ TEST_CASE("Router capabilities: payload types, RTX and overlaid parameters") {
   CHECK(router.codecs[5].parameters.at("level-asymmetry-allowed") == ParameterValue(1));
   CHECK(router.codecs[5].parameters.at("profile-level-id") ==
         ParameterValue(std::string("4d0032")));
-  CHECK(router.header_extensions.size() == 19);
+  CHECK(router.header_extensions.size() == 22);
+}
+
+TEST_CASE(
+    "Router capabilities: what receivers may get has ids of the one-byte form, and one each") {
+  std::map<int, std::string> known;
+  for (const RtpHeaderExtension& extension : SupportedRtpCapabilities().header_extensions) {
+    INFO(extension.uri);
+    CHECK(known.emplace(extension.preferred_id, extension.uri).first->second == extension.uri);
+    const auto uri = ParseRtpExtensionUri(extension.uri);
+    REQUIRE(uri);
+    CHECK(extension.preferred_id == RouterExtensionId(*uri));
+    const bool sends = extension.direction == RtpExtensionDirection::kSendRecv;
+    if (sends && uri != RtpExtensionUri::kVideoTiming) CHECK(extension.preferred_id <= 14);
+  }
+  // As the library has them.
+  CHECK(known[1] == ToString(RtpExtensionUri::kMid));
+  CHECK(known[12] == ToString(RtpExtensionUri::kPacketId));
+  CHECK(known[13] == ToString(RtpExtensionUri::kVideoContentType));
+  CHECK(known[14] == ToString(RtpExtensionUri::kColorSpace));
+}
+
+TEST_CASE("Router capabilities: peers are told of no id above 14 that they may be sent") {
+  const auto told = ToJson(Router());
+  size_t above = 0;
+  for (const auto& entry : told.at("headerExtensions").as_array()) {
+    const auto& extension = entry.as_object();
+    if (extension.at("preferredId").to_number<int>() <= 14) continue;
+    CHECK(extension.at("direction").as_string() == "recvonly");
+    ++above;
+  }
+  CHECK(above == 2);  // the allocation of layers, and the timing
+  // Nor does one get it who says that it receives all.
+  const auto peer = ParseRtpCapabilities(told);
+  REQUIRE(peer.ok());
+  CHECK(peer->header_extensions.size() == Router().header_extensions.size() - above);
+  CHECK(std::none_of(peer->header_extensions.begin(), peer->header_extensions.end(),
+                     [](const RtpHeaderExtension& e) { return e.preferred_id > 14; }));
 }
 
 TEST_CASE("Router capabilities: refusals name the codec") {
@@ -502,7 +541,10 @@ TEST_CASE("Capabilities and parameters survive JSON") {
   const RtpCapabilities router = Router();
   auto again = ParseRtpCapabilities(ToJson(router));
   REQUIRE(again.ok());
-  CHECK(ToJson(*again) == ToJson(router));
+  RtpCapabilities kept = router;  // but for ids that no peer is sent
+  std::erase_if(kept.header_extensions,
+                [](const RtpHeaderExtension& e) { return e.preferred_id > 14; });
+  CHECK(ToJson(*again) == ToJson(kept));
 
   const RtpParameters parameters = Parse(kChromiumVideo);
   auto parsed = ParseRtpParameters(ToJson(parameters));

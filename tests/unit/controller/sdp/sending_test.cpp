@@ -68,7 +68,10 @@ TEST_CASE("SDP sending: payload types and ids are the player's") {
                                                          {RtpExtensionUri::kTransportWideCc, 3},
                                                          {RtpExtensionUri::kVideoOrientation, 13},
                                                          {RtpExtensionUri::kTimeOffset, 14},
-                                                         {RtpExtensionUri::kPlayoutDelay, 5}});
+                                                         {RtpExtensionUri::kPlayoutDelay, 5},
+                                                         {RtpExtensionUri::kVideoContentType, 6},
+                                                         {RtpExtensionUri::kVideoTiming, 7},
+                                                         {RtpExtensionUri::kColorSpace, 8}});
   // One congestion feedback.
   for (const RtcpFeedback& feedback : video->parameters.codecs[0].rtcp_feedback) {
     CHECK(feedback.type != "goog-remb");
@@ -185,6 +188,47 @@ TEST_CASE(
   all.sections.push_back(model);
   all.bundle = {"0", "s0"};
   CHECK(CheckPayloadTypes(all).ok());
+}
+
+TEST_CASE("SDP sending: ids that we choose are of the one-byte form, and MID has the first") {
+  Description audio = FromCorpus("chrome-av-dc-offer");
+  audio.sections.resize(1);
+  const Section model = ModelSection(MediaType::kVideo, "s0", audio, TestRoom());
+  std::vector<uint16_t> ids;
+  for (const Extension& extension : model.extensions) {
+    INFO(extension.uri);
+    ids.push_back(extension.id);
+    CHECK(extension.id <= 14);
+    // What a client is never sent takes no id.
+    CHECK(extension.uri != ToString(RtpExtensionUri::kRtpStreamId));
+    CHECK(extension.uri != ToString(RtpExtensionUri::kVideoLayersAllocation));
+  }
+  std::sort(ids.begin(), ids.end());
+  CHECK(std::unique(ids.begin(), ids.end()) == ids.end());
+  const auto has = [&](RtpExtensionUri uri) {
+    return std::any_of(model.extensions.begin(), model.extensions.end(),
+                       [uri](const Extension& e) { return e.uri == ToString(uri); });
+  };
+  CHECK(has(RtpExtensionUri::kVideoTiming));
+  CHECK(has(RtpExtensionUri::kColorSpace));
+
+  // With one id left it is the MID's.
+  std::vector<Extension>& taken = audio.sections[0].extensions;
+  taken.clear();
+  for (uint16_t id = 1; id <= 14; ++id) {
+    if (id != 9) taken.push_back({id, std::nullopt, "urn:x:" + std::to_string(id)});
+  }
+  CHECK(ModelSection(MediaType::kVideo, "s0", audio, TestRoom()).extensions ==
+        std::vector<Extension>{{9, std::nullopt, ToString(RtpExtensionUri::kMid)}});
+}
+
+TEST_CASE("SDP sending: whether the client takes both forms of header extensions is told on") {
+  Description player = FromCorpus("chrome-av-dc-offer");
+  const RtpParameters consumable = Consumable("webrtcsink-offer", 1);
+  player.sections[1].extmap_allow_mixed = GENERATE(false, true);
+  const auto sent = Send(player, 1, consumable);
+  REQUIRE(sent.ok());
+  CHECK(sent->extmap_allow_mixed == player.sections[1].extmap_allow_mixed);
 }
 
 TEST_CASE("SDP sending: no dependency descriptor to who does not take mixed forms of extensions") {

@@ -151,6 +151,22 @@ TEST_CASE_METHOD(SdpSessionFixture, "SDP session: what others publish is offered
   CHECK(Until([&] { return Count(FBS::Request::Method::CONSUMER_RESUME) == 2; }));
   Settle();
   CHECK(ann.dialect->offers.size() == 1);
+  CHECK(worker().consumer_mixed == std::vector<bool>(4, true));
+}
+
+TEST_CASE_METHOD(SdpSessionFixture,
+                 "SDP session: who does not take both forms of extensions is sent one") {
+  Client ann = Enter("r", "ann");
+  ann.Offer(Replaced(Browser(), "a=extmap-allow-mixed\r\n", ""));
+  REQUIRE(Answered(ann, 1));
+  Client bob = Enter("r", "bob");
+  bob.Offer(Browser());
+  REQUIRE(Answered(bob, 1));
+  REQUIRE(Offered(bob, 1));
+  REQUIRE(Offered(ann, 1));
+  REQUIRE(worker().consumer_mixed.size() == 4);
+  CHECK(std::count(worker().consumer_mixed.begin(), worker().consumer_mixed.end(), true) == 2);
+  CHECK_FALSE(ann.dialect->offers[0].extmap_allow_mixed);
 }
 
 TEST_CASE_METHOD(SdpSessionFixture, "SDP session: sections of what has ended are used again") {

@@ -117,10 +117,23 @@ TEST_CASE_METHOD(CounterFixture, "WHEP counter-offer: 406, the player's answer, 
   CHECK(Ask("PATCH", session, "application/sdp", good).status == 204);
   CHECK(Until([&] { return worker().consumer_ssrcs.size() == 2; }));
   CHECK(worker().consumer_ssrcs[1] == offer->sections[1].ssrcs[0].ssrc);
+  CHECK(worker().consumer_mixed == std::vector<bool>{true, true});
   CHECK(worker().Count(FBS::Request::Method::WEBRTCTRANSPORT_CONNECT) == 2);
   CHECK(Ask("PATCH", session, "application/sdp", good).status == 409);
   CHECK(Ask("DELETE", session).status == 200);
   CHECK(api.sessions() == 1);
+}
+
+TEST_CASE_METHOD(CounterFixture,
+                 "WHEP counter-offer: an answer says whether both forms of extensions are taken") {
+  REQUIRE(Publish().status == 201);
+  const HttpResponse made = Ask("POST", "/whep/r", "application/sdp", Useless());
+  REQUIRE(made.status == 406);
+  CHECK(sdp::ReadDescription(made.body)->extmap_allow_mixed);
+  const std::string answer = Replaced(AnswerTo(made.body), "a=extmap-allow-mixed\r\n", "");
+  CHECK(Ask("PATCH", HeaderOf(made, "Location"), "application/sdp", answer).status == 204);
+  CHECK(Until([&] { return worker().consumer_ssrcs.size() == 2; }));
+  CHECK(worker().consumer_mixed == std::vector<bool>{false, false});
 }
 
 TEST_CASE_METHOD(CounterFixture, "WHEP counter-offer: a player that takes one kind alone") {

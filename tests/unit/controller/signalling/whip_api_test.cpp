@@ -301,6 +301,18 @@ TEST_CASE_METHOD(WhipFixture, "WHEP: a player gets what is published, in its own
   CHECK(Post("/whep/r/nobody", Player()).status == 409);
 }
 
+TEST_CASE_METHOD(WhipFixture, "WHEP: a player says whether it takes both forms of extensions") {
+  Open("/whip/r/cam", CorpusText("webrtcsink-offer"));
+  REQUIRE(Post("/whep/r", Player()).status == 201);
+  CHECK(worker().consumer_mixed == std::vector<bool>{true, true});
+  const std::string neither = Replaced(Player(), "a=extmap-allow-mixed\r\n", "");
+  REQUIRE(Post("/whep/r", neither).status == 201);
+  CHECK(worker().consumer_mixed == std::vector<bool>{true, true, false, false});
+  const std::string video = Replaced(neither, "a=mid:1\r\n", "a=mid:1\r\na=extmap-allow-mixed\r\n");
+  REQUIRE(Post("/whep/r", video).status == 201);
+  CHECK(worker().consumer_mixed == std::vector<bool>{true, true, false, false, false, true});
+}
+
 TEST_CASE_METHOD(WhipFixture, "WHEP: offers that get less, or nothing") {
   Open("/whip/r/cam", CorpusText("ffmpeg-offer"));
   // H264 to who has none of that profile.
