@@ -427,21 +427,6 @@ TEST_CASE_METHOD(WhipFixture, "WHEP: layers") {
   CHECK(Ask("DELETE", session + "/layer").status == 200);
 }
 
-TEST_CASE_METHOD(WhipFixture, "WHEP: an encoding is chosen by its rid") {
-  Open("/whip/r/cam", CorpusText("obs-simulcast-offer"));
-  const std::string session = Open("/whep/r", Player());
-  const auto choose = [&](const std::string& wish) {
-    return Ask("POST", session + "/layer", "application/json", wish).status;
-  };
-  std::vector<std::string>& preferred = launcher.workers.back()->preferred;
-  CHECK(choose(R"({"encodingId":"1"})") == 200);
-  REQUIRE_FALSE(preferred.empty());
-  CHECK(preferred.back() == "1 highest");
-  CHECK(choose(R"({"maxTemporalLayerId":1})") == 200);
-  CHECK(preferred.back() == "255 1");
-  CHECK(choose(R"({"encodingId":"3"})") == 400);
-}
-
 struct GuardedWhip : WhipFixture {
   GuardedWhip() : WhipFixture(RequestAuth(Guard(), [] { return int64_t{1'000}; })) {}
   static Authority Guard() { return Authority(Secret(kSecret)); }
