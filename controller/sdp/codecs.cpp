@@ -425,6 +425,10 @@ void AddModelCodecs(MediaKind kind, const RtpCapabilities& router, FreeNumbers* 
 
 }  // namespace
 
+bool IsModelOf(const Section& section, MediaType type) {
+  return section.type == type && !section.rejected() && !section.codecs.empty();
+}
+
 Section ModelSection(MediaType type, const std::string& mid, const Description& remote,
                      const RtpCapabilities& router) {
   Section model;
@@ -433,7 +437,7 @@ Section ModelSection(MediaType type, const std::string& mid, const Description& 
   model.direction = Direction::kRecvOnly;
   model.rtcp_rsize = true;
   for (const Section& section : remote.sections) {
-    if (section.type != type || section.rejected() || section.codecs.empty()) continue;
+    if (!IsModelOf(section, type)) continue;
     model.formats = section.formats;
     model.codecs = section.codecs;
     model.extensions = section.extensions;

@@ -40,6 +40,10 @@ struct SendParameters {
 Result<SendParameters> ParametersToSend(const Section& remote, const RtpParameters& routed,
                                         BundledExtensions* used);
 
+/// Whether the section says what its writer would offer in others of the type: then ModelSection()
+/// needs no other of its description.
+bool IsModelOf(const Section& section, MediaType type);
+
 /// The side of a client in a section that it has not described yet, as it would offer to receive
 /// there: what it has said elsewhere of this kind of media, else what the router has, in numbers
 /// that mean nothing else in its description.

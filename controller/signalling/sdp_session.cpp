@@ -430,11 +430,19 @@ std::optional<size_t> SdpSession::LineFor(sdp::MediaType type) {
   if (lines_.size() >= sdp::kMaxSections) return std::nullopt;
   sdp::Description remote;
   remote.extmap_allow_mixed = extmap_allow_mixed_;
+  const auto model = std::find_if(lines_.begin(), lines_.end(), [&](const Line& line) {
+    return sdp::IsModelOf(line.remote, type);
+  });
+  // Sections are copied for want of a model alone: those of a stranger may be large.
+  if (model != lines_.end()) remote.sections.push_back(model->remote);
   std::string mid;
-  for (const Line& line : lines_) remote.sections.push_back(line.remote);
+  const auto is_taken = [&](const Line& line) { return line.remote.mid == mid; };
   do {
     mid = "s" + std::to_string(next_mid_++);
-  } while (remote.Find(mid) != nullptr);
+  } while (std::any_of(lines_.begin(), lines_.end(), is_taken));
+  if (remote.sections.empty()) {
+    for (const Line& line : lines_) remote.sections.push_back(line.remote);
+  }
   Line& line = lines_.emplace_back();
   line.ours = true;
   line.remote = sdp::ModelSection(type, mid, remote, peer_.room()->capabilities());
@@ -466,11 +474,10 @@ Task<Status> SdpSession::SendIn(size_t index, std::shared_ptr<Producer> producer
       used.emplace(extension.id, extension.uri);
     }
   }
-  sdp::Section side = lines_[index].remote;
-  side.direction = sdp::Direction::kRecvOnly;
-  Result<sdp::SendParameters> planned = peer_.PlanSending(*producer, side, &used);
+  Result<sdp::SendParameters> planned = peer_.PlanSending(*producer, lines_[index].remote, &used);
   if (!planned.ok()) co_return planned.status();
-  ConsumerIdentity identity{MakeUuid(), side.mid, first_ssrc.value_or(RandomSsrcBase())};
+  ConsumerIdentity identity{MakeUuid(), lines_[index].remote.mid,
+                            first_ssrc.value_or(RandomSsrcBase())};
   RtpParameters sent = planned->parameters;
   for (RtpEncodingParameters& encoding : sent.encodings) {
     if (encoding.ssrc) *encoding.ssrc += identity.first_ssrc;

@@ -400,6 +400,10 @@ TEST_CASE_METHOD(ConsumerTest, "consumer: the steps of one encoding with layers 
   for (uint8_t i = 0; i < 3; ++i) CHECK(steps[i].temporal == i);
   CHECK(steps[0].bps < steps[1].bps);
   CHECK(steps[1].bps < steps[2].bps);
+  consumer_->SetPreferredLayers({0, 1});
+  steps.clear();
+  consumer_->AddSteps(&steps, environment_.Now());
+  CHECK(steps.size() == 2);
 }
 
 }  // namespace

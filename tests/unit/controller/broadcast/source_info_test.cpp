@@ -123,6 +123,11 @@ TEST_CASE("broadcast: the tracks that were asked for") {
   REQUIRE(sound.ok());
   CHECK_FALSE(sound->video);
   CHECK(sound->audio);
+  const auto unread = ReadProbe(
+      R"({"streams":[{"index":0,"codec_type":"video","codec_name":"h264","width":16,"height":16}]})",
+      Options());
+  REQUIRE(unread.ok());
+  CHECK(unread->video);
   CHECK_FALSE(ReadProbe(R"({"streams":[]})", Options()).ok());
   CHECK_FALSE(ReadProbe("no JSON", Options()).ok());
 }
